@@ -1,0 +1,188 @@
+package clock
+
+import (
+	"sync/atomic"
+	"time"
+	"unsafe"
+
+	"github.com/gosmr/gosmr/internal/membarrier"
+	"github.com/gosmr/gosmr/internal/mutant"
+	"github.com/gosmr/gosmr/internal/relacq"
+	"github.com/gosmr/gosmr/pcpu"
+)
+
+// A Clock is a sequence clock with its readers' records. Call [Clock.Init]
+// before anything else; a Clock must not be copied.
+type Clock struct {
+	// What an entry reads, in one line that only Advance and Commit write.
+
+	// wr is the current moment. Written by Advance (atomic add) and Commit
+	// (compare-and-swap), both full fences, so that what the advancing
+	// goroutine unlinked before is visible to any reader that enters at the new
+	// moment. Read by every entry (acquire).
+	wr    atomic.Uint64
+	slots pcpu.Slots[slot]
+	// fenced: this clock's readers fence for themselves, since the kernel has
+	// no membarrier. Constant after Init; always false where relacq stores are
+	// sequentially consistent and no fence is needed.
+	fenced bool
+
+	_ [pcpu.Stride - unsafe.Sizeof(entryLine{})%pcpu.Stride]byte
+
+	// rd is a moment that every reader has reached: no section entered before
+	// it is still open. It only moves forward, by compare-and-swap; written by
+	// pollers, read by anybody (acquire: what a section did is before rd passes
+	// the section's end).
+	rd atomic.Uint64
+
+	// owned lists the Owned and Quiescent records. Only pushed to; the records
+	// of closed readers stay and are used again.
+	owned atomic.Pointer[Record]
+
+	// wake is sent to, without blocking, by a reader that leaves a record whose
+	// waiter flag is set. The leading waiter receives. Capacity 1.
+	wake chan struct{}
+
+	opts Options
+	wait waitQueue
+
+	// Statistics.
+	advances, polls, scans atomic.Uint64
+}
+
+type entryLine struct {
+	wr     atomic.Uint64
+	slots  pcpu.Slots[slot]
+	fenced bool
+}
+
+// Options change how a Clock behaves. The zero Options is valid.
+type Options struct {
+	// StallAfter is how long a grace period may take before OnStall is told,
+	// and again each time twice as long has passed. 0 means never.
+	StallAfter time.Duration
+
+	// OnStall is called by a goroutine that waits for the grace period. It must
+	// not block, and must not wait on this clock.
+	OnStall func(Stall)
+
+	// Fenced makes readers execute a fence of their own also where the kernel
+	// has membarrier, as they do where it has none. For tests.
+	Fenced bool
+
+	// Start, if not 0, is where the clock starts, less its tag. For tests of
+	// wrap arithmetic; see also -tags smr_wrap.
+	Start Seq
+}
+
+// Init makes the clock ready for use.
+func (c *Clock) Init(o Options) {
+	c.opts = o
+	c.fenced = relacq.Plain && (o.Fenced || !membarrier.Available())
+	start := firstSeq
+	if o.Start != 0 {
+		start = o.Start
+	}
+	start = start&^(increment-1) | nextTag()
+	c.wr.Store(uint64(start))
+	c.rd.Store(uint64(start))
+	c.slots.Init(c.newSlot)
+	c.wake = make(chan struct{}, 1)
+}
+
+// Now returns the current moment.
+func (c *Clock) Now() Seq { return Seq(c.wr.Load()) }
+
+// Reached returns the latest moment that every reader is known to have reached.
+func (c *Clock) Reached() Seq { return Seq(c.rd.Load()) }
+
+// maxLead is how far wr may run ahead of rd: half of what signed comparison
+// stands. Half the range in advances takes days at the least, all with one
+// section open; after that Advance and Commit leave wr where it is, goals stay
+// uncommitted, and waiters wait. FreeBSD blocks in advance instead.
+const maxLead = 1 << 62
+
+// Advance moves the clock to a new moment and returns it. Once [Clock.Poll]
+// reports it reached, no reader can hold what the caller unlinked before.
+// Cost: one atomic add on a word that every entry reads.
+func (c *Clock) Advance() Seq {
+	if c.wr.Load()-c.rd.Load() >= maxLead {
+		return c.DeferredAdvance()
+	}
+	c.advances.Add(1)
+	return Seq(c.wr.Add(uint64(increment)))
+}
+
+// DeferredAdvance returns a goal as Advance does, without moving the clock: the
+// goal counts from when it is committed, by [Clock.Commit], by Wait, or by
+// anybody's Advance. Many goals can share one advance that way.
+//
+// The fence makes the caller's unlinking visible before wr is read. It pairs
+// with the fence in Advance and Commit: a reader that entered at the goal read
+// a wr that somebody advanced after this load, hence after the unlinking.
+func (c *Clock) DeferredAdvance() Seq {
+	if !mutant.Is(mutant.NoDeferredFence) {
+		relacq.Fence()
+	}
+	return Seq(c.wr.Load()) + increment
+}
+
+// Commit moves the clock to goal, a result of DeferredAdvance, unless somebody
+// did so already. Anything that is not such a result has no effect.
+func (c *Clock) Commit(goal Seq) {
+	prev := goal - increment
+	if Seq(c.wr.Load()) != prev || uint64(prev)-c.rd.Load() >= maxLead {
+		return
+	}
+	if c.wr.CompareAndSwap(uint64(prev), uint64(goal)) {
+		c.advances.Add(1)
+	}
+}
+
+// issued reports whether this clock can have returned goal.
+func (c *Clock) issued(goal Seq) bool {
+	wr := Seq(c.wr.Load())
+	if mutant.Is(mutant.ForeignGoal) {
+		return goal != 0 && !(wr + increment).Before(goal)
+	}
+	if mutant.Is(mutant.FutureGoal) {
+		return goal != 0 && (goal-wr)&(increment-1) == 0
+	}
+	return goal != 0 && (goal-wr)&(increment-1) == 0 && !(wr + increment).Before(goal)
+}
+
+// reached is Poll without a scan, for an issued goal.
+func (c *Clock) reached(goal Seq) bool { return !Seq(c.rd.Load()).Before(goal) }
+
+// Poll reports whether every reader has reached goal. It never blocks. It
+// reports false for a goal that is not committed, and for one that this clock
+// never issued. A goal once reached stays reached.
+//
+// Cost: two loads if the goal is known to be reached; else a heavy fence and a
+// look at every record.
+func (c *Clock) Poll(goal Seq) bool {
+	c.polls.Add(1)
+	if mutant.Is(mutant.FutureGoal) && Seq(c.wr.Load()+uint64(increment)).Before(goal) {
+		return true
+	}
+	if !c.issued(goal) {
+		return false
+	}
+	if c.reached(goal) {
+		return true
+	}
+	if Seq(c.wr.Load()).Before(goal) {
+		return mutant.Is(mutant.UncommittedGoal)
+	}
+	c.scan(goal)
+	return c.reached(goal)
+}
+
+// Counters returns how often the clock advanced, was polled, and scanned its
+// records.
+func (c *Clock) Counters() (advances, polls, scans uint64) {
+	return c.advances.Load(), c.polls.Load(), c.scans.Load()
+}
+
+// Tag returns what all Seqs of this clock have in common, and no other clock's.
+func (c *Clock) Tag() uint64 { return c.wr.Load() & (1<<tagBits - 1) }

@@ -1,0 +1,77 @@
+package clock
+
+import (
+	"github.com/gosmr/gosmr/pcpu"
+)
+
+// Enter opens a section that may block and migrate, and returns its record and
+// generation, or nil if the clock is sealed.
+func (c *Clock) Enter() (*Record, uint64) {
+	id := pcpu.Pin()
+	word := c.wr.Load()
+	if sl := c.slots.At(id); sl != nil {
+		if r := sl.cur.Load(); r.claim(word) {
+			gen := r.opened()
+			pcpu.Unpin()
+			return r, gen
+		}
+	}
+	r, gen := c.enterSlow(id, word)
+	pcpu.Unpin()
+	return r, gen
+}
+
+// Pin opens a section that keeps its processor until it is left. Where the
+// build cannot pin (pcpu.Exclusive is false) it is Enter.
+func (c *Clock) Pin() (*Record, uint64) {
+	if !pcpu.Exclusive {
+		return c.Enter()
+	}
+	id := pcpu.Pin()
+	word := c.wr.Load() | pinnedBit
+	if sl := c.slots.At(id); sl != nil {
+		if r := sl.cur.Load(); r.claim(word) {
+			return r, r.opened() | genPinned
+		}
+	}
+	r, gen := c.enterSlow(id, word)
+	if r == nil {
+		pcpu.Unpin()
+		return nil, 0
+	}
+	return r, gen | genPinned
+}
+
+// enterSlow claims a record when the obvious one is taken, or the processor has
+// no slot yet. It is called, and returns, pinned.
+func (c *Clock) enterSlow(id int, word uint64) (*Record, uint64) {
+	sl := c.slots.At(id)
+	if sl == nil {
+		if sl = c.slots.Grow(id); sl == nil {
+			return nil, 0
+		}
+	}
+	r := sl.cur.Load()
+	if !r.claim(word) {
+		r = sl.search(c, word)
+	}
+	return r, r.opened()
+}
+
+// Seal makes every later Enter and Pin return nil, and later entries on idle
+// owned records fail. Sections that are open stay open. It reports whether this
+// call was the one that sealed.
+func (c *Clock) Seal() bool {
+	if !c.slots.Seal() {
+		return false
+	}
+	for r := c.owned.Load(); r != nil; r = r.next {
+		if r.kind == Owned {
+			r.Close()
+		}
+	}
+	return true
+}
+
+// Sealed reports whether Seal was called.
+func (c *Clock) Sealed() bool { return c.slots.Sealed() }

@@ -1,0 +1,129 @@
+package clock
+
+import (
+	"unsafe"
+
+	"github.com/gosmr/gosmr/pcpu"
+)
+
+// ownedRecord keeps two owners' words a stride apart.
+type ownedRecord struct {
+	Record
+	_ [pcpu.Stride - unsafe.Sizeof(Record{})%pcpu.Stride]byte
+}
+
+// NewOwned registers a record for one reader that enters and leaves it by
+// itself. Give it back with [Record.Close].
+func (c *Clock) NewOwned() *Record { return c.newRecord(Owned, nil) }
+
+// NewQuiescent registers a record that is driven from outside: see
+// [Record.Online]. It starts offline. report, which may be nil, is called by
+// whoever waits for this record, each time before parking; it should make the
+// owner call Quiesce or Offline soon. It must not block. Give the record back
+// with [Record.Close].
+func (c *Clock) NewQuiescent(report func()) *Record { return c.newRecord(Quiescent, report) }
+
+// newRecord uses the record of a closed reader again, or makes one. A Quiescent
+// record, whose report function differs, is always made.
+func (c *Clock) newRecord(kind Kind, report func()) *Record {
+	if kind == Owned {
+		for r := c.owned.Load(); r != nil; r = r.next {
+			if r.kind == Owned && r.seq.Load() == retiredWord && r.seq.CompareAndSwap(retiredWord, 0) {
+				return r
+			}
+		}
+	}
+	r := &new(ownedRecord).Record
+	r.init(c, kind, -1)
+	r.report = report
+	for {
+		head := c.owned.Load()
+		r.next = head
+		if c.owned.CompareAndSwap(head, r) {
+			return r
+		}
+	}
+}
+
+// Enter opens a section on an owned record and returns its generation. It
+// fails, changing nothing, if one is open there already or the record is
+// closed.
+func (r *Record) Enter() (gen uint64, ok bool) {
+	if r.seq.Load() != 0 {
+		return 0, false
+	}
+	r.seq.Store(r.clock.wr.Load())
+	return r.opened(), true
+}
+
+// Close gives the record back: no section may be entered on it any more. It
+// reports false, changing nothing, if a section is open on it.
+func (r *Record) Close() bool {
+	if r.kind == Quiescent {
+		r.Offline()
+	}
+	return r.seq.CompareAndSwap(0, retiredWord) || r.seq.Load() == retiredWord
+}
+
+// Online makes the owner of a Quiescent record a reader: from now on it may
+// hold protected pointers until it calls Quiesce or Offline. Only the owner, or
+// one acting for it in mutual exclusion, may call Online, Quiesce and Offline.
+func (r *Record) Online() {
+	r.seq.Store(r.clock.wr.Load())
+	r.opened()
+}
+
+// Quiesce states that the owner holds no protected pointer at this moment, and
+// stays a reader. Sections from before end. If the record is offline it stays
+// so.
+func (r *Record) Quiesce() {
+	if r.seq.Load() == 0 {
+		return
+	}
+	// The section's generation ends before the new one begins.
+	r.gen.Store(r.gen.Load() + genStep)
+	r.seq.Store(r.clock.wr.Load())
+	r.opened() // fences, where the clock is fenced; also before waiter below
+	if r.waiter.Load() != 0 {
+		r.wake()
+	}
+}
+
+// Offline states that the owner holds no protected pointer and will not until
+// it is Online again. Sections from before end.
+func (r *Record) Offline() {
+	if r.seq.Load() == 0 || r.seq.Load() == retiredWord {
+		return
+	}
+	r.gen.Store(r.gen.Load() + genStep)
+	r.seq.Store(0)
+	r.opened()
+	if r.waiter.Load() != 0 {
+		r.wake()
+	}
+}
+
+// IsOnline reports whether the owner of a Quiescent record is a reader now.
+func (r *Record) IsOnline() bool { return r.seq.Load()&^pinnedBit != 0 }
+
+// Section returns the generation of the section that an online Quiescent record
+// is in, until its next quiescent state. ok is false if it is offline.
+func (r *Record) Section() (gen uint64, ok bool) {
+	return r.gen.Load() | genQuiescent, r.IsOnline()
+}
+
+// Closed reports whether the record was given back, or its clock sealed.
+func (r *Record) Closed() bool { return r.seq.Load() == retiredWord }
+
+// Clock returns the clock that the record belongs to.
+func (r *Record) Clock() *Clock { return r.clock }
+
+var closedRecord = func() *Record {
+	r := new(Record)
+	r.seq.Store(retiredWord)
+	return r
+}()
+
+// ClosedRecord returns a record that is closed for good: no entry on it
+// succeeds. A reader that gave its own record back holds this one instead.
+func ClosedRecord() *Record { return closedRecord }

@@ -1,0 +1,175 @@
+package clock
+
+import (
+	"sync/atomic"
+	"unsafe"
+
+	"github.com/gosmr/gosmr/internal/mutant"
+	"github.com/gosmr/gosmr/internal/relacq"
+	"github.com/gosmr/gosmr/pcpu"
+)
+
+// Kind tells what sort of reader a record belongs to.
+type Kind uint8
+
+const (
+	Tracker   Kind = iota // a section that may block and migrate
+	Pinned                // a section that holds its processor
+	Owned                 // a section of a registered reader
+	Quiescent             // driven from outside, between two quiescent states
+)
+
+func (k Kind) String() string {
+	return [...]string{"section", "pinned section", "reader", "quiescent"}[k]
+}
+
+// A Record is one reader's word, in a cache line of its own: what the poller
+// looks at. Records are in Go memory (the race detector does not see
+// synchronization through other memory) and stay with their clock for good.
+type Record struct {
+	// In front, because a zero-size field at the end would add a word.
+	_ [(pcpu.LineSize - unsafe.Sizeof(record{})%pcpu.LineSize) % pcpu.LineSize]byte
+	record
+}
+
+type record struct {
+	// seq is 0 while idle, else the clock's wr as seen on entry, with pinnedBit
+	// set in a pinned section; retiredWord in the record of a closed reader.
+	// Written by the goroutine that enters (its processor's alone where
+	// pcpu.Exclusive, by compare-and-swap otherwise) and by the one that
+	// leaves; read by pollers. The store on entry needs a store-load fence
+	// before the section's first protected load; see Clock.heavyFence. The
+	// store on leaving is a release: it keeps the section's loads before it.
+	seq relacq.Uint64
+
+	// gen numbers the sections that used this record, in steps of genStep, so
+	// that a section left twice, or used after Leave, is told from the next
+	// section on the same record. Written by the goroutine that leaves, before
+	// its store to seq; read by whoever claims the record (ordered by seq) and
+	// by whoever holds a Section of it.
+	gen relacq.Uint64
+
+	// waiter is 1 when a waiter parked, or is about to, until this record
+	// changes. Written by the leading waiter before its heavy fence and second
+	// look at seq; read by the leaving reader after its store to seq. The heavy
+	// fence (or the leaver's own, where the clock is fenced) makes it
+	// impossible for both to miss each other.
+	waiter atomic.Uint32
+
+	// Constant once the record is published.
+	cpu    int32 // slot of a Tracker, -1 for the others
+	kind   Kind
+	clock  *Clock
+	next   *Record // older record of the same list
+	report func()  // Quiescent: asks for a quiescent state soon
+}
+
+// Bits below the generation. Those of fixed kind are in the record's gen and
+// in every section's copy; the others are in the section's copy only, so that
+// it does not compare equal and Leave takes its slow path.
+const (
+	genPinned    = 1 << iota // copy only: Leave must unpin
+	genFenced                // record and copy: no membarrier, fence in line
+	genQuiescent             // copy only: ends at the next quiescent state
+	genStep
+)
+
+// retiredWord is idle to a poller and taken to a reader.
+const retiredWord = pinnedBit
+
+// A record has its line to itself but is not padded to pcpu.Stride: neighbours
+// belong to the same processor's slot. This fails to compile where a field
+// pushes it over one line.
+var _ [64 - unsafe.Sizeof(record{})]byte
+
+func (r *Record) init(c *Clock, kind Kind, cpu int) {
+	r.clock, r.kind, r.cpu = c, kind, int32(cpu)
+	if c.fenced {
+		r.gen.Store(genFenced)
+	}
+}
+
+// Kind returns the record's kind.
+func (r *Record) Kind() Kind { return r.kind }
+
+// claim takes an idle record for a section that entered at word, and reports
+// whether it got it.
+func (r *Record) claim(word uint64) bool {
+	if r.seq.Load() != 0 {
+		return false
+	}
+	if !pcpu.Exclusive {
+		return r.seq.CompareAndSwap(0, word)
+	}
+	r.seq.Store(word)
+	return true
+}
+
+// opened is the second half of an entry: it returns the section's generation,
+// and where there is no membarrier it executes the fence that pairs with
+// Clock.heavyFence.
+func (r *Record) opened() uint64 {
+	gen := r.gen.Load()
+	if relacq.Plain && gen&genFenced != 0 && !mutant.Is(mutant.NoLightFence) {
+		relacq.Fence()
+	}
+	return gen
+}
+
+// Active reports whether the section of generation gen is open.
+func (r *Record) Active(gen uint64) bool {
+	return r != nil && r.gen.Load() == gen&^(genPinned|genQuiescent) && r.seq.Load()&^pinnedBit != 0
+}
+
+// Leave ends the section of generation gen. It panics if that section is not
+// open. It may be called by another goroutine than the one that entered,
+// unless the section is pinned. Leaving a Quiescent section does nothing: it
+// ends at the next quiescent state.
+func (r *Record) Leave(gen uint64) {
+	if r == nil || r.gen.Load() != gen&^genPinned {
+		r.leaveOdd(gen)
+		return
+	}
+	r.gen.Store(gen&^genPinned + genStep)
+	r.seq.Store(0)
+	if gen&(genPinned|genFenced) != 0 {
+		if gen&genPinned != 0 {
+			pcpu.Unpin()
+		}
+		if relacq.Plain && gen&genFenced != 0 {
+			relacq.Fence() // pairs with heavyFence in Clock.park
+		}
+	}
+	if r.waiter.Load() != 0 {
+		r.wake()
+	}
+}
+
+// leaveOdd is Leave for a generation that is not the record's.
+func (r *Record) leaveOdd(gen uint64) {
+	if r == nil {
+		panic("smr: Leave of a zero Section: it was never entered")
+	}
+	if gen&genQuiescent != 0 {
+		if !r.Active(gen) {
+			panic("smr: Leave of a quiescent Section after its quiescent state: it has ended")
+		}
+		return
+	}
+	if mutant.Is(mutant.DoubleLeave) {
+		r.seq.Store(0)
+		return
+	}
+	panic("smr: Leave of a Section that is not open: it was left before")
+}
+
+// wake tells the leading waiter to look again. It never blocks: the caller may
+// be pinned by an outer section.
+func (r *Record) wake() {
+	if r.waiter.Swap(0) != 0 && !mutant.Is(mutant.NoWake) {
+		select {
+		case r.clock.wake <- struct{}{}:
+		default: // the waiter has a wake-up to come already
+		}
+	}
+}

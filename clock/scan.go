@@ -1,0 +1,136 @@
+package clock
+
+import (
+	"github.com/gosmr/gosmr/internal/membarrier"
+	"github.com/gosmr/gosmr/internal/mutant"
+	"github.com/gosmr/gosmr/internal/relacq"
+)
+
+// heavyFence is the pollers' half of the asymmetric fence. It pairs with the
+// store of seq on entry (Record.claim, Enter, Online, Quiesce), with the store
+// of seq on leaving (Record.Leave, Offline) and with the fence in
+// Record.opened.
+//
+// Where relacq stores are sequentially consistent it is nothing; where readers
+// fence for themselves it is a fence of this goroutine's own; else it is a
+// fence on every processor.
+func (c *Clock) heavyFence() {
+	switch {
+	case !relacq.Plain || mutant.Is(mutant.NoHeavyFence):
+	case c.fenced:
+		relacq.Fence()
+	default:
+		membarrier.Barrier()
+	}
+}
+
+// blocker is a record that holds back a goal.
+type blocker struct {
+	rec  *Record
+	word uint64 // what its seq was
+}
+
+// HeavyFence is for other handshakes between a goroutine that runs often and one
+// that runs rarely: a store and a later load of the frequent side, made with
+// relacq and [Clock.LightFence] between, are ordered against a store and a later
+// load of the rare side with HeavyFence between.
+func (c *Clock) HeavyFence() { c.heavyFence() }
+
+// LightFence is the frequent side's half of [Clock.HeavyFence]: nothing where
+// the kernel has membarrier or stores are sequentially consistent.
+func (c *Clock) LightFence() {
+	if relacq.Plain && c.fenced {
+		relacq.Fence()
+	}
+}
+
+// scan moves rd as far as the records allow, and returns the oldest record
+// that holds back goal, if any does.
+//
+// The order matters:
+//
+//  1. wr is read first. It is the most that rd can become.
+//  2. The heavy fence. A section whose entry is not visible after it has yet
+//     to load its first protected pointer, and will find everything unlinked
+//     before any moment up to wr unlinked: it holds back nothing. Without the
+//     fence, a reader's entry could sit in a store buffer while the reader
+//     already follows a pointer that is about to be freed.
+//  3. The lists of records are read after the fence, so a record published
+//     before it is seen.
+func (c *Clock) scan(goal Seq) blocker {
+	c.scans.Add(1)
+	rd := Seq(c.rd.Load())
+	wr := Seq(c.wr.Load())
+	c.heavyFence()
+	if mutant.Is(mutant.LateCandidate) {
+		defer func() { c.raise(Seq(c.wr.Load())) }()
+	}
+
+	oldest := wr
+	var found blocker
+	look := func(r *Record) {
+		word := r.seq.Load()
+		at, active := c.position(word, rd, wr)
+		if !active {
+			return
+		}
+		if at.Before(goal) && (found.rec == nil || at.Before(oldest)) {
+			found = blocker{r, word}
+		}
+		if at.Before(oldest) {
+			oldest = at
+		}
+	}
+	for _, sl := range c.slots.All() {
+		for r := sl.all.Load(); r != nil; r = r.next {
+			look(r)
+		}
+	}
+	for r := c.owned.Load(); r != nil; r = r.next {
+		look(r)
+	}
+	c.raise(oldest)
+	return found
+}
+
+// position returns the moment that a record's word stands for, given an rd and
+// a wr that were read before it.
+//
+// A word between rd and wr stands for itself. Any other is clamped:
+//
+//   - One behind rd belongs to a reader that was delayed between loading wr and
+//     storing it. The scan that moved rd past it did not see it, so it loads its
+//     first pointer after that scan's fence: it has reached rd.
+//   - One ahead of wr belongs to a reader that entered after wr was read. It
+//     holds back nothing up to wr.
+//
+// Behind by more than half the range looks like ahead, so "ahead" is believed
+// only up to wr as it is now; the rest counts as rd, the safe side.
+func (c *Clock) position(word uint64, rd, wr Seq) (at Seq, active bool) {
+	at = Seq(word &^ pinnedBit)
+	switch {
+	case at == 0:
+		return 0, false
+	case at-rd <= wr-rd:
+		return at, true
+	case mutant.Is(mutant.StaleIsIdle):
+		return 0, false
+	case at-rd <= Seq(c.wr.Load())-rd:
+		return wr, true
+	default:
+		return rd, true
+	}
+}
+
+// raise moves rd forward to seq, unless it is there or further.
+func (c *Clock) raise(seq Seq) {
+	for {
+		rd := c.rd.Load()
+		if !Seq(rd).Before(seq) && !mutant.Is(mutant.ReachedGoesBack) {
+			return
+		}
+		if c.rd.CompareAndSwap(rd, uint64(seq)) {
+			return
+		}
+	}
+}

@@ -1,0 +1,99 @@
+package clock
+
+import (
+	"sync/atomic"
+	"unsafe"
+
+	"github.com/gosmr/gosmr/internal/relacq"
+	"github.com/gosmr/gosmr/pcpu"
+)
+
+// A slot holds the trackers of one processor. Only a goroutine that has the
+// processor to itself claims one of them, so that claiming needs no atomic
+// instruction; any goroutine may free one, wherever it has got to, by storing 0
+// to it. Nothing is handed back, so leaving does not need the processor at all.
+//
+//	slot ── cur ─────────────┐  where the next entry looks first
+//	  │                      ▼
+//	  └─ all ─▶ [rec] ─▶ [rec] ─▶ [rec] ─▶ nil    (next; newest first)
+//
+// An entry takes cur when that is idle, which it is unless the last section
+// here is still open. Otherwise it walks the list once around from cur, and if
+// every record is taken, doubles the list. So there are never more than about
+// twice as many trackers as there were sections open at once, and a walk past n
+// open sections is paid for by the n entries that opened them.
+//
+// Rejected: a list of free trackers per processor, popped on entry and pushed
+// on leaving. It needs a second pin to push, lets trackers pile up on
+// processors where goroutines end up, and so needs a global list to spill to.
+//
+// Where pcpu.Exclusive is false a slot is a stripe and its records are claimed
+// by compare-and-swap, which is then also the entry's fence.
+type slot struct {
+	cur relacq.Pointer[Record] // written by the processor; a hint
+	all atomic.Pointer[Record] // head of the list; only pushed to
+	n   atomic.Int32           // length of the list
+	id  int32
+	_   [pcpu.Stride - unsafe.Sizeof(slotHead{})]byte
+
+	first [firstRecords]Record
+}
+
+type slotHead struct {
+	cur relacq.Pointer[Record]
+	all atomic.Pointer[Record]
+	n   atomic.Int32
+	id  int32
+}
+
+// firstRecords is how many trackers a slot starts with: one for a section and
+// one nested in it. Each costs the poller a line to look at.
+const firstRecords = 2
+
+// maxGrowth bounds how many trackers are added at a time.
+const maxGrowth = 4096
+
+func (c *Clock) newSlot(id int) *slot {
+	sl := &slot{id: int32(id)}
+	c.link(sl, sl.first[:])
+	sl.cur.Store(&sl.first[0])
+	return sl
+}
+
+// link initializes records and pushes them to the slot's list.
+func (c *Clock) link(sl *slot, recs []Record) {
+	for i := range recs {
+		recs[i].init(c, Tracker, int(sl.id))
+		if i > 0 {
+			recs[i-1].next = &recs[i]
+		}
+	}
+	for {
+		head := sl.all.Load()
+		recs[len(recs)-1].next = head
+		if sl.all.CompareAndSwap(head, &recs[0]) {
+			sl.n.Add(int32(len(recs)))
+			return
+		}
+	}
+}
+
+// search claims any idle record of the slot, or a new one.
+func (sl *slot) search(c *Clock, word uint64) *Record {
+	n := sl.n.Load()
+	r := sl.cur.Load()
+	for range n {
+		if r = r.next; r == nil {
+			r = sl.all.Load()
+		}
+		if r.claim(word) {
+			sl.cur.Store(r)
+			return r
+		}
+	}
+	recs := make([]Record, min(n, maxGrowth))
+	recs[0].seq.Store(word)
+	c.link(sl, recs)
+	sl.cur.Store(&recs[0])
+	return &recs[0]
+}

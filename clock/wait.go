@@ -1,0 +1,238 @@
+package clock
+
+import (
+	"context"
+	"runtime"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/gosmr/gosmr/internal/mutant"
+)
+
+// Waiting.
+//
+// Of all goroutines that wait for goals of one clock, one leads: it scans, finds
+// the oldest record that holds back its goal, and waits for that record to
+// change. The others follow: every goal that is not reached is held back by
+// that same record, so there is nothing for them to look at. After each scan
+// the leader wakes those whose goals are reached; when it is done, or gives up,
+// it wakes the next one to lead.
+//
+//	          Wait
+//	           │  leading == false            leading == true
+//	           ▼                               ▼
+//	        ┌──────┐  done or gives up     ┌────────┐
+//	        │ lead │ ────────────────────▶ │ follow │ ──▶ reached, or canceled
+//	        └──────┘  wakes the next       └────────┘
+//	           │ ▲                             │ woken: tries to lead
+//	      park │ │ record changed              ▼
+//	           ▼ │
+//	      [ wake channel, ctx, stall timer ]
+
+// waitQueue is the state that waiters share.
+type waitQueue struct {
+	mu        sync.Mutex
+	leading   bool
+	followers []*follower
+
+	// The leader's own, handed on with leading.
+
+	// stuckAt is what rd was when a leader first parked, stuckSince when that
+	// was, and reportAt when the stall is next reported. They belong to the
+	// grace period, not to a leader: leaders come and go while one lasts.
+	stuckAt    Seq
+	stuckSince time.Time
+	reportIn   time.Duration
+}
+
+type follower struct {
+	goal Seq
+	wake chan struct{} // capacity 1; sent to once, on removal from followers
+}
+
+// Wait returns nil once every reader has reached goal. It commits the goal if
+// that is not done yet. It returns [ErrSeq] for a goal that this clock never
+// issued, and ctx.Err() when ctx ends first; then nothing is lost: the goal
+// stays committed and may be polled or waited for again.
+//
+// It must not be called inside a section of the same clock: that section would
+// be waited for. It spins briefly and then parks; the reader that leaves last
+// wakes it.
+func (c *Clock) Wait(ctx context.Context, goal Seq) error {
+	reached, err := c.WaitOr(goal, ctx.Done(), nil)
+	if err != nil || reached {
+		return err
+	}
+	return ctx.Err()
+}
+
+// WaitOr is Wait with channels in place of a context: it returns true when goal
+// is reached, false when stop or tick delivers first. Either may be nil.
+func (c *Clock) WaitOr(goal Seq, stop <-chan struct{}, tick <-chan time.Time) (reached bool, err error) {
+	if !c.issued(goal) {
+		return false, ErrSeq
+	}
+	c.Commit(goal)
+	if c.Poll(goal) {
+		return true, nil
+	}
+	q := &c.wait
+	for {
+		q.mu.Lock()
+		if c.reached(goal) {
+			q.mu.Unlock()
+			return true, nil
+		}
+		if !q.leading {
+			q.leading = true
+			q.mu.Unlock()
+			reached = c.lead(goal, stop, tick)
+			q.mu.Lock()
+			q.leading = false
+			c.wakeFollowersLocked()
+			q.mu.Unlock()
+			return reached, nil
+		}
+		f := &follower{goal: goal, wake: make(chan struct{}, 1)}
+		q.followers = append(q.followers, f)
+		q.mu.Unlock()
+		select {
+		case <-f.wake:
+			continue
+		case <-stop:
+		case <-tick:
+		}
+		return c.unfollow(f), nil
+	}
+}
+
+// unfollow takes a follower that gives up out of the queue, and reports whether
+// its goal was reached after all. If it had been woken to lead, the next one is.
+func (c *Clock) unfollow(f *follower) bool {
+	q := &c.wait
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if i := slices.Index(q.followers, f); i >= 0 {
+		q.followers = slices.Delete(q.followers, i, i+1)
+	} else if !q.leading {
+		c.wakeFollowersLocked()
+	}
+	return c.reached(f.goal)
+}
+
+// wakeFollowersLocked wakes every follower whose goal is reached and, unless
+// somebody leads, one more to lead.
+func (c *Clock) wakeFollowersLocked() {
+	q := &c.wait
+	next := q.leading
+	q.followers = slices.DeleteFunc(q.followers, func(f *follower) bool {
+		wake := c.reached(f.goal)
+		if !wake && !next && !mutant.Is(mutant.NoNextLeader) {
+			wake, next = true, true
+		}
+		if wake {
+			f.wake <- struct{}{}
+		}
+		return wake
+	})
+}
+
+// lead waits until goal is reached (true) or stop or tick delivers (false).
+func (c *Clock) lead(goal Seq, stop <-chan struct{}, tick <-chan time.Time) bool {
+	var stall *time.Timer
+	for {
+		c.Commit(goal) // again, in case the clock was too far ahead
+		b := c.scan(goal)
+		if c.reached(goal) {
+			return true
+		}
+		c.wait.mu.Lock()
+		c.wakeFollowersLocked()
+		c.wait.mu.Unlock()
+		if b.rec == nil || b.spin() {
+			continue
+		}
+		c.askForReports(goal)
+		if !c.arm(b) {
+			continue
+		}
+
+		var stalled <-chan time.Time
+		if left, ok := c.stallTime(); ok {
+			if stall == nil {
+				stall = time.NewTimer(left)
+				defer stall.Stop()
+			} else {
+				stall.Reset(left)
+			}
+			stalled = stall.C
+		}
+		select {
+		case <-c.wake:
+		case <-stop:
+			return c.Poll(goal)
+		case <-tick:
+			return c.Poll(goal)
+		case <-stalled:
+			c.reportStall(goal)
+		}
+	}
+}
+
+// How long a leader spins before it parks: most sections are over sooner, and
+// parking and being woken costs some microseconds. spinLoads look at a running
+// reader for about a microsecond; spinYields let one run that is waiting for
+// this processor.
+const (
+	spinLoads  = 1000
+	spinYields = 4
+)
+
+// spin reports whether the blocking record changed soon.
+func (b blocker) spin() bool {
+	if runtime.GOMAXPROCS(0) > 1 {
+		for range spinLoads {
+			if b.rec.seq.Load() != b.word {
+				return true
+			}
+		}
+	}
+	for range spinYields {
+		runtime.Gosched()
+		if b.rec.seq.Load() != b.word {
+			return true
+		}
+	}
+	return false
+}
+
+// arm asks the blocking record's reader to wake the leader, and reports whether
+// it will: false means that it has left already.
+//
+// The flag is stored, then fenced, then the record is looked at again; the
+// reader stores its record and then looks at the flag, with the cheap half of
+// the same fence between. At least one of them sees the other.
+func (c *Clock) arm(b blocker) bool {
+	b.rec.waiter.Store(1)
+	c.heavyFence()
+	return mutant.Is(mutant.NoSecondLook) || b.rec.seq.Load() == b.word
+}
+
+// askForReports calls the report function of each Quiescent record that holds
+// back goal.
+func (c *Clock) askForReports(goal Seq) {
+	for r := c.owned.Load(); r != nil; r = r.next {
+		if r.report != nil && c.holdsBack(r, goal) {
+			r.report()
+		}
+	}
+}
+
+// holdsBack reports whether r is in a section from before goal, which is not
+// reached yet.
+func (c *Clock) holdsBack(r *Record, goal Seq) bool {
+	rd := Seq(c.rd.Load())
+	at, active := c.position(r.seq.Load(), rd, Seq(c.wr.Load()))
+	return active && at.Before(goal)
+}

@@ -1,0 +1,33 @@
+//go:build gc && go1.25 && !go1.28 && !smr_portable
+
+package pcpu
+
+import _ "unsafe" // for go:linkname
+
+// Exclusive tells whether a goroutine between Pin and Unpin has its processor
+// to itself. It is a constant of the build.
+const Exclusive = true
+
+// Pin keeps the calling goroutine on its processor until the matching [Unpin],
+// and returns the processor's number, from 0 to GOMAXPROCS-1. Pins nest.
+//
+// A pinned goroutine must not block, and must not panic past its Unpin: it
+// still holds its processor, and the runtime ends the process ("schedule:
+// holding locks"). Allocating, starting a goroutine and non-blocking channel
+// operations are allowed.
+//
+// Where [Exclusive] is false Pin holds nothing and returns a non-negative hint.
+func Pin() int { return procPin() }
+
+// Unpin undoes one [Pin].
+func Unpin() { procUnpin() }
+
+// The runtime keeps these two for packages outside it ("do not remove or change
+// the type signature", go.dev/issue/67401); the build constraint above names
+// the releases in which that was seen to hold.
+
+//go:linkname procPin runtime.procPin
+func procPin() int
+
+//go:linkname procUnpin runtime.procUnpin
+func procUnpin()

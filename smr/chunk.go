@@ -1,0 +1,187 @@
+package smr
+
+import (
+	"sync/atomic"
+	"unsafe"
+
+	"github.com/gosmr/gosmr/internal/mutant"
+	"github.com/gosmr/gosmr/internal/relacq"
+	"github.com/gosmr/gosmr/pcpu"
+)
+
+// A deferred call goes this way:
+//
+//	 Call                seal                  intake      grace period   worker
+//	──────▶ open chunk ────────▶ sealed stack ────────▶ waiting ──────▶ ready ──▶ run
+//	        (its processor's)    (lock-free push)       (FIFO, under reclaimer.mu)
+//
+// A chunk is owned by one stage at a time; what moves it on is said where it
+// happens.
+
+// An entry is one deferred call. The function is the caller's func(*T) as it
+// is: a pointer to T is passed like any pointer, so no closure is needed.
+type entry struct {
+	fn  func(unsafe.Pointer)
+	obj unsafe.Pointer
+}
+
+// A chunk is a batch of deferred calls that share a goal.
+//
+// While open, it is written by whoever holds its slot's busy flag. Sealed, it
+// belongs to the stage that holds it; the hand-overs (compare-and-swap on the
+// slot or the stack, reclaimer.mu) order the plain fields.
+type chunk struct {
+	entries []entry // of fixed length; [n:] are zero
+	n       int     // entries made
+	done    int     // entries run; the worker's
+	bytes   int64
+
+	goal   Seq    // set at sealing
+	ticket uint64 // place in the order of intake
+
+	home  *callSlot // where the empty chunk goes back to; nil: nowhere
+	next  *chunk    // in the sealed stack, waiting, ready, or a spare list
+	newer *chunk    // by ticket, until finished
+	older *chunk
+}
+
+// A callSlot is a processor's end of the queue of deferred calls.
+type callSlot struct {
+	// busy is 1 while a goroutine appends to the slot. Where pcpu.Exclusive it
+	// is written by the processor alone; else taken by compare-and-swap. Read
+	// by drain, with the heavy fence between that and its Swap of open. The
+	// appender stores busy and then loads open, with the light fence between:
+	// either it finds the chunk gone, or drain finds it busy and waits.
+	busy relacq.Uint64
+
+	// open is the chunk that calls go to. Installed and removed by
+	// compare-and-swap by the holder of busy; swapped out by drain.
+	open relacq.Pointer[chunk]
+
+	// called and calledBytes only grow. Written by the holder of busy, read by
+	// Throttle and Stats from anywhere.
+	called      relacq.Uint64
+	calledBytes relacq.Uint64
+
+	spare *chunk // empty chunks; the holder of busy's
+	_     [pcpu.Stride - unsafe.Sizeof(callSlotHead{})]byte
+
+	// returned is a stack of empty chunks from the workers: pushed one at a
+	// time, taken whole, so that the pop problem (ABA) does not arise.
+	returned  atomic.Pointer[chunk]
+	nReturned atomic.Int32
+}
+
+type callSlotHead struct {
+	busy, called, calledBytes relacq.Uint64
+	open                      relacq.Pointer[chunk]
+	spare                     *chunk
+}
+
+// maxSpare bounds how many empty chunks a slot keeps for reuse.
+const maxSpare = 32
+
+// closedChunk is in the slots of a closed domain: it has no room, so that a
+// call that was on its way finds out.
+var closedChunk = new(chunk)
+
+func (d *Domain) newCallSlot(int) *callSlot { return new(callSlot) }
+
+func (d *Domain) newChunk(home *callSlot) *chunk {
+	return &chunk{entries: make([]entry, d.opts.ChunkCalls), home: home}
+}
+
+// lock takes the slot for an append, and reports whether it got it. It never
+// fails where the processor is exclusive: nobody else can be there.
+func (sl *callSlot) lock(d *Domain) bool {
+	if sl.busy.Load() != 0 {
+		return false
+	}
+	if !pcpu.Exclusive {
+		return sl.busy.CompareAndSwap(0, 1)
+	}
+	sl.busy.Store(1)
+	d.clk.LightFence()
+	return true
+}
+
+func (sl *callSlot) unlock() { sl.busy.Store(0) }
+
+// install puts an empty chunk into the slot and returns it, or nil if the
+// domain closed the slot. The slot is locked and holds none.
+func (sl *callSlot) install(d *Domain) *chunk {
+	c := sl.spare
+	if c == nil {
+		c = sl.returned.Swap(nil)
+		sl.nReturned.Store(0)
+	}
+	if c == nil {
+		c = d.newChunk(sl)
+	}
+	sl.spare = c.next
+	c.next = nil
+	if !sl.open.CompareAndSwap(nil, c) {
+		c.next, sl.spare = sl.spare, c
+		return nil
+	}
+	return c
+}
+
+// giveBack returns an empty chunk to its slot for reuse.
+func (c *chunk) giveBack() {
+	sl := c.home
+	if sl == nil || sl.nReturned.Add(1) > maxSpare {
+		return
+	}
+	c.n, c.done, c.bytes = 0, 0, 0
+	for {
+		head := sl.returned.Load()
+		c.next = head
+		if sl.returned.CompareAndSwap(head, c) {
+			return
+		}
+	}
+}
+
+// sealedStack is a stack of chunks: pushed by callers without a lock, taken
+// whole under reclaimer.mu.
+type sealedStack struct{ head atomic.Pointer[chunk] }
+
+func (s *sealedStack) push(c *chunk) {
+	for {
+		head := s.head.Load()
+		c.next = head
+		if s.head.CompareAndSwap(head, c) {
+			return
+		}
+	}
+}
+
+// takeAll empties the stack and returns the chunks in the order of pushing.
+func (s *sealedStack) takeAll() *chunk {
+	var oldest *chunk
+	for c := s.head.Swap(nil); c != nil; {
+		next := c.next
+		c.next = oldest
+		oldest, c = c, next
+	}
+	return oldest
+}
+
+func (s *sealedStack) empty() bool { return s.head.Load() == nil }
+
+// seal takes a full chunk out of the locked slot and hands it to the reclaimer,
+// with a goal that covers all its entries. It does nothing if a drain took the
+// chunk first.
+func (d *Domain) seal(sl *callSlot, c *chunk) {
+	bytes := c.bytes // after the swap it may be drain's
+	d.reclaim.handedOver.Add(bytes)
+	if mutant.Is(mutant.SealByStore) {
+		sl.open.Store(nil)
+	} else if !sl.open.CompareAndSwap(c, nil) {
+		d.reclaim.handedOver.Add(-bytes)
+		return
+	}
+	c.goal = d.clk.DeferredAdvance()
+	d.reclaim.sealed.push(c)
+}

@@ -1,0 +1,161 @@
+//go:build invariants
+
+package smr
+
+import (
+	"fmt"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"github.com/gosmr/gosmr/clock"
+)
+
+// domainDebug lists the sections that are open.
+type domainDebug struct {
+	mu   sync.Mutex
+	open map[*sectionInfo]struct{}
+}
+
+// sectionInfo is what is known of one section. The fields are constant but for
+// goid, which is guarded by domainDebug.mu.
+type sectionInfo struct {
+	dom   *Domain
+	rec   *clock.Record
+	gen   uint64
+	kind  clock.Kind
+	goid  uint64 // the goroutine that entered it, or used it last
+	stack []uintptr
+}
+
+// A sectionHandle is shared by all copies of a Section and by nothing else, so
+// that the collector tells when the last copy is gone.
+type sectionHandle struct{ info *sectionInfo }
+
+type sectionDebug struct{ handle *sectionHandle }
+
+// pointerDebug remembers the clock of the first section that loaded a pointer.
+// It is a number because a Pointer may be outside the Go heap.
+type pointerDebug struct{ tag atomic.Uint64 }
+
+func (d *Domain) opened(rec *clock.Record, gen uint64, kind clock.Kind) Section {
+	info := &sectionInfo{dom: d, rec: rec, gen: gen, kind: kind}
+	if kind == clock.Pinned {
+		// The mutex below may block, and a pinned goroutine must not: nothing
+		// is recorded of a pinned section. It can't be leaked unnoticed, and
+		// can't wait.
+		return Section{rec: rec, gen: gen}
+	}
+	info.goid = goid()
+	pcs := make([]uintptr, 32)
+	info.stack = pcs[:runtime.Callers(3, pcs)]
+	d.debug.mu.Lock()
+	if d.debug.open == nil {
+		d.debug.open = make(map[*sectionInfo]struct{})
+	}
+	d.debug.open[info] = struct{}{}
+	d.debug.mu.Unlock()
+
+	h := &sectionHandle{info}
+	runtime.AddCleanup(h, (*sectionInfo).dropped, info)
+	return Section{sectionDebug: sectionDebug{h}, rec: rec, gen: gen}
+}
+
+func (s Section) leaving() {
+	if s.handle == nil || !s.Active() {
+		return
+	}
+	d := s.handle.info.dom
+	d.debug.mu.Lock()
+	delete(d.debug.open, s.handle.info)
+	d.debug.mu.Unlock()
+}
+
+// dropped runs when no copy of the section is left.
+func (info *sectionInfo) dropped() {
+	d := info.dom
+	d.debug.mu.Lock()
+	_, open := d.debug.open[info]
+	d.debug.mu.Unlock()
+	if !open {
+		return
+	}
+	st := d.newStall(0, 0)
+	sr := StalledReader{Kind: info.kind, Processor: -1}
+	d.describe(info.rec, &sr)
+	sr.Leaked = true
+	st.Readers = []StalledReader{sr}
+	d.stalls.Add(1)
+	d.opts.OnStall(st)
+}
+
+func (p *pointerDebug) loading(s Section) {
+	if !s.Active() {
+		if s.rec == nil {
+			panic("smr: Pointer.Load outside a section: the Section is zero")
+		}
+		panic("smr: Pointer.Load in a section that has been left")
+	}
+	tag := s.rec.Clock().Tag()
+	if first := p.tag.Load(); first != tag && (first != 0 || !p.tag.CompareAndSwap(0, tag) && p.tag.Load() != tag) {
+		panic("smr: Pointer.Load in a section of another domain than the pointer was loaded in before")
+	}
+	if s.handle != nil {
+		s.handle.info.usedBy(goid())
+	}
+}
+
+// usedBy notes that the section has passed to another goroutine, so that the
+// first one may wait.
+func (info *sectionInfo) usedBy(id uint64) {
+	info.dom.debug.mu.Lock()
+	info.goid = id
+	info.dom.debug.mu.Unlock()
+}
+
+// checkNoOwnSection panics if the calling goroutine has a section of the domain
+// open, for which it is about to wait.
+func (d *Domain) checkNoOwnSection(what string) {
+	id := goid()
+	d.debug.mu.Lock()
+	defer d.debug.mu.Unlock()
+	for info := range d.debug.open {
+		if info.goid == id {
+			panic(fmt.Sprintf("smr: %s inside a section of the same domain, entered at:\n%s", what, info.trace()))
+		}
+	}
+}
+
+// openStacks describes the sections that are open.
+func (d *Domain) openStacks() string {
+	d.debug.mu.Lock()
+	defer d.debug.mu.Unlock()
+	var b strings.Builder
+	for info := range d.debug.open {
+		fmt.Fprintf(&b, "\n%v entered at:\n%s", info.kind, info.trace())
+	}
+	return b.String()
+}
+
+// describe adds what is known of the section that is open on rec.
+func (d *Domain) describe(rec *clock.Record, sr *StalledReader) {
+	d.debug.mu.Lock()
+	defer d.debug.mu.Unlock()
+	for info := range d.debug.open {
+		if info.rec == rec {
+			sr.Stack = info.trace()
+		}
+	}
+}
+
+func (info *sectionInfo) trace() string {
+	var b strings.Builder
+	for frames := runtime.CallersFrames(info.stack); ; {
+		f, more := frames.Next()
+		fmt.Fprintf(&b, "\t%s\n\t\t%s:%d\n", f.Function, f.File, f.Line)
+		if !more {
+			return b.String()
+		}
+	}
+}

@@ -1,0 +1,109 @@
+package smr
+
+import (
+	"fmt"
+	"time"
+)
+
+// Options configure a Domain. The zero Options is valid; each zero field stands
+// for the default given with it.
+type Options struct {
+	// Name names the domain in Stats, stall reports and panics. Names need not
+	// be unique. Default: "domain-" and a number.
+	Name string
+
+	// MaxPending is how many bytes may wait to be freed, as told by the sizes
+	// given to Call, before Throttle makes writers wait. Negative: no bound.
+	// Default: 64 MiB.
+	MaxPending int64
+
+	// MaxDelay bounds how long something that could be freed waits: from the
+	// Call, or from the end of the last section that could hold it if that is
+	// later, to the start of its callback, provided that callbacks are short
+	// and processors are to be had. Default: 100 ms.
+	MaxDelay time.Duration
+
+	// CheckIn is how often, while anything is pending, the processors' chunks
+	// are collected and their goals committed although nothing presses. A short
+	// interval frees sooner; a long one makes larger batches. It is at most half
+	// of MaxDelay, and can be changed by SetCheckIn. Default: a quarter of
+	// MaxDelay.
+	CheckIn time.Duration
+
+	// StallAfter is how old a grace period is when it is reported to OnStall,
+	// and again each time it is twice as old. Negative: never. Default: 10 s.
+	StallAfter time.Duration
+
+	// OnStall receives stall reports. It is called by a goroutine that waits
+	// for the grace period, so it must be quick and must not wait on the
+	// domain. Default: a warning through log/slog.
+	OnStall func(Stall)
+
+	// OnPanic receives the panic of a callback, after the callbacks beside it
+	// have run. Default: the panic is raised again, as a *CallbackPanic in a
+	// goroutine of the domain's own, which ends the program.
+	OnPanic func(*CallbackPanic)
+
+	// ChunkCalls and ChunkBytes bound how many calls, and how many bytes, a
+	// processor collects before it hands them to the reclaimer. Defaults: 256
+	// calls; 256 KiB or, if less, what lets every processor fill a chunk within
+	// an eighth of MaxPending.
+	ChunkCalls int
+	ChunkBytes int
+
+	// Workers bounds how many goroutines run callbacks at once. There are none
+	// while there is nothing to run. Default: GOMAXPROCS.
+	Workers int
+
+	// fenced and start reach the clock's options of those names. For tests.
+	fenced bool
+	start  Seq
+}
+
+const (
+	defaultMaxPending = 64 << 20
+	defaultMaxDelay   = 100 * time.Millisecond
+	defaultStallAfter = 10 * time.Second
+	defaultChunkCalls = 256
+	defaultChunkBytes = 256 << 10
+)
+
+// normalize checks the options and fills in the defaults. procs is GOMAXPROCS.
+func (o *Options) normalize(procs int) error {
+	for _, f := range []struct {
+		name  string
+		value int64
+	}{
+		{"MaxDelay", int64(o.MaxDelay)},
+		{"CheckIn", int64(o.CheckIn)},
+		{"ChunkCalls", int64(o.ChunkCalls)},
+		{"ChunkBytes", int64(o.ChunkBytes)},
+		{"Workers", int64(o.Workers)},
+	} {
+		if f.value < 0 {
+			return fmt.Errorf("smr: negative Options.%s: %d", f.name, f.value)
+		}
+	}
+	setDefault(&o.MaxPending, defaultMaxPending)
+	setDefault(&o.MaxDelay, defaultMaxDelay)
+	setDefault(&o.CheckIn, o.MaxDelay/4)
+	setDefault(&o.StallAfter, defaultStallAfter)
+	setDefault(&o.ChunkCalls, defaultChunkCalls)
+	if o.ChunkBytes == 0 {
+		o.ChunkBytes = defaultChunkBytes
+		if o.MaxPending > 0 {
+			o.ChunkBytes = int(max(1, min(int64(o.ChunkBytes), o.MaxPending/int64(8*procs))))
+		}
+	}
+	setDefault(&o.Workers, procs)
+	if o.OnStall == nil {
+		o.OnStall = logStall
+	}
+	return nil
+}
+
+func setDefault[T int | int64 | time.Duration](field *T, value T) {
+	if *field == 0 {
+		*field = value
+	}
+}

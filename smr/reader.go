@@ -1,0 +1,50 @@
+package smr
+
+import (
+	"github.com/gosmr/gosmr/clock"
+)
+
+// A Reader is a registered reader: a record of its own, for a worker that reads
+// all day. Its sections may block. It may be used by one goroutine at a time;
+// hand it to another only with synchronization between them.
+type Reader struct {
+	dom *Domain
+	rec *clock.Record
+}
+
+// NewReader registers a reader. Close it when its worker ends: each registered
+// reader is one more line for every grace period to look at. It panics on a
+// closed domain.
+func (d *Domain) NewReader() *Reader {
+	if d.clk.Sealed() {
+		d.panicClosed("NewReader")
+	}
+	return &Reader{dom: d, rec: d.clk.NewOwned()}
+}
+
+// Enter opens a section. A section nested in another of the same reader is one
+// of [Domain.Enter], at its cost. It panics on a closed reader or domain.
+//
+// Cost: one store, no pin (1 to 3 ns with Leave).
+func (r *Reader) Enter() Section {
+	if gen, ok := r.rec.Enter(); ok {
+		return r.dom.opened(r.rec, gen, clock.Owned)
+	}
+	return r.enterSlow()
+}
+
+func (r *Reader) enterSlow() Section {
+	if r.rec.Closed() {
+		panic("smr: Enter on a closed Reader or domain")
+	}
+	return r.dom.Enter()
+}
+
+// Close unregisters the reader. It panics if a section of it is open. Closing
+// twice does nothing.
+func (r *Reader) Close() {
+	if !r.rec.Close() {
+		panic("smr: Close of a Reader whose section is open")
+	}
+	r.rec = clock.ClosedRecord() // the old one may be another reader's by now
+}

@@ -1,0 +1,323 @@
+package smr
+
+import (
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/gosmr/gosmr/internal/mutant"
+)
+
+// The reclaimer is one goroutine per domain that exists while anything is
+// pending. It collects sealed chunks, drives their grace periods, and starts
+// workers for the chunks whose grace period is over. It runs no callback itself,
+// so a slow callback holds up one worker and no grace period.
+//
+//	          a call finds it stopped
+//	stopped ───────────────────────────▶ awake ◀─────────────┐
+//	   ▲                                  │  │               │ kick, check-in
+//	   │    nothing open, waiting, ready  │  │ nothing sealed│
+//	   └──────────────────────────────────┘  └──────────▶ asleep
+//
+// Both changes away from awake are followed by a second look at what callers
+// write before they look at the state, so neither a chunk nor a kick is missed.
+type reclaimer struct {
+	// state is one of the constants below. Written by the reclaimer; a caller
+	// moves it from stopped to awake, and then starts the goroutine.
+	state atomic.Uint32
+
+	// kick wakes a sleeping reclaimer. Sent to without blocking; capacity 1.
+	kick chan struct{}
+
+	// flush asks the reclaimer to drain at once. Set by anybody before the
+	// kick, cleared by the reclaimer before the drain.
+	flush atomic.Bool
+
+	sealed sealedStack
+	alone  alone
+
+	// handedOver is how many bytes are sealed, or on their way from a slot to
+	// the reclaimer, and not freed yet. freed and freedBytes only grow, after
+	// the callbacks have returned. Written by atomic add.
+	handedOver        atomic.Int64
+	freed, freedBytes atomic.Uint64
+
+	// drainMu serializes drains: a chunk taken from its slot by one drain is
+	// in outstanding before another begins.
+	drainMu sync.Mutex
+
+	mu sync.Mutex // guards all below
+
+	waiting chunkQueue // for their grace period, in the order of intake
+	ready   chunkQueue // for a worker
+	stuck   *chunk     // head of ready at the last check-in
+
+	// All chunks taken in and not finished, in the order of their tickets.
+	oldest, newest *chunk
+	lastTicket     uint64
+
+	workers   []*worker
+	barriers  []barrierWait
+	throttled []chan struct{}
+
+	// Lengths of the two, read without mu.
+	nWorkers, nThrottled atomic.Int32
+}
+
+const (
+	stopped = iota
+	asleep
+	awake
+)
+
+// notify makes sure that the reclaimer learns of a chunk that the caller just
+// installed or sealed. It never blocks. That atomic operation comes before the
+// load of state here; the reclaimer stores state and then looks at the chunks.
+func (r *reclaimer) notify(d *Domain) {
+	switch r.state.Load() {
+	case stopped:
+		r.start(d)
+	case asleep:
+		if !r.sealed.empty() {
+			r.sendKick()
+		}
+	}
+}
+
+// wakeUp is notify for what can't wait for the next check-in: it also
+// interrupts a reclaimer that waits for a grace period.
+func (r *reclaimer) wakeUp(d *Domain) {
+	r.start(d)
+	r.sendKick()
+}
+
+func (r *reclaimer) start(d *Domain) {
+	if r.state.CompareAndSwap(stopped, awake) {
+		go d.runReclaimer()
+	}
+}
+
+func (r *reclaimer) sendKick() {
+	select {
+	case r.kick <- struct{}{}:
+	default: // one is on its way
+	}
+}
+
+func (d *Domain) runReclaimer() {
+	r := &d.reclaim
+	interval := d.CheckIn()
+	due := time.Now().Add(interval)
+	timer := time.NewTimer(interval)
+	defer timer.Stop()
+	for {
+		if r.flush.Swap(false) || !time.Now().Before(due) {
+			d.drain()
+			d.unstick()
+			interval = d.CheckIn()
+			due = time.Now().Add(interval)
+			timer.Reset(interval)
+		}
+		if goal, ok := d.intake(); ok {
+			if _, err := d.clk.WaitOr(goal, r.kick, timer.C); err != nil {
+				panic("smr: the clock refused its own goal: " + err.Error())
+			}
+			d.promote()
+			continue
+		}
+		if d.idle() {
+			r.state.Store(stopped)
+			if mutant.Is(mutant.StopWithoutLook) ||
+				d.idle() && !r.flush.Load() || !r.state.CompareAndSwap(stopped, awake) {
+				return
+			}
+			continue
+		}
+		r.state.Store(asleep)
+		if r.sealed.empty() && !r.flush.Load() {
+			select {
+			case <-r.kick:
+			case <-timer.C:
+			}
+		}
+		r.state.Store(awake)
+	}
+}
+
+// idle reports whether there is nothing for the reclaimer to do, now or at the
+// next check-in.
+func (d *Domain) idle() bool {
+	r := &d.reclaim
+	for _, sl := range d.calls.All() {
+		if c := sl.open.Load(); c != nil && c != closedChunk {
+			return false
+		}
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.sealed.empty() && r.waiting.head == nil && r.ready.head == nil
+}
+
+// drain seals the open chunk of every processor. When it returns, every call
+// that happened before is in the sealed stack or was there.
+//
+// It swaps each slot's chunk out, executes the heavy fence, and waits until no
+// slot is busy: a caller that found its chunk before the swap became visible
+// has set busy before the fence, and is waited for; any other finds the chunk
+// gone. Only then are the chunks' entries, and their owners' unlinking, visible
+// here, and a goal taken now covers them.
+func (d *Domain) drain() {
+	r := &d.reclaim
+	r.drainMu.Lock()
+	defer r.drainMu.Unlock()
+	var left *chunk
+	if d.closing.Load() {
+		left = closedChunk
+	}
+	slots := d.calls.All()
+	var taken *chunk
+	for _, sl := range slots {
+		if sl.open.Load() == left {
+			continue
+		}
+		if c := sl.open.Swap(left); c != nil && c != closedChunk {
+			c.next, taken = taken, c
+		}
+	}
+	if !mutant.Is(mutant.NoDrainFence) {
+		d.clk.HeavyFence()
+	}
+	for _, sl := range slots {
+		if !mutant.Is(mutant.NoBusyWait) {
+			sl.awaitIdle()
+		}
+	}
+	if taken == nil {
+		return
+	}
+	goal := d.clk.DeferredAdvance()
+	for c := taken; c != nil; {
+		next := c.next
+		c.goal = goal
+		r.handedOver.Add(c.bytes)
+		r.sealed.push(c)
+		c = next
+	}
+}
+
+// awaitIdle waits until the append that is going on, if any, is over. Its
+// goroutine is on a processor, or (where that is not exclusive) was preempted.
+func (sl *callSlot) awaitIdle() {
+	for i := 0; sl.busy.Load() != 0; i++ {
+		switch {
+		case i < 100:
+		case i < 120:
+			runtime.Gosched()
+		default:
+			time.Sleep(20 * time.Microsecond)
+		}
+	}
+}
+
+// intake takes sealed chunks in, commits their goals, and returns the goal to
+// wait for next, if any chunk waits.
+func (d *Domain) intake() (goal Seq, ok bool) {
+	r := &d.reclaim
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for c := r.sealed.takeAll(); c != nil; {
+		next := c.next
+		r.lastTicket++
+		c.ticket = r.lastTicket
+		r.addOutstandingLocked(c)
+		r.waiting.push(c)
+		d.clk.Commit(c.goal)
+		c = next
+	}
+	if r.waiting.head == nil {
+		return 0, false
+	}
+	return r.waiting.head.goal, true
+}
+
+// promote makes chunks ready whose grace period is over, and starts workers for
+// them: the first one at once, another for every chunksPerWorker.
+func (d *Domain) promote() {
+	r := &d.reclaim
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	reached := d.clk.Reached()
+	for c := r.waiting.head; c != nil && !reached.Before(c.goal); c = r.waiting.head {
+		r.ready.push(r.waiting.pop())
+	}
+	for r.ready.n > chunksPerWorker*len(r.workers) && d.startWorkerLocked() {
+	}
+}
+
+// chunksPerWorker is how many ready chunks a worker takes on before another is
+// started: a goroutine costs about as much as a hundred short callbacks.
+const chunksPerWorker = 8
+
+// unstick starts a worker when the others got nothing done since the last
+// check-in.
+func (d *Domain) unstick() {
+	r := &d.reclaim
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.stuck != nil && r.stuck == r.ready.head {
+		d.startWorkerLocked()
+	}
+	r.stuck = r.ready.head
+}
+
+func (r *reclaimer) addOutstandingLocked(c *chunk) {
+	c.older, c.newer = r.newest, nil
+	if r.newest == nil {
+		r.oldest = c
+	} else {
+		r.newest.newer = c
+	}
+	r.newest = c
+}
+
+func (r *reclaimer) removeOutstandingLocked(c *chunk) {
+	if c.older == nil {
+		r.oldest = c.newer
+	} else {
+		c.older.newer = c.newer
+	}
+	if c.newer == nil {
+		r.newest = c.older
+	} else {
+		c.newer.older = c.older
+	}
+	c.older, c.newer = nil, nil
+}
+
+// A chunkQueue is a FIFO of chunks.
+type chunkQueue struct {
+	head, tail *chunk
+	n          int
+}
+
+func (q *chunkQueue) push(c *chunk) {
+	c.next = nil
+	if q.head == nil {
+		q.head = c
+	} else {
+		q.tail.next = c
+	}
+	q.tail = c
+	q.n++
+}
+
+func (q *chunkQueue) pop() *chunk {
+	c := q.head
+	if c != nil {
+		q.head = c.next
+		c.next = nil
+		q.n--
+	}
+	return c
+}
