@@ -58,6 +58,9 @@ type entryLine struct {
 
 // Options change how a Clock behaves. The zero Options is valid.
 type Options struct {
+	// Name names the clock in panics.
+	Name string
+
 	// StallAfter is how long a grace period may take before OnStall is told,
 	// and again each time twice as long has passed. 0 means never.
 	StallAfter time.Duration

@@ -5,7 +5,8 @@ import (
 )
 
 // Enter opens a section that may block and migrate, and returns its record and
-// generation, or nil if the clock is sealed.
+// generation. It panics if the clock is sealed.
+//go:nosplit
 func (c *Clock) Enter() (*Record, uint64) {
 	id := pcpu.Pin()
 	word := c.wr.Load()
@@ -35,20 +36,19 @@ func (c *Clock) Pin() (*Record, uint64) {
 		}
 	}
 	r, gen := c.enterSlow(id, word)
-	if r == nil {
-		pcpu.Unpin()
-		return nil, 0
-	}
 	return r, gen | genPinned
 }
 
 // enterSlow claims a record when the obvious one is taken, or the processor has
 // no slot yet. It is called, and returns, pinned.
+//
+//go:noinline
 func (c *Clock) enterSlow(id int, word uint64) (*Record, uint64) {
 	sl := c.slots.At(id)
 	if sl == nil {
 		if sl = c.slots.Grow(id); sl == nil {
-			return nil, 0
+			pcpu.Unpin()
+			panic("smr: section entered on closed domain " + c.opts.Name)
 		}
 	}
 	r := sl.cur.Load()
@@ -58,7 +58,7 @@ func (c *Clock) enterSlow(id int, word uint64) (*Record, uint64) {
 	return r, r.opened()
 }
 
-// Seal makes every later Enter and Pin return nil, and later entries on idle
+// Seal makes every later Enter and Pin panic, and later entries on idle
 // owned records fail. Sections that are open stay open. It reports whether this
 // call was the one that sealed.
 func (c *Clock) Seal() bool {

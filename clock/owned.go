@@ -45,15 +45,24 @@ func (c *Clock) newRecord(kind Kind, report func()) *Record {
 	}
 }
 
-// Enter opens a section on an owned record and returns its generation. It
-// fails, changing nothing, if one is open there already or the record is
-// closed.
-func (r *Record) Enter() (gen uint64, ok bool) {
+// Enter opens a section on an owned record and returns the record and the
+// section's generation. A section nested in another one of the record is opened
+// on a tracker instead. It panics if the record or its clock is closed.
+//go:nosplit
+func (r *Record) Enter() (*Record, uint64) {
 	if r.seq.Load() != 0 {
-		return 0, false
+		return r.enterTaken()
 	}
 	r.seq.Store(r.clock.wr.Load())
-	return r.opened(), true
+	return r, r.opened()
+}
+
+//go:noinline
+func (r *Record) enterTaken() (*Record, uint64) {
+	if r.Closed() {
+		panic("smr: section entered on a closed Reader, or on one of a closed domain")
+	}
+	return r.clock.Enter()
 }
 
 // Close gives the record back: no section may be entered on it any more. It

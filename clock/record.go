@@ -45,8 +45,8 @@ type record struct {
 	// gen numbers the sections that used this record, in steps of genStep, so
 	// that a section left twice, or used after Leave, is told from the next
 	// section on the same record. Written by the goroutine that leaves, before
-	// its store to seq; read by whoever claims the record (ordered by seq) and
-	// by whoever holds a Section of it.
+	// its store to seq; read by whoever claims the record (seq orders the two)
+	// and, looking for misuse, by whoever holds a Section of it.
 	gen relacq.Uint64
 
 	// waiter is 1 when a waiter parked, or is about to, until this record
@@ -95,11 +95,11 @@ func (r *Record) Kind() Kind { return r.kind }
 // claim takes an idle record for a section that entered at word, and reports
 // whether it got it.
 func (r *Record) claim(word uint64) bool {
-	if r.seq.Load() != 0 {
-		return false
-	}
 	if !pcpu.Exclusive {
 		return r.seq.CompareAndSwap(0, word)
+	}
+	if r.seq.Load() != 0 {
+		return false
 	}
 	r.seq.Store(word)
 	return true
@@ -125,20 +125,22 @@ func (r *Record) Active(gen uint64) bool {
 // open. It may be called by another goroutine than the one that entered,
 // unless the section is pinned. Leaving a Quiescent section does nothing: it
 // ends at the next quiescent state.
+//go:nosplit
 func (r *Record) Leave(gen uint64) {
-	if r == nil || r.gen.Load() != gen&^genPinned {
+	if r == nil {
+		panic("smr: Leave of a zero Section: it was never entered")
+	}
+	if r.gen.Load() != gen&^genPinned {
 		r.leaveOdd(gen)
 		return
 	}
-	r.gen.Store(gen&^genPinned + genStep)
+	r.gen.StoreGuarded(gen&^genPinned + genStep)
 	r.seq.Store(0)
-	if gen&(genPinned|genFenced) != 0 {
-		if gen&genPinned != 0 {
-			pcpu.Unpin()
-		}
-		if relacq.Plain && gen&genFenced != 0 {
-			relacq.Fence() // pairs with heavyFence in Clock.park
-		}
+	if gen&genPinned != 0 {
+		pcpu.Unpin()
+	}
+	if relacq.Plain && gen&genFenced != 0 {
+		relacq.Fence() // pairs with heavyFence in Clock.arm
 	}
 	if r.waiter.Load() != 0 {
 		r.wake()
@@ -146,10 +148,9 @@ func (r *Record) Leave(gen uint64) {
 }
 
 // leaveOdd is Leave for a generation that is not the record's.
+//
+//go:noinline
 func (r *Record) leaveOdd(gen uint64) {
-	if r == nil {
-		panic("smr: Leave of a zero Section: it was never entered")
-	}
 	if gen&genQuiescent != 0 {
 		if !r.Active(gen) {
 			panic("smr: Leave of a quiescent Section after its quiescent state: it has ended")
@@ -165,6 +166,8 @@ func (r *Record) leaveOdd(gen uint64) {
 
 // wake tells the leading waiter to look again. It never blocks: the caller may
 // be pinned by an outer section.
+//
+//go:noinline
 func (r *Record) wake() {
 	if r.waiter.Swap(0) != 0 && !mutant.Is(mutant.NoWake) {
 		select {

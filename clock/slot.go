@@ -86,7 +86,7 @@ func (sl *slot) search(c *Clock, word uint64) *Record {
 		if r = r.next; r == nil {
 			r = sl.all.Load()
 		}
-		if r.claim(word) {
+		if r.seq.Load() == 0 && r.claim(word) {
 			sl.cur.Store(r)
 			return r
 		}

@@ -70,6 +70,7 @@ func New(o Options) (*Domain, error) {
 		d.opts.Name = "domain-" + strconv.FormatUint(d.id, 10)
 	}
 	d.clk.Init(clock.Options{
+		Name:       d.opts.Name,
 		StallAfter: max(o.StallAfter, 0),
 		OnStall:    d.onStall,
 		Fenced:     o.fenced,

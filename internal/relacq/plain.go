@@ -20,6 +20,11 @@ func (x *Uint64) Load() uint64 { return x.v.Load() }
 // Store is a release store.
 func (x *Uint64) Store(v uint64) { *(*uint64)(unsafe.Pointer(&x.v)) = v }
 
+// StoreGuarded is a store for a word that is guarded by another: whoever may
+// rely on the value is ordered by that other word, and whoever is not only
+// looks for misuse.
+func (x *Uint64) StoreGuarded(v uint64) { x.Store(v) }
+
 // CompareAndSwap is a full fence, as in sync/atomic.
 func (x *Uint64) CompareAndSwap(old, new uint64) bool { return x.v.CompareAndSwap(old, new) }
 
