@@ -1,0 +1,61 @@
+// Package smr is safe memory reclamation: readers walk shared structures without
+// locks, a writer unlinks an object and hands it to [Call], and the object is
+// freed, unmapped, closed or reused once no reader can still hold it.
+//
+// Go's collector keeps Go-heap objects alive for as long as anybody holds them.
+// It does not do that for memory it does not own (mmaps, off-heap slabs, C
+// memory), for files, for pooled buffers that are to be reused; nor does it tell
+// a writer when every reader has seen an update. This package does.
+//
+//	var config smr.Pointer[mapping] // readers follow it, one writer changes it
+//	dom := smr.Default()
+//
+//	// A reader, any number of them at once:
+//	s := dom.Enter()
+//	m := config.Load(s)
+//	use(m.data)        // stays mapped until Leave
+//	s.Leave()
+//
+//	// The writer, holding its lock:
+//	old := config.LoadSerialized()
+//	config.Store(fresh)                                // unlink
+//	smr.Call(dom, old, len(old.data), (*mapping).unmap) // unmap later
+//
+// # Sections
+//
+// Between Enter and Leave a reader is in a section. What it loads from a
+// [Pointer] in a section stays valid until it leaves. There are four kinds; they
+// differ in what they cost and in what their goroutine may do meanwhile:
+//
+//	section    d.Enter              may block, migrate, and be left elsewhere
+//	pinned     d.Pin                must not block or panic
+//	reader     d.NewReader, Enter   may block; one goroutine at a time
+//	quiescent  d.NewQuiescent       costs nothing; its owner reports in
+//
+// # Grace periods
+//
+// A grace period is the time from a moment until every section that was open
+// then has been left. [Domain.Synchronize] waits for one. [Domain.Advance],
+// [Domain.Poll] and [Domain.Wait] split that into pieces: take a goal, come back
+// later. [Call] runs a function after one, and [Domain.Barrier] waits for such
+// functions to have run.
+//
+// A section that stays open holds back every grace period that began since, and
+// with it all memory retired since. No scheme of this family avoids that. What
+// this package offers against it is [Domain.Throttle], which bounds that memory
+// by making writers wait, and [Options.OnStall], which names the reader.
+//
+// # What it costs
+//
+// On linux/amd64, with a Go release it was tested with, entering and leaving
+// execute no atomic instruction and no fence: see package clock and
+// internal/relacq for what is relied on. Elsewhere, and under the race detector,
+// they use sync/atomic. Nothing on a reader's path allocates, and neither does
+// Call. No goroutine and no timer exists while no call is pending.
+//
+// # Ideas
+//
+// The interface is that of XNU's smr.h; the clock is FreeBSD's subr_smr.c; the
+// asymmetric fence is liburcu's; quiescent readers are QSBR. What differs, and
+// why, is said where it does.
+package smr
