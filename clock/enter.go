@@ -6,6 +6,7 @@ import (
 
 // Enter opens a section that may block and migrate, and returns its record and
 // generation. It panics if the clock is sealed.
+//
 //go:nosplit
 func (c *Clock) Enter() (*Record, uint64) {
 	id := pcpu.Pin()

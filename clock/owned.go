@@ -48,6 +48,7 @@ func (c *Clock) newRecord(kind Kind, report func()) *Record {
 // Enter opens a section on an owned record and returns the record and the
 // section's generation. A section nested in another one of the record is opened
 // on a tracker instead. It panics if the record or its clock is closed.
+//
 //go:nosplit
 func (r *Record) Enter() (*Record, uint64) {
 	if r.seq.Load() != 0 {

@@ -125,6 +125,7 @@ func (r *Record) Active(gen uint64) bool {
 // open. It may be called by another goroutine than the one that entered,
 // unless the section is pinned. Leaving a Quiescent section does nothing: it
 // ends at the next quiescent state.
+//
 //go:nosplit
 func (r *Record) Leave(gen uint64) {
 	if r == nil {
@@ -139,7 +140,7 @@ func (r *Record) Leave(gen uint64) {
 	if gen&genPinned != 0 {
 		pcpu.Unpin()
 	}
-	if relacq.Plain && gen&genFenced != 0 {
+	if relacq.Plain && gen&genFenced != 0 && !mutant.Is(mutant.NoLeaveFence) {
 		relacq.Fence() // pairs with heavyFence in Clock.arm
 	}
 	if r.waiter.Load() != 0 {

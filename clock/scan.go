@@ -44,33 +44,36 @@ func (c *Clock) LightFence() {
 	}
 }
 
+// A snapshot is what a scan knows before it looks at the records.
+type snapshot struct{ rd, wr Seq }
+
+// snapshot begins a scan. wr, which is the most that rd can become, is read
+// before the fence: a section whose entry is not visible after the fence has
+// yet to load its first protected pointer, and will find unlinked whatever was
+// unlinked before any moment up to this wr. It holds back nothing. Without the
+// fence, the entry could sit in a store buffer while the reader already follows
+// a pointer that is about to be freed.
+func (c *Clock) snapshot() snapshot {
+	s := snapshot{rd: Seq(c.rd.Load()), wr: Seq(c.wr.Load())}
+	c.heavyFence()
+	return s
+}
+
 // scan moves rd as far as the records allow, and returns the oldest record
 // that holds back goal, if any does.
-//
-// The order matters:
-//
-//  1. wr is read first. It is the most that rd can become.
-//  2. The heavy fence. A section whose entry is not visible after it has yet
-//     to load its first protected pointer, and will find everything unlinked
-//     before any moment up to wr unlinked: it holds back nothing. Without the
-//     fence, a reader's entry could sit in a store buffer while the reader
-//     already follows a pointer that is about to be freed.
-//  3. The lists of records are read after the fence, so a record published
-//     before it is seen.
 func (c *Clock) scan(goal Seq) blocker {
 	c.scans.Add(1)
-	rd := Seq(c.rd.Load())
-	wr := Seq(c.wr.Load())
-	c.heavyFence()
-	if mutant.Is(mutant.LateCandidate) {
-		defer func() { c.raise(Seq(c.wr.Load())) }()
-	}
+	return c.look(goal, c.snapshot())
+}
 
-	oldest := wr
+// look is the scan after its snapshot. The lists of records are read here, after
+// the fence, so that a record published before it is seen.
+func (c *Clock) look(goal Seq, snap snapshot) blocker {
+	oldest := snap.wr
 	var found blocker
-	look := func(r *Record) {
+	each := func(r *Record) {
 		word := r.seq.Load()
-		at, active := c.position(word, rd, wr)
+		at, active := c.position(word, snap)
 		if !active {
 			return
 		}
@@ -81,20 +84,28 @@ func (c *Clock) scan(goal Seq) blocker {
 			oldest = at
 		}
 	}
-	for _, sl := range c.slots.All() {
-		for r := sl.all.Load(); r != nil; r = r.next {
-			look(r)
-		}
-	}
-	for r := c.owned.Load(); r != nil; r = r.next {
-		look(r)
+	c.eachRecord(each)
+	if mutant.Is(mutant.LateCandidate) && oldest == snap.wr {
+		oldest = c.Now()
 	}
 	c.raise(oldest)
 	return found
 }
 
-// position returns the moment that a record's word stands for, given an rd and
-// a wr that were read before it.
+// eachRecord calls fn for every record.
+func (c *Clock) eachRecord(fn func(*Record)) {
+	for _, sl := range c.slots.All() {
+		for r := sl.all.Load(); r != nil; r = r.next {
+			fn(r)
+		}
+	}
+	for r := c.owned.Load(); r != nil; r = r.next {
+		fn(r)
+	}
+}
+
+// position returns the moment that a record's word stands for, given a snapshot
+// taken before it was read.
 //
 // A word between rd and wr stands for itself. Any other is clamped:
 //
@@ -106,7 +117,8 @@ func (c *Clock) scan(goal Seq) blocker {
 //
 // Behind by more than half the range looks like ahead, so "ahead" is believed
 // only up to wr as it is now; the rest counts as rd, the safe side.
-func (c *Clock) position(word uint64, rd, wr Seq) (at Seq, active bool) {
+func (c *Clock) position(word uint64, snap snapshot) (at Seq, active bool) {
+	rd, wr := snap.rd, snap.wr
 	at = Seq(word &^ pinnedBit)
 	switch {
 	case at == 0:

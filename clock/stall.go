@@ -45,44 +45,33 @@ func (c *Clock) reportStall(goal Seq) {
 // meanwhile may be listed or not.
 func (c *Clock) Blocking(goal Seq) []Blocking {
 	var found []Blocking
-	look := func(r *Record, processor int) {
-		word := r.seq.Load()
-		at, active := c.position(word, c.Reached(), c.Now())
-		if !active || !at.Before(goal) {
+	c.eachRecord(func(r *Record) {
+		if !c.holdsBack(r, goal) {
 			return
 		}
 		kind := r.kind
-		if word&pinnedBit != 0 {
+		if r.seq.Load()&pinnedBit != 0 {
 			kind = Pinned
 		}
-		found = append(found, Blocking{r, kind, processor})
-	}
-	for _, sl := range c.slots.All() {
-		for r := sl.all.Load(); r != nil; r = r.next {
-			look(r, int(sl.id))
-		}
-	}
-	for r := c.owned.Load(); r != nil; r = r.next {
-		look(r, -1)
-	}
+		found = append(found, Blocking{r, kind, int(r.cpu)})
+	})
 	return found
+}
+
+// holdsBack reports whether r is in a section from before goal.
+func (c *Clock) holdsBack(r *Record, goal Seq) bool {
+	snap := snapshot{c.Reached(), c.Now()}
+	at, active := c.position(r.seq.Load(), snap)
+	return active && at.Before(goal)
 }
 
 // Census counts the sections that are open and the records there are.
 func (c *Clock) Census() (sections, records int) {
-	look := func(r *Record) {
+	c.eachRecord(func(r *Record) {
 		records++
 		if r.seq.Load()&^pinnedBit != 0 {
 			sections++
 		}
-	}
-	for _, sl := range c.slots.All() {
-		for r := sl.all.Load(); r != nil; r = r.next {
-			look(r)
-		}
-	}
-	for r := c.owned.Load(); r != nil; r = r.next {
-		look(r)
-	}
+	})
 	return sections, records
 }

@@ -3,6 +3,8 @@ package pcpu
 import (
 	"runtime"
 	"sync/atomic"
+
+	"github.com/gosmr/gosmr/internal/mutant"
 )
 
 // Slots holds one *T per processor. It grows as processors appear and never
@@ -75,7 +77,11 @@ func (s *Slots[T]) Grow(id int) *T {
 			n = ceilPow2(n * stripesPerProc)
 		}
 		grown := make([]*T, n)
-		for i := copy(grown, old.all); i < n; i++ {
+		keep := old.all
+		if mutant.Is(mutant.LostSlots) {
+			keep = nil
+		}
+		for i := copy(grown, keep); i < n; i++ {
 			grown[i] = s.create(i)
 		}
 		s.arr.CompareAndSwap(old, &array[T]{live: grown, all: grown})

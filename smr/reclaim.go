@@ -248,6 +248,9 @@ func (d *Domain) promote() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	reached := d.clk.Reached()
+	if mutant.Is(mutant.EarlyRun) {
+		reached = d.clk.Now() + 1<<40
+	}
 	for c := r.waiting.head; c != nil && !reached.Before(c.goal); c = r.waiting.head {
 		r.ready.push(r.waiting.pop())
 	}

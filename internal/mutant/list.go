@@ -1,27 +1,77 @@
+// Package mutant holds deliberate bugs, one for each fence, clamp and second
+// look that the library's correctness rests on. Each is a branch on [Is], which
+// is the constant false in a normal build. Built with -tags smr_mutant, the
+// environment variable SMR_MUTANT switches one of them on.
+//
+// For each there is a test that fails when it is on: that is what shows that
+// the test is worth something. go run ./internal/mutant/run tries them all.
 package mutant
 
+// A Name names a bug.
 type Name string
 
+// A Bug says what one does and which test must catch it.
+type Bug struct {
+	Name    Name
+	Why     string // the interleaving, or the wrong answer, that it allows
+	Package string
+	Test    string // passed to go test -run
+}
+
+// The bugs.
 const (
-	NoLightFence         Name = "no-light-fence"
 	NoHeavyFence         Name = "no-heavy-fence"
+	NoLightFence         Name = "no-light-fence"
 	NoDeferredFence      Name = "no-deferred-fence"
-	DoubleLeave          Name = "double-leave"
-	NoWake               Name = "no-wake"
-	ForeignGoal          Name = "foreign-goal"
-	FutureGoal           Name = "future-goal"
-	UncommittedGoal      Name = "uncommitted-goal"
 	LateCandidate        Name = "late-candidate"
 	StaleIsIdle          Name = "stale-is-idle"
 	ReachedGoesBack      Name = "reached-goes-back"
+	ForeignGoal          Name = "foreign-goal"
+	FutureGoal           Name = "future-goal"
+	UncommittedGoal      Name = "uncommitted-goal"
+	DoubleLeave          Name = "double-leave"
+	NoWake               Name = "no-wake"
+	NoSecondLook         Name = "no-second-look"
+	NoArmFence           Name = "no-arm-fence"
+	NoLeaveFence         Name = "no-leave-fence"
 	NoNextLeader         Name = "no-next-leader"
+	LostSlots            Name = "lost-slots"
 	SealByStore          Name = "seal-by-store"
-	StopWithoutLook      Name = "stop-without-look"
 	NoDrainFence         Name = "no-drain-fence"
 	NoBusyWait           Name = "no-busy-wait"
+	StopWithoutLook      Name = "stop-without-look"
 	PanicLosesRest       Name = "panic-loses-rest"
 	BarrierIsSynchronize Name = "barrier-is-synchronize"
 	BarrierWithoutDrain  Name = "barrier-without-drain"
 	NoThrottle           Name = "no-throttle"
-	NoSecondLook         Name = "no-second-look"
+	EarlyRun             Name = "early-run"
 )
+
+// Bugs lists them all.
+var Bugs = []Bug{
+	{NoHeavyFence, "a reader's entry is still in its store buffer when the poller scans", "./clock", "TestEnter_FenceOrdersFirstLoad"},
+	{NoLightFence, "the same, on a kernel without membarrier", "./clock", "TestEnter_FenceOrdersFirstLoad"},
+	{NoDeferredFence, "the goal is read while the unlinking is still in the writer's store buffer", "./clock", "TestDeferredAdvance_FenceOrdersUnlinking"},
+	{LateCandidate, "rd moves to a wr read after the scan, past readers that entered between", "./clock", "TestScan_MovesNoFurtherThanWrBefore"},
+	{StaleIsIdle, "a reader delayed between loading wr and storing it is not seen", "./clock", "TestScan_DelayedReaderCountsAsReached"},
+	{ReachedGoesBack, "a scan that ends late takes back what a later one found", "./clock", "TestScan_ReachedStaysReached"},
+	{ForeignGoal, "a goal of another clock is compared with this one's moments", "./clock", "TestPoll_GoalNeverIssued"},
+	{FutureGoal, "a goal from the future counts as one that wrapped around", "./clock", "TestPoll_GoalNeverIssued"},
+	{UncommittedGoal, "a deferred goal counts as reached while readers may still enter before it", "./clock", "TestPoll_Uncommitted"},
+	{DoubleLeave, "leaving twice closes the next section on the same record", "./clock", "TestLeave_Misuse"},
+	{NoWake, "the reader that was waited for leaves without waking the waiter", "./clock", "TestWait_LeaveWakes"},
+	{NoSecondLook, "the reader leaves between the waiter's look and its parking", "./clock", "TestLeave_FenceOrdersWaiterFlag"},
+	{NoArmFence, "the reader's leaving is still in its store buffer at the waiter's second look", "./clock", "TestLeave_FenceOrdersWaiterFlag"},
+	{NoLeaveFence, "the same, on a kernel without membarrier", "./clock", "TestLeave_FenceOrdersWaiterFlag"},
+	{NoNextLeader, "the leader gives up and its followers sleep on", "./clock", "TestWait_CanceledLeaderHandsOver"},
+	{LostSlots, "growing the slots forgets those there were", "./pcpu", "TestSlots_GrowKeepsSlots"},
+	{SealByStore, "owner and drain both take the chunk", "./smr", "TestCall_ExactlyOnce"},
+	{NoDrainFence, "the owner's busy flag is still in its store buffer when drain looks", "./smr", "TestCall_ExactlyOnce"},
+	{NoBusyWait, "drain takes the chunk while its owner appends to it", "./smr", "TestCall_ExactlyOnce"},
+	{StopWithoutLook, "a call made while the reclaimer stops is forgotten", "./smr", "TestReclaimer_NoLostCall"},
+	{PanicLosesRest, "a panic drops the callbacks behind it", "./smr", "TestCallback_PanicRunsTheOthers"},
+	{BarrierIsSynchronize, "Barrier waits for readers only, not for callbacks", "./smr", "TestBarrier_Exact"},
+	{BarrierWithoutDrain, "Barrier misses what other processors have not handed over", "./smr", "TestBarrier_Exact"},
+	{NoThrottle, "Throttle lets writers pass whatever is pending", "./smr", "TestThrottle_Bound"},
+	{EarlyRun, "chunks run without waiting for their goal", "./smr", "TestCall_NotBeforeReadersLeft"},
+}

@@ -1,0 +1,290 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"runtime"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/gosmr/gosmr/smr"
+)
+
+// A writerKind is a way to have grace periods. A writing goroutine changes its
+// kind all the time, so that elements age by all of them in turn.
+type writerKind int
+
+const (
+	writeCall writerKind = iota
+	writeCallFunc
+	writeSynchronize
+	writePoll
+	writeDeferred
+	writeGiveUp
+	writeBarrier
+	numWriterKinds
+)
+
+// The two kinds of callbacks have their elements age by themselves. The others
+// keep unlinked elements in the writer's own list, where one grace period makes
+// all of them older; they return false if they did not get one.
+var writerKinds = [numWriterKinds]struct {
+	name  string
+	weigh int // how often it is drawn, of the sum of all
+	send  func(w *writer)
+	grace func(w *writer) bool
+}{
+	writeCall:        {name: "Call", weigh: 4, send: (*writer).calling},
+	writeCallFunc:    {name: "CallFunc", weigh: 1, send: (*writer).callingFunc},
+	writeSynchronize: {name: "Synchronize", weigh: 2, grace: (*writer).synchronize},
+	writePoll:        {name: "Advance+Poll", weigh: 6, grace: (*writer).poll},
+	writeDeferred:    {name: "Deferred+Wait", weigh: 3, grace: (*writer).deferred},
+	writeGiveUp:      {name: "Wait given up", weigh: 1, grace: (*writer).giveUp},
+	writeBarrier:     {name: "Barrier", weigh: 1, grace: (*writer).barrier},
+}
+
+func (k writerKind) String() string { return writerKinds[k].name }
+
+func drawWriterKind(rng *rand.Rand) writerKind {
+	sum := 0
+	for _, k := range writerKinds {
+		sum += k.weigh
+	}
+	n := rng.IntN(sum)
+	for k := range writerKinds {
+		if n -= writerKinds[k].weigh; n < 0 {
+			return writerKind(k)
+		}
+	}
+	panic("unreachable")
+}
+
+// A writer is one writing goroutine.
+type writer struct {
+	pool  *pool
+	rng   *rand.Rand
+	tally *writeTally
+
+	// aging holds elements that this writer unlinked and takes through their
+	// grace periods.
+	aging []*element
+}
+
+// run writes until ctx ends. What it still has to age then it leaves to
+// callbacks.
+func (w *writer) run(ctx context.Context, p *pulse) {
+	for ctx.Err() == nil {
+		kind := drawWriterKind(w.rng)
+		if w.rng.IntN(16) == 0 {
+			w.check(w.pool.dom.Throttle(context.Background()))
+		}
+		k := &writerKinds[kind]
+		if k.send != nil {
+			k.send(w)
+		} else {
+			w.unlinkSome(kind, 1+w.rng.IntN(4))
+			if k.grace(w) {
+				w.tally.graces[kind].Add(1)
+				w.aging = slices.DeleteFunc(w.aging, func(e *element) bool { return !w.pool.ripen(e) })
+			}
+		}
+		p.beat()
+		runtime.Gosched()
+	}
+	for _, e := range w.aging {
+		e.kind = writeCall
+		w.pool.call(e)
+	}
+}
+
+// update replaces the element of some cell and returns what it unlinked, or nil
+// if there is nothing to replace it with or nothing was there.
+func (w *writer) update(kind writerKind) *element {
+	var fresh *element
+	if w.rng.IntN(32) != 0 { // else leave the cell empty
+		reserve := 0
+		if writerKinds[kind].send != nil {
+			// What is called takes its time. Don't let it use up the elements.
+			reserve = numElements / 4
+		}
+		if fresh = w.pool.take(reserve); fresh == nil {
+			return nil
+		}
+	}
+	old := w.pool.cells[w.rng.IntN(numCells)].replace(fresh)
+	w.tally.updates.Add(1)
+	if old != nil {
+		old.age.Store(unlinked)
+		old.kind = kind
+		old.size = drawSize(w.rng)
+	}
+	return old
+}
+
+// unlinkSome adds to the writer's own list.
+func (w *writer) unlinkSome(kind writerKind, n int) {
+	for range n {
+		if e := w.update(kind); e != nil {
+			w.aging = append(w.aging, e)
+		}
+	}
+}
+
+func drawSize(rng *rand.Rand) int {
+	switch n := rng.IntN(64); {
+	case n == 0:
+		return smr.Expedite
+	case n < 8:
+		return 0
+	default:
+		return elementSize
+	}
+}
+
+// elementSize is what most elements claim to weigh. It need not be true.
+const elementSize = 1 << 10
+
+// check reports a wait that failed although nothing ended its context.
+func (w *writer) check(err error) bool {
+	if err != nil {
+		w.pool.faults.add(faultWait, "a wait returned: %v", err)
+	}
+	return err == nil
+}
+
+// calling sends elements off by Call, also from inside sections, where calls are
+// allowed and must not block.
+func (w *writer) calling() {
+	dom := w.pool.dom
+	for range 1 + w.rng.IntN(64) {
+		e := w.update(writeCall)
+		if e == nil {
+			continue
+		}
+		switch w.rng.IntN(8) {
+		case 0:
+			s := dom.Enter()
+			w.pool.call(e)
+			s.Leave()
+		case 1:
+			s := dom.Pin()
+			w.pool.call(e)
+			s.Leave()
+		default:
+			w.pool.call(e)
+		}
+	}
+}
+
+func (w *writer) callingFunc() {
+	for range 1 + w.rng.IntN(16) {
+		if e := w.update(writeCallFunc); e != nil {
+			w.pool.callFunc(e)
+		}
+	}
+}
+
+func (w *writer) synchronize() bool {
+	return w.check(w.pool.dom.Synchronize(context.Background()))
+}
+
+// poll is the fastest way from unlinking to reuse: nothing is between them but
+// the clock.
+func (w *writer) poll() bool {
+	w.await(w.pool.dom.Advance())
+	return true
+}
+
+// await polls until goal is reached.
+func (w *writer) await(goal smr.Seq) {
+	for tries := 0; !w.pool.dom.Poll(goal); tries++ {
+		switch {
+		case tries < 10:
+		case tries < 100:
+			runtime.Gosched()
+		default:
+			time.Sleep(50 * time.Microsecond)
+		}
+	}
+}
+
+// deferred takes a goal and commits it in one of the ways there are.
+func (w *writer) deferred() bool {
+	dom := w.pool.dom
+	goal := dom.DeferredAdvance()
+	switch w.rng.IntN(4) {
+	case 0:
+		dom.Commit(goal)
+	case 1: // somebody else's advance reaches past it
+		dom.Advance()
+	case 2: // late, so that somebody else may have
+		drawStay(w.rng, w.rng.IntN(8) == 0).pass(w.rng)
+		dom.Commit(goal)
+		w.await(goal)
+		return true
+	case 3: // Wait commits it
+	}
+	return w.check(dom.Wait(context.Background(), goal))
+}
+
+// giveUp waits with a deadline that is often too short, and polls to the end
+// then: a wait that was given up must not lose the wake-up of another, nor the
+// goal.
+func (w *writer) giveUp() bool {
+	ctx, cancel := context.WithTimeout(context.Background(), below(w.rng, 200*time.Microsecond))
+	defer cancel()
+	goal := w.pool.dom.Advance()
+	err := w.pool.dom.Wait(ctx, goal)
+	if errors.Is(err, context.DeadlineExceeded) {
+		w.await(goal)
+		return true
+	}
+	return w.check(err)
+}
+
+// barrier calls from several goroutines, and so from several processors, and
+// checks that all callbacks have run after Barrier. The elements get their grace
+// period by one of these callbacks.
+func (w *writer) barrier() bool {
+	type probe struct {
+		p   *pool
+		ran int // plain: Barrier must order it
+	}
+	probes := make([]probe, 1+w.rng.IntN(128))
+	call := func(pr *probe, size int) {
+		w.pool.calls.Add(1)
+		smr.Call(w.pool.dom, pr, size, func(pr *probe) {
+			pr.ran++
+			pr.p.callbacks.Add(1)
+		})
+	}
+	var wg sync.WaitGroup
+	for part := range slices.Chunk(probes, 1+len(probes)/(1+w.rng.IntN(4))) {
+		size := drawSize(w.rng)
+		wg.Go(func() {
+			for i := range part {
+				part[i].p = w.pool
+				call(&part[i], size)
+			}
+		})
+	}
+	wg.Wait()
+	if !w.check(w.pool.dom.Barrier(context.Background())) {
+		return false
+	}
+	ran, wrong := 0, 0
+	for i := range probes {
+		ran += probes[i].ran
+		if probes[i].ran != 1 {
+			wrong++
+		}
+	}
+	if wrong > 0 {
+		w.pool.faults.add(faultBarrier, "%d callbacks of %d calls had run after Barrier, %d not once",
+			ran, len(probes), wrong)
+		return false
+	}
+	return true
+}
