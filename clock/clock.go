@@ -1,6 +1,7 @@
 package clock
 
 import (
+	"runtime"
 	"sync/atomic"
 	"time"
 	"unsafe"
@@ -22,6 +23,9 @@ type Clock struct {
 	// moment. Read by every entry (acquire).
 	wr    atomic.Uint64
 	slots pcpu.Slots[slot]
+	// sealed is set by Seal, before it seals the slots; read by entries on owned
+	// records, which use no slot.
+	sealed atomic.Bool
 	// fenced: this clock's readers fence for themselves, since the kernel has
 	// no membarrier. Constant after Init; always false where relacq stores are
 	// sequentially consistent and no fence is needed.
@@ -43,16 +47,20 @@ type Clock struct {
 	// waiter flag is set. The leading waiter receives. Capacity 1.
 	wake chan struct{}
 
-	opts Options
+	// Constant after Init.
+	opts     Options
+	start    Seq
+	parallel bool // a reader may be running while a waiter spins
+
 	wait waitQueue
 
-	// Statistics.
-	advances, polls, scans atomic.Uint64
+	scans atomic.Uint64 // for Counters
 }
 
 type entryLine struct {
 	wr     atomic.Uint64
 	slots  pcpu.Slots[slot]
+	sealed atomic.Bool
 	fenced bool
 }
 
@@ -87,6 +95,8 @@ func (c *Clock) Init(o Options) {
 		start = o.Start
 	}
 	start = start&^(increment-1) | nextTag()
+	c.start = start
+	c.parallel = runtime.NumCPU() > 1
 	c.wr.Store(uint64(start))
 	c.rd.Store(uint64(start))
 	c.slots.Init(c.newSlot)
@@ -100,19 +110,28 @@ func (c *Clock) Now() Seq { return Seq(c.wr.Load()) }
 func (c *Clock) Reached() Seq { return Seq(c.rd.Load()) }
 
 // maxLead is how far wr may run ahead of rd: half of what signed comparison
-// stands. Half the range in advances takes days at the least, all with one
-// section open; after that Advance and Commit leave wr where it is, goals stay
-// uncommitted, and waiters wait. FreeBSD blocks in advance instead.
+// stands. That many advances take days at the least, all with one section open;
+// after that Advance and Commit leave wr where it is, goals stay uncommitted, and
+// waiters wait. FreeBSD blocks in advance instead.
 const maxLead = 1 << 62
 
+// tooFarAhead reports whether wr must not move on before rd does. rd is loaded
+// first: it never passes a wr loaded later.
+func (c *Clock) tooFarAhead() bool {
+	rd := c.rd.Load()
+	return c.wr.Load()-rd >= maxLead
+}
+
 // Advance moves the clock to a new moment and returns it. Once [Clock.Poll]
-// reports it reached, no reader can hold what the caller unlinked before.
+// reports it reached, no reader can hold what the caller unlinked before. (When
+// a section has been open for 2^42 advances, the goal is a deferred one: Wait
+// commits it, Poll does not.)
+//
 // Cost: one atomic add on a word that every entry reads.
 func (c *Clock) Advance() Seq {
-	if c.wr.Load()-c.rd.Load() >= maxLead {
+	if c.tooFarAhead() {
 		return c.DeferredAdvance()
 	}
-	c.advances.Add(1)
 	return Seq(c.wr.Add(uint64(increment)))
 }
 
@@ -134,11 +153,8 @@ func (c *Clock) DeferredAdvance() Seq {
 // did so already. Anything that is not such a result has no effect.
 func (c *Clock) Commit(goal Seq) {
 	prev := goal - increment
-	if Seq(c.wr.Load()) != prev || uint64(prev)-c.rd.Load() >= maxLead {
-		return
-	}
-	if c.wr.CompareAndSwap(uint64(prev), uint64(goal)) {
-		c.advances.Add(1)
+	if Seq(c.wr.Load()) == prev && !c.tooFarAhead() {
+		c.wr.CompareAndSwap(uint64(prev), uint64(goal))
 	}
 }
 
@@ -164,7 +180,6 @@ func (c *Clock) reached(goal Seq) bool { return !Seq(c.rd.Load()).Before(goal) }
 // Cost: two loads if the goal is known to be reached; else a heavy fence and a
 // look at every record.
 func (c *Clock) Poll(goal Seq) bool {
-	c.polls.Add(1)
 	if mutant.Is(mutant.FutureGoal) && Seq(c.wr.Load()+uint64(increment)).Before(goal) {
 		return true
 	}
@@ -177,14 +192,23 @@ func (c *Clock) Poll(goal Seq) bool {
 	if Seq(c.wr.Load()).Before(goal) {
 		return mutant.Is(mutant.UncommittedGoal)
 	}
+	before := c.Reached()
 	c.scan(goal)
+	c.wakeIfMoved(before)
 	return c.reached(goal)
 }
 
-// Counters returns how often the clock advanced, was polled, and scanned its
-// records.
-func (c *Clock) Counters() (advances, polls, scans uint64) {
-	return c.advances.Load(), c.polls.Load(), c.scans.Load()
+// wakeIfMoved wakes a parked leader if rd has moved from where it was.
+func (c *Clock) wakeIfMoved(rd Seq) {
+	if c.wait.parked.Load() && c.Reached() != rd {
+		c.wakeLeader()
+	}
+}
+
+// Counters returns how often the clock advanced, up to a wrap, and how often it
+// scanned its records.
+func (c *Clock) Counters() (advances, scans uint64) {
+	return uint64((c.Now() - c.start) / increment), c.scans.Load()
 }
 
 // Tag returns what all Seqs of this clock have in common, and no other clock's.

@@ -2,6 +2,8 @@ package clock
 
 import (
 	"context"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -178,6 +180,26 @@ func TestScan_ReachedStaysReached(t *testing.T) {
 	c.raise(early) // a scan that began long ago ends now
 	require.Equal(t, goal, c.Reached())
 	require.True(t, c.Poll(goal))
+}
+
+// Advance must move the clock whatever others do to wr and rd meanwhile.
+func TestAdvance_AlwaysCommits(t *testing.T) {
+	c := newClock(Options{})
+	var wg sync.WaitGroup
+	var uncommitted atomic.Int32
+	for range 4 {
+		wg.Go(func() {
+			for range 200_000 {
+				goal := c.Advance()
+				if c.Now().Before(goal) {
+					uncommitted.Add(1)
+				}
+				c.raise(goal)
+			}
+		})
+	}
+	wg.Wait()
+	require.Zero(t, uncommitted.Load())
 }
 
 func TestAdvance_StopsHalfTheRangeAhead(t *testing.T) {

@@ -49,7 +49,7 @@ func (c *Clock) enterSlow(id int, word uint64) (*Record, uint64) {
 	if sl == nil {
 		if sl = c.slots.Grow(id); sl == nil {
 			pcpu.Unpin()
-			panic("smr: section entered on closed domain " + c.opts.Name)
+			c.panicSealed()
 		}
 	}
 	r := sl.cur.Load()
@@ -59,20 +59,16 @@ func (c *Clock) enterSlow(id int, word uint64) (*Record, uint64) {
 	return r, r.opened()
 }
 
-// Seal makes every later Enter and Pin panic, and later entries on idle
-// owned records fail. Sections that are open stay open. It reports whether this
-// call was the one that sealed.
+// Seal makes every later entry panic. Sections that are open stay open. It
+// reports whether this call was the one that sealed.
 func (c *Clock) Seal() bool {
-	if !c.slots.Seal() {
-		return false
-	}
-	for r := c.owned.Load(); r != nil; r = r.next {
-		if r.kind == Owned {
-			r.Close()
-		}
-	}
-	return true
+	c.sealed.Store(true)
+	return c.slots.Seal()
 }
 
 // Sealed reports whether Seal was called.
-func (c *Clock) Sealed() bool { return c.slots.Sealed() }
+func (c *Clock) Sealed() bool { return c.sealed.Load() }
+
+func (c *Clock) panicSealed() {
+	panic("smr: section entered on closed domain " + c.opts.Name)
+}

@@ -19,23 +19,25 @@ func (c *Clock) NewOwned() *Record { return c.newRecord(Owned, nil) }
 // NewQuiescent registers a record that is driven from outside: see
 // [Record.Online]. It starts offline. report, which may be nil, is called by
 // whoever waits for this record, each time before parking; it should make the
-// owner call Quiesce or Offline soon. It must not block. Give the record back
-// with [Record.Close].
+// owner call Quiesce or Offline soon. It must not block, and may be called once
+// more after the record was given back with [Record.Close].
 func (c *Clock) NewQuiescent(report func()) *Record { return c.newRecord(Quiescent, report) }
 
-// newRecord uses the record of a closed reader again, or makes one. A Quiescent
-// record, whose report function differs, is always made.
+// newRecord uses the record of a closed reader of that kind again, or makes one.
 func (c *Clock) newRecord(kind Kind, report func()) *Record {
-	if kind == Owned {
-		for r := c.owned.Load(); r != nil; r = r.next {
-			if r.kind == Owned && r.seq.Load() == retiredWord && r.seq.CompareAndSwap(retiredWord, 0) {
-				return r
-			}
+	var asks *func()
+	if report != nil {
+		asks = &report
+	}
+	for r := c.owned.Load(); r != nil; r = r.next {
+		if r.kind == kind && r.seq.Load() == retiredWord && r.seq.CompareAndSwap(retiredWord, 0) {
+			r.report.Store(asks)
+			return r
 		}
 	}
 	r := &new(ownedRecord).Record
 	r.init(c, kind, -1)
-	r.report = report
+	r.report.Store(asks)
 	for {
 		head := c.owned.Load()
 		r.next = head
@@ -51,26 +53,28 @@ func (c *Clock) newRecord(kind Kind, report func()) *Record {
 //
 //go:nosplit
 func (r *Record) Enter() (*Record, uint64) {
-	if r.seq.Load() != 0 {
-		return r.enterTaken()
+	if r.seq.Load() != 0 || r.clock.sealed.Load() {
+		return r.enterOdd()
 	}
 	r.seq.Store(r.clock.wr.Load())
 	return r, r.opened()
 }
 
 //go:noinline
-func (r *Record) enterTaken() (*Record, uint64) {
-	if r.Closed() {
-		panic("smr: section entered on a closed Reader, or on one of a closed domain")
+func (r *Record) enterOdd() (*Record, uint64) {
+	if r.seq.Load() == retiredWord {
+		panic("smr: section entered on a closed Reader")
 	}
-	return r.clock.Enter()
+	return r.clock.Enter() // which panics if sealed
 }
 
-// Close gives the record back: no section may be entered on it any more. It
-// reports false, changing nothing, if a section is open on it.
+// Close gives the record back: no section may be entered on it any more. A
+// Quiescent record goes offline; on an Owned one, if a section is open on it,
+// Close changes nothing and reports false.
 func (r *Record) Close() bool {
 	if r.kind == Quiescent {
 		r.Offline()
+		r.report.Store(nil)
 	}
 	return r.seq.CompareAndSwap(0, retiredWord) || r.seq.Load() == retiredWord
 }
@@ -78,7 +82,11 @@ func (r *Record) Close() bool {
 // Online makes the owner of a Quiescent record a reader: from now on it may
 // hold protected pointers until it calls Quiesce or Offline. Only the owner, or
 // one acting for it in mutual exclusion, may call Online, Quiesce and Offline.
+// Online does nothing if the record is online, closed, or its clock sealed.
 func (r *Record) Online() {
+	if r.seq.Load() != 0 || r.clock.sealed.Load() {
+		return
+	}
 	r.seq.Store(r.clock.wr.Load())
 	r.opened()
 }
@@ -87,7 +95,7 @@ func (r *Record) Online() {
 // stays a reader. Sections from before end. If the record is offline it stays
 // so.
 func (r *Record) Quiesce() {
-	if r.seq.Load() == 0 {
+	if !r.IsOnline() {
 		return
 	}
 	// The section's generation ends before the new one begins.
@@ -102,7 +110,7 @@ func (r *Record) Quiesce() {
 // Offline states that the owner holds no protected pointer and will not until
 // it is Online again. Sections from before end.
 func (r *Record) Offline() {
-	if r.seq.Load() == 0 || r.seq.Load() == retiredWord {
+	if !r.IsOnline() {
 		return
 	}
 	r.gen.Store(r.gen.Load() + genStep)
@@ -121,9 +129,6 @@ func (r *Record) IsOnline() bool { return r.seq.Load()&^pinnedBit != 0 }
 func (r *Record) Section() (gen uint64, ok bool) {
 	return r.gen.Load() | genQuiescent, r.IsOnline()
 }
-
-// Closed reports whether the record was given back, or its clock sealed.
-func (r *Record) Closed() bool { return r.seq.Load() == retiredWord }
 
 // Clock returns the clock that the record belongs to.
 func (r *Record) Clock() *Clock { return r.clock }

@@ -57,11 +57,14 @@ type record struct {
 	waiter atomic.Uint32
 
 	// Constant once the record is published.
-	cpu    int32 // slot of a Tracker, -1 for the others
-	kind   Kind
-	clock  *Clock
-	next   *Record // older record of the same list
-	report func()  // Quiescent: asks for a quiescent state soon
+	cpu   int32 // slot of a Tracker, -1 for the others
+	kind  Kind
+	clock *Clock
+	next  *Record // older record of the same list
+
+	// report asks the owner of a Quiescent record for a quiescent state soon.
+	// Set when the record is registered, read by waiters.
+	report atomic.Pointer[func()]
 }
 
 // Bits below the generation. Those of fixed kind are in the record's gen and
@@ -171,9 +174,14 @@ func (r *Record) leaveOdd(gen uint64) {
 //go:noinline
 func (r *Record) wake() {
 	if r.waiter.Swap(0) != 0 && !mutant.Is(mutant.NoWake) {
-		select {
-		case r.clock.wake <- struct{}{}:
-		default: // the waiter has a wake-up to come already
-		}
+		r.clock.wakeLeader()
+	}
+}
+
+// wakeLeader makes the leading waiter look again.
+func (c *Clock) wakeLeader() {
+	select {
+	case c.wake <- struct{}{}:
+	default: // it has a wake-up to come already
 	}
 }

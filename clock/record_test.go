@@ -14,7 +14,7 @@ import (
 func TestRecord_OneLine(t *testing.T) {
 	require.Zero(t, unsafe.Sizeof(Record{})%pcpu.LineSize)
 	require.Zero(t, unsafe.Sizeof(ownedRecord{})%pcpu.Stride)
-	require.Zero(t, unsafe.Offsetof(slot{}.first)%pcpu.Stride)
+	require.Zero(t, unsafe.Offsetof(paddedSlot{}.first)%pcpu.Stride)
 	require.Zero(t, unsafe.Offsetof(Clock{}.rd)%pcpu.Stride)
 }
 
@@ -64,6 +64,30 @@ func TestOwned_Misuse(t *testing.T) {
 	require.NotSame(t, rec, c.NewOwned())
 }
 
+func TestQuiescent_Misuse(t *testing.T) {
+	c := newClock(Options{})
+	asked := 0
+	rec := c.NewQuiescent(func() { asked++ })
+	rec.Online()
+	g, _ := rec.Section()
+	goal := c.Advance()
+	rec.Online()
+	require.True(t, rec.Active(g), "going online again changes nothing")
+	require.False(t, c.Poll(goal))
+	require.True(t, rec.Close())
+	require.True(t, c.Poll(goal))
+	rec.Quiesce()
+	rec.Online()
+	rec.Offline()
+	require.False(t, rec.IsOnline(), "a closed record stays offline")
+	require.True(t, c.Poll(c.Advance()))
+	require.Same(t, rec, c.NewQuiescent(nil), "the record is used again")
+	require.NotSame(t, rec, c.NewOwned())
+	c.Seal()
+	rec.Online()
+	require.False(t, rec.IsOnline(), "nor does one go online on a sealed clock")
+}
+
 func TestQuiescent_Sections(t *testing.T) {
 	c := newClock(Options{})
 	rec := c.NewQuiescent(nil)
@@ -96,9 +120,12 @@ func TestQuiescent_Sections(t *testing.T) {
 
 func TestSeal_EntryPanics(t *testing.T) {
 	c := newClock(Options{Name: "gone"})
-	owned := c.NewOwned()
+	owned, busy := c.NewOwned(), c.NewOwned()
 	r, g := c.Enter()
+	rb, gb := busy.Enter()
 	require.True(t, c.Seal())
+	rb.Leave(gb)
+	require.Panics(t, func() { busy.Enter() }, "also where a section was open at sealing")
 	require.False(t, c.Seal())
 	require.PanicsWithValue(t, "smr: section entered on closed domain gone", func() { c.Enter() })
 	require.PanicsWithValue(t, "smr: section entered on closed domain gone", func() { c.Pin() })
@@ -142,6 +169,34 @@ func TestSlot_GrowsWithOpenSections(t *testing.T) {
 	}
 	_, again := c.Census()
 	require.LessOrEqual(t, again, records+firstRecords*len(c.slots.All()), "records are used again")
+}
+
+// With few idle records far apart, the slot grows rather than walk to them each
+// time.
+func TestSlot_WalksStayShort(t *testing.T) {
+	if !pcpu.Exclusive {
+		t.Skip("sections of one goroutine may be in several slots")
+	}
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	c := newClock(Options{})
+	const n = 4096
+	var open []*Record
+	for range n {
+		r, _ := c.Enter()
+		open = append(open, r)
+	}
+	open[n/4].Leave(open[n/4].gen.Load())
+	open[3*n/4].Leave(open[3*n/4].gen.Load())
+	_, before := c.Census()
+	for range 10 * n {
+		r1, g1 := c.Enter()
+		r2, g2 := c.Enter()
+		r1.Leave(g1)
+		r2.Leave(g2)
+	}
+	_, after := c.Census()
+	require.Greater(t, after, before, "it walked past thousands of open sections each time")
+	require.LessOrEqual(t, after, 4*n, "and then the walks are paid for")
 }
 
 // Sections are seen whatever GOMAXPROCS does while they are open.

@@ -18,10 +18,12 @@ import (
 //	  └─ all ─▶ [rec] ─▶ [rec] ─▶ [rec] ─▶ nil    (next; newest first)
 //
 // An entry takes cur when that is idle, which it is unless the last section
-// here is still open. Otherwise it walks the list once around from cur, and if
-// every record is taken, doubles the list. So there are never more than about
-// twice as many trackers as there were sections open at once, and a walk past n
-// open sections is paid for by the n entries that opened them.
+// here is still open. Otherwise it walks the list from cur on to an idle one, and
+// if every record is taken, doubles the list. It also doubles the list when
+// walks have become long, more than maxWalk records each on the average: that
+// is when few idle records are left, far apart. After that half the records are
+// idle and in a row. So the number of trackers follows the number of sections
+// open at once, and an entry looks at maxWalk at the most on the average.
 //
 // Rejected: a list of free trackers per processor, popped on entry and pushed
 // on leaving. It needs a second pin to push, lets trackers pile up on
@@ -34,30 +36,37 @@ type slot struct {
 	all atomic.Pointer[Record] // head of the list; only pushed to
 	n   atomic.Int32           // length of the list
 	id  int32
-	_   [pcpu.Stride - unsafe.Sizeof(slotHead{})]byte
 
-	first [firstRecords]Record
+	// credit is how many records walks may look at before the list must grow:
+	// maxWalk more with each search. Written like cur.
+	credit relacq.Uint64
 }
 
-type slotHead struct {
-	cur relacq.Pointer[Record]
-	all atomic.Pointer[Record]
-	n   atomic.Int32
-	id  int32
+// paddedSlot keeps the slot's words and each tracker on lines of their own.
+type paddedSlot struct {
+	slot
+	_ [pcpu.Stride - unsafe.Sizeof(slot{})%pcpu.Stride]byte
+
+	first [firstRecords]Record
 }
 
 // firstRecords is how many trackers a slot starts with: one for a section and
 // one nested in it. Each costs the poller a line to look at.
 const firstRecords = 2
 
-// maxGrowth bounds how many trackers are added at a time.
-const maxGrowth = 4096
+// maxGrowth bounds how many trackers are added at a time; maxWalk is how many
+// an entry may look at on the average.
+const (
+	maxGrowth = 4096
+	maxWalk   = 64
+)
 
 func (c *Clock) newSlot(id int) *slot {
-	sl := &slot{id: int32(id)}
-	c.link(sl, sl.first[:])
+	sl := new(paddedSlot)
+	sl.id = int32(id)
+	c.link(&sl.slot, sl.first[:])
 	sl.cur.Store(&sl.first[0])
-	return sl
+	return &sl.slot
 }
 
 // link initializes records and pushes them to the slot's list.
@@ -82,15 +91,18 @@ func (c *Clock) link(sl *slot, recs []Record) {
 func (sl *slot) search(c *Clock, word uint64) *Record {
 	n := sl.n.Load()
 	r := sl.cur.Load()
-	for range n {
+	credit := min(sl.credit.Load()+maxWalk, maxWalk*uint64(n))
+	for walked := range min(uint64(n), credit) {
 		if r = r.next; r == nil {
 			r = sl.all.Load()
 		}
 		if r.seq.Load() == 0 && r.claim(word) {
 			sl.cur.Store(r)
+			sl.credit.Store(credit - walked)
 			return r
 		}
 	}
+	sl.credit.Store(0)
 	recs := make([]Record, min(n, maxGrowth))
 	recs[0].seq.Store(word)
 	c.link(sl, recs)

@@ -5,16 +5,19 @@ import "time"
 // A Stall is a grace period that takes long.
 type Stall struct {
 	Goal    Seq           // what the waiter waits for
-	Age     time.Duration // how long a waiter has been parked for it
+	Age     time.Duration // since a waiter first parked with no progress made after
 	Readers []Blocking    // the readers that hold it back; none if they just left
 }
 
-// Blocking is a reader that holds back a grace period. It has been in its
-// section for at least the stall's age.
+// Blocking is a reader that holds back a grace period.
 type Blocking struct {
 	Record    *Record
 	Kind      Kind
 	Processor int // where a section was entered; -1 for a registered reader
+
+	// Oldest: no reader entered earlier, and so this one has been in its
+	// section for at least the stall's age. Others may have entered since.
+	Oldest bool
 }
 
 // stallTime returns how long from now the grace period counts as stalled.
@@ -53,7 +56,8 @@ func (c *Clock) Blocking(goal Seq) []Blocking {
 		if r.seq.Load()&pinnedBit != 0 {
 			kind = Pinned
 		}
-		found = append(found, Blocking{r, kind, int(r.cpu)})
+		at, _ := c.position(r.seq.Load(), snapshot{c.Reached(), c.Now()})
+		found = append(found, Blocking{r, kind, int(r.cpu), at == c.Reached()})
 	})
 	return found
 }

@@ -5,6 +5,7 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gosmr/gosmr/internal/mutant"
@@ -15,9 +16,12 @@ import (
 // Of all goroutines that wait for goals of one clock, one leads: it scans, finds
 // the oldest record that holds back its goal, and waits for that record to
 // change. The others follow: every goal that is not reached is held back by
-// that same record, so there is nothing for them to look at. After each scan
-// the leader wakes those whose goals are reached; when it is done, or gives up,
-// it wakes the next one to lead.
+// that same record, so there is nothing for them to look at. (But for a record
+// of a delayed reader, which may hold back less than it seems to: then another
+// goroutine's Poll may reach the goal first, and wakes the leader.) After each
+// scan the leader wakes those whose goals are reached; when it is done, or gives
+// up, it wakes the next one to lead. Whoever was woken to lead and has no need
+// to any more, its goal being reached or its context canceled, passes that on.
 //
 //	          Wait
 //	           │  leading == false            leading == true
@@ -36,11 +40,16 @@ type waitQueue struct {
 	leading   bool
 	followers []*follower
 
+	// parked is true while the leader sleeps. Written by the leader; read by
+	// pollers that moved rd.
+	parked atomic.Bool
+
 	// The leader's own, handed on with leading.
 
 	// stuckAt is what rd was when a leader first parked, stuckSince when that
-	// was, and reportAt when the stall is next reported. They belong to the
-	// grace period, not to a leader: leaders come and go while one lasts.
+	// was, and reportIn how long after that the stall is next reported. They
+	// belong to the grace period, not to a leader: leaders come and go while
+	// one lasts.
 	stuckAt    Seq
 	stuckSince time.Time
 	reportIn   time.Duration
@@ -81,18 +90,16 @@ func (c *Clock) WaitOr(goal Seq, stop <-chan struct{}, tick <-chan time.Time) (r
 	for {
 		q.mu.Lock()
 		if c.reached(goal) {
+			if !mutant.Is(mutant.ReachedForgetsLead) {
+				c.wakeFollowersLocked() // it may have been woken to lead
+			}
 			q.mu.Unlock()
 			return true, nil
 		}
 		if !q.leading {
 			q.leading = true
 			q.mu.Unlock()
-			reached = c.lead(goal, stop, tick)
-			q.mu.Lock()
-			q.leading = false
-			c.wakeFollowersLocked()
-			q.mu.Unlock()
-			return reached, nil
+			return c.leadAndHandOver(goal, stop, tick), nil
 		}
 		f := &follower{goal: goal, wake: make(chan struct{}, 1)}
 		q.followers = append(q.followers, f)
@@ -105,6 +112,18 @@ func (c *Clock) WaitOr(goal Seq, stop <-chan struct{}, tick <-chan time.Time) (r
 		}
 		return c.unfollow(f), nil
 	}
+}
+
+// leadAndHandOver leads, and then makes a follower lead: also when a function of
+// the user's, called meanwhile, panics or ends the goroutine.
+func (c *Clock) leadAndHandOver(goal Seq, stop <-chan struct{}, tick <-chan time.Time) bool {
+	defer func() {
+		c.wait.mu.Lock()
+		c.wait.leading = false
+		c.wakeFollowersLocked()
+		c.wait.mu.Unlock()
+	}()
+	return c.lead(goal, stop, tick)
 }
 
 // unfollow takes a follower that gives up out of the queue, and reports whether
@@ -168,14 +187,24 @@ func (c *Clock) lead(goal Seq, stop <-chan struct{}, tick <-chan time.Time) bool
 			}
 			stalled = stall.C
 		}
+		c.wait.parked.Store(true)
+		if c.reached(goal) { // a poller that looked at parked too early
+			c.wait.parked.Store(false)
+			return true
+		}
+		givenUp := false
 		select {
 		case <-c.wake:
 		case <-stop:
-			return c.Poll(goal)
+			givenUp = true
 		case <-tick:
-			return c.Poll(goal)
+			givenUp = true
 		case <-stalled:
 			c.reportStall(goal)
+		}
+		c.wait.parked.Store(false)
+		if givenUp {
+			return c.Poll(goal)
 		}
 	}
 }
@@ -191,7 +220,7 @@ const (
 
 // spin reports whether the blocking record changed soon.
 func (b blocker) spin() bool {
-	if runtime.GOMAXPROCS(0) > 1 {
+	if b.rec.clock.parallel {
 		for range spinLoads {
 			if b.rec.seq.Load() != b.word {
 				return true
@@ -225,8 +254,11 @@ func (c *Clock) arm(b blocker) bool {
 // back goal.
 func (c *Clock) askForReports(goal Seq) {
 	for r := c.owned.Load(); r != nil; r = r.next {
-		if r.report != nil && c.holdsBack(r, goal) {
-			r.report()
+		if r.kind != Quiescent || !c.holdsBack(r, goal) {
+			continue
+		}
+		if report := r.report.Load(); report != nil {
+			(*report)()
 		}
 	}
 }

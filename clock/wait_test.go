@@ -206,6 +206,82 @@ func TestWait_CanceledLeaderHandsOver(t *testing.T) {
 	})
 }
 
+// A follower that is woken to lead, but whose goal is reached by somebody's Poll
+// before it runs, must pass the lead on.
+func TestWait_NextLeaderPassesOn(t *testing.T) {
+	// With one processor the follower runs after this goroutine.
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	for range 20 {
+		synctest.Test(t, func(t *testing.T) {
+			c := newClock(Options{})
+			r1, g1 := c.Enter()
+			a := c.Advance()
+			r2, g2 := c.Enter()
+			b := c.Advance()
+			wait := func(ctx context.Context, goal Seq) chan error {
+				done := make(chan error, 1)
+				go func() { done <- c.Wait(ctx, goal) }()
+				synctest.Wait()
+				return done
+			}
+			lead, cancel := context.WithCancel(t.Context())
+			hour, cancelHour := context.WithTimeout(t.Context(), time.Hour)
+			defer cancelHour()
+			leader := wait(lead, a)
+			next := wait(hour, a)
+			last := wait(hour, b)
+			began := time.Now()
+			cancel()
+			<-leader // next is woken to lead
+			r1.Leave(g1)
+			c.Poll(a)
+			require.NoError(t, <-next)
+			synctest.Wait()
+			r2.Leave(g2)
+			<-last
+			require.Zero(t, time.Since(began), "nobody leads: only the timeout woke the last waiter")
+		})
+	}
+}
+
+func TestWait_PanickingOnStallHandsOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newClock(Options{StallAfter: time.Second, OnStall: func(Stall) { panic("in OnStall") }})
+		r, g := c.Enter()
+		goal := c.Advance()
+		require.PanicsWithValue(t, "in OnStall", func() { c.Wait(t.Context(), goal) })
+		reached, err := c.WaitOr(goal, nil, time.After(100*time.Millisecond))
+		require.NoError(t, err)
+		require.False(t, reached)
+		r.Leave(g)
+		require.NoError(t, c.Wait(t.Context(), goal))
+	})
+}
+
+// A delayed reader that a waiter parked on holds back less than it seemed to;
+// another goroutine's Poll finds out, and the waiter must not sleep on.
+func TestWait_PollThatReachesWakes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newClock(Options{})
+		rec := c.NewOwned()
+		loaded := c.Now()
+		require.True(t, c.Poll(c.Advance()))
+		goal := c.Advance()
+		snap := c.snapshot()
+		rec.seq.Store(uint64(loaded)) // after the scan's fence: the scan may miss it
+		done := make(chan error, 1)
+		go func() { done <- c.Wait(t.Context(), goal) }()
+		synctest.Wait()
+		require.Empty(t, done)
+		rec.seq.Store(0) // the scan looks at the record before it was stored
+		c.look(goal, snap)
+		rec.seq.Store(uint64(loaded))
+		c.wakeIfMoved(snap.rd)
+		require.NoError(t, <-done)
+		rec.Leave(rec.gen.Load())
+	})
+}
+
 func TestWaitOr_Tick(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newClock(Options{})

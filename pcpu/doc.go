@@ -9,9 +9,13 @@
 //
 //	id := pcpu.Pin()
 //	if s := slots.At(id); s != nil {
-//		s.n++ // nobody else can be here
+//		s.n.Store(s.n.Load() + 1) // nobody else can be here
 //	}
 //	pcpu.Unpin()
+//
+// (The two are sync/atomic operations, or internal/relacq's, for those who read
+// from elsewhere and for the race detector, which does not know that goroutines
+// on one processor follow one another.)
 //
 // # Two builds
 //

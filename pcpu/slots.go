@@ -7,8 +7,8 @@ import (
 	"github.com/gosmr/gosmr/internal/mutant"
 )
 
-// Slots holds one *T per processor. It grows as processors appear and never
-// shrinks; the T of a processor stays where it is for good.
+// Slots holds one *T per processor. It grows as processors appear (where they
+// are known, see below) and never shrinks; the T of a processor stays where it is for good.
 //
 // All methods may be called by any number of goroutines at once, pinned or not:
 // none of them blocks. The zero value is not ready for use: call [Slots.Init].

@@ -9,8 +9,8 @@ import (
 )
 
 // Expedite, given as a size to [Call] or [Domain.CallFunc], asks for the object
-// to be freed as soon as its grace period can end, with all that its processor
-// has collected so far. It counts as 0 bytes pending.
+// to be freed as soon as its grace period can end. It counts as 0 bytes pending,
+// and takes a chunk of its processor's and a [Domain.Flush]: for the rare call.
 const Expedite = math.MaxInt
 
 // Call calls free(obj) once every section that was open at the time of Call has
@@ -25,7 +25,7 @@ const Expedite = math.MaxInt
 //
 // Call never blocks. It may be called inside a section, pinned or not, and in a
 // callback. It panics if obj or free is nil, if size is negative, and on a
-// closed domain.
+// closed domain. A size above 2^47, or what the platform can address, panics too.
 //
 // Cost: a pinned append, about 10 ns, and as much again for running free. Idea:
 // smr_call of XNU; call_rcu of Linux, without the node in the object.
@@ -90,8 +90,8 @@ func (d *Domain) append(sl *callSlot, c *chunk, fn func(unsafe.Pointer), obj uns
 	sl.calledBytes.Store(sl.calledBytes.Load() + uint64(size))
 }
 
-// maxSize bounds a size so that sums of sizes do not overflow.
-const maxSize = 1 << min(48, 30*(unsafe.Sizeof(int(0))/4))
+// maxSize bounds a size, so that sums of sizes do not overflow.
+const maxSize = min(1<<47, math.MaxInt-1)
 
 // callOdd is call with a size out of the ordinary.
 func (d *Domain) callOdd(fn func(unsafe.Pointer), obj unsafe.Pointer, size int) {
@@ -101,7 +101,7 @@ func (d *Domain) callOdd(fn func(unsafe.Pointer), obj unsafe.Pointer, size int) 
 	case size < 0:
 		panic("smr: Call with a negative size")
 	default:
-		panic("smr: Call with a size that no object has")
+		panic("smr: Call with a size beyond what can be addressed")
 	}
 }
 
@@ -113,14 +113,14 @@ func (d *Domain) callSlow(id int, fn func(unsafe.Pointer), obj unsafe.Pointer, s
 	if sl == nil {
 		if sl = d.calls.Grow(id); sl == nil {
 			pcpu.Unpin()
-			d.callClosed(fn, obj, size)
+			d.callAlone(fn, obj, size, expedite)
 			return
 		}
 	}
 	if !sl.lock(d) {
 		if sl = d.lockAny(id); sl == nil {
 			pcpu.Unpin()
-			d.callAlone(fn, obj, size)
+			d.callAlone(fn, obj, size, expedite)
 			return
 		}
 	}
@@ -131,7 +131,7 @@ func (d *Domain) callSlow(id int, fn func(unsafe.Pointer), obj unsafe.Pointer, s
 	if c == nil || c.n >= len(c.entries) { // closed meanwhile
 		sl.unlock()
 		pcpu.Unpin()
-		d.callClosed(fn, obj, size)
+		d.callAlone(fn, obj, size, expedite)
 		return
 	}
 	d.append(sl, c, fn, obj, size)
@@ -157,25 +157,30 @@ func (d *Domain) lockAny(id int) *callSlot {
 	return nil
 }
 
-// callClosed is call on a closed domain: a callback's call is taken, so that
-// chains of callbacks come to their end; any other panics.
-func (d *Domain) callClosed(fn func(unsafe.Pointer), obj unsafe.Pointer, size int) {
-	if !d.inCallback() {
-		d.panicClosed("Call")
-	}
-	d.callAlone(fn, obj, size)
-}
-
 // alone counts the calls that went by no slot. Written by atomic add.
 type alone struct{ called, calledBytes atomic.Uint64 }
 
-// callAlone makes a sealed chunk of one call.
-func (d *Domain) callAlone(fn func(unsafe.Pointer), obj unsafe.Pointer, size int) {
+// callAlone is call without a slot: the call gets a sealed chunk of its own. On a
+// closed domain, where no slot is to be had, only a callback's call is taken, so
+// that chains of callbacks come to their end; any other panics.
+func (d *Domain) callAlone(fn func(unsafe.Pointer), obj unsafe.Pointer, size int, expedite bool) {
+	// Counted first, and then a look whether the domain is sealed; Close seals it
+	// and then looks at the count. So Close waits for a call that is accepted.
+	count := &d.reclaim.alone
+	count.calledBytes.Add(uint64(size))
+	count.called.Add(1)
+	if d.calls.Sealed() && !d.inCallback() {
+		count.calledBytes.Add(-uint64(size))
+		count.called.Add(^uint64(0))
+		d.panicClosed("Call")
+	}
 	c := &chunk{entries: []entry{{fn, obj}}, n: 1, bytes: int64(size)}
-	d.reclaim.alone.calledBytes.Add(uint64(size))
-	d.reclaim.alone.called.Add(1)
-	d.reclaim.handedOver.Add(c.bytes)
+	d.count(c)
 	c.goal = d.clk.DeferredAdvance()
 	d.reclaim.sealed.push(c)
-	d.reclaim.notify(d)
+	if expedite {
+		d.Flush()
+	} else {
+		d.reclaim.notify(d)
+	}
 }

@@ -33,8 +33,9 @@ type entry struct {
 type chunk struct {
 	entries []entry // of fixed length; [n:] are zero
 	n       int     // entries made
-	done    int     // entries run; the worker's
+	done    int     // entries whose callbacks were started; the worker's
 	bytes   int64
+	counted int64 // how much of bytes is in reclaimer.handedOver
 
 	goal   Seq    // set at sealing
 	ticket uint64 // place in the order of intake
@@ -64,18 +65,24 @@ type callSlot struct {
 	calledBytes relacq.Uint64
 
 	spare *chunk // empty chunks; the holder of busy's
-	_     [pcpu.Stride - unsafe.Sizeof(callSlotHead{})]byte
 
-	// returned is a stack of empty chunks from the workers: pushed one at a
-	// time, taken whole, so that the pop problem (ABA) does not arise.
-	returned  atomic.Pointer[chunk]
-	nReturned atomic.Int32
+	returned *returnedChunks
 }
 
-type callSlotHead struct {
-	busy, called, calledBytes relacq.Uint64
-	open                      relacq.Pointer[chunk]
-	spare                     *chunk
+// returnedChunks is a stack of empty chunks from the workers: pushed one at a
+// time, taken whole, so that the pop problem (ABA) does not arise.
+type returnedChunks struct {
+	head atomic.Pointer[chunk]
+	n    atomic.Int32 // about how many
+}
+
+// paddedCallSlot keeps what the processor writes apart from what workers write.
+type paddedCallSlot struct {
+	callSlot
+	_ [pcpu.Stride - unsafe.Sizeof(callSlot{})%pcpu.Stride]byte
+
+	returned returnedChunks
+	_        [pcpu.Stride - unsafe.Sizeof(returnedChunks{})%pcpu.Stride]byte
 }
 
 // maxSpare bounds how many empty chunks a slot keeps for reuse.
@@ -85,7 +92,11 @@ const maxSpare = 32
 // call that was on its way finds out.
 var closedChunk = new(chunk)
 
-func (d *Domain) newCallSlot(int) *callSlot { return new(callSlot) }
+func (d *Domain) newCallSlot(int) *callSlot {
+	sl := new(paddedCallSlot)
+	sl.callSlot.returned = &sl.returned
+	return &sl.callSlot
+}
 
 func (d *Domain) newChunk(home *callSlot) *chunk {
 	return &chunk{entries: make([]entry, d.opts.ChunkCalls), home: home}
@@ -112,8 +123,8 @@ func (sl *callSlot) unlock() { sl.busy.Store(0) }
 func (sl *callSlot) install(d *Domain) *chunk {
 	c := sl.spare
 	if c == nil {
-		c = sl.returned.Swap(nil)
-		sl.nReturned.Store(0)
+		c = sl.returned.head.Swap(nil)
+		sl.returned.n.Store(0)
 	}
 	if c == nil {
 		c = d.newChunk(sl)
@@ -129,15 +140,19 @@ func (sl *callSlot) install(d *Domain) *chunk {
 
 // giveBack returns an empty chunk to its slot for reuse.
 func (c *chunk) giveBack() {
-	sl := c.home
-	if sl == nil || sl.nReturned.Add(1) > maxSpare {
+	if c.home == nil || c.home.returned.n.Add(1) > maxSpare {
 		return
 	}
-	c.n, c.done, c.bytes = 0, 0, 0
+	c.n, c.done, c.bytes, c.counted = 0, 0, 0, 0
+	pushChunk(&c.home.returned.head, c)
+}
+
+// pushChunk pushes a chunk to a stack that is only pushed to and taken whole.
+func pushChunk(stack *atomic.Pointer[chunk], c *chunk) {
 	for {
-		head := sl.returned.Load()
+		head := stack.Load()
 		c.next = head
-		if sl.returned.CompareAndSwap(head, c) {
+		if stack.CompareAndSwap(head, c) {
 			return
 		}
 	}
@@ -147,15 +162,7 @@ func (c *chunk) giveBack() {
 // whole under reclaimer.mu.
 type sealedStack struct{ head atomic.Pointer[chunk] }
 
-func (s *sealedStack) push(c *chunk) {
-	for {
-		head := s.head.Load()
-		c.next = head
-		if s.head.CompareAndSwap(head, c) {
-			return
-		}
-	}
-}
+func (s *sealedStack) push(c *chunk) { pushChunk(&s.head, c) }
 
 // takeAll empties the stack and returns the chunks in the order of pushing.
 func (s *sealedStack) takeAll() *chunk {
@@ -174,14 +181,20 @@ func (s *sealedStack) empty() bool { return s.head.Load() == nil }
 // with a goal that covers all its entries. It does nothing if a drain took the
 // chunk first.
 func (d *Domain) seal(sl *callSlot, c *chunk) {
-	bytes := c.bytes // after the swap it may be drain's
-	d.reclaim.handedOver.Add(bytes)
+	// Counted before the swap, so that Throttle never misses them; and left so
+	// if a drain has the chunk, which takes into account what is counted.
+	d.count(c)
 	if mutant.Is(mutant.SealByStore) {
 		sl.open.Store(nil)
 	} else if !sl.open.CompareAndSwap(c, nil) {
-		d.reclaim.handedOver.Add(-bytes)
 		return
 	}
 	c.goal = d.clk.DeferredAdvance()
 	d.reclaim.sealed.push(c)
+}
+
+// count adds to handedOver what of the chunk is not in it yet.
+func (d *Domain) count(c *chunk) {
+	d.reclaim.handedOver.Add(c.bytes - c.counted)
+	c.counted = c.bytes
 }

@@ -6,6 +6,8 @@ import "github.com/gosmr/gosmr/clock"
 
 // Without -tags invariants the types below are empty and the functions vanish.
 
+const debugging = false
+
 type domainDebug struct{}
 
 type sectionDebug struct{}

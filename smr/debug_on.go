@@ -6,16 +6,36 @@ import (
 	"fmt"
 	"runtime"
 	"strings"
-	"sync"
 	"sync/atomic"
 
 	"github.com/gosmr/gosmr/clock"
+	"github.com/gosmr/gosmr/pcpu"
 )
+
+const debugging = true
 
 // domainDebug lists the sections that are open.
 type domainDebug struct {
-	mu   sync.Mutex
+	mu   pinnedLock
 	open map[*sectionInfo]struct{}
+}
+
+// A pinnedLock may be taken in a pinned section, where a mutex would block: it
+// spins, and whoever holds it keeps its processor.
+type pinnedLock struct{ held atomic.Bool }
+
+func (l *pinnedLock) Lock() {
+	pcpu.Pin()
+	for !l.held.CompareAndSwap(false, true) {
+		if !pcpu.Exclusive {
+			runtime.Gosched() // the holder may have been preempted
+		}
+	}
+}
+
+func (l *pinnedLock) Unlock() {
+	l.held.Store(false)
+	pcpu.Unpin()
 }
 
 // sectionInfo is what is known of one section. The fields are constant but for
@@ -40,14 +60,7 @@ type sectionDebug struct{ handle *sectionHandle }
 type pointerDebug struct{ tag atomic.Uint64 }
 
 func (d *Domain) opened(rec *clock.Record, gen uint64, kind clock.Kind) Section {
-	info := &sectionInfo{dom: d, rec: rec, gen: gen, kind: kind}
-	if kind == clock.Pinned {
-		// The mutex below may block, and a pinned goroutine must not: nothing
-		// is recorded of a pinned section. It can't be leaked unnoticed, and
-		// can't wait.
-		return Section{rec: rec, gen: gen}
-	}
-	info.goid = goid()
+	info := &sectionInfo{dom: d, rec: rec, gen: gen, kind: kind, goid: goid()}
 	pcs := make([]uintptr, 32)
 	info.stack = pcs[:runtime.Callers(3, pcs)]
 	d.debug.mu.Lock()
@@ -118,21 +131,28 @@ func (info *sectionInfo) usedBy(id uint64) {
 // open, for which it is about to wait.
 func (d *Domain) checkNoOwnSection(what string) {
 	id := goid()
-	d.debug.mu.Lock()
-	defer d.debug.mu.Unlock()
-	for info := range d.debug.open {
+	for _, info := range d.debug.sections() {
 		if info.goid == id {
 			panic(fmt.Sprintf("smr: %s inside a section of the same domain, entered at:\n%s", what, info.trace()))
 		}
 	}
 }
 
+// sections returns a copy of what is known of each open section.
+func (dd *domainDebug) sections() []sectionInfo {
+	dd.mu.Lock()
+	defer dd.mu.Unlock()
+	var all []sectionInfo
+	for info := range dd.open {
+		all = append(all, *info)
+	}
+	return all
+}
+
 // openStacks describes the sections that are open.
 func (d *Domain) openStacks() string {
-	d.debug.mu.Lock()
-	defer d.debug.mu.Unlock()
 	var b strings.Builder
-	for info := range d.debug.open {
+	for _, info := range d.debug.sections() {
 		fmt.Fprintf(&b, "\n%v entered at:\n%s", info.kind, info.trace())
 	}
 	return b.String()
@@ -140,9 +160,7 @@ func (d *Domain) openStacks() string {
 
 // describe adds what is known of the section that is open on rec.
 func (d *Domain) describe(rec *clock.Record, sr *StalledReader) {
-	d.debug.mu.Lock()
-	defer d.debug.mu.Unlock()
-	for info := range d.debug.open {
+	for _, info := range d.debug.sections() {
 		if info.rec == rec {
 			sr.Stack = info.trace()
 		}

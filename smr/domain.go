@@ -45,8 +45,9 @@ var (
 type Domain struct {
 	clk clock.Clock
 
-	opts Options
-	id   uint64
+	opts      Options
+	id        uint64
+	isDefault bool
 
 	// checkIn is Options.CheckIn as it is now, in nanoseconds. Written by
 	// SetCheckIn, read by the reclaimer.
@@ -78,6 +79,7 @@ func New(o Options) (*Domain, error) {
 	})
 	d.calls.Init(d.newCallSlot)
 	d.reclaim.kick = make(chan struct{}, 1)
+	d.reclaim.workers = make([]atomic.Uint64, o.Workers)
 	d.SetCheckIn(o.CheckIn)
 	registry.add(d)
 	return d, nil
@@ -95,6 +97,7 @@ var defaultDomain = sync.OnceValue(func() *Domain {
 	if err != nil {
 		panic(err) // the zero Options is valid
 	}
+	d.isDefault = true
 	return d
 })
 
@@ -117,8 +120,8 @@ const minCheckIn = 50 * time.Microsecond
 
 // Close ends the domain: it waits until every open section has been left and
 // every callback has run, those that callbacks add included. From its start,
-// Enter, Pin, NewReader and Call panic, except that callbacks may still Call;
-// waits return ErrClosed.
+// Enter, Pin, NewReader and Call panic, except that callbacks may still Call, and
+// Online does nothing; waits return ErrClosed.
 //
 // When ctx ends first, Close returns an error that wraps ctx.Err() and names
 // what is still open; nothing is lost: callbacks go on running as readers leave,
@@ -131,7 +134,7 @@ func (d *Domain) Close(ctx context.Context) error {
 	if d.inCallback() {
 		return ErrInCallback
 	}
-	if d.opts.Name == "default" && d == Default() {
+	if d.isDefault {
 		return errors.New("smr: the default domain can't be closed")
 	}
 	d.checkNoOwnSection("Close")
@@ -148,6 +151,7 @@ func (d *Domain) Close(ctx context.Context) error {
 		if d.Stats().PendingCalls == 0 {
 			break
 		}
+		runtime.Gosched() // a callback is just calling again
 	}
 	if err := d.clk.Wait(ctx, d.clk.Advance()); err != nil {
 		return fmt.Errorf("smr: close %q: %w: %d sections open%s",

@@ -35,13 +35,14 @@ type Options struct {
 	StallAfter time.Duration
 
 	// OnStall receives stall reports. It is called by a goroutine that waits
-	// for the grace period, so it must be quick and must not wait on the
-	// domain. Default: a warning through log/slog.
+	// for the grace period, one of the domain's or of the user's, so it must be
+	// quick and must not wait on the domain. Default: a warning through log/slog.
 	OnStall func(Stall)
 
-	// OnPanic receives the panic of a callback, after the callbacks beside it
+	// OnPanic receives the panic of a callback, after the callbacks of its chunk
 	// have run. Default: the panic is raised again, as a *CallbackPanic in a
-	// goroutine of the domain's own, which ends the program.
+	// goroutine of the domain's own, which ends the program; that is after the
+	// callbacks that were ready to run at the time.
 	OnPanic func(*CallbackPanic)
 
 	// ChunkCalls and ChunkBytes bound how many calls, and how many bytes, a

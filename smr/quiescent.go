@@ -26,7 +26,8 @@ type Quiescent struct {
 // NewQuiescent registers a quiescent reader, offline at first. report, which may
 // be nil, is called by a goroutine that waits for this reader, each time before
 // it parks: it should make the owner call Quiesce or Offline soon. It must not
-// block, and may be called while the owner does so already. It panics on a
+// block, and may be called while the owner does so already, and once more after
+// Close. It panics on a
 // closed domain.
 func (d *Domain) NewQuiescent(report func()) *Quiescent {
 	if d.clk.Sealed() {
@@ -35,8 +36,9 @@ func (d *Domain) NewQuiescent(report func()) *Quiescent {
 	return &Quiescent{dom: d, rec: d.clk.NewQuiescent(report)}
 }
 
-// Online begins a section. The owner must go offline before it blocks, or
-// grace periods wait for it.
+// Online begins a section, unless the owner is online already, closed, or its
+// domain is. The owner must go offline before it blocks, or grace periods wait
+// for it.
 func (q *Quiescent) Online() { q.rec.Online() }
 
 // Quiesce ends the section and begins the next: the owner holds nothing that it

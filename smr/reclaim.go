@@ -9,8 +9,8 @@ import (
 	"github.com/gosmr/gosmr/internal/mutant"
 )
 
-// The reclaimer is one goroutine per domain that exists while anything is
-// pending. It collects sealed chunks, drives their grace periods, and starts
+// The reclaimer is one goroutine per domain that exists while anything waits for
+// a grace period or a worker. It collects sealed chunks, drives their grace periods, and starts
 // workers for the chunks whose grace period is over. It runs no callback itself,
 // so a slow callback holds up one worker and no grace period.
 //
@@ -57,12 +57,14 @@ type reclaimer struct {
 	oldest, newest *chunk
 	lastTicket     uint64
 
-	workers   []*worker
 	barriers  []barrierWait
 	throttled []chan struct{}
 
-	// Lengths of the two, read without mu.
-	nWorkers, nThrottled atomic.Int32
+	// workers holds the goroutine number of each worker, 0 where there is none;
+	// its length is Options.Workers. Written under mu, read by inCallback
+	// without.
+	workers  []atomic.Uint64
+	nWorkers atomic.Int32 // how many there are, or are starting
 }
 
 const (
@@ -105,7 +107,22 @@ func (r *reclaimer) sendKick() {
 	}
 }
 
+// testBeforeStop, if not nil, is called between the reclaimer's first look and
+// its stopping. For tests.
+var testBeforeStop func(*Domain)
+
 func (d *Domain) runReclaimer() {
+	returned := false
+	defer func() {
+		if !returned { // OnStall ended the goroutine, as testing's FailNow does
+			go d.runReclaimer()
+		}
+	}()
+	d.reclaimUntilIdle()
+	returned = true
+}
+
+func (d *Domain) reclaimUntilIdle() {
 	r := &d.reclaim
 	interval := d.CheckIn()
 	due := time.Now().Add(interval)
@@ -127,6 +144,9 @@ func (d *Domain) runReclaimer() {
 			continue
 		}
 		if d.idle() {
+			if testBeforeStop != nil {
+				testBeforeStop(d)
+			}
 			r.state.Store(stopped)
 			if mutant.Is(mutant.StopWithoutLook) ||
 				d.idle() && !r.flush.Load() || !r.state.CompareAndSwap(stopped, awake) {
@@ -135,7 +155,7 @@ func (d *Domain) runReclaimer() {
 			continue
 		}
 		r.state.Store(asleep)
-		if r.sealed.empty() && !r.flush.Load() {
+		if r.sealed.empty() && !r.flush.Load() && !d.idle() {
 			select {
 			case <-r.kick:
 			case <-timer.C:
@@ -200,7 +220,7 @@ func (d *Domain) drain() {
 	for c := taken; c != nil; {
 		next := c.next
 		c.goal = goal
-		r.handedOver.Add(c.bytes)
+		d.count(c)
 		r.sealed.push(c)
 		c = next
 	}
@@ -254,7 +274,7 @@ func (d *Domain) promote() {
 	for c := r.waiting.head; c != nil && !reached.Before(c.goal); c = r.waiting.head {
 		r.ready.push(r.waiting.pop())
 	}
-	for r.ready.n > chunksPerWorker*len(r.workers) && d.startWorkerLocked() {
+	for r.ready.n > chunksPerWorker*int(r.nWorkers.Load()) && d.startWorkerLocked() {
 	}
 }
 

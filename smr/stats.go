@@ -13,17 +13,16 @@ import (
 type Stats struct {
 	Name string
 
-	PendingCalls int64 // deferred calls whose callbacks have not returned
-	PendingBytes int64 // their sizes, summed
-	Calls        uint64
-	Callbacks    uint64 // calls whose callbacks have returned, by whole chunks
+	Calls        uint64 // deferred calls made
+	Callbacks    uint64 // deferred calls done: callbacks returned, by whole chunks
+	PendingCalls int64  // the difference
+	PendingBytes int64  // their sizes, summed
 
 	Sections int // open now; registered readers' included
 	Records  int // readers' records, in use or not: what a scan looks at
 	Workers  int // goroutines that run callbacks now
 
 	Advances uint64 // moments the clock has moved
-	Polls    uint64
 	Scans    uint64 // looks at all records, each with a heavy fence
 	Stalls   uint64 // stall reports
 }
@@ -47,7 +46,7 @@ func (d *Domain) Stats() Stats {
 		st.Calls += sl.called.Load()
 	}
 	st.PendingCalls = int64(st.Calls - freed)
-	st.Advances, st.Polls, st.Scans = d.clk.Counters()
+	st.Advances, st.Scans = d.clk.Counters()
 	st.Sections, st.Records = d.clk.Census()
 	return st
 }
@@ -69,7 +68,7 @@ func (d *Domain) pendingBytes() int64 {
 type Stall struct {
 	Domain       string
 	Goal         Seq           // the moment that is not reached
-	Age          time.Duration // how long the grace period has been waited for
+	Age          time.Duration // since a waiter first parked, with no progress after
 	PendingCalls int64
 	PendingBytes int64 // what it holds back, and what came after
 	Readers      []StalledReader
@@ -79,7 +78,7 @@ type Stall struct {
 type StalledReader struct {
 	Kind      clock.Kind
 	Processor int           // where its section was entered; -1 for a registered reader
-	Age       time.Duration // how long it has been in its section, at the least
+	Age       time.Duration // how long it has been in its section, at the least; 0 if not known
 	Stack     string        // what entered it; only under -tags invariants
 
 	// Leaked: the Section was dropped without Leave, and no goroutine can leave
@@ -99,7 +98,9 @@ func (s Stall) String() string {
 		if r.Leaked {
 			b.WriteString(", leaked")
 		}
-		fmt.Fprintf(&b, ", open for at least %v", r.Age.Round(time.Millisecond))
+		if r.Age > 0 {
+			fmt.Fprintf(&b, ", open for at least %v", r.Age.Round(time.Millisecond))
+		}
 		if r.Stack != "" {
 			fmt.Fprintf(&b, ", entered at:\n%s", r.Stack)
 		}
@@ -114,7 +115,10 @@ func (d *Domain) onStall(cs clock.Stall) {
 	d.stalls.Add(1)
 	st := d.newStall(cs.Goal, cs.Age)
 	for _, b := range cs.Readers {
-		sr := StalledReader{Kind: b.Kind, Processor: b.Processor, Age: cs.Age}
+		sr := StalledReader{Kind: b.Kind, Processor: b.Processor}
+		if b.Oldest {
+			sr.Age = cs.Age
+		}
 		d.describe(b.Record, &sr)
 		st.Readers = append(st.Readers, sr)
 	}

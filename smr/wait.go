@@ -102,19 +102,20 @@ func (d *Domain) barrier(ctx context.Context) error {
 }
 
 // Throttle returns nil when fewer than MaxPending bytes wait to be freed, and
-// until then expedites and waits. A writer that calls it before each Call,
-// outside its section and locks, keeps the bytes pending at or below MaxPending
-// plus the sizes that the writers in flight then Call with. It fails like
-// [Domain.Wait].
+// until then expedites and waits. If every writer calls it before each Call,
+// outside its section and locks, the bytes pending never exceed MaxPending by
+// more than one Call of each writer. It fails like [Domain.Wait], but does not
+// fail when there is no need to wait.
 //
 // Cost: one load while well below the bound.
 func (d *Domain) Throttle(ctx context.Context) error {
 	limit := d.opts.MaxPending
 	r := &d.reclaim
 	// Each slot may hold one chunk that is open and one that a drain has taken
-	// and not counted yet.
+	// and not counted yet. The slots are read second: more may have come.
+	known := r.handedOver.Load()
 	slack := 2 * int64(len(d.calls.All())) * int64(d.opts.ChunkBytes)
-	if limit < 0 || r.handedOver.Load()+slack < limit || d.pendingBytes() < limit {
+	if limit < 0 || known+slack < limit || d.pendingBytes() < limit {
 		if d.closing.Load() {
 			return ErrClosed
 		}
@@ -130,7 +131,6 @@ func (d *Domain) Throttle(ctx context.Context) error {
 		wake := make(chan struct{})
 		r.mu.Lock()
 		r.throttled = append(r.throttled, wake)
-		r.nThrottled.Store(int32(len(r.throttled)))
 		r.mu.Unlock()
 		if d.pendingBytes() < limit {
 			d.unthrottle(wake)
@@ -139,6 +139,9 @@ func (d *Domain) Throttle(ctx context.Context) error {
 		d.Flush()
 		select {
 		case <-wake:
+			if d.closing.Load() {
+				return ErrClosed
+			}
 			if d.pendingBytes() < limit {
 				return nil
 			}
@@ -154,7 +157,6 @@ func (d *Domain) unthrottle(wake chan struct{}) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.throttled = slices.DeleteFunc(r.throttled, func(o chan struct{}) bool { return o == wake })
-	r.nThrottled.Store(int32(len(r.throttled)))
 }
 
 // Flush asks for everything pending to be freed as soon as its grace period can

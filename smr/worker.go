@@ -11,12 +11,14 @@ import (
 )
 
 // A worker is a goroutine that runs the callbacks of ready chunks until there
-// are none.
+// are none. It is one goroutine's at a time.
 type worker struct {
-	goid uint64 // its goroutine; guarded by reclaimer.mu
+	index int // in reclaimer.workers
 
-	// The first panic of a callback, to be raised again once the chunks up to
-	// raiseAfter have run.
+	// panics are those of the callbacks of the chunk being run.
+	panics []*CallbackPanic
+
+	// The panic to raise once the chunks up to raiseAfter have run.
 	failed     *CallbackPanic
 	raiseAfter uint64
 }
@@ -43,71 +45,77 @@ func (p *CallbackPanic) Unwrap() error {
 // startWorkerLocked starts a worker, unless there are as many as allowed.
 func (d *Domain) startWorkerLocked() bool {
 	r := &d.reclaim
-	if len(r.workers) >= d.opts.Workers {
-		return false
+	for i := range r.workers {
+		if r.workers[i].CompareAndSwap(0, starting) {
+			r.nWorkers.Add(1)
+			go d.work(&worker{index: i}, nil)
+			return true
+		}
 	}
-	w := new(worker)
-	r.workers = append(r.workers, w)
-	r.nWorkers.Add(1)
-	go d.work(w, nil)
-	return true
+	return false
 }
+
+// starting stands for a worker whose goroutine number is not known yet.
+const starting = ^uint64(0)
 
 // work runs c, if not nil, and then whatever is ready.
 func (d *Domain) work(w *worker, c *chunk) {
 	r := &d.reclaim
-	id := goid()
+	r.workers[w.index].Store(goid())
+
+	// A callback may end the goroutine (runtime.Goexit, which testing's FailNow
+	// is), and so may OnPanic. Then another goes on where this one was.
+	returned := false
+	defer func() {
+		if !returned {
+			go d.work(w, c)
+		}
+	}()
+
 	r.mu.Lock()
-	w.goid = id
 	if c == nil {
 		c = r.ready.pop()
 	}
-	for c != nil && !w.mustRaise(c) {
-		newest := r.newest.ticket
+	for c != nil && (w.failed == nil || c.ticket <= w.raiseAfter) {
 		r.mu.Unlock()
 		for c.done < c.n {
-			d.runSome(w, c, newest)
+			d.runSome(w, c)
+		}
+		for len(w.panics) > 0 && d.opts.OnPanic != nil {
+			p := w.panics[0]
+			w.panics = w.panics[1:]
+			d.opts.OnPanic(p)
 		}
 		r.mu.Lock()
+		if len(w.panics) > 0 && w.failed == nil {
+			w.failed, w.raiseAfter = w.panics[0], c.ticket
+			if r.ready.head != nil {
+				w.raiseAfter = r.ready.tail.ticket
+			}
+		}
+		w.panics = nil
 		d.finishLocked(c)
 		c.giveBack()
 		c = r.ready.pop()
 	}
-	r.workers = slices.DeleteFunc(r.workers, func(o *worker) bool { return o == w })
 	r.nWorkers.Add(-1)
+	r.workers[w.index].Store(0)
 	r.mu.Unlock()
+	returned = true
 	if w.failed != nil {
 		panic(w.failed)
 	}
 }
 
-func (w *worker) mustRaise(next *chunk) bool {
-	return w.failed != nil && next.ticket > w.raiseAfter
-}
-
 // runSome runs the chunk's callbacks from where they stopped, to the end or to
-// one that panics. A callback that ends its goroutine (runtime.Goexit, which
-// testing's FailNow is) has the rest run by a goroutine of its own.
-func (d *Domain) runSome(w *worker, c *chunk, newest uint64) {
-	returned := false
+// one that panics.
+func (d *Domain) runSome(w *worker, c *chunk) {
 	defer func() {
-		if returned {
-			return
-		}
-		value := recover()
-		if value == nil { // Goexit: a panic value is never nil
-			go d.work(w, c)
-			return
-		}
-		p := &CallbackPanic{Domain: d.opts.Name, Value: value, Stack: debug.Stack()}
-		if mutant.Is(mutant.PanicLosesRest) {
-			c.done = c.n
-		}
-		switch {
-		case d.opts.OnPanic != nil:
-			d.opts.OnPanic(p)
-		case w.failed == nil:
-			w.failed, w.raiseAfter = p, newest
+		if value := recover(); value != nil {
+			w.panics = append(w.panics, &CallbackPanic{d.opts.Name, value, debug.Stack()})
+			if mutant.Is(mutant.PanicLosesRest) {
+				c.done = c.n
+			}
 		}
 	}()
 	for c.done < c.n {
@@ -117,7 +125,6 @@ func (d *Domain) runSome(w *worker, c *chunk, newest uint64) {
 		c.done++
 		fn(obj)
 	}
-	returned = true
 }
 
 // finishLocked accounts for a chunk whose callbacks have all returned, and wakes
@@ -127,7 +134,7 @@ func (d *Domain) finishLocked(c *chunk) {
 	r.removeOutstandingLocked(c)
 	r.freed.Add(uint64(c.n))
 	r.freedBytes.Add(uint64(c.bytes))
-	r.handedOver.Add(-c.bytes)
+	r.handedOver.Add(-c.counted)
 
 	r.barriers = slices.DeleteFunc(r.barriers, func(b barrierWait) bool {
 		done := r.oldest == nil || r.oldest.ticket > b.ticket
@@ -136,6 +143,9 @@ func (d *Domain) finishLocked(c *chunk) {
 		}
 		return done
 	})
+	if r.oldest == nil && r.state.Load() == asleep {
+		r.sendKick() // it may stop, rather than sleep until the next check-in
+	}
 	if len(r.throttled) == 0 {
 		return
 	}
@@ -144,23 +154,26 @@ func (d *Domain) finishLocked(c *chunk) {
 			close(wake)
 		}
 		r.throttled = nil
-		r.nThrottled.Store(0)
 	} else if r.oldest == nil {
 		d.Flush() // all of it is in open chunks by now
 	}
 }
 
 // inCallback reports whether the calling goroutine is running a callback of
-// this domain. Cost: one load while no callback runs; else about a microsecond.
+// this domain. It never blocks. Cost: one load while no callback runs; else
+// about a microsecond.
 func (d *Domain) inCallback() bool {
 	r := &d.reclaim
 	if r.nWorkers.Load() == 0 {
 		return false
 	}
 	id := goid()
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return slices.ContainsFunc(r.workers, func(w *worker) bool { return w.goid == id })
+	for i := range r.workers {
+		if r.workers[i].Load() == id {
+			return true
+		}
+	}
+	return false
 }
 
 // goid returns the number of the calling goroutine. Go offers it in stack traces

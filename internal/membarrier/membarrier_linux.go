@@ -43,8 +43,9 @@ func Barrier() {
 	}
 }
 
-// membarrier uses a raw system call: it is over in microseconds, less than the
-// scheduler would take to hand the processor on.
+// membarrier uses a raw system call, which keeps the processor: the caller may
+// be pinned. Usually it is over in microseconds; kernels since 6.8 make barriers
+// of different processes wait for one another.
 func membarrier(cmd uintptr) (result uintptr, ok bool) {
 	r, _, errno := unix.RawSyscall(unix.SYS_MEMBARRIER, cmd, 0, 0)
 	return r, errno == 0

@@ -35,6 +35,7 @@ const (
 	NoArmFence           Name = "no-arm-fence"
 	NoLeaveFence         Name = "no-leave-fence"
 	NoNextLeader         Name = "no-next-leader"
+	ReachedForgetsLead   Name = "reached-forgets-lead"
 	LostSlots            Name = "lost-slots"
 	SealByStore          Name = "seal-by-store"
 	NoDrainFence         Name = "no-drain-fence"
@@ -64,6 +65,7 @@ var Bugs = []Bug{
 	{NoArmFence, "the reader's leaving is still in its store buffer at the waiter's second look", "./clock", "TestLeave_FenceOrdersWaiterFlag"},
 	{NoLeaveFence, "the same, on a kernel without membarrier", "./clock", "TestLeave_FenceOrdersWaiterFlag"},
 	{NoNextLeader, "the leader gives up and its followers sleep on", "./clock", "TestWait_CanceledLeaderHandsOver"},
+	{ReachedForgetsLead, "a follower woken to lead finds its goal reached and goes, and the others sleep on", "./clock", "TestWait_NextLeaderPassesOn"},
 	{LostSlots, "growing the slots forgets those there were", "./pcpu", "TestSlots_GrowKeepsSlots"},
 	{SealByStore, "owner and drain both take the chunk", "./smr", "TestCall_ExactlyOnce"},
 	{NoDrainFence, "the owner's busy flag is still in its store buffer when drain looks", "./smr", "TestCall_ExactlyOnce"},

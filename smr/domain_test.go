@@ -1,0 +1,305 @@
+package smr
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestNew_Options(t *testing.T) {
+	for _, o := range []Options{
+		{MaxDelay: -1}, {CheckIn: -1}, {ChunkCalls: -1}, {ChunkBytes: -1}, {Workers: -1},
+	} {
+		_, err := New(o)
+		require.ErrorContains(t, err, "negative")
+	}
+	d := newDomain(t, Options{Name: "named"})
+	require.Equal(t, "named", d.Name())
+	require.Equal(t, "named", d.Stats().Name)
+	anonymous, err := New(Options{})
+	require.NoError(t, err)
+	require.Regexp(t, `^domain-\d+$`, anonymous.Name())
+	require.NoError(t, anonymous.Close(context.Background()))
+}
+
+func TestDefault_IsOneAndStays(t *testing.T) {
+	require.Same(t, Default(), Default())
+	require.Equal(t, "default", Default().Name())
+	require.Error(t, Default().Close(context.Background()))
+	s := Default().Enter()
+	s.Leave()
+	mine := newDomain(t, Options{Name: "default"})
+	require.NoError(t, mine.Close(context.Background()), "another of that name can be closed")
+}
+
+func TestDomains_ListsOpenOnes(t *testing.T) {
+	a, err := New(Options{Name: "a"})
+	require.NoError(t, err)
+	b, err := New(Options{Name: "b"})
+	require.NoError(t, err)
+	list := Domains()
+	i, j := slices.Index(list, a), slices.Index(list, b)
+	require.GreaterOrEqual(t, i, 0)
+	require.Greater(t, j, i, "oldest first")
+	require.NoError(t, a.Close(context.Background()))
+	require.NotContains(t, Domains(), a)
+	require.Contains(t, Domains(), b)
+	require.NoError(t, b.Close(context.Background()))
+}
+
+func TestClose_EverythingAfterItFails(t *testing.T) {
+	d := newDomain(t, Options{Name: "gone"})
+	r := d.NewReader()
+	ctx := context.Background()
+	require.NoError(t, d.Close(ctx))
+	require.NoError(t, d.Close(ctx), "closing again")
+	require.PanicsWithValue(t, "smr: section entered on closed domain gone", func() { d.Enter() })
+	require.PanicsWithValue(t, "smr: section entered on closed domain gone", func() { d.Pin() })
+	require.PanicsWithValue(t, "smr: Call on closed domain gone", func() { d.CallFunc(1, func() {}) })
+	require.PanicsWithValue(t, "smr: Call on closed domain gone", func() { d.CallFunc(Expedite, func() {}) })
+	require.PanicsWithValue(t, "smr: NewReader on closed domain gone", func() { d.NewReader() })
+	require.PanicsWithValue(t, "smr: NewQuiescent on closed domain gone", func() { d.NewQuiescent(nil) })
+	require.Panics(t, func() { r.Enter() })
+	require.ErrorIs(t, d.Synchronize(ctx), ErrClosed)
+	require.ErrorIs(t, d.Barrier(ctx), ErrClosed)
+	require.ErrorIs(t, d.Wait(ctx, d.Advance()), ErrClosed)
+	require.ErrorIs(t, d.Throttle(ctx), ErrClosed)
+	d.Flush()
+	r.Close()
+}
+
+// Teardown with callbacks pending, on all processors, some of which call again.
+func TestClose_RunsWhatIsPending(t *testing.T) {
+	for range rounds(100) {
+		d, err := New(Options{ChunkCalls: 16})
+		require.NoError(t, err)
+		var ran atomic.Int32
+		var wg sync.WaitGroup
+		for range 4 {
+			wg.Go(func() {
+				for range 50 {
+					d.CallFunc(8, func() {
+						ran.Add(1)
+						d.CallFunc(8, func() { ran.Add(1) }) // also while closing
+					})
+				}
+			})
+		}
+		wg.Wait()
+		require.NoError(t, d.Close(watchdogContext(t)))
+		require.EqualValues(t, 4*50*2, ran.Load())
+		require.Zero(t, d.Stats().PendingCalls)
+	}
+}
+
+// Calls that race with Close are either made or panic: none is accepted and
+// then forgotten.
+func TestClose_RacingCalls(t *testing.T) {
+	for range rounds(200) {
+		d, err := New(Options{ChunkCalls: 4})
+		require.NoError(t, err)
+		var accepted, ran atomic.Int32
+		var wg sync.WaitGroup
+		for range 3 {
+			wg.Go(func() {
+				defer func() { recover() }() // "Call on closed domain"
+				for range 10_000 {
+					d.CallFunc(8, func() { ran.Add(1) })
+					accepted.Add(1)
+				}
+			})
+		}
+		ctx := watchdogContext(t)
+		require.NoError(t, d.Close(ctx))
+		wg.Wait()
+		require.NoError(t, d.Close(ctx))
+		require.Equal(t, accepted.Load(), ran.Load())
+	}
+}
+
+func TestClose_WaitsForSections(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d, err := New(Options{})
+		require.NoError(t, err)
+		s := d.Enter()
+		ran := false
+		d.CallFunc(8, func() { ran = true })
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		err = d.Close(ctx)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.ErrorContains(t, err, "1 calls pending, 1 sections open")
+		require.True(t, s.Active(), "the section stays open")
+		s.Leave()
+		synctest.Wait()
+		require.True(t, ran, "nothing is lost")
+		require.NoError(t, d.Close(t.Context()))
+	})
+}
+
+func TestDomain_NothingAtRest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		// The bubble's end checks that no goroutine is left; here, that none
+		// is left as soon as nothing is pending.
+		d := newDomain(t, Options{})
+		base := runtime.NumGoroutine()
+		for range 1000 {
+			d.CallFunc(8, func() {})
+		}
+		require.Greater(t, runtime.NumGoroutine(), base)
+		require.NoError(t, d.Barrier(t.Context()))
+		synctest.Wait()
+		time.Sleep(d.CheckIn())
+		synctest.Wait()
+		require.Equal(t, base, runtime.NumGoroutine())
+		require.EqualValues(t, stopped, d.reclaim.state.Load())
+	})
+}
+
+func TestDomain_ThousandsLeakNothing(t *testing.T) {
+	ctx := watchdogContext(t)
+	domains := len(Domains())
+	heap := func() uint64 {
+		runtime.GC()
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc
+	}
+	churn := func(n int) {
+		for i := range n {
+			d, err := New(Options{Name: fmt.Sprint("churn", i)})
+			require.NoError(t, err)
+			r := d.NewReader()
+			s := r.Enter()
+			d.CallFunc(8, func() {})
+			s.Leave()
+			s = d.Enter()
+			s.Leave()
+			require.NoError(t, d.Close(ctx))
+		}
+	}
+	churn(100)
+	before := heap()
+	churn(rounds(3000))
+	after := heap()
+	require.Equal(t, domains, len(Domains()))
+	require.Less(t, int64(after)-int64(before), int64(1<<20), "closed domains stay in memory")
+}
+
+func TestStall_NamesTheReader(t *testing.T) {
+	for name, kind := range kinds {
+		if name == "Pin" {
+			continue // a pinned goroutine must not wait
+		}
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var stalls []Stall
+				d := newDomain(t, Options{Name: "slow", StallAfter: time.Second, OnStall: func(s Stall) { stalls = append(stalls, s) }})
+				_, end := kind(d)()
+				d.CallFunc(4096, func() {})
+				time.Sleep(4 * time.Second)
+				synctest.Wait()
+				require.Len(t, stalls, 2, "after one second and after two")
+				st := stalls[0]
+				require.Equal(t, "slow", st.Domain)
+				require.GreaterOrEqual(t, st.Age, time.Second)
+				require.EqualValues(t, 4096, st.PendingBytes)
+				require.EqualValues(t, 1, st.PendingCalls)
+				require.Len(t, st.Readers, 1)
+				want := map[string]string{"Enter": "section", "Reader": "reader", "Quiescent": "quiescent"}[name]
+				require.Equal(t, want, st.Readers[0].Kind.String())
+				require.Equal(t, name == "Enter", st.Readers[0].Processor >= 0)
+				require.Contains(t, st.String(), "waits for a "+want)
+				require.EqualValues(t, 2, d.Stats().Stalls)
+				if debugging && name != "Quiescent" {
+					require.Contains(t, st.Readers[0].Stack, "section_test.go")
+				}
+				end()
+				synctest.Wait()
+				require.Zero(t, d.Stats().PendingCalls, "reclamation goes on by itself")
+			})
+		})
+	}
+}
+
+// An OnStall that ends its goroutine, as testing's FailNow does, stops nothing.
+func TestStall_GoexitInOnStall(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDomain(t, Options{StallAfter: time.Second, OnStall: func(Stall) { runtime.Goexit() }})
+		s := d.Enter()
+		ran := false
+		d.CallFunc(8, func() { ran = true })
+		time.Sleep(10 * time.Second)
+		require.EqualValues(t, 4, d.Stats().Stalls)
+		s.Leave()
+		require.NoError(t, d.Barrier(t.Context()))
+		require.True(t, ran)
+	})
+}
+
+// Callbacks may call while the domain closes, also in another domain's pinned
+// section, where nothing may block.
+func TestClose_PinnedCallsOfCallbacks(t *testing.T) {
+	other := newDomain(t, Options{Name: "other"})
+	for range rounds(50) {
+		d, err := New(Options{ChunkCalls: 2, Workers: 4})
+		require.NoError(t, err)
+		var ran atomic.Int32
+		for range 40 {
+			d.CallFunc(8, func() {
+				s := other.Pin()
+				d.CallFunc(8, func() { ran.Add(1) })
+				d.CallFunc(Expedite, func() { ran.Add(1) })
+				s.Leave()
+			})
+		}
+		require.NoError(t, d.Close(watchdogContext(t)))
+		require.EqualValues(t, 80, ran.Load())
+	}
+}
+
+func TestReader_EnterAfterCloseOfDomain(t *testing.T) {
+	d := newDomain(t, Options{})
+	r := d.NewReader()
+	s := r.Enter()
+	done := make(chan error, 1)
+	ctx := watchdogContext(t)
+	go func() { done <- d.Close(ctx) }()
+	for !d.clk.Sealed() {
+		runtime.Gosched()
+	}
+	s.Leave()
+	require.NoError(t, <-done)
+	require.Panics(t, func() { r.Enter() }, "a section was open when Close began")
+}
+
+func TestStats_Counts(t *testing.T) {
+	d := newDomain(t, Options{MaxDelay: time.Hour})
+	a, b := d.Enter(), d.Enter()
+	d.CallFunc(10, func() {})
+	d.CallFunc(20, func() {})
+	st := d.Stats()
+	require.EqualValues(t, 2, st.Calls)
+	require.EqualValues(t, 2, st.PendingCalls)
+	require.EqualValues(t, 30, st.PendingBytes)
+	require.Equal(t, 2, st.Sections)
+	require.GreaterOrEqual(t, st.Records, 2)
+	a.Leave()
+	b.Leave()
+	require.NoError(t, d.Barrier(context.Background()))
+	st = d.Stats()
+	require.Zero(t, st.PendingCalls)
+	require.Zero(t, st.PendingBytes)
+	require.Zero(t, st.Sections)
+	require.EqualValues(t, 2, st.Callbacks)
+	require.NotZero(t, st.Scans)
+}

@@ -1,0 +1,247 @@
+package smr
+
+import (
+	"context"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestWait_Errors(t *testing.T) {
+	d := newDomain(t, Options{})
+	other := newDomain(t, Options{Name: "other"})
+	ctx := context.Background()
+	for _, goal := range []Seq{0, other.Advance(), d.Advance() + 1<<50} {
+		require.False(t, d.Poll(goal))
+		require.ErrorIs(t, d.Wait(ctx, goal), ErrSeq)
+	}
+	s := d.Enter()
+	canceled, cancel := context.WithCancel(ctx)
+	cancel()
+	goal := d.DeferredAdvance()
+	require.ErrorIs(t, d.Wait(canceled, goal+0), context.Canceled)
+	s.Leave()
+	require.True(t, d.Poll(goal), "the grace period goes on")
+	require.NoError(t, d.Wait(canceled, goal))
+}
+
+func TestWait_DeferredGoalsShareAnAdvance(t *testing.T) {
+	d := newDomain(t, Options{})
+	before := d.Stats().Advances
+	var goals []Seq
+	for range 10 {
+		goals = append(goals, d.DeferredAdvance())
+	}
+	require.Equal(t, before, d.Stats().Advances)
+	require.False(t, d.Poll(goals[0]))
+	d.Commit(goals[3])
+	for _, g := range goals {
+		require.True(t, d.Poll(g))
+	}
+	require.Equal(t, before+1, d.Stats().Advances)
+}
+
+func TestSynchronize_WaitsForSectionsOnly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDomain(t, Options{MaxDelay: time.Hour})
+		ran := false
+		d.CallFunc(8, func() { ran = true })
+		s := d.Enter()
+		done := make(chan error, 1)
+		go func() { done <- d.Synchronize(t.Context()) }()
+		synctest.Wait()
+		require.Empty(t, done)
+		later := d.Enter()
+		s.Leave()
+		require.NoError(t, <-done, "later sections are not waited for")
+		later.Leave()
+		synctest.Wait()
+		require.False(t, ran, "Synchronize is not Barrier")
+		require.NoError(t, d.Barrier(t.Context()))
+		require.True(t, ran)
+	})
+}
+
+// What was called before Barrier, on any processor, has finished after it.
+func TestBarrier_Exact(t *testing.T) {
+	variants(t, func(t *testing.T, o Options) {
+		d := newDomain(t, o)
+		ctx := watchdogContext(t)
+		var sent, done atomic.Int64
+		stop := make(chan struct{})
+		var wg sync.WaitGroup
+		for range 3 {
+			wg.Go(func() {
+				for i := 0; ; i++ {
+					select {
+					case <-stop:
+						return
+					default:
+					}
+					sent.Add(1)
+					d.CallFunc(8, func() {
+						if i%16 == 0 {
+							runtime.Gosched() // be slow, sometimes
+						}
+						done.Add(1)
+					})
+					// Only calls that have returned count for the check below.
+					called.Add(1)
+					if i%64 == 0 {
+						runtime.Gosched()
+					}
+				}
+			})
+		}
+		var failed string
+		wg.Go(func() {
+			for range rounds(300) {
+				before := called.Load()
+				if err := d.Barrier(ctx); err != nil {
+					failed = err.Error()
+					break
+				}
+				if n := done.Load(); n < before {
+					failed = "Barrier returned before earlier callbacks"
+					break
+				}
+			}
+			close(stop)
+		})
+		changeGOMAXPROCS(10)
+		wg.Wait()
+		require.Empty(t, failed)
+		require.NoError(t, d.Barrier(ctx))
+		require.Equal(t, sent.Load(), done.Load())
+		called.Store(0)
+	})
+}
+
+var called atomic.Int64
+
+func TestBarrier_Concurrent(t *testing.T) {
+	d := newDomain(t, Options{ChunkCalls: 8})
+	ctx := watchdogContext(t)
+	var wg sync.WaitGroup
+	var wrong atomic.Int32
+	for range 6 {
+		wg.Go(func() {
+			for range rounds(500) {
+				ran := false // plain: Barrier orders it
+				d.CallFunc(8, func() { ran = true })
+				if d.Barrier(ctx) != nil || !ran {
+					wrong.Add(1)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	require.Zero(t, wrong.Load())
+}
+
+func TestBarrier_NothingPending(t *testing.T) {
+	d := newDomain(t, Options{})
+	s := d.Enter()
+	require.NoError(t, d.Barrier(context.Background()), "no callbacks, nothing to wait for")
+	s.Leave()
+}
+
+func TestBarrier_Canceled(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDomain(t, Options{})
+		s := d.Enter()
+		ran := false
+		d.CallFunc(8, func() { ran = true })
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		require.ErrorIs(t, d.Barrier(ctx), context.DeadlineExceeded)
+		s.Leave()
+		synctest.Wait()
+		require.True(t, ran, "the callback still runs")
+	})
+}
+
+// Writers that call Throttle before each Call never have more pending than
+// MaxPending and what they hold in flight.
+func TestThrottle_Bound(t *testing.T) {
+	for name, o := range map[string]Options{
+		"Default":     {MaxPending: 1 << 20},
+		"Small":       {MaxPending: 4096},
+		"SmallChunks": {MaxPending: 10_000, ChunkCalls: 5},
+		"OneChunk":    {MaxPending: 10_000, ChunkBytes: 1 << 20},
+	} {
+		t.Run(name, func(t *testing.T) {
+			const writers, size = 4, 100
+			d := newDomain(t, o)
+			ctx := watchdogContext(t)
+			var failed atomic.Int32
+			var wg sync.WaitGroup
+			var pending, most atomic.Int64 // as the writers see it
+			free := func() { pending.Add(-size) }
+			for range writers {
+				wg.Go(func() {
+					for range rounds(50_000) {
+						if d.Throttle(ctx) != nil {
+							failed.Add(1)
+							return
+						}
+						n := pending.Add(size)
+						d.CallFunc(size, free)
+						for m := most.Load(); n > m && !most.CompareAndSwap(m, n); m = most.Load() {
+						}
+					}
+				})
+			}
+			stop := make(chan struct{})
+			var reader sync.WaitGroup
+			reader.Go(func() { // holds up grace periods now and then
+				for {
+					select {
+					case <-stop:
+						return
+					default:
+						s := d.Enter()
+						runtime.Gosched()
+						s.Leave()
+					}
+				}
+			})
+			wg.Wait()
+			close(stop)
+			reader.Wait()
+			require.Zero(t, failed.Load(), "a throttled writer was not woken")
+			require.LessOrEqual(t, most.Load(), o.MaxPending+writers*size)
+			require.NoError(t, d.Barrier(ctx))
+			require.Zero(t, pending.Load())
+		})
+	}
+}
+
+func TestThrottle_WaitsForReaderAndCancels(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDomain(t, Options{MaxPending: 100})
+		s := d.Enter()
+		require.NoError(t, d.Throttle(t.Context()))
+		d.CallFunc(100, func() {})
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		require.ErrorIs(t, d.Throttle(ctx), context.DeadlineExceeded)
+		done := make(chan error, 1)
+		go func() { done <- d.Throttle(t.Context()) }()
+		synctest.Wait()
+		require.Empty(t, done)
+		s.Leave()
+		require.NoError(t, <-done)
+
+		unbounded := newDomain(t, Options{MaxPending: -1, Name: "unbounded"})
+		s = unbounded.Enter()
+		unbounded.CallFunc(1<<20, func() {})
+		require.NoError(t, unbounded.Throttle(t.Context()))
+		s.Leave()
+	})
+}
