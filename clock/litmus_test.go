@@ -1,94 +1,14 @@
 package clock
 
 import (
-	"runtime"
-	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/gosmr/gosmr/internal/relacq"
+	"github.com/gosmr/gosmr/internal/litmus"
 )
 
-// Litmus tests: two goroutines on two processors execute the two sides of a
-// fence's pair against each other, some hundred thousand times, from all
-// distances. Without the fence, x86-TSO lets a load pass the store before it,
-// and the forbidden outcome shows within some thousand rounds.
-
-// paddedWord keeps words that the two sides write on lines of their own.
-type paddedWord struct {
-	relacq.Uint64
-	_ [120]byte
-}
-
-// noise keeps stores in their processor's store buffer: stores leave the buffer
-// in order, so one behind some to lines that another processor holds waits for
-// those lines to come, while loads go ahead.
-type noise [6]paddedWord
-
-func (n *noise) delayStores(v uint64) {
-	for i := range n {
-		n[i].Store(v)
-	}
-}
-
-// take brings the lines to the calling processor.
-func (n *noise) take() {
-	for i := range n {
-		n[i].Store(0)
-	}
-}
-
-// duel runs a and b against each other. Each is called once a round with the
-// round's number; after both are done, check is. a's stores are delayed.
-func duel(t *testing.T, a, b func(round uint64), check func(round uint64)) {
-	t.Helper()
-	if runtime.GOMAXPROCS(0) < 2 || runtime.NumCPU() < 2 {
-		t.Skip("needs two processors to see a store buffer")
-	}
-	length := 500 * time.Millisecond
-	if testing.Short() || !relacq.Plain {
-		length /= 5
-	}
-	const last = 1 << 20 // rounds at the most
-	var noise noise
-	var turn, done atomic.Uint64
-	go func() {
-		for i := uint64(1); ; i++ {
-			noise.take()
-			await(&turn, i)
-			if turn.Load() == last {
-				return
-			}
-			for range i / 64 % 64 {
-			}
-			b(i)
-			done.Store(i)
-		}
-	}()
-	defer turn.Store(last)
-	end := time.Now().Add(length)
-	for i := uint64(1); i < last && (i%64 != 0 || time.Now().Before(end)); i++ {
-		turn.Store(i)
-		for range i % 64 { // to meet the other side at all distances
-		}
-		noise.delayStores(i)
-		a(i)
-		await(&done, i)
-		check(i)
-	}
-}
-
-// await spins until word is v or more; now and then it lets others run, in case
-// the other side has lost its processor.
-func await(word *atomic.Uint64, v uint64) {
-	for n := 1; word.Load() < v; n++ {
-		if n%10000 == 0 {
-			runtime.Gosched()
-		}
-	}
-}
+// See package litmus: each of these fails without the fence it is named for.
 
 // Entry against scan: a reader whose entry a scan misses finds unlinked what
 // was unlinked before.
@@ -118,19 +38,13 @@ func TestEnter_FenceOrdersFirstLoad(t *testing.T) {
 				t.Run(kind, func(t *testing.T) {
 					c := newClock(Options{Fenced: fenced})
 					open := enter(c)
-					var cell, found, polled paddedWord
+					var cell, found, polled litmus.Word
 					held, reached, early := false, false, 0
-					duel(t,
+					litmus.Duel(t,
 						func(round uint64) {
 							leave := open()
 							found.Store(cell.Load())
-							// Stay until the other side has polled. Not for
-							// long: this goroutine may be pinned, and the other
-							// stopped by the collector.
-							held = false
-							for n := 0; n < 20000 && !held; n++ {
-								held = polled.Load() == round
-							}
+							held = polled.Glance(round)
 							leave()
 						},
 						func(round uint64) {
@@ -154,10 +68,10 @@ func TestEnter_FenceOrdersFirstLoad(t *testing.T) {
 // does not find what was unlinked before the goal was taken.
 func TestDeferredAdvance_FenceOrdersUnlinking(t *testing.T) {
 	c := newClock(Options{})
-	var cell, entered, found paddedWord
+	var cell, entered, found litmus.Word
 	var goal Seq
 	early := 0
-	duel(t,
+	litmus.Duel(t,
 		func(round uint64) {
 			cell.Store(round)
 			goal = c.DeferredAdvance()
@@ -182,7 +96,7 @@ func TestLeave_FenceOrdersWaiterFlag(t *testing.T) {
 		rec := c.NewOwned()
 		r, g := rec.Enter()
 		armed, lost := false, 0
-		duel(t,
+		litmus.Duel(t,
 			func(uint64) { r.Leave(g) },
 			func(uint64) {
 				word := rec.seq.Load()

@@ -85,14 +85,12 @@ func reclaim(t *testing.T, c *Clock, cfg reclaimConfig) {
 	}
 	var cell relacq.Pointer[object]
 	cell.Store(&object{word: 1})
-	var noise noise
 	var stop, early atomic.Bool
 	var wg sync.WaitGroup
 	for range max(1, runtime.GOMAXPROCS(0)-1) {
 		wg.Go(func() {
 			enter := cfg.sections(c)
 			for i := 0; !stop.Load(); i++ {
-				noise.delayStores(uint64(i))
 				leave := enter()
 				o := cell.Load()
 				for range 200 + i%8192 {
@@ -118,9 +116,6 @@ func reclaim(t *testing.T, c *Clock, cfg reclaimConfig) {
 			next.word = 1
 		} else {
 			next = &object{word: 1}
-		}
-		if i%4 != 0 {
-			noise.take()
 		}
 		for range i % 128 { // let the reader get hold of the cell again
 		}

@@ -201,19 +201,17 @@ func TestReclaimer_NoLostCall(t *testing.T) {
 	// The window itself: a call is made between the look that finds nothing and
 	// the state that says so.
 	synctest.Test(t, func(t *testing.T) {
-		d := newDomain(t, Options{})
-		var ran atomic.Bool
-		testBeforeStop = func(stopping *Domain) {
-			if stopping == d {
-				testBeforeStop = nil
-				d.CallFunc(8, func() { ran.Store(true) })
+		var ran, called bool
+		d := newDomain(t, Options{beforeStop: func(d *Domain) {
+			if !called {
+				called = true
+				d.CallFunc(8, func() { ran = true })
 			}
-		}
-		defer func() { testBeforeStop = nil }()
+		}})
 		d.CallFunc(8, func() {})
 		time.Sleep(time.Second)
 		synctest.Wait()
-		require.True(t, ran.Load(), "a call made while the reclaimer stops was forgotten")
+		require.True(t, ran, "a call made while the reclaimer stops was forgotten")
 	})
 }
 

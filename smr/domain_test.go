@@ -129,7 +129,7 @@ func TestClose_WaitsForSections(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d, err := New(Options{})
 		require.NoError(t, err)
-		s := d.Enter()
+		s := enterElsewhere(d)
 		ran := false
 		d.CallFunc(8, func() { ran = true })
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)

@@ -47,6 +47,15 @@ func variants(t *testing.T, test func(t *testing.T, o Options)) {
 // the build takes larger steps.
 const belowWrap = ^Seq(0) - 100<<20
 
+// enterElsewhere opens a section in another goroutine and hands it to this one,
+// which may then wait for it: under -tags invariants, a goroutine that waits in
+// a section that it entered itself panics.
+func enterElsewhere(d *Domain) Section {
+	handed := make(chan Section)
+	go func() { handed <- d.Enter() }()
+	return <-handed
+}
+
 // rounds scales a test's length.
 func rounds(n int) int {
 	if testing.Short() {

@@ -56,9 +56,11 @@ type Options struct {
 	// while there is nothing to run. Default: GOMAXPROCS.
 	Workers int
 
-	// fenced and start reach the clock's options of those names. For tests.
-	fenced bool
-	start  Seq
+	// For tests: fenced and start reach the clock's options of those names;
+	// beforeStop is called between the reclaimer's look and its stopping.
+	fenced     bool
+	start      Seq
+	beforeStop func(*Domain)
 }
 
 const (

@@ -107,10 +107,6 @@ func (r *reclaimer) sendKick() {
 	}
 }
 
-// testBeforeStop, if not nil, is called between the reclaimer's first look and
-// its stopping. For tests.
-var testBeforeStop func(*Domain)
-
 func (d *Domain) runReclaimer() {
 	returned := false
 	defer func() {
@@ -144,8 +140,8 @@ func (d *Domain) reclaimUntilIdle() {
 			continue
 		}
 		if d.idle() {
-			if testBeforeStop != nil {
-				testBeforeStop(d)
+			if d.opts.beforeStop != nil {
+				d.opts.beforeStop(d)
 			}
 			r.state.Store(stopped)
 			if mutant.Is(mutant.StopWithoutLook) ||

@@ -46,6 +46,7 @@ const (
 	BarrierWithoutDrain  Name = "barrier-without-drain"
 	NoThrottle           Name = "no-throttle"
 	EarlyRun             Name = "early-run"
+	NoAppendFence        Name = "no-append-fence"
 )
 
 // Bugs lists them all.
@@ -67,13 +68,14 @@ var Bugs = []Bug{
 	{NoNextLeader, "the leader gives up and its followers sleep on", "./clock", "TestWait_CanceledLeaderHandsOver"},
 	{ReachedForgetsLead, "a follower woken to lead finds its goal reached and goes, and the others sleep on", "./clock", "TestWait_NextLeaderPassesOn"},
 	{LostSlots, "growing the slots forgets those there were", "./pcpu", "TestSlots_GrowKeepsSlots"},
-	{SealByStore, "owner and drain both take the chunk", "./smr", "TestCall_ExactlyOnce"},
-	{NoDrainFence, "the owner's busy flag is still in its store buffer when drain looks", "./smr", "TestCall_ExactlyOnce"},
-	{NoBusyWait, "drain takes the chunk while its owner appends to it", "./smr", "TestCall_ExactlyOnce"},
+	{SealByStore, "owner and drain both take the chunk", "./smr", "TestSeal_DrainTookTheChunk"},
+	{NoDrainFence, "the owner's busy flag is still in its store buffer when drain looks", "./smr", "TestDrain_WaitsForAppend"},
+	{NoBusyWait, "drain takes the chunk while its owner appends to it", "./smr", "TestDrain_WaitsForAppend"},
+	{NoAppendFence, "the same, on a kernel without membarrier", "./smr", "TestDrain_WaitsForAppend"},
 	{StopWithoutLook, "a call made while the reclaimer stops is forgotten", "./smr", "TestReclaimer_NoLostCall"},
 	{PanicLosesRest, "a panic drops the callbacks behind it", "./smr", "TestCallback_PanicRunsTheOthers"},
 	{BarrierIsSynchronize, "Barrier waits for readers only, not for callbacks", "./smr", "TestBarrier_Exact"},
-	{BarrierWithoutDrain, "Barrier misses what other processors have not handed over", "./smr", "TestBarrier_Exact"},
+	{BarrierWithoutDrain, "Barrier misses what other processors have not handed over", "./smr", "TestBarrier_Concurrent"},
 	{NoThrottle, "Throttle lets writers pass whatever is pending", "./smr", "TestThrottle_Bound"},
 	{EarlyRun, "chunks run without waiting for their goal", "./smr", "TestCall_NotBeforeReadersLeft"},
 }

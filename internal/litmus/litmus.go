@@ -1,0 +1,107 @@
+// Package litmus runs the two sides of a fence's pair against each other on two
+// processors, some hundred thousand times, from all distances. Without the
+// fence, x86-TSO lets a load pass the store before it, and the forbidden outcome
+// shows within some thousand rounds. For tests.
+package litmus
+
+import (
+	"runtime"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/gosmr/gosmr/internal/relacq"
+)
+
+// A Word is a word on lines of its own, so that what one side writes does not
+// fetch what the other does.
+type Word struct {
+	relacq.Uint64
+	_ [120]byte
+}
+
+// noise keeps stores in their processor's store buffer: stores leave the buffer
+// in order, so one behind some to lines that another processor holds waits for
+// those lines to come, while loads go ahead.
+type noise [6]Word
+
+func (n *noise) delayStores(v uint64) {
+	for i := range n {
+		n[i].Store(v)
+	}
+}
+
+// take brings the lines to the calling processor.
+func (n *noise) take() {
+	for i := range n {
+		n[i].Store(0)
+	}
+}
+
+// Duel runs a and b against each other, for half a second. Each is called once a
+// round with the round's number, from 1; after both are done, check is, by a's
+// goroutine. a's stores are delayed.
+//
+// Neither side may wait for the other for long: it might be pinned, and the
+// other stopped by the collector. See Glance.
+func Duel(t testing.TB, a, b, check func(round uint64)) {
+	t.Helper()
+	if runtime.GOMAXPROCS(0) < 2 || runtime.NumCPU() < 2 {
+		t.Skip("needs two processors to see a store buffer")
+	}
+	length := 500 * time.Millisecond
+	if testing.Short() || !relacq.Plain {
+		length /= 5
+	}
+	const (
+		last = 1 << 20 // rounds at the most
+		skew = 1024    // iterations; the other side starts some 100 ns late
+	)
+	var noise noise
+	var turn, done atomic.Uint64
+	go func() {
+		for i := uint64(1); ; i++ {
+			noise.take()
+			await(&turn, i)
+			if turn.Load() == last {
+				return
+			}
+			for range i / 64 % 64 {
+			}
+			b(i)
+			done.Store(i)
+		}
+	}()
+	defer turn.Store(last)
+	end := time.Now().Add(length)
+	for i := uint64(1); i < last && (i%64 != 0 || time.Now().Before(end)); i++ {
+		turn.Store(i)
+		for range i * 7 % skew { // to meet the other side at all distances
+		}
+		noise.delayStores(i)
+		a(i)
+		await(&done, i)
+		check(i)
+	}
+}
+
+// await spins until word is v or more; now and then it lets others run, in case
+// the other side has lost its processor.
+func await(word *atomic.Uint64, v uint64) {
+	for n := 1; word.Load() < v; n++ {
+		if n%10000 == 0 {
+			runtime.Gosched()
+		}
+	}
+}
+
+// Glance waits some microseconds for word to become v, and reports whether it
+// did.
+func (w *Word) Glance(v uint64) bool {
+	for range 20000 {
+		if w.Load() == v {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,59 @@
+package smr
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/gosmr/gosmr/internal/litmus"
+)
+
+// An append against a drain: either the appender finds its chunk gone, or drain
+// finds it busy and waits. It must not return while the appender, which found
+// the chunk, still writes to it.
+func TestDrain_WaitsForAppend(t *testing.T) {
+	for name, fenced := range map[string]bool{"Membarrier": false, "Fenced": true} {
+		t.Run(name, func(t *testing.T) {
+			d := newDomain(t, Options{fenced: fenced})
+			// A slot that nobody else uses: no calls are made on this domain.
+			sl := d.calls.Grow(0)
+			c := d.newChunk(nil)
+			sl.open.Store(c)
+			var drained litmus.Word
+			broken := 0
+			litmus.Duel(t,
+				func(round uint64) {
+					if !sl.lock(d) {
+						panic("somebody uses the slot")
+					}
+					if sl.open.Load() != nil && drained.Glance(round) {
+						broken++
+					}
+					sl.unlock()
+				},
+				func(round uint64) {
+					d.drain()
+					drained.Store(round)
+				},
+				func(uint64) {
+					d.reclaim.sealed.takeAll()
+					sl.open.Store(c)
+				})
+			sl.open.Store(nil)
+			require.Zero(t, broken, "drains returned while the chunk they took was being written")
+		})
+	}
+}
+
+// A drain that takes the chunk between an append and the sealing keeps it.
+func TestSeal_DrainTookTheChunk(t *testing.T) {
+	d := newDomain(t, Options{})
+	sl := d.calls.Grow(0)
+	sl.open.Store(d.newChunk(nil))
+	require.True(t, sl.lock(d))
+	c := sl.open.Load()
+	require.Same(t, c, sl.open.Swap(nil)) // as drain does, which now waits for busy
+	d.seal(sl, c)
+	sl.unlock()
+	require.True(t, d.reclaim.sealed.empty(), "the chunk would be in the stack twice")
+}
