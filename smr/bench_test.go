@@ -1,0 +1,209 @@
+package smr
+
+import (
+	"context"
+	"runtime"
+	"sync"
+	"testing"
+
+	"github.com/puzpuzpuz/xsync/v3"
+
+	"github.com/gosmr/gosmr/pcpu"
+)
+
+// The benchmarks come with their peers, for comparison within one run: use
+// -count 10 and compare medians. What the project promises of them is in the
+// README.
+
+func BenchmarkPeer_ProcPin(b *testing.B) {
+	if !pcpu.Exclusive {
+		b.Skip("this build cannot pin")
+	}
+	for range b.N {
+		pcpu.Pin()
+		pcpu.Unpin()
+	}
+}
+
+func BenchmarkPin(b *testing.B) {
+	d := newDomain(b, Options{})
+	for range b.N {
+		s := d.Pin()
+		s.Leave()
+	}
+}
+
+func BenchmarkReader(b *testing.B) {
+	d := newDomain(b, Options{})
+	r := d.NewReader()
+	for range b.N {
+		s := r.Enter()
+		s.Leave()
+	}
+}
+
+func BenchmarkEnter(b *testing.B) {
+	d := newDomain(b, Options{})
+	for range b.N {
+		s := d.Enter()
+		s.Leave()
+	}
+}
+
+func BenchmarkPeer_RWMutex(b *testing.B) {
+	var mu sync.RWMutex
+	for range b.N {
+		mu.RLock()
+		mu.RUnlock()
+	}
+}
+
+func BenchmarkPeer_RBMutex(b *testing.B) {
+	mu := xsync.NewRBMutex()
+	for range b.N {
+		t := mu.RLock()
+		mu.RUnlock(t)
+	}
+}
+
+// Parallel: one goroutine for each processor; compare -cpu 1 with -cpu 2.
+
+func BenchmarkEnterParallel(b *testing.B) {
+	d := newDomain(b, Options{})
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			s := d.Enter()
+			s.Leave()
+		}
+	})
+}
+
+func BenchmarkPeer_RWMutexParallel(b *testing.B) {
+	var mu sync.RWMutex
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			mu.RLock()
+			mu.RUnlock()
+		}
+	})
+}
+
+func BenchmarkPeer_RBMutexParallel(b *testing.B) {
+	mu := xsync.NewRBMutex()
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			t := mu.RLock()
+			mu.RUnlock(t)
+		}
+	})
+}
+
+// What a reader does: enter, follow a pointer, read, leave; beside the same with
+// a lock.
+
+func BenchmarkRead(b *testing.B) {
+	d := newDomain(b, Options{})
+	var p Pointer[object]
+	p.Init(&object{word: 1})
+	var sum uint64
+	for range b.N {
+		s := d.Enter()
+		sum += p.Load(s).word
+		s.Leave()
+	}
+	runtime.KeepAlive(sum)
+}
+
+func BenchmarkPeer_ReadRWMutex(b *testing.B) {
+	var mu sync.RWMutex
+	p := &object{word: 1}
+	var sum uint64
+	for range b.N {
+		mu.RLock()
+		sum += p.word
+		mu.RUnlock()
+	}
+	runtime.KeepAlive(sum)
+}
+
+func countObject(o *object) { o.word++ }
+
+// From Call to the callback's return, all of b.N of them.
+func BenchmarkCall(b *testing.B) {
+	b.ReportAllocs()
+	d := newDomain(b, Options{})
+	ctx := context.Background()
+	o := new(object)
+	for i := range b.N {
+		Call(d, o, 64, countObject)
+		if i%64 == 0 {
+			if err := d.Throttle(ctx); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+	if err := d.Barrier(ctx); err != nil {
+		b.Fatal(err)
+	}
+}
+
+// What a program without this package does: leave it to the collector, with a
+// cleanup for what must be told.
+func BenchmarkPeer_AddCleanup(b *testing.B) {
+	b.ReportAllocs()
+	for range b.N {
+		o := new(object)
+		runtime.AddCleanup(o, func(int) {}, 0)
+	}
+}
+
+func BenchmarkSynchronize(b *testing.B) {
+	d := newDomain(b, Options{})
+	ctx := context.Background()
+	for range b.N {
+		if err := d.Synchronize(ctx); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// With another processor running all the while, which the fence interrupts.
+func BenchmarkSynchronizeBesideReader(b *testing.B) {
+	if runtime.GOMAXPROCS(0) < 2 {
+		b.Skip("needs two processors")
+	}
+	d := newDomain(b, Options{})
+	ctx := context.Background()
+	stop := make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+				s := d.Enter()
+				s.Leave()
+			}
+		}
+	})
+	b.ResetTimer()
+	for range b.N {
+		if err := d.Synchronize(ctx); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.StopTimer()
+	close(stop)
+	wg.Wait()
+}
+
+func BenchmarkPollReached(b *testing.B) {
+	d := newDomain(b, Options{})
+	goal := d.Advance()
+	for range b.N {
+		if !d.Poll(goal) {
+			b.Fatal("not reached")
+		}
+	}
+}
