@@ -20,7 +20,7 @@ const (
 )
 
 func (k Kind) String() string {
-	return [...]string{"section", "pinned section", "reader", "quiescent"}[k]
+	return [...]string{"section", "pinned section", "reader", "quiescent reader"}[k]
 }
 
 // A Record is one reader's word, in a cache line of its own: what the poller

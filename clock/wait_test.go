@@ -374,5 +374,5 @@ func TestKind_Names(t *testing.T) {
 	require.Equal(t, "section", Tracker.String())
 	require.Equal(t, "pinned section", Pinned.String())
 	require.Equal(t, "reader", Owned.String())
-	require.Equal(t, "quiescent", Quiescent.String())
+	require.Equal(t, "quiescent reader", Quiescent.String())
 }

@@ -215,7 +215,7 @@ func TestStall_NamesTheReader(t *testing.T) {
 				require.EqualValues(t, 4096, st.PendingBytes)
 				require.EqualValues(t, 1, st.PendingCalls)
 				require.Len(t, st.Readers, 1)
-				want := map[string]string{"Enter": "section", "Reader": "reader", "Quiescent": "quiescent"}[name]
+				want := map[string]string{"Enter": "section", "Reader": "reader", "Quiescent": "quiescent reader"}[name]
 				require.Equal(t, want, st.Readers[0].Kind.String())
 				require.Equal(t, name == "Enter", st.Readers[0].Processor >= 0)
 				require.Contains(t, st.String(), "waits for a "+want)

@@ -24,6 +24,9 @@ func newDomain(t testing.TB, o Options) *Domain {
 	if o.Name == "" {
 		o.Name = t.Name()
 	}
+	if o.OnStall == nil {
+		o.OnStall = func(Stall) {} // rather than the log
+	}
 	d, err := New(o)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, d.Close(watchdogContext(t))) })

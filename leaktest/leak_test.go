@@ -1,0 +1,74 @@
+package leaktest
+
+import (
+	"context"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/gosmr/gosmr/smr"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func ctx(t *testing.T) context.Context {
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+// An idle domain has no goroutine, whether it was used or not.
+func TestDomain_NoGoroutinesAtRest(t *testing.T) {
+	d, err := smr.New(smr.Options{})
+	require.NoError(t, err)
+	goleak.VerifyNone(t)
+	var ran atomic.Int32
+	for range 10_000 {
+		d.CallFunc(8, func() { ran.Add(1) })
+	}
+	require.NoError(t, d.Barrier(ctx(t)))
+	goleak.VerifyNone(t) // retries for a while: the last worker is on its way out
+	require.EqualValues(t, 10_000, ran.Load())
+	require.NoError(t, d.Close(ctx(t)))
+}
+
+func TestDefault_NoGoroutinesAtRest(t *testing.T) {
+	d := smr.Default()
+	s := d.Enter()
+	d.CallFunc(smr.Expedite, func() {})
+	s.Leave()
+	require.NoError(t, d.Barrier(ctx(t)))
+	require.NoError(t, d.Synchronize(ctx(t)))
+	goleak.VerifyNone(t)
+}
+
+// Waits that are canceled leave nothing behind.
+func TestWait_CanceledLeavesNothing(t *testing.T) {
+	d, err := smr.New(smr.Options{MaxPending: 8})
+	require.NoError(t, err)
+	handed := make(chan smr.Section)
+	go func() { handed <- d.Enter() }()
+	s := <-handed
+	d.CallFunc(8, func() {})
+	for _, wait := range []func(context.Context) error{d.Synchronize, d.Barrier, d.Throttle} {
+		short, cancel := context.WithTimeout(context.Background(), time.Millisecond)
+		require.ErrorIs(t, wait(short), context.DeadlineExceeded)
+		cancel()
+	}
+	s.Leave()
+	require.NoError(t, d.Close(ctx(t)))
+	goleak.VerifyNone(t)
+}
+
+func TestDomain_ThousandsLeaveNothing(t *testing.T) {
+	for range 1000 {
+		d, err := smr.New(smr.Options{})
+		require.NoError(t, err)
+		d.CallFunc(8, func() {})
+		require.NoError(t, d.Close(ctx(t)))
+	}
+	goleak.VerifyNone(t)
+}

@@ -1,0 +1,155 @@
+//go:build invariants
+
+package smr
+
+import (
+	"context"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// panicText returns what fn panics with, as a string.
+func panicText(t *testing.T, fn func()) (text string) {
+	t.Helper()
+	defer func() {
+		p := recover()
+		require.NotNil(t, p, "no panic")
+		text, _ = p.(string)
+	}()
+	fn()
+	return ""
+}
+
+func TestInvariants_LoadOutsideSection(t *testing.T) {
+	d := newDomain(t, Options{})
+	var p Pointer[int]
+	require.Contains(t, panicText(t, func() { p.Load(Section{}) }), "outside a section")
+	for name, kind := range kinds {
+		s, end := kind(d)()
+		p.Load(s)
+		end()
+		require.Contains(t, panicText(t, func() { p.Load(s) }), "has been left", name)
+	}
+
+	q := d.NewQuiescent(nil)
+	q.Online()
+	s := q.Section()
+	p.Load(s)
+	q.Quiesce()
+	require.Contains(t, panicText(t, func() { p.Load(s) }), "has been left", "valid until the next quiescent state")
+	q.Close()
+}
+
+func TestInvariants_LoadInAnotherDomainsSection(t *testing.T) {
+	a := newDomain(t, Options{Name: "a"})
+	b := newDomain(t, Options{Name: "b"})
+	var p Pointer[int]
+	s := a.Enter()
+	p.Load(s)
+	s.Leave()
+	s = b.Enter()
+	require.Contains(t, panicText(t, func() { p.Load(s) }), "another domain")
+	s.Leave()
+}
+
+func TestInvariants_WaitInsideSection(t *testing.T) {
+	d := newDomain(t, Options{})
+	ctx := context.Background()
+	for name, kind := range kinds {
+		if name == "Pin" || name == "Quiescent" {
+			continue
+		}
+		_, end := kind(d)()
+		for what, wait := range map[string]func(){
+			"Synchronize": func() { d.Synchronize(ctx) },
+			"Barrier":     func() { d.Barrier(ctx) },
+			"Wait":        func() { d.Wait(ctx, d.Advance()) },
+			"Close":       func() { d.Close(ctx) },
+		} {
+			text := panicText(t, wait)
+			require.Contains(t, text, what+" inside a section of the same domain")
+			require.Contains(t, text, "section_test.go", "the stack that entered it")
+		}
+		end()
+	}
+	require.NoError(t, d.Synchronize(ctx))
+
+	// A section that has passed to another goroutine is that one's.
+	s := d.Enter()
+	var p Pointer[int]
+	used, leave, left := make(chan struct{}), make(chan struct{}), make(chan struct{})
+	go func() {
+		p.Load(s)
+		close(used)
+		<-leave
+		s.Leave()
+		close(left)
+	}()
+	<-used
+	goal := d.Advance()
+	canceled, cancel := context.WithCancel(ctx)
+	cancel()
+	require.ErrorIs(t, d.Wait(canceled, goal), context.Canceled)
+	close(leave)
+	<-left
+}
+
+//go:noinline
+func leakSection(d *Domain) { d.Enter() }
+
+func TestInvariants_LeakedSectionIsReported(t *testing.T) {
+	var mu sync.Mutex
+	var stalls []Stall
+	d, err := New(Options{OnStall: func(s Stall) { mu.Lock(); stalls = append(stalls, s); mu.Unlock() }})
+	require.NoError(t, err)
+	var elsewhere sync.WaitGroup
+	elsewhere.Go(func() { leakSection(d) })
+	elsewhere.Wait()
+	leaked := func() bool {
+		runtime.GC()
+		mu.Lock()
+		defer mu.Unlock()
+		return len(stalls) > 0
+	}
+	require.Eventually(t, leaked, watchdog, time.Millisecond)
+	require.Len(t, stalls[0].Readers, 1)
+	require.True(t, stalls[0].Readers[0].Leaked)
+	require.Contains(t, stalls[0].Readers[0].Stack, "leakSection")
+	require.Contains(t, stalls[0].String(), "leaked")
+
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	err = d.Close(ctx)
+	require.ErrorIs(t, err, context.Canceled)
+	require.True(t, strings.Contains(err.Error(), "leakSection"), "Close names what is open: %v", err)
+}
+
+// Sections in and around pinned ones: the bookkeeping must not block there.
+func TestInvariants_InsidePinnedSections(t *testing.T) {
+	d := newDomain(t, Options{})
+	var p Pointer[int]
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			r := d.NewReader()
+			defer r.Close()
+			for range rounds(2000) {
+				pinned := d.Pin()
+				s, s2 := d.Enter(), r.Enter()
+				p.Load(pinned)
+				p.Load(s)
+				p.Load(s2)
+				s.Leave()
+				s2.Leave()
+				pinned.Leave()
+			}
+		})
+	}
+	wg.Wait()
+	require.Empty(t, d.debug.sections())
+}

@@ -1,0 +1,159 @@
+package smr_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/gosmr/gosmr/smr"
+)
+
+// table stands for something the collector does not own: a mapped file, say.
+type table struct {
+	name string
+	rows int
+}
+
+func (t *table) unmap() { fmt.Println("unmapped", t.name) }
+
+// Readers follow a pointer to a table while a writer replaces it; the old table
+// is unmapped when the last reader has left.
+func Example() {
+	dom, err := smr.New(smr.Options{Name: "tables"})
+	if err != nil {
+		panic(err)
+	}
+	var current smr.Pointer[table]
+	current.Init(&table{"t1", 10})
+
+	s := dom.Enter() // a reader
+	t := current.Load(s)
+
+	old := current.LoadSerialized() // a writer, holding its lock
+	current.Store(&table{"t2", 20})
+	smr.Call(dom, old, 4096, (*table).unmap)
+
+	fmt.Println("reading", t.name, t.rows) // still mapped
+	s.Leave()
+
+	if err := dom.Close(context.Background()); err != nil {
+		panic(err)
+	}
+	// Output:
+	// reading t1 10
+	// unmapped t1
+}
+
+func ExampleDomain_Read() {
+	dom := smr.Default()
+	var current smr.Pointer[table]
+	current.Init(&table{"t1", 10})
+	dom.Read(func(s smr.Section) {
+		fmt.Println(current.Load(s).rows)
+	})
+	// Output: 10
+}
+
+// A worker that reads all day has a record of its own.
+func ExampleDomain_NewReader() {
+	dom := smr.Default()
+	var current smr.Pointer[table]
+	current.Init(&table{"t1", 10})
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		r := dom.NewReader()
+		defer r.Close()
+		sum := 0
+		for range 3 {
+			s := r.Enter()
+			sum += current.Load(s).rows
+			s.Leave()
+		}
+		fmt.Println(sum)
+	})
+	wg.Wait()
+	// Output: 30
+}
+
+// Synchronize waits for the readers there are: after it, nobody has the old
+// value.
+func ExampleDomain_Synchronize() {
+	dom := smr.Default()
+	var current smr.Pointer[table]
+	old := &table{"t1", 10}
+	current.Init(old)
+	current.Store(&table{"t2", 20})
+	if err := dom.Synchronize(context.Background()); err != nil {
+		fmt.Println(err)
+		return
+	}
+	old.unmap()
+	// Output: unmapped t1
+}
+
+// A goal can be taken now and polled later: for a free list, say, whose entries
+// are reused once they are safe.
+func ExampleDomain_Poll() {
+	dom := smr.Default()
+	s := dom.Enter()
+	goal := dom.Advance()
+	fmt.Println(dom.Poll(goal))
+	s.Leave()
+	fmt.Println(dom.Poll(goal))
+	// Output:
+	// false
+	// true
+}
+
+// A writer that unlinks faster than readers let go is slowed down, so that the
+// memory pending stays bounded.
+func ExampleDomain_Throttle() {
+	dom, err := smr.New(smr.Options{MaxPending: 1 << 20})
+	if err != nil {
+		panic(err)
+	}
+	entered, release := make(chan struct{}), make(chan struct{})
+	go dom.Read(func(smr.Section) { // a reader that stays
+		close(entered)
+		<-release
+	})
+	<-entered
+
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Millisecond)
+	defer cancel()
+	written := 0
+	for {
+		if err := dom.Throttle(ctx); err != nil {
+			fmt.Println("stopped at", written, "MiB:", errors.Is(err, context.DeadlineExceeded))
+			break
+		}
+		dom.CallFunc(1<<20, func() {})
+		written++
+	}
+	close(release)
+	if err := dom.Close(context.Background()); err != nil {
+		panic(err)
+	}
+	// Output: stopped at 1 MiB: true
+}
+
+// Quiescent readers suit event loops: between two events the loop holds nothing,
+// and says so.
+func ExampleDomain_NewQuiescent() {
+	dom := smr.Default()
+	var current smr.Pointer[table]
+	current.Init(&table{"t1", 10})
+	q := dom.NewQuiescent(nil)
+	defer q.Close()
+	q.Online()
+	for range 2 {
+		fmt.Println(current.Load(q.Section()).rows) // costs what a load costs
+		q.Quiesce()
+	}
+	q.Offline() // before blocking
+	// Output:
+	// 10
+	// 10
+}
