@@ -20,15 +20,14 @@ func pause(ctx context.Context, d time.Duration) {
 	}
 }
 
-// toggleProcs changes GOMAXPROCS until ctx ends, and then puts it back. most
+// toggleProcs changes GOMAXPROCS until ctx ends. It does not put it back. most
 // should be more than there are CPUs: then the kernel suspends threads anywhere,
 // also inside an entry.
-func toggleProcs(ctx context.Context, most int, rng *rand.Rand, p *pulse) {
-	before := runtime.GOMAXPROCS(0)
-	defer runtime.GOMAXPROCS(before)
+func toggleProcs(ctx context.Context, most int, rng *rand.Rand, g *gate, p *pulse) {
 	values := [...]int{1, min(2, most), most}
 	for i := 0; ctx.Err() == nil; i++ {
 		pause(ctx, 20*time.Millisecond+below(rng, 200*time.Millisecond))
+		g.pass() // duels have their own
 		runtime.GOMAXPROCS(values[i%len(values)])
 		p.beat()
 	}
@@ -38,11 +37,13 @@ func toggleProcs(ctx context.Context, most int, rng *rand.Rand, p *pulse) {
 type churn struct {
 	rng     *rand.Rand
 	faults  *faults
+	gate    *gate
 	foreign smr.Seq // a goal of the domain before
 }
 
 func (c *churn) run(ctx context.Context, p *pulse) {
 	for ctx.Err() == nil {
+		c.gate.pass()
 		o := drawOptions(c.rng)
 		o.MaxPending = int64(1+c.rng.IntN(64)) * elementSize
 		dom, err := smr.New(o)

@@ -73,22 +73,31 @@ type cell struct {
 	// ahead of their own entry's store, and so find a fence that is missing.
 	_ [pcpu.Stride]byte
 
-	// exchanged cells are changed with Swap, by writers at once; the others
-	// with Store, under mu. Constant.
-	exchanged bool
-	mu        sync.Mutex
+	serializedBy serialization // constant
+	mu           sync.Mutex
 
 	_ [pcpu.Stride]byte
 }
 
+// A serialization tells what keeps the writers of a cell apart.
+type serialization uint8
+
+const (
+	byNothing serialization = iota // they use Swap
+	byLock
+	byOwner // there is one writer, and its store is not followed by a fence
+)
+
 // replace publishes fresh, which may be nil, and returns what it unlinked, which
 // may be nil too.
 func (c *cell) replace(fresh *element) (old *element) {
-	if c.exchanged {
+	switch c.serializedBy {
+	case byNothing:
 		return c.ptr.Swap(fresh)
+	case byLock:
+		c.mu.Lock()
+		defer c.mu.Unlock()
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
 	old = c.ptr.LoadSerialized()
 	if fresh == nil {
 		c.ptr.Clear()
@@ -98,21 +107,12 @@ func (c *cell) replace(fresh *element) (old *element) {
 	return old
 }
 
-const (
-	// Few cells, so that a reader often holds what a writer unlinks.
-	numCells = 8
-
-	// Enough elements for writers not to run out within a grace period, as
-	// long as nobody stalls.
-	numElements = 2048
-)
-
 // A pool is the shared structure under torture: a domain, its elements, and the
 // cells that lead to them.
 type pool struct {
 	dom    *smr.Domain
 	faults *faults
-	cells  [numCells]cell
+	cells  []cell
 	elems  []element
 
 	// Deferred calls of elements made, and their callbacks finished.
@@ -125,8 +125,9 @@ type pool struct {
 	free []*element // last in, first out: what was just freed is used first
 }
 
-func newPool(dom *smr.Domain, f *faults) *pool {
-	p := &pool{dom: dom, faults: f, elems: make([]element, numElements)}
+// newPool makes a pool of elements, with one cell for each of cells.
+func newPool(dom *smr.Domain, f *faults, elements int, cells ...serialization) *pool {
+	p := &pool{dom: dom, faults: f, elems: make([]element, elements), cells: make([]cell, len(cells))}
 	for i := range p.elems {
 		e := &p.elems[i]
 		e.pool = p
@@ -135,7 +136,7 @@ func newPool(dom *smr.Domain, f *faults) *pool {
 		p.free = append(p.free, e)
 	}
 	for i := range p.cells {
-		p.cells[i].exchanged = i%2 == 0
+		p.cells[i].serializedBy = cells[i]
 		p.cells[i].ptr.Init(p.take(0))
 	}
 	return p
@@ -245,7 +246,7 @@ func (p *pool) checkIdle() {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if n := inUse + len(p.free); n != numElements {
-		p.faults.add(faultLeak, "%d elements are live and %d free, of %d", inUse, len(p.free), numElements)
+	if n := inUse + len(p.free); n != len(p.elems) {
+		p.faults.add(faultLeak, "%d elements are live and %d free, of %d", inUse, len(p.free), len(p.elems))
 	}
 }

@@ -39,7 +39,9 @@
 // goroutine than entered, in goroutines that read once and exit; they spin,
 // yield and sleep in them. Writers get their grace periods in every way there
 // is: see writerKinds. Meanwhile GOMAXPROCS changes, and other domains come and
-// go. The options of the domain are drawn from the seed.
+// go. Now and then all of them pause for duels, where a few goroutines do one
+// thing as fast as they can: see duel.go. The options of the domains are drawn
+// from the seed.
 //
 // A seed decides what each goroutine tries, but not how they are scheduled: a
 // run with the same seed is alike, not equal.
@@ -75,6 +77,7 @@ func command(args []string, stdout, stderr io.Writer) int {
 	flags.Uint64Var(&cfg.seed, "seed", 0, "seed; 0 draws one")
 	flags.BoolVar(&cfg.toggle, "toggle", true, "change GOMAXPROCS all the time: 1, 2, -procs")
 	flags.IntVar(&cfg.procs, "procs", cfg.procs, "the largest GOMAXPROCS of -toggle")
+	flags.BoolVar(&cfg.duels, "duels", true, "pause now and then for duels of one reader and one writer")
 	flags.DurationVar(&cfg.stall, "stall", 0, "have one reader stay in its section for this long, to be reported")
 	if err := flags.Parse(args); err != nil {
 		return 2

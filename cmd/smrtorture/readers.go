@@ -22,6 +22,7 @@ const (
 	readNested
 	readHandover
 	readBurst
+	readDuel // see duel.go; not drawn
 	numReaderKinds
 )
 
@@ -33,11 +34,12 @@ var readerNames = [numReaderKinds]string{
 	readNested:    "nested",
 	readHandover:  "handover",
 	readBurst:     "burst",
+	readDuel:      "duel",
 }
 
 func (k readerKind) String() string { return readerNames[k] }
 
-var stints = [numReaderKinds]func(r *reader, sections int){
+var stints = [...]func(r *reader, sections int){
 	readEnter:     (*reader).entering,
 	readPin:       (*reader).pinning,
 	readReader:    (*reader).registered,
@@ -52,6 +54,8 @@ type reader struct {
 	pool    *pool
 	rng     *rand.Rand
 	readers int // of the run
+	gate    *gate
+	drag    *drag // of a duel
 	view    view
 
 	kind   readerKind // of the present stint
@@ -61,10 +65,7 @@ type reader struct {
 	// they would be fences, and make up for one that is missing in the library.
 	count readCount
 
-	// q is made when it is first needed, and kept: a domain keeps the records
-	// of all Quiescents it ever had.
-	q     *smr.Quiescent
-	asked atomic.Bool // q should report soon; written by waiters
+	asked atomic.Bool // a Quiescent should report soon; written by waiters
 }
 
 // Sections of a stint. Stints are so short, and the reader yields after each,
@@ -78,9 +79,11 @@ const (
 // run reads until ctx ends, in stints of one kind.
 func (r *reader) run(ctx context.Context, p *pulse, tally *readTally) {
 	for ctx.Err() == nil {
-		r.kind = readerKind(r.rng.IntN(int(numReaderKinds)))
-		// About every other moment all readers are awake, however many there are.
-		r.sleepy = r.rng.IntN(2*r.readers) == 0
+		r.gate.pass()
+		r.kind = readerKind(r.rng.IntN(len(stints)))
+		// About every other moment all readers are awake, whatever their number:
+		// a sleepy stint takes some ten times as long.
+		r.sleepy = r.rng.IntN(10*r.readers) == 0
 		most := maxStint
 		if r.sleepy {
 			most = maxSleepyStint
@@ -90,9 +93,6 @@ func (r *reader) run(ctx context.Context, p *pulse, tally *readTally) {
 		r.count = readCount{}
 		p.beat()
 		runtime.Gosched()
-	}
-	if r.q != nil {
-		r.q.Close()
 	}
 }
 
@@ -148,10 +148,8 @@ func (r *reader) registered(sections int) {
 // quiescent holds elements across several reads, from one quiescent state to the
 // next. It reports soon when it is asked to, and now and then goes offline.
 func (r *reader) quiescent(sections int) {
-	if r.q == nil {
-		r.q = r.pool.dom.NewQuiescent(func() { r.asked.Store(true) })
-	}
-	q := r.q
+	q := r.pool.dom.NewQuiescent(func() { r.asked.Store(true) })
+	defer q.Close()
 	q.Online()
 	for range sections {
 		s := q.Section()
@@ -175,7 +173,6 @@ func (r *reader) quiescent(sections int) {
 		drawStay(r.rng, r.sleepy).pass(r.rng)
 		q.Online()
 	}
-	q.Offline()
 }
 
 // nesting opens two sections at a time and leaves one of them early. What was
@@ -233,9 +230,9 @@ func (r *reader) handingOver(sections int) {
 	go func() {
 		defer close(done)
 		for l := range loans {
-			drawStay(leaver.rng, r.sleepy).pass(leaver.rng)
+			drawStay(leaver.rng, leaver.sleepy).pass(leaver.rng)
 			leaver.view = l.view
-			leaver.visit(l.s, drawStay(leaver.rng, r.sleepy))
+			leaver.visit(l.s, drawStay(leaver.rng, leaver.sleepy))
 		}
 	}()
 	for range sections {

@@ -99,6 +99,21 @@ func (f *faults) total() (sum uint64) {
 	return sum
 }
 
+func (f *faults) write(w io.Writer) {
+	fmt.Fprintf(w, "%d errors\n", f.total())
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for kind, n := range f.count {
+		if n == 0 {
+			continue
+		}
+		fmt.Fprintf(w, "%s: %d, such as\n", faultKinds[kind], n)
+		for _, text := range f.first[kind] {
+			fmt.Fprintf(w, "\t%s\n", text)
+		}
+	}
+}
+
 // A report is what a run did and found.
 type report struct {
 	elapsed  time.Duration
@@ -114,8 +129,10 @@ type report struct {
 	errors   *faults
 }
 
-func newReport(cfg *config, elapsed time.Duration, p *pool, reads *readTally, writes *writeTally,
+func newReport(elapsed time.Duration, p *pool, reads *readTally, writes *writeTally,
 	stalls *stallWatch, errors *faults, toggles, domains uint64) *report {
+	stalls.mu.Lock() // if Close failed, the domain is still at work
+	defer stalls.mu.Unlock()
 	r := &report{
 		elapsed:  elapsed,
 		reads:    *reads.sum(),
@@ -131,7 +148,7 @@ func newReport(cfg *config, elapsed time.Duration, p *pool, reads *readTally, wr
 		r.graces[i] = writes.graces[i].Load() + p.graces[i].Load()
 	}
 	if stalls.wasNamed {
-		r.stall = stalls.first.String()
+		r.stall = stalls.example.String()
 	}
 	return r
 }
@@ -163,14 +180,6 @@ func (r *report) write(w io.Writer) {
 	for _, n := range r.reads.ages {
 		fmt.Fprintf(w, " %d", n)
 	}
-	fmt.Fprintf(w, "\n\n%d errors\n", r.errors.total())
-	for kind, n := range r.errors.count {
-		if n == 0 {
-			continue
-		}
-		fmt.Fprintf(w, "%s: %d, such as\n", faultKinds[kind], n)
-		for _, text := range r.errors.first[kind] {
-			fmt.Fprintf(w, "\t%s\n", text)
-		}
-	}
+	fmt.Fprintf(w, "\n\n")
+	r.errors.write(w)
 }

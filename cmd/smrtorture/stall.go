@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"math/rand/v2"
 	"sync"
 	"time"
@@ -20,7 +21,7 @@ type stallWatch struct {
 
 	mu       sync.Mutex // held for moments only: onStall must be quick
 	reports  int
-	first    smr.Stall
+	example  smr.Stall // the first, or the first that named the reader
 	wasNamed bool
 }
 
@@ -41,12 +42,12 @@ func (w *stallWatch) onStall(st smr.Stall) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.reports++; w.reports == 1 {
-		w.first = st
+		w.example = st
 	}
 	for _, r := range st.Readers {
 		if w.injected && !w.wasNamed && r.Kind == w.kind {
 			w.wasNamed = true
-			w.first = st
+			w.example = st
 			close(w.named)
 		}
 	}
@@ -79,14 +80,30 @@ func (w *stallWatch) run(p *pool, rng *rand.Rand) {
 		end = s.Leave
 	}
 	r.view.load(p, s, rng, maxHeld)
+
+	// Writers may all be polling, and only who waits is there to report.
+	ctx, cancel := context.WithTimeout(context.Background(), w.length+2*lateReport)
+	defer cancel()
+	waited := make(chan error, 1)
+	go func() { waited <- p.dom.Synchronize(ctx) }()
+
 	time.Sleep(w.length)
 	select {
 	case <-w.named:
 	case <-time.After(lateReport):
 	}
 	r.view.verify(s)
+	select {
+	case err := <-waited:
+		p.faults.add(faultStall, "Synchronize returned %v while a %v stalled", err, w.kind)
+		waited <- nil
+	default:
+	}
 	end()
 	r.settle(s)
+	if err := <-waited; err != nil {
+		p.faults.add(faultStall, "Synchronize returned %v after a %v had stalled", err, w.kind)
+	}
 }
 
 const lateReport = 10 * time.Second
@@ -98,8 +115,8 @@ func (w *stallWatch) check(f *faults) {
 	case w.injected && !w.wasNamed && w.reports == 0:
 		f.add(faultStall, "a %v stalled for %v and was not reported", w.kind, w.length)
 	case w.injected && !w.wasNamed:
-		f.add(faultStall, "a %v stalled for %v; the reports, such as this, did not name it: %v", w.kind, w.length, w.first)
+		f.add(faultStall, "a %v stalled for %v; the reports, such as this, did not name it: %v", w.kind, w.length, w.example)
 	case !w.injected && w.reports > 0:
-		f.add(faultStall, "no reader stalled, but: %v", w.first)
+		f.add(faultStall, "no reader stalled, but: %v", w.example)
 	}
 }

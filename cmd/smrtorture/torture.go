@@ -21,6 +21,7 @@ type config struct {
 	seed     uint64
 	toggle   bool
 	procs    int // the largest GOMAXPROCS of toggle
+	duels    bool
 	stall    time.Duration
 
 	// stallKind is the kind of the reader that stalls, drawn if nil. It can't be
@@ -28,7 +29,7 @@ type config struct {
 	stallKind *clock.Kind
 
 	progress func(progress)   // called each second; nil: not
-	hung     func(who string) // called when a goroutine makes no progress; does not return
+	hung     func(who string) // called when goroutines make no progress; does not return
 }
 
 // defaultConfig is for 2 to 16 CPUs: more readers than processors, so that some
@@ -41,6 +42,7 @@ func defaultConfig() config {
 		readers:  max(6, 2*cpus),
 		writers:  max(3, cpus),
 		toggle:   true,
+		duels:    true,
 		procs:    2 * cpus,
 		hung:     func(who string) { panic("smrtorture: no progress: " + who) },
 	}
@@ -68,6 +70,11 @@ func (cfg *config) check() error {
 // holds up all writers, and is not a hang.
 func (cfg *config) hangLimit() time.Duration { return 30*time.Second + cfg.stall }
 
+// The domain under torture has few cells, so that a reader often holds what a
+// writer unlinks, and enough elements for writers not to run out within a grace
+// period unless somebody stalls.
+const numElements = 2048
+
 // closeTimeout is how long Close may take when every reader has left. The
 // longest chains of callbacks take ten check-ins, all together a second.
 const closeTimeout = 30 * time.Second
@@ -79,6 +86,7 @@ const (
 	streamToggle
 	streamChurn
 	streamStall
+	streamDuels
 )
 
 func (cfg *config) rand(stream uint64) *rand.Rand { return rand.New(rand.NewPCG(cfg.seed, stream)) }
@@ -126,6 +134,7 @@ func run(ctx context.Context, cfg config) (*report, error) {
 		faults faults
 		reads  readTally
 		writes writeTally
+		gate   gate
 		stalls = newStallWatch(&cfg)
 	)
 	opts := cfg.options()
@@ -134,20 +143,24 @@ func run(ctx context.Context, cfg config) (*report, error) {
 	if err != nil {
 		return nil, err
 	}
-	pool := newPool(dom, &faults)
+	pool := newPool(dom, &faults, numElements,
+		byNothing, byLock, byNothing, byLock, byNothing, byLock, byNothing, byLock)
 	w := &watch{limit: cfg.hangLimit()}
 
+	if cfg.toggle {
+		defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(0))
+	}
 	start := time.Now()
 	ctx, stop := context.WithTimeout(ctx, cfg.duration)
 	defer stop()
 	var users, others sync.WaitGroup
 	for i := range cfg.readers {
-		r := &reader{pool: pool, rng: cfg.rand(uint64(i)), readers: cfg.readers}
+		r := &reader{pool: pool, rng: cfg.rand(uint64(i)), readers: cfg.readers, gate: &gate}
 		p := w.pulse(fmt.Sprintf("reader %d", i))
 		users.Go(func() { defer p.end(); r.run(ctx, p, &reads) })
 	}
 	for i := range cfg.writers {
-		wr := &writer{pool: pool, rng: cfg.rand(uint64(cfg.readers + i)), tally: &writes}
+		wr := &writer{pool: pool, rng: cfg.rand(uint64(cfg.readers + i)), tally: &writes, gate: &gate}
 		p := w.pulse(fmt.Sprintf("writer %d", i))
 		users.Go(func() { defer p.end(); wr.run(ctx, p) })
 	}
@@ -156,12 +169,21 @@ func run(ctx context.Context, cfg config) (*report, error) {
 	}
 	toggles, churns := w.pulse("GOMAXPROCS"), w.pulse("short-lived domains")
 	if cfg.toggle {
-		others.Go(func() { defer toggles.end(); toggleProcs(ctx, cfg.procs, cfg.rand(streamToggle), toggles) })
+		others.Go(func() { defer toggles.end(); toggleProcs(ctx, cfg.procs, cfg.rand(streamToggle), &gate, toggles) })
 	} else {
 		toggles.end()
 	}
-	c := &churn{rng: cfg.rand(streamChurn), faults: &faults}
+	c := &churn{rng: cfg.rand(streamChurn), faults: &faults, gate: &gate}
 	others.Go(func() { defer churns.end(); c.run(ctx, churns) })
+
+	if cfg.duels {
+		d := &duels{rng: cfg.rand(streamDuels), faults: &faults, gate: &gate, reads: &reads, writes: &writes}
+		if cfg.toggle {
+			d.procs = cfg.procs
+		}
+		p := w.pulse("duels")
+		others.Go(func() { defer p.end(); d.run(ctx, p) })
+	}
 
 	// The watch goes on until the last goroutine has ended, so that one that
 	// can't is found too.
@@ -192,6 +214,6 @@ func run(ctx context.Context, cfg config) (*report, error) {
 	if n := raceErrors(); n > 0 {
 		faults.add(faultRace, "the race detector reported %d", n)
 	}
-	return newReport(&cfg, elapsed, pool, &reads, &writes, stalls, &faults,
+	return newReport(elapsed, pool, &reads, &writes, stalls, &faults,
 		toggles.count(), churns.count()), nil
 }

@@ -39,7 +39,7 @@ type notes struct {
 // load loads a few elements, as many as there is room for. A cell may be empty.
 func (v *view) load(p *pool, s smr.Section, rng *rand.Rand, count int) {
 	for range min(count, maxHeld-v.n) {
-		e := p.cells[rng.IntN(numCells)].ptr.Load(s)
+		e := p.cells[rng.IntN(len(p.cells))].ptr.Load(s)
 		if e == nil {
 			continue
 		}

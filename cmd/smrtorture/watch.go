@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync/atomic"
 	"time"
 )
@@ -36,8 +37,9 @@ func (w *watch) pulse(name string) *pulse {
 	return p
 }
 
-// look returns a goroutine whose pulse did not beat for the limit, or nil.
-func (w *watch) look(now time.Time) *pulse {
+// look returns the names of all goroutines whose pulse did not beat for the
+// limit. More than one may be stuck for the fault of one of them.
+func (w *watch) look(now time.Time) (stuck []string) {
 	for _, p := range w.pulses {
 		beats := p.count()
 		switch {
@@ -45,10 +47,10 @@ func (w *watch) look(now time.Time) *pulse {
 		case beats != p.seen || p.since.IsZero():
 			p.seen, p.since = beats, now
 		case now.Sub(p.since) >= w.limit:
-			return p
+			stuck = append(stuck, p.name)
 		}
 	}
-	return nil
+	return stuck
 }
 
 // run looks each second until ctx ends, and reports the progress.
@@ -61,8 +63,8 @@ func (w *watch) run(ctx context.Context, cfg *config, state func() progress) {
 		case <-ctx.Done():
 			return
 		case now := <-tick.C:
-			if p := w.look(now); p != nil {
-				cfg.hung(p.name)
+			if stuck := w.look(now); stuck != nil {
+				cfg.hung(strings.Join(stuck, ", "))
 			}
 		}
 		if cfg.progress != nil {

@@ -24,37 +24,39 @@ const (
 	writeDeferred
 	writeGiveUp
 	writeBarrier
+	writeDuel // see duel.go; not drawn
 	numWriterKinds
 )
 
-// The two kinds of callbacks have their elements age by themselves. The others
-// keep unlinked elements in the writer's own list, where one grace period makes
-// all of them older; they return false if they did not get one.
+// Each kind has a name, and a weight by which it is drawn.
 var writerKinds = [numWriterKinds]struct {
-	name  string
-	weigh int // how often it is drawn, of the sum of all
-	send  func(w *writer)
-	grace func(w *writer) bool
+	name   string
+	weight int
 }{
-	writeCall:        {name: "Call", weigh: 4, send: (*writer).calling},
-	writeCallFunc:    {name: "CallFunc", weigh: 1, send: (*writer).callingFunc},
-	writeSynchronize: {name: "Synchronize", weigh: 2, grace: (*writer).synchronize},
-	writePoll:        {name: "Advance+Poll", weigh: 6, grace: (*writer).poll},
-	writeDeferred:    {name: "Deferred+Wait", weigh: 3, grace: (*writer).deferred},
-	writeGiveUp:      {name: "Wait given up", weigh: 1, grace: (*writer).giveUp},
-	writeBarrier:     {name: "Barrier", weigh: 1, grace: (*writer).barrier},
+	writeCall:        {"Call", 4},
+	writeCallFunc:    {"CallFunc", 1},
+	writeSynchronize: {"Synchronize", 2},
+	writePoll:        {"Advance+Poll", 6},
+	writeDeferred:    {"Deferred+Wait", 3},
+	writeGiveUp:      {"Wait given up", 1},
+	writeBarrier:     {"Barrier", 1},
+	writeDuel:        {"duel", 0},
 }
 
 func (k writerKind) String() string { return writerKinds[k].name }
 
+// chained reports whether the elements age by themselves, by callbacks that each
+// call for the next. The other kinds keep their elements in the writer's list.
+func (k writerKind) chained() bool { return k == writeCall || k == writeCallFunc }
+
 func drawWriterKind(rng *rand.Rand) writerKind {
 	sum := 0
 	for _, k := range writerKinds {
-		sum += k.weigh
+		sum += k.weight
 	}
 	n := rng.IntN(sum)
 	for k := range writerKinds {
-		if n -= writerKinds[k].weigh; n < 0 {
+		if n -= writerKinds[k].weight; n < 0 {
 			return writerKind(k)
 		}
 	}
@@ -66,37 +68,74 @@ type writer struct {
 	pool  *pool
 	rng   *rand.Rand
 	tally *writeTally
+	gate  *gate
 
 	// aging holds elements that this writer unlinked and takes through their
 	// grace periods.
 	aging []*element
 }
 
-// run writes until ctx ends. What it still has to age then it leaves to
-// callbacks.
+// run writes until ctx ends.
 func (w *writer) run(ctx context.Context, p *pulse) {
 	for ctx.Err() == nil {
-		kind := drawWriterKind(w.rng)
+		w.gate.pass()
 		if w.rng.IntN(16) == 0 {
 			w.check(w.pool.dom.Throttle(context.Background()))
 		}
-		k := &writerKinds[kind]
-		if k.send != nil {
-			k.send(w)
-		} else {
-			w.unlinkSome(kind, 1+w.rng.IntN(4))
-			if k.grace(w) {
-				w.tally.graces[kind].Add(1)
-				w.aging = slices.DeleteFunc(w.aging, func(e *element) bool { return !w.pool.ripen(e) })
-			}
-		}
+		w.step(drawWriterKind(w.rng))
 		p.beat()
 		runtime.Gosched()
 	}
+	w.finish()
+}
+
+// finish leaves what the writer still has to age to callbacks.
+func (w *writer) finish() {
 	for _, e := range w.aging {
 		e.kind = writeCall
 		w.pool.call(e)
 	}
+	w.aging = nil
+}
+
+// step replaces some elements, and brings about a grace period or leaves it to
+// callbacks.
+func (w *writer) step(kind writerKind) {
+	switch kind {
+	case writeCall:
+		w.calling()
+		return
+	case writeCallFunc:
+		w.callingFunc()
+		return
+	}
+	for range 1 + w.rng.IntN(4) {
+		if e := w.update(kind); e != nil {
+			w.aging = append(w.aging, e)
+		}
+	}
+	var over bool
+	switch kind {
+	case writeSynchronize:
+		over = w.synchronize()
+	case writePoll:
+		over = w.poll()
+	case writeDeferred:
+		over = w.deferred()
+	case writeGiveUp:
+		over = w.giveUp()
+	case writeBarrier:
+		over = w.barrier()
+	}
+	if over { // else an error was reported
+		w.graceOver(kind)
+	}
+}
+
+// graceOver makes the elements older whose grace period is over.
+func (w *writer) graceOver(kind writerKind) {
+	w.tally.graces[kind].Add(1)
+	w.aging = slices.DeleteFunc(w.aging, func(e *element) bool { return !w.pool.ripen(e) })
 }
 
 // update replaces the element of some cell and returns what it unlinked, or nil
@@ -105,15 +144,15 @@ func (w *writer) update(kind writerKind) *element {
 	var fresh *element
 	if w.rng.IntN(32) != 0 { // else leave the cell empty
 		reserve := 0
-		if writerKinds[kind].send != nil {
+		if kind.chained() {
 			// What is called takes its time. Don't let it use up the elements.
-			reserve = numElements / 4
+			reserve = len(w.pool.elems) / 4
 		}
 		if fresh = w.pool.take(reserve); fresh == nil {
 			return nil
 		}
 	}
-	old := w.pool.cells[w.rng.IntN(numCells)].replace(fresh)
+	old := w.pool.cells[w.rng.IntN(len(w.pool.cells))].replace(fresh)
 	w.tally.updates.Add(1)
 	if old != nil {
 		old.age.Store(unlinked)
@@ -121,15 +160,6 @@ func (w *writer) update(kind writerKind) *element {
 		old.size = drawSize(w.rng)
 	}
 	return old
-}
-
-// unlinkSome adds to the writer's own list.
-func (w *writer) unlinkSome(kind writerKind, n int) {
-	for range n {
-		if e := w.update(kind); e != nil {
-			w.aging = append(w.aging, e)
-		}
-	}
 }
 
 func drawSize(rng *rand.Rand) int {
@@ -158,7 +188,7 @@ func (w *writer) check(err error) bool {
 // allowed and must not block.
 func (w *writer) calling() {
 	dom := w.pool.dom
-	for range 1 + w.rng.IntN(64) {
+	for range 1 + w.rng.IntN(32) {
 		e := w.update(writeCall)
 		if e == nil {
 			continue

@@ -1,0 +1,99 @@
+package main
+
+import (
+	"context"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/gosmr/gosmr/smr"
+)
+
+// A callDuel is for the hand-over of deferred calls, as a duel is for grace
+// periods: one side calls, and the other takes the calls away as fast as they
+// come.
+type callDuel struct {
+	dom    *smr.Domain
+	faults *faults
+	rng    *rand.Rand
+	drag   drag
+}
+
+func (d *duels) callDuel(ctx context.Context, rng *rand.Rand, _ bool) {
+	dom, err := smr.New(drawOptions(rng))
+	if err != nil {
+		d.faults.add(faultDomain, "New: %v", err)
+		return
+	}
+	c := &callDuel{dom: dom, faults: d.faults, rng: rng}
+	if rng.IntN(4) == 0 {
+		c.lone(ctx)
+	} else {
+		var wg sync.WaitGroup
+		wg.Go(func() { c.drain(ctx) })
+		c.crowded(ctx)
+		wg.Wait()
+	}
+	closing, cancel := context.WithTimeout(context.Background(), closeTimeout)
+	defer cancel()
+	if err := dom.Close(closing); err != nil {
+		d.faults.add(faultClose, "%v", err)
+	}
+}
+
+// drain takes away every call as soon as it is made.
+func (c *callDuel) drain(ctx context.Context) {
+	for ctx.Err() == nil {
+		c.drag.pull(1)
+		if err := c.dom.Barrier(context.Background()); err != nil {
+			c.faults.add(faultWait, "Barrier: %v", err)
+			return
+		}
+	}
+}
+
+// crowded calls, and checks that each call had its callback when a Barrier of
+// its own returns.
+func (c *callDuel) crowded(ctx context.Context) {
+	// plain, as Barrier orders it; written by one worker or another
+	var ran [256]int
+	for round := 1; ctx.Err() == nil; round++ {
+		for i := range ran {
+			if i%4 == 0 {
+				c.drag.pull(2)
+			}
+			smr.Call(c.dom, &ran[i], drawSize(c.rng), func(n *int) { *n++ })
+		}
+		if err := c.dom.Barrier(context.Background()); err != nil {
+			c.faults.add(faultWait, "Barrier: %v", err)
+			return
+		}
+		for i, n := range ran {
+			if n != round {
+				c.faults.add(faultBarrier, "a callback had run %d times after %d calls and a Barrier", n, round)
+				ran[i] = round
+			}
+		}
+	}
+}
+
+// lone makes one call at a time, and does nothing to hurry it: the domain must
+// notice by itself, also when it was just about to go idle.
+func (c *callDuel) lone(ctx context.Context) {
+	for ctx.Err() == nil {
+		var ran atomic.Bool
+		began := time.Now()
+		smr.Call(c.dom, &ran, 0, func(ran *atomic.Bool) { ran.Store(true) })
+		for !ran.Load() {
+			if time.Since(began) > callTimeout {
+				c.faults.add(faultCallback, "a lone call had no callback for %v", callTimeout)
+				return
+			}
+			stay{spins: c.rng.IntN(2000), yields: c.rng.IntN(2)}.pass(c.rng)
+		}
+	}
+}
+
+// callTimeout is far more than MaxDelay, in case the machine is busy.
+const callTimeout = 10 * time.Second

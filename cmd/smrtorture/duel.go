@@ -1,0 +1,217 @@
+package main
+
+import (
+	"context"
+	"math/rand/v2"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/gosmr/gosmr/internal/relacq"
+	"github.com/gosmr/gosmr/smr"
+)
+
+// Duels.
+//
+// A crowd of readers makes grace periods long: some reader is always suspended
+// in its section. An error that takes two processors to do the wrong thing
+// within the same hundred nanoseconds is then tried a thousand times a second.
+// So now and then the crowd pauses, and a reader and a writer go at each other
+// on a domain of their own. Then there are up to a hundred thousand grace
+// periods a second, and each is used to the full: the writer poisons at once,
+// and what either side stores is still in its store buffer when it goes on to
+// load: see drag.
+//
+// In half of the bouts each side has a processor to itself. In the others there
+// are more duels than CPUs, and the collector runs all the time, so that readers
+// are suspended at any point, also between the two halves of an entry.
+type duels struct {
+	rng    *rand.Rand
+	faults *faults
+	gate   *gate
+	reads  *readTally
+	writes *writeTally
+	procs  int // change GOMAXPROCS, up to this; 0: don't
+}
+
+// A gate lets the crowd pass while it is open, as it is at first.
+type gate struct {
+	shut atomic.Pointer[chan struct{}] // nil while open; the channel is closed to open it
+}
+
+func (g *gate) pass() {
+	if opening := g.shut.Load(); opening != nil {
+		<-*opening
+	}
+}
+
+func (g *gate) close() {
+	opening := make(chan struct{})
+	g.shut.Store(&opening)
+}
+
+func (g *gate) open() { close(*g.shut.Swap(nil)) }
+
+func (d *duels) run(ctx context.Context, p *pulse) {
+	for ctx.Err() == nil {
+		pause(ctx, below(d.rng, 100*time.Millisecond))
+		d.gate.close()
+		d.bout(ctx)
+		d.gate.open()
+		p.beat()
+	}
+}
+
+// bout holds as many duels at once as there are processors for, for some tens of
+// milliseconds.
+func (d *duels) bout(ctx context.Context) {
+	suspending := d.rng.IntN(2) == 0
+	if d.procs > 0 {
+		procs := d.procs
+		if !suspending {
+			procs /= 2
+		}
+		runtime.GOMAXPROCS(max(procs, min(2, d.procs)))
+	}
+	ctx, cancel := context.WithTimeout(ctx, 20*time.Millisecond+below(d.rng, 80*time.Millisecond))
+	defer cancel()
+	var wg sync.WaitGroup
+	for range max(1, runtime.GOMAXPROCS(0)/2) {
+		rng := rand.New(rand.NewPCG(d.rng.Uint64(), d.rng.Uint64()))
+		fight := d.duel
+		if rng.IntN(4) == 0 {
+			fight = d.callDuel
+		}
+		wg.Go(func() { fight(ctx, rng, suspending) })
+	}
+	if suspending {
+		wg.Go(func() {
+			for ctx.Err() == nil {
+				runtime.GC()
+			}
+		})
+	}
+	wg.Wait()
+}
+
+const duelElements = 64
+
+func (d *duels) duel(ctx context.Context, rng *rand.Rand, suspending bool) {
+	dom, err := smr.New(drawOptions(rng))
+	if err != nil {
+		d.faults.add(faultDomain, "New: %v", err)
+		return
+	}
+	p := newPool(dom, d.faults, duelElements, byNothing, byOwner)
+	drag := new(drag)
+	r := &reader{pool: p, rng: rng, kind: readDuel, drag: drag}
+	w := &duelist{writer{pool: p, rng: rand.New(rand.NewPCG(rng.Uint64(), rng.Uint64())), tally: d.writes}, drag}
+	// Short stays make for many entries. But a reader that was suspended in its
+	// entry must then stay for longer than a grace period takes that it does not
+	// hold back.
+	spins := 3200
+	if !suspending {
+		spins = 100 << rng.IntN(6)
+	}
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for ctx.Err() == nil {
+			r.dueling(spins)
+			d.reads.add(r.kind, &r.count)
+			r.count = readCount{}
+		}
+	})
+	wg.Go(func() {
+		for ctx.Err() == nil {
+			w.round()
+		}
+		w.finish()
+	})
+	wg.Wait()
+	closing, cancel := context.WithTimeout(context.Background(), closeTimeout)
+	defer cancel()
+	if err := dom.Close(closing); err != nil {
+		d.faults.add(faultClose, "%v", err)
+	}
+	p.checkIdle()
+}
+
+// dueling is a stint in a duel: sections of one of the kinds that are entered
+// with a single store, and where as little as can be is between the store and
+// the first load.
+func (r *reader) dueling(spins int) {
+	dom := r.pool.dom
+	enter := dom.Enter
+	switch r.rng.IntN(3) {
+	case 0:
+		enter = dom.Pin
+	case 1:
+		rd := dom.NewReader()
+		defer rd.Close()
+		enter = rd.Enter
+	}
+	// A commit at the last moment, for a writer that has yet to publish.
+	advancing := r.rng.IntN(4) == 0
+	for range maxStint {
+		st := stay{spins: r.rng.IntN(spins)}
+		r.drag.pull(1)
+		if advancing {
+			dom.Advance()
+		}
+		r.visit(enter(), st)
+	}
+}
+
+// A duelist is the writer of a duel.
+type duelist struct {
+	writer
+	drag *drag
+}
+
+// round is some updates of one kind.
+func (w *duelist) round() {
+	deferring := w.rng.IntN(4) == 0
+	for range duelElements {
+		w.update(deferring)
+	}
+}
+
+// update replaces an element and has its grace period, with nothing between the
+// two: what is left to do for unlinking is done after.
+func (w *duelist) update(deferring bool) {
+	dom := w.pool.dom
+	fresh := w.pool.take(0)
+	w.drag.pull(2)
+	old := w.pool.cells[w.rng.IntN(len(w.pool.cells))].replace(fresh)
+	if deferring { // and, for a while, leave it to the reader to commit
+		goal := dom.DeferredAdvance()
+		for tries := 0; tries < 100 && !dom.Poll(goal); tries++ {
+		}
+		dom.Commit(goal)
+		w.await(goal)
+	} else {
+		w.await(dom.Advance())
+	}
+	if old != nil {
+		old.age.Store(unlinked)
+		w.aging = append(w.aging, old)
+	}
+	w.tally.updates.Add(1)
+	w.graceOver(writeDuel)
+}
+
+// A drag is lines that both sides of a duel store to. On x86 stores leave a
+// processor's store buffer in the order of the program, so those that follow
+// some to lines that the other processor holds wait until these have come, while
+// loads go ahead. This is for how long it matters that a fence is missing.
+type drag [32]struct {
+	relacq.Uint64
+	_ [120]byte
+}
+
+func (d *drag) pull(v uint64) {
+	for i := range d {
+		d[i].Store(v)
+	}
+}
