@@ -31,7 +31,9 @@ type Options struct {
 	CheckIn time.Duration
 
 	// StallAfter is how old a grace period is when it is reported to OnStall,
-	// and again each time it is twice as old. Negative: never. Default: 10 s.
+	// and again each time it is twice as old. It ages while somebody waits for
+	// it: a pending call does (the reclaimer), a goal that is only polled does
+	// not. Negative: never. Default: 10 s.
 	StallAfter time.Duration
 
 	// OnStall receives stall reports. It is called by a goroutine that waits
