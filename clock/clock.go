@@ -23,8 +23,8 @@ type Clock struct {
 	// moment. Read by every entry (acquire).
 	wr    atomic.Uint64
 	slots pcpu.Slots[slot]
-	// sealed is set by Seal, before it seals the slots; read by entries on owned
-	// records, which use no slot.
+	// sealed is set by Seal, before it seals the slots; read by every entry after
+	// it has stored its record: see refuse.
 	sealed atomic.Bool
 	// fenced: this clock's readers fence for themselves, since the kernel has
 	// no membarrier. Constant after Init; always false where relacq stores are
@@ -110,7 +110,7 @@ func (c *Clock) Now() Seq { return Seq(c.wr.Load()) }
 func (c *Clock) Reached() Seq { return Seq(c.rd.Load()) }
 
 // maxLead is how far wr may run ahead of rd: half of what signed comparison
-// stands. That many advances take days at the least, all with one section open;
+// stands. That many advances take hours at the least, all with one section open;
 // after that Advance and Commit leave wr where it is, goals stay uncommitted, and
 // waiters wait. FreeBSD blocks in advance instead.
 const maxLead = 1 << 62

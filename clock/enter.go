@@ -1,6 +1,7 @@
 package clock
 
 import (
+	"github.com/gosmr/gosmr/internal/mutant"
 	"github.com/gosmr/gosmr/pcpu"
 )
 
@@ -15,11 +16,17 @@ func (c *Clock) Enter() (*Record, uint64) {
 		if r := sl.cur.Load(); r.claim(word) {
 			gen := r.opened()
 			pcpu.Unpin()
+			if c.isSealed() {
+				c.refuse(r, gen)
+			}
 			return r, gen
 		}
 	}
 	r, gen := c.enterSlow(id, word)
 	pcpu.Unpin()
+	if c.isSealed() {
+		c.refuse(r, gen)
+	}
 	return r, gen
 }
 
@@ -33,11 +40,19 @@ func (c *Clock) Pin() (*Record, uint64) {
 	word := c.wr.Load() | pinnedBit
 	if sl := c.slots.At(id); sl != nil {
 		if r := sl.cur.Load(); r.claim(word) {
-			return r, r.opened() | genPinned
+			gen := r.opened() | genPinned
+			if c.isSealed() {
+				c.refuse(r, gen)
+			}
+			return r, gen
 		}
 	}
 	r, gen := c.enterSlow(id, word)
-	return r, gen | genPinned
+	gen |= genPinned
+	if c.isSealed() {
+		c.refuse(r, gen)
+	}
+	return r, gen
 }
 
 // enterSlow claims a record when the obvious one is taken, or the processor has
@@ -59,12 +74,28 @@ func (c *Clock) enterSlow(id int, word uint64) (*Record, uint64) {
 	return r, r.opened()
 }
 
-// Seal makes every later entry panic. Sections that are open stay open. It
-// reports whether this call was the one that sealed.
+// refuse undoes an entry on a sealed clock, and panics.
+//
+// An entry looks at sealed after it has stored its record, with the fence of
+// entries between; a waiter looks at the record after Seal, with the heavy fence
+// between. So a section that was entered as the clock was sealed is either waited
+// for or refused.
+//
+//go:noinline
+func (c *Clock) refuse(r *Record, gen uint64) {
+	r.Leave(gen) // and not a mere store of 0: somebody may wait for it already
+	c.panicSealed()
+}
+
+// Seal makes every later entry panic. Sections that are open stay open, and are
+// seen by every later scan. It reports whether this call was the one that sealed.
 func (c *Clock) Seal() bool {
 	c.sealed.Store(true)
 	return c.slots.Seal()
 }
+
+// isSealed is an entry's look at sealed.
+func (c *Clock) isSealed() bool { return c.sealed.Load() && !mutant.Is(mutant.NoSealedLook) }
 
 // Sealed reports whether Seal was called.
 func (c *Clock) Sealed() bool { return c.sealed.Load() }

@@ -116,3 +116,45 @@ func TestLeave_FenceOrdersWaiterFlag(t *testing.T) {
 		require.Zero(t, lost, "waiters parked after the reader had looked for them")
 	}
 }
+
+// Entry against sealing: a section that is entered as the clock is sealed is
+// either refused, or seen by the scan that Close makes after.
+func TestSeal_FenceOrdersEntry(t *testing.T) {
+	for name, enter := range map[string]func(c *Clock) func() (*Record, uint64){
+		"Enter": func(c *Clock) func() (*Record, uint64) { return c.Enter },
+		"Owned": func(c *Clock) func() (*Record, uint64) { return c.NewOwned().Enter },
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := newClock(Options{})
+			open := enter(c)
+			r, g := open() // so that the slots are there
+			r.Leave(g)
+			entered, missed := false, 0
+			reached := false
+			var done litmus.Word
+			litmus.Duel(t,
+				func(round uint64) {
+					entered = false
+					defer func() {
+						if recover() == nil {
+							entered = done.Glance(round)
+							r.Leave(g)
+						}
+					}()
+					r, g = open()
+				},
+				func(round uint64) {
+					c.sealed.Store(true) // Seal, which can be undone
+					reached = c.Poll(c.Advance())
+					done.Store(round)
+				},
+				func(uint64) {
+					if entered && reached {
+						missed++
+					}
+					c.sealed.Store(false)
+				})
+			require.Zero(t, missed, "sections were open after the last grace period of a sealed clock")
+		})
+	}
+}

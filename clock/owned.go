@@ -53,11 +53,15 @@ func (c *Clock) newRecord(kind Kind, report func()) *Record {
 //
 //go:nosplit
 func (r *Record) Enter() (*Record, uint64) {
-	if r.seq.Load() != 0 || r.clock.sealed.Load() {
+	if r.seq.Load() != 0 {
 		return r.enterOdd()
 	}
 	r.seq.Store(r.clock.wr.Load())
-	return r, r.opened()
+	gen := r.opened()
+	if r.clock.isSealed() {
+		r.clock.refuse(r, gen)
+	}
+	return r, gen
 }
 
 //go:noinline
@@ -68,7 +72,8 @@ func (r *Record) enterOdd() (*Record, uint64) {
 	return r.clock.Enter() // which panics if sealed
 }
 
-// Close gives the record back: no section may be entered on it any more. A
+// Close gives the record back. Its holder must not use it any more, since it may
+// be another's next; hold [ClosedRecord] instead. A
 // Quiescent record goes offline; on an Owned one, if a section is open on it,
 // Close changes nothing and reports false.
 func (r *Record) Close() bool {
@@ -82,13 +87,16 @@ func (r *Record) Close() bool {
 // Online makes the owner of a Quiescent record a reader: from now on it may
 // hold protected pointers until it calls Quiesce or Offline. Only the owner, or
 // one acting for it in mutual exclusion, may call Online, Quiesce and Offline.
-// Online does nothing if the record is online, closed, or its clock sealed.
+// Online does nothing if the record is online, or its clock sealed.
 func (r *Record) Online() {
-	if r.seq.Load() != 0 || r.clock.sealed.Load() {
+	if r.seq.Load() != 0 {
 		return
 	}
 	r.seq.Store(r.clock.wr.Load())
 	r.opened()
+	if r.clock.isSealed() { // see Clock.refuse
+		r.Offline()
+	}
 }
 
 // Quiesce states that the owner holds no protected pointer at this moment, and

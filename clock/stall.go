@@ -36,10 +36,13 @@ func (c *Clock) stallTime() (time.Duration, bool) {
 // the stall is twice as old.
 func (c *Clock) reportStall(goal Seq) {
 	q := &c.wait
-	q.reportIn *= 2
+	age := time.Since(q.stuckSince)
+	for q.reportIn <= age { // more than once if nobody waited for a while
+		q.reportIn *= 2
+	}
 	c.opts.OnStall(Stall{
 		Goal:    goal,
-		Age:     time.Since(q.stuckSince),
+		Age:     age,
 		Readers: c.Blocking(goal),
 	})
 }

@@ -167,6 +167,7 @@ func (c *Clock) lead(goal Seq, stop <-chan struct{}, tick <-chan time.Time) bool
 			return true
 		}
 		c.wait.mu.Lock()
+		told := c.Reached()
 		c.wakeFollowersLocked()
 		c.wait.mu.Unlock()
 		if b.rec == nil || b.spin() {
@@ -188,9 +189,11 @@ func (c *Clock) lead(goal Seq, stop <-chan struct{}, tick <-chan time.Time) bool
 			stalled = stall.C
 		}
 		c.wait.parked.Store(true)
-		if c.reached(goal) { // a poller that looked at parked too early
+		if c.Reached() != told && !mutant.Is(mutant.ParkedTooLate) {
+			// A poller moved rd and looked at parked before: a follower's goal
+			// may be reached, or this one.
 			c.wait.parked.Store(false)
-			return true
+			continue
 		}
 		givenUp := false
 		select {

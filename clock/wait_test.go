@@ -282,6 +282,50 @@ func TestWait_PollThatReachesWakes(t *testing.T) {
 	})
 }
 
+// The same for a follower, while the leader is about to park: it has looked
+// whom to wake, and has not said yet that it sleeps.
+func TestWait_PollThatReachesWakesFollowers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newClock(Options{})
+		rec := c.NewOwned()
+		loaded := c.Now()
+		require.True(t, c.Poll(c.Advance()))
+		near := c.Advance()
+		snap := c.snapshot() // a slow poller's, which will find rec idle
+		far := c.Advance()
+		rec.seq.Store(uint64(loaded)) // a delayed reader
+
+		polled := false
+		asks := c.NewQuiescent(func() {
+			if len(c.wait.followers) > 0 && !polled { // the leader is between the two
+				polled = true
+				c.raise(near)
+				c.wakeIfMoved(snap.rd)
+			}
+		})
+		asks.seq.Store(uint64(loaded))
+		wait := func(goal Seq) chan error {
+			done := make(chan error, 1)
+			ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+			t.Cleanup(cancel)
+			go func() { done <- c.Wait(ctx, goal) }()
+			synctest.Wait()
+			return done
+		}
+		began := time.Now()
+		leader := wait(far)
+		follower := wait(near)
+		require.Empty(t, follower)
+		c.wakeLeader() // it looks again, and asks again
+		require.NoError(t, <-follower)
+		require.True(t, polled)
+		require.Zero(t, time.Since(began), "the follower slept until its timeout")
+		rec.Leave(rec.gen.Load())
+		asks.Offline()
+		require.NoError(t, <-leader)
+	})
+}
+
 func TestWaitOr_Tick(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newClock(Options{})
@@ -351,6 +395,21 @@ func TestStall_ReportedAndRepeated(t *testing.T) {
 		reports = nil
 		require.NoError(t, c.Wait(t.Context(), c.Advance()))
 		require.Empty(t, reports)
+	})
+}
+
+// A waiter that comes after a long time in which nobody waited reports once.
+func TestStall_NoBurstAfterAPause(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		reports := 0
+		c := newClock(Options{StallAfter: 10 * time.Second, OnStall: func(Stall) { reports++ }})
+		r, g := c.Enter()
+		goal := c.Advance()
+		c.WaitOr(goal, nil, time.After(time.Second))
+		time.Sleep(time.Hour)
+		c.WaitOr(goal, nil, time.After(time.Second))
+		require.Equal(t, 1, reports)
+		r.Leave(g)
 	})
 }
 

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+	"unsafe"
 
 	"github.com/stretchr/testify/require"
 )
@@ -80,6 +81,34 @@ func TestCall_WithinMaxDelay(t *testing.T) {
 		require.Equal(t, 500*time.Millisecond, d.CheckIn(), "half of MaxDelay at the most")
 		d.SetCheckIn(0)
 		require.Equal(t, 250*time.Millisecond, d.CheckIn())
+	})
+}
+
+// A chunk that is sealed late, with an early goal, does not wait for the goals
+// of those before it.
+func TestReclaimer_WaitsInOrderOfGoals(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDomain(t, Options{})
+		sealed := func(goal Seq, fn func()) {
+			c := d.newChunk(nil)
+			c.entries[0] = entry{runFunc, *(*unsafe.Pointer)(unsafe.Pointer(&fn))}
+			c.n, c.goal = 1, goal
+			d.reclaim.alone.called.Add(1)
+			d.reclaim.sealed.push(c)
+		}
+		var ran []string
+		early := d.Advance()
+		s := d.Enter()
+		late := d.Advance()
+		sealed(late, func() { ran = append(ran, "late") })
+		sealed(early, func() { ran = append(ran, "early") })
+		sealed(late, func() { ran = append(ran, "later") })
+		d.reclaim.wakeUp(d)
+		synctest.Wait()
+		require.Equal(t, []string{"early"}, ran, "its readers have all left")
+		s.Leave()
+		synctest.Wait()
+		require.ElementsMatch(t, []string{"early", "late", "later"}, ran)
 	})
 }
 

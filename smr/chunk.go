@@ -13,7 +13,7 @@ import (
 //
 //	 Call                seal                  intake      grace period   worker
 //	──────▶ open chunk ────────▶ sealed stack ────────▶ waiting ──────▶ ready ──▶ run
-//	        (its processor's)    (lock-free push)       (FIFO, under reclaimer.mu)
+//	        (its processor's)    (lock-free push)       (by goal, under reclaimer.mu)
 //
 // A chunk is owned by one stage at a time; what moves it on is said where it
 // happens.

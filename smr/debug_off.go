@@ -20,6 +20,8 @@ func (d *Domain) opened(rec *clock.Record, gen uint64, _ clock.Kind) Section {
 
 func (s Section) leaving() {}
 
+func (s Section) using() {}
+
 func (p *pointerDebug) loading(Section) {}
 
 func (d *Domain) checkNoOwnSection(string) {}

@@ -114,14 +114,16 @@ func (p *pointerDebug) loading(s Section) {
 	if first := p.tag.Load(); first != tag && (first != 0 || !p.tag.CompareAndSwap(0, tag) && p.tag.Load() != tag) {
 		panic("smr: Pointer.Load in a section of another domain than the pointer was loaded in before")
 	}
-	if s.handle != nil {
-		s.handle.info.usedBy(goid())
-	}
 }
 
-// usedBy notes that the section has passed to another goroutine, so that the
-// first one may wait.
-func (info *sectionInfo) usedBy(id uint64) {
+// using notes which goroutine has the section, so that one that handed it over
+// may wait.
+func (s Section) using() {
+	if s.handle == nil {
+		return
+	}
+	id := goid()
+	info := s.handle.info
 	info.dom.debug.mu.Lock()
 	info.goid = id
 	info.dom.debug.mu.Unlock()

@@ -50,8 +50,8 @@
 // On linux/amd64, with a Go release it was tested with, entering and leaving
 // execute no atomic instruction and no fence: see package clock and
 // internal/relacq for what is relied on. Elsewhere, and under the race detector,
-// they use sync/atomic. Nothing on a reader's path allocates, and Call allocates
-// only when more calls are pending than ever before. No goroutine and no timer exists while no call is pending.
+// they use sync/atomic. Entering allocates only when more sections are
+// open than ever before, and Call when more calls are pending. No goroutine and no timer exists while no call is pending.
 //
 // # Ideas
 //

@@ -38,19 +38,20 @@ type Options struct {
 
 	// OnStall receives stall reports. It is called by a goroutine that waits
 	// for the grace period, one of the domain's or of the user's, so it must be
-	// quick and must not wait on the domain. Default: a warning through log/slog.
+	// quick and must not wait on the domain. Under -tags invariants it also
+	// receives the sections that were leaked, from the collector's goroutine. Default: a warning through log/slog.
 	OnStall func(Stall)
 
 	// OnPanic receives the panic of a callback, after the callbacks of its chunk
 	// have run. Default: the panic is raised again, as a *CallbackPanic in a
-	// goroutine of the domain's own, which ends the program; that is after the
-	// callbacks that were ready to run at the time.
+	// goroutine of the domain's own, which ends the program; that worker first
+	// runs what was ready at the time.
 	OnPanic func(*CallbackPanic)
 
 	// ChunkCalls and ChunkBytes bound how many calls, and how many bytes, a
 	// processor collects before it hands them to the reclaimer. Defaults: 256
 	// calls; 256 KiB or, if less, what lets every processor fill a chunk within
-	// an eighth of MaxPending.
+	// an eighth of MaxPending. ChunkBytes is at most MaxPending.
 	ChunkCalls int
 	ChunkBytes int
 
@@ -100,6 +101,12 @@ func (o *Options) normalize(procs int) error {
 			o.ChunkBytes = int(max(1, min(int64(o.ChunkBytes), o.MaxPending/int64(8*procs))))
 		}
 	}
+	// A chunk above MaxPending would make Throttle sum up each time; and sums of
+	// some chunks per processor must not overflow.
+	if o.MaxPending > 0 {
+		o.ChunkBytes = int(min(int64(o.ChunkBytes), o.MaxPending))
+	}
+	o.ChunkBytes = min(o.ChunkBytes, maxSize)
 	setDefault(&o.Workers, procs)
 	if o.OnStall == nil {
 		o.OnStall = logStall

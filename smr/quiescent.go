@@ -58,5 +58,8 @@ func (q *Quiescent) Section() Section {
 	return Section{rec: q.rec, gen: gen}
 }
 
-// Close goes offline and unregisters.
-func (q *Quiescent) Close() { q.rec.Close() }
+// Close goes offline and unregisters. Closing twice does nothing.
+func (q *Quiescent) Close() {
+	q.rec.Close()
+	q.rec = clock.ClosedRecord() // the old one may be another owner's by now
+}

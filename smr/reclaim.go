@@ -49,7 +49,7 @@ type reclaimer struct {
 
 	mu sync.Mutex // guards all below
 
-	waiting chunkQueue // for their grace period, in the order of intake
+	waiting chunkQueue // for their grace period, in the order of their goals
 	ready   chunkQueue // for a worker
 	stuck   *chunk     // head of ready at the last check-in
 
@@ -247,7 +247,7 @@ func (d *Domain) intake() (goal Seq, ok bool) {
 		r.lastTicket++
 		c.ticket = r.lastTicket
 		r.addOutstandingLocked(c)
-		r.waiting.push(c)
+		r.waiting.insert(c)
 		d.clk.Commit(c.goal)
 		c = next
 	}
@@ -328,6 +328,22 @@ func (q *chunkQueue) push(c *chunk) {
 		q.tail.next = c
 	}
 	q.tail = c
+	q.n++
+}
+
+// insert puts c behind the chunks whose goals are not after its own. Nearly
+// always that is the end: goals are taken a moment before chunks are sealed.
+func (q *chunkQueue) insert(c *chunk) {
+	if q.head == nil || !c.goal.Before(q.tail.goal) {
+		q.push(c)
+		return
+	}
+	at := &q.head
+	for !c.goal.Before((*at).goal) {
+		at = &(*at).next
+	}
+	c.next = *at
+	*at = c
 	q.n++
 }
 

@@ -66,7 +66,10 @@ func (s Section) Leave() {
 }
 
 // Active reports whether the section is open.
-func (s Section) Active() bool { return s.rec.Active(s.gen) }
+func (s Section) Active() bool {
+	s.using()
+	return s.rec.Active(s.gen)
+}
 
 //go:noinline
 func (d *Domain) panicClosed(what string) {

@@ -168,6 +168,27 @@ func TestQuiescent_SectionOfflinePanics(t *testing.T) {
 	require.Panics(t, func() { q.Section() })
 }
 
+// A closed Quiescent does not act on the record that is another's by now.
+func TestQuiescent_UseAfterCloseHarmsNobody(t *testing.T) {
+	d := newDomain(t, Options{})
+	q1 := d.NewQuiescent(nil)
+	q1.Close()
+	q2 := d.NewQuiescent(nil)
+	q1.Online()
+	require.Panics(t, func() { q1.Section() })
+	require.True(t, d.Poll(d.Advance()), "a closed one does not go online")
+	q2.Online()
+	s := q2.Section()
+	goal := d.Advance()
+	q1.Quiesce()
+	q1.Offline()
+	q1.Close()
+	require.True(t, s.Active())
+	require.False(t, d.Poll(goal))
+	q2.Close()
+	require.True(t, d.Poll(goal))
+}
+
 func TestPointer_Accessors(t *testing.T) {
 	d := newDomain(t, Options{})
 	var p Pointer[int]

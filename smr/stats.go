@@ -9,7 +9,7 @@ import (
 	"github.com/gosmr/gosmr/clock"
 )
 
-// Stats is a snapshot of a domain. Counters only grow.
+// Stats is a snapshot of a domain. Its counters grow, from New on.
 type Stats struct {
 	Name string
 

@@ -33,7 +33,9 @@ func (d *Domain) Poll(goal Seq) bool { return d.clk.Poll(goal) }
 // goal can be polled or waited for again.
 //
 // It must not be called inside a section of this domain, for which it would
-// wait forever; under -tags invariants that panics.
+// wait forever. Under -tags invariants that panics, for any section but a
+// Quiescent's; a goroutine that hands its section to another must then see the
+// other use it (Load, Active or Leave) before it waits.
 func (d *Domain) Wait(ctx context.Context, goal Seq) error {
 	if err := d.mayWait("Wait"); err != nil {
 		return err
@@ -104,8 +106,8 @@ func (d *Domain) barrier(ctx context.Context) error {
 // Throttle returns nil when fewer than MaxPending bytes wait to be freed, and
 // until then expedites and waits. If every writer calls it before each Call,
 // outside its section and locks, the bytes pending never exceed MaxPending by
-// more than one Call of each writer. It fails like [Domain.Wait], but does not
-// fail when there is no need to wait.
+// more than one Call of each writer. It fails like [Domain.Wait]; when there is
+// no need to wait, only on a closed domain.
 //
 // Cost: one load while well below the bound.
 func (d *Domain) Throttle(ctx context.Context) error {
@@ -135,6 +137,10 @@ func (d *Domain) Throttle(ctx context.Context) error {
 		if d.pendingBytes() < limit {
 			d.unthrottle(wake)
 			return nil
+		}
+		if d.closing.Load() { // then there may be nobody left to wake us
+			d.unthrottle(wake)
+			return ErrClosed
 		}
 		d.Flush()
 		select {
@@ -169,11 +175,11 @@ func (d *Domain) Flush() {
 
 // mayWait returns the error that a wait by this goroutine must return, if any.
 func (d *Domain) mayWait(what string) error {
-	if d.closing.Load() {
-		return ErrClosed
-	}
 	if d.inCallback() {
 		return ErrInCallback
+	}
+	if d.closing.Load() {
+		return ErrClosed
 	}
 	d.checkNoOwnSection(what)
 	return nil

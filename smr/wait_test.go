@@ -2,6 +2,7 @@ package smr
 
 import (
 	"context"
+	"math"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -171,6 +172,7 @@ func TestThrottle_Bound(t *testing.T) {
 		"Small":       {MaxPending: 4096},
 		"SmallChunks": {MaxPending: 10_000, ChunkCalls: 5},
 		"OneChunk":    {MaxPending: 10_000, ChunkBytes: 1 << 20},
+		"HugeChunk":   {MaxPending: 10_000, ChunkBytes: math.MaxInt},
 	} {
 		t.Run(name, func(t *testing.T) {
 			const writers, size = 4, 100

@@ -36,6 +36,8 @@ const (
 	NoLeaveFence         Name = "no-leave-fence"
 	NoNextLeader         Name = "no-next-leader"
 	ReachedForgetsLead   Name = "reached-forgets-lead"
+	ParkedTooLate        Name = "parked-too-late"
+	NoSealedLook         Name = "no-sealed-look"
 	LostSlots            Name = "lost-slots"
 	SealByStore          Name = "seal-by-store"
 	NoDrainFence         Name = "no-drain-fence"
@@ -67,6 +69,8 @@ var Bugs = []Bug{
 	{NoLeaveFence, "the same, on a kernel without membarrier", "./clock", "TestLeave_FenceOrdersWaiterFlag"},
 	{NoNextLeader, "the leader gives up and its followers sleep on", "./clock", "TestWait_CanceledLeaderHandsOver"},
 	{ReachedForgetsLead, "a follower woken to lead finds its goal reached and goes, and the others sleep on", "./clock", "TestWait_NextLeaderPassesOn"},
+	{ParkedTooLate, "somebody's Poll reaches a follower's goal while the leader decides to park", "./clock", "TestWait_PollThatReachesWakesFollowers"},
+	{NoSealedLook, "a section is entered while the clock is sealed, and Close does not wait for it", "./clock", "TestSeal_FenceOrdersEntry"},
 	{LostSlots, "growing the slots forgets those there were", "./pcpu", "TestSlots_GrowKeepsSlots"},
 	{SealByStore, "owner and drain both take the chunk", "./smr", "TestSeal_DrainTookTheChunk"},
 	{NoDrainFence, "the owner's busy flag is still in its store buffer when drain looks", "./smr", "TestDrain_WaitsForAppend"},
@@ -74,7 +78,7 @@ var Bugs = []Bug{
 	{NoAppendFence, "the same, on a kernel without membarrier", "./smr", "TestDrain_WaitsForAppend"},
 	{StopWithoutLook, "a call made while the reclaimer stops is forgotten", "./smr", "TestReclaimer_NoLostCall"},
 	{PanicLosesRest, "a panic drops the callbacks behind it", "./smr", "TestCallback_PanicRunsTheOthers"},
-	{BarrierIsSynchronize, "Barrier waits for readers only, not for callbacks", "./smr", "TestBarrier_Exact"},
+	{BarrierIsSynchronize, "Barrier waits for readers only, not for callbacks", "./smr", "TestBarrier_Concurrent"},
 	{BarrierWithoutDrain, "Barrier misses what other processors have not handed over", "./smr", "TestBarrier_Concurrent"},
 	{NoThrottle, "Throttle lets writers pass whatever is pending", "./smr", "TestThrottle_Bound"},
 	{EarlyRun, "chunks run without waiting for their goal", "./smr", "TestCall_NotBeforeReadersLeft"},
