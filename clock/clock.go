@@ -23,13 +23,10 @@ type Clock struct {
 	// moment. Read by every entry (acquire).
 	wr    atomic.Uint64
 	slots pcpu.Slots[slot]
-	// sealed is set by Seal, before it seals the slots; read by every entry after
-	// it has stored its record: see refuse.
-	sealed atomic.Bool
-	// fenced: this clock's readers fence for themselves, since the kernel has
-	// no membarrier. Constant after Init; always false where relacq stores are
-	// sequentially consistent and no fence is needed.
-	fenced bool
+	// odd says what an entry must do besides: see Clock.enteredOdd. oddFenced is
+	// set by Init, oddSealed by Seal, before it seals the slots; read by every
+	// entry after it has stored its record.
+	odd atomic.Uint32
 
 	_ [pcpu.Stride - unsafe.Sizeof(entryLine{})%pcpu.Stride]byte
 
@@ -58,11 +55,19 @@ type Clock struct {
 }
 
 type entryLine struct {
-	wr     atomic.Uint64
-	slots  pcpu.Slots[slot]
-	sealed atomic.Bool
-	fenced bool
+	wr    atomic.Uint64
+	slots pcpu.Slots[slot]
+	odd   atomic.Uint32
 }
+
+const (
+	oddFenced = 1 << iota // readers fence for themselves: the kernel has no membarrier
+	oddSealed
+)
+
+// fenced reports whether this clock's readers fence for themselves. They never
+// do where relacq stores are sequentially consistent and no fence is needed.
+func (c *Clock) fenced() bool { return relacq.Plain && c.odd.Load()&oddFenced != 0 }
 
 // Options change how a Clock behaves. The zero Options is valid.
 type Options struct {
@@ -89,7 +94,9 @@ type Options struct {
 // Init makes the clock ready for use.
 func (c *Clock) Init(o Options) {
 	c.opts = o
-	c.fenced = relacq.Plain && (o.Fenced || !membarrier.Available())
+	if relacq.Plain && (o.Fenced || !membarrier.Available()) {
+		c.odd.Store(oddFenced)
+	}
 	start := firstSeq
 	if o.Start != 0 {
 		start = o.Start

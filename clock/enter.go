@@ -14,18 +14,19 @@ func (c *Clock) Enter() (*Record, uint64) {
 	word := c.wr.Load()
 	if sl := c.slots.At(id); sl != nil {
 		if r := sl.cur.Load(); r.claim(word) {
-			gen := r.opened()
+			gen := r.gen.Load()
 			pcpu.Unpin()
-			if c.isSealed() {
-				c.refuse(r, gen)
+			if c.odd.Load() != 0 {
+				c.enteredOdd(r, gen)
 			}
 			return r, gen
 		}
 	}
-	r, gen := c.enterSlow(id, word)
+	r := c.enterSlow(id, word)
+	gen := r.gen.Load()
 	pcpu.Unpin()
-	if c.isSealed() {
-		c.refuse(r, gen)
+	if c.odd.Load() != 0 {
+		c.enteredOdd(r, gen)
 	}
 	return r, gen
 }
@@ -40,17 +41,17 @@ func (c *Clock) Pin() (*Record, uint64) {
 	word := c.wr.Load() | pinnedBit
 	if sl := c.slots.At(id); sl != nil {
 		if r := sl.cur.Load(); r.claim(word) {
-			gen := r.opened() | genPinned
-			if c.isSealed() {
-				c.refuse(r, gen)
+			gen := r.gen.Load() | genPinned
+			if c.odd.Load() != 0 {
+				c.enteredOdd(r, gen)
 			}
 			return r, gen
 		}
 	}
-	r, gen := c.enterSlow(id, word)
-	gen |= genPinned
-	if c.isSealed() {
-		c.refuse(r, gen)
+	r := c.enterSlow(id, word)
+	gen := r.gen.Load() | genPinned
+	if c.odd.Load() != 0 {
+		c.enteredOdd(r, gen)
 	}
 	return r, gen
 }
@@ -59,7 +60,7 @@ func (c *Clock) Pin() (*Record, uint64) {
 // no slot yet. It is called, and returns, pinned.
 //
 //go:noinline
-func (c *Clock) enterSlow(id int, word uint64) (*Record, uint64) {
+func (c *Clock) enterSlow(id int, word uint64) *Record {
 	sl := c.slots.At(id)
 	if sl == nil {
 		if sl = c.slots.Grow(id); sl == nil {
@@ -71,34 +72,36 @@ func (c *Clock) enterSlow(id int, word uint64) (*Record, uint64) {
 	if !r.claim(word) {
 		r = sl.search(c, word)
 	}
-	return r, r.opened()
+	return r
 }
 
-// refuse undoes an entry on a sealed clock, and panics.
+// enteredOdd completes an entry, whose record is stored, on a clock that is not
+// like most: it executes the entry's own fence where the kernel has no
+// membarrier; and it undoes the entry and panics if the clock is sealed.
 //
-// An entry looks at sealed after it has stored its record, with the fence of
+// An entry looks at odd after it has stored its record, with the fence of
 // entries between; a waiter looks at the record after Seal, with the heavy fence
 // between. So a section that was entered as the clock was sealed is either waited
 // for or refused.
 //
 //go:noinline
-func (c *Clock) refuse(r *Record, gen uint64) {
-	r.Leave(gen) // and not a mere store of 0: somebody may wait for it already
-	c.panicSealed()
+func (c *Clock) enteredOdd(r *Record, gen uint64) {
+	r.fence()
+	if c.Sealed() && !mutant.Is(mutant.NoSealedLook) {
+		r.Leave(gen) // and not a mere store of 0: somebody may wait for it already
+		c.panicSealed()
+	}
 }
 
 // Seal makes every later entry panic. Sections that are open stay open, and are
 // seen by every later scan. It reports whether this call was the one that sealed.
 func (c *Clock) Seal() bool {
-	c.sealed.Store(true)
+	c.odd.Or(oddSealed)
 	return c.slots.Seal()
 }
 
-// isSealed is an entry's look at sealed.
-func (c *Clock) isSealed() bool { return c.sealed.Load() && !mutant.Is(mutant.NoSealedLook) }
-
 // Sealed reports whether Seal was called.
-func (c *Clock) Sealed() bool { return c.sealed.Load() }
+func (c *Clock) Sealed() bool { return c.odd.Load()&oddSealed != 0 }
 
 func (c *Clock) panicSealed() {
 	panic("smr: section entered on closed domain " + c.opts.Name)

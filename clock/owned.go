@@ -57,9 +57,9 @@ func (r *Record) Enter() (*Record, uint64) {
 		return r.enterOdd()
 	}
 	r.seq.Store(r.clock.wr.Load())
-	gen := r.opened()
-	if r.clock.isSealed() {
-		r.clock.refuse(r, gen)
+	gen := r.gen.Load()
+	if r.clock.odd.Load() != 0 {
+		r.clock.enteredOdd(r, gen)
 	}
 	return r, gen
 }
@@ -93,8 +93,8 @@ func (r *Record) Online() {
 		return
 	}
 	r.seq.Store(r.clock.wr.Load())
-	r.opened()
-	if r.clock.isSealed() { // see Clock.refuse
+	r.fence()
+	if r.clock.Sealed() { // see Clock.enteredOdd
 		r.Offline()
 	}
 }
@@ -109,7 +109,7 @@ func (r *Record) Quiesce() {
 	// The section's generation ends before the new one begins.
 	r.gen.Store(r.gen.Load() + genStep)
 	r.seq.Store(r.clock.wr.Load())
-	r.opened() // fences, where the clock is fenced; also before waiter below
+	r.fence() // also before the look at waiter
 	if r.waiter.Load() != 0 {
 		r.wake()
 	}
@@ -123,7 +123,7 @@ func (r *Record) Offline() {
 	}
 	r.gen.Store(r.gen.Load() + genStep)
 	r.seq.Store(0)
-	r.opened()
+	r.fence()
 	if r.waiter.Load() != 0 {
 		r.wake()
 	}

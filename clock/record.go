@@ -87,7 +87,7 @@ var _ [64 - unsafe.Sizeof(record{})]byte
 
 func (r *Record) init(c *Clock, kind Kind, cpu int) {
 	r.clock, r.kind, r.cpu = c, kind, int32(cpu)
-	if c.fenced {
+	if c.fenced() {
 		r.gen.Store(genFenced)
 	}
 }
@@ -108,15 +108,12 @@ func (r *Record) claim(word uint64) bool {
 	return true
 }
 
-// opened is the second half of an entry: it returns the section's generation,
-// and where there is no membarrier it executes the fence that pairs with
+// fence is the fence of entries, where there is no membarrier. It pairs with
 // Clock.heavyFence.
-func (r *Record) opened() uint64 {
-	gen := r.gen.Load()
-	if relacq.Plain && gen&genFenced != 0 && !mutant.Is(mutant.NoLightFence) {
+func (r *Record) fence() {
+	if r.clock.fenced() && !mutant.Is(mutant.NoLightFence) {
 		relacq.Fence()
 	}
-	return gen
 }
 
 // Active reports whether the section of generation gen is open.

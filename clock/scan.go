@@ -9,7 +9,7 @@ import (
 // heavyFence is the pollers' half of the asymmetric fence. It pairs with the
 // store of seq on entry (Record.claim, Enter, Online, Quiesce), with the store
 // of seq on leaving (Record.Leave, Offline) and with the fence in
-// Record.opened.
+// Record.fence.
 //
 // Where relacq stores are sequentially consistent it is nothing; where readers
 // fence for themselves it is a fence of this goroutine's own; else it is a
@@ -17,7 +17,7 @@ import (
 func (c *Clock) heavyFence() {
 	switch {
 	case !relacq.Plain || mutant.Is(mutant.NoHeavyFence):
-	case c.fenced:
+	case c.fenced():
 		relacq.Fence()
 	default:
 		membarrier.Barrier()
@@ -39,7 +39,7 @@ func (c *Clock) HeavyFence() { c.heavyFence() }
 // LightFence is the frequent side's half of [Clock.HeavyFence]: nothing where
 // the kernel has membarrier or stores are sequentially consistent.
 func (c *Clock) LightFence() {
-	if relacq.Plain && c.fenced {
+	if c.fenced() {
 		relacq.Fence()
 	}
 }
