@@ -137,11 +137,13 @@ func (r *Record) Leave(gen uint64) {
 	}
 	r.gen.StoreGuarded(gen&^genPinned + genStep)
 	r.seq.Store(0)
-	if gen&genPinned != 0 {
-		pcpu.Unpin()
-	}
-	if relacq.Plain && gen&genFenced != 0 && !mutant.Is(mutant.NoLeaveFence) {
-		relacq.Fence() // pairs with heavyFence in Clock.arm
+	if gen&(genPinned|genFenced) != 0 {
+		if gen&genPinned != 0 {
+			pcpu.Unpin()
+		}
+		if relacq.Plain && gen&genFenced != 0 && !mutant.Is(mutant.NoLeaveFence) {
+			relacq.Fence() // pairs with heavyFence in Clock.arm
+		}
 	}
 	if r.waiter.Load() != 0 {
 		r.wake()

@@ -151,7 +151,7 @@ func TestSlot_GrowsWithOpenSections(t *testing.T) {
 	}
 	sections, records := c.Census()
 	require.Equal(t, n, sections)
-	perSlot := 2*n + firstRecords*len(c.slots.All())
+	perSlot := 2*n + firstRecords()*len(c.slots.All())
 	require.LessOrEqual(t, records, perSlot, "more than twice the open sections")
 	goal := c.Advance()
 	for i, s := range open {
@@ -168,7 +168,7 @@ func TestSlot_GrowsWithOpenSections(t *testing.T) {
 		r.Leave(g)
 	}
 	_, again := c.Census()
-	require.LessOrEqual(t, again, records+firstRecords*len(c.slots.All()), "records are used again")
+	require.LessOrEqual(t, again, records+firstRecords()*len(c.slots.All()), "records are used again")
 }
 
 // With few idle records far apart, the slot grows rather than walk to them each

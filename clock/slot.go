@@ -47,12 +47,20 @@ type paddedSlot struct {
 	slot
 	_ [pcpu.Stride - unsafe.Sizeof(slot{})%pcpu.Stride]byte
 
-	first [firstRecords]Record
+	first [maxFirst]Record
 }
 
-// firstRecords is how many trackers a slot starts with: one for a section and
-// one nested in it. Each costs the poller a line to look at.
-const firstRecords = 2
+// maxFirst is how many trackers a slot has room for from the start: one for a
+// section and one nested in it. Each costs the poller a line to look at, so where
+// slots are stripes, and many, only one is used.
+const maxFirst = 2
+
+func firstRecords() int {
+	if pcpu.Exclusive {
+		return maxFirst
+	}
+	return 1
+}
 
 // maxGrowth bounds how many trackers are added at a time; maxWalk is how many
 // an entry may look at on the average.
@@ -64,7 +72,7 @@ const (
 func (c *Clock) newSlot(id int) *slot {
 	sl := new(paddedSlot)
 	sl.id = int32(id)
-	c.link(&sl.slot, sl.first[:])
+	c.link(&sl.slot, sl.first[:firstRecords()])
 	sl.cur.Store(&sl.first[0])
 	return &sl.slot
 }

@@ -3,6 +3,8 @@ package smr
 import (
 	"fmt"
 	"time"
+
+	"github.com/gosmr/gosmr/pcpu"
 )
 
 // Options configure a Domain. The zero Options is valid; each zero field stands
@@ -98,7 +100,7 @@ func (o *Options) normalize(procs int) error {
 	if o.ChunkBytes == 0 {
 		o.ChunkBytes = defaultChunkBytes
 		if o.MaxPending > 0 {
-			o.ChunkBytes = int(max(1, min(int64(o.ChunkBytes), o.MaxPending/int64(8*procs))))
+			o.ChunkBytes = int(max(1, min(int64(o.ChunkBytes), o.MaxPending/int64(8*pcpu.Count(procs)))))
 		}
 	}
 	// A chunk above MaxPending would make Throttle sum up each time; and sums of
