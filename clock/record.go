@@ -67,9 +67,9 @@ type record struct {
 	report atomic.Pointer[func()]
 }
 
-// Bits below the generation. Those of fixed kind are in the record's gen and
-// in every section's copy; the others are in the section's copy only, so that
-// it does not compare equal and Leave takes its slow path.
+// Bits below the generation. genFenced is the record's; the others are in a
+// section's copy only. Leave masks genPinned before it compares the two, and not
+// genQuiescent, so that such a section takes leaveOdd.
 const (
 	genPinned    = 1 << iota // copy only: Leave must unpin
 	genFenced                // record and copy: no membarrier, fence in line
