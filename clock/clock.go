@@ -15,19 +15,7 @@ import (
 // A Clock is a sequence clock with its readers' records. Call [Clock.Init]
 // before anything else; a Clock must not be copied.
 type Clock struct {
-	// What an entry reads, in one line that only Advance and Commit write.
-
-	// wr is the current moment. Written by Advance (atomic add) and Commit
-	// (compare-and-swap), both full fences, so that what the advancing
-	// goroutine unlinked before is visible to any reader that enters at the new
-	// moment. Read by every entry (acquire).
-	wr    atomic.Uint64
-	slots pcpu.Slots[slot]
-	// odd says what an entry must do besides: see Clock.enteredOdd. oddFenced is
-	// set by Init, oddSealed by Seal, before it seals the slots; read by every
-	// entry after it has stored its record.
-	odd atomic.Uint32
-
+	entryLine
 	_ [pcpu.Stride - unsafe.Sizeof(entryLine{})%pcpu.Stride]byte
 
 	// rd is a moment that every reader has reached: no section entered before
@@ -54,10 +42,18 @@ type Clock struct {
 	scans atomic.Uint64 // for Counters
 }
 
+// entryLine is what an entry reads: one line, which only Advance and Commit write.
 type entryLine struct {
+	// wr is the current moment. Written by Advance (atomic add) and Commit
+	// (compare-and-swap), both full fences, so that what the advancing
+	// goroutine unlinked before is visible to any reader that enters at the new
+	// moment. Read by every entry (acquire).
 	wr    atomic.Uint64
 	slots pcpu.Slots[slot]
-	odd   atomic.Uint32
+	// odd says what an entry must do besides: see Clock.enteredOdd. oddFenced is
+	// set by Init, oddSealed by Seal, before it seals the slots; read by every
+	// entry after it has stored its record.
+	odd atomic.Uint32
 }
 
 const (
@@ -167,14 +163,10 @@ func (c *Clock) Commit(goal Seq) {
 
 // issued reports whether this clock can have returned goal.
 func (c *Clock) issued(goal Seq) bool {
-	wr := Seq(c.wr.Load())
-	if mutant.Is(mutant.ForeignGoal) {
-		return goal != 0 && !(wr + increment).Before(goal)
-	}
-	if mutant.Is(mutant.FutureGoal) {
-		return goal != 0 && (goal-wr)&(increment-1) == 0
-	}
-	return goal != 0 && (goal-wr)&(increment-1) == 0 && !(wr + increment).Before(goal)
+	wr := c.Now()
+	own := (goal-wr)&(increment-1) == 0 || mutant.Is(mutant.ForeignGoal)
+	future := (wr + increment).Before(goal) && !mutant.Is(mutant.FutureGoal)
+	return goal != 0 && own && !future
 }
 
 // reached is Poll without a scan, for an issued goal.

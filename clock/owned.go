@@ -73,9 +73,9 @@ func (r *Record) enterOdd() (*Record, uint64) {
 }
 
 // Close gives the record back. Its holder must not use it any more, since it may
-// be another's next; hold [ClosedRecord] instead. A
-// Quiescent record goes offline; on an Owned one, if a section is open on it,
-// Close changes nothing and reports false.
+// be another's next; hold [ClosedRecord] instead. A Quiescent record goes
+// offline; on an Owned one, if a section is open on it, Close changes nothing and
+// reports false.
 func (r *Record) Close() bool {
 	if r.kind == Quiescent {
 		r.Offline()
@@ -130,7 +130,7 @@ func (r *Record) Offline() {
 }
 
 // IsOnline reports whether the owner of a Quiescent record is a reader now.
-func (r *Record) IsOnline() bool { return r.seq.Load()&^pinnedBit != 0 }
+func (r *Record) IsOnline() bool { return r.open() }
 
 // Section returns the generation of the section that an online Quiescent record
 // is in, until its next quiescent state. ok is false if it is offline.

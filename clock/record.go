@@ -118,8 +118,11 @@ func (r *Record) fence() {
 
 // Active reports whether the section of generation gen is open.
 func (r *Record) Active(gen uint64) bool {
-	return r != nil && r.gen.Load() == gen&^(genPinned|genQuiescent) && r.seq.Load()&^pinnedBit != 0
+	return r != nil && r.gen.Load() == gen&^(genPinned|genQuiescent) && r.open()
 }
+
+// open reports whether some section is open on the record.
+func (r *Record) open() bool { return r.seq.Load()&^pinnedBit != 0 }
 
 // Leave ends the section of generation gen. It panics if that section is not
 // open. It may be called by another goroutine than the one that entered,

@@ -50,33 +50,28 @@ func (c *Clock) reportStall(goal Seq) {
 // Blocking returns the readers that hold back goal now. Those that come and go
 // meanwhile may be listed or not.
 func (c *Clock) Blocking(goal Seq) []Blocking {
+	snap := snapshot{c.Reached(), c.Now()}
 	var found []Blocking
 	c.eachRecord(func(r *Record) {
-		if !c.holdsBack(r, goal) {
+		word := r.seq.Load()
+		at, active := c.position(word, snap)
+		if !active || !at.Before(goal) {
 			return
 		}
 		kind := r.kind
-		if r.seq.Load()&pinnedBit != 0 {
+		if word&pinnedBit != 0 {
 			kind = Pinned
 		}
-		at, _ := c.position(r.seq.Load(), snapshot{c.Reached(), c.Now()})
-		found = append(found, Blocking{r, kind, int(r.cpu), at == c.Reached()})
+		found = append(found, Blocking{r, kind, int(r.cpu), at == snap.rd})
 	})
 	return found
-}
-
-// holdsBack reports whether r is in a section from before goal.
-func (c *Clock) holdsBack(r *Record, goal Seq) bool {
-	snap := snapshot{c.Reached(), c.Now()}
-	at, active := c.position(r.seq.Load(), snap)
-	return active && at.Before(goal)
 }
 
 // Census counts the sections that are open and the records there are.
 func (c *Clock) Census() (sections, records int) {
 	c.eachRecord(func(r *Record) {
 		records++
-		if r.seq.Load()&^pinnedBit != 0 {
+		if r.open() {
 			sections++
 		}
 	})

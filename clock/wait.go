@@ -256,11 +256,8 @@ func (c *Clock) arm(b blocker) bool {
 // askForReports calls the report function of each Quiescent record that holds
 // back goal.
 func (c *Clock) askForReports(goal Seq) {
-	for r := c.owned.Load(); r != nil; r = r.next {
-		if r.kind != Quiescent || !c.holdsBack(r, goal) {
-			continue
-		}
-		if report := r.report.Load(); report != nil {
+	for _, b := range c.Blocking(goal) {
+		if report := b.Record.report.Load(); report != nil {
 			(*report)()
 		}
 	}

@@ -2,7 +2,6 @@ package pcpu
 
 import (
 	"sync"
-	"sync/atomic"
 	"unsafe"
 
 	"github.com/gosmr/gosmr/internal/relacq"
@@ -14,7 +13,6 @@ import (
 // must not be copied after first use.
 type Counter struct {
 	init  sync.Once
-	ready atomic.Bool
 	slots Slots[cell]
 }
 
@@ -29,9 +27,7 @@ type cell struct {
 // that never added before. It may be called while pinned, except for the first
 // Add of all on this counter.
 func (c *Counter) Add(delta int64) {
-	if !c.ready.Load() {
-		c.setup()
-	}
+	c.init.Do(c.setup)
 	id := Pin()
 	s := c.slots.At(id)
 	if s == nil {
@@ -48,9 +44,7 @@ func (c *Counter) Add(delta int64) {
 // Load returns the sum. Adds that run at the same time are counted or not; adds
 // that happened before are counted. Cost: one load per processor.
 func (c *Counter) Load() int64 {
-	if !c.ready.Load() {
-		return 0
-	}
+	c.init.Do(c.setup)
 	var sum uint64
 	for _, s := range c.slots.All() {
 		sum += s.n.Load()
@@ -59,8 +53,5 @@ func (c *Counter) Load() int64 {
 }
 
 func (c *Counter) setup() {
-	c.init.Do(func() {
-		c.slots.Init(func(int) *cell { return new(cell) })
-		c.ready.Store(true)
-	})
+	c.slots.Init(func(int) *cell { return new(cell) })
 }

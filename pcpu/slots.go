@@ -8,7 +8,8 @@ import (
 )
 
 // Slots holds one *T per processor. It grows as processors appear (where they
-// are known, see below) and never shrinks; the T of a processor stays where it is for good.
+// are known, see below) and never shrinks; the T of a processor stays where it
+// is for good.
 //
 // All methods may be called by any number of goroutines at once, pinned or not:
 // none of them blocks. The zero value is not ready for use: call [Slots.Init].

@@ -69,7 +69,7 @@ func (d *Domain) call(fn func(unsafe.Pointer), obj unsafe.Pointer, size int) {
 		return
 	}
 	d.append(sl, c, fn, obj, size)
-	if c.n < len(c.entries) && c.bytes < int64(d.opts.ChunkBytes) {
+	if !c.full(d) {
 		sl.unlock()
 		pcpu.Unpin()
 		return
@@ -109,42 +109,53 @@ func (d *Domain) callOdd(fn func(unsafe.Pointer), obj unsafe.Pointer, size int) 
 // (where the processor is not exclusive) the slot is taken; or to expedite. It
 // is called pinned, and unpins.
 func (d *Domain) callSlow(id int, fn func(unsafe.Pointer), obj unsafe.Pointer, size int, expedite bool) {
-	sl := d.calls.At(id)
-	if sl == nil {
-		if sl = d.calls.Grow(id); sl == nil {
-			pcpu.Unpin()
-			d.callAlone(fn, obj, size, expedite)
-			return
+	sl := d.lockSlot(id)
+	var c *chunk
+	if sl != nil {
+		if c = sl.open.Load(); c == nil {
+			c = sl.install(d)
+		}
+		if c == nil || c == closedChunk {
+			sl.unlock()
+			c = nil
 		}
 	}
-	if !sl.lock(d) {
-		if sl = d.lockAny(id); sl == nil {
-			pcpu.Unpin()
-			d.callAlone(fn, obj, size, expedite)
-			return
-		}
-	}
-	c := sl.open.Load()
 	if c == nil {
-		c = sl.install(d)
-	}
-	if c == nil || c.n >= len(c.entries) { // closed meanwhile
-		sl.unlock()
 		pcpu.Unpin()
 		d.callAlone(fn, obj, size, expedite)
 		return
 	}
 	d.append(sl, c, fn, obj, size)
-	if expedite || c.n >= len(c.entries) || c.bytes >= int64(d.opts.ChunkBytes) {
+	if expedite || c.full(d) {
 		d.seal(sl, c)
 	}
 	sl.unlock()
 	pcpu.Unpin()
+	d.afterCall(expedite)
+}
+
+// afterCall tells the reclaimer of a call that it may have to know of.
+func (d *Domain) afterCall(expedite bool) {
 	if expedite {
 		d.Flush()
 	} else {
 		d.reclaim.notify(d)
 	}
+}
+
+// lockSlot locks the slot of id or, where that is taken, another. It returns nil
+// when all are, and on a closed domain.
+func (d *Domain) lockSlot(id int) *callSlot {
+	sl := d.calls.At(id)
+	if sl == nil {
+		if sl = d.calls.Grow(id); sl == nil {
+			return nil
+		}
+	}
+	if sl.lock(d) {
+		return sl
+	}
+	return d.lockAny(id)
 }
 
 // lockAny locks a slot other than id's, or returns nil when all are taken.
@@ -175,12 +186,6 @@ func (d *Domain) callAlone(fn func(unsafe.Pointer), obj unsafe.Pointer, size int
 		d.panicClosed("Call")
 	}
 	c := &chunk{entries: []entry{{fn, obj}}, n: 1, bytes: int64(size)}
-	d.count(c)
-	c.goal = d.clk.DeferredAdvance()
-	d.reclaim.sealed.push(c)
-	if expedite {
-		d.Flush()
-	} else {
-		d.reclaim.notify(d)
-	}
+	d.handOver(c, d.clk.DeferredAdvance())
+	d.afterCall(expedite)
 }

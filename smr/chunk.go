@@ -195,6 +195,18 @@ func (d *Domain) seal(sl *callSlot, c *chunk) {
 	d.reclaim.sealed.push(c)
 }
 
+// handOver hands a chunk that is in no slot to the reclaimer.
+func (d *Domain) handOver(c *chunk, goal Seq) {
+	d.count(c)
+	c.goal = goal
+	d.reclaim.sealed.push(c)
+}
+
+// full reports whether an open chunk is to be sealed.
+func (c *chunk) full(d *Domain) bool {
+	return c.n >= len(c.entries) || c.bytes >= int64(d.opts.ChunkBytes)
+}
+
 // count adds to handedOver what of the chunk is not in it yet.
 func (d *Domain) count(c *chunk) {
 	d.reclaim.handedOver.Add(c.bytes - c.counted)

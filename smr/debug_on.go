@@ -76,7 +76,7 @@ func (d *Domain) opened(rec *clock.Record, gen uint64, kind clock.Kind) Section 
 }
 
 func (s Section) leaving() {
-	if s.handle == nil || !s.Active() {
+	if s.handle == nil || !s.rec.Active(s.gen) {
 		return
 	}
 	d := s.handle.info.dom

@@ -52,7 +52,6 @@ type Domain struct {
 	// checkIn is Options.CheckIn as it is now, in nanoseconds. Written by
 	// SetCheckIn, read by the reclaimer.
 	checkIn atomic.Int64
-	closing atomic.Bool
 	stalls  atomic.Uint64
 
 	calls   pcpu.Slots[callSlot]
@@ -138,15 +137,13 @@ func (d *Domain) Close(ctx context.Context) error {
 		return errors.New("smr: the default domain can't be closed")
 	}
 	d.checkNoOwnSection("Close")
-	d.closing.Store(true)
 	d.clk.Seal()
 	d.calls.Seal()
 	registry.remove(d)
 
 	for {
 		if err := d.barrier(ctx); err != nil {
-			return fmt.Errorf("smr: close %q: %w: %d calls pending, %d sections open%s",
-				d.Name(), err, d.Stats().PendingCalls, d.Stats().Sections, d.openStacks())
+			return d.closeError(err)
 		}
 		if d.Stats().PendingCalls == 0 {
 			break
@@ -154,8 +151,14 @@ func (d *Domain) Close(ctx context.Context) error {
 		runtime.Gosched() // a callback is just calling again
 	}
 	if err := d.clk.Wait(ctx, d.clk.Advance()); err != nil {
-		return fmt.Errorf("smr: close %q: %w: %d sections open%s",
-			d.Name(), err, d.Stats().Sections, d.openStacks())
+		return d.closeError(err)
 	}
 	return nil
+}
+
+// closeError tells what Close did not get to wait for.
+func (d *Domain) closeError(err error) error {
+	st := d.Stats()
+	return fmt.Errorf("smr: close %q: %w: %d calls pending, %d sections open%s",
+		st.Name, err, st.PendingCalls, st.Sections, d.openStacks())
 }

@@ -10,9 +10,9 @@ import (
 )
 
 // The reclaimer is one goroutine per domain that exists while anything waits for
-// a grace period or a worker. It collects sealed chunks, drives their grace periods, and starts
-// workers for the chunks whose grace period is over. It runs no callback itself,
-// so a slow callback holds up one worker and no grace period.
+// a grace period or a worker. It collects sealed chunks, drives their grace
+// periods, and starts workers for the chunks whose grace period is over. It runs
+// no callback itself, so a slow callback holds up one worker and no grace period.
 //
 //	          a call finds it stopped
 //	stopped ───────────────────────────▶ awake ◀─────────────┐
@@ -188,7 +188,7 @@ func (d *Domain) drain() {
 	r.drainMu.Lock()
 	defer r.drainMu.Unlock()
 	var left *chunk
-	if d.closing.Load() {
+	if d.clk.Sealed() {
 		left = closedChunk
 	}
 	slots := d.calls.All()
@@ -215,9 +215,7 @@ func (d *Domain) drain() {
 	goal := d.clk.DeferredAdvance()
 	for c := taken; c != nil; {
 		next := c.next
-		c.goal = goal
-		d.count(c)
-		r.sealed.push(c)
+		d.handOver(c, goal)
 		c = next
 	}
 }

@@ -118,7 +118,7 @@ func (d *Domain) Throttle(ctx context.Context) error {
 	known := r.handedOver.Load()
 	slack := 2 * int64(len(d.calls.All())) * int64(d.opts.ChunkBytes)
 	if limit < 0 || known+slack < limit || d.pendingBytes() < limit {
-		if d.closing.Load() {
+		if d.clk.Sealed() {
 			return ErrClosed
 		}
 		return nil
@@ -138,14 +138,14 @@ func (d *Domain) Throttle(ctx context.Context) error {
 			d.unthrottle(wake)
 			return nil
 		}
-		if d.closing.Load() { // then there may be nobody left to wake us
+		if d.clk.Sealed() { // then there may be nobody left to wake us
 			d.unthrottle(wake)
 			return ErrClosed
 		}
 		d.Flush()
 		select {
 		case <-wake:
-			if d.closing.Load() {
+			if d.clk.Sealed() {
 				return ErrClosed
 			}
 			if d.pendingBytes() < limit {
@@ -178,7 +178,7 @@ func (d *Domain) mayWait(what string) error {
 	if d.inCallback() {
 		return ErrInCallback
 	}
-	if d.closing.Load() {
+	if d.clk.Sealed() {
 		return ErrClosed
 	}
 	d.checkNoOwnSection(what)
