@@ -3,6 +3,7 @@ package smr
 import (
 	"unsafe"
 
+	"github.com/gosmr/gosmr/internal/mutant"
 	"github.com/gosmr/gosmr/internal/relacq"
 )
 
@@ -44,8 +45,9 @@ func (p *Pointer[T]) LoadUnserialized() *T { return p.p.Load() }
 // follow. It needs no section.
 func (p *Pointer[T]) LoadUnsafe() uintptr { return uintptr(unsafe.Pointer(p.p.Load())) }
 
-// Init sets the target in a structure that is not visible to readers yet.
-func (p *Pointer[T]) Init(target *T) { p.p.Store(target) }
+// Init sets the target in a structure that is not visible to readers yet. Cost:
+// a plain store, and the collector's write barrier.
+func (p *Pointer[T]) Init(target *T) { p.p.StorePrivate(target) }
 
 // Clear sets the pointer to nil. Writers are serialized. What it pointed to is
 // unlinked and may be given to [Call] if nothing else leads there.
@@ -55,15 +57,22 @@ func (p *Pointer[T]) Clear() { p.p.Store(nil) }
 // written to it before. Writers are serialized. Cost: a release store (a plain
 // MOV on linux/amd64, where atomic.Pointer uses XCHG) and the collector's write
 // barrier. Idea: smr_serialized_store of XNU, rcu_assign_pointer of Linux.
-func (p *Pointer[T]) Store(target *T) { p.p.Store(target) }
+func (p *Pointer[T]) Store(target *T) {
+	if mutant.Is(mutant.NoRelease) {
+		p.p.StorePrivate(target)
+		return
+	}
+	p.p.Store(target)
+}
 
 // StoreRelaxed sets a target that readers could reach before, and so needs no
 // release. Go has no weaker store to offer: it costs what Store does. The name
 // keeps the reason.
 func (p *Pointer[T]) StoreRelaxed(target *T) { p.p.Store(target) }
 
-// StoreUnserialized sets the target where no reader or writer can be.
-func (p *Pointer[T]) StoreUnserialized(target *T) { p.p.Store(target) }
+// StoreUnserialized sets the target where no reader or writer can be. Cost: a
+// plain store, and the collector's write barrier.
+func (p *Pointer[T]) StoreUnserialized(target *T) { p.p.StorePrivate(target) }
 
 // Swap publishes target and returns the one before, which nobody else gets:
 // writers need no lock. Cost: one atomic exchange.

@@ -18,6 +18,10 @@ type Bug struct {
 	Test    string // passed to go test -run
 }
 
+// Race reports whether the race detector is what catches b. It is a bug by the
+// language's memory model, and on processors that reorder stores.
+func (b Bug) Race() bool { return b.Name == NoRelease }
+
 // The bugs.
 const (
 	NoHeavyFence         Name = "no-heavy-fence"
@@ -49,6 +53,13 @@ const (
 	NoThrottle           Name = "no-throttle"
 	EarlyRun             Name = "early-run"
 	NoAppendFence        Name = "no-append-fence"
+	NoRelease            Name = "no-release"
+	PublishBeforeNext    Name = "publish-before-next"
+	RemoveClearsNext     Name = "remove-clears-next"
+	ReplaceByTurns       Name = "replace-by-turns"
+	TailKept             Name = "tail-kept"
+	AppendLosesBackLink  Name = "append-loses-back-link"
+	StaleCursor          Name = "stale-cursor"
 )
 
 // Bugs lists them all.
@@ -82,4 +93,11 @@ var Bugs = []Bug{
 	{BarrierWithoutDrain, "Barrier misses what other processors have not handed over", "./smr", "TestBarrier_Concurrent"},
 	{NoThrottle, "Throttle lets writers pass whatever is pending", "./smr", "TestThrottle_Bound"},
 	{EarlyRun, "chunks run without waiting for their goal", "./smr", "TestCall_NotBeforeReadersLeft"},
+	{NoRelease, "a reader finds an element before what was written to it", "./smrq", "TestReaders_SeeWhatWasWrittenBefore"},
+	{PublishBeforeNext, "a reader finds an element before its next is set, and misses the rest", "./smrq", "TestReaders_RandomWriter"},
+	{RemoveClearsNext, "a reader on a removed element misses the rest", "./smrq", "TestReaders_RandomWriter"},
+	{ReplaceByTurns, "a reader sees neither the element nor its replacement", "./smrq", "TestReaders_Replace"},
+	{TailKept, "the tail is still the last element after that was removed", "./smrq", "TestPrograms_Random"},
+	{AppendLosesBackLink, "the first element appended does not point back", "./smrq", "TestPrograms_Random"},
+	{StaleCursor, "an element is erased from a predecessor that is not in the queue any more", "./smrq", "TestCursor_Stale"},
 }

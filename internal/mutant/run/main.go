@@ -48,15 +48,19 @@ func run(only []string) error {
 		if len(only) > 0 && !slices.Contains(only, string(b.Name)) {
 			continue
 		}
-		bin, ok := binaries[b.Package]
+		flags, key := []string{"-tags", "smr_mutant"}, filepath.Base(b.Package)
+		if b.Race() {
+			flags, key = append(flags, "-race"), key+".race"
+		}
+		bin, ok := binaries[key]
 		if !ok {
-			bin = filepath.Join(dir, filepath.Base(b.Package)+".test")
-			build := exec.Command("go", "test", "-c", "-tags", "smr_mutant", "-o", bin, b.Package)
+			bin = filepath.Join(dir, key+".test")
+			build := exec.Command("go", append(append([]string{"test", "-c"}, flags...), "-o", bin, b.Package)...)
 			build.Stderr = os.Stderr
 			if err := build.Run(); err != nil {
 				return fmt.Errorf("build %s: %w", b.Package, err)
 			}
-			binaries[b.Package] = bin
+			binaries[key] = bin
 		}
 		tried++
 		// Without a bug the test must pass, or its failing shows nothing.
@@ -105,6 +109,9 @@ func runTest(bin string, b mutant.Bug, name mutant.Name) (string, error) {
 
 // how picks the line that tells by what the bug was caught.
 func how(out string) string {
+	if strings.Contains(out, "WARNING: DATA RACE") {
+		return "the race detector"
+	}
 	for line := range strings.Lines(out) {
 		line = strings.TrimSpace(line)
 		for _, mark := range []string{"Error:", "Messages:", "panic:", "fatal error:"} {

@@ -1,0 +1,84 @@
+// Package queuetest runs programs on the queues of package smrq and compares every
+// state with a model. Tests of smrq give it random programs, fuzzing its own.
+package queuetest
+
+import (
+	"iter"
+
+	"github.com/gosmr/gosmr/smr"
+	"github.com/gosmr/gosmr/smrq"
+)
+
+// An Elem is an element. Its Link is neither its first field nor its last.
+type Elem struct {
+	Key  int
+	Link smrq.Link[Elem]
+	Tag  uint64
+}
+
+func link(e *Elem) *smrq.Link[Elem] { return &e.Link }
+
+// A Queue is any of the four kinds.
+type Queue interface {
+	Init()
+	Empty() bool
+	First(smr.Section) *Elem
+	Next(smr.Section, *Elem) *Elem
+	All(smr.Section) iter.Seq[*Elem]
+	FirstSerialized() *Elem
+	NextSerialized(*Elem) *Elem
+	AllSerialized() iter.Seq[*Elem]
+	InsertHead(*Elem)
+	InsertAfter(at, e *Elem)
+	InsertHeadRelaxed(*Elem)
+	InsertAfterRelaxed(at, e *Elem)
+	Remove(*Elem)
+	Replace(old, e *Elem)
+	Cursor() smrq.Cursor[Elem]
+	GuardedBy(smrq.TryLocker)
+	Verify() error
+
+	AppendFrom(Queue)
+}
+
+// A Tailed queue is one with a tail.
+type Tailed interface {
+	Queue
+	InsertTail(*Elem)
+	InsertTailRelaxed(*Elem)
+}
+
+type (
+	slist  struct{ *smrq.SList[Elem] }
+	list   struct{ *smrq.List[Elem] }
+	stailq struct{ *smrq.STailQ[Elem] }
+	tailq  struct{ *smrq.TailQ[Elem] }
+)
+
+func (q slist) AppendFrom(src Queue)  { q.Append(src.(slist).SList) }
+func (q list) AppendFrom(src Queue)   { q.Append(src.(list).List) }
+func (q stailq) AppendFrom(src Queue) { q.Append(src.(stailq).STailQ) }
+func (q tailq) AppendFrom(src Queue)  { q.Append(src.(tailq).TailQ) }
+
+// A Kind makes queues of one kind.
+type Kind struct {
+	Name string
+	New  func() Queue
+}
+
+// Kinds are the four.
+var Kinds = []Kind{
+	{"SList", func() Queue { return slist{smrq.NewSList(link)} }},
+	{"List", func() Queue { return list{smrq.NewList(link)} }},
+	{"STailQ", func() Queue { return stailq{smrq.NewSTailQ(link)} }},
+	{"TailQ", func() Queue { return tailq{smrq.NewTailQ(link)} }},
+}
+
+// OnHeap returns n elements on the Go heap.
+func OnHeap(n int) []*Elem {
+	all := make([]*Elem, n)
+	for i := range all {
+		all[i] = &Elem{Key: i}
+	}
+	return all
+}

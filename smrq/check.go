@@ -1,0 +1,142 @@
+package smrq
+
+import (
+	"errors"
+	"fmt"
+)
+
+// Checks. Those for misuse compare the element's owner with the queue's id, those
+// for damage the links of neighbors. All of them look only at what the operation
+// is about to use anyway.
+
+// checkReady panics if the queue can't be written to.
+func (q *queue[T]) checkReady(op string) {
+	if q.id == 0 {
+		q.notReady(op)
+	}
+}
+
+// member returns the Link of e, which must be in the queue.
+func (q *queue[T]) member(op string, e *T) *Link[T] {
+	if e == nil {
+		q.broken(op, nil, "the element is nil")
+	}
+	l := q.link(e)
+	if l.owner != q.id || l.owner == 0 {
+		q.checkReady(op)
+		q.misplaced(op, l)
+	}
+	return l
+}
+
+// unlinked returns the Link of e, which must be in no queue.
+func (q *queue[T]) unlinked(op string, e *T) *Link[T] {
+	if e == nil {
+		q.broken(op, nil, "the element is nil")
+	}
+	l := q.link(e)
+	if l.owner != 0 {
+		q.misplaced(op, l)
+	}
+	return l
+}
+
+// checkNeighbors panics unless l follows at (nil: the head), and all that links
+// the two and the element behind it agrees.
+func (q *queue[T]) checkNeighbors(op string, at, l *Link[T]) {
+	if found := q.nextOf(at).LoadSerialized(); found != l {
+		q.broken(op, l, "%s, the element before it, leads to %s", q.name(at), q.name(found))
+	}
+	next := l.next.LoadSerialized()
+	if q.kind&double != 0 {
+		if l.prev != at {
+			q.broken(op, l, "it points back at %s, and %s leads to it", q.name(l.prev), q.name(at))
+		}
+		if next != nil && next.prev != l {
+			q.broken(op, l, "%s, the element after it, points back at %s", q.name(next), q.name(next.prev))
+		}
+	}
+	q.checkTail(op, l, next)
+}
+
+// checkTail panics unless l, which leads to next, is the tail exactly if next is
+// nil. l is nil for the head.
+func (q *queue[T]) checkTail(op string, l, next *Link[T]) {
+	if q.kind&tailed != 0 && (next == nil) != (q.tail == l) {
+		q.broken(op, l, "it leads to %s, and the tail is %s", q.name(next), q.name(q.tail))
+	}
+}
+
+// Verify checks all links of the queue, for tests and for the suspicious, and
+// returns what is wrong with them, or nil. Only a writer may call it. Cost: a walk.
+func (q *queue[T]) Verify() error {
+	const op = "Verify"
+	q.writing(op)
+	fail := func(l *Link[T], format string, args ...any) error {
+		return errors.New(q.describe(op, l, fmt.Sprintf(format, args...)))
+	}
+	var last *Link[T]
+	slow, moves := q.head.LoadSerialized(), false // half as fast, to find a cycle
+	for l := slow; l != nil; l = l.next.LoadSerialized() {
+		if l.owner != q.id {
+			return fail(l, "it is in %s", owner(l.owner))
+		}
+		if q.kind&double != 0 && l.prev != last {
+			return fail(l, "it points back at %s, and %s leads to it", q.name(l.prev), q.name(last))
+		}
+		if last != nil && l == slow {
+			return fail(l, "it leads back to itself")
+		}
+		if moves = !moves; !moves {
+			slow = slow.next.LoadSerialized()
+		}
+		last = l
+	}
+	if q.kind&tailed != 0 && q.tail != last {
+		return fail(last, "it is the last one, and the tail is %s", q.name(q.tail))
+	}
+	return nil
+}
+
+//go:noinline
+func (q *queue[T]) notReady(op string) {
+	if q.kind&made == 0 {
+		panic(q.describe(op, nil, "it was never made: use its constructor, or InitWith"))
+	}
+	panic(q.describe(op, nil, "its elements were moved by Append: it needs Init first"))
+}
+
+//go:noinline
+func (q *queue[T]) misplaced(op string, l *Link[T]) {
+	panic(q.describe(op, l, "it is in "+owner(l.owner)))
+}
+
+//go:noinline
+func (q *queue[T]) broken(op string, l *Link[T], found string, args ...any) {
+	panic(q.describe(op, l, fmt.Sprintf(found, args...)))
+}
+
+// describe says which queue, which element of it (none, if l is nil), and what was
+// found.
+func (q *queue[T]) describe(op string, l *Link[T], found string) string {
+	where := ""
+	if l != nil {
+		where = fmt.Sprintf(" at element %p", q.elem(l))
+	}
+	return fmt.Sprintf("smrq: %s of %v %d (%p)%s: %s", op, q.kind, q.id, q, where, found)
+}
+
+// name names an element in a message. It is not followed.
+func (q *queue[T]) name(l *Link[T]) string {
+	if l == nil {
+		return "nothing"
+	}
+	return fmt.Sprintf("%p", q.elem(l))
+}
+
+func owner(id uint64) string {
+	if id == 0 {
+		return "no queue"
+	}
+	return fmt.Sprintf("queue %d", id)
+}

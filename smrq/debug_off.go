@@ -1,0 +1,12 @@
+//go:build !invariants
+
+package smrq
+
+type queueDebug struct{}
+
+// GuardedBy names the lock that serializes the queue's writers. Under -tags
+// invariants their methods panic if it is not held; otherwise this does nothing.
+// Call it before the queue is used.
+func (q *queue[T]) GuardedBy(TryLocker) {}
+
+func (q *queue[T]) writing(string) {}

@@ -1,0 +1,73 @@
+//go:build invariants
+
+package smrq_test
+
+import (
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/gosmr/gosmr/internal/queuetest"
+	"github.com/gosmr/gosmr/smr"
+)
+
+func TestInvariants_WritersLockNotHeld(t *testing.T) {
+	forEach(t, func(t *testing.T, k queuetest.Kind) {
+		var mu sync.Mutex
+		q, src := k.New(), k.New()
+		q.GuardedBy(&mu)
+		e := queuetest.OnHeap(3)
+		mu.Lock()
+		insertAll(q, e[0], e[1])
+		c := q.Cursor()
+		c.Step()
+		mu.Unlock()
+		writes := map[string]func(){
+			"Init":            q.Init,
+			"FirstSerialized": func() { q.FirstSerialized() },
+			"NextSerialized":  func() { q.NextSerialized(e[0]) },
+			"AllSerialized":   func() { q.AllSerialized()(func(*queuetest.Elem) bool { return true }) },
+			"InsertHead":      func() { q.InsertHead(e[2]) },
+			"InsertAfter":     func() { q.InsertAfter(e[0], e[2]) },
+			"Remove":          func() { q.Remove(e[0]) },
+			"Replace":         func() { q.Replace(e[0], e[2]) },
+			"Append":          func() { src.AppendFrom(q) },
+			"Cursor":          func() { q.Cursor() },
+			"Cursor.Next":     c.Next,
+			"Cursor.Erase":    func() { c.Erase() },
+			"Verify":          func() { q.Verify() },
+		}
+		if q, ok := q.(queuetest.Tailed); ok {
+			writes["InsertTail"] = func() { q.InsertTail(e[2]) }
+		}
+		for name, write := range writes {
+			text := panicText(t, write)
+			require.Contains(t, text, name)
+			require.Contains(t, text, "is not held")
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		require.Equal(t, []int{0, 1}, keys(q))
+	})
+}
+
+func TestInvariants_ReadersSectionNotOpen(t *testing.T) {
+	forEach(t, func(t *testing.T, k queuetest.Kind) {
+		d := newDomain(t)
+		q := k.New()
+		e := queuetest.OnHeap(1)[0]
+		q.InsertHead(e)
+		s := d.Enter()
+		require.Same(t, e, q.First(s))
+		s.Leave()
+		for _, s := range []smr.Section{{}, s} {
+			require.Panics(t, func() { q.First(s) })
+			require.Panics(t, func() { q.Next(s, e) })
+			require.Panics(t, func() {
+				for range q.All(s) {
+				}
+			})
+		}
+	})
+}

@@ -1,0 +1,329 @@
+package smrq_test
+
+import (
+	"math/rand/v2"
+	"runtime"
+	"sync"
+	"testing"
+	"unsafe"
+	"weak"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/gosmr/gosmr/internal/invariants"
+	"github.com/gosmr/gosmr/internal/queuetest"
+	"github.com/gosmr/gosmr/smrq"
+)
+
+// Random programs of all operations, legal and not, give what a slice would.
+func TestPrograms_Random(t *testing.T) {
+	forEachSource(t, func(t *testing.T, k queuetest.Kind, make elemSource) {
+		d := newDomain(t)
+		elems := make(t, queuetest.Elems)
+		seed := rand.Uint64()
+		rng := rand.New(rand.NewPCG(seed, 0))
+		for range rounds(3000) {
+			program := randomProgram(rng)
+			for _, e := range elems {
+				e.Link = smrq.Link[queuetest.Elem]{}
+			}
+			s := d.Enter()
+			err := queuetest.Run(k, elems, s, program)
+			s.Leave()
+			require.NoError(t, err, "seed %d, program %v", seed, program)
+		}
+	})
+}
+
+func randomProgram(rng *rand.Rand) []byte {
+	program := make([]byte, 1+rng.IntN(300))
+	for i := range program {
+		program[i] = byte(rng.Uint32())
+	}
+	return program
+}
+
+type node struct {
+	link smrq.Link[node]
+	key  int
+}
+
+func nodeLink(n *node) *smrq.Link[node] { return &n.link }
+
+// Layout that is paid for by every element and every queue.
+func TestLayout(t *testing.T) {
+	if invariants.Enabled {
+		t.Skip("with -tags invariants pointers are larger")
+	}
+	word := unsafe.Sizeof(uintptr(0))
+	require.Equal(t, 2*word+8, unsafe.Sizeof(smrq.Link[node]{}))
+	require.Equal(t, 2*word+16, unsafe.Sizeof(smrq.TailQ[node]{}))
+}
+
+func TestInitWith_EmbeddedQueue(t *testing.T) {
+	var buckets [4]struct{ q smrq.SList[node] }
+	for i := range buckets {
+		buckets[i].q.InitWith(nodeLink)
+	}
+	buckets[1].q.InsertHead(&node{key: 7})
+	require.Equal(t, 7, buckets[1].q.FirstSerialized().key)
+	require.True(t, buckets[2].q.Empty())
+}
+
+func TestNew_AccessorOutsideElement(t *testing.T) {
+	type holder struct{ other *node }
+	var elsewhere smrq.Link[holder]
+	require.PanicsWithValue(t, "smrq: the accessor must return the address of a Link that is a field of the smrq_test.holder itself",
+		func() { smrq.NewList(func(*holder) *smrq.Link[holder] { return &elsewhere }) })
+	require.Panics(t, func() { smrq.NewList(func(*holder) *smrq.Link[holder] { return nil }) })
+}
+
+// A reader may use a zero queue, which is empty; a writer is told.
+func TestZeroQueue(t *testing.T) {
+	d := newDomain(t)
+	var q smrq.TailQ[node]
+	s := d.Enter()
+	defer s.Leave()
+	require.True(t, q.Empty())
+	require.Nil(t, q.First(s))
+	n := new(node)
+	for _, write := range []func(){
+		q.Init,
+		func() { q.InsertHead(n) },
+		func() { q.InsertTail(n) },
+		func() { q.Remove(n) },
+		func() { q.Append(smrq.NewTailQ(nodeLink)) },
+		func() { smrq.NewTailQ(nodeLink).Append(&q) },
+	} {
+		require.Contains(t, panicText(t, write), "never made")
+	}
+	require.False(t, n.link.Linked())
+}
+
+// Broken linkage is found before anything is changed, and the panic says where.
+func TestMisuse(t *testing.T) {
+	forEachSource(t, func(t *testing.T, k queuetest.Kind, make elemSource) {
+		e := make(t, 6)
+		q, other := k.New(), k.New()
+		insertAll(q, e[0], e[1], e[2])
+		insertAll(other, e[3], e[4])
+		free := e[5]
+
+		misuse := func(found string, do func()) {
+			t.Helper()
+			text := panicText(t, do)
+			require.Contains(t, text, k.Name)
+			require.Contains(t, text, found)
+			require.Equal(t, []int{0, 1, 2}, keys(q))
+			require.Equal(t, []int{3, 4}, keys(other))
+			require.NoError(t, q.Verify())
+			require.NoError(t, other.Verify())
+			require.False(t, free.Link.Linked())
+		}
+		for i := range 3 { // first, middle, last
+			misuse("it is in queue", func() { q.InsertHead(e[i]) })
+			misuse("it is in queue", func() { other.InsertHead(e[i]) })
+			misuse("it is in queue", func() { q.InsertAfter(e[0], e[i]) })
+			misuse("it is in queue", func() { q.Replace(e[0], e[i]) })
+			misuse("it is in queue", func() { other.Remove(e[i]) })
+			misuse("it is in queue", func() { other.Replace(e[i], free) })
+			misuse("it is in queue", func() { other.InsertAfter(e[i], free) })
+			misuse("it is in queue", func() { other.NextSerialized(e[i]) })
+			if q, ok := q.(queuetest.Tailed); ok {
+				misuse("it is in queue", func() { q.InsertTail(e[i]) })
+			}
+		}
+		misuse("it is in no queue", func() { q.Remove(free) })
+		misuse("it is in no queue", func() { q.Replace(free, free) })
+		misuse("it is in no queue", func() { q.InsertAfter(free, e[5]) })
+		misuse("the same queue", func() { q.AppendFrom(q) })
+		misuse("the element is nil", func() { q.InsertHead(nil) })
+		misuse("the element is nil", func() { q.Remove(nil) })
+
+		q.Remove(e[1])
+		require.Contains(t, panicText(t, func() { q.Remove(e[1]) }), "it is in no queue", "removed twice")
+		require.NoError(t, q.Verify())
+
+		// After Append the source is not to be written to before Init.
+		q.AppendFrom(other)
+		require.Equal(t, []int{0, 2, 3, 4}, keys(q))
+		for _, write := range []func(){
+			func() { other.InsertHead(free) },
+			func() { other.AppendFrom(k.New()) },
+			func() { q.AppendFrom(other) },
+			func() { other.Remove(free) },
+			func() { other.Remove(e[3]) },
+		} {
+			require.Contains(t, panicText(t, write), "moved by Append")
+		}
+		other.Init()
+		other.InsertHead(free)
+		require.Contains(t, panicText(t, func() { other.Remove(e[3]) }), "it is in queue")
+	})
+}
+
+// An element whose memory was overwritten while it was in a queue is found when
+// a neighbor is next changed, not followed.
+func TestMisuse_OverwrittenElement(t *testing.T) {
+	forEach(t, func(t *testing.T, k queuetest.Kind) {
+		e := queuetest.OnHeap(4)
+		q := k.New()
+		insertAll(q, e[0], e[1], e[2])
+		e[2].Link = smrq.Link[queuetest.Elem]{}
+		require.ErrorContains(t, q.Verify(), "it is in no queue")
+		require.Panics(t, func() { q.Remove(e[2]) })
+		if k.Name == "List" || k.Name == "TailQ" {
+			require.Contains(t, panicText(t, func() { q.Remove(e[1]) }), "points back at")
+			require.Contains(t, panicText(t, func() { q.InsertAfter(e[1], e[3]) }), "points back at")
+			require.Contains(t, panicText(t, func() { q.Replace(e[1], e[3]) }), "points back at")
+		}
+	})
+	forEach(t, func(t *testing.T, k queuetest.Kind) {
+		e := queuetest.OnHeap(4)
+		q := k.New()
+		insertAll(q, e[0], e[1], e[2])
+		other := k.New()
+		insertAll(other, e[3])
+		e[1].Link = smrq.Link[queuetest.Elem]{} // cuts the queue
+		require.Error(t, q.Verify())
+		require.Panics(t, func() { q.Remove(e[2]) })
+		overwriteLink(e[1], e[0]) // leads to itself
+		require.ErrorContains(t, q.Verify(), "back")
+		require.Equal(t, []int{3}, keys(other))
+	})
+}
+
+// A tail that does not match is found by what would use it.
+func TestMisuse_TailMismatch(t *testing.T) {
+	for _, k := range queuetest.Kinds {
+		q, ok := k.New().(queuetest.Tailed)
+		if !ok {
+			continue
+		}
+		t.Run(k.Name, func(t *testing.T) {
+			e := queuetest.OnHeap(3)
+			insertAll(q, e[0], e[1])
+			overwriteLink(e[1], e[0]) // the tail leads on
+			for _, use := range []func(){
+				func() { q.InsertTail(e[2]) },
+				func() { q.AppendFrom(k.New()) },
+				func() { k.New().AppendFrom(q) },
+			} {
+				require.Regexp(t, "the tail is|points back at", panicText(t, use))
+			}
+		})
+	}
+}
+
+// overwriteLink copies a Link, which must not be done.
+func overwriteLink(to, from *queuetest.Elem) {
+	type raw = [unsafe.Sizeof(smrq.Link[queuetest.Elem]{}) / unsafe.Sizeof(uintptr(0))]unsafe.Pointer
+	*(*raw)(unsafe.Pointer(&to.Link)) = *(*raw)(unsafe.Pointer(&from.Link))
+}
+
+// AllSerialized allows removal of the element that it is at, and tells of one
+// that it can't.
+func TestAllSerialized_Removal(t *testing.T) {
+	forEach(t, func(t *testing.T, k queuetest.Kind) {
+		e := queuetest.OnHeap(5)
+		q := k.New()
+		insertAll(q, e...)
+		var visited []int
+		for at := range q.AllSerialized() {
+			visited = append(visited, at.Key)
+			switch at.Key {
+			case 1:
+				q.Remove(at)
+				at.Link = smrq.Link[queuetest.Elem]{} // as if freed
+			case 2: // moved to the head
+				q.Remove(at)
+				q.InsertHead(at)
+			}
+		}
+		require.Equal(t, []int{0, 1, 2, 3, 4}, visited)
+		require.Equal(t, []int{2, 0, 3, 4}, keys(q))
+		require.Contains(t, panicText(t, func() {
+			for range q.AllSerialized() {
+				q.Remove(e[0])
+			}
+		}), "it is in no queue")
+		for range q.AllSerialized() {
+			break
+		}
+	})
+}
+
+// A removed element is collected while its queue lives on.
+func TestRemove_ElementIsCollected(t *testing.T) {
+	forEach(t, func(t *testing.T, k queuetest.Kind) {
+		q := k.New()
+		var gone []weak.Pointer[queuetest.Elem]
+		fill := func() {
+			e := queuetest.OnHeap(6)
+			insertAll(q, e...)
+			q.Remove(e[5])
+			q.Remove(e[2])
+			q.Remove(e[0])
+			q.Replace(e[4], queuetest.OnHeap(1)[0])
+			c := q.Cursor()
+			c.Step()
+			c.Erase()
+			for _, i := range []int{0, 1, 2, 4, 5} {
+				gone = append(gone, weak.Make(e[i]))
+			}
+		}
+		fill()
+		runtime.GC()
+		for i, p := range gone {
+			require.Nil(t, p.Value(), i)
+		}
+		require.Equal(t, []int{3, 0}, keys(q), "the others are not")
+		runtime.KeepAlive(q)
+	})
+}
+
+func TestNoAllocations(t *testing.T) {
+	if invariants.Enabled {
+		t.Skip("with -tags invariants loads look up their goroutine")
+	}
+	d := newDomain(t)
+	q, src := smrq.NewTailQ(nodeLink), smrq.NewTailQ(nodeLink)
+	nodes := make([]node, 10)
+	sum := 0
+	s := d.Enter()
+	defer s.Leave()
+	require.Zero(t, testing.AllocsPerRun(100, func() {
+		for i := range nodes {
+			q.InsertTail(&nodes[i])
+		}
+		for n := range q.All(s) {
+			sum += n.key
+		}
+		for n := range q.AllSerialized() {
+			if n == &nodes[4] {
+				q.Remove(n)
+				q.InsertHead(n)
+			}
+		}
+		src.Append(q)
+		q.Init()
+		for c := src.Cursor(); c.Step(); {
+			c.Erase()
+		}
+	}))
+}
+
+// GuardedBy takes the usual locks.
+func TestGuardedBy_Held(t *testing.T) {
+	var mu sync.Mutex
+	var rw sync.RWMutex
+	q := smrq.NewList(nodeLink)
+	q.GuardedBy(&rw)
+	q.GuardedBy(&mu)
+	mu.Lock()
+	defer mu.Unlock()
+	n := new(node)
+	q.InsertHead(n)
+	q.Remove(n)
+	require.True(t, q.Empty())
+}

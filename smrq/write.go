@@ -1,0 +1,264 @@
+package smrq
+
+import (
+	"iter"
+
+	"github.com/gosmr/gosmr/internal/mutant"
+	"github.com/gosmr/gosmr/smr"
+)
+
+// Writers' methods. All writers of a queue are serialized, by a lock of the
+// caller's; none of these methods may run beside another on the same queue.
+//
+// Each operation has two halves: it checks everything that it relies on, and only
+// then stores.
+
+// FirstSerialized returns the first element to a writer, nil if there is none.
+func (q *queue[T]) FirstSerialized() *T {
+	q.writing("FirstSerialized")
+	return q.elem(q.head.LoadSerialized())
+}
+
+// NextSerialized returns the element after e to a writer, nil if e is the last
+// one. It panics if e is not in the queue.
+func (q *queue[T]) NextSerialized(e *T) *T {
+	const op = "NextSerialized"
+	q.writing(op)
+	return q.elem(q.member(op, e).next.LoadSerialized())
+}
+
+// AllSerialized walks the queue for a writer, which may remove, replace, move or
+// free the element that it is at, and insert others. An element inserted directly
+// after it is not visited. It panics if the one to be visited next was removed
+// meanwhile.
+func (q *queue[T]) AllSerialized() iter.Seq[*T] {
+	return func(yield func(*T) bool) {
+		const op = "AllSerialized"
+		q.writing(op)
+		for l := q.head.LoadSerialized(); l != nil; {
+			if l.owner != q.id {
+				q.misplaced(op, l)
+			}
+			next := l.next.LoadSerialized()
+			if !yield(q.elem(l)) {
+				return
+			}
+			l = next
+		}
+	}
+}
+
+// InsertHead inserts e before the first element. It panics if e is in a queue.
+func (q *queue[T]) InsertHead(e *T) {
+	const op = "InsertHead"
+	q.writing(op)
+	q.insert(op, nil, e, true)
+}
+
+// InsertAfter inserts e after at. It panics if at is not in the queue, or e is in
+// one.
+func (q *queue[T]) InsertAfter(at, e *T) {
+	const op = "InsertAfter"
+	q.writing(op)
+	q.insert(op, q.member(op, at), e, true)
+}
+
+// InsertHeadRelaxed is InsertHead for a queue that no reader can see yet: all its
+// stores are plain.
+func (q *queue[T]) InsertHeadRelaxed(e *T) { q.insert("InsertHeadRelaxed", nil, e, false) }
+
+// InsertAfterRelaxed is InsertAfter for a queue that no reader can see yet.
+func (q *queue[T]) InsertAfterRelaxed(at, e *T) {
+	const op = "InsertAfterRelaxed"
+	q.insert(op, q.member(op, at), e, false)
+}
+
+func (q *queue[T]) insertTail(e *T) {
+	const op = "InsertTail"
+	q.writing(op)
+	q.insert(op, q.tail, e, true)
+}
+
+func (q *queue[T]) insertTailRelaxed(e *T) { q.insert("InsertTailRelaxed", q.tail, e, false) }
+
+// Remove takes e out of the queue. Readers may stand on it until the next grace
+// period: give it to [smr.Call]. It panics if e is not in the queue.
+//
+// Cost: O(1) with back links; without, a walk to e ([Cursor.Erase] needs none).
+func (q *queue[T]) Remove(e *T) {
+	const op = "Remove"
+	q.writing(op)
+	l := q.member(op, e)
+	q.unlink(op, q.before(op, l), l)
+}
+
+// Replace puts e in the place of old. A reader sees the one or the other. Readers
+// may stand on old until the next grace period. It panics if old is not in the
+// queue, or e is in one.
+//
+// Cost: as for Remove.
+func (q *queue[T]) Replace(old, e *T) {
+	const op = "Replace"
+	q.writing(op)
+	o, l := q.member(op, old), q.unlinked(op, e)
+	at := q.before(op, o)
+	q.checkNeighbors(op, at, o)
+	if mutant.Is(mutant.ReplaceByTurns) {
+		q.unlink(op, at, o)
+		q.insert(op, at, e, true)
+		return
+	}
+
+	next := o.next.LoadSerialized()
+	l.owner = q.id
+	l.next.StoreRelaxed(next) // readers could reach it before
+	if q.kind&double != 0 {
+		l.prev = at
+		if next != nil {
+			next.prev = l
+		}
+	}
+	if q.kind&tailed != 0 && next == nil {
+		q.tail = l
+	}
+	q.nextOf(at).Store(l)
+	o.prev = nil
+	o.owner = 0
+}
+
+// append moves the elements of src, in order, behind those of q.
+func (q *queue[T]) append(src *queue[T]) {
+	const op = "Append"
+	q.writing(op)
+	src.writing(op)
+	if q == src {
+		q.broken(op, nil, "source and destination are the same queue")
+	}
+	q.checkReady(op)
+	src.checkReady(op)
+	last, srcLast := q.last(op), src.last(op)
+	first := src.head.LoadSerialized()
+	if q.kind&double != 0 && first != nil && first.prev != nil {
+		src.broken(op, first, "it is the first one, and points back at %s", src.name(first.prev))
+	}
+
+	if first != nil {
+		if last == nil {
+			q.id = src.id
+		} else {
+			for l := first; l != nil; l = l.next.LoadSerialized() {
+				l.owner = q.id
+			}
+		}
+		if q.kind&double != 0 && !mutant.Is(mutant.AppendLosesBackLink) {
+			first.prev = last
+		}
+		if q.kind&tailed != 0 {
+			q.tail = srcLast
+		}
+		q.nextOf(last).Store(first)
+	}
+	src.id = 0 // until Init
+}
+
+// insert links e behind at, or at the head if that is nil. Readers may see the
+// queue if visible.
+func (q *queue[T]) insert(op string, at *Link[T], e *T, visible bool) {
+	q.checkReady(op)
+	l := q.unlinked(op, e)
+	slot := q.nextOf(at)
+	next := slot.LoadSerialized()
+	if q.kind&double != 0 && next != nil && next.prev != at {
+		q.broken(op, next, "the element after it points back at %s", q.name(next.prev))
+	}
+	q.checkTail(op, at, next)
+
+	l.owner = q.id
+	if q.kind&double != 0 {
+		l.prev = at
+		if next != nil {
+			next.prev = l
+		}
+	}
+	if q.kind&tailed != 0 && next == nil {
+		q.tail = l
+	}
+	switch {
+	case !visible:
+		l.next.StoreUnserialized(next)
+		slot.StoreUnserialized(l)
+	case mutant.Is(mutant.PublishBeforeNext):
+		slot.Store(l)
+		l.next.StoreRelaxed(next)
+	default:
+		// No release for next: no reader can be on its way to l yet, and one that
+		// is still on it, if it was moved here, could reach next before. What
+		// matters is that it is stored before the release that publishes l.
+		l.next.StoreRelaxed(next)
+		slot.Store(l)
+	}
+}
+
+// unlink takes l out, whose predecessor is at (nil: it is the first).
+func (q *queue[T]) unlink(op string, at, l *Link[T]) {
+	q.checkNeighbors(op, at, l)
+	next := l.next.LoadSerialized()
+
+	// No release: next was published when it was inserted, in l or in an element
+	// removed since, and what is reachable is initialized. (On a machine that
+	// reorders stores this needs care that a plain store would not give: next may
+	// have been published by this writer a moment ago, and this store must not
+	// become visible before that one. Every store of package relacq keeps the
+	// order of stores, so here it does not.)
+	q.nextOf(at).StoreRelaxed(next)
+	if mutant.Is(mutant.RemoveClearsNext) {
+		l.next.Clear()
+	}
+	if q.kind&double != 0 {
+		l.prev = nil
+		if next != nil {
+			next.prev = at
+		}
+	}
+	if q.kind&tailed != 0 && next == nil && !mutant.Is(mutant.TailKept) {
+		q.tail = at
+	}
+	l.owner = 0
+}
+
+// nextOf returns the pointer that leads on from at, or from the head if that is
+// nil.
+func (q *queue[T]) nextOf(at *Link[T]) *smr.Pointer[Link[T]] {
+	if at == nil {
+		return &q.head
+	}
+	return &at.next
+}
+
+// before returns the predecessor of l, an element of q; nil if it is the first.
+func (q *queue[T]) before(op string, l *Link[T]) *Link[T] {
+	if q.kind&double != 0 {
+		return l.prev
+	}
+	var at *Link[T]
+	for p := q.head.LoadSerialized(); p != l; p = p.next.LoadSerialized() {
+		if p == nil {
+			q.broken(op, l, "it is not on the way from the head to the end")
+		}
+		at = p
+	}
+	return at
+}
+
+// last returns the last element.
+func (q *queue[T]) last(op string) *Link[T] {
+	if q.kind&tailed != 0 {
+		q.checkTail(op, q.tail, q.nextOf(q.tail).LoadSerialized())
+		return q.tail
+	}
+	var last *Link[T]
+	for l := q.head.LoadSerialized(); l != nil; l = l.next.LoadSerialized() {
+		last = l
+	}
+	return last
+}
