@@ -30,7 +30,9 @@ type Pointer[T any] struct {
 // freed before s is left. Cost: one load. Idea: smr_entered_load of XNU,
 // rcu_dereference of Linux.
 func (p *Pointer[T]) Load(s Section) *T {
-	p.loading(s)
+	if debugging {
+		p.loading(s)
+	}
 	return p.p.Load()
 }
 

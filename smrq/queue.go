@@ -88,8 +88,10 @@ func (q *queue[T]) Next(s smr.Section, e *T) *T { return q.elem(q.link(e).next.L
 func (q *queue[T]) All(s smr.Section) iter.Seq[*T] {
 	return func(yield func(*T) bool) {
 		off := uintptr(q.off) // loaded once
-		for l := q.head.Load(s); l != nil && yield((*T)(unsafe.Add(unsafe.Pointer(l), -off))); {
-			l = l.next.Load(s)
+		for l := q.head.Load(s); l != nil; l = l.next.Load(s) {
+			if !yield((*T)(unsafe.Add(unsafe.Pointer(l), -off))) {
+				return
+			}
 		}
 	}
 }

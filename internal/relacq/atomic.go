@@ -9,34 +9,12 @@ import "sync/atomic"
 const Plain = false
 
 // A Uint64 is a 64-bit word with one writer at a time and any number of readers.
-type Uint64 struct{ v atomic.Uint64 }
+// Load is an acquire load, Store a release store.
+type Uint64 struct{ atomic.Uint64 }
 
-// Load is an acquire load.
-func (x *Uint64) Load() uint64 { return x.v.Load() }
-
-// Store is a release store.
-func (x *Uint64) Store(v uint64) { x.v.Store(v) }
-
-// CompareAndSwap is a full fence, as in sync/atomic.
-func (x *Uint64) CompareAndSwap(old, new uint64) bool { return x.v.CompareAndSwap(old, new) }
-
-// Add adds atomically and is a full fence.
-func (x *Uint64) Add(delta uint64) uint64 { return x.v.Add(delta) }
-
-// A Pointer is a pointer with one writer at a time and any number of readers.
-type Pointer[T any] struct{ v atomic.Pointer[T] }
-
-// Load is an acquire load.
-func (x *Pointer[T]) Load() *T { return x.v.Load() }
-
-// Store is a release store, with the collector's write barrier.
-func (x *Pointer[T]) Store(p *T) { x.v.Store(p) }
-
-// CompareAndSwap is a full fence, as in sync/atomic.
-func (x *Pointer[T]) CompareAndSwap(old, new *T) bool { return x.v.CompareAndSwap(old, new) }
-
-// Swap is a full fence, as in sync/atomic.
-func (x *Pointer[T]) Swap(new *T) *T { return x.v.Swap(new) }
+// A Pointer is a pointer with one writer at a time and any number of readers. Load
+// is an acquire load, Store a release store, with the collector's write barrier.
+type Pointer[T any] struct{ atomic.Pointer[T] }
 
 // Fence orders every earlier store of this goroutine before every later load.
 // Here each Store has done so already.
