@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 
 	"github.com/gosmr/gosmr/clock"
+	"github.com/gosmr/gosmr/internal/goid"
 	"github.com/gosmr/gosmr/pcpu"
 )
 
@@ -60,7 +61,7 @@ type sectionDebug struct{ handle *sectionHandle }
 type pointerDebug struct{ tag atomic.Uint64 }
 
 func (d *Domain) opened(rec *clock.Record, gen uint64, kind clock.Kind) Section {
-	info := &sectionInfo{dom: d, rec: rec, gen: gen, kind: kind, goid: goid()}
+	info := &sectionInfo{dom: d, rec: rec, gen: gen, kind: kind, goid: goid.Get()}
 	pcs := make([]uintptr, 32)
 	info.stack = pcs[:runtime.Callers(3, pcs)]
 	d.debug.mu.Lock()
@@ -122,7 +123,7 @@ func (s Section) using() {
 	if s.handle == nil {
 		return
 	}
-	id := goid()
+	id := goid.Get()
 	info := s.handle.info
 	info.dom.debug.mu.Lock()
 	info.goid = id
@@ -132,7 +133,7 @@ func (s Section) using() {
 // checkNoOwnSection panics if the calling goroutine has a section of the domain
 // open, for which it is about to wait.
 func (d *Domain) checkNoOwnSection(what string) {
-	id := goid()
+	id := goid.Get()
 	for _, info := range d.debug.sections() {
 		if info.goid == id {
 			panic(fmt.Sprintf("smr: %s inside a section of the same domain, entered at:\n%s", what, info.trace()))

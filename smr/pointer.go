@@ -68,8 +68,9 @@ func (p *Pointer[T]) Store(target *T) {
 }
 
 // StoreRelaxed sets a target that readers could reach before, and so needs no
-// release. Go has no weaker store to offer: it costs what Store does. The name
-// keeps the reason.
+// release of its own. (It must still not become visible before the store that
+// published the target, should that be this goroutine's, a moment ago.) Go has no
+// weaker store to offer: it is what Store is. The name keeps the reason.
 func (p *Pointer[T]) StoreRelaxed(target *T) { p.p.Store(target) }
 
 // StoreUnserialized sets the target where no reader or writer can be. Cost: a

@@ -2,11 +2,10 @@ package smr
 
 import (
 	"fmt"
-	"runtime"
 	"runtime/debug"
 	"slices"
-	"strconv"
 
+	"github.com/gosmr/gosmr/internal/goid"
 	"github.com/gosmr/gosmr/internal/mutant"
 )
 
@@ -61,7 +60,7 @@ const starting = ^uint64(0)
 // work runs c, if not nil, and then whatever is ready.
 func (d *Domain) work(w *worker, c *chunk) {
 	r := &d.reclaim
-	r.workers[w.index].Store(goid())
+	r.workers[w.index].Store(goid.Get())
 
 	// A callback may end the goroutine (runtime.Goexit, which testing's FailNow
 	// is), and so may OnPanic. Then another goes on where this one was.
@@ -167,27 +166,11 @@ func (d *Domain) inCallback() bool {
 	if r.nWorkers.Load() == 0 {
 		return false
 	}
-	id := goid()
+	id := goid.Get()
 	for i := range r.workers {
 		if r.workers[i].Load() == id {
 			return true
 		}
 	}
 	return false
-}
-
-// goid returns the number of the calling goroutine. Go offers it in stack traces
-// only: "goroutine 12 [running]:...".
-func goid() uint64 {
-	var buf [64]byte
-	digits := buf[:runtime.Stack(buf[:], false)]
-	digits = digits[min(len("goroutine "), len(digits)):]
-	if end := slices.Index(digits, ' '); end >= 0 {
-		digits = digits[:end]
-	}
-	id, err := strconv.ParseUint(string(digits), 10, 64)
-	if err != nil {
-		panic("smr: stack trace without a goroutine number: " + string(buf[:]))
-	}
-	return id
 }

@@ -3,6 +3,9 @@ package smrq
 import (
 	"errors"
 	"fmt"
+	"unsafe"
+
+	"github.com/gosmr/gosmr/internal/invariants"
 )
 
 // Checks. Those for misuse compare the element's owner with the queue's id, those
@@ -16,14 +19,37 @@ func (q *queue[T]) checkReady(op string) {
 	}
 }
 
+// checkOwner panics if l is not an element of the queue's. It does not look whether
+// the queue can be written to.
+func (q *queue[T]) checkOwner(op string, l *Link[T]) {
+	if l.owner&idMask != q.id {
+		q.misplaced(op, l)
+	}
+}
+
 // member returns the Link of e, which must be in the queue.
 func (q *queue[T]) member(op string, e *T) *Link[T] {
 	if e == nil {
 		q.broken(op, nil, "the element is nil")
 	}
+	q.checkReady(op)
 	l := q.link(e)
-	if l.owner != q.id || l.owner == 0 {
-		q.checkReady(op)
+	q.checkOwner(op, l)
+	if invariants.Enabled && q.kind&double != 0 && q.nextOf(l.prev).LoadSerialized() != l {
+		q.broken(op, l, "it points back at %s, which does not lead to it", q.name(l.prev))
+	}
+	return l
+}
+
+// removable returns the Link of e, which must be in the queue, and not be where the
+// head of an appended queue leads.
+func (q *queue[T]) removable(op string, e *T) *Link[T] {
+	if e == nil {
+		q.broken(op, nil, "the element is nil")
+	}
+	q.checkReady(op)
+	l := q.link(e)
+	if l.owner != q.id {
 		q.misplaced(op, l)
 	}
 	return l
@@ -39,6 +65,25 @@ func (q *queue[T]) unlinked(op string, e *T) *Link[T] {
 		q.misplaced(op, l)
 	}
 	return l
+}
+
+// checkPlace panics if l, which is not linked as far as it knows, can't be inserted
+// between at (nil: the head) and next: if it is there already, or these two do not
+// agree. Neighbors are looked at where they will be stored to anyway.
+func (q *queue[T]) checkPlace(op string, at, next, l *Link[T]) {
+	if at == l || next == l {
+		q.broken(op, l, "it is linked already, and its Link was overwritten")
+	}
+	if at != nil {
+		q.checkOwner(op, at)
+	}
+	if next != nil && (q.kind&double != 0 || invariants.Enabled) {
+		q.checkOwner(op, next)
+		if q.kind&double != 0 && next.prev != at {
+			q.broken(op, next, "it points back at %s, and %s leads to it", q.name(next.prev), q.name(at))
+		}
+	}
+	q.checkTail(op, at, next)
 }
 
 // checkNeighbors panics unless l follows at (nil: the head), and all that links
@@ -68,17 +113,21 @@ func (q *queue[T]) checkTail(op string, l, next *Link[T]) {
 }
 
 // Verify checks all links of the queue, for tests and for the suspicious, and
-// returns what is wrong with them, or nil. Only a writer may call it. Cost: a walk.
+// returns what is wrong with them, or nil. Only a writer may call it, after Init if
+// the queue was appended. Cost: a walk.
 func (q *queue[T]) Verify() error {
 	const op = "Verify"
 	q.writing(op)
 	fail := func(l *Link[T], format string, args ...any) error {
 		return errors.New(q.describe(op, l, fmt.Sprintf(format, args...)))
 	}
+	if q.id == 0 {
+		return fail(nil, "it needs Init")
+	}
 	var last *Link[T]
-	slow, moves := q.head.LoadSerialized(), false // half as fast, to find a cycle
+	slow, moves := q.head.LoadSerialized(), false // half as fast, to find a circle
 	for l := slow; l != nil; l = l.next.LoadSerialized() {
-		if l.owner != q.id {
+		if l.owner&idMask != q.id {
 			return fail(l, "it is in %s", owner(l.owner))
 		}
 		if q.kind&double != 0 && l.prev != last {
@@ -108,6 +157,9 @@ func (q *queue[T]) notReady(op string) {
 
 //go:noinline
 func (q *queue[T]) misplaced(op string, l *Link[T]) {
+	if q.id != 0 && l.owner&idMask == q.id && l.owner != q.id {
+		panic(q.describe(op, l, "a queue that was appended still leads to it: that needs Init first"))
+	}
 	panic(q.describe(op, l, "it is in "+owner(l.owner)))
 }
 
@@ -121,22 +173,23 @@ func (q *queue[T]) broken(op string, l *Link[T], found string, args ...any) {
 func (q *queue[T]) describe(op string, l *Link[T], found string) string {
 	where := ""
 	if l != nil {
-		where = fmt.Sprintf(" at element %p", q.elem(l))
+		where = " at element " + q.name(l)
 	}
 	return fmt.Sprintf("smrq: %s of %v %d (%p)%s: %s", op, q.kind, q.id, q, where, found)
 }
 
-// name names an element in a message. It is not followed.
+// name names an element in a message, by its address. That may be anything, where
+// links are broken, and so is a number here.
 func (q *queue[T]) name(l *Link[T]) string {
 	if l == nil {
 		return "nothing"
 	}
-	return fmt.Sprintf("%p", q.elem(l))
+	return fmt.Sprintf("%#x", uintptr(unsafe.Pointer(l))-uintptr(q.off))
 }
 
 func owner(id uint64) string {
 	if id == 0 {
 		return "no queue"
 	}
-	return fmt.Sprintf("queue %d", id)
+	return fmt.Sprintf("queue %d", id&idMask)
 }

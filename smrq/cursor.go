@@ -18,7 +18,9 @@ import "github.com/gosmr/gosmr/internal/mutant"
 // the one before decided nothing. Between two calls others must not write to the
 // queue. What the cursor's own user does to it with other methods is allowed as
 // far as the cursor's element, and the one before it, stay in place beside each
-// other; if not, the cursor panics.
+// other; if not, the cursor panics. So elements may be erased and inserted again at
+// the head, and inserted after the cursor's, where they are met, or at the tail,
+// unless the cursor got there before.
 type Cursor[T any] struct {
 	q       *queue[T]
 	at, cur *Link[T] // cur is the current element, at the one before, or nil
@@ -27,7 +29,9 @@ type Cursor[T any] struct {
 
 // Cursor returns a cursor before the first step.
 func (q *queue[T]) Cursor() Cursor[T] {
-	q.writing("Cursor")
+	const op = "Cursor"
+	q.writing(op)
+	q.checkReady(op)
 	return Cursor[T]{q: q, cur: q.head.LoadSerialized()}
 }
 
@@ -36,8 +40,12 @@ func (c *Cursor[T]) Step() bool {
 	if c.open {
 		c.q.broken("Cursor.Step", c.cur, "the step before called neither Next nor Erase")
 	}
-	c.open = c.cur != nil
-	return c.open
+	if c.cur == nil {
+		return false
+	}
+	c.checkPlace("Cursor.Step")
+	c.open = true
+	return true
 }
 
 // Elem returns the element of the step, nil outside one.
@@ -61,13 +69,15 @@ func (c *Cursor[T]) Erase() *T {
 	const op = "Cursor.Erase"
 	c.decide(op)
 	l := c.cur
-	c.cur = l.next.LoadSerialized()
+	if l.owner != c.q.id {
+		c.q.misplaced(op, l)
+	}
 	c.q.unlink(op, c.at, l)
+	c.cur = l.next.LoadSerialized()
 	return c.q.elem(l)
 }
 
-// decide ends the step, and checks that the cursor's two elements are where they
-// were.
+// decide ends the step.
 func (c *Cursor[T]) decide(op string) {
 	q := c.q
 	q.writing(op)
@@ -75,13 +85,22 @@ func (c *Cursor[T]) decide(op string) {
 		q.broken(op, c.cur, "no step is open: Next or Erase was called before, or Step was not, or returned false")
 	}
 	c.open = false
+	c.checkPlace(op)
+}
+
+// checkPlace panics unless the cursor's two elements are where they were. At the
+// head others may have been inserted before them.
+func (c *Cursor[T]) checkPlace(op string) {
+	q := c.q
 	if mutant.Is(mutant.StaleCursor) {
 		return
 	}
-	if c.cur.owner != q.id {
-		q.misplaced(op, c.cur)
+	q.checkReady(op)
+	q.checkOwner(op, c.cur)
+	if c.at == nil && q.head.LoadSerialized() != c.cur {
+		c.at = q.before(op, c.cur)
 	}
-	if c.at != nil && c.at.owner != q.id || q.nextOf(c.at).LoadSerialized() != c.cur {
+	if c.at != nil && c.at.owner&idMask != q.id || q.nextOf(c.at).LoadSerialized() != c.cur {
 		q.broken(op, c.cur, "stale cursor: %s, the element before it, was removed or moved, or others inserted between them", q.name(c.at))
 	}
 }

@@ -120,3 +120,56 @@ func TestCursor_ChangesElsewhere(t *testing.T) {
 		require.NoError(t, q.Verify())
 	})
 }
+
+// At the first element there is no predecessor that could be checked instead of the
+// element itself.
+func TestCursor_StaleAtFirst(t *testing.T) {
+	forEach(t, func(t *testing.T, k queuetest.Kind) {
+		for name, change := range map[string]func(q queuetest.Queue, e []*queuetest.Elem){
+			"Removed":      func(q queuetest.Queue, e []*queuetest.Elem) { q.Remove(e[0]) },
+			"Replaced":     func(q queuetest.Queue, e []*queuetest.Elem) { q.Replace(e[0], e[3]) },
+			"Elsewhere":    func(q queuetest.Queue, e []*queuetest.Elem) { q.Remove(e[0]); k.New().InsertHead(e[0]) },
+			"NextAtCursor": func(q queuetest.Queue, e []*queuetest.Elem) { q.Init() },
+		} {
+			e := queuetest.OnHeap(4)
+			q := k.New()
+			insertAll(q, e[:3]...)
+			c := q.Cursor()
+			c.Step()
+			change(q, e)
+			want := keys(q)
+			require.Panics(t, func() { c.Erase() }, name)
+			require.Equal(t, want, keys(q))
+			require.NoError(t, q.Verify())
+		}
+
+		// Step does not lead to an element that is gone.
+		e := queuetest.OnHeap(3)
+		q := k.New()
+		insertAll(q, e...)
+		c := q.Cursor()
+		c.Step()
+		c.Erase()
+		q.Remove(e[1])
+		require.Contains(t, panicText(t, func() { c.Step() }), "it is in no queue")
+		require.Nil(t, c.Elem())
+	})
+}
+
+// Elements may go to the head, from where the cursor has been.
+func TestCursor_MoveToHead(t *testing.T) {
+	forEach(t, func(t *testing.T, k queuetest.Kind) {
+		e := queuetest.OnHeap(4)
+		q := k.New()
+		insertAll(q, e...)
+		for c := q.Cursor(); c.Step(); {
+			if c.Elem().Key%2 == 0 {
+				q.InsertHead(c.Erase())
+			} else {
+				c.Next()
+			}
+		}
+		require.Equal(t, []int{2, 0, 1, 3}, keys(q))
+		require.NoError(t, q.Verify())
+	})
+}

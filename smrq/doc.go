@@ -1,7 +1,7 @@
 // Package smrq has four intrusive queues that readers walk, forward, while one
 // writer at a time changes them: [SList], [List], [STailQ] and [TailQ]. Readers
-// take no lock and execute no atomic instruction; they are in a section of package
-// smr. Writers hold a lock of the caller's.
+// take no lock and only load; they are in a section of package smr. Writers hold a
+// lock of the caller's.
 //
 // An element carries its own [Link], so inserting allocates nothing, and elements
 // may live off the Go heap:
@@ -25,13 +25,12 @@
 // there; to change from one to another, change the type.
 //
 //	            links     header  InsertTail  Remove, Replace  Append
-//	SList       forward   head    no          O(n)             O(n)
-//	List        both      head    no          O(1)             O(n)
-//	STailQ      forward   both    yes         O(n)             O(1) and a stamp
-//	TailQ       both      both    yes         O(1)             O(1) and a stamp
+//	SList       forward   head    no          O(n)             O(n + source)
+//	List        both      head    no          O(1)             O(n + source)
+//	STailQ      forward   both    yes         O(n)             O(source), O(1) if n = 0
+//	TailQ       both      both    yes         O(1)             O(source), O(1) if n = 0
 //
-// (A stamp is one store to each element of the source, unless the destination is
-// empty.) [Cursor.Erase] is O(1) on all of them.
+// [Cursor.Erase] is O(1) on all of them.
 //
 // # How it works
 //
@@ -57,8 +56,11 @@
 //   - An element that is inserted or removed meanwhile is seen once or not at all.
 //     Of an element and its replacement, exactly one is seen.
 //
-// That holds if a removed element is inserted again only after a grace period, for
-// which [smr.Call] is there. One that is moved at once (to the tail, on use, say)
+// A reader that entered by a queue that was appended to another goes on in that one,
+// and sees what is in that one.
+//
+// All this holds if a removed element is inserted again only after a grace period,
+// for which [smr.Call] is there. One that is moved at once (to the tail, on use, say)
 // takes the readers that stand on it along: they may see elements twice, or miss
 // those between; moved to another queue, they end up in that one. What such
 // readers see is still safe to use.
@@ -68,7 +70,8 @@
 // A queue keeps nothing of a removed element. But the element keeps its next: one
 // that is on the Go heap, and kept for later use, keeps the element that came
 // after it, and so what came after that. After the grace period, zero the Link
-// (or insert the element again) to let go of them.
+// (or insert the element again) to let go of them. What Init drops keeps its
+// predecessors, too.
 //
 // The collector does not look into memory that is not its own. So the elements of
 // one queue are all on the Go heap, or all off it; and of memory off it, Link
@@ -79,8 +82,10 @@
 // A Link knows in which queue it is. Inserting an element that is in a queue,
 // removing one that is in none or in another, or meeting links that contradict
 // each other panics, before anything is changed, with the queue, the element and
-// what was found. Under -tags invariants, writers' methods also check that the
-// lock named by GuardedBy is held, and readers' methods that the section is open.
+// what was found. What contradicts nothing that an operation looks at is not found:
+// [TailQ.Verify] looks at everything. Under -tags invariants, writers' methods also
+// check that the lock named by GuardedBy is held, but for the relaxed ones, and
+// readers' methods that the section is open.
 //
 // Idea: the four SMR queue kinds of XNU's kern/smr.h, and BSD's sys/queue.h before
 // them. The Link's owner, the stamp that it costs, and the checked [Cursor] are

@@ -89,6 +89,14 @@ func keys(q queuetest.Queue) []int {
 	return got
 }
 
+// within fails the test if do takes long.
+func within(t *testing.T, do func()) {
+	t.Helper()
+	timer := time.AfterFunc(30*time.Second, func() { panic("hangs: " + t.Name()) })
+	defer timer.Stop()
+	do()
+}
+
 // panicText returns what fn panics with.
 func panicText(t *testing.T, fn func()) (text string) {
 	t.Helper()

@@ -46,7 +46,7 @@ func NewTailQ[T any](link func(*T) *Link[T]) *TailQ[T] {
 }
 
 // InitWith makes a zero SList that is part of another structure, as [NewSList]
-// does. A queue must not be copied.
+// does, before anybody uses it. A queue must not be copied.
 func (q *SList[T]) InitWith(link func(*T) *Link[T]) { q.setUp(0, link) }
 
 // InitWith makes a zero List that is part of another structure, as [NewList] does.
@@ -62,10 +62,11 @@ func (q *STailQ[T]) InitWith(link func(*T) *Link[T]) { q.setUp(tailed, link) }
 func (q *TailQ[T]) InitWith(link func(*T) *Link[T]) { q.setUp(double|tailed, link) }
 
 // Append moves the elements of src, in order, behind those of q. A reader of q
-// that gets there sees them. Readers that are in src go on, and those that enter
-// it by its old head still find its elements, and what is inserted behind them in
-// q, until src.Init. Before that, writing to src panics. The writers of both
-// queues are serialized.
+// that gets there sees them. Readers that are in src go on, into what is behind in
+// q; and those that enter it by its old head still find its elements there, until
+// src.Init. Before that, writing to src panics, and so does removing what was its
+// first element. The writers of both queues are serialized, from Append to Init. It
+// panics if the two queues use different Links of T.
 //
 // Cost: a walk over q and, unless q was empty, one over src, whose elements learn
 // in which queue they are.
@@ -74,8 +75,8 @@ func (q *SList[T]) Append(src *SList[T]) { q.append(&src.queue) }
 // Append is [SList.Append], at the same cost.
 func (q *List[T]) Append(src *List[T]) { q.append(&src.queue) }
 
-// Append is [SList.Append]. Cost: O(1) if q was empty; if not, one store to each
-// element of src, which learns in which queue it is.
+// Append is [SList.Append]. Cost: O(1) if q was empty; if not, a walk over src,
+// whose elements learn in which queue they are.
 func (q *STailQ[T]) Append(src *STailQ[T]) { q.append(&src.queue) }
 
 // Append is [SList.Append], at the cost of [STailQ.Append].
@@ -87,8 +88,14 @@ func (q *STailQ[T]) InsertTail(e *T) { q.insertTail(e) }
 // InsertTail inserts e behind the last element. It panics if e is in a queue.
 func (q *TailQ[T]) InsertTail(e *T) { q.insertTail(e) }
 
-// InsertTailRelaxed is InsertTail for a queue that no reader can see yet.
+// LastSerialized returns the last element to a writer, nil if there is none.
+func (q *STailQ[T]) LastSerialized() *T { return q.lastSerialized() }
+
+// LastSerialized returns the last element to a writer, nil if there is none.
+func (q *TailQ[T]) LastSerialized() *T { return q.lastSerialized() }
+
+// InsertTailRelaxed is InsertTail as [SList.InsertHeadRelaxed] is InsertHead.
 func (q *STailQ[T]) InsertTailRelaxed(e *T) { q.insertTailRelaxed(e) }
 
-// InsertTailRelaxed is InsertTail for a queue that no reader can see yet.
+// InsertTailRelaxed is InsertTail as [SList.InsertHeadRelaxed] is InsertHead.
 func (q *TailQ[T]) InsertTailRelaxed(e *T) { q.insertTailRelaxed(e) }

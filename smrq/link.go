@@ -15,7 +15,9 @@ import (
 //
 // An element in a queue must not be copied or overwritten, because its Link must
 // not be. To let go of what a removed element leads to, zero its Link, but not
-// before the grace period after its removal.
+// before the grace period after its removal. With -tags invariants a Link remembers
+// the smr domain of its first reader: zero it, too, before the element goes to a
+// queue of another domain.
 type Link[T any] struct {
 	// next leads readers on. Written by the queue's writers, with release where
 	// it publishes an element; read by readers (acquire). It stays as it is when
@@ -23,14 +25,23 @@ type Link[T any] struct {
 	next smr.Pointer[Link[T]]
 
 	// prev is the element before, nil in the first one and where there are no
-	// back links. owner is the id of the queue that the element is in, 0 for none.
-	// Both are read and written by the queue's writers only.
+	// back links. owner is the id of the queue that the element is in, 0 for none,
+	// plus oneLoan for each appended queue whose head still leads here. Both are
+	// read and written by the queue's writers only.
 	prev  *Link[T]
 	owner uint64
 }
 
-// Linked reports whether the element is in a queue. Only a writer of that queue
-// may ask.
+// oneLoan counts, above the id, the queues that were appended, have not had their
+// Init yet, and whose head is this element: it can't be removed before, or those who
+// enter by that head would find it when it is freed.
+const (
+	oneLoan = 1 << 56
+	idMask  = oneLoan - 1
+)
+
+// Linked reports whether the element is in a queue, or was in one that Init
+// emptied. Only a writer of that queue may ask.
 func (l *Link[T]) Linked() bool { return l.owner != 0 }
 
 // ids numbers the queues. A number is never used again, so that an element that

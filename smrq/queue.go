@@ -51,27 +51,37 @@ func (k kind) String() string {
 }
 
 func (q *queue[T]) setUp(k kind, link func(*T) *Link[T]) {
+	if q.kind != 0 {
+		q.broken("InitWith", nil, "it was made before")
+	}
 	q.off = offset(link)
 	q.kind = made | k
 	q.Init()
 }
 
 // Init makes the queue empty and ready for use: after [SList.Append] took its
-// elements, or when all of them are dropped together. Elements that it had are not
-// touched: readers go on among them, and one that is to be inserted again needs a
-// zero Link first. Readers may be in the queue; writers are serialized.
+// elements, when the writers of both queues are serialized; or to drop all of them
+// together. Elements that are dropped are not touched: readers go on among them,
+// and one that is to be inserted again needs a zero Link, after a grace period.
+// Readers may be in the queue; writers are serialized.
 func (q *queue[T]) Init() {
 	if q.kind&made == 0 {
 		panic("smrq: Init of a queue that was never made: use its constructor, or InitWith")
 	}
 	q.writing("Init")
+	if first := q.head.LoadSerialized(); q.id == 0 && first != nil {
+		if first.owner < oneLoan {
+			q.broken("Init", first, "its Link was overwritten since Append")
+		}
+		first.owner -= oneLoan
+	}
 	q.tail = nil
 	q.id = ids.Add(1)
 	q.head.Clear()
 }
 
-// Empty reports whether the queue is empty now. It needs neither a section nor a
-// lock.
+// Empty reports whether the queue is empty now: whether a reader that enters would
+// find nothing. It needs neither a section nor a lock.
 func (q *queue[T]) Empty() bool { return q.head.LoadUnsafe() == 0 }
 
 // First returns the first element, nil if there is none, to a reader in section s.
@@ -79,12 +89,13 @@ func (q *queue[T]) Empty() bool { return q.head.LoadUnsafe() == 0 }
 func (q *queue[T]) First(s smr.Section) *T { return q.elem(q.head.Load(s)) }
 
 // Next returns the element after e, nil if there is none, to a reader that found e
-// in section s. e may have been removed since. Cost: one load.
+// in section s. e may have been removed since; it is not nil. Cost: one load.
 func (q *queue[T]) Next(s smr.Section, e *T) *T { return q.elem(q.link(e).next.Load(s)) }
 
 // All walks the queue for a reader in section s, which must stay open meanwhile.
-// See the package comment for what it sees of changes. In a range statement it
-// compiles to the loop that one would write by hand, and allocates nothing.
+// See the package comment for what it sees of changes. Right in a range statement
+// it compiles to the loop that one would write by hand, and allocates nothing;
+// handed on as a value it is a closure like any other.
 func (q *queue[T]) All(s smr.Section) iter.Seq[*T] {
 	return func(yield func(*T) bool) {
 		off := uintptr(q.off) // loaded once

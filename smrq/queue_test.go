@@ -1,6 +1,7 @@
 package smrq_test
 
 import (
+	"iter"
 	"math/rand/v2"
 	"runtime"
 	"sync"
@@ -173,8 +174,9 @@ func TestMisuse_OverwrittenElement(t *testing.T) {
 		require.ErrorContains(t, q.Verify(), "it is in no queue")
 		require.Panics(t, func() { q.Remove(e[2]) })
 		if k.Name == "List" || k.Name == "TailQ" {
+			require.ErrorContains(t, q.Verify(), "it is in no queue")
 			require.Contains(t, panicText(t, func() { q.Remove(e[1]) }), "points back at")
-			require.Contains(t, panicText(t, func() { q.InsertAfter(e[1], e[3]) }), "points back at")
+			require.Contains(t, panicText(t, func() { q.InsertAfter(e[1], e[3]) }), "it is in no queue")
 			require.Contains(t, panicText(t, func() { q.Replace(e[1], e[3]) }), "points back at")
 		}
 	})
@@ -242,15 +244,217 @@ func TestAllSerialized_Removal(t *testing.T) {
 		}
 		require.Equal(t, []int{0, 1, 2, 3, 4}, visited)
 		require.Equal(t, []int{2, 0, 3, 4}, keys(q))
-		require.Contains(t, panicText(t, func() {
-			for range q.AllSerialized() {
-				q.Remove(e[0])
+		text := panicText(t, func() {
+			for at := range q.AllSerialized() {
+				if at == e[2] {
+					q.Remove(e[0]) // the next
+				}
 			}
-		}), "it is in no queue")
+		})
+		require.Contains(t, text, "AllSerialized")
+		require.Contains(t, text, "it is in no queue")
 		for range q.AllSerialized() {
 			break
 		}
 	})
+}
+
+// A Link that was overwritten with zeroes, as by a pool that resets what it hands
+// out too early, is found where inserting the element again would make a circle.
+func TestMisuse_ZeroedAndInsertedAgain(t *testing.T) {
+	forEach(t, func(t *testing.T, k queuetest.Kind) {
+		for n := 1; n <= 3; n++ {
+			e := queuetest.OnHeap(n)
+			q := k.New()
+			insertAll(q, e...)
+			e[0].Link = smrq.Link[queuetest.Elem]{}
+			require.Contains(t, panicText(t, func() { q.InsertHead(e[0]) }), "overwritten")
+			if n > 1 {
+				require.Panics(t, func() { q.InsertAfter(e[0], queuetest.OnHeap(1)[0]) })
+			}
+			if n == 2 {
+				require.Panics(t, func() { q.Remove(e[1]) }, "the walk to it, or its neighbor, is damaged")
+			}
+
+			q, e = k.New(), queuetest.OnHeap(n)
+			insertAll(q, e...)
+			if q, ok := q.(queuetest.Tailed); ok {
+				e[n-1].Link = smrq.Link[queuetest.Elem]{}
+				require.Panics(t, func() { q.InsertTail(e[n-1]) })
+				require.Panics(t, func() { q.InsertTail(queuetest.OnHeap(1)[0]) })
+			}
+		}
+
+		// A source that is cut is not appended, and no element changes hands.
+		src, e := k.New(), queuetest.OnHeap(4)
+		insertAll(src, e[:3]...)
+		e[1].Link = smrq.Link[queuetest.Elem]{}
+		q := k.New()
+		insertAll(q, e[3])
+		require.Panics(t, func() { q.AppendFrom(src) })
+		require.NoError(t, q.Verify())
+		require.Contains(t, panicText(t, func() { q.Remove(e[0]) }), "it is in queue")
+
+		// A circle is walked once.
+		q, e = k.New(), queuetest.OnHeap(4)
+		insertAll(q, e[:3]...)
+		overwriteLink(e[2], e[0])
+		overwriteLink(e[3], e[0])
+		within(t, func() {
+			require.Panics(t, func() { q.Remove(e[3]) })
+			require.Panics(t, func() { q.AppendFrom(k.New()) })
+			require.Error(t, q.Verify())
+		})
+	})
+}
+
+// What was the first element of an appended queue stays while that queue leads to
+// it: who enters there would find it freed.
+func TestAppend_SourceHoldsItsFirst(t *testing.T) {
+	forEach(t, func(t *testing.T, k queuetest.Kind) {
+		d := newDomain(t)
+		e := queuetest.OnHeap(6)
+		dst, src, third := k.New(), k.New(), k.New()
+		insertAll(src, e[0], e[1])
+		dst.AppendFrom(src)
+		third.AppendFrom(dst) // now two queues lead to it
+		for range 2 {
+			const found = "a queue that was appended still leads to it"
+			require.Contains(t, panicText(t, func() { third.Remove(e[0]) }), found)
+			require.Contains(t, panicText(t, func() { third.Replace(e[0], e[2]) }), found)
+			c := third.Cursor()
+			c.Step()
+			require.Contains(t, panicText(t, func() { c.Erase() }), found)
+			require.Equal(t, []int{0, 1}, keys(third))
+			s := d.Enter()
+			require.Same(t, e[0], src.First(s))
+			s.Leave()
+			if e[0].Key == 0 && !dst.Empty() {
+				dst.Init()
+			}
+		}
+		third.Remove(e[1]) // others may go
+		src.Init()
+		third.Remove(e[0])
+		require.NoError(t, third.Verify())
+		require.True(t, src.Empty())
+	})
+}
+
+// After Append nothing of the source can be written to or walked by writers, also
+// by a cursor from before.
+func TestAppend_SourceNeedsInit(t *testing.T) {
+	forEach(t, func(t *testing.T, k queuetest.Kind) {
+		e := queuetest.OnHeap(3)
+		dst, src := k.New(), k.New()
+		insertAll(dst, e[2])
+		insertAll(src, e[0], e[1])
+		c := src.Cursor()
+		c.Step()
+		c.Next()
+		c.Step()
+		dst.AppendFrom(src)
+		dst.Remove(e[1])
+		const found = "it needs Init first"
+		require.Contains(t, panicText(t, func() { c.Erase() }), found)
+		require.Contains(t, panicText(t, func() { src.Cursor() }), found)
+		require.Contains(t, panicText(t, func() { src.FirstSerialized() }), found)
+		require.Contains(t, panicText(t, func() { keys(src) }), found)
+		require.ErrorContains(t, src.Verify(), "it needs Init")
+		src.Init()
+		require.Empty(t, keys(src))
+	})
+}
+
+func TestAppend_OtherLink(t *testing.T) {
+	type two struct{ a, b smrq.Link[two] }
+	q := smrq.NewList(func(x *two) *smrq.Link[two] { return &x.a })
+	src := smrq.NewList(func(x *two) *smrq.Link[two] { return &x.b })
+	src.InsertHead(new(two))
+	require.Contains(t, panicText(t, func() { q.Append(src) }), "another Link")
+	require.True(t, q.Empty())
+	require.NoError(t, src.Verify())
+}
+
+// An element is in two queues by two links.
+func TestTwoLinks(t *testing.T) {
+	type two struct{ a, b smrq.Link[two] }
+	q := smrq.NewList(func(x *two) *smrq.Link[two] { return &x.a })
+	r := smrq.NewSTailQ(func(x *two) *smrq.Link[two] { return &x.b })
+	x := new(two)
+	q.InsertHead(x)
+	r.InsertTail(x)
+	q.Remove(x)
+	require.Same(t, x, r.LastSerialized())
+	require.False(t, x.a.Linked())
+	require.True(t, x.b.Linked())
+}
+
+// Init drops what is there. The dropped are known not to be in a queue made later.
+func TestInit_DropsElements(t *testing.T) {
+	forEach(t, func(t *testing.T, k queuetest.Kind) {
+		e := queuetest.OnHeap(3)
+		q := k.New()
+		insertAll(q, e...)
+		q.Init()
+		require.NoError(t, q.Verify())
+		require.True(t, q.Empty())
+		require.Panics(t, func() { q.Remove(e[1]) })
+		require.Panics(t, func() { q.InsertHead(e[1]) })
+		e[1].Link = smrq.Link[queuetest.Elem]{}
+		q.InsertHead(e[1])
+		require.Equal(t, []int{1}, keys(q))
+		if q, ok := q.(queuetest.Tailed); ok {
+			require.Same(t, e[1], q.LastSerialized())
+		}
+	})
+}
+
+// Verify is worth something only if it finds what is wrong.
+func TestVerify_Finds(t *testing.T) {
+	if invariants.Enabled {
+		t.Skip("with -tags invariants the layout is another")
+	}
+	forEach(t, func(t *testing.T, k queuetest.Kind) {
+		fresh := func() (queuetest.Queue, []*queuetest.Elem) {
+			e := queuetest.OnHeap(3)
+			q := k.New()
+			insertAll(q, e...)
+			require.NoError(t, q.Verify())
+			return q, e
+		}
+		const prev, tail = 1, 1 // words: Link.prev, and queue.tail after head
+		if k.Name == "List" || k.Name == "TailQ" {
+			q, e := fresh()
+			*word(unsafe.Pointer(&e[1].Link), prev) = nil
+			require.ErrorContains(t, q.Verify(), "it points back at nothing")
+			require.Contains(t, panicText(t, func() { q.Replace(e[1], queuetest.OnHeap(1)[0]) }), "leads to")
+			require.Contains(t, panicText(t, func() { q.Remove(e[1]) }), "leads to")
+			require.Contains(t, panicText(t, func() { q.Remove(e[0]) }), "points back at")
+
+			src, e := fresh()
+			*word(unsafe.Pointer(&e[0].Link), prev) = unsafe.Pointer(&e[2].Link)
+			require.Contains(t, panicText(t, func() { k.New().AppendFrom(src) }), "it is the first one")
+		}
+		if tailed, ok := k.New().(queuetest.Tailed); ok {
+			e := queuetest.OnHeap(3)
+			insertAll(tailed, e...)
+			*word(tailed.Header(), tail) = unsafe.Pointer(&e[1].Link)
+			require.ErrorContains(t, tailed.Verify(), "the tail is")
+			for _, use := range []func(){
+				func() { tailed.Remove(e[2]) },
+				func() { tailed.Replace(e[2], queuetest.OnHeap(1)[0]) },
+				func() { tailed.InsertAfter(e[2], queuetest.OnHeap(1)[0]) },
+			} {
+				require.Contains(t, panicText(t, use), "the tail is")
+			}
+		}
+	})
+}
+
+// word returns the nth pointer of a structure that begins with pointers.
+func word(of unsafe.Pointer, n uintptr) *unsafe.Pointer {
+	return (*unsafe.Pointer)(unsafe.Add(of, n*unsafe.Sizeof(uintptr(0))))
 }
 
 // A removed element is collected while its queue lives on.
@@ -279,6 +483,28 @@ func TestRemove_ElementIsCollected(t *testing.T) {
 		}
 		require.Equal(t, []int{3, 0}, keys(q), "the others are not")
 		runtime.KeepAlive(q)
+
+		// A removed element that is kept keeps what came after it, and not what came
+		// before.
+		var before []weak.Pointer[queuetest.Elem]
+		leave := func() (kept []*queuetest.Elem) {
+			e := queuetest.OnHeap(5)
+			insertAll(q, e...)
+			q.Remove(e[4])
+			q.Replace(e[3], queuetest.OnHeap(1)[0])
+			for i := range 3 {
+				q.Remove(e[i])
+				before = append(before, weak.Make(e[i]))
+			}
+			return []*queuetest.Elem{e[3], e[4]}
+		}
+		kept := leave()
+		runtime.GC()
+		for i, p := range before {
+			require.Nil(t, p.Value(), i)
+		}
+		runtime.KeepAlive(kept)
+		runtime.KeepAlive(q)
 	})
 }
 
@@ -286,31 +512,50 @@ func TestNoAllocations(t *testing.T) {
 	if invariants.Enabled {
 		t.Skip("with -tags invariants loads look up their goroutine")
 	}
-	d := newDomain(t)
-	q, src := smrq.NewTailQ(nodeLink), smrq.NewTailQ(nodeLink)
+	s := newDomain(t).Enter()
+	defer s.Leave()
 	nodes := make([]node, 10)
 	sum := 0
-	s := d.Enter()
-	defer s.Leave()
-	require.Zero(t, testing.AllocsPerRun(100, func() {
-		for i := range nodes {
-			q.InsertTail(&nodes[i])
+	for name, op := range map[string]func(){
+		"SList":  allocProgram(smrq.NewSList(nodeLink), smrq.NewSList(nodeLink), nodes, func(q *smrq.SList[node]) { walkSum(q.All(s), &sum) }),
+		"List":   allocProgram(smrq.NewList(nodeLink), smrq.NewList(nodeLink), nodes, func(q *smrq.List[node]) { walkSum(q.All(s), &sum) }),
+		"STailQ": allocProgram(smrq.NewSTailQ(nodeLink), smrq.NewSTailQ(nodeLink), nodes, func(q *smrq.STailQ[node]) { walkSum(q.All(s), &sum) }),
+		"TailQ":  allocProgram(smrq.NewTailQ(nodeLink), smrq.NewTailQ(nodeLink), nodes, func(q *smrq.TailQ[node]) { walkSum(q.All(s), &sum) }),
+	} {
+		require.Zero(t, testing.AllocsPerRun(100, op), name)
+	}
+}
+
+// walkSum ranges over a walk; it is small enough to be inlined, and so is the walk.
+func walkSum(all iter.Seq[*node], sum *int) {
+	for n := range all {
+		*sum += n.key
+	}
+}
+
+// allocProgram returns a function that changes and walks queues of any kind.
+func allocProgram[Q interface {
+	InsertHead(*node)
+	InsertAfter(at, e *node)
+	FirstSerialized() *node
+	Remove(*node)
+	Init()
+	Cursor() smrq.Cursor[node]
+	Append(Q)
+}](q, src Q, nodes []node, walk func(Q)) func() {
+	return func() {
+		src.InsertHead(&nodes[0])
+		for i := range nodes[1:] {
+			src.InsertAfter(&nodes[i], &nodes[i+1])
 		}
-		for n := range q.All(s) {
-			sum += n.key
-		}
-		for n := range q.AllSerialized() {
-			if n == &nodes[4] {
-				q.Remove(n)
-				q.InsertHead(n)
-			}
-		}
-		src.Append(q)
-		q.Init()
-		for c := src.Cursor(); c.Step(); {
+		walk(src)
+		q.Append(src)
+		src.Init()
+		q.Remove(&nodes[5])
+		for c := q.Cursor(); c.Step(); {
 			c.Erase()
 		}
-	}))
+	}
 }
 
 // GuardedBy takes the usual locks.

@@ -15,8 +15,17 @@ import (
 
 // FirstSerialized returns the first element to a writer, nil if there is none.
 func (q *queue[T]) FirstSerialized() *T {
-	q.writing("FirstSerialized")
+	const op = "FirstSerialized"
+	q.writing(op)
+	q.checkReady(op)
 	return q.elem(q.head.LoadSerialized())
+}
+
+func (q *queue[T]) lastSerialized() *T {
+	const op = "LastSerialized"
+	q.writing(op)
+	q.checkReady(op)
+	return q.elem(q.tail)
 }
 
 // NextSerialized returns the element after e to a writer, nil if e is the last
@@ -28,17 +37,16 @@ func (q *queue[T]) NextSerialized(e *T) *T {
 }
 
 // AllSerialized walks the queue for a writer, which may remove, replace, move or
-// free the element that it is at, and insert others. An element inserted directly
-// after it is not visited. It panics if the one to be visited next was removed
-// meanwhile.
+// free the element that it is at, and insert others. What it inserts directly after
+// that one is not visited; what it moves further behind is visited again. It panics
+// if the element to be visited next was taken out of the queue meanwhile.
 func (q *queue[T]) AllSerialized() iter.Seq[*T] {
 	return func(yield func(*T) bool) {
 		const op = "AllSerialized"
 		q.writing(op)
+		q.checkReady(op)
 		for l := q.head.LoadSerialized(); l != nil; {
-			if l.owner != q.id {
-				q.misplaced(op, l)
-			}
+			q.checkOwner(op, l)
 			next := l.next.LoadSerialized()
 			if !yield(q.elem(l)) {
 				return
@@ -63,11 +71,11 @@ func (q *queue[T]) InsertAfter(at, e *T) {
 	q.insert(op, q.member(op, at), e, true)
 }
 
-// InsertHeadRelaxed is InsertHead for a queue that no reader can see yet: all its
-// stores are plain.
+// InsertHeadRelaxed is InsertHead for a queue that no reader can see yet: its stores
+// are plain. No reader may stand on e either: it is new, or its grace period is over.
 func (q *queue[T]) InsertHeadRelaxed(e *T) { q.insert("InsertHeadRelaxed", nil, e, false) }
 
-// InsertAfterRelaxed is InsertAfter for a queue that no reader can see yet.
+// InsertAfterRelaxed is InsertAfter as InsertHeadRelaxed is InsertHead.
 func (q *queue[T]) InsertAfterRelaxed(at, e *T) {
 	const op = "InsertAfterRelaxed"
 	q.insert(op, q.member(op, at), e, false)
@@ -88,7 +96,7 @@ func (q *queue[T]) insertTailRelaxed(e *T) { q.insert("InsertTailRelaxed", q.tai
 func (q *queue[T]) Remove(e *T) {
 	const op = "Remove"
 	q.writing(op)
-	l := q.member(op, e)
+	l := q.removable(op, e)
 	q.unlink(op, q.before(op, l), l)
 }
 
@@ -100,7 +108,7 @@ func (q *queue[T]) Remove(e *T) {
 func (q *queue[T]) Replace(old, e *T) {
 	const op = "Replace"
 	q.writing(op)
-	o, l := q.member(op, old), q.unlinked(op, e)
+	o, l := q.removable(op, old), q.unlinked(op, e)
 	at := q.before(op, o)
 	q.checkNeighbors(op, at, o)
 	if mutant.Is(mutant.ReplaceByTurns) {
@@ -136,29 +144,60 @@ func (q *queue[T]) append(src *queue[T]) {
 	}
 	q.checkReady(op)
 	src.checkReady(op)
-	last, srcLast := q.last(op), src.last(op)
-	first := src.head.LoadSerialized()
-	if q.kind&double != 0 && first != nil && first.prev != nil {
+	if q.off != src.off {
+		q.broken(op, nil, "the source uses another Link of its elements")
+	}
+	last, first := q.last(op), src.head.LoadSerialized()
+	if first == nil {
+		src.checkTail(op, nil, nil)
+		src.id = 0
+		return
+	}
+	if q.kind&tailed != 0 {
+		src.checkTail(op, src.tail, src.nextOf(src.tail).LoadSerialized())
+	}
+	if q.kind&double != 0 && first.prev != nil {
 		src.broken(op, first, "it is the first one, and points back at %s", src.name(first.prev))
 	}
-
-	if first != nil {
-		if last == nil {
-			q.id = src.id
-		} else {
-			for l := first; l != nil; l = l.next.LoadSerialized() {
-				l.owner = q.id
-			}
-		}
-		if q.kind&double != 0 && !mutant.Is(mutant.AppendLosesBackLink) {
-			first.prev = last
-		}
-		if q.kind&tailed != 0 {
-			q.tail = srcLast
-		}
-		q.nextOf(last).Store(first)
+	if last == nil {
+		q.id = src.id
+	} else {
+		q.adopt(op, src, first)
 	}
+
+	first.owner += oneLoan
+	if q.kind&double != 0 && !mutant.Is(mutant.AppendLosesBackLink) {
+		first.prev = last
+	}
+	if q.kind&tailed != 0 {
+		q.tail = src.tail
+	}
+	q.nextOf(last).Store(first)
+	src.tail = nil
 	src.id = 0 // until Init
+}
+
+// adopt makes q the owner of src's elements, from the first on. If one of them is
+// not src's, or the last is not its tail, all are as they were.
+func (q *queue[T]) adopt(op string, src *queue[T], first *Link[T]) {
+	delta := q.id - src.id // loans stay as they are
+	var last *Link[T]
+	for l := first; l != nil; l = l.next.LoadSerialized() {
+		if l.owner&idMask != src.id {
+			for a := first; a != l; a = a.next.LoadSerialized() {
+				a.owner -= delta
+			}
+			src.misplaced(op, l)
+		}
+		l.owner += delta
+		last = l
+	}
+	if src.kind&tailed != 0 && last != src.tail {
+		for a := first; a != nil; a = a.next.LoadSerialized() {
+			a.owner -= delta
+		}
+		src.checkTail(op, last, nil)
+	}
 }
 
 // insert links e behind at, or at the head if that is nil. Readers may see the
@@ -168,10 +207,7 @@ func (q *queue[T]) insert(op string, at *Link[T], e *T, visible bool) {
 	l := q.unlinked(op, e)
 	slot := q.nextOf(at)
 	next := slot.LoadSerialized()
-	if q.kind&double != 0 && next != nil && next.prev != at {
-		q.broken(op, next, "the element after it points back at %s", q.name(next.prev))
-	}
-	q.checkTail(op, at, next)
+	q.checkPlace(op, at, next, l)
 
 	l.owner = q.id
 	if q.kind&double != 0 {
@@ -191,9 +227,9 @@ func (q *queue[T]) insert(op string, at *Link[T], e *T, visible bool) {
 		slot.Store(l)
 		l.next.StoreRelaxed(next)
 	default:
-		// No release for next: no reader can be on its way to l yet, and one that
-		// is still on it, if it was moved here, could reach next before. What
-		// matters is that it is stored before the release that publishes l.
+		// next is published already. It must be set before the store, with release,
+		// that publishes l. (It is no private store itself: l may have been moved
+		// here, with readers on it.)
 		l.next.StoreRelaxed(next)
 		slot.Store(l)
 	}
@@ -240,14 +276,14 @@ func (q *queue[T]) before(op string, l *Link[T]) *Link[T] {
 	if q.kind&double != 0 {
 		return l.prev
 	}
-	var at *Link[T]
-	for p := q.head.LoadSerialized(); p != l; p = p.next.LoadSerialized() {
-		if p == nil {
+	w := q.walk(op)
+	for w.at != l {
+		if w.at == nil {
 			q.broken(op, l, "it is not on the way from the head to the end")
 		}
-		at = p
+		w.step()
 	}
-	return at
+	return w.before
 }
 
 // last returns the last element.
@@ -256,9 +292,43 @@ func (q *queue[T]) last(op string) *Link[T] {
 		q.checkTail(op, q.tail, q.nextOf(q.tail).LoadSerialized())
 		return q.tail
 	}
-	var last *Link[T]
-	for l := q.head.LoadSerialized(); l != nil; l = l.next.LoadSerialized() {
-		last = l
+	w := q.walk(op)
+	for w.at != nil {
+		w.step()
 	}
-	return last
+	return w.before
+}
+
+// A walker goes from element to element, also of a queue that is damaged: it
+// panics at one that is not the queue's, and if it goes in a circle.
+type walker[T any] struct {
+	q          *queue[T]
+	op         string
+	before, at *Link[T]
+	slow       *Link[T] // half as fast: who meets it is in a circle
+	odd        bool
+}
+
+func (q *queue[T]) walk(op string) walker[T] {
+	first := q.head.LoadSerialized()
+	w := walker[T]{q: q, op: op, at: first, slow: first}
+	w.check()
+	return w
+}
+
+func (w *walker[T]) step() {
+	w.before, w.at = w.at, w.at.next.LoadSerialized()
+	if w.odd = !w.odd; !w.odd {
+		w.slow = w.slow.next.LoadSerialized()
+	}
+	if w.at != nil && w.at == w.slow {
+		w.q.broken(w.op, w.at, "it leads back to itself")
+	}
+	w.check()
+}
+
+func (w *walker[T]) check() {
+	if w.at != nil {
+		w.q.checkOwner(w.op, w.at)
+	}
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/gosmr/gosmr/smr"
+	"github.com/gosmr/gosmr/smrq"
 )
 
 // A program is a string of bytes: an operation, then its arguments, each taken
@@ -103,7 +104,7 @@ func (m *machine) step() (what string, err error) {
 	case 7, 8:
 		what = fmt.Sprintf("Remove(%d)", e)
 		do = func() { q.Remove(m.elems[e]) }
-		legal = legal && in >= 0
+		legal = legal && in >= 0 && !m.lent(e)
 		if legal {
 			at = slices.Delete(slices.Clone(at), in, in+1)
 		}
@@ -112,7 +113,7 @@ func (m *machine) step() (what string, err error) {
 		what = fmt.Sprintf("Replace(%d, %d)", x, e)
 		do = func() { q.Replace(m.elems[x], m.elems[e]) }
 		old := slices.Index(at, x)
-		legal = legal && free && old >= 0
+		legal = legal && free && old >= 0 && !m.lent(x)
 		if legal {
 			at = slices.Clone(at)
 			at[old] = e
@@ -127,17 +128,29 @@ func (m *machine) step() (what string, err error) {
 			m.moved[j], m.was[j] = true, first(m.model[j])
 		}
 	case 11:
-		if usable {
-			// Elements that Init leaves behind would need a zero Link.
-			return "Init of a queue in use", nil
-		}
 		what = "Init"
-		do = q.Init
+		dropped := at
+		do = func() {
+			q.Init()
+			for _, key := range dropped { // dropped; no reader is there
+				m.elems[key].Link = smrq.Link[Elem]{}
+			}
+		}
+		for _, key := range dropped {
+			if m.lent(key) {
+				return what, nil
+			}
+		}
 		legal = true
 		m.moved[i] = false
 		at = nil
 	case 12, 13:
 		mask := m.next(256) | m.next(256)<<8
+		for key := range Elems {
+			if m.lent(key) {
+				mask &^= 1 << key
+			}
+		}
 		what = fmt.Sprintf("erasing %#x", mask)
 		do = func() { m.erase(q, mask) }
 		if op == 13 {
@@ -163,7 +176,7 @@ func (m *machine) step() (what string, err error) {
 	case 15:
 		// To the other end, as on use.
 		what = fmt.Sprintf("move %d", e)
-		if in < 0 || !usable {
+		if in < 0 || !usable || m.lent(e) {
 			return what, nil
 		}
 		at = slices.Delete(slices.Clone(at), in, in+1)
@@ -224,6 +237,17 @@ func (m *machine) eraseAll(q Queue, mask int) {
 	}
 }
 
+// lent reports whether a queue that was moved still leads to e: then e can't be
+// removed.
+func (m *machine) lent(e int) bool {
+	for i := range m.moved {
+		if m.moved[i] && m.was[i] == e {
+			return true
+		}
+	}
+	return false
+}
+
 func (m *machine) isFree(e int) bool {
 	for _, at := range m.model {
 		if slices.Contains(at, e) {
@@ -262,6 +286,15 @@ func (m *machine) check() error {
 		for e := range q.AllSerialized() {
 			allSerialized = append(allSerialized, e.Key)
 		}
+		if q, ok := q.(Tailed); ok {
+			wantLast := -1
+			if len(want) > 0 {
+				wantLast = want[len(want)-1]
+			}
+			if got := key(q.LastSerialized()); got != wantLast {
+				return fmt.Errorf("queue %d: the last one is %d, want %d", i, got, wantLast)
+			}
+		}
 		for _, got := range [][]int{entered, serialized, all, allSerialized} {
 			if !slices.Equal(got, want) {
 				return fmt.Errorf("queue %d is %v, want %v", i, got, want)
@@ -285,9 +318,6 @@ func (m *machine) checkMoved(i int) error {
 	}
 	var want []int
 	if was := m.was[i]; was >= 0 {
-		if m.isFree(was) {
-			return nil // it may lead anywhere by now
-		}
 		for _, at := range m.model {
 			if n := slices.Index(at, was); n >= 0 {
 				want = at[n:]

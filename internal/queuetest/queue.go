@@ -4,6 +4,7 @@ package queuetest
 
 import (
 	"iter"
+	"unsafe"
 
 	"github.com/gosmr/gosmr/smr"
 	"github.com/gosmr/gosmr/smrq"
@@ -46,6 +47,8 @@ type Tailed interface {
 	Queue
 	InsertTail(*Elem)
 	InsertTailRelaxed(*Elem)
+	LastSerialized() *Elem
+	Header() unsafe.Pointer
 }
 
 type (
@@ -59,6 +62,12 @@ func (q slist) AppendFrom(src Queue)  { q.Append(src.(slist).SList) }
 func (q list) AppendFrom(src Queue)   { q.Append(src.(list).List) }
 func (q stailq) AppendFrom(src Queue) { q.Append(src.(stailq).STailQ) }
 func (q tailq) AppendFrom(src Queue)  { q.Append(src.(tailq).TailQ) }
+
+// Header returns the queue itself, for tests that damage it.
+func (q stailq) Header() unsafe.Pointer { return unsafe.Pointer(q.STailQ) }
+
+// Header returns the queue itself, for tests that damage it.
+func (q tailq) Header() unsafe.Pointer { return unsafe.Pointer(q.TailQ) }
 
 // A Kind makes queues of one kind.
 type Kind struct {
