@@ -60,6 +60,13 @@ const (
 	TailKept             Name = "tail-kept"
 	AppendLosesBackLink  Name = "append-loses-back-link"
 	StaleCursor          Name = "stale-cursor"
+	ClearedAfter         Name = "cleared-after"
+	ReturnsInService     Name = "returns-in-service"
+	SenseBeforeReset     Name = "sense-before-reset"
+	LeaveWithoutLock     Name = "leave-without-lock"
+	LeaderEnds           Name = "leader-ends"
+	OrphansDropped       Name = "orphans-dropped"
+	QuietBeforeClear     Name = "quiet-before-clear"
 )
 
 // Bugs lists them all.
@@ -100,4 +107,11 @@ var Bugs = []Bug{
 	{TailKept, "the tail is still the last element after that was removed", "./smrq", "TestPrograms_Random"},
 	{AppendLosesBackLink, "the first element appended does not point back", "./smrq", "TestPrograms_Random"},
 	{StaleCursor, "an element is erased from a predecessor that is not in the queue any more", "./smrq", "TestCursor_Stale"},
+	{ClearedAfter, "what is asked of a domain while it serves is forgotten", "./stw", "TestInterrupt_NoneIsLost"},
+	{ReturnsInService, "a blocked domain comes back in the middle of what is done for it", "./stw", "TestBlocking_ServedUntilTheEnd"},
+	{SenseBeforeReset, "a fast party arrives for the next phase while the arrivals of the last one still count", "./stw", "TestBarrier_Phases"},
+	{LeaveWithoutLock, "a domain ends while a stop that counts on it is about to tell it", "./stw", "TestEnd_WaitsForStop"},
+	{LeaderEnds, "a stop begins while somebody still runs the handler of the last one", "./stw", "TestRunOnAll_LastOneOutEnds"},
+	{OrphansDropped, "what was asked of a domain that ends is not done", "./stw", "TestInterrupt_AcceptedIsRun"},
+	{QuietBeforeClear, "a grace period asks between the statement and the clearing, and is forgotten", "./stw", "TestSMR_RequestDuringPoll"},
 }

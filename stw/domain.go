@@ -1,0 +1,217 @@
+package stw
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+
+	"github.com/gosmr/gosmr/internal/mutant"
+	"github.com/gosmr/gosmr/pcpu"
+	"github.com/gosmr/gosmr/smr"
+)
+
+// A State says where a domain is between Spawn and its end.
+type State uint8
+
+const (
+	Starting  State = iota // waits to become part of the world
+	Running                // runs its user's code, or is at a safe point
+	Blocked                // in Blocking: others act for it
+	Suspended              // at a safe point until resumed
+	Dead                   // part of the world no more
+)
+
+func (s State) String() string {
+	return [...]string{"starting", "running", "blocked", "suspended", "dead"}[s]
+}
+
+// A Domain is a goroutine that can be stopped: it promises to come to a safe point
+// ([Domain.Poll]) now and then, or to be at one all the time ([Domain.Blocking]).
+//
+// Methods that say "owner" in their comment may be called by the domain's own
+// goroutine only, the others by any. With -tags invariants that is checked.
+type Domain struct {
+	// pending is not 0 when the domain should come to a safe point: bits below.
+	// Set by whoever asks something of it, after noting what; taken by the owner,
+	// at a safe point, before it looks at what was noted. Read by every Poll.
+	pending atomic.Uint32
+	_       [pcpu.Stride - 4]byte
+
+	// Constant after creation.
+
+	w    *World
+	id   uint64
+	slot int
+	done chan struct{} // closed at the very end
+
+	// mu guards what is asked of the domain and who acts for it. It is held for
+	// moments only, never while code of the user's runs.
+	mu      sync.Mutex
+	changed sync.Cond // any of the following changed
+
+	state      State
+	served     bool // a goroutine acts for the blocked domain now
+	stop       *Stop
+	ragged     []*ragged
+	interrupts []func(*Domain)
+	external   bool // the hook is to be called
+	suspends   int
+	panics     []*Panic // to be passed on to the owner
+	err        error    // for Join
+
+	// What follows belongs to the goroutine that acts for the domain: the owner, or
+	// the one that serves it while it is blocked. state and served say which, and
+	// mu hands it over.
+
+	readers []*smr.Quiescent
+	offline bool // the readers are
+	serving bool // at a safe point, doing what was asked
+	roots   rootStack
+	locals  []any
+
+	debug domainDebug
+}
+
+const (
+	asked     = 1 << iota // something is noted under mu
+	quiescent             // a grace period waits for the domain
+)
+
+// ID returns the domain's number, which no other domain of its world ever has.
+func (d *Domain) ID() uint64 { return d.id }
+
+// Slot returns which of the world's Max places the domain has: a number below Max
+// that no other domain has until this one has ended. For indexing arrays.
+func (d *Domain) Slot() int { return d.slot }
+
+// World returns the domain's world.
+func (d *Domain) World() *World { return d.w }
+
+// State returns the domain's state, which may have changed when the caller looks
+// at it, unless the world is stopped.
+func (d *Domain) State() State {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.state
+}
+
+func (d *Domain) String() string { return fmt.Sprintf("domain %d", d.id) }
+
+// Spawn runs fn on a new goroutine, as a new domain, which ends when fn returns.
+// It does not wait for the domain to start: while the world is stopped, that waits.
+// It returns [ErrFull] or [ErrClosed], and then nothing is left behind.
+//
+// A panic of fn, or runtime.Goexit, ends the domain properly before it goes on.
+func (w *World) Spawn(fn func(*Domain)) (*Domain, error) {
+	d, err := w.newDomain()
+	if err != nil {
+		return nil, err
+	}
+	go func() {
+		defer d.end()
+		if d.begin() {
+			fn(d)
+		}
+	}()
+	return d, nil
+}
+
+// Register makes the calling goroutine a domain, until [Domain.Deregister], which
+// it must call before it ends. While the world is stopped it waits. It returns
+// [ErrFull] or [ErrClosed], or what Options.Start does.
+//
+// A goroutine may be several domains of several worlds, or of one; but then it must
+// be in Blocking as each of the others whenever it waits as one of them.
+func (w *World) Register() (*Domain, error) {
+	d, err := w.newDomain()
+	if err != nil {
+		return nil, err
+	}
+	begun := false
+	defer func() {
+		if !begun { // Options.Start failed, or panicked
+			d.end()
+		}
+	}()
+	if begun = d.begin(); !begun {
+		return nil, d.err
+	}
+	return d, nil
+}
+
+// Deregister ends a domain that [World.Register] made. Owner. What was asked of it
+// is done first, and it may wait for a stop to end. It panics if the domain has
+// ended.
+func (d *Domain) Deregister() {
+	d.mustRun("Deregister")
+	d.end()
+}
+
+// Join waits until the domain has ended and nothing is left of it: its slot is
+// free, its hooks have run, and so has all that was accepted by Interrupt. It
+// returns what Options.Start returned to it, or ctx.Err() if ctx ends first.
+//
+// A domain must not call it outside [Domain.Blocking].
+func (d *Domain) Join(ctx context.Context) error {
+	d.w.checkOutside("Join")
+	select {
+	case <-d.done:
+		return d.err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// begin makes the domain part of the world, on its own goroutine. It reports
+// false if Options.Start refuses.
+func (d *Domain) begin() bool {
+	d.owned()
+	d.w.join(d)
+	d.goOnline()
+	if d.w.opts.Start == nil {
+		return true
+	}
+	if err := d.w.opts.Start(d); err != nil {
+		d.mu.Lock()
+		d.err = err
+		d.mu.Unlock()
+		return false
+	}
+	return true
+}
+
+// end takes the domain out of the world, after Options.Stop. That also happens
+// when its goroutine unwinds, from a panic or from Goexit, wherever it was.
+func (d *Domain) end() {
+	defer d.finish()
+	if d.State() == Blocked { // it was unwound in EnterBlocking without LeaveBlocking
+		d.leaveBlocking()
+	}
+	d.serving = false
+	if d.w.opts.Stop != nil {
+		d.w.opts.Stop(d)
+	}
+}
+
+// finish ends the domain. It is blocked by now, so whatever is still asked of it is
+// done by other goroutines, and can't end this one.
+func (d *Domain) finish() {
+	d.goOffline()
+	d.mu.Lock()
+	d.state = Blocked
+	d.disowned()
+	if d.askedLocked() && !mutant.Is(mutant.OrphansDropped) {
+		d.askLocked()
+	}
+	d.mu.Unlock()
+	d.w.leave(d)
+
+	d.mu.Lock()
+	err, panics := d.err, d.panics
+	d.mu.Unlock()
+	d.release(err)
+	if len(panics) > 0 {
+		panic(panics[0])
+	}
+}

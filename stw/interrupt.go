@@ -1,0 +1,39 @@
+package stw
+
+// Interrupt has fn run by the domain at its next safe point, or on its behalf while
+// it is blocked; after what was asked of it by Interrupt before, and once it is no
+// longer suspended. It does not wait. It returns [ErrDead] if the domain has ended,
+// and then fn is not run; a fn that was accepted is run, if need be while the domain
+// ends.
+//
+// fn runs while the domain can do nothing else, so it must not block: others may be
+// waiting for the domain. If it panics, the panic is passed on to the domain, as a
+// [*Panic], out of its Poll or LeaveBlocking. Any goroutine may call Interrupt, fn
+// included. Idea: interrupt-thread of SBCL.
+func (d *Domain) Interrupt(fn func(*Domain)) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.state == Dead {
+		return ErrDead
+	}
+	d.interrupts = append(d.interrupts, fn)
+	d.askLocked()
+	return nil
+}
+
+// InterruptExternal has the domain call Options.ExternalInterrupt at its next safe
+// point. Calls before it does so count as one. It returns [ErrDead] if the domain
+// has ended, and panics if there is no such hook.
+func (d *Domain) InterruptExternal() error {
+	if d.w.opts.ExternalInterrupt == nil {
+		panic("stw: InterruptExternal in a world without Options.ExternalInterrupt")
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.state == Dead {
+		return ErrDead
+	}
+	d.external = true
+	d.askLocked()
+	return nil
+}

@@ -1,0 +1,40 @@
+package stw
+
+import "sync/atomic"
+
+// A Key names a value that each domain has for itself: domain-local storage.
+type Key[T any] struct {
+	index int
+	init  func(*Domain) T
+}
+
+var lastKey atomic.Int64
+
+// NewKey returns a key whose value in a domain is what init returns for that, on
+// first use, or the zero T if init is nil. Keys are for good: make them once.
+func NewKey[T any](init func(*Domain) T) *Key[T] {
+	return &Key[T]{index: int(lastKey.Add(1)) - 1, init: init}
+}
+
+// Get returns the domain's value. Owner, or a function that is run for it.
+func (k *Key[T]) Get(d *Domain) T {
+	if k.index < len(d.locals) {
+		if v, ok := d.locals[k.index].(*T); ok {
+			return *v
+		}
+	}
+	var v T
+	if k.init != nil {
+		v = k.init(d)
+	}
+	k.Set(d, v)
+	return v
+}
+
+// Set changes the domain's value. Owner, or a function that is run for it.
+func (k *Key[T]) Set(d *Domain, v T) {
+	for len(d.locals) <= k.index {
+		d.locals = append(d.locals, nil)
+	}
+	d.locals[k.index] = &v
+}

@@ -1,0 +1,73 @@
+package stw
+
+import (
+	"runtime"
+	"sync"
+	"sync/atomic"
+)
+
+// A parking is where goroutines wait for a condition on atomic words. Whoever
+// changes such a word calls wake.
+//
+// A waiter counts itself in parked and then looks at the condition once more;
+// whoever makes it true looks at parked after that. Both are sequentially
+// consistent, so at least one of them sees the other.
+type parking struct {
+	parked atomic.Int32
+	mu     sync.Mutex
+	cond   sync.Cond
+}
+
+// wait returns once done does. It looks spins times, lets others run for a moment,
+// and parks.
+func (p *parking) wait(spins int, done func() bool) {
+	for range spins {
+		if done() {
+			return
+		}
+	}
+	for range 2 {
+		if done() {
+			return
+		}
+		runtime.Gosched()
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.cond.L = &p.mu
+	p.parked.Add(1)
+	for !done() {
+		p.cond.Wait()
+	}
+	p.parked.Add(-1)
+}
+
+// wake makes all that wait look again.
+func (p *parking) wake() {
+	if p.parked.Load() == 0 {
+		return
+	}
+	// Whoever holds the lock has looked and is about to sleep.
+	p.mu.Lock()
+	p.mu.Unlock() //nolint:staticcheck // see above
+	p.cond.Broadcast()
+}
+
+// How long to spin: about as long as it takes a running domain to get to its next
+// poll. With two parties the one waited for is likely to be running; with more
+// parties than processors it is likely not to be, and spinning keeps it from that.
+const (
+	spinsForTwo  = 1000
+	spinsForMany = 300
+)
+
+func spinsFor(parties int) int {
+	switch procs := runtime.GOMAXPROCS(0); {
+	case parties > procs:
+		return 0
+	case parties <= 2:
+		return spinsForTwo
+	default:
+		return spinsForMany
+	}
+}

@@ -1,0 +1,238 @@
+package stw
+
+import (
+	"fmt"
+	"runtime"
+	"runtime/debug"
+
+	"github.com/gosmr/gosmr/internal/invariants"
+	"github.com/gosmr/gosmr/internal/mutant"
+)
+
+// Poll is a safe point: the domain holds nothing that others must not touch, and
+// no protected pointer; and does what was asked of it meanwhile. Owner. A domain
+// that runs must call it often, since others wait for that.
+//
+// Cost: inlined, one load and a branch, unless something was asked.
+func (d *Domain) Poll() {
+	if d.pending.Load() != 0 || invariants.Enabled {
+		d.pollSlow()
+	}
+}
+
+// Relax is Poll for the body of a loop that waits for another goroutine: it lets
+// others run. Owner.
+func (d *Domain) Relax() {
+	d.Poll()
+	runtime.Gosched()
+}
+
+//go:noinline
+func (d *Domain) pollSlow() {
+	d.check("Poll")
+	if d.serving {
+		return // inside what is being done at a safe point
+	}
+	if !mutant.Is(mutant.QuietBeforeClear) {
+		d.clearPending()
+	}
+	for _, q := range d.readers {
+		q.Quiesce()
+	}
+	if mutant.Is(mutant.QuietBeforeClear) {
+		for range 100 { // a wider window: who asks spins first
+			runtime.Gosched()
+		}
+		d.clearPending()
+	}
+	d.serve()
+	d.passPanic()
+}
+
+// clearPending is called before the owner looks at what is asked, and before its
+// readers state that they are quiescent, or come online: what is asked from then
+// on sets pending again.
+func (d *Domain) clearPending() {
+	if !mutant.Is(mutant.ClearedAfter) {
+		d.pending.Store(0)
+	}
+}
+
+// serve does, at a safe point of the owner's, all that is asked.
+func (d *Domain) serve() {
+	if mutant.Is(mutant.ClearedAfter) {
+		defer d.pending.Store(0)
+		defer runtime.Gosched()
+	}
+	d.mu.Lock()
+	if !d.askedLocked() {
+		d.mu.Unlock()
+		return
+	}
+	d.serving = true
+	defer func() { d.serving = false }()
+	for d.stepLocked() || d.suspendLocked() {
+	}
+	d.mu.Unlock()
+}
+
+// askedLocked reports whether anything is asked of the domain.
+func (d *Domain) askedLocked() bool {
+	return d.stop != nil || len(d.ragged) > 0 || d.suspends > 0 || len(d.interrupts) > 0 || d.external
+}
+
+// stepLocked does the next of what is asked, with mu released meanwhile, and
+// reports whether there was anything that may be done now. Functions of ragged
+// barriers go first, since somebody waits for each; a suspended domain gets no
+// further than that.
+func (d *Domain) stepLocked() bool {
+	switch {
+	case d.stop != nil:
+		s := d.stop
+		d.stop = nil
+		d.unlocked(func() { s.takePart(d) })
+	case len(d.ragged) > 0:
+		r := d.ragged[0]
+		d.ragged = d.ragged[1:]
+		d.unlocked(func() { r.run(d) })
+	case d.suspends > 0:
+		return false
+	case len(d.interrupts) > 0:
+		fn := d.interrupts[0]
+		d.interrupts = d.interrupts[1:]
+		d.unlocked(func() { d.runForOwner("an interrupt function", func() { fn(d) }) })
+	case d.external:
+		d.external = false
+		d.unlocked(func() { d.runForOwner("the external interrupt hook", func() { d.w.opts.ExternalInterrupt(d) }) })
+	default:
+		return false
+	}
+	return true
+}
+
+// unlocked runs do, which may run code of the user's, without mu. If that ends the
+// goroutine, mu stays released.
+func (d *Domain) unlocked(do func()) {
+	d.mu.Unlock()
+	do()
+	d.mu.Lock()
+}
+
+// runForOwner runs a function at a safe point, online, so that it may use
+// [Domain.Section]. Its panic is passed on to the owner, when nothing is left to
+// be done.
+func (d *Domain) runForOwner(what string, fn func()) {
+	if d.offline {
+		d.goOnline()
+		defer d.goOffline()
+	}
+	if p := catch(d, what, fn); p != nil {
+		d.mu.Lock()
+		d.panics = append(d.panics, p)
+		d.mu.Unlock()
+	}
+}
+
+// askLocked wakes whoever acts for the domain, after something was noted; or, if
+// the domain is blocked, makes somebody act for it.
+func (d *Domain) askLocked() {
+	d.pending.Or(asked)
+	switch {
+	case d.state == Blocked && !d.served:
+		d.served = true
+		go d.serveBlocked()
+	case d.state == Suspended:
+		d.changed.Broadcast()
+	}
+}
+
+// serveBlocked does what is asked of a blocked domain, on another goroutine than
+// its own. There is at most one such goroutine, and none when nothing is asked.
+func (d *Domain) serveBlocked() {
+	returned := false
+	defer func() {
+		if !returned { // a function called Goexit
+			d.mu.Lock()
+			d.serving = false
+			d.endServiceLocked()
+			d.mu.Unlock()
+		}
+	}()
+	d.mu.Lock()
+	d.serving = true
+	for d.stepLocked() {
+	}
+	d.serving = false
+	d.served = false
+	d.changed.Broadcast()
+	d.mu.Unlock()
+	returned = true
+}
+
+// endServiceLocked ends somebody's acting for a blocked domain, or leaves it to
+// another goroutine if there is more to do.
+func (d *Domain) endServiceLocked() {
+	if d.stop != nil || len(d.ragged) > 0 || d.suspends == 0 && (len(d.interrupts) > 0 || d.external) {
+		go d.serveBlocked()
+		return
+	}
+	d.served = false
+	d.changed.Broadcast()
+}
+
+// passPanic panics, on the owner's goroutine, with what a function that was run
+// for it panicked with.
+func (d *Domain) passPanic() {
+	d.mu.Lock()
+	if len(d.panics) == 0 {
+		d.mu.Unlock()
+		return
+	}
+	p := d.panics[0]
+	d.panics = d.panics[1:]
+	if len(d.panics) > 0 {
+		d.pending.Or(asked) // the next poll passes on the next
+	}
+	d.mu.Unlock()
+	panic(p)
+}
+
+// A Panic is what a panic in a function that was run for another goroutine is
+// passed on as: of a handler to the domain that led the stop, of an interrupt
+// function to the domain that it interrupted, of a ragged barrier's function to
+// the caller of ForEach.
+type Panic struct {
+	Domain uint64 // for whom it was run
+	What   string // what was run
+	Value  any    // what it panicked with
+	Stack  []byte // where
+
+	// Also has the panics of others in the same stop or ragged barrier.
+	Also []*Panic
+}
+
+func (p *Panic) Error() string {
+	return fmt.Sprintf("stw: %s panicked for domain %d: %v\n\n%s", p.What, p.Domain, p.Value, p.Stack)
+}
+
+// Unwrap returns the value if it is an error.
+func (p *Panic) Unwrap() error {
+	err, _ := p.Value.(error)
+	return err
+}
+
+// catch runs fn and returns its panic, if it does. It lets Goexit pass.
+func catch(d *Domain, what string, fn func()) (p *Panic) {
+	returned := false
+	defer func() {
+		if returned {
+			return
+		}
+		if v := recover(); v != nil {
+			p = &Panic{Domain: d.id, What: what, Value: v, Stack: debug.Stack()}
+		}
+	}()
+	fn()
+	returned = true
+	return nil
+}

@@ -1,0 +1,108 @@
+package stw
+
+import (
+	"sync"
+	"sync/atomic"
+)
+
+// A ragged is a ragged barrier: one function for every domain.
+type ragged struct {
+	fn   func(*Domain)
+	left atomic.Int32 // domains that have yet to run it
+	park parking
+
+	mu     sync.Mutex
+	failed *Panic // the first function's that panicked
+}
+
+// ForEach runs fn once for every domain that is part of the world when it is
+// called, at that domain's next safe point, or at once on behalf of one that is
+// blocked or suspended; and returns when all have. Domains do not wait for one
+// another, as they would in a stop. One that ends meanwhile runs it before it does;
+// one that comes meanwhile does not: all it does happens after ForEach began.
+//
+// A panic of fn is passed on as a [*Panic], when all have run it. A domain must not
+// call it outside [Domain.Blocking]: [Domain.ForEach] is for domains.
+//
+// Idea: forEachP of Go's runtime.
+func (w *World) ForEach(fn func(*Domain)) {
+	w.checkOutside("ForEach")
+	w.forEach(fn)
+}
+
+// ForEach is [World.ForEach] for the caller's domain's world: it is run for d too,
+// before ForEach returns. Owner.
+func (d *Domain) ForEach(fn func(*Domain)) {
+	d.mustRun("ForEach")
+	d.Blocking(func() { d.w.forEach(fn) })
+}
+
+func (w *World) forEach(fn func(*Domain)) {
+	r := &ragged{fn: fn}
+	var blocked []*Domain
+
+	// Who is asked is part of the world, and can't leave it before it has done
+	// what is asked: the set may change, the barrier's share of it does not.
+	w.mu.Lock()
+	n := len(w.set)
+	r.left.Store(int32(n))
+	for _, d := range w.set {
+		d.mu.Lock()
+		d.ragged = append(d.ragged, r)
+		if d.state == Blocked && !d.served && len(d.ragged) == 1 && d.stop == nil {
+			// Not asked: the caller itself acts for it.
+			d.served = true
+			blocked = append(blocked, d)
+		} else {
+			d.askLocked()
+		}
+		d.mu.Unlock()
+	}
+	w.mu.Unlock()
+
+	for _, d := range blocked {
+		d.serveRagged(r)
+	}
+	r.park.wait(spinsFor(n), func() bool { return r.left.Load() == 0 })
+	if r.failed != nil {
+		panic(r.failed)
+	}
+}
+
+// serveRagged acts for a blocked domain as far as r, the first in its list, is
+// concerned, and leaves the rest to a goroutine of its own.
+func (d *Domain) serveRagged(r *ragged) {
+	defer func() { // also if the function ends the goroutine
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		d.serving = false
+		d.endServiceLocked()
+	}()
+	d.mu.Lock()
+	d.ragged = d.ragged[1:]
+	d.serving = true
+	d.mu.Unlock()
+	r.run(d)
+}
+
+// run runs the function for d.
+func (r *ragged) run(d *Domain) {
+	defer func() {
+		if r.left.Add(-1) == 0 {
+			r.park.wake()
+		}
+	}()
+	if d.offline {
+		d.goOnline()
+		defer d.goOffline()
+	}
+	if p := catch(d, "a ragged barrier's function", func() { r.fn(d) }); p != nil {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		if r.failed == nil {
+			r.failed = p
+		} else {
+			r.failed.Also = append(r.failed.Also, p)
+		}
+	}
+}

@@ -1,0 +1,84 @@
+package stw
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/gosmr/gosmr/smr"
+)
+
+// A domain is a quiescent reader of each smr domain of its world: online while it
+// runs, offline while it is blocked, suspended, or in a stop. Its sections end at
+// safe points. Between those it reads for nothing; and a grace period that waits
+// for it asks for a safe point, so that it ends one poll later.
+
+// attach registers the domain with the smr domains.
+func (d *Domain) attach(domains []*smr.Domain) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = fmt.Errorf("stw: attach a domain: %v", v)
+		}
+	}()
+	for _, dom := range domains {
+		// A grace period asks for nothing but that the domain polls.
+		d.readers = append(d.readers, dom.NewQuiescent(func() { d.pending.Or(quiescent) }))
+	}
+	return nil
+}
+
+func (d *Domain) goOnline() {
+	d.offline = false
+	for _, q := range d.readers {
+		q.Online()
+	}
+}
+
+func (d *Domain) goOffline() {
+	d.offline = true
+	for _, q := range d.readers {
+		q.Offline()
+	}
+}
+
+// Section returns the section that the domain is in, of the first of its world's
+// smr domains, valid until the domain's next safe point: Poll, Blocking, a stop.
+// Owner, or a function run for it by Interrupt or ForEach. Leaving it does nothing.
+// It panics where the domain is offline, in stop handlers for one, or if its world
+// has no smr domain.
+//
+// Cost: two loads. Using the section costs no more than the loads in it.
+func (d *Domain) Section() smr.Section {
+	if len(d.readers) == 0 {
+		panic("stw: Section in a world without Options.SMR")
+	}
+	return d.readers[0].Section()
+}
+
+// SectionOf is [Domain.Section] for any one of the world's smr domains. It panics
+// if dom is not among them.
+func (d *Domain) SectionOf(dom *smr.Domain) smr.Section {
+	for i, o := range d.w.opts.SMR {
+		if o == dom {
+			return d.readers[i].Section()
+		}
+	}
+	panic("stw: SectionOf an smr domain that is not in Options.SMR")
+}
+
+// Synchronize waits for a grace period of each of the world's smr domains, as
+// [smr.Domain.Synchronize] does. The domain is in Blocking meanwhile, so it does not
+// wait for itself, and its section ends. Owner.
+func (d *Domain) Synchronize(ctx context.Context) (err error) {
+	goals := make([]smr.Seq, len(d.readers))
+	for i, dom := range d.w.opts.SMR {
+		goals[i] = dom.Advance()
+	}
+	d.Blocking(func() {
+		for i, dom := range d.w.opts.SMR {
+			if err = dom.Wait(ctx, goals[i]); err != nil {
+				return
+			}
+		}
+	})
+	return err
+}

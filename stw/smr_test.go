@@ -1,0 +1,209 @@
+package stw
+
+import (
+	"context"
+	"runtime"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/gosmr/gosmr/internal/invariants"
+	"github.com/gosmr/gosmr/smr"
+)
+
+// A grace period waits for a domain that runs, and asks it: so it ends with the
+// next poll, and not before.
+func TestSMR_GracePeriodEndsWithThePoll(t *testing.T) {
+	dom, other := newDomain(t), newDomain(t)
+	w := newWorld(t, Options{SMR: []*smr.Domain{dom, other}})
+	for range rounds(500) {
+		synced, poll := make(chan struct{}), make(chan struct{})
+		d := spawn(t, w, func(d *Domain) {
+			<-poll
+			d.Poll()
+			<-synced // without this it would end
+		})
+		waitState(t, d, Running)
+		var done atomic.Bool
+		go func() {
+			require.NoError(t, dom.Synchronize(context.Background()))
+			done.Store(true)
+			close(synced)
+		}()
+		waitFor(t, func() bool { return d.pending.Load() != 0 }) // it was asked
+		require.False(t, done.Load())
+		close(poll)
+		within(t, func() { <-synced })
+		join(t, d)
+	}
+}
+
+// The order of clearing and stating: a grace period that asks just while a domain
+// polls is not forgotten.
+func TestSMR_RequestDuringPoll(t *testing.T) {
+	dom, err := smr.New(smr.Options{StallAfter: -1}) // a stall would ask again
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, dom.Close(watchdogContext(t))) })
+	w := newWorld(t, Options{SMR: []*smr.Domain{dom}})
+	c := new(crowd)
+	c.domains = append(c.domains, spawn(t, w, func(d *Domain) {
+		for !c.quit.Load() {
+			d.Poll()
+			if !parallel() {
+				runtime.Gosched()
+			}
+		}
+	}))
+	c.running(t)
+	within(t, func() {
+		for range rounds(3000) {
+			require.NoError(t, dom.Synchronize(context.Background()))
+		}
+	})
+	c.end(t)
+}
+
+func parallel() bool { return runtime.GOMAXPROCS(0) > 1 }
+
+// What is blocked, suspended or stopped holds nothing back.
+func TestSMR_OfflineHoldsNothingBack(t *testing.T) {
+	dom := newDomain(t)
+	w := newWorld(t, Options{SMR: []*smr.Domain{dom}})
+	ctx := watchdogContext(t)
+	blocked, release := startBlocked(t, w)
+	require.NoError(t, dom.Synchronize(ctx))
+	c := startCrowd(t, w, 1)
+	require.NoError(t, c.domains[0].Suspend(ctx))
+	require.NoError(t, dom.Synchronize(ctx))
+	c.domains[0].Resume()
+	w.Stop()
+	require.NoError(t, dom.Synchronize(ctx))
+	w.Start()
+	asDomain(t, w, func(d *Domain) {
+		goal := dom.Advance()
+		w.RunOnAll(d, func(p *Domain, s *Stop) {
+			s.Barrier(func() {
+				require.True(t, dom.Poll(goal), "a stop ends the grace periods that waited for who takes part")
+				require.NoError(t, dom.Synchronize(ctx))
+			})
+			require.Panics(t, func() { p.Section() })
+		}, StopOptions{})
+		// And they are readers again.
+		goal = dom.Advance()
+		require.False(t, dom.Poll(goal))
+		d.Poll()
+	})
+	close(release)
+	join(t, blocked)
+	c.end(t)
+}
+
+func TestSMR_Section(t *testing.T) {
+	dom, other := newDomain(t), newDomain(t)
+	w := newWorld(t, Options{SMR: []*smr.Domain{dom, other}})
+	var p, q smr.Pointer[int]
+	p.Init(new(int))
+	q.Init(new(int))
+	asDomain(t, w, func(d *Domain) {
+		s := d.Section()
+		require.NotNil(t, p.Load(s))
+		require.NotNil(t, q.Load(d.SectionOf(other)))
+		require.NotNil(t, p.Load(d.SectionOf(dom)))
+		s.Leave() // does nothing
+		require.True(t, s.Active())
+		if invariants.Enabled {
+			d.Poll()
+			require.False(t, s.Active())
+			require.Panics(t, func() { p.Load(s) }, "valid until the next poll, whether that had to do anything or not")
+		}
+		s = d.Section()
+		d.Blocking(func() { require.Panics(t, func() { d.Section() }) })
+		require.False(t, s.Active())
+
+		// Functions that are run for it are at a safe point, online.
+		d.Interrupt(func(d *Domain) { require.NotNil(t, p.Load(d.Section())) })
+		d.Poll()
+		d.EnterBlocking()
+		d.Interrupt(func(d *Domain) { require.NotNil(t, p.Load(d.Section())) })
+		d.LeaveBlocking()
+		d.ForEach(func(d *Domain) { require.NotNil(t, p.Load(d.Section())) })
+
+		require.Panics(t, func() { d.SectionOf(smr.Default()) })
+	})
+	none := newWorld(t, Options{})
+	asDomain(t, none, func(d *Domain) {
+		require.Panics(t, func() { d.Section() })
+		require.NoError(t, d.Synchronize(context.Background()))
+	})
+}
+
+// A domain does not wait for itself.
+func TestSMR_Synchronize(t *testing.T) {
+	dom, other := newDomain(t), newDomain(t)
+	w := newWorld(t, Options{SMR: []*smr.Domain{dom, other}})
+	asDomain(t, w, func(d *Domain) {
+		require.NoError(t, d.Synchronize(watchdogContext(t)))
+		entered := make(chan smr.Section)
+		go func() { entered <- other.Enter() }()
+		s := <-entered
+		ctx, cancel := context.WithTimeout(context.Background(), time.Millisecond)
+		defer cancel()
+		require.ErrorIs(t, d.Synchronize(ctx), context.DeadlineExceeded)
+		require.Equal(t, Running, d.State())
+		s.Leave()
+	})
+}
+
+// What a domain gave to Call is freed after its end.
+func TestSMR_CallsOfDyingDomain(t *testing.T) {
+	dom := newDomain(t)
+	w := newWorld(t, Options{SMR: []*smr.Domain{dom}})
+	var freed atomic.Int32
+	for range 100 {
+		asDomain(t, w, func(d *Domain) { dom.CallFunc(1, func() { freed.Add(1) }) })
+	}
+	require.NoError(t, dom.Barrier(watchdogContext(t)))
+	require.EqualValues(t, 100, freed.Load())
+}
+
+// Readers in sections of domains, an object that is replaced and poisoned: under
+// -race a premature free is a race.
+func TestSMR_Reclaim(t *testing.T) {
+	dom := newDomain(t)
+	w := newWorld(t, Options{SMR: []*smr.Domain{dom}})
+	type object struct{ alive bool }
+	var p smr.Pointer[object]
+	p.Init(&object{true})
+	var bad atomic.Int32
+	c := new(crowd)
+	for i := range 3 {
+		c.domains = append(c.domains, spawn(t, w, func(d *Domain) {
+			for n := 0; !c.quit.Load(); n++ {
+				if o := p.Load(d.Section()); !o.alive {
+					bad.Add(1)
+				}
+				switch {
+				case n%64 == 0 && i == 1:
+					d.Blocking(runtime.Gosched)
+				case n%64 == 0:
+					d.Relax()
+				default:
+					d.Poll()
+				}
+			}
+		}))
+	}
+	c.running(t)
+	for n := range rounds(20000) {
+		old := p.LoadSerialized()
+		p.Store(&object{true})
+		smr.Call(dom, old, 1, func(o *object) { o.alive = false })
+		if n%16 == 0 {
+			require.NoError(t, dom.Synchronize(context.Background()))
+		}
+	}
+	c.end(t)
+	require.Zero(t, bad.Load())
+}

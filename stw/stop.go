@@ -1,0 +1,303 @@
+package stw
+
+import (
+	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"github.com/gosmr/gosmr/internal/mutant"
+)
+
+// A Handler is run for every domain in a stop-the-world section: by the domain, or
+// on its behalf if it is blocked.
+type Handler func(*Domain, *Stop)
+
+// StopOptions vary a stop-the-world section. The zero StopOptions is valid.
+type StopOptions struct {
+	// Setup is called by the leader when it is settled that the section takes
+	// place and who takes part, before anybody is asked to stop.
+	Setup func(*Stop)
+
+	// EnterWork is called over and over by a participant that waits for others to
+	// come in, while it returns true: for work that would be idle time otherwise.
+	// Each call must be short.
+	EnterWork func(*Domain, *Stop) bool
+
+	// Async does not stop the world at one time: each domain runs the handler
+	// when it gets to its next safe point. RunOnAll returns when the leader's own
+	// has ended. No other section begins before all have.
+	Async bool
+}
+
+// A Stop is one stop-the-world section: from the moment when it is settled who
+// leads until the last participant has ended its handler.
+//
+//	leader        ──lead──tell────┐         ┌─────handler──┐
+//	participant   ────────────poll┤ all are ├─handler──┐   ├ the last one out
+//	participant   ────poll────────┤   in    ├─────handler┐ │ ends the section
+//	blocked one's       stand-in──┘         └─handler─┐
+//
+// Nobody runs code of the user's between coming in and the end of its handler.
+// Whoever has ended its handler goes on at once, unless it is the leader.
+type Stop struct {
+	// Constant once the participants are told.
+
+	w            *World
+	leader       *Domain // nil for World.Stop
+	handler      Handler
+	opts         StopOptions
+	participants []*Domain
+	spins        int
+
+	// entry counts those that have yet to come in, inside those whose handler has
+	// yet to end; ended is set by the last of these. Waited for by park.
+	entry  atomic.Int32
+	inside atomic.Int32
+	ended  atomic.Bool
+	park   parking
+
+	bar barrier
+
+	started atomic.Bool // of World.Stop: Start was called
+
+	mu     sync.Mutex
+	failed *Panic // the first handler's that panicked
+}
+
+// Leader returns the domain that leads, nil in the section of [World.Stop].
+func (s *Stop) Leader() *Domain { return s.leader }
+
+// Participants returns the domains that take part, the leader among them. It must
+// not be changed.
+func (s *Stop) Participants() []*Domain { return s.participants }
+
+// Barrier waits, inside a handler, until every participant has called it. The last
+// one to do so runs last, if that is not nil, before any goes on. A participant
+// whose handler ends is waited for no more, so a handler may return early, after
+// its last Barrier; if it is one that others wait for in vain, nobody runs last.
+//
+// Idea: the sense-reversing barrier of OCaml's domain.c.
+func (s *Stop) Barrier(last func()) { s.bar.await(last) }
+
+// TryRunOnAll stops the world, runs the handler for every domain, and returns true
+// when all have ended. d is the caller's domain, which leads. If another stop is
+// in progress or just begins, it returns false: d has taken part in that one, if
+// it was asked to already, and the handler was not run. Owner.
+//
+// It panics inside a handler. A panic in a handler is passed on to the leader, as a
+// [*Panic], when the section has ended, or out of a later Poll if that was
+// asynchronous; the others' handlers run to their end.
+func (w *World) TryRunOnAll(d *Domain, handler Handler, o StopOptions) bool {
+	d.mustBeOf(w, "TryRunOnAll")
+	return w.tryRunOnAll(d, handler, o)
+}
+
+// RunOnAll is TryRunOnAll until that succeeds. Owner.
+func (w *World) RunOnAll(d *Domain, handler Handler, o StopOptions) {
+	d.mustBeOf(w, "RunOnAll")
+	for !w.tryRunOnAll(d, handler, o) {
+		d.EnterBlocking()
+		w.waitUnstopped()
+		d.LeaveBlocking()
+	}
+}
+
+func (d *Domain) mustBeOf(w *World, op string) {
+	if d.w != w {
+		panic(fmt.Sprintf("stw: %s on another world than the domain's", op))
+	}
+	d.mustRun(op)
+	d.check(op)
+}
+
+func (w *World) tryRunOnAll(d *Domain, handler Handler, o StopOptions) bool {
+	s := &Stop{w: w, leader: d, handler: handler, opts: o}
+	if w.stop.Load() != nil || !w.lead(s, 0) {
+		d.pollSlow()
+		return false
+	}
+	s.setUp()
+	s.tell(d)
+
+	d.serving = true
+	func() {
+		defer func() { d.serving = false }()
+		s.takePart(d)
+	}()
+	if !o.Async {
+		s.park.wait(s.spins, s.ended.Load)
+	}
+	d.passPanic()
+	return true
+}
+
+// lead makes s the stop in progress, unless there is one. external is how many
+// take part besides the domains.
+func (w *World) lead(s *Stop, external int) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.stop.Load() != nil {
+		return false
+	}
+	s.participants = slices.Clone(w.set)
+	n := len(s.participants)
+	s.entry.Store(int32(n))
+	s.inside.Store(int32(n + external))
+	s.spins = spinsFor(n + external)
+	s.bar.init(n, s.spins)
+	w.stop.Store(s)
+	return true
+}
+
+// setUp calls Setup. If that panics, nobody knows of the stop yet, and it ends.
+func (s *Stop) setUp() {
+	if s.opts.Setup == nil {
+		return
+	}
+	done := false
+	defer func() {
+		if !done {
+			s.end()
+		}
+	}()
+	s.leader.serving = true
+	defer func() { s.leader.serving = false }()
+	s.opts.Setup(s)
+	done = true
+}
+
+// tell asks every participant but one to take part.
+func (s *Stop) tell(but *Domain) {
+	for _, p := range s.participants {
+		if p == but {
+			continue
+		}
+		p.mu.Lock()
+		p.stop = s
+		p.askLocked()
+		p.mu.Unlock()
+	}
+}
+
+// takePart comes in, waits for the others, runs the handler and leaves. It is
+// called by whoever acts for d.
+//
+// A participant is no reader: grace periods that wait for it end, and the handler
+// may wait for one.
+func (s *Stop) takePart(d *Domain) {
+	online := !d.offline
+	d.goOffline()
+	defer func() { // also if the handler ends the goroutine
+		if online {
+			d.goOnline()
+		}
+		s.leave()
+	}()
+	if p := catch(d, "a stop handler", func() {
+		s.enter(d)
+		s.handler(d, s)
+	}); p != nil {
+		s.fail(p)
+	}
+}
+
+// enter returns when all participants are in.
+func (s *Stop) enter(d *Domain) {
+	if s.entry.Add(-1) == 0 {
+		s.park.wake()
+		return
+	}
+	if s.opts.Async {
+		return
+	}
+	allIn := func() bool { return s.entry.Load() == 0 }
+	if work := s.opts.EnterWork; work != nil {
+		for !allIn() && work(d, s) {
+		}
+	}
+	s.park.wait(s.spins, allIn)
+}
+
+// fail notes a handler's panic.
+func (s *Stop) fail(p *Panic) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.failed == nil {
+		s.failed = p
+	} else {
+		s.failed.Also = append(s.failed.Also, p)
+	}
+}
+
+// leave ends a participant's part. The last one out ends the section.
+func (s *Stop) leave() {
+	s.bar.leave()
+	last := s.inside.Add(-1) == 0
+	if mutant.Is(mutant.LeaderEnds) {
+		last = s.ended.CompareAndSwap(false, true)
+	}
+	if last {
+		s.end()
+	}
+}
+
+// end passes handlers' panics on, and lets another stop begin, after those have
+// joined that waited to. (Without a leader the handler is World.Stop's, which does
+// not panic.)
+func (s *Stop) end() {
+	if s.failed != nil {
+		l := s.leader
+		l.mu.Lock()
+		l.panics = append(l.panics, s.failed)
+		l.pending.Or(asked) // if it does not wait for the end
+		l.mu.Unlock()
+	}
+	w := s.w
+	w.mu.Lock()
+	for _, d := range w.joiners {
+		w.admitLocked(d)
+	}
+	w.joiners = nil
+	w.stop.Store(nil)
+	w.changed.Broadcast()
+	w.mu.Unlock()
+	s.ended.Store(true)
+	s.park.wake()
+}
+
+// Stop stops all domains, and returns when they are stopped: each is at a safe
+// point until Start, nothing runs on behalf of blocked ones, and new ones wait.
+// A stop in progress is waited for, and so is another's Start.
+//
+// A domain must not call it outside [Domain.Blocking], and then must call Start
+// inside. Idea: stop_the_world of SBCL.
+func (w *World) Stop() {
+	w.checkOutside("Stop")
+	s := &Stop{w: w, handler: func(_ *Domain, s *Stop) { s.park.wait(0, s.started.Load) }}
+	for !w.lead(s, 1) {
+		w.waitUnstopped()
+	}
+	s.tell(nil)
+	s.park.wait(s.spins, func() bool { return s.entry.Load() == 0 })
+	w.mu.Lock()
+	w.held = s
+	w.mu.Unlock()
+}
+
+// Start lets the domains go on after [World.Stop]. Any goroutine may call it that
+// knows the world to be stopped; it panics if it is not.
+func (w *World) Start() {
+	w.mu.Lock()
+	s := w.held
+	w.held = nil
+	w.mu.Unlock()
+	if s == nil {
+		panic("stw: Start of a world that is not stopped by Stop")
+	}
+	s.started.Store(true)
+	s.park.wake()
+	if s.inside.Add(-1) == 0 {
+		s.end()
+	}
+}

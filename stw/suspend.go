@@ -1,0 +1,131 @@
+package stw
+
+import "context"
+
+// Suspend keeps the domain at a safe point, and returns when it is there: from its
+// next one until [Domain.Resume]; or, while it is blocked, in Blocking for that
+// long. Interrupt functions wait, stops and ragged barriers do not. Suspensions
+// count. It returns [ErrDead] if the domain has ended, or ctx.Err() if ctx ends
+// first; then it is not suspended.
+//
+// A domain must not suspend itself, or call Suspend outside [Domain.Blocking].
+func (d *Domain) Suspend(ctx context.Context) error {
+	d.w.checkOutside("Suspend")
+	if err := d.askToSuspend(); err != nil {
+		return err
+	}
+	return d.waitSuspended(ctx)
+}
+
+func (d *Domain) askToSuspend() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.state == Dead {
+		return ErrDead
+	}
+	d.suspends++
+	d.askLocked()
+	return nil
+}
+
+func (d *Domain) waitSuspended(ctx context.Context) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	err := waitCond(ctx, &d.changed, func() bool {
+		return d.state == Suspended || d.state == Blocked && !d.served || d.state == Dead
+	})
+	if err != nil {
+		d.resumeLocked()
+		return err
+	}
+	if d.state == Dead {
+		return ErrDead
+	}
+	return nil
+}
+
+// Resume takes back one Suspend. It panics if the domain is not suspended.
+func (d *Domain) Resume() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.suspends == 0 {
+		panic("stw: Resume of a domain that is not suspended")
+	}
+	d.resumeLocked()
+}
+
+func (d *Domain) resumeLocked() {
+	if d.suspends--; d.suspends == 0 {
+		d.askLocked() // interrupts may have waited
+		d.changed.Broadcast()
+	}
+}
+
+// suspendLocked waits, as the owner at a safe point, while the domain is suspended,
+// or until there is something to do meanwhile. It reports whether to go on looking.
+func (d *Domain) suspendLocked() bool {
+	if d.suspends == 0 {
+		return false
+	}
+	online := !d.offline
+	d.goOffline()
+	d.state = Suspended
+	d.changed.Broadcast()
+	for d.suspends > 0 && d.stop == nil && len(d.ragged) == 0 {
+		d.changed.Wait()
+	}
+	// In a stop or a ragged barrier meanwhile it counts as running: it goes back to
+	// sleep without having run code of its own.
+	d.state = Running
+	if online {
+		d.goOnline()
+	}
+	return true
+}
+
+// A Suspension is a set of domains that were suspended together.
+type Suspension struct{ domains []*Domain }
+
+// Suspend suspends every domain that is part of the world when it is called, and
+// returns when all of them are, or have ended. Domains that come later are not
+// suspended, and stops go on: see [World.Stop] for what keeps the world still. If ctx
+// ends first, it resumes those that it has suspended, and returns ctx.Err().
+//
+// A domain must not call it outside [Domain.Blocking], and suspends itself then.
+// Idea: the thread ring of the Memory Pool System.
+func (w *World) Suspend(ctx context.Context) (*Suspension, error) {
+	w.checkOutside("Suspend")
+	var all []*Domain
+	for _, d := range w.Domains() {
+		if d.askToSuspend() == nil {
+			all = append(all, d)
+		}
+	}
+	s := new(Suspension)
+	for i, d := range all {
+		switch err := d.waitSuspended(ctx); err {
+		case nil:
+			s.domains = append(s.domains, d)
+		case ErrDead: // tolerated
+		default:
+			for _, d := range all[i+1:] {
+				d.Resume()
+			}
+			s.Resume()
+			return nil, err
+		}
+	}
+	return s, nil
+}
+
+// Domains returns the domains that are suspended by s. It must not be changed.
+func (s *Suspension) Domains() []*Domain { return s.domains }
+
+// Resume resumes them. Resuming twice panics if that leaves a domain with less
+// suspensions than resumptions.
+func (s *Suspension) Resume() {
+	for _, d := range s.domains {
+		d.Resume()
+	}
+	s.domains = nil
+}
