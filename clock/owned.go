@@ -18,7 +18,7 @@ func (c *Clock) NewOwned() *Record { return c.newRecord(Owned, nil) }
 
 // NewQuiescent registers a record that is driven from outside: see
 // [Record.Online]. It starts offline. report, which may be nil, is called by
-// whoever waits for this record, each time before parking; it should make the
+// whoever waits for this record, each time before it spins and parks; it should make the
 // owner call Quiesce or Offline soon. It must not block, and may be called once
 // more after the record was given back with [Record.Close].
 func (c *Clock) NewQuiescent(report func()) *Record { return c.newRecord(Quiescent, report) }

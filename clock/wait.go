@@ -170,10 +170,13 @@ func (c *Clock) lead(goal Seq, stop <-chan struct{}, tick <-chan time.Time) bool
 		told := c.Reached()
 		c.wakeFollowersLocked()
 		c.wait.mu.Unlock()
-		if b.rec == nil || b.spin() {
+		if b.rec == nil {
 			continue
 		}
 		c.askForReports(goal)
+		if b.spin() {
+			continue
+		}
 		if !c.arm(b) {
 			continue
 		}

@@ -25,7 +25,7 @@ type Quiescent struct {
 
 // NewQuiescent registers a quiescent reader, offline at first. report, which may
 // be nil, is called by a goroutine that waits for this reader, each time before
-// it parks: it should make the owner call Quiesce or Offline soon. It must not
+// it spins and parks: it should make the owner call Quiesce or Offline soon. It must not
 // block, and may be called while the owner does so already, and once more after
 // Close. It panics on a
 // closed domain.

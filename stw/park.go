@@ -18,19 +18,17 @@ type parking struct {
 	cond   sync.Cond
 }
 
-// wait returns once done does. It looks spins times, lets others run for a moment,
-// and parks.
+// wait returns once done does. It looks spins times, and parks. It does not yield
+// in between: who yields queues up behind goroutines that run for a whole time slice
+// each, and who is woken goes first.
 func (p *parking) wait(spins int, done func() bool) {
 	for range spins {
 		if done() {
 			return
 		}
 	}
-	for range 2 {
-		if done() {
-			return
-		}
-		runtime.Gosched()
+	if done() {
+		return
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -60,6 +58,21 @@ const (
 	spinsForTwo  = 1000
 	spinsForMany = 300
 )
+
+// yieldWhile lets others run while they have to do so, but not for long. Go does not
+// take the processor from a goroutine that runs for the sake of one that is woken;
+// so where there are more parties than processors, each that has done its part
+// yields to the others, or they wait a time slice for every one of those that went
+// on. When all had their turns some times over, whoever is missing is not waiting
+// for a processor.
+func yieldWhile(oversubscribed bool, waiting func() bool) {
+	if !oversubscribed {
+		return
+	}
+	for n := 0; n < 4 && waiting(); n++ {
+		runtime.Gosched()
+	}
+}
 
 func spinsFor(parties int) int {
 	switch procs := runtime.GOMAXPROCS(0); {

@@ -33,6 +33,7 @@ func (d *Domain) pollSlow() {
 	if d.serving {
 		return // inside what is being done at a safe point
 	}
+	asked := d.pending.Load() != 0
 	if !mutant.Is(mutant.QuietBeforeClear) {
 		d.clearPending()
 	}
@@ -46,6 +47,9 @@ func (d *Domain) pollSlow() {
 		d.clearPending()
 	}
 	d.serve()
+	if asked {
+		runtime.Gosched() // whoever asked may be waiting for this processor
+	}
 	d.passPanic()
 }
 
@@ -90,11 +94,17 @@ func (d *Domain) stepLocked() bool {
 	case d.stop != nil:
 		s := d.stop
 		d.stop = nil
-		d.unlocked(func() { s.takePart(d) })
+		d.unlocked(func() {
+			s.takePart(d)
+			yieldWhile(s.spins == 0, func() bool { return !s.ended.Load() })
+		})
 	case len(d.ragged) > 0:
 		r := d.ragged[0]
 		d.ragged = d.ragged[1:]
-		d.unlocked(func() { r.run(d) })
+		d.unlocked(func() {
+			r.run(d)
+			yieldWhile(r.spins == 0, func() bool { return r.left.Load() > 0 })
+		})
 	case d.suspends > 0:
 		return false
 	case len(d.interrupts) > 0:

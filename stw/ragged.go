@@ -7,9 +7,10 @@ import (
 
 // A ragged is a ragged barrier: one function for every domain.
 type ragged struct {
-	fn   func(*Domain)
-	left atomic.Int32 // domains that have yet to run it
-	park parking
+	fn    func(*Domain)
+	spins int
+	left  atomic.Int32 // domains that have yet to run it
+	park  parking
 
 	mu     sync.Mutex
 	failed *Panic // the first function's that panicked
@@ -46,6 +47,7 @@ func (w *World) forEach(fn func(*Domain)) {
 	w.mu.Lock()
 	n := len(w.set)
 	r.left.Store(int32(n))
+	r.spins = spinsFor(n + 1)
 	for _, d := range w.set {
 		d.mu.Lock()
 		d.ragged = append(d.ragged, r)
@@ -63,7 +65,7 @@ func (w *World) forEach(fn func(*Domain)) {
 	for _, d := range blocked {
 		d.serveRagged(r)
 	}
-	r.park.wait(spinsFor(n), func() bool { return r.left.Load() == 0 })
+	r.park.wait(r.spins, func() bool { return r.left.Load() == 0 })
 	if r.failed != nil {
 		panic(r.failed)
 	}

@@ -141,18 +141,16 @@ func TestRunOnAll_Async(t *testing.T) {
 func TestRunOnAll_LastOneOutEnds(t *testing.T) {
 	w := newWorld(t, Options{})
 	release, out := make(chan struct{}), make(chan struct{})
-	var slow, early *Domain
-	slow = spawn(t, w, func(d *Domain) {
-		for w.stop.Load() == nil {
+	var slowIn, earlyIn atomic.Bool // their handlers were run
+	slow := spawn(t, w, func(d *Domain) {
+		for !slowIn.Load() {
 			d.Relax()
 		}
-		d.Poll()
 	})
-	early = spawn(t, w, func(d *Domain) {
-		for w.stop.Load() == nil {
+	early := spawn(t, w, func(d *Domain) {
+		for !earlyIn.Load() {
 			d.Relax()
 		}
-		d.Poll()
 		close(out)
 		for range 100 { // the leader leaves soon
 			require.False(t, w.TryRunOnAll(d, func(*Domain, *Stop) {}, StopOptions{}))
@@ -167,9 +165,13 @@ func TestRunOnAll_LastOneOutEnds(t *testing.T) {
 		within(t, func() {
 			w.RunOnAll(d, func(p *Domain, s *Stop) {
 				s.Barrier(nil)
-				if p == slow {
+				switch p {
+				case slow:
+					slowIn.Store(true)
 					<-release
 					ended = true
+				case early:
+					earlyIn.Store(true)
 				}
 			}, StopOptions{})
 		})

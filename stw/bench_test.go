@@ -1,0 +1,212 @@
+package stw
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/gosmr/gosmr/smr"
+)
+
+func BenchmarkPoll(b *testing.B) {
+	w := newWorld(b, Options{})
+	asDomain(b, w, func(d *Domain) {
+		b.Run("EmptyLoop", func(b *testing.B) {
+			for range b.N {
+			}
+		})
+		b.Run("Poll", func(b *testing.B) {
+			for range b.N {
+				d.Poll()
+			}
+		})
+		b.Run("Mutex", func(b *testing.B) {
+			var mu sync.Mutex
+			for range b.N {
+				mu.Lock()
+				mu.Unlock() //nolint:staticcheck // the peer
+			}
+		})
+		b.Run("Blocking", func(b *testing.B) {
+			for range b.N {
+				d.EnterBlocking()
+				d.LeaveBlocking()
+			}
+		})
+	})
+}
+
+var benchSink int
+
+// One protected load in a section of each kind.
+func BenchmarkRead(b *testing.B) {
+	dom := newDomain(b)
+	w := newWorld(b, Options{SMR: []*smr.Domain{dom}})
+	var p smr.Pointer[int]
+	p.Init(new(int))
+	r := dom.NewReader()
+	defer r.Close()
+	asDomain(b, w, func(d *Domain) {
+		b.Run("Domain.Section+Poll", func(b *testing.B) {
+			sum := 0
+			for range b.N {
+				sum += *p.Load(d.Section())
+				d.Poll()
+			}
+			benchSink += sum
+		})
+		b.Run("Domain.Section1000+Poll", func(b *testing.B) {
+			sum := 0
+			for n := b.N; n > 0; n -= 1000 {
+				s := d.Section()
+				for range min(n, 1000) {
+					sum += *p.Load(s)
+				}
+				d.Poll()
+			}
+			benchSink += sum
+		})
+		b.Run("Reader", func(b *testing.B) {
+			sum := 0
+			for range b.N {
+				s := r.Enter()
+				sum += *p.Load(s)
+				s.Leave()
+			}
+			benchSink += sum
+		})
+		b.Run("Enter", func(b *testing.B) {
+			sum := 0
+			for range b.N {
+				s := dom.Enter()
+				sum += *p.Load(s)
+				s.Leave()
+			}
+			benchSink += sum
+		})
+		b.Run("RWMutex", func(b *testing.B) {
+			sum := 0
+			var mu sync.RWMutex
+			for range b.N {
+				mu.RLock()
+				sum += *p.LoadSerialized()
+				mu.RUnlock()
+			}
+			benchSink += sum
+		})
+	})
+}
+
+// busy works for about that long.
+func busy(t time.Duration) {
+	for began := time.Now(); time.Since(began) < t; {
+	}
+}
+
+// startBusy starts running domains that poll every so often, and blocked ones.
+func startBusy(b *testing.B, w *World, running, blocked int, every time.Duration) (end func()) {
+	c := new(crowd)
+	for range running {
+		c.domains = append(c.domains, spawn(b, w, func(d *Domain) {
+			for !c.quit.Load() {
+				busy(every)
+				d.Poll()
+			}
+		}))
+	}
+	var releases []chan struct{}
+	for range blocked {
+		d, release := startBlocked(b, w)
+		c.domains = append(c.domains, d)
+		releases = append(releases, release)
+	}
+	for _, d := range c.domains[:running] {
+		waitState(b, d, Running)
+	}
+	return func() {
+		for _, r := range releases {
+			close(r)
+		}
+		c.end(b)
+	}
+}
+
+// latencies times do, and reports the median and the 99th percentile beside the mean.
+func latencies(b *testing.B, do func()) {
+	all := make([]time.Duration, 0, b.N)
+	b.ResetTimer()
+	for range b.N {
+		began := time.Now()
+		do()
+		all = append(all, time.Since(began))
+		busy(time.Microsecond) // let them run on
+	}
+	b.StopTimer()
+	slices.Sort(all)
+	b.ReportMetric(float64(all[len(all)/2].Nanoseconds()), "ns/median")
+	b.ReportMetric(float64(all[len(all)*99/100].Nanoseconds()), "ns/p99")
+}
+
+// Latency of a stop and restart, and of a ragged barrier, that one domain leads,
+// the others polling every microsecond.
+func BenchmarkStop(b *testing.B) {
+	for _, n := range []int{2, 8, 64} {
+		for _, blocked := range []int{0, n / 2} {
+			name := fmt.Sprintf("%d", n)
+			if blocked > 0 {
+				name += "HalfBlocked"
+			}
+			each := func(what string, op func(*World, *Domain)) {
+				b.Run(name+"/"+what, func(b *testing.B) {
+					w := newWorld(b, Options{})
+					end := startBusy(b, w, n-1-min(blocked, n-1), blocked, time.Microsecond)
+					asDomain(b, w, func(d *Domain) { latencies(b, func() { op(w, d) }) })
+					end()
+				})
+			}
+			each("RunOnAll", func(w *World, d *Domain) { w.RunOnAll(d, func(*Domain, *Stop) {}, StopOptions{}) })
+			each("ForEach", func(_ *World, d *Domain) { d.ForEach(func(*Domain) {}) })
+		}
+	}
+	b.Run("2/StopStart", func(b *testing.B) {
+		w := newWorld(b, Options{})
+		end := startBusy(b, w, 2, 0, time.Microsecond)
+		latencies(b, func() { w.Stop(); w.Start() })
+		end()
+	})
+}
+
+// How long a grace period takes beside a domain that polls now and then.
+func BenchmarkGracePeriod(b *testing.B) {
+	for _, every := range []time.Duration{time.Microsecond, 100 * time.Microsecond, 10 * time.Millisecond} {
+		b.Run(every.String(), func(b *testing.B) {
+			dom := newDomain(b)
+			w := newWorld(b, Options{SMR: []*smr.Domain{dom}})
+			end := startBusy(b, w, 1, 0, every)
+			latencies(b, func() { require.NoError(b, dom.Synchronize(context.Background())) })
+			end()
+		})
+	}
+}
+
+// BenchmarkSpawn is a domain's whole life.
+func BenchmarkSpawn(b *testing.B) {
+	b.ReportAllocs()
+	w := newWorld(b, Options{})
+	var ended atomic.Int64
+	for range b.N {
+		d, err := w.Spawn(func(*Domain) { ended.Add(1) })
+		if err != nil {
+			runtime.Gosched()
+			continue
+		}
+		d.Join(context.Background())
+	}
+}

@@ -1,0 +1,171 @@
+package stw_test
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"sync"
+	"sync/atomic"
+
+	"github.com/gosmr/gosmr/smr"
+	"github.com/gosmr/gosmr/stw"
+)
+
+type config struct{ version int }
+
+// Workers read a configuration at the cost of a load; the old one is freed when
+// each of them has polled.
+func Example() {
+	dom, err := smr.New(smr.Options{Name: "config"})
+	if err != nil {
+		panic(err)
+	}
+	w, err := stw.NewWorld(stw.Options{SMR: []*smr.Domain{dom}})
+	if err != nil {
+		panic(err)
+	}
+	var current smr.Pointer[config]
+	current.Init(&config{1})
+
+	var quit atomic.Bool
+	for range 3 {
+		_, err := w.Spawn(func(d *stw.Domain) {
+			for !quit.Load() {
+				_ = current.Load(d.Section()).version // valid until the next poll
+				d.Relax()
+			}
+		})
+		if err != nil {
+			panic(err)
+		}
+	}
+
+	old := current.LoadSerialized()
+	current.Store(&config{2})
+	freed := make(chan struct{})
+	smr.Call(dom, old, smr.Expedite, func(c *config) {
+		fmt.Println("freed version", c.version)
+		close(freed)
+	})
+	<-freed // the workers go on all the while
+
+	quit.Store(true)
+	if err := w.Close(context.Background()); err != nil {
+		panic(err)
+	}
+	if err := dom.Close(context.Background()); err != nil {
+		panic(err)
+	}
+	// Output: freed version 1
+}
+
+// Each worker counts for itself. To have a total at one moment, the world is
+// stopped: nobody counts while the handler adds up.
+func ExampleWorld_RunOnAll() {
+	w, err := stw.NewWorld(stw.Options{})
+	if err != nil {
+		panic(err)
+	}
+	counters := stw.NewKey(func(*stw.Domain) *int { return new(int) })
+	var quit atomic.Bool
+	for range 3 {
+		_, err := w.Spawn(func(d *stw.Domain) {
+			for !quit.Load() {
+				n := counters.Get(d)
+				*n++ // odd for a moment, in which nobody can see it
+				*n++
+				d.Relax()
+			}
+		})
+		if err != nil {
+			panic(err)
+		}
+	}
+
+	for len(w.Domains()) < 3 {
+		runtime.Gosched() // until they have started
+	}
+	d, err := w.Register() // this goroutine, to lead
+	if err != nil {
+		panic(err)
+	}
+	var mu sync.Mutex
+	total, domains := 0, 0
+	w.RunOnAll(d, func(p *stw.Domain, s *stw.Stop) {
+		mu.Lock()
+		defer mu.Unlock()
+		total += *counters.Get(p)
+		domains++
+	}, stw.StopOptions{})
+	fmt.Println(domains, "domains, total even:", total%2 == 0)
+
+	quit.Store(true)
+	d.Deregister()
+	if err := w.Close(context.Background()); err != nil {
+		panic(err)
+	}
+	// Output: 4 domains, total even: true
+}
+
+// What may block is in Blocking, and is waited for by nobody.
+func ExampleDomain_Blocking() {
+	w, err := stw.NewWorld(stw.Options{})
+	if err != nil {
+		panic(err)
+	}
+	input := make(chan string)
+	reader, err := w.Spawn(func(d *stw.Domain) {
+		for {
+			var line string
+			var ok bool
+			d.Blocking(func() { line, ok = <-input })
+			if !ok {
+				return
+			}
+			fmt.Println("read", line)
+		}
+	})
+	if err != nil {
+		panic(err)
+	}
+	for reader.State() != stw.Blocked {
+		runtime.Gosched() // until it has started
+	}
+	// Although the reader waits for input:
+	w.ForEach(func(d *stw.Domain) { fmt.Println("run for", d) })
+	input <- "a line"
+	close(input)
+	if err := reader.Join(context.Background()); err != nil {
+		panic(err)
+	}
+	// Output:
+	// run for domain 1
+	// read a line
+}
+
+// An interrupt runs on the worker, between two of its steps.
+func ExampleDomain_Interrupt() {
+	w, err := stw.NewWorld(stw.Options{})
+	if err != nil {
+		panic(err)
+	}
+	steps := 0 // the worker's own
+	stop := false
+	worker, err := w.Spawn(func(d *stw.Domain) {
+		for !stop {
+			steps++
+			d.Relax()
+		}
+	})
+	if err != nil {
+		panic(err)
+	}
+	if err := worker.Interrupt(func(*stw.Domain) { stop = true }); err != nil {
+		panic(err)
+	}
+	if err := worker.Join(context.Background()); err != nil {
+		panic(err)
+	}
+	fmt.Println(stop, worker.Interrupt(func(*stw.Domain) {}))
+	// Output: true stw: the domain is dead
+}
