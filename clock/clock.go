@@ -179,22 +179,29 @@ func (c *Clock) reached(goal Seq) bool { return !Seq(c.rd.Load()).Before(goal) }
 // Cost: two loads if the goal is known to be reached; else a heavy fence and a
 // look at every record.
 func (c *Clock) Poll(goal Seq) bool {
+	reached, _ := c.poll(goal)
+	return reached
+}
+
+// poll is Poll, and returns what holds back a goal that is not reached, if it had
+// to look and found something.
+func (c *Clock) poll(goal Seq) (reached bool, b blocker) {
 	if mutant.Is(mutant.FutureGoal) && Seq(c.wr.Load()+uint64(increment)).Before(goal) {
-		return true
+		return true, blocker{}
 	}
 	if !c.issued(goal) {
-		return false
+		return false, blocker{}
 	}
 	if c.reached(goal) {
-		return true
+		return true, blocker{}
 	}
 	if Seq(c.wr.Load()).Before(goal) {
-		return mutant.Is(mutant.UncommittedGoal)
+		return mutant.Is(mutant.UncommittedGoal), blocker{}
 	}
 	before := c.Reached()
-	c.scan(goal)
+	b = c.scan(goal)
 	c.wakeIfMoved(before)
-	return c.reached(goal)
+	return c.reached(goal), b
 }
 
 // wakeIfMoved wakes a parked leader if rd has moved from where it was.

@@ -83,7 +83,8 @@ func (c *Clock) WaitOr(goal Seq, stop <-chan struct{}, tick <-chan time.Time) (r
 		return false, ErrSeq
 	}
 	c.Commit(goal)
-	if c.Poll(goal) {
+	reached, b := c.poll(goal)
+	if reached {
 		return true, nil
 	}
 	q := &c.wait
@@ -99,13 +100,14 @@ func (c *Clock) WaitOr(goal Seq, stop <-chan struct{}, tick <-chan time.Time) (r
 		if !q.leading {
 			q.leading = true
 			q.mu.Unlock()
-			return c.leadAndHandOver(goal, stop, tick), nil
+			return c.leadAndHandOver(goal, b, stop, tick), nil
 		}
 		f := &follower{goal: goal, wake: make(chan struct{}, 1)}
 		q.followers = append(q.followers, f)
 		q.mu.Unlock()
 		select {
 		case <-f.wake:
+			b = blocker{} // that was long ago
 			continue
 		case <-stop:
 		case <-tick:
@@ -116,14 +118,14 @@ func (c *Clock) WaitOr(goal Seq, stop <-chan struct{}, tick <-chan time.Time) (r
 
 // leadAndHandOver leads, and then makes a follower lead: also when a function of
 // the user's, called meanwhile, panics or ends the goroutine.
-func (c *Clock) leadAndHandOver(goal Seq, stop <-chan struct{}, tick <-chan time.Time) bool {
+func (c *Clock) leadAndHandOver(goal Seq, b blocker, stop <-chan struct{}, tick <-chan time.Time) bool {
 	defer func() {
 		c.wait.mu.Lock()
 		c.wait.leading = false
 		c.wakeFollowersLocked()
 		c.wait.mu.Unlock()
 	}()
-	return c.lead(goal, stop, tick)
+	return c.lead(goal, b, stop, tick)
 }
 
 // unfollow takes a follower that gives up out of the queue, and reports whether
@@ -157,12 +159,15 @@ func (c *Clock) wakeFollowersLocked() {
 	})
 }
 
-// lead waits until goal is reached (true) or stop or tick delivers (false).
-func (c *Clock) lead(goal Seq, stop <-chan struct{}, tick <-chan time.Time) bool {
+// lead waits until goal is reached (true) or stop or tick delivers (false). b is
+// what a scan just now found to hold back goal; if that is nothing, it scans first.
+func (c *Clock) lead(goal Seq, b blocker, stop <-chan struct{}, tick <-chan time.Time) bool {
 	var stall *time.Timer
-	for {
+	for ; ; b = (blocker{}) {
 		c.Commit(goal) // again, in case the clock was too far ahead
-		b := c.scan(goal)
+		if b.rec == nil {
+			b = c.scan(goal)
+		}
 		if c.reached(goal) {
 			return true
 		}
@@ -217,17 +222,23 @@ func (c *Clock) lead(goal Seq, stop <-chan struct{}, tick <-chan time.Time) bool
 
 // How long a leader spins before it parks: most sections are over sooner, and
 // parking and being woken costs some microseconds. spinLoads look at a running
-// reader for about a microsecond; spinYields let one run that is waiting for
-// this processor.
+// reader for half a microsecond, and askedLoads at one that has just been asked for
+// a quiescent state for two; spinYields let one run that is waiting for this
+// processor.
 const (
 	spinLoads  = 1000
+	askedLoads = 4000
 	spinYields = 4
 )
 
 // spin reports whether the blocking record changed soon.
 func (b blocker) spin() bool {
 	if b.rec.clock.parallel {
-		for range spinLoads {
+		loads := spinLoads
+		if b.rec.kind == Quiescent {
+			loads = askedLoads
+		}
+		for range loads {
 			if b.rec.seq.Load() != b.word {
 				return true
 			}

@@ -297,7 +297,10 @@ func TestWait_PollThatReachesWakesFollowers(t *testing.T) {
 
 		polled := false
 		asks := c.NewQuiescent(func() {
-			if len(c.wait.followers) > 0 && !polled { // the leader is between the two
+			c.wait.mu.Lock()
+			followed := len(c.wait.followers) > 0
+			c.wait.mu.Unlock()
+			if followed && !polled { // the leader is between the two
 				polled = true
 				c.raise(near)
 				c.wakeIfMoved(snap.rd)

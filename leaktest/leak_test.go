@@ -10,6 +10,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/gosmr/gosmr/smr"
+	"github.com/gosmr/gosmr/stw"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -70,5 +71,32 @@ func TestDomain_ThousandsLeaveNothing(t *testing.T) {
 		d.CallFunc(8, func() {})
 		require.NoError(t, d.Close(ctx(t)))
 	}
+	goleak.VerifyNone(t)
+}
+
+// A world has no goroutines but its domains': none for those that are blocked.
+func TestWorld_NoGoroutinesAtRest(t *testing.T) {
+	dom, err := smr.New(smr.Options{})
+	require.NoError(t, err)
+	w, err := stw.NewWorld(stw.Options{SMR: []*smr.Domain{dom}})
+	require.NoError(t, err)
+	goleak.VerifyNone(t)
+	d, err := w.Register()
+	require.NoError(t, err)
+	d.EnterBlocking()
+	w.ForEach(func(*stw.Domain) {})
+	ran := make(chan struct{})
+	require.NoError(t, d.Interrupt(func(*stw.Domain) { close(ran) }))
+	<-ran
+	w.Stop()
+	w.Start()
+	goleak.VerifyNone(t) // it is blocked, and nothing is asked of it
+	d.LeaveBlocking()
+	w.RunOnAll(d, func(*stw.Domain, *stw.Stop) {}, stw.StopOptions{})
+	require.NoError(t, d.Synchronize(ctx(t)))
+	goleak.VerifyNone(t)
+	d.Deregister()
+	require.NoError(t, w.Close(ctx(t)))
+	require.NoError(t, dom.Close(ctx(t)))
 	goleak.VerifyNone(t)
 }
