@@ -67,6 +67,7 @@ type Domain struct {
 	readers []*smr.Quiescent
 	offline bool // the readers are
 	serving bool // at a safe point, doing what was asked
+	started bool // Options.Start, if any, has succeeded
 	roots   rootStack
 	locals  []any
 
@@ -169,15 +170,15 @@ func (d *Domain) begin() bool {
 	d.owned()
 	d.w.join(d)
 	d.goOnline()
-	if d.w.opts.Start == nil {
-		return true
+	if d.w.opts.Start != nil {
+		if err := d.w.opts.Start(d); err != nil {
+			d.mu.Lock()
+			d.err = err
+			d.mu.Unlock()
+			return false
+		}
 	}
-	if err := d.w.opts.Start(d); err != nil {
-		d.mu.Lock()
-		d.err = err
-		d.mu.Unlock()
-		return false
-	}
+	d.started = true
 	return true
 }
 
@@ -189,7 +190,7 @@ func (d *Domain) end() {
 		d.leaveBlocking()
 	}
 	d.serving = false
-	if d.w.opts.Stop != nil {
+	if d.w.opts.Stop != nil && d.started {
 		d.w.opts.Stop(d)
 	}
 }

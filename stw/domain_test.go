@@ -61,12 +61,16 @@ func TestSpawn_NotStarvedByStops(t *testing.T) {
 func TestSpawn_FailureReleasesEverything(t *testing.T) {
 	var refuse atomic.Bool
 	refused := errors.New("refused")
-	w := newWorld(t, Options{Max: 2, Start: func(*Domain) error {
-		if refuse.Load() {
-			return refused
-		}
-		return nil
-	}})
+	w := newWorld(t, Options{
+		Max: 2,
+		Start: func(*Domain) error {
+			if refuse.Load() {
+				return refused
+			}
+			return nil
+		},
+		Stop: func(*Domain) { require.False(t, refuse.Load(), "it had not started") },
+	})
 	for range 3 {
 		c := startCrowd(t, w, 2)
 		for range 3 {

@@ -39,8 +39,9 @@ type Options struct {
 	// returns that error.
 	Start func(*Domain) error
 
-	// Stop is called by each domain that ends, on its goroutine, while it is
-	// still part of the world: it may be asked to stop, and has its local values.
+	// Stop is called by each domain that ends, if it had started, on its
+	// goroutine, while it is still part of the world: it may be asked to stop,
+	// and has its local values.
 	Stop func(*Domain)
 
 	// ExternalInterrupt is called by a domain at its next safe point after
