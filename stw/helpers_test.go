@@ -88,7 +88,7 @@ func startCrowd(t testing.TB, w *World, n int) *crowd {
 func (c *crowd) running(t testing.TB) {
 	t.Helper()
 	for _, d := range c.domains {
-		waitState(t, d, Running)
+		waitFor(t, func() bool { s := d.State(); return s != Starting && s != Suspended })
 	}
 }
 
