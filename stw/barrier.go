@@ -17,6 +17,7 @@ import (
 // With all three in one word the arrivals are reset not after the flip but with it.
 type barrier struct {
 	state atomic.Uint64 // all parties, by compare-and-swap
+	alone atomic.Bool   // the last one in runs its function
 	park  parking
 	spins int
 }
@@ -39,6 +40,9 @@ func arrived(state uint64) uint64 { return state & arrivedMask / oneArrival }
 // await returns when all parties have arrived. The last one runs last, if that is
 // not nil, before any of them returns.
 func (b *barrier) await(last func()) {
+	if b.alone.Load() {
+		panic("stw: Barrier inside a function that the last one in runs alone")
+	}
 	for {
 		old := b.state.Load()
 		if arrived(old)+1 < parties(old) {
@@ -50,11 +54,17 @@ func (b *barrier) await(last func()) {
 		}
 		// The others wait for the flip: nobody else changes the state now.
 		if last != nil {
-			last()
+			b.runAlone(last)
 		}
 		b.flip(old, parties(old))
 		return
 	}
+}
+
+func (b *barrier) runAlone(last func()) {
+	b.alone.Store(true)
+	defer b.alone.Store(false)
+	last()
 }
 
 // leave is called by a party that will not arrive any more. If the others wait for

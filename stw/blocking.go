@@ -12,8 +12,15 @@ import "github.com/gosmr/gosmr/internal/mutant"
 // included: the one that holds it may be waiting, stopped, for this one.
 func (d *Domain) Blocking(fn func()) {
 	d.EnterBlocking()
-	defer d.LeaveBlocking()
+	returned := false
+	defer func() {
+		d.leaveBlocking()
+		if returned { // else fn's panic is on its way: others' come out of the next poll
+			d.passPanic()
+		}
+	}()
 	fn()
+	returned = true
 }
 
 // EnterBlocking is the first half of [Domain.Blocking], for code that has no use
@@ -22,20 +29,15 @@ func (d *Domain) Blocking(fn func()) {
 // Cost: a lock taken and released, and a store or two for each smr domain.
 func (d *Domain) EnterBlocking() {
 	const op = "EnterBlocking"
+	d.mustRun(op)
 	d.check(op)
-	if d.serving {
-		d.mustRun(op)
-	}
 	if d.pending.Load() != 0 {
 		d.clearPending()
 		d.serve()
 	}
+	d.goOffline()
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.state != Running {
-		panic(notRunning(op, d.state))
-	}
-	d.goOffline()
 	d.state = Blocked
 	d.disowned()
 	if d.askedLocked() {
@@ -57,24 +59,26 @@ func (d *Domain) leaveBlocking() {
 		d.mu.Unlock()
 		panic("stw: LeaveBlocking of a domain that is " + d.state.String())
 	}
+	d.returning = true
 	if !mutant.Is(mutant.ReturnsInService) {
 		for d.served {
 			d.changed.Wait()
 		}
 	}
+	d.returning = false
 	d.state = Running
 	d.owned()
 	d.mu.Unlock()
+	defer d.goOnline() // also if what is served ends the goroutine
 	if d.pending.Load() != 0 {
 		d.clearPending()
 		d.serve() // offline still
 	}
-	d.goOnline()
 }
 
 // mustRun panics unless the domain runs code of the user's.
 func (d *Domain) mustRun(op string) {
-	if d.serving {
+	if d.serving.Load() {
 		panic("stw: " + op + " inside a stop handler or an interrupt function")
 	}
 	if s := d.State(); s != Running {

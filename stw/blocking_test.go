@@ -110,6 +110,8 @@ func TestInterrupt_FIFO(t *testing.T) {
 		<-asked
 		require.Empty(t, got)
 		d.Poll()
+		require.Equal(t, []int{0, 1, 2, 3}, got, "what they ask for is for the next poll")
+		d.Poll()
 		require.Equal(t, []int{0, 1, 2, 3, 10}, got)
 	})
 	<-ready
@@ -186,7 +188,9 @@ func TestPanic_InInterrupt(t *testing.T) {
 		d.EnterBlocking()
 		d.Interrupt(func(*Domain) { panic("blocked") })
 		d.Interrupt(func(*Domain) { runtime.Goexit() })
-		d.Interrupt(func(*Domain) { ran++ })
+		last := make(chan struct{})
+		d.Interrupt(func(*Domain) { ran++; close(last) })
+		<-last
 		p := panicOf(t, d.LeaveBlocking)
 		require.Equal(t, "blocked", p.Value)
 		require.Equal(t, 5, ran)

@@ -43,6 +43,7 @@ type Domain struct {
 	w    *World
 	id   uint64
 	slot int
+	own  bool          // it has a goroutine of its own: made by Spawn
 	done chan struct{} // closed at the very end
 
 	// mu guards what is asked of the domain and who acts for it. It is held for
@@ -58,6 +59,8 @@ type Domain struct {
 	external   bool // the hook is to be called
 	suspends   int
 	panics     []*Panic // to be passed on to the owner
+	returning  bool     // the owner wants to leave Blocking
+	ending     bool     // and to end: nothing more is accepted
 	err        error    // for Join
 
 	// What follows belongs to the goroutine that acts for the domain: the owner, or
@@ -65,9 +68,9 @@ type Domain struct {
 	// mu hands it over.
 
 	readers []*smr.Quiescent
-	offline bool // the readers are
-	serving bool // at a safe point, doing what was asked
-	started bool // Options.Start, if any, has succeeded
+	offline bool        // the readers are
+	serving atomic.Bool // at a safe point, doing what was asked; atomic for the sake of misuse
+	started bool        // Options.Start, if any, has succeeded
 	roots   rootStack
 	locals  []any
 
@@ -105,10 +108,14 @@ func (d *Domain) String() string { return fmt.Sprintf("domain %d", d.id) }
 //
 // A panic of fn, or runtime.Goexit, ends the domain properly before it goes on.
 func (w *World) Spawn(fn func(*Domain)) (*Domain, error) {
+	if fn == nil {
+		panic("stw: Spawn of a nil function")
+	}
 	d, err := w.newDomain()
 	if err != nil {
 		return nil, err
 	}
+	d.own = true
 	go func() {
 		defer d.end()
 		if d.begin() {
@@ -123,8 +130,10 @@ func (w *World) Spawn(fn func(*Domain)) (*Domain, error) {
 // [ErrFull] or [ErrClosed], or what Options.Start does.
 //
 // A goroutine may be several domains of several worlds, or of one; but then it must
-// be in Blocking as each of the others whenever it waits as one of them.
+// be in Blocking as each of the others whenever it waits as one of them, which
+// Register does, too.
 func (w *World) Register() (*Domain, error) {
+	w.checkOutside("Register")
 	d, err := w.newDomain()
 	if err != nil {
 		return nil, err
@@ -143,8 +152,11 @@ func (w *World) Register() (*Domain, error) {
 
 // Deregister ends a domain that [World.Register] made. Owner. What was asked of it
 // is done first, and it may wait for a stop to end. It panics if the domain has
-// ended.
+// ended, or was made by Spawn: such a one ends when its function returns.
 func (d *Domain) Deregister() {
+	if d.own {
+		panic("stw: Deregister of a domain that Spawn made")
+	}
 	d.mustRun("Deregister")
 	d.end()
 }
@@ -183,23 +195,32 @@ func (d *Domain) begin() bool {
 }
 
 // end takes the domain out of the world, after Options.Stop. That also happens
-// when its goroutine unwinds, from a panic or from Goexit, wherever it was.
+// when its goroutine unwinds, from a panic or from Goexit, wherever it was; and
+// whatever code of the user's does the same on the way.
 func (d *Domain) end() {
 	defer d.finish()
+	defer func() {
+		d.serving.Store(false)
+		if d.w.opts.Stop != nil && d.started {
+			d.w.opts.Stop(d)
+		}
+	}()
 	if d.State() == Blocked { // it was unwound in EnterBlocking without LeaveBlocking
 		d.leaveBlocking()
 	}
-	d.serving = false
-	if d.w.opts.Stop != nil && d.started {
-		d.w.opts.Stop(d)
-	}
 }
 
-// finish ends the domain. It is blocked by now, so whatever is still asked of it is
-// done by other goroutines, and can't end this one.
+// finish ends the domain. It is blocked from here on, so whatever is still asked of
+// it is done by other goroutines, and can't end this one. Stops go on counting on
+// it, and ragged barriers; interrupts it accepts no more.
 func (d *Domain) finish() {
-	d.goOffline()
+	d.serving.Store(false)
+	blocked := d.State() == Blocked // left so by Options.Stop
+	if !blocked {
+		d.goOffline()
+	}
 	d.mu.Lock()
+	d.ending = true
 	d.state = Blocked
 	d.disowned()
 	if d.askedLocked() && !mutant.Is(mutant.OrphansDropped) {
@@ -213,6 +234,8 @@ func (d *Domain) finish() {
 	d.mu.Unlock()
 	d.release(err)
 	if len(panics) > 0 {
-		panic(panics[0])
+		p := panics[0]
+		p.Also = append(p.Also, panics[1:]...)
+		panic(p)
 	}
 }

@@ -198,7 +198,8 @@ func TestRegister(t *testing.T) {
 		w.RunOnAll(d, func(_ *Domain, s *Stop) { s.Barrier(nil) }, StopOptions{})
 	}
 	// The same goroutine may be two domains, with care.
-	second, err := w.Register()
+	var second *Domain
+	d.Blocking(func() { second, err = w.Register() })
 	require.NoError(t, err)
 	d.Blocking(func() { w.RunOnAll(second, func(*Domain, *Stop) {}, StopOptions{}) })
 	d.Blocking(second.Deregister)

@@ -2,18 +2,21 @@ package stw
 
 // Interrupt has fn run by the domain at its next safe point, or on its behalf while
 // it is blocked; after what was asked of it by Interrupt before, and once it is no
-// longer suspended. It does not wait. It returns [ErrDead] if the domain has ended,
-// and then fn is not run; a fn that was accepted is run, if need be while the domain
-// ends.
+// longer suspended. It does not wait. It returns [ErrDead] if the domain has ended or
+// begun to, and then fn is not run; a fn that was accepted is run, if need be while
+// the domain ends. What a fn asks for by Interrupt is not done by the same Poll.
 //
 // fn runs while the domain can do nothing else, so it must not block: others may be
 // waiting for the domain. If it panics, the panic is passed on to the domain, as a
 // [*Panic], out of its Poll or LeaveBlocking. Any goroutine may call Interrupt, fn
 // included. Idea: interrupt-thread of SBCL.
 func (d *Domain) Interrupt(fn func(*Domain)) error {
+	if fn == nil {
+		panic("stw: Interrupt with a nil function")
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.state == Dead {
+	if d.ending {
 		return ErrDead
 	}
 	d.interrupts = append(d.interrupts, fn)
@@ -30,7 +33,7 @@ func (d *Domain) InterruptExternal() error {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.state == Dead {
+	if d.ending {
 		return ErrDead
 	}
 	d.external = true

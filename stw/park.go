@@ -32,7 +32,9 @@ func (p *parking) wait(spins int, done func() bool) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.cond.L = &p.mu
+	if p.cond.L == nil {
+		p.cond.L = &p.mu
+	}
 	p.parked.Add(1)
 	for !done() {
 		p.cond.Wait()

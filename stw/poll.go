@@ -29,10 +29,11 @@ func (d *Domain) Relax() {
 
 //go:noinline
 func (d *Domain) pollSlow() {
-	d.check("Poll")
-	if d.serving {
+	if d.serving.Load() {
 		return // inside what is being done at a safe point
 	}
+	d.mustRun("Poll")
+	d.check("Poll")
 	asked := d.pending.Load() != 0
 	if !mutant.Is(mutant.QuietBeforeClear) {
 		d.clearPending()
@@ -69,15 +70,30 @@ func (d *Domain) serve() {
 		defer runtime.Gosched()
 	}
 	d.mu.Lock()
+	if len(d.panics) > 0 {
+		d.pending.Or(asked) // to be passed on by the next poll, if not by this one
+	}
 	if !d.askedLocked() {
 		d.mu.Unlock()
 		return
 	}
-	d.serving = true
-	defer func() { d.serving = false }()
-	for d.stepLocked() || d.suspendLocked() {
+	d.serving.Store(true)
+	done := false
+	defer func() {
+		d.serving.Store(false)
+		if !done { // a function called Goexit: deferred code may poll
+			d.pending.Or(asked)
+		}
+	}()
+	// Only as many interrupts as there are now: each may ask for the next.
+	interrupts := len(d.interrupts)
+	for d.stepLocked(&interrupts) || d.suspendLocked() {
+	}
+	if len(d.interrupts) > 0 {
+		d.pending.Or(asked)
 	}
 	d.mu.Unlock()
+	done = true
 }
 
 // askedLocked reports whether anything is asked of the domain.
@@ -88,8 +104,8 @@ func (d *Domain) askedLocked() bool {
 // stepLocked does the next of what is asked, with mu released meanwhile, and
 // reports whether there was anything that may be done now. Functions of ragged
 // barriers go first, since somebody waits for each; a suspended domain gets no
-// further than that.
-func (d *Domain) stepLocked() bool {
+// further than that. It counts interrupts down, and does no more than that.
+func (d *Domain) stepLocked(interrupts *int) bool {
 	switch {
 	case d.stop != nil:
 		s := d.stop
@@ -107,11 +123,12 @@ func (d *Domain) stepLocked() bool {
 		})
 	case d.suspends > 0:
 		return false
-	case len(d.interrupts) > 0:
+	case len(d.interrupts) > 0 && *interrupts > 0:
+		*interrupts--
 		fn := d.interrupts[0]
 		d.interrupts = d.interrupts[1:]
 		d.unlocked(func() { d.runForOwner("an interrupt function", func() { fn(d) }) })
-	case d.external:
+	case d.external && (d.state != Blocked || !d.returning):
 		d.external = false
 		d.unlocked(func() { d.runForOwner("the external interrupt hook", func() { d.w.opts.ExternalInterrupt(d) }) })
 	default:
@@ -140,6 +157,7 @@ func (d *Domain) runForOwner(what string, fn func()) {
 		d.mu.Lock()
 		d.panics = append(d.panics, p)
 		d.mu.Unlock()
+		d.pending.Or(asked) // if it is not passed on before
 	}
 }
 
@@ -158,31 +176,33 @@ func (d *Domain) askLocked() {
 
 // serveBlocked does what is asked of a blocked domain, on another goroutine than
 // its own. There is at most one such goroutine, and none when nothing is asked.
+// Interrupts are left to the owner once that wants to return.
 func (d *Domain) serveBlocked() {
-	returned := false
-	defer func() {
-		if !returned { // a function called Goexit
-			d.mu.Lock()
-			d.serving = false
-			d.endServiceLocked()
-			d.mu.Unlock()
-		}
+	defer func() { // also when a function calls Goexit
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		d.endServiceLocked()
 	}()
 	d.mu.Lock()
-	d.serving = true
-	for d.stepLocked() {
+	d.serving.Store(true)
+	for {
+		interrupts := 1
+		if d.returning {
+			interrupts = 0
+		}
+		if !d.stepLocked(&interrupts) {
+			break
+		}
 	}
-	d.serving = false
-	d.served = false
-	d.changed.Broadcast()
 	d.mu.Unlock()
-	returned = true
 }
 
 // endServiceLocked ends somebody's acting for a blocked domain, or leaves it to
 // another goroutine if there is more to do.
 func (d *Domain) endServiceLocked() {
-	if d.stop != nil || len(d.ragged) > 0 || d.suspends == 0 && (len(d.interrupts) > 0 || d.external) {
+	d.serving.Store(false)
+	interrupted := !d.returning && d.suspends == 0 && (len(d.interrupts) > 0 || d.external)
+	if d.stop != nil || len(d.ragged) > 0 || interrupted {
 		go d.serveBlocked()
 		return
 	}

@@ -23,7 +23,8 @@ type ragged struct {
 // one that comes meanwhile does not: all it does happens after ForEach began.
 //
 // A panic of fn is passed on as a [*Panic], when all have run it. A domain must not
-// call it outside [Domain.Blocking]: [Domain.ForEach] is for domains.
+// call it outside [Domain.Blocking]: [Domain.ForEach] is for domains. While the world
+// is stopped by [World.Stop] it waits for Start.
 //
 // Idea: forEachP of Go's runtime.
 func (w *World) ForEach(fn func(*Domain)) {
@@ -39,6 +40,9 @@ func (d *Domain) ForEach(fn func(*Domain)) {
 }
 
 func (w *World) forEach(fn func(*Domain)) {
+	if fn == nil {
+		panic("stw: ForEach with a nil function")
+	}
 	r := &ragged{fn: fn}
 	var blocked []*Domain
 
@@ -62,7 +66,14 @@ func (w *World) forEach(fn func(*Domain)) {
 	}
 	w.mu.Unlock()
 
-	for _, d := range blocked {
+	defer func() { // if the function ends the goroutine, others act for the rest
+		for _, d := range blocked {
+			go d.serveBlocked()
+		}
+	}()
+	for len(blocked) > 0 {
+		d := blocked[0]
+		blocked = blocked[1:]
 		d.serveRagged(r)
 	}
 	r.park.wait(r.spins, func() bool { return r.left.Load() == 0 })
@@ -77,12 +88,11 @@ func (d *Domain) serveRagged(r *ragged) {
 	defer func() { // also if the function ends the goroutine
 		d.mu.Lock()
 		defer d.mu.Unlock()
-		d.serving = false
 		d.endServiceLocked()
 	}()
 	d.mu.Lock()
 	d.ragged = d.ragged[1:]
-	d.serving = true
+	d.serving.Store(true)
 	d.mu.Unlock()
 	r.run(d)
 }

@@ -87,9 +87,11 @@ func (r *Reservation) Used(d *Domain) int { return r.tops[d.slot].n }
 func (r *Reservation) Area() int { return r.size }
 
 // Reset empties all areas, in one stop that d leads. evacuate, if it is not nil, is
-// run first, for every domain: to move what is still needed. Owner of d.
-func (r *Reservation) Reset(d *Domain, evacuate Handler) {
-	r.swap(d, evacuate, func() {})
+// run first, for every domain: to move what is still needed. If that panics for one
+// of them, or ends its goroutine, nothing is emptied: the panic is passed on, or an
+// error returned. Owner of d.
+func (r *Reservation) Reset(d *Domain, evacuate Handler) error {
+	return r.swap(d, evacuate, func() {})
 }
 
 // Resize replaces all areas by empty ones of another size, in one stop that d leads,
@@ -102,10 +104,9 @@ func (r *Reservation) Resize(d *Domain, area int, evacuate Handler) error {
 	}
 	unused := mem
 	defer func() { unmapMemory(unused) }()
-	r.swap(d, evacuate, func() {
+	return r.swap(d, evacuate, func() {
 		unused, r.mem, r.size = r.mem, mem, size
 	})
-	return nil
 }
 
 // Release gives the memory back, in one stop that d leads. After it, Alloc returns
@@ -116,10 +117,11 @@ func (r *Reservation) Release(d *Domain) {
 	}
 }
 
-// swap runs evacuate for all domains, and then, unless one of them panicked, change
-// and emptying, once.
-func (r *Reservation) swap(d *Domain, evacuate Handler, change func()) {
+// swap runs evacuate for all domains, and then, unless that failed for one of them,
+// change and emptying, once.
+func (r *Reservation) swap(d *Domain, evacuate Handler, change func()) error {
 	var moved atomic.Int32
+	changed := false
 	r.w.RunOnAll(d, func(d *Domain, s *Stop) {
 		if evacuate != nil {
 			evacuate(d, s)
@@ -131,6 +133,11 @@ func (r *Reservation) swap(d *Domain, evacuate Handler, change func()) {
 			}
 			change()
 			clear(r.tops)
+			changed = true
 		})
 	}, StopOptions{})
+	if !changed {
+		return errors.New("stw: evacuate of a Reservation did not return for every domain")
+	}
+	return nil
 }

@@ -57,7 +57,7 @@ func TestReservation(t *testing.T) {
 		require.Zero(t, r.Used(d))
 		_, err = r.Alloc(d, 1<<20)
 		require.NoError(t, err)
-		r.Reset(d, nil)
+		require.NoError(t, r.Reset(d, nil))
 		require.Zero(t, r.Used(d))
 
 		// If evacuation fails, nothing is lost.

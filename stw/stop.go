@@ -82,54 +82,76 @@ func (s *Stop) Barrier(last func()) { s.bar.await(last) }
 
 // TryRunOnAll stops the world, runs the handler for every domain, and returns true
 // when all have ended. d is the caller's domain, which leads. If another stop is
-// in progress or just begins, it returns false: d has taken part in that one, if
-// it was asked to already, and the handler was not run. Owner.
+// in progress or just begins, or somebody waits to lead one, it returns false: d has
+// taken part in that one, if it was asked to already, and the handler was not run.
+// Owner.
 //
 // It panics inside a handler. A panic in a handler is passed on to the leader, as a
 // [*Panic], when the section has ended, or out of a later Poll if that was
 // asynchronous; the others' handlers run to their end.
 func (w *World) TryRunOnAll(d *Domain, handler Handler, o StopOptions) bool {
-	d.mustBeOf(w, "TryRunOnAll")
-	return w.tryRunOnAll(d, handler, o)
+	return w.newStop("TryRunOnAll", d, handler, o).try()
 }
 
-// RunOnAll is TryRunOnAll until that succeeds. Owner.
+// RunOnAll is TryRunOnAll until that succeeds. Those that wait to lead do so in the
+// order in which they came. Owner.
 func (w *World) RunOnAll(d *Domain, handler Handler, o StopOptions) {
-	d.mustBeOf(w, "RunOnAll")
-	for !w.tryRunOnAll(d, handler, o) {
-		d.EnterBlocking()
-		w.waitUnstopped()
-		d.LeaveBlocking()
+	s := w.newStop("RunOnAll", d, handler, o)
+	if s.try() {
+		return
+	}
+	w.queue(s)
+	defer w.unqueue(s) // also if the domain ends meanwhile
+	for {
+		d.Blocking(func() { w.waitTurn(s) })
+		if s.try() {
+			return
+		}
 	}
 }
 
-func (d *Domain) mustBeOf(w *World, op string) {
+func (w *World) newStop(op string, d *Domain, handler Handler, o StopOptions) *Stop {
 	if d.w != w {
 		panic(fmt.Sprintf("stw: %s on another world than the domain's", op))
 	}
+	if handler == nil {
+		panic(fmt.Sprintf("stw: %s with a nil handler", op))
+	}
 	d.mustRun(op)
 	d.check(op)
+	return &Stop{w: w, leader: d, handler: handler, opts: o}
 }
 
-func (w *World) tryRunOnAll(d *Domain, handler Handler, o StopOptions) bool {
-	s := &Stop{w: w, leader: d, handler: handler, opts: o}
+// try leads the section, if it may.
+func (s *Stop) try() bool {
+	w, d := s.w, s.leader
 	if w.stop.Load() != nil || !w.lead(s, 0) {
 		d.pollSlow()
 		return false
 	}
 	s.setUp()
 	s.tell(d)
+	s.takeLead()
+	if s.failed != nil && !s.opts.Async {
+		panic(s.failed)
+	}
+	return true
+}
 
-	d.serving = true
-	func() {
-		defer func() { d.serving = false }()
-		s.takePart(d)
+// takeLead takes part as the leader. It is no reader before the section has ended,
+// unless that is asynchronous: others' handlers may wait for grace periods.
+func (s *Stop) takeLead() {
+	d := s.leader
+	d.goOffline()
+	d.serving.Store(true)
+	defer func() {
+		d.serving.Store(false)
+		d.goOnline()
 	}()
-	if !o.Async {
+	s.takePart(d)
+	if !s.opts.Async {
 		s.park.wait(s.spins, s.ended.Load)
 	}
-	d.passPanic()
-	return true
 }
 
 // lead makes s the stop in progress, unless there is one. external is how many
@@ -139,6 +161,12 @@ func (w *World) lead(s *Stop, external int) bool {
 	defer w.mu.Unlock()
 	if w.stop.Load() != nil {
 		return false
+	}
+	if len(w.leaders) > 0 {
+		if w.leaders[0] != s {
+			return false
+		}
+		w.leaders = w.leaders[1:]
 	}
 	s.participants = slices.Clone(w.set)
 	n := len(s.participants)
@@ -161,8 +189,8 @@ func (s *Stop) setUp() {
 			s.end()
 		}
 	}()
-	s.leader.serving = true
-	defer func() { s.leader.serving = false }()
+	s.leader.serving.Store(true)
+	defer s.leader.serving.Store(false)
 	s.opts.Setup(s)
 	done = true
 }
@@ -242,25 +270,20 @@ func (s *Stop) leave() {
 	}
 }
 
-// end passes handlers' panics on, and lets another stop begin, after those have
-// joined that waited to. (Without a leader the handler is World.Stop's, which does
-// not panic.)
+// end lets another stop begin, after those have come and gone that waited to. If the
+// leader does not wait for the end, handlers' panics are passed on at its next poll.
 func (s *Stop) end() {
-	if s.failed != nil {
+	if s.failed != nil && s.opts.Async {
 		l := s.leader
 		l.mu.Lock()
 		l.panics = append(l.panics, s.failed)
-		l.pending.Or(asked) // if it does not wait for the end
+		l.pending.Or(asked)
 		l.mu.Unlock()
 	}
 	w := s.w
 	w.mu.Lock()
-	for _, d := range w.joiners {
-		w.admitLocked(d)
-	}
-	w.joiners = nil
 	w.stop.Store(nil)
-	w.changed.Broadcast()
+	w.nextLocked()
 	w.mu.Unlock()
 	s.ended.Store(true)
 	s.park.wake()
@@ -275,8 +298,8 @@ func (s *Stop) end() {
 func (w *World) Stop() {
 	w.checkOutside("Stop")
 	s := &Stop{w: w, handler: func(_ *Domain, s *Stop) { s.park.wait(0, s.started.Load) }}
-	for !w.lead(s, 1) {
-		w.waitUnstopped()
+	for w.queue(s); !w.lead(s, 1); {
+		w.waitTurn(s)
 	}
 	s.tell(nil)
 	s.park.wait(s.spins, func() bool { return s.entry.Load() == 0 })

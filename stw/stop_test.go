@@ -229,8 +229,8 @@ func TestRunOnAll_InsideHandlerPanics(t *testing.T) {
 	other := newWorld(t, Options{})
 	asDomain(t, w, func(d *Domain) {
 		for _, misuse := range []func(){
-			func() { w.RunOnAll(d, nil, StopOptions{}) },
-			func() { w.TryRunOnAll(d, nil, StopOptions{}) },
+			func() { w.RunOnAll(d, func(*Domain, *Stop) {}, StopOptions{}) },
+			func() { w.TryRunOnAll(d, func(*Domain, *Stop) {}, StopOptions{}) },
 			func() { d.ForEach(func(*Domain) {}) },
 			func() { d.Blocking(func() {}) },
 			func() { d.Deregister() },
@@ -239,8 +239,8 @@ func TestRunOnAll_InsideHandlerPanics(t *testing.T) {
 			require.NoError(t, d.Interrupt(func(*Domain) { require.Panics(t, misuse) }))
 			d.Poll()
 		}
-		require.Panics(t, func() { other.RunOnAll(d, nil, StopOptions{}) })
-		d.Blocking(func() { require.Panics(t, func() { w.TryRunOnAll(d, nil, StopOptions{}) }) })
+		require.Panics(t, func() { other.RunOnAll(d, func(*Domain, *Stop) {}, StopOptions{}) })
+		d.Blocking(func() { require.Panics(t, func() { w.TryRunOnAll(d, func(*Domain, *Stop) {}, StopOptions{}) }) })
 	})
 }
 

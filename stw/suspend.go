@@ -6,7 +6,8 @@ import "context"
 // next one until [Domain.Resume]; or, while it is blocked, in Blocking for that
 // long. Interrupt functions wait, stops and ragged barriers do not. Suspensions
 // count. It returns [ErrDead] if the domain has ended, or ctx.Err() if ctx ends
-// first; then it is not suspended.
+// first; then it is not suspended. While the world is stopped by [World.Stop] it
+// waits for Start.
 //
 // A domain must not suspend itself, or call Suspend outside [Domain.Blocking].
 func (d *Domain) Suspend(ctx context.Context) error {
@@ -20,7 +21,7 @@ func (d *Domain) Suspend(ctx context.Context) error {
 func (d *Domain) askToSuspend() error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.state == Dead {
+	if d.ending {
 		return ErrDead
 	}
 	d.suspends++
@@ -121,11 +122,18 @@ func (w *World) Suspend(ctx context.Context) (*Suspension, error) {
 // Domains returns the domains that are suspended by s. It must not be changed.
 func (s *Suspension) Domains() []*Domain { return s.domains }
 
-// Resume resumes them. Resuming twice panics if that leaves a domain with less
-// suspensions than resumptions.
+// Resume resumes them. Doing so again does nothing. It panics, having resumed the
+// others, if one of them was resumed by [Domain.Resume] more often than suspended.
 func (s *Suspension) Resume() {
-	for _, d := range s.domains {
+	domains := s.domains
+	s.domains = nil
+	for i, d := range domains {
+		defer func() {
+			if v := recover(); v != nil {
+				(&Suspension{domains[i+1:]}).Resume()
+				panic(v)
+			}
+		}()
 		d.Resume()
 	}
-	s.domains = nil
 }

@@ -68,6 +68,8 @@ type World struct {
 
 	set     []*Domain // those that take part in stops
 	joiners []*Domain // those that wait until they do
+	leavers []*Domain // and until they do no more
+	leaders []*Stop   // those that wait to lead, in their order
 	byID    map[uint64]*Domain
 	slots   []bool // in use, by a domain in the set or on its way in or out
 	live    int    // how many are
@@ -121,7 +123,7 @@ func (w *World) Lookup(id uint64) (d *Domain, ok bool) {
 // Close refuses new domains from now on, and waits until there are none, or until
 // ctx ends: then it returns ctx.Err(), and may be called again.
 //
-// A domain must not call it outside [Domain.Blocking], and never waits for itself.
+// A domain must not call it: it would wait for its own end.
 func (w *World) Close(ctx context.Context) error {
 	w.checkOutside("Close")
 	w.mu.Lock()
@@ -210,33 +212,86 @@ func (w *World) admitLocked(d *Domain) {
 // nothing can be about to be. Only under both locks that is known: a stop that is
 // led counts on every domain in the set, also on those that are not told yet.
 func (w *World) leave(d *Domain) {
-	for {
-		w.mu.Lock()
-		for w.stop.Load() != nil && !mutant.Is(mutant.LeaveWithoutLock) {
-			w.changed.Wait()
-		}
-		d.mu.Lock()
-		if !d.served && (!d.askedLocked() || mutant.Is(mutant.OrphansDropped)) {
-			d.state = Dead
-			w.set = slices.DeleteFunc(w.set, func(o *Domain) bool { return o == d })
-			d.changed.Broadcast()
-			d.mu.Unlock()
-			w.mu.Unlock()
-			return
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for !w.stoppable() || !w.removeLocked(d) {
+		if !w.stoppable() {
+			// As in join, the last one out of the stop lets it go.
+			w.leavers = append(w.leavers, d)
+			for slices.Contains(w.leavers, d) {
+				w.changed.Wait()
+			}
+			if d.State() == Dead {
+				return
+			}
+			continue
 		}
 		w.mu.Unlock()
+		d.mu.Lock()
 		for d.served || d.askedLocked() {
 			d.changed.Wait()
 		}
 		d.mu.Unlock()
+		w.mu.Lock()
 	}
 }
 
-// waitUnstopped waits until no stop is in progress.
-func (w *World) waitUnstopped() {
+// stoppable reports whether no stop is in progress, that would count on the set.
+func (w *World) stoppable() bool {
+	return w.stop.Load() == nil || mutant.Is(mutant.LeaveWithoutLock)
+}
+
+// removeLocked takes a blocked domain out of the set, unless something is asked of
+// it, and reports whether it did.
+func (w *World) removeLocked(d *Domain) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.served || d.askedLocked() && !mutant.Is(mutant.OrphansDropped) {
+		return false
+	}
+	d.state = Dead
+	w.set = slices.DeleteFunc(w.set, func(o *Domain) bool { return o == d })
+	d.changed.Broadcast()
+	return true
+}
+
+// nextLocked is called when a stop has ended, before another can begin: those that
+// wait to come or go do so first, so that stops in a row keep nobody.
+func (w *World) nextLocked() {
+	for _, d := range w.joiners {
+		w.admitLocked(d)
+	}
+	for _, d := range w.leavers {
+		w.removeLocked(d) // or it looks again by itself
+	}
+	w.joiners, w.leavers = nil, nil
+	w.changed.Broadcast()
+}
+
+// queue makes s one of those that wait to lead. Whoever is first leads next.
+func (w *World) queue(s *Stop) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for w.stop.Load() != nil {
+	if !slices.Contains(w.leaders, s) {
+		w.leaders = append(w.leaders, s)
+	}
+}
+
+// unqueue takes s out of those that wait to lead, if it is one.
+func (w *World) unqueue(s *Stop) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if i := slices.Index(w.leaders, s); i >= 0 {
+		w.leaders = slices.Delete(w.leaders, i, i+1)
+		w.changed.Broadcast()
+	}
+}
+
+// waitTurn waits until s may lead.
+func (w *World) waitTurn(s *Stop) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for w.stop.Load() != nil || w.leaders[0] != s {
 		w.changed.Wait()
 	}
 }
