@@ -259,6 +259,7 @@ func TestStops_KeepNobody(t *testing.T) {
 			}
 		}))
 	}
+	waitFor(t, func() bool { return stops.Load() > 0 })
 	within(t, func() {
 		for range rounds(300) {
 			join(t, spawn(t, w, func(d *Domain) {
@@ -268,7 +269,6 @@ func TestStops_KeepNobody(t *testing.T) {
 			w.Start()
 		}
 	})
-	require.Positive(t, stops.Load())
 	quit.Store(true)
 	join(t, hogs...)
 }
