@@ -9,8 +9,8 @@
  *   clear pending, then look        Domain.pollSlow: two steps
  *   come in, barrier, leave         Stop.takePart, Stop.Barrier, Stop.leave
  *   Blocking, and who acts for it   EnterBlocking, serveBlocked, leaveBlocking
- *   joining                         World.join; admission by the last one out, Stop.end
- *   ending                          Domain.finish, World.leave: under both locks
+ *   joining                         World.join; or by the last one out, Stop.end
+ *   ending                          Domain.finish, World.leave; or likewise
  *
  * Properties:
  *
@@ -75,20 +75,23 @@ inline ask(j) {
 	fi
 }
 
-/* Stop.end, under the world's lock: those that wait to join are let in. */
+/* Stop.end, under the world's lock: those that wait to join are let in, and those
+ * that wait to leave, and of which nothing is asked, are let out. */
 inline end_stop() {
 	i = 0;
 	do
-	:: i < N && state[i] == STARTING && joining[i] ->
+	:: i < N && joining[i] ->
 		state[i] = RUNNING; inset[i] = true; joining[i] = false; i++
-	:: i < N && !(state[i] == STARTING && joining[i]) -> i++
+	:: i < N && leaving[i] && !served[i] && !asked[i] ->
+		state[i] = DEAD; inset[i] = false; leaving[i] = false; i++
+	:: i < N && !joining[i] && !(leaving[i] && !served[i] && !asked[i]) -> i++
 	:: i == N -> break
 	od;
 	i = 0;
 	stopped = false
 }
 
-bool joining[N];
+bool joining[N], leaving[N];
 
 /* Stop.takePart for domain d, by whoever acts for it. lead: it is the leader's. */
 inline take_part(d, lead) {
@@ -290,14 +293,19 @@ end:		do
 	:: else ->
 		/* Domain.finish */
 		block(d);
+		leaving[d] = true;
 		atomic {
+			if
+			:: state[d] == DEAD	/* the last one out of a stop did it */
 #ifndef LEAVE_WITHOUT_LOCK
-			(!stopped && !served[d] && !asked[d]);
+			:: state[d] != DEAD && !stopped && !served[d] && !asked[d] ->
 #else
-			(!served[d] && !asked[d]);
+			:: state[d] != DEAD && !served[d] && !asked[d] ->
 #endif
-			state[d] = DEAD;
-			inset[d] = false
+				state[d] = DEAD;
+				inset[d] = false;
+				leaving[d] = false
+			fi
 		}
 	fi
 }

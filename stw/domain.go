@@ -71,6 +71,7 @@ type Domain struct {
 	offline bool        // the readers are
 	serving atomic.Bool // at a safe point, doing what was asked; atomic for the sake of misuse
 	started bool        // Options.Start, if any, has succeeded
+	ended   bool        // its end has begun
 	roots   rootStack
 	locals  []any
 
@@ -93,7 +94,8 @@ func (d *Domain) Slot() int { return d.slot }
 func (d *Domain) World() *World { return d.w }
 
 // State returns the domain's state, which may have changed when the caller looks
-// at it, unless the world is stopped.
+// at it, unless the world is stopped. A domain that ends is blocked before it is
+// dead, and one that takes part in a stop while it is suspended counts as running.
 func (d *Domain) State() State {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -158,6 +160,9 @@ func (d *Domain) Deregister() {
 		panic("stw: Deregister of a domain that Spawn made")
 	}
 	d.mustRun("Deregister")
+	if d.ended {
+		panic("stw: Deregister of a domain that is ending")
+	}
 	d.end()
 }
 
@@ -198,6 +203,7 @@ func (d *Domain) begin() bool {
 // when its goroutine unwinds, from a panic or from Goexit, wherever it was; and
 // whatever code of the user's does the same on the way.
 func (d *Domain) end() {
+	d.ended = true
 	defer d.finish()
 	defer func() {
 		d.serving.Store(false)

@@ -3,6 +3,7 @@ package stw
 import (
 	"context"
 	"errors"
+	"math"
 	"math/rand/v2"
 	"runtime"
 	"slices"
@@ -101,8 +102,10 @@ func TestSpawn_FailureReleasesEverything(t *testing.T) {
 		require.ErrorContains(t, err, "closed domain")
 	}
 
-	_, err = NewWorld(Options{Max: -1})
-	require.Error(t, err)
+	for _, n := range []int{-1, math.MaxInt} {
+		_, err = NewWorld(Options{Max: n})
+		require.Error(t, err)
+	}
 	_, err = NewWorld(Options{SMR: []*smr.Domain{nil}})
 	require.Error(t, err)
 }
@@ -169,6 +172,9 @@ func TestSlot_NotReusedWhileServed(t *testing.T) {
 	require.NoError(t, d.Interrupt(func(*Domain) { close(inside); <-release }))
 	close(asked)
 	<-inside
+	for range 1000 { // it would be gone by then
+		runtime.Gosched()
+	}
 	_, err := w.Spawn(func(*Domain) {})
 	require.ErrorIs(t, err, ErrFull)
 	require.NotEqual(t, Dead, d.State())
@@ -311,6 +317,15 @@ func TestForEach_AllStates(t *testing.T) {
 	want := []uint64{c.domains[0].ID(), c.domains[1].ID(), c.domains[2].ID(), blocked.ID()}
 	require.ElementsMatch(t, want, ran)
 
+	// What is asked while the caller acts for a blocked domain is done, too.
+	var asked atomic.Bool
+	w.ForEach(func(d *Domain) {
+		if d == blocked {
+			d.Interrupt(func(*Domain) { asked.Store(true) })
+		}
+	})
+	waitFor(t, asked.Load)
+
 	asDomain(t, w, func(d *Domain) {
 		ran = nil
 		within(t, func() { d.ForEach(run) })
@@ -384,6 +399,31 @@ func TestSuspend(t *testing.T) {
 	d.Resume()
 	join(t, d)
 	require.True(t, back)
+
+	// Not while somebody acts for it; and what waited is done, on its behalf, when
+	// it is resumed.
+	blocked, unblock := startBlocked(t, w)
+	in, out := make(chan struct{}), make(chan struct{})
+	require.NoError(t, blocked.Interrupt(func(*Domain) { close(in); <-out }))
+	<-in
+	var suspended, ran atomic.Bool
+	go func() {
+		require.NoError(t, blocked.Suspend(ctx))
+		suspended.Store(true)
+	}()
+	waitFor(t, func() bool { blocked.mu.Lock(); defer blocked.mu.Unlock(); return blocked.suspends == 1 })
+	for range 100 {
+		runtime.Gosched()
+	}
+	require.False(t, suspended.Load())
+	require.NoError(t, blocked.Interrupt(func(*Domain) { ran.Store(true) }))
+	close(out)
+	waitFor(t, suspended.Load)
+	require.False(t, ran.Load())
+	blocked.Resume()
+	waitFor(t, ran.Load)
+	close(unblock)
+	join(t, blocked)
 
 	// One that ends, too.
 	d = spawn(t, w, func(*Domain) {})

@@ -8,7 +8,8 @@ package stw
 //
 // fn runs while the domain can do nothing else, so it must not block: others may be
 // waiting for the domain. If it panics, the panic is passed on to the domain, as a
-// [*Panic], out of its Poll or LeaveBlocking. Any goroutine may call Interrupt, fn
+// [*Panic], out of its Poll, Blocking or Deregister; if the domain ends before, that
+// panics. runtime.Goexit ends the domain, or, while that is blocked, nothing. Any goroutine may call Interrupt, fn
 // included. Idea: interrupt-thread of SBCL.
 func (d *Domain) Interrupt(fn func(*Domain)) error {
 	if fn == nil {

@@ -24,7 +24,9 @@ type ragged struct {
 //
 // A panic of fn is passed on as a [*Panic], when all have run it. A domain must not
 // call it outside [Domain.Blocking]: [Domain.ForEach] is for domains. While the world
-// is stopped by [World.Stop] it waits for Start.
+// is stopped by [World.Stop] it waits for Start. For domains that are blocked the
+// caller runs fn, one after the other, so a fn must not wait for another; and
+// runtime.Goexit in it ends the caller there.
 //
 // Idea: forEachP of Go's runtime.
 func (w *World) ForEach(fn func(*Domain)) {

@@ -19,6 +19,9 @@ const rootChunk = 256
 // Words are not pointers to Go's collector: keep in them addresses of memory that
 // it does not own, or handles.
 func (d *Domain) PushRoots(n int) []uintptr {
+	if n < 0 {
+		panic("stw: PushRoots of a negative number of words")
+	}
 	r := &d.roots
 	f := rootFrame{end: n}
 	if len(r.frames) > 0 {

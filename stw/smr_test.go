@@ -74,6 +74,12 @@ func TestSMR_OfflineHoldsNothingBack(t *testing.T) {
 	ctx := watchdogContext(t)
 	blocked, release := startBlocked(t, w)
 	require.NoError(t, dom.Synchronize(ctx))
+	served := make(chan struct{})
+	require.NoError(t, blocked.Interrupt(func(*Domain) { close(served) }))
+	<-served
+	require.NoError(t, dom.Synchronize(ctx))
+	w.ForEach(func(*Domain) {})
+	require.NoError(t, dom.Synchronize(ctx))
 	c := startCrowd(t, w, 1)
 	require.NoError(t, c.domains[0].Suspend(ctx))
 	require.NoError(t, dom.Synchronize(ctx))
@@ -98,6 +104,8 @@ func TestSMR_OfflineHoldsNothingBack(t *testing.T) {
 	close(release)
 	join(t, blocked)
 	c.end(t)
+	require.NoError(t, dom.Synchronize(ctx), "those that have ended hold nothing back")
+	require.Zero(t, dom.Stats().Sections)
 }
 
 func TestSMR_Section(t *testing.T) {

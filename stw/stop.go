@@ -38,7 +38,8 @@ type StopOptions struct {
 //	participant   ────poll────────┤   in    ├─────handler┐ │ ends the section
 //	blocked one's       stand-in──┘         └─handler─┐
 //
-// Nobody runs code of the user's between coming in and the end of its handler.
+// Nobody runs code of the user's between coming in and the end of its handler, but
+// for StopOptions.EnterWork and the handler itself.
 // Whoever has ended its handler goes on at once, unless it is the leader.
 type Stop struct {
 	// Constant once the participants are told.
@@ -142,7 +143,9 @@ func (s *Stop) try() bool {
 // unless that is asynchronous: others' handlers may wait for grace periods.
 func (s *Stop) takeLead() {
 	d := s.leader
-	d.goOffline()
+	if !mutant.Is(mutant.LeaderReads) {
+		d.goOffline()
+	}
 	d.serving.Store(true)
 	defer func() {
 		d.serving.Store(false)
@@ -236,7 +239,7 @@ func (s *Stop) enter(d *Domain) {
 		s.park.wake()
 		return
 	}
-	if s.opts.Async {
+	if s.opts.Async || mutant.Is(mutant.EntersAlone) {
 		return
 	}
 	allIn := func() bool { return s.entry.Load() == 0 }

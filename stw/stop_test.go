@@ -181,6 +181,34 @@ func TestRunOnAll_LastOneOutEnds(t *testing.T) {
 	join(t, slow, early)
 }
 
+// No handler runs before all participants have come in.
+func TestRunOnAll_WaitsForAll(t *testing.T) {
+	w := newWorld(t, Options{})
+	poll := make(chan struct{})
+	late := spawn(t, w, func(d *Domain) {
+		<-poll
+		d.Poll()
+	})
+	waitState(t, late, Running)
+	c := startCrowd(t, w, 2)
+	blocked, release := startBlocked(t, w)
+	var ran atomic.Int32
+	leader := spawn(t, w, func(d *Domain) {
+		w.RunOnAll(d, func(*Domain, *Stop) { ran.Add(1) }, StopOptions{})
+	})
+	waitFor(t, func() bool { s := w.stop.Load(); return s != nil && s.entry.Load() == 1 })
+	for range 100 {
+		runtime.Gosched()
+	}
+	require.Zero(t, ran.Load())
+	close(poll)
+	join(t, leader, late)
+	require.EqualValues(t, 5, ran.Load())
+	close(release)
+	join(t, blocked)
+	c.end(t)
+}
+
 // Property 4: work while waiting to come in is optional and bounded.
 func TestRunOnAll_EnterWork(t *testing.T) {
 	w := newWorld(t, Options{})

@@ -49,7 +49,10 @@ type Options struct {
 	ExternalInterrupt func(*Domain)
 }
 
-const defaultMax = 128
+const (
+	defaultMax = 128
+	maxMax     = 1 << 20
+)
 
 // A World is a set of domains that can be stopped together. All methods may be
 // called by any number of goroutines; those that wait say which must not.
@@ -81,8 +84,8 @@ type World struct {
 // NewWorld returns a world without domains. It returns an error if a field of the
 // options is out of range.
 func NewWorld(o Options) (*World, error) {
-	if o.Max < 0 {
-		return nil, fmt.Errorf("stw: Options.Max is %d, want at least 1, or 0 for the default", o.Max)
+	if o.Max < 0 || o.Max > maxMax {
+		return nil, fmt.Errorf("stw: Options.Max is %d, want 1 to %d, or 0 for the default", o.Max, maxMax)
 	}
 	if o.Max == 0 {
 		o.Max = defaultMax
@@ -116,8 +119,10 @@ func (w *World) Domains() []*Domain {
 func (w *World) Lookup(id uint64) (d *Domain, ok bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	d, ok = w.byID[id]
-	return d, ok
+	if d, ok = w.byID[id]; ok && d.State() != Dead {
+		return d, true
+	}
+	return nil, false
 }
 
 // Close refuses new domains from now on, and waits until there are none, or until

@@ -67,6 +67,8 @@ const (
 	LeaderEnds           Name = "leader-ends"
 	OrphansDropped       Name = "orphans-dropped"
 	QuietBeforeClear     Name = "quiet-before-clear"
+	EntersAlone          Name = "enters-alone"
+	LeaderReads          Name = "leader-reads"
 )
 
 // Bugs lists them all.
@@ -113,5 +115,7 @@ var Bugs = []Bug{
 	{LeaveWithoutLock, "a domain ends while a stop that counts on it is about to tell it", "./stw", "TestEnd_WaitsForStop"},
 	{LeaderEnds, "a stop begins while somebody still runs the handler of the last one", "./stw", "TestRunOnAll_LastOneOutEnds"},
 	{OrphansDropped, "what was asked of a domain that ends is not done", "./stw", "TestInterrupt_AcceptedIsRun"},
+	{EntersAlone, "a handler runs while somebody else still runs code of the user's", "./stw", "TestRunOnAll_WaitsForAll"},
+	{LeaderReads, "a handler waits for a grace period, which waits for the leader, which waits for the handler", "./stw", "TestSMR_SynchronizeInHandler"},
 	{QuietBeforeClear, "a grace period asks between the statement and the clearing, and is forgotten", "./stw", "TestSMR_RequestDuringPoll"},
 }
