@@ -19,13 +19,14 @@ func TestSMR_GracePeriodEndsWithThePoll(t *testing.T) {
 	dom, other := newDomain(t), newDomain(t)
 	w := newWorld(t, Options{SMR: []*smr.Domain{dom, other}})
 	for range rounds(500) {
-		synced, poll := make(chan struct{}), make(chan struct{})
+		reads, synced, poll := make(chan struct{}), make(chan struct{}), make(chan struct{})
 		d := spawn(t, w, func(d *Domain) {
+			close(reads)
 			<-poll
 			d.Poll()
 			<-synced // without this it would end
 		})
-		waitState(t, d, Running)
+		<-reads
 		var done atomic.Bool
 		go func() {
 			require.NoError(t, dom.Synchronize(context.Background()))
