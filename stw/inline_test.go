@@ -5,6 +5,7 @@ package stw
 import (
 	"os/exec"
 	"regexp"
+	"strconv"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -14,6 +15,9 @@ import (
 
 // Poll is a load and a branch where it is called, if the compiler says so.
 func TestPoll_Inlines(t *testing.T) {
+	if strconv.IntSize < 64 {
+		t.Skip("on 32-bit processors an atomic load is a call, of which Poll has one too many")
+	}
 	if _, err := exec.LookPath("go"); err != nil {
 		t.Skip("needs the go command: ", err)
 	}

@@ -13,7 +13,8 @@ import (
 // no protected pointer; and does what was asked of it meanwhile. Owner. A domain
 // that runs must call it often, since others wait for that.
 //
-// Cost: inlined, one load and a branch, unless something was asked.
+// Cost: one load and a branch, unless something was asked; inlined, but on 32-bit
+// processors.
 func (d *Domain) Poll() {
 	if d.pending.Load() != 0 || invariants.Enabled {
 		d.pollSlow()
