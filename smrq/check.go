@@ -27,13 +27,26 @@ func (q *queue[T]) checkOwner(op string, l *Link[T]) {
 	}
 }
 
-// member returns the Link of e, which must be in the queue.
-func (q *queue[T]) member(op string, e *T) *Link[T] {
+// linkOf returns the Link of e, which must not be nil.
+func (q *queue[T]) linkOf(op string, e *T) *Link[T] {
 	if e == nil {
 		q.broken(op, nil, "the element is nil")
 	}
+	return q.link(e)
+}
+
+// checkRemovable panics unless l is in the queue, and no head of an appended queue
+// leads to it.
+func (q *queue[T]) checkRemovable(op string, l *Link[T]) {
+	if l.owner != q.id {
+		q.misplaced(op, l)
+	}
+}
+
+// member returns the Link of e, which must be in the queue.
+func (q *queue[T]) member(op string, e *T) *Link[T] {
+	l := q.linkOf(op, e)
 	q.checkReady(op)
-	l := q.link(e)
 	q.checkOwner(op, l)
 	if invariants.Enabled && q.kind&double != 0 && q.nextOf(l.prev).LoadSerialized() != l {
 		q.broken(op, l, "it points back at %s, which does not lead to it", q.name(l.prev))
@@ -41,26 +54,17 @@ func (q *queue[T]) member(op string, e *T) *Link[T] {
 	return l
 }
 
-// removable returns the Link of e, which must be in the queue, and not be where the
-// head of an appended queue leads.
+// removable returns the Link of e, which must be in the queue and removable.
 func (q *queue[T]) removable(op string, e *T) *Link[T] {
-	if e == nil {
-		q.broken(op, nil, "the element is nil")
-	}
+	l := q.linkOf(op, e)
 	q.checkReady(op)
-	l := q.link(e)
-	if l.owner != q.id {
-		q.misplaced(op, l)
-	}
+	q.checkRemovable(op, l)
 	return l
 }
 
 // unlinked returns the Link of e, which must be in no queue.
 func (q *queue[T]) unlinked(op string, e *T) *Link[T] {
-	if e == nil {
-		q.broken(op, nil, "the element is nil")
-	}
-	l := q.link(e)
+	l := q.linkOf(op, e)
 	if l.owner != 0 {
 		q.misplaced(op, l)
 	}
@@ -124,25 +128,17 @@ func (q *queue[T]) Verify() error {
 	if q.id == 0 {
 		return fail(nil, "it needs Init")
 	}
-	var last *Link[T]
-	slow, moves := q.head.LoadSerialized(), false // half as fast, to find a circle
-	for l := slow; l != nil; l = l.next.LoadSerialized() {
-		if l.owner&idMask != q.id {
-			return fail(l, "it is in %s", owner(l.owner))
+	w := q.walk()
+	for ; w.at != nil; w.step() {
+		if found := w.wrong(); found != "" {
+			return fail(w.at, "%s", found)
 		}
-		if q.kind&double != 0 && l.prev != last {
-			return fail(l, "it points back at %s, and %s leads to it", q.name(l.prev), q.name(last))
+		if q.kind&double != 0 && w.at.prev != w.before {
+			return fail(w.at, "it points back at %s, and %s leads to it", q.name(w.at.prev), q.name(w.before))
 		}
-		if last != nil && l == slow {
-			return fail(l, "it leads back to itself")
-		}
-		if moves = !moves; !moves {
-			slow = slow.next.LoadSerialized()
-		}
-		last = l
 	}
-	if q.kind&tailed != 0 && q.tail != last {
-		return fail(last, "it is the last one, and the tail is %s", q.name(q.tail))
+	if q.kind&tailed != 0 && q.tail != w.before {
+		return fail(w.before, "it is the last one, and the tail is %s", q.name(q.tail))
 	}
 	return nil
 }

@@ -69,9 +69,7 @@ func (c *Cursor[T]) Erase() *T {
 	const op = "Cursor.Erase"
 	c.decide(op)
 	l := c.cur
-	if l.owner != c.q.id {
-		c.q.misplaced(op, l)
-	}
+	c.q.checkRemovable(op, l)
 	c.q.unlink(op, c.at, l)
 	c.cur = l.next.LoadSerialized()
 	return c.q.elem(l)

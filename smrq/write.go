@@ -118,17 +118,8 @@ func (q *queue[T]) Replace(old, e *T) {
 	}
 
 	next := o.next.LoadSerialized()
-	l.owner = q.id
+	q.own(at, l, next)
 	l.next.StoreRelaxed(next) // readers could reach it before
-	if q.kind&double != 0 {
-		l.prev = at
-		if next != nil {
-			next.prev = l
-		}
-	}
-	if q.kind&tailed != 0 && next == nil {
-		q.tail = l
-	}
 	q.nextOf(at).Store(l)
 	o.prev = nil
 	o.owner = 0
@@ -209,16 +200,7 @@ func (q *queue[T]) insert(op string, at *Link[T], e *T, visible bool) {
 	next := slot.LoadSerialized()
 	q.checkPlace(op, at, next, l)
 
-	l.owner = q.id
-	if q.kind&double != 0 {
-		l.prev = at
-		if next != nil {
-			next.prev = l
-		}
-	}
-	if q.kind&tailed != 0 && next == nil {
-		q.tail = l
-	}
+	q.own(at, l, next)
 	switch {
 	case !visible:
 		l.next.StoreUnserialized(next)
@@ -232,6 +214,21 @@ func (q *queue[T]) insert(op string, at *Link[T], e *T, visible bool) {
 		// here, with readers on it.)
 		l.next.StoreRelaxed(next)
 		slot.Store(l)
+	}
+}
+
+// own makes l the queue's, between at and next, as far as only writers see: its
+// owner, the back links and the tail.
+func (q *queue[T]) own(at, l, next *Link[T]) {
+	l.owner = q.id
+	if q.kind&double != 0 {
+		l.prev = at
+		if next != nil {
+			next.prev = l
+		}
+	}
+	if q.kind&tailed != 0 && next == nil {
+		q.tail = l
 	}
 }
 
@@ -276,8 +273,8 @@ func (q *queue[T]) before(op string, l *Link[T]) *Link[T] {
 	if q.kind&double != 0 {
 		return l.prev
 	}
-	w := q.walk(op)
-	for w.at != l {
+	w := q.walk()
+	for w.check(op); w.at != l; w.check(op) {
 		if w.at == nil {
 			q.broken(op, l, "it is not on the way from the head to the end")
 		}
@@ -292,28 +289,26 @@ func (q *queue[T]) last(op string) *Link[T] {
 		q.checkTail(op, q.tail, q.nextOf(q.tail).LoadSerialized())
 		return q.tail
 	}
-	w := q.walk(op)
-	for w.at != nil {
+	w := q.walk()
+	for w.check(op); w.at != nil; w.check(op) {
 		w.step()
 	}
 	return w.before
 }
 
-// A walker goes from element to element, also of a queue that is damaged: it
-// panics at one that is not the queue's, and if it goes in a circle.
+// A walker goes from element to element, also of a queue that is damaged. Whoever
+// uses it asks at each what is wrong: that it is not the queue's, or that the walk
+// goes in a circle.
 type walker[T any] struct {
 	q          *queue[T]
-	op         string
 	before, at *Link[T]
 	slow       *Link[T] // half as fast: who meets it is in a circle
 	odd        bool
 }
 
-func (q *queue[T]) walk(op string) walker[T] {
+func (q *queue[T]) walk() walker[T] {
 	first := q.head.LoadSerialized()
-	w := walker[T]{q: q, op: op, at: first, slow: first}
-	w.check()
-	return w
+	return walker[T]{q: q, at: first, slow: first}
 }
 
 func (w *walker[T]) step() {
@@ -321,14 +316,24 @@ func (w *walker[T]) step() {
 	if w.odd = !w.odd; !w.odd {
 		w.slow = w.slow.next.LoadSerialized()
 	}
-	if w.at != nil && w.at == w.slow {
-		w.q.broken(w.op, w.at, "it leads back to itself")
-	}
-	w.check()
 }
 
-func (w *walker[T]) check() {
-	if w.at != nil {
-		w.q.checkOwner(w.op, w.at)
+// wrong says what is wrong with the element that the walk is at, "" if nothing is.
+func (w *walker[T]) wrong() string {
+	switch {
+	case w.at == nil:
+		return ""
+	case w.at.owner&idMask != w.q.id:
+		return "it is in " + owner(w.at.owner)
+	case w.before != nil && w.at == w.slow:
+		return "it leads back to itself"
+	}
+	return ""
+}
+
+// check panics with what is wrong.
+func (w *walker[T]) check(op string) {
+	if found := w.wrong(); found != "" {
+		w.q.broken(op, w.at, "%s", found)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"runtime"
 	"runtime/debug"
+	"sync"
 
 	"github.com/gosmr/gosmr/internal/invariants"
 	"github.com/gosmr/gosmr/internal/mutant"
@@ -103,9 +104,9 @@ func (d *Domain) askedLocked() bool {
 }
 
 // stepLocked does the next of what is asked, with mu released meanwhile, and
-// reports whether there was anything that may be done now. Functions of ragged
-// barriers go first, since somebody waits for each; a suspended domain gets no
-// further than that. It counts interrupts down, and does no more than that.
+// reports whether there was anything that may be done now. Stops and functions of
+// ragged barriers go first, since somebody waits for each; a suspended domain gets
+// no further than that. It counts interrupts down, and does no more than those.
 func (d *Domain) stepLocked(interrupts *int) bool {
 	switch {
 	case d.stop != nil:
@@ -128,10 +129,10 @@ func (d *Domain) stepLocked(interrupts *int) bool {
 		*interrupts--
 		fn := d.interrupts[0]
 		d.interrupts = d.interrupts[1:]
-		d.unlocked(func() { d.runForOwner("an interrupt function", func() { fn(d) }) })
+		d.unlocked(func() { d.runForOwner("an interrupt function", fn) })
 	case d.external && (d.state != Blocked || !d.returning):
 		d.external = false
-		d.unlocked(func() { d.runForOwner("the external interrupt hook", func() { d.w.opts.ExternalInterrupt(d) }) })
+		d.unlocked(func() { d.runForOwner("the external interrupt hook", d.w.opts.ExternalInterrupt) })
 	default:
 		return false
 	}
@@ -146,20 +147,30 @@ func (d *Domain) unlocked(do func()) {
 	d.mu.Lock()
 }
 
-// runForOwner runs a function at a safe point, online, so that it may use
-// [Domain.Section]. Its panic is passed on to the owner, when nothing is left to
-// be done.
-func (d *Domain) runForOwner(what string, fn func()) {
+// runForOwner runs a function at a safe point. Its panic is passed on to the owner,
+// when nothing is left to be done.
+func (d *Domain) runForOwner(what string, fn func(*Domain)) {
+	if p := d.catchOnline(what, fn); p != nil {
+		d.notePanic(p)
+	}
+}
+
+// catchOnline runs a function at a safe point, online, so that it may use
+// [Domain.Section], and returns its panic, if it does.
+func (d *Domain) catchOnline(what string, fn func(*Domain)) *Panic {
 	if d.offline {
 		d.goOnline()
 		defer d.goOffline()
 	}
-	if p := catch(d, what, fn); p != nil {
-		d.mu.Lock()
-		d.panics = append(d.panics, p)
-		d.mu.Unlock()
-		d.pending.Or(asked) // if it is not passed on before
-	}
+	return catch(d, what, func() { fn(d) })
+}
+
+// notePanic has a panic passed on to the owner, at its next poll at the latest.
+func (d *Domain) notePanic(p *Panic) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.panics = append(d.panics, p)
+	d.pending.Or(asked)
 }
 
 // askLocked wakes whoever acts for the domain, after something was noted; or, if
@@ -250,6 +261,23 @@ func (p *Panic) Error() string {
 func (p *Panic) Unwrap() error {
 	err, _ := p.Value.(error)
 	return err
+}
+
+// failures are the panics of what was run for several domains: the first, with the
+// others in its Also. first is read when all have run.
+type failures struct {
+	mu    sync.Mutex
+	first *Panic
+}
+
+func (f *failures) add(p *Panic) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.first == nil {
+		f.first = p
+	} else {
+		f.first.Also = append(f.first.Also, p)
+	}
 }
 
 // catch runs fn and returns its panic, if it does. It lets Goexit pass.

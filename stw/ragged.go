@@ -1,9 +1,6 @@
 package stw
 
-import (
-	"sync"
-	"sync/atomic"
-)
+import "sync/atomic"
 
 // A ragged is a ragged barrier: one function for every domain.
 type ragged struct {
@@ -12,8 +9,7 @@ type ragged struct {
 	left  atomic.Int32 // domains that have yet to run it
 	park  parking
 
-	mu     sync.Mutex
-	failed *Panic // the first function's that panicked
+	failures failures
 }
 
 // ForEach runs fn once for every domain that is part of the world when it is
@@ -79,8 +75,8 @@ func (w *World) forEach(fn func(*Domain)) {
 		d.serveRagged(r)
 	}
 	r.park.wait(r.spins, func() bool { return r.left.Load() == 0 })
-	if r.failed != nil {
-		panic(r.failed)
+	if p := r.failures.first; p != nil {
+		panic(p)
 	}
 }
 
@@ -106,17 +102,7 @@ func (r *ragged) run(d *Domain) {
 			r.park.wake()
 		}
 	}()
-	if d.offline {
-		d.goOnline()
-		defer d.goOffline()
-	}
-	if p := catch(d, "a ragged barrier's function", func() { r.fn(d) }); p != nil {
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		if r.failed == nil {
-			r.failed = p
-		} else {
-			r.failed.Also = append(r.failed.Also, p)
-		}
+	if p := d.catchOnline("a ragged barrier's function", r.fn); p != nil {
+		r.failures.add(p)
 	}
 }

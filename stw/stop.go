@@ -3,7 +3,6 @@ package stw
 import (
 	"fmt"
 	"slices"
-	"sync"
 	"sync/atomic"
 
 	"github.com/gosmr/gosmr/internal/mutant"
@@ -62,8 +61,7 @@ type Stop struct {
 
 	started atomic.Bool // of World.Stop: Start was called
 
-	mu     sync.Mutex
-	failed *Panic // the first handler's that panicked
+	failures failures // of handlers
 }
 
 // Leader returns the domain that leads, nil in the section of [World.Stop].
@@ -133,8 +131,8 @@ func (s *Stop) try() bool {
 	s.setUp()
 	s.tell(d)
 	s.takeLead()
-	if s.failed != nil && !s.opts.Async {
-		panic(s.failed)
+	if p := s.failures.first; p != nil && !s.opts.Async {
+		panic(p)
 	}
 	return true
 }
@@ -229,7 +227,7 @@ func (s *Stop) takePart(d *Domain) {
 		s.enter(d)
 		s.handler(d, s)
 	}); p != nil {
-		s.fail(p)
+		s.failures.add(p)
 	}
 }
 
@@ -250,17 +248,6 @@ func (s *Stop) enter(d *Domain) {
 	s.park.wait(s.spins, allIn)
 }
 
-// fail notes a handler's panic.
-func (s *Stop) fail(p *Panic) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.failed == nil {
-		s.failed = p
-	} else {
-		s.failed.Also = append(s.failed.Also, p)
-	}
-}
-
 // leave ends a participant's part. The last one out ends the section.
 func (s *Stop) leave() {
 	s.bar.leave()
@@ -276,12 +263,8 @@ func (s *Stop) leave() {
 // end lets another stop begin, after those have come and gone that waited to. If the
 // leader does not wait for the end, handlers' panics are passed on at its next poll.
 func (s *Stop) end() {
-	if s.failed != nil && s.opts.Async {
-		l := s.leader
-		l.mu.Lock()
-		l.panics = append(l.panics, s.failed)
-		l.pending.Or(asked)
-		l.mu.Unlock()
+	if p := s.failures.first; p != nil && s.opts.Async {
+		s.leader.notePanic(p)
 	}
 	w := s.w
 	w.mu.Lock()
