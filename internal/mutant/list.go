@@ -69,6 +69,10 @@ const (
 	QuietBeforeClear     Name = "quiet-before-clear"
 	EntersAlone          Name = "enters-alone"
 	LeaderReads          Name = "leader-reads"
+	RetireIsFree         Name = "retire-is-free"
+	SlabBeforeReaders    Name = "slab-before-readers"
+	NoCacheFence         Name = "no-cache-fence"
+	NoCacheWait          Name = "no-cache-wait"
 )
 
 // Bugs lists them all.

@@ -1,0 +1,244 @@
+package slab
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/bits"
+	"sync"
+	"unsafe"
+
+	"github.com/gosmr/gosmr/internal/pages"
+	"github.com/gosmr/gosmr/smr"
+)
+
+// Blocks hands out byte slices of any length, off the Go heap, as [Pool] does
+// objects. Sizes are rounded up to classes, four to each doubling, so at most a
+// fifth of a block is unused, less than that for small ones; above 64 KiB a block is
+// a mapping of its own.
+//
+// All methods may be called by any number of goroutines. Make it with [NewBlocks]; it
+// must not be copied.
+type Blocks struct {
+	dom     *smr.Domain
+	budget  *Budget
+	name    string
+	classes [numClasses]store
+
+	mu    sync.Mutex // guards large
+	large map[unsafe.Pointer]*largeBlock
+	stats Stats // of large blocks; guarded by mu
+}
+
+// A largeBlock is a block above maxObject.
+type largeBlock struct {
+	b    *Blocks
+	p    unsafe.Pointer
+	size uintptr
+}
+
+const (
+	blockAlign  = 16
+	smallStep   = 16 // classes up to 128 bytes are this far apart
+	smallMax    = 128
+	perDoubling = 4
+	numSmall    = smallMax / smallStep
+	numClasses  = numSmall + perDoubling*9       // 9 doublings from smallMax to maxObject
+	maxBlock    = 1 << (30 + ^uintptr(0)>>63*10) // more than there will be
+)
+
+// class returns the class of blocks of n bytes, which is at most maxObject.
+func class(n int) int {
+	if n <= smallMax {
+		return max(n-1, 0) / smallStep
+	}
+	// The doubling that n-1 is in, and which quarter of it.
+	shift := bits.Len(uint(n-1)) - 1
+	return numSmall + (shift-7)*perDoubling + int(uint(n-1)>>(shift-2))&(perDoubling-1)
+}
+
+// classSize is the inverse of class: the largest n of a class.
+func classSize(c int) int {
+	if c < numSmall {
+		return (c + 1) * smallStep
+	}
+	c -= numSmall
+	return (perDoubling + 1 + c%perDoubling) << (c/perDoubling + 5)
+}
+
+// NewBlocks returns empty Blocks whose retired blocks wait for the readers of d. It
+// panics if d is nil.
+func NewBlocks(d *smr.Domain, o Options) *Blocks {
+	if d == nil {
+		panic("slab: NewBlocks without a domain")
+	}
+	if o.Name == "" {
+		o.Name = "blocks"
+	}
+	b := &Blocks{dom: d, budget: o.Budget, name: o.Name, large: make(map[unsafe.Pointer]*largeBlock)}
+	for c := range b.classes {
+		s := &b.classes[c]
+		*s = store{dom: d, budget: o.Budget, size: uintptr(classSize(c)), name: fmt.Sprintf("%s of %d bytes", o.Name, classSize(c))}
+		s.init()
+		s.check.init(s, o.Keep)
+	}
+	return b
+}
+
+// Get returns a block of n bytes that nobody else holds. What is in it is not
+// defined. Its capacity is what was really given out: it must be whole when the block
+// is given back. Blocks are aligned to 16 bytes.
+//
+// It returns an error that wraps [ErrNoMemory] if there is no memory. It panics if n
+// is negative, and after Close.
+func (b *Blocks) Get(n int) ([]byte, error) {
+	if n < 0 {
+		panic("slab: Get of a negative size")
+	}
+	if n > maxObject {
+		return b.getLarge(n)
+	}
+	s := &b.classes[class(n)]
+	p, err := s.get()
+	if err != nil {
+		return nil, err
+	}
+	return unsafe.Slice((*byte)(p), s.size)[:n], nil
+}
+
+// Free gives back a block that no reader can hold. It panics if block is not one of
+// Get, as far as its capacity tells.
+func (b *Blocks) Free(block []byte) {
+	if s := b.storeOf(block); s != nil {
+		s.free1(unsafe.Pointer(unsafe.SliceData(block)))
+	} else {
+		b.takeLarge(block).free()
+	}
+}
+
+// Retire gives back a block that was unlinked: see [Pool.Retire]. It panics as Free
+// does.
+func (b *Blocks) Retire(block []byte) {
+	if s := b.storeOf(block); s != nil {
+		s.retire1(unsafe.Pointer(unsafe.SliceData(block)))
+	} else {
+		l := b.takeLarge(block)
+		b.mu.Lock()
+		b.stats.Frees--
+		b.stats.Retires++
+		b.stats.Pending++
+		b.stats.PendingBytes += int64(l.size)
+		b.mu.Unlock()
+		smr.Call(b.dom, l, int(l.size), (*largeBlock).ready)
+	}
+}
+
+// storeOf returns the store that a block is of, nil for a large one.
+func (b *Blocks) storeOf(block []byte) *store {
+	n := cap(block)
+	if n > maxObject {
+		return nil
+	}
+	s := &b.classes[class(n)]
+	if uintptr(n) != s.size {
+		panic(fmt.Sprintf("slab: %s: a slice of capacity %d is not a whole block", b.name, n))
+	}
+	return s
+}
+
+func (b *Blocks) getLarge(n int) ([]byte, error) {
+	if n > maxBlock {
+		return nil, fmt.Errorf("%s: %w: %d bytes", b.name, ErrNoMemory, n)
+	}
+	size := pages.RoundLarge(uintptr(n))
+	if err := b.budget.Take(int64(size)); err != nil {
+		return nil, fmt.Errorf("%s: %w", b.name, err)
+	}
+	p, err := pages.AllocLarge(size)
+	if err != nil {
+		b.budget.Put(int64(size))
+		return nil, fmt.Errorf("%s: %w: %w", b.name, ErrNoMemory, err)
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.large[p] = &largeBlock{b, p, size}
+	b.stats.Gets++
+	b.stats.InUseBytes += int64(size)
+	b.stats.ReservedBytes += int64(size)
+	return unsafe.Slice((*byte)(p), size)[:n], nil
+}
+
+// takeLarge takes a large block out of the list of those in use.
+func (b *Blocks) takeLarge(block []byte) *largeBlock {
+	p := unsafe.Pointer(unsafe.SliceData(block))
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	l := b.large[p]
+	if l == nil || l.size != uintptr(cap(block)) {
+		panic(fmt.Sprintf("slab: %s: %p of %d bytes is not a block in use", b.name, p, cap(block)))
+	}
+	delete(b.large, p)
+	b.stats.Frees++
+	b.stats.InUseBytes -= int64(l.size)
+	return l
+}
+
+func (l *largeBlock) ready() {
+	l.b.mu.Lock()
+	l.b.stats.Pending--
+	l.b.stats.PendingBytes -= int64(l.size)
+	l.b.mu.Unlock()
+	l.free()
+}
+
+func (l *largeBlock) free() {
+	l.b.mu.Lock()
+	l.b.stats.ReservedBytes -= int64(l.size)
+	l.b.mu.Unlock()
+	pages.FreeLarge(l.p, l.size)
+	l.b.budget.Put(int64(l.size))
+}
+
+// Flush is [Pool.Flush].
+func (b *Blocks) Flush() {
+	for c := range b.classes {
+		b.classes[c].trim()
+	}
+}
+
+// Stats returns a snapshot: sums over all sizes.
+func (b *Blocks) Stats() Stats {
+	b.mu.Lock()
+	st := b.stats
+	b.mu.Unlock()
+	st.Name = b.name
+	st.InUse = int64(st.Gets - st.Frees - st.Retires)
+	st.Slabs = 0
+	for c := range b.classes {
+		s := b.classes[c].stats()
+		st.Gets += s.Gets
+		st.Frees += s.Frees
+		st.Retires += s.Retires
+		st.InUse += s.InUse
+		st.Pending += s.Pending
+		st.InUseBytes += s.InUseBytes
+		st.PendingBytes += s.PendingBytes
+		st.ReservedBytes += s.ReservedBytes
+		st.Slabs += s.Slabs
+	}
+	return st
+}
+
+// Close is [Pool.Close].
+func (b *Blocks) Close(ctx context.Context) error {
+	var errs []error
+	for c := range b.classes {
+		errs = append(errs, b.classes[c].close(ctx))
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if n := len(b.large); n > 0 {
+		errs = append(errs, fmt.Errorf("slab: Close of %s: %d large blocks were not given back", b.name, n))
+	}
+	return errors.Join(errs...)
+}

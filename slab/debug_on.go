@@ -1,0 +1,171 @@
+//go:build invariants
+
+package slab
+
+import (
+	"fmt"
+	"runtime"
+	"strings"
+	"sync/atomic"
+	"unsafe"
+
+	"github.com/gosmr/gosmr/pcpu"
+)
+
+// checks know each object that was ever given out, while its slab is there.
+type checks struct {
+	s    *store
+	keep bool // do not poison
+
+	held    atomic.Bool // a lock that may be taken while pinned; guards objects
+	objects map[unsafe.Pointer]*objectState
+}
+
+type objectState struct {
+	state objectStatus
+	stack []uintptr // of the Get, or of what gave the object back
+}
+
+type objectStatus uint8
+
+const (
+	inUse objectStatus = iota
+	free
+	isRetired
+)
+
+func (s objectStatus) String() string {
+	return [...]string{"in use", "free", "retired"}[s]
+}
+
+const poisonByte = 0xdb
+
+func (c *checks) init(s *store, keep bool) {
+	c.s, c.keep = s, keep
+	c.objects = make(map[unsafe.Pointer]*objectState)
+}
+
+// lock spins: whoever holds it keeps its processor.
+func (c *checks) lock() {
+	pcpu.Pin()
+	for !c.held.CompareAndSwap(false, true) {
+		if !pcpu.Exclusive {
+			runtime.Gosched()
+		}
+	}
+}
+
+func (c *checks) unlock() {
+	c.held.Store(false)
+	pcpu.Unpin()
+}
+
+// got checks that an object about to be given out was not touched since it was freed.
+func (c *checks) got(p unsafe.Pointer) {
+	c.lock()
+	o := c.objects[p]
+	if o == nil {
+		o = new(objectState)
+		c.objects[p] = o
+	} else if o.state != free {
+		c.unlock()
+		panic(fmt.Sprintf("slab: %s: %p is given out while it is %v%s", c.s.name, p, o.state, frames(o.stack)))
+	} else if !c.keep {
+		for i, b := range unsafe.Slice((*byte)(p), c.s.size) {
+			if b != poisonByte {
+				c.unlock()
+				panic(fmt.Sprintf("slab: %s: byte %d of %p was written after it was freed%s", c.s.name, i, p, frames(o.stack)))
+			}
+		}
+	}
+	o.state, o.stack = inUse, callers()
+	c.unlock()
+}
+
+func (c *checks) freed(p unsafe.Pointer) {
+	c.change(p, inUse, free, "Free")
+	c.fill(p)
+}
+
+func (c *checks) retired(p unsafe.Pointer)   { c.change(p, inUse, isRetired, "Retire") }
+func (c *checks) unretired(p unsafe.Pointer) { c.change(p, isRetired, inUse, "Retire") }
+
+// poison is for retired objects that no reader can hold any more.
+func (c *checks) poison(m *magazine) {
+	for _, p := range m.objs[:m.n] {
+		c.fill(p)
+		c.change(p, isRetired, free, "reuse")
+	}
+}
+
+func (c *checks) fill(p unsafe.Pointer) {
+	if c.keep {
+		return
+	}
+	bytes := unsafe.Slice((*byte)(p), c.s.size)
+	for i := range bytes {
+		bytes[i] = poisonByte
+	}
+}
+
+func (c *checks) change(p unsafe.Pointer, from, to objectStatus, what string) {
+	c.lock()
+	o := c.objects[p]
+	if o == nil {
+		c.unlock()
+		panic(fmt.Sprintf("slab: %s: %s of %p, which is not an object of this pool", c.s.name, what, p))
+	}
+	if o.state != from {
+		c.unlock()
+		panic(fmt.Sprintf("slab: %s: %s of %p, which is %v%s", c.s.name, what, p, o.state, frames(o.stack)))
+	}
+	o.state = to
+	if to != inUse {
+		o.stack = callers()
+	}
+	c.unlock()
+}
+
+// drop forgets the objects of a slab that goes back to the system.
+func (c *checks) drop(sl *slab) {
+	c.lock()
+	defer c.unlock()
+	for i := range c.s.perSlab {
+		delete(c.objects, sl.object(i))
+	}
+}
+
+const maxLeaks = 5
+
+// leaks tells where the objects were gotten that were not given back.
+func (c *checks) leaks() string {
+	c.lock()
+	defer c.unlock()
+	var text strings.Builder
+	n := 0
+	for p, o := range c.objects {
+		if o.state != inUse {
+			continue
+		}
+		if n++; n <= maxLeaks {
+			fmt.Fprintf(&text, "; %p, gotten%s", p, frames(o.stack))
+		}
+	}
+	return text.String()
+}
+
+func callers() []uintptr {
+	pcs := make([]uintptr, 16)
+	return pcs[:runtime.Callers(4, pcs)]
+}
+
+func frames(pcs []uintptr) string {
+	var text strings.Builder
+	for it := runtime.CallersFrames(pcs); ; {
+		f, more := it.Next()
+		fmt.Fprintf(&text, "\n\tby %s\n\t\t%s:%d", f.Function, f.File, f.Line)
+		if !more {
+			return text.String()
+		}
+	}
+}

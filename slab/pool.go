@@ -1,0 +1,252 @@
+package slab
+
+import (
+	"context"
+	"fmt"
+	"reflect"
+	"strings"
+	"unsafe"
+
+	"github.com/gosmr/gosmr/smr"
+)
+
+// Options configure a [Pool] or [Blocks]. The zero Options is valid.
+type Options struct {
+	// Name names the pool in Stats, errors and panics. Default: the type.
+	Name string
+
+	// Budget is what the memory is taken from. Default: none, no bound.
+	Budget *Budget
+
+	// Keep says that users rely on what an earlier user left in an object: a
+	// generation, or a lock that readers of freed objects try. Such contents are
+	// not poisoned under -tags invariants. (What is in the memory of a slab that
+	// went back to the system is lost all the same: the object comes back zero.)
+	Keep bool
+
+	// OffHeapLinks says that the fields of types smr.Pointer and smrq.Link point to
+	// objects of this pool only, or to nothing that the collector would need to
+	// know of. Then they do not count as Go pointers, and the pool may be off the
+	// Go heap. Default: they count.
+	OffHeapLinks bool
+}
+
+// A Pool hands out objects of type T and takes them back: a free list that knows of
+// readers. Its biased use is objects that are published to readers in sections of
+// its domain, unlinked, and retired, by many goroutines at a high rate.
+//
+// The objects are off the Go heap if T holds no Go pointers. Such a *T is an
+// ordinary pointer, but for two things: the collector does not keep what it points
+// to alive, and Go pointers must not be written into it by way of unsafe.
+//
+// All methods may be called by any number of goroutines. Make a Pool with [New]; it
+// must not be copied.
+type Pool[T any] struct{ s store }
+
+// New returns an empty pool whose retired objects wait for the readers of d. It
+// panics if d is nil.
+func New[T any](d *smr.Domain, o Options) *Pool[T] {
+	if d == nil {
+		panic("slab: New without a domain")
+	}
+	t := reflect.TypeFor[T]()
+	if o.Name == "" {
+		o.Name = t.String()
+	}
+	p := &Pool[T]{s: store{dom: d, budget: o.Budget, name: o.Name, stable: true}}
+	type cell struct {
+		obj  T
+		slab *slab
+	}
+	if pointerFree(t, o.OffHeapLinks) && t.Size() <= maxObject && t.Align() <= firstObject {
+		p.s.size = max(roundUp(t.Size(), uintptr(t.Align())), 1)
+	} else {
+		p.s.size = unsafe.Sizeof(cell{})
+		p.s.trailer = unsafe.Offsetof(cell{}.slab)
+		p.s.newCells = func(sl *slab) unsafe.Pointer {
+			cells := make([]cell, sl.store.perSlab)
+			for i := range cells {
+				cells[i].slab = sl
+			}
+			return unsafe.Pointer(&cells[0])
+		}
+	}
+	p.s.init()
+	p.s.check.init(&p.s, o.Keep || p.s.newCells != nil)
+	return p
+}
+
+// Get returns an object that nobody else holds. It is zero, or as its last user left
+// it. It returns an error that wraps [ErrNoMemory] if there is none free and no
+// memory for more. It panics on a closed pool.
+//
+// Cost: a pinned pop (4 ns), and a share of loading a magazine.
+func (p *Pool[T]) Get() (*T, error) {
+	obj, err := p.s.get()
+	return (*T)(obj), err
+}
+
+// Free gives back an object that no reader can hold, such as one that was never
+// published; it may be given out again at once. Readers that may hold it nonetheless
+// find a T in their section, but it may be another one's. It panics if obj is nil.
+//
+// Cost: as for Get.
+func (p *Pool[T]) Free(obj *T) { p.s.free1(unsafe.Pointer(obj)) }
+
+// Retire gives back an object that was unlinked, so that no new reader can find it.
+// It is given out again once every section of the domain that is open now has been
+// left. It may be called in a section. It panics if obj is nil.
+//
+// Up to a magazine of retired objects per processor (at most 128, or 64 KiB) waits
+// for more before it is handed to the domain: [Pool.Flush] hands it over at once.
+//
+// Cost: as for Get; one [smr.Call] per magazine. Idea: SMR zones of XNU and FreeBSD.
+func (p *Pool[T]) Retire(obj *T) { p.s.retire1(unsafe.Pointer(obj)) }
+
+// Flush hands all retired objects to the domain, and gives free objects and whole
+// slabs back. It is for a pool that will not be used for a while, and for tests.
+//
+// Cost: a fence on all processors and a walk over what is free in magazines.
+func (p *Pool[T]) Flush() { p.s.trim() }
+
+// Stats returns a snapshot.
+func (p *Pool[T]) Stats() Stats { return p.s.stats() }
+
+// OffHeap reports whether the objects are out of the collector's sight.
+func (p *Pool[T]) OffHeap() bool { return p.s.newCells == nil }
+
+// Close waits until everything retired is free, as [smr.Domain.Barrier] does, and
+// gives the memory back. Nobody may use the pool's objects any more, or its methods.
+//
+// It returns an error if ctx ends first, and if objects were not given back, whose
+// slabs then stay; under -tags invariants the error says where they were gotten.
+// Closing again returns the same error, or nil.
+func (p *Pool[T]) Close(ctx context.Context) error { return p.s.close(ctx) }
+
+// A Local is one processor's share of a pool, for a writer that takes one object and
+// retires another in one go, under one pin. Its rules are those of [pcpu.Pin]: from
+// Pin to Unpin the goroutine must not block, or panic.
+type Local[T any] struct{ l local }
+
+// Pin takes the share of this processor.
+func (p *Pool[T]) Pin() Local[T] { return Local[T]{p.s.pin()} }
+
+// Unpin ends the use of l.
+func (l Local[T]) Unpin() { l.l.unpin() }
+
+// Get is [Pool.Get] for what is at hand: it returns nil if nothing is. Then Unpin, and
+// use Pool.Get.
+func (l Local[T]) Get() *T {
+	p := l.l.get()
+	if p != nil {
+		l.l.s.check.got(p)
+	}
+	return (*T)(p)
+}
+
+// Retire is [Pool.Retire] as long as there is room for obj. It reports whether there
+// was; if not, Unpin, and use Pool.Retire.
+func (l Local[T]) Retire(obj *T) bool {
+	l.l.s.check.retired(unsafe.Pointer(obj))
+	if l.l.retire(unsafe.Pointer(obj)) {
+		return true
+	}
+	l.l.s.check.unretired(unsafe.Pointer(obj))
+	return false
+}
+
+func (s *store) get() (unsafe.Pointer, error) {
+	l := s.pin()
+	p := l.get()
+	l.unpin()
+	if p == nil {
+		var err error
+		if p, err = s.getSlow(); err != nil {
+			return nil, err
+		}
+	}
+	s.check.got(p)
+	return p, nil
+}
+
+func (s *store) free1(p unsafe.Pointer) {
+	if p == nil {
+		panic("slab: Free of nil")
+	}
+	s.check.freed(p)
+	l := s.pin()
+	done := l.free(p)
+	l.unpin()
+	if !done {
+		s.freeSlow(p)
+	}
+}
+
+func (s *store) retire1(p unsafe.Pointer) {
+	if p == nil {
+		panic("slab: Retire of nil")
+	}
+	s.check.retired(p)
+	l := s.pin()
+	done := l.retire(p)
+	l.unpin()
+	if !done {
+		s.retireSlow(p)
+	}
+}
+
+func (s *store) close(ctx context.Context) error {
+	s.mu.Lock()
+	s.closed = true
+	s.mu.Unlock()
+	s.drain()
+	if err := s.dom.Barrier(ctx); err != nil {
+		return fmt.Errorf("slab: Close of %s: %w", s.name, err)
+	}
+	s.trim()
+	s.budget.leave(s)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.taken > 0 {
+		return fmt.Errorf("slab: Close of %s: %d objects were not given back%s", s.name, s.taken, s.check.leaks())
+	}
+	return nil
+}
+
+// pointerFree reports whether the collector has nothing to see in a value of type t.
+func pointerFree(t reflect.Type, offHeapLinks bool) bool {
+	switch t.Kind() {
+	case reflect.Bool, reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64,
+		reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64, reflect.Uintptr,
+		reflect.Float32, reflect.Float64, reflect.Complex64, reflect.Complex128:
+		return true
+	case reflect.Array:
+		return t.Len() == 0 || pointerFree(t.Elem(), offHeapLinks)
+	case reflect.Struct:
+		if offHeapLinks && isLink(t) {
+			return true
+		}
+		for f := range t.NumField() {
+			if !pointerFree(t.Field(f).Type, offHeapLinks) {
+				return false
+			}
+		}
+		return true
+	default:
+		return false
+	}
+}
+
+// PointerFree reports whether values of type T hold nothing that the collector has
+// to see, so that a [Pool] of them is off the Go heap.
+func PointerFree[T any]() bool { return pointerFree(reflect.TypeFor[T](), false) }
+
+// isLink reports whether t is an smr.Pointer or an smrq.Link. They are told by name,
+// since smrq is not below this package.
+func isLink(t reflect.Type) bool {
+	module := strings.TrimSuffix(reflect.TypeFor[Budget]().PkgPath(), "slab")
+	return t.PkgPath() == module+"smr" && strings.HasPrefix(t.Name(), "Pointer[") ||
+		t.PkgPath() == module+"smrq" && strings.HasPrefix(t.Name(), "Link[")
+}
+
+func roundUp(n, to uintptr) uintptr { return (n + to - 1) / to * to }

@@ -1,0 +1,452 @@
+package slab
+
+import (
+	"reflect"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"unsafe"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/gosmr/gosmr/internal/invariants"
+	"github.com/gosmr/gosmr/internal/pages"
+	"github.com/gosmr/gosmr/pcpu"
+	"github.com/gosmr/gosmr/smr"
+	"github.com/gosmr/gosmr/smrq"
+)
+
+type flat struct {
+	key   uint64
+	value [4]uint64
+}
+
+type withPointer struct {
+	key  int
+	next *withPointer
+}
+
+func TestPool_ObjectsAreDistinctAndComeBack(t *testing.T) {
+	d := newDomain(t)
+	t.Run("off heap", func(t *testing.T) {
+		testDistinct(t, New[flat](d, Options{}), func(f *flat, n int) { f.key, f.value[3] = uint64(n), uint64(n) })
+	})
+	t.Run("on heap", func(t *testing.T) {
+		testDistinct(t, New[withPointer](d, Options{}), func(f *withPointer, n int) { f.key, f.next = n, f })
+	})
+	t.Run("no size", func(t *testing.T) { testDistinct(t, New[struct{}](d, Options{}), func(*struct{}, int) {}) })
+	t.Run("large", func(t *testing.T) {
+		testDistinct(t, New[[20000]int32](d, Options{}), func(f *[20000]int32, n int) { f[n] = 1 })
+	})
+	t.Run("very large", func(t *testing.T) {
+		testDistinct(t, New[[1 << 20]byte](d, Options{}), func(f *[1 << 20]byte, n int) { f[n] = 1 })
+	})
+}
+
+func testDistinct[T any](t *testing.T, p *Pool[T], use func(*T, int)) {
+	n := 5000
+	if unsafe.Sizeof(*new(T)) > 1<<12 {
+		n = 50
+	}
+	for range 3 {
+		seen := make(map[*T]bool, n)
+		for i := range n {
+			obj := get(t, p)
+			require.False(t, seen[obj], "given out twice")
+			require.Zero(t, uintptr(unsafe.Pointer(obj))%uintptr(reflect.TypeFor[T]().Align()))
+			use(obj, i)
+			seen[obj] = true
+		}
+		require.EqualValues(t, n, p.Stats().InUse)
+		for obj := range seen {
+			p.Free(obj)
+		}
+	}
+	closeEmpty(t, p)
+}
+
+func TestPool_FreshObjectsAreZero(t *testing.T) {
+	d := newDomain(t)
+	for range 2 {
+		p := New[flat](d, Options{})
+		var all []*flat
+		for range 3000 {
+			obj := get(t, p)
+			require.Zero(t, *obj)
+			*obj = flat{1, [4]uint64{2, 3, 4, 5}}
+			all = append(all, obj)
+		}
+		for _, obj := range all {
+			p.Free(obj)
+		}
+		closeEmpty(t, p) // so that the next pool gets memory that was used
+	}
+}
+
+func TestPool_WhereObjectsLie(t *testing.T) {
+	type node struct {
+		key  int
+		next smr.Pointer[int]
+		link smrq.Link[int]
+	}
+	require.True(t, PointerFree[flat]())
+	require.True(t, PointerFree[[3]struct {
+		a uintptr
+		b complex64
+	}]())
+	require.True(t, PointerFree[[0]*int]())
+	for name, free := range map[string]bool{
+		"pointer": PointerFree[*int](), "slice": PointerFree[[]byte](), "string": PointerFree[string](),
+		"func": PointerFree[func()](), "map": PointerFree[map[int]int](), "chan": PointerFree[chan int](),
+		"interface": PointerFree[any](), "unsafe": PointerFree[unsafe.Pointer](),
+		"nested": PointerFree[[2]struct{ s string }](), "links": PointerFree[node](),
+	} {
+		require.False(t, free, name)
+	}
+	d := newDomain(t)
+	require.True(t, New[flat](d, Options{}).OffHeap())
+	require.False(t, New[withPointer](d, Options{}).OffHeap())
+	require.False(t, New[node](d, Options{}).OffHeap())
+	require.True(t, New[node](d, Options{OffHeapLinks: true}).OffHeap())
+}
+
+// What is on the Go heap keeps what it points to alive.
+func TestPool_CollectorSeesPointers(t *testing.T) {
+	p := New[withPointer](newDomain(t), Options{})
+	var all []*withPointer
+	for i := range 1000 {
+		obj := get(t, p)
+		obj.next = &withPointer{key: i}
+		all = append(all, obj)
+	}
+	runtime.GC()
+	runtime.GC()
+	for i, obj := range all {
+		require.Equal(t, i, obj.next.key)
+		p.Free(obj)
+	}
+	closeEmpty(t, p)
+}
+
+// A retired object is not given out while a section is open that could hold it.
+func TestRetire_NotReusedBeforeReadersLeft(t *testing.T) {
+	d := newDomain(t)
+	p := New[flat](d, Options{})
+	s := d.Enter()
+	retired := make(map[*flat]bool)
+	for i := range 1000 {
+		obj := get(t, p)
+		obj.key = uint64(i)
+		retired[obj] = true
+	}
+	for obj := range retired {
+		p.Retire(obj)
+	}
+	p.Flush()
+	var others []*flat
+	for range 5000 {
+		obj := get(t, p)
+		require.False(t, retired[obj], "reused under a reader")
+		others = append(others, obj)
+	}
+	s.Leave()
+	for _, obj := range others {
+		p.Free(obj)
+	}
+	require.NoError(t, d.Barrier(watchdogContext(t)))
+	require.Zero(t, p.Stats().Pending)
+	reused := 0
+	others = others[:0]
+	for range 7000 {
+		obj := get(t, p)
+		if retired[obj] {
+			reused++
+		}
+		others = append(others, obj)
+	}
+	require.NotZero(t, reused)
+	for _, obj := range others {
+		p.Free(obj)
+	}
+	closeEmpty(t, p)
+}
+
+// In a section, memory of a pool stays memory of that pool, whatever is freed.
+func TestFree_SlabWaitsForReaders(t *testing.T) {
+	d := newDomain(t)
+	p := New[flat](d, Options{Keep: true})
+	s := d.Enter()
+	var all []*flat
+	for range 10000 {
+		obj := get(t, p)
+		obj.key = 42
+		all = append(all, obj)
+	}
+	for _, obj := range all {
+		p.Free(obj)
+	}
+	p.Flush()
+	require.Zero(t, p.Stats().ReservedBytes)
+	for _, obj := range all {
+		require.EqualValues(t, 42, obj.key, "the slab went back under a reader")
+	}
+	s.Leave()
+	closeEmpty(t, p)
+}
+
+// Nobody else holds what Get returned, while others flush and processors come and go.
+func TestPool_OneHolder(t *testing.T) {
+	type owned struct{ holder atomic.Uint32 }
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(0))
+	d := newDomain(t)
+	p := New[owned](d, Options{Keep: true})
+	var twice atomic.Bool
+	var wg, flushing sync.WaitGroup
+	stop := make(chan struct{})
+	flushing.Go(func() {
+		for i := 0; ; i++ {
+			select {
+			case <-stop:
+				return
+			default:
+				p.Flush()
+				p.Stats()
+				if i%64 == 0 {
+					runtime.GOMAXPROCS(1 + i/64%4)
+				}
+				runtime.Gosched()
+			}
+		}
+	})
+	for g := range 4 {
+		wg.Go(func() {
+			var mine []*owned
+			for i := range rounds(400_000) {
+				obj, err := p.Get()
+				if err != nil || !obj.holder.CompareAndSwap(0, 1) {
+					twice.Store(true)
+					return
+				}
+				mine = append(mine, obj)
+				if len(mine) > (i+g*37)%300 || i%7 == 0 {
+					k := i % len(mine)
+					obj, mine[k] = mine[k], mine[len(mine)-1]
+					mine = mine[:len(mine)-1]
+					obj.holder.Store(0)
+					if i%3 == 0 {
+						p.Retire(obj)
+					} else {
+						p.Free(obj)
+					}
+				}
+				if i%1000 == 0 {
+					runtime.Gosched()
+				}
+			}
+			for _, obj := range mine {
+				obj.holder.Store(0)
+				p.Free(obj)
+			}
+		})
+	}
+	wg.Wait()
+	close(stop)
+	flushing.Wait()
+	require.False(t, twice.Load(), "an object was given out twice")
+	closeEmpty(t, p)
+}
+
+// A drain finds a cache either not in use, or waits for who is at it. The window
+// between the holder's two instructions is met by trying often.
+func TestDrain_WaitsForHolder(t *testing.T) {
+	d := newDomain(t)
+	p := New[flat](d, Options{Keep: true})
+	if !pcpu.Exclusive {
+		t.Skip("in this build caches are taken by compare-and-swap, which needs no fence")
+	}
+	if runtime.GOMAXPROCS(0) < 2 {
+		t.Skip("needs two processors")
+	}
+	p.Free(get(t, p))
+	var stop atomic.Bool
+	var broken atomic.Int64
+	var wg sync.WaitGroup
+	// The holder looks whether the magazines that it works on were taken from it.
+	taken := func(l local) bool {
+		before := l.ld.get.n
+		for range 30 {
+			if l.ld.get.n != before {
+				return true
+			}
+		}
+		return false
+	}
+	wg.Go(func() {
+		for i := 0; !stop.Load(); i++ {
+			l := p.s.pin()
+			if l.ld != nil && taken(l) {
+				broken.Add(1)
+			}
+			none := l.ld == nil
+			l.unpin()
+			if none {
+				l = p.s.pinLoaded()
+				l.ld.get.n = 0
+				l.unpin()
+				p.Free(get(t, p))
+			}
+			if i%1000 == 0 {
+				runtime.Gosched()
+			}
+		}
+	})
+	for range rounds(100_000) {
+		if p.s.drain(); broken.Load() > 0 {
+			break
+		}
+	}
+	stop.Store(true)
+	wg.Wait()
+	require.Zero(t, broken.Load(), "the cache was drained under its holder")
+}
+
+func TestPool_GivesMemoryBackByItself(t *testing.T) {
+	d := newDomain(t)
+	p := New[flat](d, Options{})
+	var all []*flat
+	for range 500_000 {
+		all = append(all, get(t, p))
+	}
+	full := p.Stats().ReservedBytes
+	require.Greater(t, full, int64(500_000*unsafe.Sizeof(flat{})))
+	require.Less(t, full, int64(500_000*unsafe.Sizeof(flat{})*105/100), "memory for objects")
+	for _, obj := range all {
+		p.Retire(obj)
+	}
+	require.NoError(t, d.Barrier(watchdogContext(t)))
+	require.NoError(t, d.Barrier(watchdogContext(t))) // for slabs, which are deferred in turn
+	require.Less(t, p.Stats().ReservedBytes, int64(4<<20))
+	closeEmpty(t, p)
+}
+
+func TestBudget(t *testing.T) {
+	d := newDomain(t)
+	const limit = 3 << 20
+	b := NewBudget(limit)
+	p, q := New[flat](d, Options{Budget: b}), New[[1024]byte](d, Options{Budget: b, Name: "q"})
+	var all []*flat
+	for {
+		obj, err := p.Get()
+		if err != nil {
+			require.ErrorIs(t, err, ErrNoMemory)
+			require.ErrorContains(t, err, "slab.flat")
+			break
+		}
+		all = append(all, obj)
+	}
+	require.EqualValues(t, limit, b.Used())
+	require.Greater(t, len(all), int(limit/unsafe.Sizeof(flat{})*98/100))
+	_, err := q.Get()
+	require.ErrorIs(t, err, ErrNoMemory)
+	require.ErrorContains(t, err, "q: ")
+
+	for _, obj := range all {
+		p.Free(obj)
+	}
+	p.Flush()
+	require.NoError(t, d.Barrier(watchdogContext(t)))
+	require.Zero(t, b.Used())
+	obj := get(t, q)
+	require.NoError(t, b.Take(limit-b.Used()))
+	require.ErrorIs(t, b.Take(1), ErrNoMemory)
+	b.Put(limit - b.Used() + b.Used() - int64(q.Stats().ReservedBytes))
+	q.Free(obj)
+	closeEmpty(t, p)
+	closeEmpty(t, q)
+	require.Zero(t, b.Used())
+	b.SetLimit(0)
+	require.NoError(t, b.Take(1<<40))
+	b.Put(1 << 40)
+	require.Contains(t, panicText(t, func() { b.Put(1) }), "more bytes than were taken")
+	require.Contains(t, panicText(t, func() { b.SetLimit(-1) }), "negative")
+}
+
+// What another pool holds and does not use is found when the budget is at its end.
+func TestBudget_TakesBackWhatOthersDoNotUse(t *testing.T) {
+	d := newDomain(t)
+	b := NewBudget(2 * pages.MinBlock)
+	x, y, z := NewBlocks(d, Options{Budget: b}), NewBlocks(d, Options{Budget: b}), NewBlocks(d, Options{Budget: b})
+	for _, bl := range []*Blocks{x, y} {
+		block, err := bl.Get(100)
+		require.NoError(t, err)
+		bl.Free(block)
+	}
+	require.EqualValues(t, b.Limit(), b.Used())
+	block, err := z.Get(50)
+	require.NoError(t, err)
+	z.Free(block)
+	for _, bl := range []*Blocks{x, y, z} {
+		require.NoError(t, bl.Close(watchdogContext(t)))
+	}
+	require.Zero(t, b.Used())
+}
+
+func TestClose_Leak(t *testing.T) {
+	d := newDomain(t)
+	p := New[flat](d, Options{Name: "leaky"})
+	obj := get(t, p)
+	err := p.Close(watchdogContext(t))
+	require.ErrorContains(t, err, "leaky: 1 objects were not given back")
+	if invariants.Enabled {
+		require.ErrorContains(t, err, "TestClose_Leak")
+	}
+	require.Contains(t, panicText(t, func() { p.Get() }), "closed pool leaky")
+	p.Free(obj)
+	closeEmpty(t, p)
+}
+
+func TestPool_Misuse(t *testing.T) {
+	d := newDomain(t)
+	p := New[flat](d, Options{})
+	require.Contains(t, panicText(t, func() { p.Free(nil) }), "Free of nil")
+	require.Contains(t, panicText(t, func() { p.Retire(nil) }), "Retire of nil")
+	require.Contains(t, panicText(t, func() { New[flat](nil, Options{}) }), "without a domain")
+	obj := get(t, p)
+	p.Free(obj)
+	if !invariants.Enabled {
+		// Found when the magazine is emptied.
+		p.Free(obj)
+		require.Contains(t, panicText(t, p.Flush), "freed twice")
+		return
+	}
+	require.Contains(t, panicText(t, func() { p.Free(obj) }), "which is free")
+	require.Contains(t, panicText(t, func() { p.Retire(obj) }), "which is free")
+	require.Contains(t, panicText(t, func() { p.Free(new(flat)) }), "not an object of this pool")
+	obj.key = 7
+	require.Contains(t, panicText(t, func() {
+		for range 2 * magazineCap {
+			p.Get()
+		}
+	}), "byte 0 of")
+}
+
+func TestPool_NoAllocations(t *testing.T) {
+	if invariants.Enabled {
+		t.Skip("invariants keep track of each object")
+	}
+	d := newDomain(t)
+	p := New[flat](d, Options{})
+	for range 100_000 { // so that there are magazines enough
+		p.Retire(get(t, p))
+	}
+	require.Zero(t, testing.AllocsPerRun(100_000, func() {
+		obj, _ := p.Get()
+		p.Free(obj)
+	}))
+	require.Zero(t, testing.AllocsPerRun(100_000, func() {
+		obj, _ := p.Get()
+		p.Retire(obj)
+	}))
+	closeEmpty(t, p)
+}
