@@ -66,6 +66,14 @@ func classSize(c int) int {
 	return (perDoubling + 1 + c%perDoubling) << (c/perDoubling + 5)
 }
 
+// BlockSize returns the capacity of a block that is gotten for n bytes.
+func BlockSize(n int) int {
+	if n > maxObject {
+		return int(pages.RoundLarge(uintptr(n)))
+	}
+	return classSize(class(n))
+}
+
 // NewBlocks returns empty Blocks whose retired blocks wait for the readers of d. It
 // panics if d is nil.
 func NewBlocks(d *smr.Domain, o Options) *Blocks {

@@ -24,6 +24,10 @@ type Options struct {
 	// went back to the system is lost all the same: the object comes back zero.)
 	Keep bool
 
+	// Unstable says that Free is called only for objects that no reader can hold. Then
+	// a slab whose objects are all free goes back to the system at once.
+	Unstable bool
+
 	// OffHeapLinks says that the fields of types smr.Pointer and smrq.Link point to
 	// objects of this pool only, or to nothing that the collector would need to
 	// know of. Then they do not count as Go pointers, and the pool may be off the
@@ -53,7 +57,7 @@ func New[T any](d *smr.Domain, o Options) *Pool[T] {
 	if o.Name == "" {
 		o.Name = t.String()
 	}
-	p := &Pool[T]{s: store{dom: d, budget: o.Budget, name: o.Name, stable: true}}
+	p := &Pool[T]{s: store{dom: d, budget: o.Budget, name: o.Name, stable: !o.Unstable}}
 	type cell struct {
 		obj  T
 		slab *slab

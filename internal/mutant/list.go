@@ -73,6 +73,10 @@ const (
 	SlabBeforeReaders    Name = "slab-before-readers"
 	NoCacheFence         Name = "no-cache-fence"
 	NoCacheWait          Name = "no-cache-wait"
+	NoVersion            Name = "no-version"
+	NoParkFence          Name = "no-park-fence"
+	NoMovedCheck         Name = "no-moved-check"
+	MovedFirst           Name = "moved-first"
 )
 
 // Bugs lists them all.

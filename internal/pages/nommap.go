@@ -10,3 +10,4 @@ func reserve(uintptr) (unsafe.Pointer, error)  { panic("pages: no mmap in this b
 func mapLarge(uintptr) (unsafe.Pointer, error) { panic("pages: no mmap in this build") }
 func unmapLarge(unsafe.Pointer, uintptr)       {}
 func decommit(unsafe.Pointer, uintptr)         {}
+func adviseHuge(unsafe.Pointer, uintptr)       {}

@@ -192,3 +192,12 @@ func RoundLarge(size uintptr) uintptr { return (size + largeUnit - 1) &^ (largeU
 
 // largeUnit is at least a page everywhere.
 const largeUnit = 64 << 10
+
+// Huge asks for huge pages under Go memory that was not touched yet and is looked at in
+// no order: a large table. It does nothing where there are none.
+func Huge(p unsafe.Pointer, size uintptr) {
+	start := (uintptr(p) + MaxBlock - 1) &^ (MaxBlock - 1)
+	if end := (uintptr(p) + size) &^ (MaxBlock - 1); end > start {
+		adviseHuge(unsafe.Add(p, start-uintptr(p)), end-start)
+	}
+}

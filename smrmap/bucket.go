@@ -1,0 +1,124 @@
+package smrmap
+
+import (
+	"math/bits"
+	"unsafe"
+
+	"github.com/gosmr/gosmr/internal/mutant"
+	"github.com/gosmr/gosmr/internal/relacq"
+)
+
+// A ref is a pointer to an entry, whatever that is to the map on top: a *entry[K, V]
+// or a block of Bytes.
+type ref = *byte
+
+// A bucket is one cache line: six entries, a byte of each one's hash, and a word that
+// says everything else. A bucket that overflows has others chained to it, for which
+// the first one, the root, answers: only its lock, version and moved bit are used.
+//
+// Readers take no lock. An entry, once it is in a slot, stays in that slot and does
+// not change, until it is unlinked; then it is another's after a grace period.
+type bucket struct {
+	// ctl, low bits first: half of the link (16 bits), locked, moved, version (46).
+	//
+	// locked is taken by compare-and-swap. All else is written by whoever holds the
+	// lock, the unlocking store included; read by everybody.
+	//
+	// The version counts what was unlinked from the chain. To be fooled by its wrapping
+	// around, a reader would have to sleep, between two loads, for as many unlinkings in
+	// this one bucket: weeks.
+	ctl relacq.Uint64
+
+	// tags has a byte of the hash for each slot, 0 where the slot is free, and above
+	// them the other half of the link. Written by the holder of the lock: after the slot
+	// where an entry comes, before it where one goes. Read by everybody, after ctl.
+	tags relacq.Uint64
+
+	// slots are written by the holder of the lock, and read by everybody.
+	slots [slotsPerBucket]relacq.Pointer[byte]
+}
+
+const (
+	slotsPerBucket = 6
+
+	linkMask   = 1<<16 - 1
+	locked     = 1 << 16
+	moved      = 1 << 17 // nothing changes here any more: look in the next table
+	versionOne = 1 << 18
+	stateShift = 17 // from here up is what must not change for what was read to be valid
+
+	tagBits  = 0x0101_0101_0101
+	tagHigh  = tagBits << 7
+	tagsMask = 1<<48 - 1
+)
+
+var _ [0]struct{} = [unsafe.Sizeof(bucket{}) - bucketSize]struct{}{}
+
+// tag returns the byte of the hash that slots are told by. It is never 0.
+func tag(h uint64) uint64 { return max(h&0xff, 1) }
+
+// match returns a word with the high bit of byte i set if tag i is t, and perhaps if it
+// is not: whoever looks compares keys. (The classic: Lamport 1975, Mycroft 1987.)
+func match(tags, t uint64) uint64 {
+	x := tags ^ t*tagBits
+	return (x - tagBits) &^ x & tagHigh
+}
+
+// index returns the slot of the lowest match.
+func index(m uint64) int { return bits.TrailingZeros64(m) >> 3 }
+
+// at returns slot i, which is below slotsPerBucket.
+func (b *bucket) at(i int) *relacq.Pointer[byte] {
+	return (*relacq.Pointer[byte])(unsafe.Add(unsafe.Pointer(&b.slots), uintptr(i)*unsafe.Sizeof(b.slots[0])))
+}
+
+// changed reports whether an entry was unlinked from the root's chain, or all were moved,
+// since ctl was loaded.
+func (b *bucket) changed(ctl uint64) bool { return (b.ctl.Load()^ctl)>>stateShift != 0 }
+
+// link returns what leads to the next bucket of the chain: its number, 0 if there is none.
+// The half in ctl is never 0 where there is one, and comes last.
+func link(ctl, tags uint64) uint64 {
+	low := ctl & linkMask
+	if low == 0 {
+		return 0
+	}
+	return tags>>48<<16 | low
+}
+
+// setLink chains the bucket of the given number behind b.
+func (b *bucket) setLink(number uint64) {
+	b.tags.Store(b.tags.Load() | number>>16<<48)
+	b.ctl.Store(b.ctl.Load() | number&linkMask)
+}
+
+// place puts an entry into a free slot of the locked chain, and reports whether there
+// was one. It is published by the store to the slot.
+func (b *bucket) place(i int, h uint64, e ref) {
+	b.slots[i].Store(e)
+	b.tags.Store(b.tags.Load() | tag(h)<<(8*i))
+}
+
+// take empties a slot of the locked chain.
+func (b *bucket) take(i int) {
+	b.tags.Store(b.tags.Load() &^ (0xff << (8 * i)))
+	b.slots[i].Store(nil)
+}
+
+// free returns a free slot of the bucket, or -1.
+func (b *bucket) free() int {
+	if m := match(b.tags.Load(), 0); m != 0 {
+		return index(m)
+	}
+	return -1
+}
+
+// bumped returns ctl with the version of the locked root moved on, which tells readers
+// without a section that an entry was unlinked. It goes out with the unlocking store,
+// after the unlinking and before the entry is retired.
+func bumped(ctl uint64) uint64 {
+	if mutant.Is(mutant.NoVersion) {
+		return ctl
+	}
+	return ctl + versionOne
+}

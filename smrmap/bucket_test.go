@@ -1,0 +1,74 @@
+package smrmap
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestBucket_Match(t *testing.T) {
+	for want := range uint64(256) {
+		for other := range uint64(256) {
+			for i := range slotsPerBucket {
+				tags := other*tagBits&^(0xff<<(8*i)) | want<<(8*i) | 0xabcd<<48
+				m := match(tags, want)
+				require.NotZero(t, m&(0x80<<(8*i)), "a match is never missed")
+				require.Zero(t, m&^uint64(tagHigh))
+				if other != want {
+					require.Equal(t, i, index(m), "the lowest match is a true one")
+				}
+			}
+		}
+	}
+	require.NotZero(t, tag(0))
+}
+
+// The words of a bucket keep what each of their parts says.
+func TestBucket_Words(t *testing.T) {
+	b := new(bucket)
+	e := ref(new(byte))
+	ctl := b.tryLock()
+	require.Zero(t, b.tryLock())
+	b.place(3, 0x77, e)
+	b.setLink(0x12345678)
+	require.EqualValues(t, 0x12345678, link(b.ctl.Load(), b.tags.Load()))
+	require.False(t, b.changed(ctl))
+	ctl = b.ctl.Load()
+	for range 1 << 10 {
+		b.ctl.Store(bumped(b.ctl.Load()))
+		require.True(t, b.changed(ctl))
+	}
+	require.EqualValues(t, 0x12345678, link(b.ctl.Load(), b.tags.Load()))
+	require.NotZero(t, b.ctl.Load()&locked)
+	require.Equal(t, 3, index(match(b.tags.Load(), 0x77)))
+	require.Equal(t, e, b.slots[3].Load())
+	b.take(3)
+	require.Zero(t, b.tags.Load()&tagsMask)
+	require.EqualValues(t, 0x12345678, link(b.ctl.Load(), b.tags.Load()))
+
+	before := b.ctl.Load()
+	b.ctl.Store(before | moved)
+	require.True(t, b.changed(before))
+	// The version wraps into nothing.
+	const last = ^uint64(0) >> stateShift << stateShift &^ moved
+	require.Zero(t, bumped(last)>>(stateShift+1))
+}
+
+func TestTable_SpilledBucketsAreDistinct(t *testing.T) {
+	tab, err := newTable(minBits, false, nil)
+	require.NoError(t, err)
+	seen := make(map[*bucket]bool)
+	last := tab.at(0)
+	for range 70_000 { // past 2^16, whose low half is 0
+		seen[last] = true
+		next, err := tab.chain(last, false)
+		require.NoError(t, err)
+		require.False(t, seen[next])
+		require.Equal(t, next, tab.after(last))
+		last = next
+	}
+	require.Nil(t, tab.after(last))
+	for i := range tab.n {
+		require.Equal(t, i == 0, seen[tab.at(i)])
+	}
+}

@@ -1,0 +1,3 @@
+package smrmap
+
+const bucketSize = 64

@@ -1,0 +1,329 @@
+package smrmap
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"sync"
+	"sync/atomic"
+	"unsafe"
+
+	"github.com/gosmr/gosmr/slab"
+	"github.com/gosmr/gosmr/smr"
+)
+
+// Bytes maps keys to values, both of them bytes of any length, which it keeps off the Go
+// heap: the collector sees none of them, however many there are. An entry may expire.
+//
+// Reads take no lock. [Bytes.LoadIn] lends the value itself, without a copy, for as long
+// as the caller's section is open.
+//
+// An entry whose time has come is not there for any method. Its memory is freed by
+// whoever meets it while writing, and by [Bytes.Sweep].
+//
+// All methods may be called by any number of goroutines. Each operation on a key is
+// atomic (linearizable); walks are not. Make it with [NewBytes]; it must not be copied.
+type Bytes struct {
+	c      core
+	dom    *smr.Domain
+	blocks *slab.Blocks
+	seed   maphash.Seed
+	now    func() int64 // Unix milliseconds
+
+	expired, evicted atomic.Uint64
+
+	handMu sync.Mutex
+	hand   uint64 // of the CLOCK: the hash up to which Evict has looked; under handMu
+}
+
+// An Item is a value and when it expires.
+type Item struct {
+	Value   []byte
+	Expires int64 // in Unix milliseconds; 0: never
+}
+
+// MaxLen is how long a key and a value may be, each.
+const MaxLen = 512 << 20
+
+// ErrTooLarge is returned for a key or value longer than [MaxLen].
+var ErrTooLarge = errors.New("smrmap: key or value too large")
+
+// A header is at the start of each block; the key follows, then the value.
+type header struct {
+	// expires is written by whoever holds the bucket's lock, and read by everybody.
+	expires atomic.Int64
+	// used is set by readers and cleared by Evict: it was read since Evict last passed.
+	used     atomic.Uint32
+	keyLen   uint32
+	valueLen uint32
+}
+
+const headerSize = unsafe.Sizeof(header{})
+
+// NewBytes returns an empty map. It returns an error if the options are not valid, or
+// the budget has no room for the table.
+func NewBytes(o Options) (*Bytes, error) {
+	if err := o.normalize(); err != nil {
+		return nil, err
+	}
+	m := &Bytes{dom: o.Domain, seed: maphash.MakeSeed()}
+	m.now = func() int64 { return o.Now().UnixMilli() }
+	m.blocks = slab.NewBlocks(o.Domain, slab.Options{Name: "smrmap.Bytes", Budget: o.Budget})
+	return m, m.c.init(&o, false, func(e ref) uint64 { return maphash.Bytes(m.seed, asHeader(e).key()) })
+}
+
+func asHeader(e ref) *header { return (*header)(unsafe.Pointer(e)) }
+
+func (e *header) key() []byte {
+	return unsafe.Slice((*byte)(unsafe.Add(unsafe.Pointer(e), headerSize)), e.keyLen)
+}
+
+func (e *header) value() []byte {
+	p := unsafe.Add(unsafe.Pointer(e), headerSize+uintptr(e.keyLen))
+	return unsafe.Slice((*byte)(p), e.valueLen)
+}
+
+func (e *header) item() Item { return Item{e.value(), e.expires.Load()} }
+
+// size is what the entry's block was asked for.
+func (e *header) size() int { return int(headerSize) + int(e.keyLen) + int(e.valueLen) }
+
+// gone reports whether the entry's time has come.
+func (m *Bytes) gone(e *header) bool {
+	at := e.expires.Load()
+	return at != 0 && at <= m.now()
+}
+
+// newEntry returns an entry that nobody else has.
+func (m *Bytes) newEntry(key []byte, it Item) (*header, error) {
+	if len(key) > MaxLen || len(it.Value) > MaxLen {
+		return nil, fmt.Errorf("%w: key of %d bytes, value of %d", ErrTooLarge, len(key), len(it.Value))
+	}
+	block, err := m.blocks.Get(int(headerSize) + len(key) + len(it.Value))
+	if err != nil {
+		return nil, err
+	}
+	e := (*header)(unsafe.Pointer(unsafe.SliceData(block)))
+	e.expires.Store(it.Expires)
+	e.used.Store(0)
+	e.keyLen, e.valueLen = uint32(len(key)), uint32(len(it.Value))
+	copy(e.key(), key)
+	copy(e.value(), it.Value)
+	return e, nil
+}
+
+// block returns the block of an entry, as slab gave it out.
+func (e *header) block() []byte {
+	return unsafe.Slice((*byte)(unsafe.Pointer(e)), slab.BlockSize(e.size()))
+}
+
+func (m *Bytes) retire(e *header) { m.blocks.Retire(e.block()) }
+
+// LoadIn returns the item of a key, and whether there is one, to a reader in section s
+// of the map's domain. The value is borrowed: it must not be written to, nor used after
+// s is left. It does not change; a Store puts another one in its place.
+//
+// Cost: no lock, no copy, no allocation.
+func (m *Bytes) LoadIn(s smr.Section, key []byte) (Item, bool) {
+	e := m.lookup(maphash.Bytes(m.seed, key), key)
+	if e == nil || m.gone(e) {
+		return Item{}, false
+	}
+	if e.used.Load() == 0 {
+		e.used.Store(1)
+	}
+	return e.item(), true
+}
+
+// Load appends a copy of the value of a key to dst, and reports whether there is one.
+func (m *Bytes) Load(key, dst []byte) ([]byte, bool) {
+	s := m.dom.Enter()
+	defer s.Leave()
+	it, ok := m.LoadIn(s, key)
+	return append(dst, it.Value...), ok
+}
+
+// lookup returns the entry of a key to a reader in a section, or nil.
+func (m *Bytes) lookup(h uint64, key []byte) *header {
+	t, b, ctl := m.c.table.Load().follow(h)
+	for want := tag(h); b != nil; {
+		ctl = b.ctl.Load()
+		tags := b.tags.Load()
+		for found := match(tags, want); found != 0; found &= found - 1 {
+			e := asHeader(b.at(index(found)).Load())
+			if e != nil && bytes.Equal(e.key(), key) {
+				return e
+			}
+		}
+		b = t.chained(ctl, tags)
+	}
+	return nil
+}
+
+// find returns the place of a key in a locked chain; its bucket is nil if there is none.
+func (m *Bytes) find(t *table, b *bucket, h uint64, key []byte) place {
+	for want := tag(h); b != nil; b = t.after(b) {
+		for found := match(b.tags.Load(), want); found != 0; found &= found - 1 {
+			i := index(found)
+			if e := asHeader(b.at(i).Load()); e != nil && bytes.Equal(e.key(), key) {
+				return place{b, i}
+			}
+		}
+	}
+	return place{}
+}
+
+// Store sets the value of a key, never to expire, to a copy of the one given. It returns
+// an error that wraps [slab.ErrNoMemory] if the budget is at its end, and one that wraps
+// [ErrTooLarge]; then the map is as it was.
+func (m *Bytes) Store(key, value []byte) error { return m.StoreItem(key, Item{Value: value}) }
+
+// StoreItem is [Bytes.Store] with an expiry.
+func (m *Bytes) StoreItem(key []byte, it Item) error {
+	_, err := m.Compute(key, func(Item, bool) (Item, Op) { return it, UpdateOp })
+	return err
+}
+
+// LoadOrStore appends the value of a key to dst if there is one, and otherwise stores
+// the item given. Errors are those of [Bytes.Store].
+func (m *Bytes) LoadOrStore(key []byte, it Item, dst []byte) (actual []byte, loaded bool, err error) {
+	if dst, loaded = m.Load(key, dst); loaded {
+		return dst, true, nil
+	}
+	_, err = m.Compute(key, func(old Item, there bool) (Item, Op) {
+		if loaded = there; there {
+			dst = append(dst, old.Value...)
+			return old, CancelOp
+		}
+		return it, UpdateOp
+	})
+	if !loaded && err == nil {
+		dst = append(dst, it.Value...)
+	}
+	return dst, loaded, err
+}
+
+// LoadAndDelete deletes the entry of a key; it appends its value to dst, and reports
+// whether there was one.
+func (m *Bytes) LoadAndDelete(key, dst []byte) ([]byte, bool) {
+	loaded := false
+	m.Compute(key, func(old Item, there bool) (Item, Op) {
+		loaded = there
+		dst = append(dst, old.Value...)
+		return old, DeleteOp
+	})
+	return dst, loaded
+}
+
+// Delete deletes the entry of a key, and reports whether there was one.
+func (m *Bytes) Delete(key []byte) bool {
+	loaded := false
+	m.Compute(key, func(old Item, there bool) (Item, Op) {
+		loaded = there
+		return old, DeleteOp
+	})
+	return loaded
+}
+
+// Compute calls fn with the item of a key, and whether there is one, and does what it
+// says; nobody else writes to the key meanwhile. It reports whether the key has a value
+// afterwards. fn is called once. It must not write to the map, and should be short,
+// since the bucket is locked. old.Value is valid until fn returns; what fn returns is
+// copied, and may be a part of it. If fn panics, nothing has happened.
+//
+// Errors are those of [Bytes.Store].
+func (m *Bytes) Compute(key []byte, fn func(old Item, loaded bool) (Item, Op)) (ok bool, err error) {
+	h := maphash.Bytes(m.seed, key)
+	t, root, ctl := m.c.lock(h)
+	done := false
+	defer func() {
+		if !done { // fn panicked
+			m.c.lots.release(root, root.ctl.Load())
+		}
+	}()
+	p := m.find(t, root, h, key)
+	var old *header
+	var before Item
+	loaded := false
+	if p.b != nil {
+		old = asHeader(p.load())
+		if loaded = !m.gone(old); loaded {
+			before = old.item()
+		}
+	}
+	it, op := fn(before, loaded)
+	if op < 0 || op > ExpireOp {
+		panic("smrmap: Compute of Bytes: " + op.String())
+	}
+	unlinked, inserted, emptied := false, false, false
+	ok = loaded
+	switch {
+	case op == UpdateOp:
+		var e *header
+		if e, err = m.newEntry(key, it); err != nil {
+			break
+		}
+		if old != nil {
+			p.b.at(p.i).Store(ref(unsafe.Pointer(e)))
+			unlinked = true
+		} else if p, err = t.vacancy(root, false); err != nil {
+			m.blocks.Free(e.block())
+			break
+		} else {
+			p.b.place(p.i, h, ref(unsafe.Pointer(e)))
+			inserted = true
+		}
+		ok = true
+	case op == ExpireOp && loaded:
+		old.expires.Store(it.Expires)
+	case old != nil && (op == DeleteOp || !loaded):
+		p.b.take(p.i)
+		unlinked, ok = true, false
+		emptied = root.tags.Load()&tagsMask == 0
+	}
+	ctl = root.ctl.Load()
+	if unlinked {
+		ctl = bumped(ctl)
+	}
+	done = true
+	m.c.lots.release(root, ctl)
+	if unlinked {
+		if !loaded {
+			m.expired.Add(1)
+		}
+		m.retire(old)
+	}
+	switch {
+	case inserted:
+		m.c.inserted(t, p, root)
+	case unlinked && op != UpdateOp:
+		m.c.deleted(t, 1, emptied)
+	}
+	return ok, err
+}
+
+// Len returns the number of entries, with those whose time has come and that nobody met.
+// Cost: one load per processor.
+func (m *Bytes) Len() int { return int(max(m.c.count.Load(), 0)) }
+
+// Stats returns a snapshot.
+func (m *Bytes) Stats() Stats {
+	st := m.c.stats()
+	b := m.blocks.Stats()
+	st.EntryBytes = b.InUseBytes
+	st.PendingBytes = b.PendingBytes
+	st.ReservedBytes += b.ReservedBytes
+	st.Expired = m.expired.Load()
+	st.Evicted = m.evicted.Load()
+	return st
+}
+
+// Close empties the map and gives its memory back. Nobody may use the map any more; it
+// waits for readers in sections, and returns an error if ctx ends first.
+func (m *Bytes) Close(ctx context.Context) error {
+	m.Clear()
+	m.c.close()
+	return m.blocks.Close(ctx)
+}

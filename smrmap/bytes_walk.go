@@ -1,0 +1,134 @@
+package smrmap
+
+import (
+	"iter"
+)
+
+// Scan calls fn for entries from cursor on, whole buckets at a time, until there were
+// count, and returns where to go on. It starts at 0 and ends when it returns 0. An entry
+// that is there from start to end is seen once, also while the map grows and shrinks; one
+// that comes or goes meanwhile perhaps. Key and item are borrowed until fn returns, which
+// may use the map.
+//
+// (Redis, which keeps nothing of a walk either, may show an entry more than once. Here
+// the cursor is a hash, and buckets are stretches of hashes.)
+func (m *Bytes) Scan(cursor uint64, count int, fn func(key []byte, it Item)) (next uint64) {
+	m.walk(cursor, func(refs []ref, next uint64) bool {
+		cursor = next
+		for _, r := range refs {
+			if e := asHeader(r); !m.gone(e) {
+				fn(e.key(), e.item())
+				count--
+			}
+		}
+		return count > 0
+	})
+	return cursor
+}
+
+// walk calls fn with the entries of each bucket, in a section, and with where the next
+// bucket begins, until it returns false or the map ends.
+func (m *Bytes) walk(pos uint64, fn func(refs []ref, next uint64) bool) {
+	var room [4 * slotsPerBucket]ref
+	refs := room[:0]
+	step := func() bool {
+		s := m.dom.Enter()
+		defer s.Leave()
+		refs, pos = m.c.snapshot(pos, refs)
+		return fn(refs, pos)
+	}
+	for step() && pos != 0 {
+	}
+}
+
+// All returns a walk over the map: see [Bytes.Scan]. Key and value are borrowed until the
+// loop's body ends.
+func (m *Bytes) All() iter.Seq2[[]byte, Item] {
+	return func(yield func([]byte, Item) bool) {
+		m.walk(0, func(refs []ref, _ uint64) bool {
+			for _, r := range refs {
+				if e := asHeader(r); !m.gone(e) && !yield(e.key(), e.item()) {
+					return false
+				}
+			}
+			return true
+		})
+	}
+}
+
+// Keys returns a walk over the keys: see [Bytes.All].
+func (m *Bytes) Keys() iter.Seq[[]byte] {
+	return func(yield func([]byte) bool) {
+		for k := range m.All() {
+			if !yield(k) {
+				return
+			}
+		}
+	}
+}
+
+// Clear deletes every entry that is in the map when it is called, unless somebody else
+// stores to its key meanwhile. It is a walk, not one step: other operations go on.
+func (m *Bytes) Clear() {
+	m.c.clear(func(r ref) { m.retire(asHeader(r)) })
+}
+
+// Sweep deletes the entries whose time has come, among about count entries from cursor
+// on, and returns where to go on, 0 at the end, and how many it deleted. Cost: a section
+// for each bucket, and a lock for those with something to delete.
+func (m *Bytes) Sweep(cursor uint64, count int) (next uint64, removed int) {
+	m.walk(cursor, func(refs []ref, after uint64) bool {
+		some := false
+		for _, r := range refs {
+			some = some || m.gone(asHeader(r))
+		}
+		if some {
+			n, _, _ := m.purge(cursor, m.gone)
+			removed += n
+		}
+		cursor = after
+		count -= max(1, len(refs))
+		return count > 0
+	})
+	m.expired.Add(uint64(removed))
+	return cursor, removed
+}
+
+// Evict deletes entries until blocks of about size bytes are retired, and returns how many
+// bytes that were; 0 if the map is empty. They can be used again a grace period later.
+//
+// It goes round the map (CLOCK, Corbató 1968) and takes entries that were not read since
+// it last passed them; but it spares no more than a few hundred in a row, so that the
+// caller, a writer in need of memory, need not go through all of them.
+func (m *Bytes) Evict(size int) (retired int) {
+	const mostSpared = 256
+	m.handMu.Lock()
+	defer m.handMu.Unlock()
+	spared := 0
+	for m.Len() > 0 && retired < size {
+		n, bytes, next := m.purge(m.hand, func(e *header) bool {
+			if e.used.Swap(0) != 0 && spared < mostSpared && !m.gone(e) {
+				spared++
+				return false
+			}
+			return true
+		})
+		if n > 0 {
+			spared = 0
+		}
+		m.evicted.Add(uint64(n))
+		retired += bytes
+		m.hand = next
+	}
+	return retired
+}
+
+// purge deletes those entries of the bucket that hash pos belongs to which choose says. It
+// returns how many, how many bytes they took, and where the next bucket begins.
+func (m *Bytes) purge(pos uint64, choose func(*header) bool) (n, bytes int, next uint64) {
+	n, next = m.c.unlink(pos, func(r ref) bool { return choose(asHeader(r)) }, func(r ref) {
+		bytes += len(asHeader(r).block())
+		m.retire(asHeader(r))
+	})
+	return n, bytes, next
+}

@@ -1,0 +1,210 @@
+package smrmap
+
+import (
+	"math/bits"
+	"sync"
+	"sync/atomic"
+
+	"github.com/gosmr/gosmr/internal/asym"
+	"github.com/gosmr/gosmr/internal/mutant"
+	"github.com/gosmr/gosmr/pcpu"
+	"github.com/gosmr/gosmr/slab"
+)
+
+// A core is a map of hashes to entries: all that Map and Bytes have in common. What
+// an entry is, and when two keys are equal, is theirs.
+type core struct {
+	// table is the oldest one that has buckets. Written by migrate.
+	table atomic.Pointer[table]
+	lots  *lots
+
+	heap    bool
+	minLog  int
+	budget  *slab.Budget
+	hashOf  func(ref) uint64 // the hash of an entry's key
+	count   pcpu.Counter     // entries
+	resizes atomic.Uint64
+
+	resizing sync.Mutex     // held from the decision to resize until migrate is done
+	migrated sync.WaitGroup // the goroutine that does it
+	stuck    atomic.Int64   // the count below which growing is not tried again, for want of memory
+}
+
+func (c *core) init(o *Options, heap bool, hashOf func(ref) uint64) error {
+	c.heap, c.budget, c.hashOf = heap, o.Budget, hashOf
+	c.minLog = max(minBits, bits.Len(uint(max(o.Capacity, 1)*loadDen/(loadNum*slotsPerBucket))))
+	c.lots = &lots{fence: asym.New()}
+	t, err := newTable(c.minLog, heap, o.Budget)
+	if err != nil {
+		return err
+	}
+	c.table.Store(t)
+	return nil
+}
+
+// lock locks the root that a hash belongs to.
+func (c *core) lock(h uint64) (*table, *bucket, uint64) {
+	for t := c.table.Load(); ; t = t.next.Load() {
+		b := t.bucket(h)
+		ctl := c.lots.lock(b)
+		if ctl&moved == 0 || mutant.Is(mutant.NoMovedCheck) {
+			return t, b, ctl
+		}
+		c.lots.release(b, ctl)
+	}
+}
+
+// A place is where an entry is: a slot of a bucket in a locked chain.
+type place struct {
+	b *bucket
+	i int
+}
+
+func (p place) load() ref { return p.b.slots[p.i].Load() }
+
+// vacancy returns a free slot of the locked chain, and chains a bucket to it if there
+// is none; so the ctl of the root may be another after it.
+func (t *table) vacancy(b *bucket, must bool) (place, error) {
+	for {
+		if i := b.free(); i >= 0 {
+			return place{b, i}, nil
+		}
+		next := t.after(b)
+		if next == nil {
+			next, err := t.chain(b, must)
+			return place{next, 0}, err
+		}
+		b = next
+	}
+}
+
+// Load factors, in entries for each slot of a root: a table grows above three quarters
+// and shrinks below a twelfth. In between a bucket overflows seldom enough, and an
+// entry costs 14 to 28 bytes of table.
+const (
+	loadNum, loadDen = 3, 4
+	shrinkBelow      = 12
+)
+
+// inserted is called when an entry has found its place in a bucket of t.
+func (c *core) inserted(t *table, p place, root *bucket) {
+	c.count.Add(1)
+	if p.b != root || p.i == slotsPerBucket-1 {
+		c.resize(t)
+	}
+}
+
+// deleted is called when n entries were deleted, and the root has none left.
+func (c *core) deleted(t *table, n int, emptied bool) {
+	c.count.Add(-int64(n))
+	if emptied && t.n > 1<<c.minLog {
+		c.resize(t)
+	}
+}
+
+// wanted returns the log of the size that the table should have next: its own, or one
+// more or less.
+func (c *core) wanted(t *table) int {
+	logn := bits.Len(uint(t.n)) - 1
+	count := c.count.Load()
+	slots := int64(t.n) * slotsPerBucket
+	switch {
+	case count > slots*loadNum/loadDen && logn < maxBits && count >= c.stuck.Load():
+		return logn + 1
+	case count < slots/shrinkBelow && logn > c.minLog:
+		return logn - 1
+	}
+	return logn
+}
+
+// due reports whether the table should have another size.
+func (c *core) due(t *table) bool { return c.wanted(t) != bits.Len(uint(t.n))-1 }
+
+// resize begins to move the entries to a table of another size, if it is time to and
+// nobody does so already. It returns at once: a goroutine moves them.
+func (c *core) resize(t *table) {
+	if !c.due(t) || !c.resizing.TryLock() {
+		return
+	}
+	if !c.begin(c.table.Load()) {
+		c.resizing.Unlock()
+		return
+	}
+	c.migrated.Add(1)
+	go func() {
+		defer c.migrated.Done()
+		for {
+			c.migrate(c.table.Load())
+			if c.begin(c.table.Load()) {
+				continue
+			}
+			c.resizing.Unlock()
+			// Those who found it locked just now rely on another look.
+			if !c.due(c.table.Load()) || !c.resizing.TryLock() {
+				return
+			}
+			if !c.begin(c.table.Load()) {
+				c.resizing.Unlock()
+				return
+			}
+		}
+	}()
+}
+
+// begin gives t a next table, if it should have one. resizing is held.
+func (c *core) begin(t *table) bool {
+	if !c.due(t) {
+		return false
+	}
+	next, err := newTable(c.wanted(t), c.heap, c.budget)
+	if err != nil {
+		// Chains become longer instead. Try again when there is a good deal more.
+		c.stuck.Store(c.count.Load() * 9 / 8)
+		return false
+	}
+	c.stuck.Store(0)
+	t.next.Store(next)
+	return true
+}
+
+// migrate moves all entries of t to the next table. resizing is held.
+func (c *core) migrate(t *table) {
+	next := t.next.Load()
+	step := max(1, t.n/next.n)
+	for i := 0; i < t.n; i += step {
+		c.move(t, next, i, step)
+	}
+	c.table.Store(next)
+	c.resizes.Add(1)
+	t.drop()
+}
+
+// move moves the entries of n roots of t, one or two, which become those of one or two
+// roots of next. Nobody else looks at those before the old ones are marked moved, so
+// that they need no lock; and to those who look at the old ones later these do not
+// change any more.
+func (c *core) move(t, next *table, i, n int) {
+	var ctl [2]uint64
+	for k := range n {
+		ctl[k] = c.lots.lock(t.at(i + k))
+	}
+	for k := range n {
+		if mutant.Is(mutant.MovedFirst) {
+			t.at(i + k).ctl.Store(ctl[k] | moved)
+		}
+		for b := t.at(i + k); b != nil; b = t.after(b) {
+			for s := range b.slots {
+				e := b.slots[s].Load()
+				if e == nil {
+					continue
+				}
+				h := c.hashOf(e)
+				p, _ := next.vacancy(next.bucket(h), true)
+				p.b.place(p.i, h, e)
+			}
+		}
+	}
+	for k := range n {
+		c.lots.release(t.at(i+k), ctl[k]|moved)
+	}
+}

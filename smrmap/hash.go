@@ -1,0 +1,59 @@
+package smrmap
+
+import (
+	"hash/maphash"
+	"math/bits"
+	"math/rand/v2"
+	"reflect"
+	"unsafe"
+)
+
+// A hasher hashes keys with a seed of its own map, so that nobody outside can choose
+// keys that collide.
+type hasher[K comparable] struct {
+	seed   maphash.Seed
+	ints   intHasher
+	isInts bool
+}
+
+func newHasher[K comparable]() hasher[K] {
+	h := hasher[K]{seed: maphash.MakeSeed(), ints: intHasher{rand.Uint64(), rand.Uint64() | 1}}
+	switch reflect.TypeFor[K]().Kind() {
+	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64,
+		reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64, reflect.Uintptr:
+		h.isInts = true
+	}
+	return h
+}
+
+// hash returns the hash of k.
+func (h *hasher[K]) hash(k K) uint64 {
+	if h.isInts {
+		return h.ints.hash(integer(k))
+	}
+	return maphash.Comparable(h.seed, k)
+}
+
+// An intHasher hashes integers, for which maphash.Comparable would be most of a lookup:
+// it multiplies with a secret, twice, and folds (as in wyhash, Wang Yi).
+type intHasher struct{ a, b uint64 }
+
+func (h *intHasher) hash(x uint64) uint64 {
+	hi, lo := bits.Mul64(x^h.a, h.b)
+	hi, lo = bits.Mul64(hi^lo, 0x9e3779b97f4a7c15)
+	return hi ^ lo
+}
+
+// integer returns the bits of k, which is of an integer type.
+func integer[K comparable](k K) uint64 {
+	switch p := unsafe.Pointer(&k); unsafe.Sizeof(k) {
+	case 1:
+		return uint64(*(*uint8)(p))
+	case 2:
+		return uint64(*(*uint16)(p))
+	case 4:
+		return uint64(*(*uint32)(p))
+	default:
+		return *(*uint64)(p)
+	}
+}

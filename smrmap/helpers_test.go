@@ -1,0 +1,95 @@
+package smrmap
+
+import (
+	"context"
+	"encoding/binary"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/gosmr/gosmr/smr"
+)
+
+// watchdogContext makes a hang a failure.
+func watchdogContext(t testing.TB) context.Context {
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+func newDomain(t testing.TB) *smr.Domain {
+	d, err := smr.New(smr.Options{Name: t.Name()})
+	require.NoError(t, err)
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		require.NoError(t, d.Close(ctx))
+	})
+	return d
+}
+
+func rounds(n int) int {
+	if testing.Short() {
+		return n / 10
+	}
+	return n
+}
+
+// newMap returns a map that is closed, empty and without leaks, at the end of the test.
+func newMap[K comparable, V any](t testing.TB, o Options) *Map[K, V] {
+	if o.Domain == nil {
+		o.Domain = newDomain(t)
+	}
+	m, err := New[K, V](o)
+	require.NoError(t, err)
+	t.Cleanup(func() { closeMap(t, m.c.check, m.Stats, m.Close) })
+	return m
+}
+
+func newBytes(t testing.TB, o Options) *Bytes {
+	if o.Domain == nil {
+		o.Domain = newDomain(t)
+	}
+	m, err := NewBytes(o)
+	require.NoError(t, err)
+	t.Cleanup(func() { closeMap(t, m.c.check, m.Stats, m.Close) })
+	return m
+}
+
+func closeMap(t testing.TB, check func() int, stats func() Stats, end func(context.Context) error) {
+	require.Equal(t, check(), stats().Len)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	require.NoError(t, end(ctx))
+	st := stats()
+	require.Zero(t, st.Len)
+	require.Zero(t, st.EntryBytes)
+	require.Zero(t, st.PendingBytes)
+	require.Zero(t, st.ReservedBytes)
+}
+
+// check verifies the structure of a map at rest and returns how many entries it has.
+func (c *core) check() (entries int) {
+	c.migrated.Wait()
+	t := c.table.Load()
+	for i := range t.n {
+		for b := t.at(i); b != nil; b = t.after(b) {
+			for s := range b.slots {
+				e := b.slots[s].Load()
+				tagged := b.tags.Load() >> (8 * s) & 0xff
+				switch {
+				case (e == nil) != (tagged == 0):
+					panic("a tag without an entry, or the other way round")
+				case e != nil && (t.bucket(c.hashOf(e)) != t.at(i) || tag(c.hashOf(e)) != tagged):
+					panic("an entry in another's bucket")
+				case e != nil:
+					entries++
+				}
+			}
+		}
+	}
+	return entries
+}
+
+func key(i int) []byte { return binary.BigEndian.AppendUint32([]byte("key"), uint32(i)) }

@@ -1,0 +1,126 @@
+package smrmap
+
+import (
+	"runtime"
+	"sync"
+	"unsafe"
+
+	"github.com/gosmr/gosmr/internal/asym"
+	"github.com/gosmr/gosmr/internal/mutant"
+	"github.com/gosmr/gosmr/internal/relacq"
+	"github.com/gosmr/gosmr/pcpu"
+)
+
+// Buckets are locked by a bit, so that there is no room in them for who waits: those
+// park in a lot, chosen by the bucket's address (the parking lots of WebKit, 2015).
+//
+// Whoever unlocks stores the word of the bucket and then loads the lot's count of
+// parked ones; whoever parks stores the count and then looks at the bucket once more.
+// The fence between is asymmetric: unlocking is a plain store and a plain load.
+type lots struct {
+	fence asym.Fence
+	lots  [numLots]lot
+}
+
+const numLots = 64
+
+type lot struct {
+	// parked is the length of waiters. Written under mu, read by unlock without.
+	parked relacq.Uint64
+	_      [pcpu.Stride - unsafe.Sizeof(relacq.Uint64{})]byte
+
+	mu      sync.Mutex
+	waiters []waiter
+	_       [pcpu.Stride]byte
+}
+
+type waiter struct {
+	b    *bucket
+	wake chan struct{}
+}
+
+func (l *lots) of(b *bucket) *lot {
+	return &l.lots[uintptr(unsafe.Pointer(b))/bucketSize%numLots]
+}
+
+// tryLock locks a root and returns its ctl, 0 if somebody else has the lock. With it
+// set, ctl is never 0.
+func (b *bucket) tryLock() uint64 {
+	ctl := b.ctl.Load()
+	if ctl&locked == 0 && b.ctl.CompareAndSwap(ctl, ctl|locked) {
+		return ctl | locked
+	}
+	return 0
+}
+
+// unlock stores ctl without the lock, and reports whether somebody is to be woken,
+// which must wait until the caller is not pinned.
+func (l *lots) unlock(b *bucket, ctl uint64) (wake bool) {
+	b.ctl.Store(ctl &^ locked)
+	l.fence.Light() // pairs with park
+	return l.of(b).parked.Load() != 0
+}
+
+// spins is how often a lock is looked at before its holder is given a processor, and
+// then how often before the waiter parks. Buckets are locked for some 20 ns.
+const spins = 30
+
+// lock locks a root and returns its ctl. It may park, so it must not be called pinned.
+func (l *lots) lock(b *bucket) uint64 {
+	for {
+		for i := range 2 * spins {
+			if ctl := b.tryLock(); ctl != 0 {
+				return ctl
+			}
+			if i%spins == spins-1 {
+				runtime.Gosched()
+			}
+		}
+		l.park(b)
+	}
+}
+
+// park waits until b is unlocked, or was.
+func (l *lots) park(b *bucket) {
+	lot := l.of(b)
+	lot.mu.Lock()
+	w := waiter{b, make(chan struct{})}
+	lot.waiters = append(lot.waiters, w)
+	lot.parked.Store(uint64(len(lot.waiters)))
+	if !mutant.Is(mutant.NoParkFence) {
+		l.fence.Heavy() // pairs with unlock
+	}
+	if b.ctl.Load()&locked == 0 {
+		lot.remove(len(lot.waiters) - 1)
+		lot.mu.Unlock()
+		return
+	}
+	lot.mu.Unlock()
+	<-w.wake
+}
+
+// wake wakes one of those that wait for b.
+func (l *lots) wake(b *bucket) {
+	lot := l.of(b)
+	lot.mu.Lock()
+	defer lot.mu.Unlock()
+	for i, w := range lot.waiters {
+		if w.b == b {
+			lot.remove(i)
+			close(w.wake)
+			return
+		}
+	}
+}
+
+func (lot *lot) remove(i int) {
+	lot.waiters = append(lot.waiters[:i], lot.waiters[i+1:]...)
+	lot.parked.Store(uint64(len(lot.waiters)))
+}
+
+// release unlocks b and wakes who waits.
+func (l *lots) release(b *bucket, ctl uint64) {
+	if l.unlock(b, ctl) {
+		l.wake(b)
+	}
+}

@@ -1,0 +1,86 @@
+package smrmap
+
+import (
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/gosmr/gosmr/internal/asym"
+)
+
+// Who parks while the lock is given up is woken, or finds it free.
+func TestPark_NoLostWakeup(t *testing.T) {
+	if runtime.GOMAXPROCS(0) < 2 {
+		t.Skip("needs two processors")
+	}
+	for name, fence := range map[string]asym.Fence{"membarrier": asym.New(), "both": asym.Both()} {
+		t.Run(name, func(t *testing.T) {
+			l := &lots{fence: fence}
+			b := new(bucket)
+			var turn atomic.Int64 // odd: the lock is held, and the waiter may park
+			n := int64(rounds(300_000))
+			var wg sync.WaitGroup
+			wg.Go(func() {
+				for i := range n {
+					ctl := b.tryLock()
+					turn.Store(2*i + 1)
+					for range i % 50 {
+					}
+					if l.unlock(b, ctl) {
+						l.wake(b)
+					}
+					for turn.Load() != 2*i+2 {
+						runtime.Gosched()
+					}
+				}
+			})
+			done := make(chan struct{})
+			go func() {
+				defer close(done)
+				for i := range n {
+					for turn.Load() != 2*i+1 {
+						runtime.Gosched()
+					}
+					l.park(b)
+					turn.Store(2*i + 2)
+				}
+			}()
+			select {
+			case <-done:
+			case <-time.After(30 * time.Second):
+				t.Fatal("a waiter was not woken")
+			}
+			wg.Wait()
+			require.Zero(t, l.of(b).parked.Load())
+		})
+	}
+}
+
+func TestLock_Exclusive(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(4))
+	l := &lots{fence: asym.New()}
+	b := new(bucket)
+	var wg sync.WaitGroup
+	n, held := 0, 0
+	for range 8 {
+		wg.Go(func() {
+			for i := range rounds(20_000) {
+				ctl := l.lock(b)
+				n++
+				if i%100 == 0 {
+					runtime.Gosched()
+				}
+				held++
+				l.release(b, bumped(ctl))
+			}
+		})
+	}
+	wg.Wait()
+	require.Equal(t, 8*rounds(20_000), n)
+	require.Equal(t, n, held)
+	require.EqualValues(t, n, b.ctl.Load()/versionOne)
+}

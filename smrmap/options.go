@@ -1,0 +1,77 @@
+package smrmap
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/gosmr/gosmr/slab"
+	"github.com/gosmr/gosmr/smr"
+)
+
+// Options configure a map. The zero Options is valid.
+type Options struct {
+	// Domain is the one whose sections readers are in. Default: smr.Default().
+	Domain *smr.Domain
+
+	// Budget is what entries off the Go heap and the table are taken from. Default:
+	// none, no bound.
+	Budget *slab.Budget
+
+	// Capacity is how many entries to make room for at once. The table does not
+	// shrink below it. Default: a few.
+	Capacity int
+
+	// Now returns the time by which entries of Bytes expire. Default: time.Now.
+	Now func() time.Time
+}
+
+func (o *Options) normalize() error {
+	if o.Capacity < 0 {
+		return fmt.Errorf("smrmap: negative Options.Capacity: %d", o.Capacity)
+	}
+	if o.Domain == nil {
+		o.Domain = smr.Default()
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	return nil
+}
+
+// Op is what the function of Compute wants done.
+type Op int
+
+const (
+	CancelOp Op = iota // leave everything as it is
+	UpdateOp           // store the returned value
+	DeleteOp           // delete the entry, if there is one
+	ExpireOp           // Bytes only: keep the value, and expire it as the returned Item says
+)
+
+func (op Op) String() string {
+	switch op {
+	case CancelOp:
+		return "CancelOp"
+	case UpdateOp:
+		return "UpdateOp"
+	case DeleteOp:
+		return "DeleteOp"
+	case ExpireOp:
+		return "ExpireOp"
+	}
+	return fmt.Sprintf("Op(%d)", int(op))
+}
+
+// Stats is a snapshot of a map.
+type Stats struct {
+	Len     int    // entries
+	Buckets int    // of the table, without those that are chained
+	Resizes uint64 // how often the table was replaced by one of another size
+
+	EntryBytes    int64 // in entries off the Go heap
+	PendingBytes  int64 // in such entries that readers may still hold
+	ReservedBytes int64 // taken from the system: entries, and table
+
+	Expired uint64 // Bytes: entries deleted because their time had come
+	Evicted uint64 // Bytes: entries deleted by Evict
+}
