@@ -48,10 +48,10 @@ const (
 //
 // busy is 1 while somebody does. Where pcpu.Exclusive it is written by the
 // processor alone; else taken by compare-and-swap. loaded is installed by the
-// holder of busy, by compare-and-swap, and swapped out by drain. The holder stores
-// busy and then loads loaded, with the light fence between; drain swaps loaded and
+// holder of busy, by compare-and-swap, and swapped out by unload. The holder stores
+// busy and then loads loaded, with the light fence between; unload swaps loaded and
 // then looks at busy, with the heavy fence between. Either the holder finds nothing
-// loaded, or drain finds it busy and waits.
+// loaded, or unload finds it busy and waits.
 type cache struct {
 	busy   relacq.Uint64
 	loaded relacq.Pointer[loaded]
@@ -102,7 +102,7 @@ func (c *cache) lock(s *store) bool {
 		return c.busy.CompareAndSwap(0, 1)
 	}
 	c.busy.Store(1)
-	s.fence.Light()
+	s.fence.Light() // pairs with unload
 	return true
 }
 
@@ -366,27 +366,32 @@ func (s *store) pinLoaded() local {
 // drain empties the caches of all processors: free objects go to the depot, retired
 // ones to the domain.
 func (s *store) drain() {
-	all := s.caches.All()
-	out := make([]*loaded, len(all))
-	for i, c := range all {
-		out[i] = c.loaded.Swap(nil)
-	}
-	if !mutant.Is(mutant.NoCacheFence) {
-		s.fence.Heavy()
-	}
-	for i, c := range all {
-		ld := out[i]
-		if ld == nil {
-			continue
-		}
-		for c.busy.Load() != 0 && !mutant.Is(mutant.NoCacheWait) {
-			// Its holder is pinned, or in the portable build was preempted.
-			runtime.Gosched()
-		}
+	for _, ld := range s.unload() {
 		s.keep(ld.get)
 		s.keep(ld.other)
 		s.retireMagazine(ld.retired)
 	}
+}
+
+// unload takes the magazines of all caches, when nobody is at work on them any more.
+func (s *store) unload() []*loaded {
+	all := s.caches.All()
+	out := make([]*loaded, 0, len(all))
+	for _, c := range all {
+		if ld := c.loaded.Swap(nil); ld != nil {
+			out = append(out, ld)
+		}
+	}
+	if !mutant.Is(mutant.NoCacheFence) {
+		s.fence.Heavy() // pairs with cache.lock
+	}
+	for _, c := range all {
+		for c.busy.Load() != 0 && !mutant.Is(mutant.NoCacheWait) {
+			// Its holder is pinned, or in the portable build was preempted.
+			runtime.Gosched()
+		}
+	}
+	return out
 }
 
 // trim gives back all that nobody uses: what caches and depot hold goes to the

@@ -22,29 +22,25 @@ func TestPark_NoLostWakeup(t *testing.T) {
 			l := &lots{fence: fence}
 			b := new(bucket)
 			var turn atomic.Int64 // odd: the lock is held, and the waiter may park
-			n := int64(rounds(300_000))
+			n := int64(rounds(40_000))
 			var wg sync.WaitGroup
 			wg.Go(func() {
 				for i := range n {
 					ctl := b.tryLock()
 					turn.Store(2*i + 1)
-					for range i % 50 {
+					for range i * 7 % 1000 { // about how long it takes to park
 					}
 					if l.unlock(b, ctl) {
 						l.wake(b)
 					}
-					for turn.Load() != 2*i+2 {
-						runtime.Gosched()
-					}
+					await(&turn, 2*i+2)
 				}
 			})
 			done := make(chan struct{})
 			go func() {
 				defer close(done)
 				for i := range n {
-					for turn.Load() != 2*i+1 {
-						runtime.Gosched()
-					}
+					await(&turn, 2*i+1)
 					l.park(b)
 					turn.Store(2*i + 2)
 				}
@@ -83,4 +79,13 @@ func TestLock_Exclusive(t *testing.T) {
 	require.Equal(t, 8*rounds(20_000), n)
 	require.Equal(t, n, held)
 	require.EqualValues(t, n, b.ctl.Load()/versionOne)
+}
+
+// await spins until x is n. It gives way now and then, lest nobody else can run.
+func await(x *atomic.Int64, n int64) {
+	for i := 1; x.Load() != n; i++ {
+		if i%1000 == 0 {
+			runtime.Gosched()
+		}
+	}
 }

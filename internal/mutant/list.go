@@ -126,4 +126,12 @@ var Bugs = []Bug{
 	{EntersAlone, "a handler runs while somebody else still runs code of the user's", "./stw", "TestRunOnAll_WaitsForAll"},
 	{LeaderReads, "a handler waits for a grace period, which waits for the leader, which waits for the handler", "./stw", "TestSMR_SynchronizeInHandler"},
 	{QuietBeforeClear, "a grace period asks between the statement and the clearing, and is forgotten", "./stw", "TestSMR_RequestDuringPoll"},
+	{RetireIsFree, "a retired object is given out while readers may hold it", "./slab", "TestRetire_NotReusedBeforeReadersLeft"},
+	{SlabBeforeReaders, "a slab goes back to the system while readers look at what was freed in it", "./slab", "TestFree_SlabWaitsForReaders"},
+	{NoCacheFence, "the cache's busy flag is still in its holder's store buffer when it is unloaded", "./slab", "TestUnload_WaitsForHolder"},
+	{NoCacheWait, "a cache is unloaded while its holder is at it", "./slab", "TestUnload_WaitsForHolder"},
+	{NoVersion, "a reader without a section copies an entry while it becomes another's", "./smrmap", "TestLoad_CopyIsOneValue"},
+	{NoMovedCheck, "readers and writers go on in a bucket whose entries were moved to the next table", "./smrmap", "TestMap_ReadersDuringResizing"},
+	{MovedFirst, "a reader looks into the next table before the entry is there", "./smrmap", "TestMap_ReadersDuringResizing"},
+	{NoParkFence, "the parked one's count is still in its store buffer when the lock is given up", "./smrmap", "TestPark_NoLostWakeup"},
 }
