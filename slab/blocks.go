@@ -25,9 +25,10 @@ type Blocks struct {
 	name    string
 	classes [numClasses]store
 
-	mu    sync.Mutex // guards large
-	large map[unsafe.Pointer]*largeBlock
-	stats Stats // of large blocks; guarded by mu
+	mu     sync.Mutex // guards all below
+	large  map[unsafe.Pointer]*largeBlock
+	stats  Stats // of large blocks
+	closed bool
 }
 
 // A largeBlock is a block above maxObject.
@@ -120,7 +121,7 @@ func (b *Blocks) Free(block []byte) {
 	if s := b.storeOf(block); s != nil {
 		s.free1(unsafe.Pointer(unsafe.SliceData(block)))
 	} else {
-		b.takeLarge(block).free()
+		b.takeLarge(block, false).free()
 	}
 }
 
@@ -130,13 +131,7 @@ func (b *Blocks) Retire(block []byte) {
 	if s := b.storeOf(block); s != nil {
 		s.retire1(unsafe.Pointer(unsafe.SliceData(block)))
 	} else {
-		l := b.takeLarge(block)
-		b.mu.Lock()
-		b.stats.Frees--
-		b.stats.Retires++
-		b.stats.Pending++
-		b.stats.PendingBytes += int64(l.size)
-		b.mu.Unlock()
+		l := b.takeLarge(block, true)
 		smr.Call(b.dom, l, int(l.size), (*largeBlock).ready)
 	}
 }
@@ -158,6 +153,12 @@ func (b *Blocks) getLarge(n int) ([]byte, error) {
 	if n > maxBlock {
 		return nil, fmt.Errorf("%s: %w: %d bytes", b.name, ErrNoMemory, n)
 	}
+	b.mu.Lock()
+	closed := b.closed
+	b.mu.Unlock()
+	if closed {
+		panic("slab: Get from closed " + b.name)
+	}
 	size := pages.RoundLarge(uintptr(n))
 	if err := b.budget.Take(int64(size)); err != nil {
 		return nil, fmt.Errorf("%s: %w", b.name, err)
@@ -177,7 +178,7 @@ func (b *Blocks) getLarge(n int) ([]byte, error) {
 }
 
 // takeLarge takes a large block out of the list of those in use.
-func (b *Blocks) takeLarge(block []byte) *largeBlock {
+func (b *Blocks) takeLarge(block []byte, retire bool) *largeBlock {
 	p := unsafe.Pointer(unsafe.SliceData(block))
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -186,7 +187,13 @@ func (b *Blocks) takeLarge(block []byte) *largeBlock {
 		panic(fmt.Sprintf("slab: %s: %p of %d bytes is not a block in use", b.name, p, cap(block)))
 	}
 	delete(b.large, p)
-	b.stats.Frees++
+	if retire {
+		b.stats.Retires++
+		b.stats.Pending++
+		b.stats.PendingBytes += int64(l.size)
+	} else {
+		b.stats.Frees++
+	}
 	b.stats.InUseBytes -= int64(l.size)
 	return l
 }
@@ -221,7 +228,6 @@ func (b *Blocks) Stats() Stats {
 	b.mu.Unlock()
 	st.Name = b.name
 	st.InUse = int64(st.Gets - st.Frees - st.Retires)
-	st.Slabs = 0
 	for c := range b.classes {
 		s := b.classes[c].stats()
 		st.Gets += s.Gets
@@ -239,14 +245,16 @@ func (b *Blocks) Stats() Stats {
 
 // Close is [Pool.Close].
 func (b *Blocks) Close(ctx context.Context) error {
-	var errs []error
-	for c := range b.classes {
-		errs = append(errs, b.classes[c].close(ctx))
+	stores := make([]*store, numClasses)
+	for c := range stores {
+		stores[c] = &b.classes[c]
 	}
+	err := closeStores(ctx, b.dom, stores...)
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if n := len(b.large); n > 0 {
-		errs = append(errs, fmt.Errorf("slab: Close of %s: %d large blocks were not given back", b.name, n))
+	b.closed = b.classes[0].caches.Sealed()
+	if n := len(b.large); n > 0 && b.closed {
+		err = errors.Join(err, fmt.Errorf("slab: Close of %s: %d large blocks were not given back", b.name, n))
 	}
-	return errors.Join(errs...)
+	return err
 }

@@ -3,9 +3,9 @@ package slab
 import (
 	"errors"
 	"fmt"
+	"math"
 	"sync"
 	"sync/atomic"
-	"time"
 )
 
 // ErrNoMemory is wrapped by the errors of allocations for which the [Budget] has no
@@ -14,14 +14,18 @@ import (
 var ErrNoMemory = errors.New("out of memory")
 
 // A Budget bounds the bytes that pools, blocks and maps take from the system
-// together: whole slabs, with what is free in them. All methods may be called by
-// any number of goroutines. The zero Budget has no bound.
+// together: whole slabs, with what is free in them. (A system with huge pages may
+// put up to 2 MiB more under the slabs that were begun last.) All methods may be called
+// by any number of goroutines. The zero Budget has no bound. A pool belongs to its budget
+// until it is closed.
 type Budget struct {
 	limit, used atomic.Int64
 
+	reclaims atomic.Uint64 // how often members were asked; written under mu
+
 	mu      sync.Mutex // guards all below
 	members map[*store]struct{}
-	tried   time.Time // when reclaim was last called
+	given   uint64 // what they had been given back when they were asked last
 }
 
 // NewBudget returns a budget of limit bytes; 0 is no bound. It panics if limit is
@@ -51,48 +55,75 @@ func (b *Budget) Used() int64 { return b.used.Load() }
 // an error that wraps [ErrNoMemory]: for memory beside this package's that is to
 // count, such as a map's table. Give it back with Put. It panics if n is negative.
 func (b *Budget) Take(n int64) error {
+	err := b.take(n)
+	if err != nil && b.reclaim(nil) {
+		err = b.take(n)
+	}
+	return err
+}
+
+// take is Take of what is free as it is.
+func (b *Budget) take(n int64) error {
 	if b == nil {
 		return nil
 	}
 	if n < 0 {
 		panic("slab: Take of a negative size")
 	}
-	for again := false; ; again = true {
-		used := b.used.Add(n)
+	for {
+		used := b.used.Load()
 		limit := b.limit.Load()
-		if limit == 0 || used <= limit {
-			return nil
+		if limit == 0 {
+			limit = math.MaxInt64
 		}
-		b.used.Add(-n)
-		if again || !b.reclaim() {
-			return fmt.Errorf("slab: %w: %d bytes wanted, %d of %d used", ErrNoMemory, n, used-n, limit)
+		if n > limit-used {
+			return fmt.Errorf("slab: %w: %d bytes wanted, %d of %d used", ErrNoMemory, n, used, limit)
+		}
+		if b.used.CompareAndSwap(used, used+n) {
+			return nil
 		}
 	}
 }
 
-// Put gives back n bytes of Take.
+// Put gives back n bytes of Take. It panics if n is negative, or more than was taken.
 func (b *Budget) Put(n int64) {
+	if n < 0 {
+		panic("slab: Put of a negative size")
+	}
 	if b != nil && b.used.Add(-n) < 0 {
 		panic("slab: Put of more bytes than were taken")
 	}
 }
 
-// reclaimEvery keeps allocations that fail in a row from collecting each time: it
-// costs a fence on all processors.
-const reclaimEvery = 10 * time.Millisecond
-
-// reclaim makes all members return what they hold and nobody uses. It reports
-// whether that was worth a try.
-func (b *Budget) reclaim() bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if now := time.Now(); now.Sub(b.tried) < reclaimEvery {
+// reclaim makes all members but one return what they hold and nobody uses. It reports
+// whether that was worth a try: something was given back since the last time, or
+// somebody else did it while this one waited.
+//
+// Cost: a fence on all processors for each member that is in use.
+func (b *Budget) reclaim(but *store) bool {
+	if b == nil {
 		return false
 	}
-	for s := range b.members {
-		s.trim()
+	before := b.reclaims.Load()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.reclaims.Load() != before {
+		return true
 	}
-	b.tried = time.Now()
+	var given uint64
+	for s := range b.members {
+		given += s.givenBack()
+	}
+	if given == b.given {
+		return false
+	}
+	b.given = given
+	for s := range b.members {
+		if s != but {
+			s.trim()
+		}
+	}
+	b.reclaims.Add(1)
 	return true
 }
 

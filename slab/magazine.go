@@ -1,29 +1,26 @@
 package slab
 
 import (
-	"runtime"
 	"unsafe"
 
 	"github.com/gosmr/gosmr/internal/mutant"
-	"github.com/gosmr/gosmr/internal/relacq"
-	"github.com/gosmr/gosmr/pcpu"
 	"github.com/gosmr/gosmr/smr"
 )
 
 // A magazine holds free objects, or retired ones. It belongs to one holder at a
-// time: a processor's cache, the depot (store.full, store.empty, under store.mu),
-// or a deferred call.
+// time: a processor's cache, the depot (store.full, store.empty, store.waiting, under
+// store.mu), or who moves it from one to the other.
 type magazine struct {
 	n     int
 	objs  [magazineCap]unsafe.Pointer // [n:] hold nothing that matters
 	store *store
-	next  *magazine // in the depot, or in waiting
+	next  *magazine // in the depot
 
 	// Of a magazine of retired objects, under store.mu.
 	goal    smr.Seq
 	reached bool      // goal is known to be
 	prev    *magazine // in waiting
-	ticket  *ticket
+	ticket  *ticket   // nil: the domain was closed before
 }
 
 // A ticket is what the domain is given for a magazine of retired objects: the
@@ -38,202 +35,84 @@ const (
 	magazineCap = 128
 	// magazineBytes bounds what a magazine of large objects holds back.
 	magazineBytes = 64 << 10
+	// depotBytes bounds what full magazines the depot keeps.
+	depotBytes = 1 << 20
 	// pollEvery is how many more magazines must wait before somebody who needs one
 	// looks at the readers: that costs up to 3 us, 3 ns for each object of 8.
 	pollEvery = 8
 )
 
-// A cache is what one processor holds of a store: a pair for taking and one for
-// retiring. Who holds busy owns the loaded magazines.
-//
-// busy is 1 while somebody does. Where pcpu.Exclusive it is written by the
-// processor alone; else taken by compare-and-swap. loaded is installed by the
-// holder of busy, by compare-and-swap, and swapped out by unload. The holder stores
-// busy and then loads loaded, with the light fence between; unload swaps loaded and
-// then looks at busy, with the heavy fence between. Either the holder finds nothing
-// loaded, or unload finds it busy and waits.
-type cache struct {
-	busy   relacq.Uint64
-	loaded relacq.Pointer[loaded]
-
-	// Counts, written by the holder of busy, read by Stats from anywhere.
-	gets, frees, retires relacq.Uint64
-
-	_ [pcpu.Stride - 4*unsafe.Sizeof(relacq.Uint64{}) - unsafe.Sizeof(relacq.Pointer[loaded]{})]byte
-}
-
-// loaded is the magazines of a cache. It is dropped when it was drained.
-type loaded struct {
-	get     *magazine // Get takes from it, Free puts into it
-	other   *magazine // full, empty or in between: what get was before
-	retired *magazine
-}
-
-// A local is one processor's end of a store. Between pin and unpin the goroutine
-// keeps its processor, so it must not block, panic, or run for long.
-type local struct {
-	s  *store
-	c  *cache
-	ld *loaded // nil: nothing cached, or somebody else is at it
-}
-
-// pin takes the cache of this processor.
-func (s *store) pin() local {
-	c := s.caches.At(pcpu.Pin())
-	if c != nil && c.lock(s) {
-		return local{s, c, c.loaded.Load()}
-	}
-	return local{s: s}
-}
-
-func (l local) unpin() {
-	if l.c != nil {
-		l.c.busy.Store(0)
-	}
-	pcpu.Unpin()
-}
-
-// lock takes the cache, and reports whether it got it.
-func (c *cache) lock(s *store) bool {
-	if c.busy.Load() != 0 {
-		return false
-	}
-	if !pcpu.Exclusive {
-		return c.busy.CompareAndSwap(0, 1)
-	}
-	c.busy.Store(1)
-	s.fence.Light() // pairs with unload
-	return true
-}
-
-// get returns a free object, nil if there is none at hand.
-func (l local) get() unsafe.Pointer {
-	ld := l.ld
-	if ld == nil {
-		return nil
-	}
-	m := ld.get
-	if m.n == 0 {
-		if m = ld.other; m.n == 0 {
-			return nil
-		}
-		ld.get, ld.other = m, ld.get
-	}
-	m.n--
-	l.c.gets.Store(l.c.gets.Load() + 1)
-	return m.objs[m.n]
-}
-
-// free puts an object back, and reports whether there was room for it.
-func (l local) free(p unsafe.Pointer) bool {
-	ld := l.ld
-	if ld == nil {
-		return false
-	}
-	m := ld.get
-	if m.n >= l.s.capacity {
-		if m = ld.other; m.n >= l.s.capacity {
-			return false
-		}
-		ld.get, ld.other = m, ld.get
-	}
-	m.objs[m.n] = p
-	m.n++
-	l.c.frees.Store(l.c.frees.Load() + 1)
-	return true
-}
-
-// retire puts an object with those that wait for readers, and reports whether there
-// was room for it.
-func (l local) retire(p unsafe.Pointer) bool {
-	ld := l.ld
-	if ld == nil {
-		return false
-	}
-	m := ld.retired
-	if m.n >= l.s.capacity {
-		return false
-	}
-	m.objs[m.n] = p
-	m.n++
-	l.c.retires.Store(l.c.retires.Load() + 1)
-	return true
-}
-
-// getSlow is get when nothing is at hand: it loads the cache.
-func (s *store) getSlow() (unsafe.Pointer, error) {
+// take returns a magazine of free objects, nil if there are none. With force it looks
+// at the readers even if few magazines wait for them.
+func (s *store) take(force bool) *magazine {
 	s.mu.Lock()
+	defer s.unlock()
 	if s.closed {
-		s.mu.Unlock()
 		panic("slab: Get from closed pool " + s.name)
 	}
-	m := s.full
-	if m != nil {
+	if m := s.full; m != nil {
 		s.full, m.next = m.next, nil
 		s.nFull--
-	} else if m = s.takeReachedLocked(); m == nil {
-		m = s.emptyMagazineLocked()
-		if err := s.fillLocked(m, s.capacity); err != nil {
-			s.keepEmptyLocked(m)
-			s.mu.Unlock()
-			return nil, err
-		}
+		return m
 	}
-	s.mu.Unlock()
-	m.n--
-	p := m.objs[m.n]
-
-	l := s.pinLoaded()
-	if l.ld != nil {
-		l.c.gets.Store(l.c.gets.Load() + 1)
-		if l.ld.get.n == 0 {
-			l.ld.get, m = m, l.ld.get
-		} else if l.ld.other.n == 0 {
-			l.ld.other, m = m, l.ld.other
-		}
+	if m := s.takeReachedLocked(force); m != nil {
+		return m
 	}
-	l.unpin()
-	if l.ld == nil {
-		s.alone.gets.Add(1)
+	m := s.emptyMagazineLocked()
+	if s.fillLocked(m); m.n == 0 {
+		s.keepEmptyLocked(m)
+		return nil
 	}
-	s.keep(m)
-	return p, nil
+	return m
 }
 
-// freeSlow is free when there is no room: a full magazine goes to the depot.
-func (s *store) freeSlow(p unsafe.Pointer) {
-	m := s.emptyMagazine()
-	l := s.pinLoaded()
-	if !l.free(p) {
-		if l.ld != nil { // both are full
-			l.ld.other, m = m, l.ld.other
-			l.free(p)
-		} else {
-			m.objs[0], m.n = p, 1
-			s.alone.frees.Add(1)
-		}
-	}
-	l.unpin()
-	s.keep(m)
+// keep gives a magazine that nobody else holds to the depot, whatever is in it.
+func (s *store) keep(m *magazine) {
+	s.mu.Lock()
+	defer s.unlock()
+	s.keepLocked(m)
 }
 
-// retireSlow is retire when there is no room: the full magazine is handed to the
-// domain.
-func (s *store) retireSlow(p unsafe.Pointer) {
-	m := s.emptyMagazine()
-	l := s.pinLoaded()
-	if !l.retire(p) {
-		if l.ld != nil {
-			l.ld.retired, m = m, l.ld.retired
-			l.retire(p)
-		} else {
-			m.objs[0], m.n = p, 1
-			s.alone.retires.Add(1)
-		}
+func (s *store) keepLocked(m *magazine) {
+	if m.n > 0 && !s.closed && s.nFull < s.maxFull() {
+		m.next, s.full = s.full, m
+		s.nFull++
+		return
 	}
-	l.unpin()
-	s.retireMagazine(m)
+	s.emptyLocked(m)
+	s.keepEmptyLocked(m)
 }
+
+// maxFull is how many magazines the depot keeps: two for each processor, and what
+// one chunk of deferred calls brings back at a time.
+func (s *store) maxFull() int {
+	return min(2*len(s.caches.All())+32, max(2, depotBytes/(s.capacity*int(s.size))))
+}
+
+func (s *store) keepEmptyLocked(m *magazine) {
+	if s.nEmpty < 2*s.maxFull() {
+		m.next, s.empty = s.empty, m
+		s.nEmpty++
+	}
+}
+
+func (s *store) emptyMagazine() *magazine {
+	s.mu.Lock()
+	defer s.unlock()
+	return s.emptyMagazineLocked()
+}
+
+func (s *store) emptyMagazineLocked() *magazine {
+	m := s.empty
+	if m == nil {
+		return s.newMagazine()
+	}
+	s.empty, m.next = m.next, nil
+	s.nEmpty--
+	return m
+}
+
+func (s *store) newMagazine() *magazine { return &magazine{store: s} }
 
 // retireMagazine hands what is in a magazine to the domain: it is stamped with a
 // goal, and waits for either somebody who needs it and finds the goal reached, or
@@ -244,7 +123,21 @@ func (s *store) retireMagazine(m *magazine) {
 		return
 	}
 	size := m.n * int(s.size)
+	if t := s.stamp(m); t != nil {
+		smr.Call(s.dom, t, size, (*ticket).ready)
+	}
+}
+
+// stamp puts a magazine of retired objects with those that wait, and returns what to
+// give to the domain: nothing if that is closed.
+func (s *store) stamp(m *magazine) *ticket {
 	s.mu.Lock()
+	defer s.unlock()
+	m.goal = s.dom.DeferredAdvance()
+	s.waiting.push(m)
+	if s.dom.Closed() {
+		return nil
+	}
 	t := s.tickets
 	if t != nil {
 		s.tickets = t.next
@@ -252,21 +145,18 @@ func (s *store) retireMagazine(m *magazine) {
 		t = &ticket{store: s}
 	}
 	t.m, m.ticket = m, t
-	m.goal = s.dom.DeferredAdvance()
-	s.waiting.push(m)
-	s.mu.Unlock()
-	smr.Call(s.dom, t, size, (*ticket).ready)
+	return t
 }
 
 // takeReachedLocked returns the magazine that waits longest, if its goal is reached,
 // else nil. s.mu is held.
-func (s *store) takeReachedLocked() *magazine {
+func (s *store) takeReachedLocked(force bool) *magazine {
 	m := s.waiting.oldest
 	if m == nil {
 		return nil
 	}
 	if !m.reached {
-		if s.waiting.n < s.pollAt {
+		if s.waiting.n < s.pollAt && !force {
 			return nil
 		}
 		goal := s.waiting.newest.goal
@@ -278,7 +168,6 @@ func (s *store) takeReachedLocked() *magazine {
 		for r := m; r != nil; r = r.next {
 			r.reached = true
 		}
-		s.pollAt = pollEvery
 	}
 	s.readyLocked(m)
 	return m
@@ -287,25 +176,34 @@ func (s *store) takeReachedLocked() *magazine {
 // readyLocked makes the retired objects of a magazine free ones. s.mu is held.
 func (s *store) readyLocked(m *magazine) {
 	s.waiting.remove(m)
-	m.ticket.m, m.ticket, m.reached = nil, nil, false
+	s.pollAt = min(s.pollAt, s.waiting.n+pollEvery)
+	if m.ticket != nil {
+		m.ticket.m, m.ticket = nil, nil
+	}
+	m.reached = false
 	s.check.poison(m)
 	s.reused.Add(uint64(m.n))
 }
 
 // ready is called when no reader can hold the objects of a retired magazine.
 func (t *ticket) ready() {
-	s, n := t.store, 0
+	s := t.store
+	if t.readyLocking() {
+		s.suggestTrim()
+	}
+}
+
+func (t *ticket) readyLocking() (some bool) {
+	s := t.store
 	s.mu.Lock()
-	if m := t.m; m != nil {
-		n = m.n
+	defer s.unlock()
+	m := t.m
+	if m != nil {
 		s.readyLocked(m)
 		s.keepLocked(m)
 	}
 	t.next, s.tickets = s.tickets, t
-	s.mu.Unlock()
-	if n > 0 && s.wasteful(n) {
-		s.trim()
-	}
+	return m != nil
 }
 
 // A waitList is a queue of stamped magazines, the oldest first.
@@ -339,119 +237,3 @@ func (l *waitList) remove(m *magazine) {
 	m.prev, m.next = nil, nil
 	l.n--
 }
-
-// pinLoaded is pin with magazines installed. Where pinning is not exclusive, and
-// every cache is taken, there are none.
-func (s *store) pinLoaded() local {
-	id := pcpu.Pin()
-	c := s.caches.At(id)
-	if c == nil {
-		if c = s.caches.Grow(id); c == nil {
-			return local{s: s}
-		}
-	}
-	if !c.lock(s) {
-		return local{s: s}
-	}
-	ld := c.loaded.Load()
-	if ld == nil {
-		ld = &loaded{get: s.newMagazine(), other: s.newMagazine(), retired: s.newMagazine()}
-		if !c.loaded.CompareAndSwap(nil, ld) {
-			panic("slab: two at one cache")
-		}
-	}
-	return local{s, c, ld}
-}
-
-// drain empties the caches of all processors: free objects go to the depot, retired
-// ones to the domain.
-func (s *store) drain() {
-	for _, ld := range s.unload() {
-		s.keep(ld.get)
-		s.keep(ld.other)
-		s.retireMagazine(ld.retired)
-	}
-}
-
-// unload takes the magazines of all caches, when nobody is at work on them any more.
-func (s *store) unload() []*loaded {
-	all := s.caches.All()
-	out := make([]*loaded, 0, len(all))
-	for _, c := range all {
-		if ld := c.loaded.Swap(nil); ld != nil {
-			out = append(out, ld)
-		}
-	}
-	if !mutant.Is(mutant.NoCacheFence) {
-		s.fence.Heavy() // pairs with cache.lock
-	}
-	for _, c := range all {
-		for c.busy.Load() != 0 && !mutant.Is(mutant.NoCacheWait) {
-			// Its holder is pinned, or in the portable build was preempted.
-			runtime.Gosched()
-		}
-	}
-	return out
-}
-
-// trim gives back all that nobody uses: what caches and depot hold goes to the
-// slabs, and slabs that are whole to the system.
-func (s *store) trim() {
-	s.drain()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for m := s.full; m != nil; m = m.next {
-		s.emptyLocked(m)
-	}
-	s.full, s.nFull = nil, 0
-	if s.spare != nil {
-		s.dropLocked(s.spare)
-		s.spare = nil
-	}
-}
-
-// keep gives a magazine that nobody else holds to the depot, whatever is in it.
-func (s *store) keep(m *magazine) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.keepLocked(m)
-}
-
-func (s *store) keepLocked(m *magazine) {
-	if m.n > 0 && !s.closed && s.nFull < s.maxFull() {
-		m.next, s.full = s.full, m
-		s.nFull++
-		return
-	}
-	s.emptyLocked(m)
-	s.keepEmptyLocked(m)
-}
-
-// maxFull is how many magazines the depot keeps: two for each processor, and what
-// one chunk of deferred calls brings back at a time.
-func (s *store) maxFull() int { return 2*len(s.caches.All()) + 32 }
-
-func (s *store) keepEmptyLocked(m *magazine) {
-	if s.nEmpty < s.maxFull() {
-		m.next, s.empty = s.empty, m
-		s.nEmpty++
-	}
-}
-
-func (s *store) emptyMagazine() *magazine {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.emptyMagazineLocked()
-}
-
-func (s *store) emptyMagazineLocked() *magazine {
-	m := s.empty
-	if m == nil {
-		return s.newMagazine()
-	}
-	s.empty, m.next = m.next, nil
-	s.nEmpty--
-	return m
-}
-
-func (s *store) newMagazine() *magazine { return &magazine{store: s} }

@@ -2,6 +2,7 @@ package slab
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"reflect"
 	"strings"
@@ -29,8 +30,7 @@ type Options struct {
 	Unstable bool
 
 	// OffHeapLinks says that the fields of types smr.Pointer and smrq.Link point to
-	// objects of this pool only, or to nothing that the collector would need to
-	// know of. Then they do not count as Go pointers, and the pool may be off the
+	// objects of this pool only, or to others that are never on the Go heap. Then they do not count as Go pointers, and the pool may be off the
 	// Go heap. Default: they count.
 	OffHeapLinks bool
 }
@@ -39,9 +39,13 @@ type Options struct {
 // readers. Its biased use is objects that are published to readers in sections of
 // its domain, unlinked, and retired, by many goroutines at a high rate.
 //
-// The objects are off the Go heap if T holds no Go pointers. Such a *T is an
-// ordinary pointer, but for two things: the collector does not keep what it points
-// to alive, and Go pointers must not be written into it by way of unsafe.
+// The objects are off the Go heap if T holds no Go pointers and is not larger than
+// 64 KiB, where the system has mmap. Such a *T is an ordinary pointer, but for two
+// things: the collector does not keep what it points to alive, and Go pointers must not
+// be written into it by way of unsafe. On the Go heap a free object keeps alive what it
+// points to: clear its pointers before it is given back, where that matters.
+//
+// The domain must not be closed before the pool.
 //
 // All methods may be called by any number of goroutines. Make a Pool with [New]; it
 // must not be copied.
@@ -63,7 +67,7 @@ func New[T any](d *smr.Domain, o Options) *Pool[T] {
 		slab *slab
 	}
 	if pointerFree(t, o.OffHeapLinks) && t.Size() <= maxObject && t.Align() <= firstObject {
-		p.s.size = max(roundUp(t.Size(), uintptr(t.Align())), 1)
+		p.s.size = max(t.Size(), uintptr(t.Align()))
 	} else {
 		p.s.size = unsafe.Sizeof(cell{})
 		p.s.trailer = unsafe.Offsetof(cell{}.slab)
@@ -121,11 +125,14 @@ func (p *Pool[T]) OffHeap() bool { return p.s.newCells == nil }
 
 // Close waits until everything retired is free, as [smr.Domain.Barrier] does, and
 // gives the memory back. Nobody may use the pool's objects any more, or its methods.
+// The domain should be closed after its pools; if it was before, Close relies on that
+// no section of it is open.
 //
-// It returns an error if ctx ends first, and if objects were not given back, whose
-// slabs then stay; under -tags invariants the error says where they were gotten.
-// Closing again returns the same error, or nil.
-func (p *Pool[T]) Close(ctx context.Context) error { return p.s.close(ctx) }
+// It returns an error if ctx ends first, inside a callback of the domain
+// ([smr.ErrInCallback]; then the pool is open as before), and if objects were not given
+// back, whose slabs then stay; under -tags invariants it says where they were gotten.
+// Close may be called again, after what was missing was given back.
+func (p *Pool[T]) Close(ctx context.Context) error { return closeStores(ctx, p.s.dom, &p.s) }
 
 // A Local is one processor's share of a pool, for a writer that takes one object and
 // retires another in one go, under one pin. Its rules are those of [pcpu.Pin]: from
@@ -149,8 +156,11 @@ func (l Local[T]) Get() *T {
 }
 
 // Retire is [Pool.Retire] as long as there is room for obj. It reports whether there
-// was; if not, Unpin, and use Pool.Retire.
+// was; if not, or if obj is nil, Unpin, and use Pool.Retire.
 func (l Local[T]) Retire(obj *T) bool {
+	if obj == nil {
+		return false
+	}
 	l.l.s.check.retired(unsafe.Pointer(obj))
 	if l.l.retire(unsafe.Pointer(obj)) {
 		return true
@@ -199,22 +209,60 @@ func (s *store) retire1(p unsafe.Pointer) {
 	}
 }
 
-func (s *store) close(ctx context.Context) error {
-	s.mu.Lock()
-	s.closed = true
-	s.mu.Unlock()
-	s.drain()
-	if err := s.dom.Barrier(ctx); err != nil {
-		return fmt.Errorf("slab: Close of %s: %w", s.name, err)
+// closeStores closes stores of one domain.
+func closeStores(ctx context.Context, d *smr.Domain, stores ...*store) error {
+	wait := func() error {
+		if err := d.Barrier(ctx); err != nil && !errors.Is(err, smr.ErrClosed) {
+			return err
+		}
+		return nil
 	}
-	s.trim()
-	s.budget.leave(s)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.taken > 0 {
-		return fmt.Errorf("slab: Close of %s: %d objects were not given back%s", s.name, s.taken, s.check.leaks())
+	if err := wait(); err != nil { // inside a callback nothing is closed
+		return err
 	}
-	return nil
+	for _, s := range stores {
+		s.mu.Lock()
+		s.closed = true
+		s.unlock()
+		s.caches.Seal()
+		s.drain()
+	}
+	if err := wait(); err != nil {
+		return err
+	}
+	for _, s := range stores {
+		for d.Closed() && s.ready() { // no reader is left, and nobody calls back
+		}
+		s.trim()
+	}
+	if err := wait(); err != nil { // slabs may have waited once more
+		return err
+	}
+	var errs []error
+	for _, s := range stores {
+		s.budget.leave(s)
+		s.mu.Lock()
+		taken := s.taken
+		s.unlock()
+		if taken > 0 {
+			errs = append(errs, fmt.Errorf("slab: Close of %s: %d objects were not given back%s", s.name, taken, s.check.leaks()))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// ready makes the oldest magazine of retired objects free, and reports whether there
+// was one.
+func (s *store) ready() bool {
+	s.mu.Lock()
+	defer s.unlock()
+	m := s.waiting.oldest
+	if m == nil {
+		return false
+	}
+	s.readyLocked(m)
+	s.keepLocked(m)
+	return true
 }
 
 // pointerFree reports whether the collector has nothing to see in a value of type t.
@@ -252,5 +300,3 @@ func isLink(t reflect.Type) bool {
 	return t.PkgPath() == module+"smr" && strings.HasPrefix(t.Name(), "Pointer[") ||
 		t.PkgPath() == module+"smrq" && strings.HasPrefix(t.Name(), "Link[")
 }
-
-func roundUp(n, to uintptr) uintptr { return (n + to - 1) / to * to }

@@ -41,27 +41,12 @@ func (s *store) stats() Stats {
 	return st
 }
 
-// wasteful notes that n objects became free, and reports whether it is time to trim:
-// more than half of the slabs' memory is free, it is more than a little, and a good
-// part of it became free since the last time. (What is free in slabs that others
-// are still in use in can't be given back. It must not be tried all the time.)
-func (s *store) wasteful(n int) bool {
-	s.mu.Lock()
-	s.freed += n
-	freed, reserved := int64(s.freed)*int64(s.size), s.reserved
-	s.mu.Unlock()
-	if reserved < minWaste || freed < reserved/8 {
-		return false
+// givenBack counts what was freed, retired, or became free after that: while it stays
+// the same, looking for free memory again finds no more.
+func (s *store) givenBack() uint64 {
+	n := s.reused.Load() + s.alone.frees.Load() + s.alone.retires.Load()
+	for _, c := range s.caches.All() {
+		n += c.frees.Load() + c.retires.Load()
 	}
-	st := s.stats()
-	if waste := reserved - st.InUseBytes - st.PendingBytes; waste < minWaste || waste < reserved/2 {
-		return false
-	}
-	s.mu.Lock()
-	s.freed = 0
-	s.mu.Unlock()
-	return true
+	return n
 }
-
-// minWaste is what may lie idle in a store.
-const minWaste = 1 << 20

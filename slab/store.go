@@ -16,6 +16,8 @@ import (
 
 // A store hands out objects of one size: what Pool is for one type, and Blocks for
 // each of its size classes.
+//
+// Locks are taken in the order Budget.mu, drainMu, mu.
 type store struct {
 	// Constant after init.
 	dom      *smr.Domain
@@ -41,21 +43,29 @@ type store struct {
 	alone  alone
 	reused atomic.Uint64 // retired objects that are free again
 
+	// trimDue: a deferred call will trim.
+	trimDue atomic.Bool
+
+	// drainMu is held from the unloading of the caches until what was in them is
+	// where others find it, so that who drains next does not overtake it.
+	drainMu sync.Mutex
+
 	mu       sync.Mutex // guards all below
 	full     *magazine  // magazines of free objects
 	nFull    int
-	empty    *magazine // a few, for reuse
+	empty    *magazine // some, for reuse
 	nEmpty   int
 	waiting  waitList // magazines of retired objects
 	pollAt   int      // length of waiting at which readers are looked at again
+	tickets  *ticket  // for reuse
 	slabs    []*slab  // by number; nil: the number is free
 	holes    []uint32
-	tickets  *ticket  // for reuse
 	partial  slabList // those with some free objects and some taken
-	spare    *slab    // one with all objects free, against going back and forth
-	reserved int64    // bytes of all slabs
-	taken    int      // objects out of their slabs: in use, in magazines, or retired
-	freed    int      // objects that became free since the last trim of wasteful
+	spare    slabList // some with all objects free, against going back and forth
+	nSpare   int
+	leaving  []*slab // on their way to the system, once mu is unlocked
+	reserved int64   // bytes of all slabs
+	taken    int     // objects out of their slabs: in use, in magazines, or retired
 	closed   bool
 
 	check checks // of -tags invariants
@@ -72,7 +82,7 @@ type slab struct {
 	number     uint32
 	nFree      int
 	free       []uint64 // a bit for each object that is here
-	prev, next *slab    // in partial
+	prev, next *slab    // in partial or spare
 }
 
 // A header is at the start of each slab off the Go heap: what leads from an object
@@ -87,6 +97,10 @@ const (
 	firstObject = 64 // a line of its own for the header
 	maxObject   = 64 << 10
 	minPerSlab  = 8 // bounds the waste at the end of a slab
+
+	// spareShare is which part of its slabs a store keeps although they are whole.
+	// What comes and goes in waves would else be mapped and unmapped with them.
+	spareShare = 8
 )
 
 func (s *store) init() {
@@ -140,26 +154,58 @@ func (s *store) slabOf(p unsafe.Pointer) (sl *slab, index int) {
 	return sl, int(off / s.size)
 }
 
-// fill moves up to n free objects from slabs to an empty magazine, and takes a new
-// slab if it finds none. s.mu is held.
-func (s *store) fillLocked(m *magazine, n int) error {
-	for m.n < n {
+// unlock unlocks s.mu, and gives those slabs to the system that became whole under it.
+func (s *store) unlock() {
+	leaving := s.leaving
+	s.leaving = nil
+	s.mu.Unlock()
+	if len(leaving) == 0 {
+		return
+	}
+	if s.stable && !s.unread() {
+		for _, sl := range leaving {
+			smr.Call(s.dom, sl, int(s.slabSize), (*slab).release)
+		}
+		return
+	}
+	for _, sl := range leaving {
+		sl.release()
+	}
+}
+
+// unread reports whether it is known at once that nobody reads what was unlinked
+// before.
+func (s *store) unread() bool {
+	if mutant.Is(mutant.SlabBeforeReaders) || s.dom.Closed() {
+		return true
+	}
+	goal := s.dom.Advance()
+	return s.dom.Poll(goal)
+}
+
+func (sl *slab) release() {
+	s := sl.store
+	if s.newCells == nil {
+		pages.Free(sl.base, s.slabSize)
+	}
+	s.budget.Put(int64(s.slabSize))
+}
+
+// fillLocked moves free objects from slabs to an empty magazine, until it is full or
+// there are no more. s.mu is held.
+func (s *store) fillLocked(m *magazine) {
+	for m.n < s.capacity {
 		sl := s.partial.head
-		switch {
-		case sl != nil:
-		case s.spare != nil:
-			sl, s.spare = s.spare, nil
-			s.partial.push(sl)
-		case m.n > 0:
-			return nil
-		default:
-			if err := s.growLocked(); err != nil {
-				return err
+		if sl == nil {
+			if sl = s.spare.head; sl == nil {
+				return
 			}
-			continue
+			s.spare.remove(sl)
+			s.nSpare--
+			s.partial.push(sl)
 		}
 		for w := range sl.free {
-			for sl.free[w] != 0 && m.n < n {
+			for sl.free[w] != 0 && m.n < s.capacity {
 				i := bits.TrailingZeros64(sl.free[w])
 				sl.free[w] &= sl.free[w] - 1
 				sl.nFree--
@@ -172,19 +218,20 @@ func (s *store) fillLocked(m *magazine, n int) error {
 			s.partial.remove(sl)
 		}
 	}
-	return nil
 }
 
 // emptyLocked moves the objects of a magazine to their slabs. s.mu is held.
 func (s *store) emptyLocked(m *magazine) {
-	for ; m.n > 0; m.n-- {
-		s.putLocked(m.objs[m.n-1])
-		m.objs[m.n-1] = nil
+	for m.n > 0 {
+		m.n--
+		p := m.objs[m.n]
+		m.objs[m.n] = nil
+		s.putLocked(p)
 	}
 }
 
 // putLocked gives an object back to its slab, and a slab that is whole to the
-// system. s.mu is held.
+// system, unless it is to be kept. s.mu is held.
 func (s *store) putLocked(p unsafe.Pointer) {
 	sl, i := s.slabOf(p)
 	if sl.free[i/64]>>(i%64)&1 != 0 {
@@ -193,33 +240,56 @@ func (s *store) putLocked(p unsafe.Pointer) {
 	sl.free[i/64] |= 1 << (i % 64)
 	sl.nFree++
 	s.taken--
-	switch {
-	case sl.nFree == 1 && s.perSlab > 1:
+	if sl.nFree == 1 {
 		s.partial.push(sl)
-	case sl.nFree == s.perSlab:
-		if s.perSlab > 1 {
-			s.partial.remove(sl)
+	}
+	if sl.nFree == s.perSlab {
+		s.partial.remove(sl)
+		s.spare.push(sl)
+		s.nSpare++
+		if s.closed {
+			s.dropSparesLocked(0)
+		} else {
+			s.dropSparesLocked(1 + (len(s.slabs)-len(s.holes))/spareShare)
 		}
-		if s.spare == nil && !s.closed {
-			s.spare = sl
-			return
-		}
-		s.dropLocked(sl)
 	}
 }
 
-// growLocked takes a slab from the system and makes it spare. s.mu is held, and
-// released meanwhile: somebody else may have used the slab when this returns.
-func (s *store) growLocked() error {
-	s.mu.Unlock()
-	sl, err := s.newSlab()
-	s.mu.Lock()
-	if err != nil {
-		if s.partial.head != nil || s.spare != nil {
-			return nil // somebody gave one back meanwhile
-		}
-		return err
+// dropSparesLocked gives back all whole slabs but some. s.mu is held.
+func (s *store) dropSparesLocked(keep int) {
+	for s.nSpare > keep {
+		sl := s.spare.head
+		s.spare.remove(sl)
+		s.nSpare--
+		s.slabs[sl.number] = nil
+		s.holes = append(s.holes, sl.number)
+		s.reserved -= int64(s.slabSize)
+		s.check.drop(sl)
+		s.leaving = append(s.leaving, sl)
 	}
+}
+
+// grow takes a slab from the system. s.mu is not held.
+func (s *store) grow() error {
+	if err := s.budget.take(int64(s.slabSize)); err != nil {
+		return fmt.Errorf("%s: %w", s.name, err)
+	}
+	sl := &slab{store: s, nFree: s.perSlab, free: make([]uint64, (s.perSlab+63)/64)}
+	for i := range s.perSlab {
+		sl.free[i/64] |= 1 << (i % 64)
+	}
+	if s.newCells != nil {
+		sl.base = s.newCells(sl)
+	} else {
+		p, err := pages.Alloc(s.slabSize)
+		if err != nil {
+			s.budget.Put(int64(s.slabSize))
+			return fmt.Errorf("%s: %w: %w", s.name, ErrNoMemory, err)
+		}
+		sl.base = p
+	}
+	s.mu.Lock()
+	defer s.unlock()
 	if n := len(s.holes); n > 0 {
 		sl.number = s.holes[n-1]
 		s.holes = s.holes[:n-1]
@@ -232,55 +302,9 @@ func (s *store) growLocked() error {
 		*(*header)(sl.base) = header{magic: headerMagic, number: uint64(sl.number)}
 	}
 	s.reserved += int64(s.slabSize)
-	if s.spare == nil {
-		s.spare = sl
-	} else {
-		s.partial.push(sl)
-	}
+	s.spare.push(sl)
+	s.nSpare++
 	return nil
-}
-
-func (s *store) newSlab() (*slab, error) {
-	if err := s.budget.Take(int64(s.slabSize)); err != nil {
-		return nil, fmt.Errorf("%s: %w", s.name, err)
-	}
-	sl := &slab{store: s, nFree: s.perSlab, free: make([]uint64, (s.perSlab+63)/64)}
-	for i := range s.perSlab {
-		sl.free[i/64] |= 1 << (i % 64)
-	}
-	if s.newCells != nil {
-		sl.base = s.newCells(sl)
-	} else {
-		p, err := pages.Alloc(s.slabSize)
-		if err != nil {
-			s.budget.Put(int64(s.slabSize))
-			return nil, fmt.Errorf("%s: %w: %w", s.name, ErrNoMemory, err)
-		}
-		sl.base = p
-	}
-	return sl, nil
-}
-
-// dropLocked gives a whole slab, which is in no list, back to the system. s.mu is
-// held.
-func (s *store) dropLocked(sl *slab) {
-	s.slabs[sl.number] = nil
-	s.holes = append(s.holes, sl.number)
-	s.reserved -= int64(s.slabSize)
-	s.check.drop(sl)
-	if s.stable && !mutant.Is(mutant.SlabBeforeReaders) {
-		smr.Call(s.dom, sl, int(s.slabSize), (*slab).release)
-	} else {
-		sl.release()
-	}
-}
-
-func (sl *slab) release() {
-	s := sl.store
-	if s.newCells == nil {
-		pages.Free(sl.base, s.slabSize)
-	}
-	s.budget.Put(int64(s.slabSize))
 }
 
 // A slabList is a stack from whose middle slabs can be taken.

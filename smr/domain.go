@@ -117,6 +117,9 @@ func (d *Domain) CheckIn() time.Duration { return time.Duration(d.checkIn.Load()
 
 const minCheckIn = 50 * time.Microsecond
 
+// Closed reports whether Close was called, so that a Call would panic.
+func (d *Domain) Closed() bool { return d.clk.Sealed() }
+
 // Close ends the domain: it waits until every open section has been left and
 // every callback has run, those that callbacks add included. From its start,
 // Enter, Pin, NewReader and Call panic, except that callbacks may still Call, and

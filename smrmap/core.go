@@ -82,7 +82,7 @@ func (t *table) vacancy(b *bucket, must bool) (place, error) {
 // and shrinks below a twelfth. In between a bucket overflows seldom enough, and an
 // entry costs 14 to 28 bytes of table.
 const (
-	loadNum, loadDen = 3, 4
+	loadNum, loadDen = 5, 8
 	shrinkBelow      = 12
 )
 

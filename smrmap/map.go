@@ -59,21 +59,21 @@ func (m *Map[K, V]) OffHeap() bool { return m.pool != nil }
 // Cost: two cache misses where the map is large; no lock, no allocation. On linux/amd64
 // not even a section: the copy is made, and then looked at whether the entry was still
 // in the map.
-func (m *Map[K, V]) Load(k K) (V, bool) {
+func (m *Map[K, V]) Load(k K) (value V, ok bool) {
 	if !m.isInts || !optimistic && m.pool != nil {
 		return m.load(m.hash(k), k)
 	}
 	// The common case of load, without calls.
 	h := m.ints.hash(integer(k))
 	root := m.c.table.Load().bucket(h)
-	ctl := root.ctl.Load() &^ moved
+	ctl := root.ctl.Load()
 	for found := match(root.tags.Load(), tag(h)); found != 0; found &= found - 1 {
 		e := m.entry(root.at(index(found)).Load())
 		if e == nil || e.key != k {
 			continue
 		}
-		value := e.value
-		if root.changed(ctl) {
+		value = e.value
+		if root.changed(ctl) || ctl&moved != 0 {
 			break
 		}
 		return value, true

@@ -1,40 +1,63 @@
 package pages
 
 import (
+	"fmt"
 	"sync"
 	"unsafe"
 )
 
-// goBlocks keeps alive the blocks that are Go memory, by their address.
+// goBlocks are the blocks that are Go memory. Blocks of Alloc are never left to the
+// collector, but kept for reuse: a link in one that was freed may still be there when
+// it is overwritten, and the collector's write barrier must not find it pointing to
+// memory that was collected.
 var goBlocks struct {
-	mu  sync.Mutex
-	mem map[unsafe.Pointer][]uint64
+	mu   sync.Mutex
+	mem  map[unsafe.Pointer][]uint64 // by address
+	free map[uintptr][]unsafe.Pointer
 }
 
-// allocGo returns Go memory of size bytes, aligned to size if that is a power of
-// two, else to MinBlock.
-func allocGo(size uintptr) (unsafe.Pointer, error) {
-	align := uintptr(MinBlock)
-	if size&(size-1) == 0 && size <= MaxBlock {
-		align = size
+// allocGo returns Go memory of size bytes, aligned to size if it is a block, else to
+// MinBlock.
+func allocGo(size uintptr) (p unsafe.Pointer, err error) {
+	b := &goBlocks
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if list := b.free[size]; len(list) > 0 {
+		p = list[len(list)-1]
+		b.free[size] = list[:len(list)-1]
+		clear(unsafe.Slice((*byte)(p), size))
+		return p, nil
+	}
+	defer func() {
+		if r := recover(); r != nil { // make refuses absurd sizes
+			err = fmt.Errorf("%w: %d bytes: %v", ErrNoMemory, size, r)
+		}
+	}()
+	align := min(size, MaxBlock)
+	if size&(size-1) != 0 {
+		align = MinBlock
 	}
 	mem := make([]uint64, (size+align)/8)
-	start := unsafe.Pointer(&mem[0])
-	start = unsafe.Add(start, -uintptr(start)&(align-1))
-	goBlocks.mu.Lock()
-	defer goBlocks.mu.Unlock()
-	if goBlocks.mem == nil {
-		goBlocks.mem = make(map[unsafe.Pointer][]uint64)
+	p = unsafe.Pointer(&mem[0])
+	p = unsafe.Add(p, -uintptr(p)&(align-1))
+	if b.mem == nil {
+		b.mem = make(map[unsafe.Pointer][]uint64)
+		b.free = make(map[uintptr][]unsafe.Pointer)
 	}
-	goBlocks.mem[start] = mem
-	return start, nil
+	b.mem[p] = mem
+	return p, nil
 }
 
-func freeGo(p unsafe.Pointer) {
-	goBlocks.mu.Lock()
-	defer goBlocks.mu.Unlock()
-	if goBlocks.mem[p] == nil {
+func freeGo(p unsafe.Pointer, size uintptr, large bool) {
+	b := &goBlocks
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.mem[p] == nil {
 		panic("pages: freed a block that is not allocated")
 	}
-	delete(goBlocks.mem, p)
+	if large {
+		delete(b.mem, p)
+	} else {
+		b.free[size] = append(b.free[size], p)
+	}
 }

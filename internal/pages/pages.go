@@ -6,11 +6,12 @@
 // share their huge pages. [Free] gives a block's memory back to the system and
 // keeps its address: it can be read at any time, as zeros, and is given out
 // again. That is what lets an optimistic reader look at memory that was freed
-// under it, find out, and start over. Large blocks are unmapped when they are freed.
+// under it, find out, and start over. (Under -tags invariants, where nobody is
+// optimistic, freed blocks fault for a while.) Large blocks are unmapped.
 //
 // Where the system has no mmap, and under the race detector (which takes no notice
 // of synchronization in memory that is not Go's), blocks are Go memory without
-// pointers, and are left to the collector when they are freed.
+// pointers, and are kept for reuse.
 package pages
 
 import (
@@ -104,19 +105,19 @@ func (r *region) cut(from, order int) unsafe.Pointer {
 // Free gives the memory of a block of Alloc back to the system.
 func Free(p unsafe.Pointer, size uintptr) {
 	if onGoHeap {
-		freeGo(p)
+		freeGo(p, size, false)
 		return
 	}
 	for _, q := range quarantine(p, size) {
 		decommit(q.p, q.size)
-		heap.mu.Lock()
 		join(q.p, q.size)
-		heap.mu.Unlock()
 	}
 }
 
 // join makes a block free, and its buddy and it one block as long as both are.
 func join(p unsafe.Pointer, size uintptr) {
+	heap.mu.Lock()
+	defer heap.mu.Unlock()
 	for _, r := range heap.regions {
 		off := uintptr(p) - uintptr(r.base)
 		if uintptr(p) < uintptr(r.base) || off >= reservation {
@@ -181,7 +182,7 @@ func AllocLarge(size uintptr) (unsafe.Pointer, error) {
 // FreeLarge unmaps what AllocLarge returned.
 func FreeLarge(p unsafe.Pointer, size uintptr) {
 	if onGoHeap {
-		freeGo(p)
+		freeGo(p, size, true)
 		return
 	}
 	unmapLarge(p, size)

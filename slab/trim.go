@@ -1,0 +1,54 @@
+package slab
+
+import "github.com/gosmr/gosmr/smr"
+
+// trim gives back all that nobody uses: what caches and depot hold goes to the
+// slabs, and slabs that are whole to the system.
+func (s *store) trim() {
+	s.drain()
+	s.mu.Lock()
+	defer s.unlock()
+	for s.full != nil {
+		m := s.full
+		s.full, m.next = m.next, nil
+		s.nFull--
+		s.emptyLocked(m)
+		s.keepEmptyLocked(m)
+	}
+	s.dropSparesLocked(0)
+}
+
+// minWaste is what may lie idle in a store.
+const minWaste = 1 << 20
+
+// wasteful reports whether most of the slabs' memory is free, and it is more than a
+// little.
+func (s *store) wasteful() bool {
+	s.mu.Lock()
+	reserved := s.reserved
+	s.mu.Unlock()
+	if reserved < minWaste {
+		return false
+	}
+	st := s.stats()
+	waste := reserved - st.InUseBytes - st.PendingBytes
+	return waste >= max(minWaste, reserved/2)
+}
+
+// suggestTrim is called when objects became free. If the store is wasteful it asks for
+// a trim, which a callback of the domain makes some time later: at most one in each
+// check-in of the domain, so that it costs next to nothing also where it does not
+// help, since each slab has an object in use.
+func (s *store) suggestTrim() {
+	if s.trimDue.Load() || !s.wasteful() || s.dom.Closed() || !s.trimDue.CompareAndSwap(false, true) {
+		return
+	}
+	smr.Call(s.dom, s, 0, (*store).trimLate)
+}
+
+func (s *store) trimLate() {
+	s.trimDue.Store(false)
+	if s.wasteful() {
+		s.trim()
+	}
+}
