@@ -16,6 +16,8 @@ var goBlocks struct {
 	free map[uintptr][]unsafe.Pointer
 }
 
+const maxGo = 1 << (30 + ^uintptr(0)>>63*3) // 1 GiB, 8 GiB where addresses are long
+
 // allocGo returns Go memory of size bytes, aligned to size if it is a block, else to
 // MinBlock.
 func allocGo(size uintptr) (p unsafe.Pointer, err error) {
@@ -28,11 +30,9 @@ func allocGo(size uintptr) (p unsafe.Pointer, err error) {
 		clear(unsafe.Slice((*byte)(p), size))
 		return p, nil
 	}
-	defer func() {
-		if r := recover(); r != nil { // make refuses absurd sizes
-			err = fmt.Errorf("%w: %d bytes: %v", ErrNoMemory, size, r)
-		}
-	}()
+	if size > maxGo { // make would end the program
+		return nil, fmt.Errorf("%w: %d bytes", ErrNoMemory, size)
+	}
 	align := min(size, MaxBlock)
 	if size&(size-1) != 0 {
 		align = MinBlock
