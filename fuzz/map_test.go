@@ -1,0 +1,232 @@
+package fuzz
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/gosmr/gosmr/slab"
+	"github.com/gosmr/gosmr/smr"
+	"github.com/gosmr/gosmr/smrmap"
+)
+
+// A byteReader reads a program: past its end all is 0.
+type byteReader []byte
+
+func (r *byteReader) next() int {
+	if len(*r) == 0 {
+		return 0
+	}
+	b := (*r)[0]
+	*r = (*r)[1:]
+	return int(b)
+}
+
+// Programs of all operations on both maps, with few keys and with many, under budgets
+// from none to next to nothing, and with time going by, give what a Go map would; and in
+// the end every byte is given back.
+func FuzzMap(f *testing.F) {
+	f.Add([]byte{})
+	f.Add([]byte{1, 0, 1, 2, 3, 1, 4, 5, 6, 3, 1, 7, 9})
+	f.Add([]byte(strings.Repeat("\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a\x0b\x0c", 20)))
+	f.Fuzz(func(t *testing.T, program []byte) {
+		if len(program) > 4000 {
+			t.Skip("a longer program shows nothing more")
+		}
+		d, err := smr.New(smr.Options{Name: "FuzzMap"})
+		require.NoError(t, err)
+		defer d.Close(context.Background())
+		r := byteReader(program)
+		budget := slab.NewBudget(int64([]int{0, 0, 1 << 20, 300 << 10}[r.next()%4]))
+		if r.next()%2 == 0 {
+			runMap(t, d, budget, r)
+		} else {
+			runBytes(t, d, budget, r)
+		}
+		require.Zero(t, budget.Used())
+	})
+}
+
+func runMap(t *testing.T, d *smr.Domain, budget *slab.Budget, r byteReader) {
+	m, err := smrmap.New[uint32, [3]uint64](smrmap.Options{Domain: d, Budget: budget})
+	require.NoError(t, err)
+	want := make(map[uint32][3]uint64)
+	keys := 1 << (1 + r.next()%8)
+	stored := func(k uint32, v [3]uint64, err error) {
+		if err != nil {
+			require.ErrorIs(t, err, slab.ErrNoMemory)
+			require.NotZero(t, budget.Limit())
+			return
+		}
+		want[k] = v
+	}
+	for i := uint64(1); len(r) > 0; i++ {
+		op := r.next()
+		k := uint32(r.next()%keys) * 0x01010101
+		old, had := want[k]
+		v := [3]uint64{i, uint64(k), i}
+		switch op % 9 {
+		case 0:
+			stored(k, v, m.Store(k, v))
+		case 1:
+			got, loaded := m.LoadAndDelete(k)
+			require.Equal(t, had, loaded)
+			require.Equal(t, old, got)
+			delete(want, k)
+		case 2:
+			got, loaded, err := m.LoadOrStore(k, v)
+			require.Equal(t, had, loaded)
+			if had {
+				require.NoError(t, err)
+				require.Equal(t, old, got)
+			} else {
+				stored(k, v, err)
+			}
+		case 3:
+			op := smrmap.Op(op / 9 % 3)
+			got, ok, err := m.Compute(k, func(o [3]uint64, loaded bool) ([3]uint64, smrmap.Op) {
+				require.Equal(t, had, loaded)
+				require.Equal(t, old, o)
+				return v, op
+			})
+			switch op {
+			case smrmap.UpdateOp:
+				stored(k, v, err)
+			case smrmap.DeleteOp:
+				delete(want, k)
+			}
+			now, has := want[k]
+			require.Equal(t, has, ok)
+			require.Equal(t, now, got)
+		case 4: // many at once, so that the table grows
+			for j := range uint32(r.next() * 4) {
+				k := k + j + 1<<31
+				stored(k, v, m.Store(k, v))
+			}
+		case 5: // and shrinks
+			for k := range want {
+				if k&7 != 0 {
+					require.True(t, m.Delete(k))
+					delete(want, k)
+				}
+			}
+		case 6:
+			if op > 250 {
+				m.Clear()
+				clear(want)
+			}
+		default:
+			got, ok := m.Load(k)
+			require.Equal(t, had, ok)
+			require.Equal(t, old, got)
+		}
+		require.Equal(t, len(want), m.Len())
+	}
+	n := 0
+	for k, v := range m.All() {
+		require.Equal(t, want[k], v)
+		n++
+	}
+	require.Equal(t, len(want), n)
+	require.NoError(t, m.Close(context.Background()))
+}
+
+func runBytes(t *testing.T, d *smr.Domain, budget *slab.Budget, r byteReader) {
+	now := int64(1000)
+	m, err := smrmap.NewBytes(smrmap.Options{Domain: d, Budget: budget, Now: func() time.Time { return time.UnixMilli(now) }})
+	require.NoError(t, err)
+	type item struct {
+		value   string
+		expires int64
+	}
+	want := make(map[string]item)
+	keys := 1 << (1 + r.next()%8)
+	for len(r) > 0 {
+		op := r.next()
+		k := strings.Repeat("k", op/16) + fmt.Sprint(r.next()%keys)
+		old, had := want[k]
+		if had && old.expires != 0 && old.expires <= now {
+			old, had = item{}, false
+		}
+		it := smrmap.Item{Value: []byte(strings.Repeat(string(rune(op)), r.next()<<(op%7)))}
+		if op%5 == 0 {
+			it.Expires = now + int64(r.next()) - 20
+		}
+		stored := func(err error) {
+			if err != nil {
+				require.ErrorIs(t, err, slab.ErrNoMemory)
+				require.NotZero(t, budget.Limit())
+				return
+			}
+			want[k] = item{string(it.Value), it.Expires}
+		}
+		switch op % 9 {
+		case 0:
+			stored(m.StoreItem([]byte(k), it))
+		case 1:
+			got, loaded := m.LoadAndDelete([]byte(k), nil)
+			require.Equal(t, had, loaded)
+			require.Equal(t, old.value, string(got))
+			delete(want, k)
+		case 2:
+			got, loaded, err := m.LoadOrStore([]byte(k), it, nil)
+			require.Equal(t, had, loaded)
+			if had {
+				require.NoError(t, err)
+				require.Equal(t, old.value, string(got))
+			} else {
+				stored(err)
+			}
+		case 3, 4:
+			op := smrmap.Op(op / 9 % 4)
+			_, err := m.Compute([]byte(k), func(o smrmap.Item, loaded bool) (smrmap.Item, smrmap.Op) {
+				require.Equal(t, had, loaded)
+				require.Equal(t, old, item{string(o.Value), o.Expires})
+				return it, op
+			})
+			switch {
+			case op == smrmap.UpdateOp:
+				stored(err)
+			case op == smrmap.DeleteOp:
+				delete(want, k)
+			case op == smrmap.ExpireOp && had:
+				want[k] = item{old.value, it.Expires}
+			}
+		case 5:
+			now += int64(r.next())
+		case 6:
+			m.Sweep(0, 1<<30)
+		case 7:
+			if m.Evict(op) > 0 {
+				for k := range want {
+					if _, ok := m.Load([]byte(k), nil); !ok {
+						delete(want, k)
+					}
+				}
+			}
+		default:
+			got, ok := m.Load([]byte(k), nil)
+			require.Equal(t, had, ok)
+			require.Equal(t, old.value, string(got))
+		}
+	}
+	seen := make(map[string]bool)
+	for cursor := uint64(0); ; {
+		cursor = m.Scan(cursor, 3, func(k []byte, it smrmap.Item) {
+			require.False(t, seen[string(k)])
+			seen[string(k)] = true
+			require.Equal(t, want[string(k)], item{string(it.Value), it.Expires})
+		})
+		if cursor == 0 {
+			break
+		}
+	}
+	for k, it := range want {
+		require.Equal(t, it.expires == 0 || it.expires > now, seen[k])
+	}
+	require.NoError(t, m.Close(context.Background()))
+}

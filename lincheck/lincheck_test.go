@@ -1,0 +1,371 @@
+package lincheck
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"math/rand/v2"
+	"runtime"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/anishathalye/porcupine"
+	"github.com/stretchr/testify/require"
+
+	"github.com/gosmr/gosmr/smr"
+	"github.com/gosmr/gosmr/smrmap"
+)
+
+type kind int
+
+const (
+	load kind = iota
+	loadIn
+	store
+	loadOrStore
+	loadAndDelete
+	add  // Compute: one more than before, or the given value
+	drop // Compute: delete
+	cancel
+	kinds
+)
+
+// An input is an operation on one key; an output is the value it answered with, 0 for
+// none. Values are never 0.
+type input struct {
+	kind  kind
+	key   int
+	value uint64
+}
+
+// model is one key of a map: its state is the value, 0 for none.
+var model = porcupine.Model{
+	Partition: func(history []porcupine.Operation) [][]porcupine.Operation {
+		byKey := make(map[int][]porcupine.Operation)
+		for _, op := range history {
+			k := op.Input.(input).key
+			byKey[k] = append(byKey[k], op)
+		}
+		var parts [][]porcupine.Operation
+		for _, p := range byKey {
+			parts = append(parts, p)
+		}
+		return parts
+	},
+	Init: func() any { return uint64(0) },
+	Step: func(state, in, out any) (bool, any) {
+		v, i, o := state.(uint64), in.(input), out.(uint64)
+		switch i.kind {
+		case load, loadIn, cancel:
+			return o == v, v
+		case store:
+			return true, i.value
+		case loadOrStore:
+			if v != 0 {
+				return o == v, v
+			}
+			return o == i.value, i.value
+		case loadAndDelete, drop:
+			return o == v, uint64(0)
+		default: // add
+			next := v + 1
+			if v == 0 {
+				next = i.value
+			}
+			return o == next, next
+		}
+	},
+	DescribeOperation: func(in, out any) string { return fmt.Sprintf("%+v -> %v", in, out) },
+}
+
+// A subject is a map, as a function that executes an operation; others are keys that are
+// stored and deleted to make it grow and shrink.
+type subject struct {
+	do    func(smr.Section, input) uint64
+	other func(i int, keep bool)
+	stats func() smrmap.Stats
+	close func(context.Context) error
+}
+
+func newMap(t *testing.T, d *smr.Domain) subject {
+	m, err := smrmap.New[uint64, [4]uint64](smrmap.Options{Domain: d})
+	require.NoError(t, err)
+	spread := func(v uint64) [4]uint64 { return [4]uint64{v, v, v, v} }
+	one := func(v [4]uint64) uint64 {
+		if v != spread(v[0]) {
+			return ^uint64(0) // torn: nobody ever stored it
+		}
+		return v[0]
+	}
+	return subject{
+		do: func(s smr.Section, in input) (out uint64) {
+			k := uint64(in.key)
+			switch in.kind {
+			case load:
+				v, _ := m.Load(k)
+				return one(v)
+			case loadIn:
+				if v, ok := m.LoadIn(s, k); ok {
+					return one(*v)
+				}
+				return 0
+			case store:
+				if m.Store(k, spread(in.value)) != nil {
+					return ^uint64(0)
+				}
+				return 0
+			case loadOrStore:
+				v, _, _ := m.LoadOrStore(k, spread(in.value))
+				return one(v)
+			case loadAndDelete:
+				v, _ := m.LoadAndDelete(k)
+				return one(v)
+			}
+			m.Compute(k, func(old [4]uint64, loaded bool) ([4]uint64, smrmap.Op) {
+				switch out = one(old); in.kind {
+				case drop:
+					return old, smrmap.DeleteOp
+				case cancel:
+					return old, smrmap.CancelOp
+				}
+				if out++; !loaded {
+					out = in.value
+				}
+				return spread(out), smrmap.UpdateOp
+			})
+			return out
+		},
+		other: func(i int, keep bool) {
+			if keep {
+				m.Store(uint64(i), spread(1))
+			} else {
+				m.Delete(uint64(i))
+			}
+		},
+		stats: m.Stats,
+		close: m.Close,
+	}
+}
+
+// newOnHeap is a map whose entries are on the Go heap.
+func newOnHeap(t *testing.T, d *smr.Domain) subject {
+	m, err := smrmap.New[string, *uint64](smrmap.Options{Domain: d})
+	require.NoError(t, err)
+	deref := func(p *uint64) uint64 {
+		if p == nil {
+			return 0
+		}
+		return *p
+	}
+	return subject{
+		do: func(s smr.Section, in input) (out uint64) {
+			k, value := strconv.Itoa(in.key), in.value
+			switch in.kind {
+			case load:
+				v, _ := m.Load(k)
+				return deref(v)
+			case loadIn:
+				if v, ok := m.LoadIn(s, k); ok {
+					return deref(*v)
+				}
+				return 0
+			case store:
+				m.Store(k, &value)
+				return 0
+			case loadOrStore:
+				v, _, _ := m.LoadOrStore(k, &value)
+				return deref(v)
+			case loadAndDelete:
+				v, _ := m.LoadAndDelete(k)
+				return deref(v)
+			}
+			m.Compute(k, func(old *uint64, loaded bool) (*uint64, smrmap.Op) {
+				switch out = deref(old); in.kind {
+				case drop:
+					return nil, smrmap.DeleteOp
+				case cancel:
+					return nil, smrmap.CancelOp
+				}
+				if out++; !loaded {
+					out = in.value
+				}
+				next := out
+				return &next, smrmap.UpdateOp
+			})
+			return out
+		},
+		other: func(i int, keep bool) {
+			if keep {
+				m.Store(strconv.Itoa(i), nil)
+			} else {
+				m.Delete(strconv.Itoa(i))
+			}
+		},
+		stats: m.Stats,
+		close: m.Close,
+	}
+}
+
+func newBytes(t *testing.T, d *smr.Domain) subject {
+	m, err := smrmap.NewBytes(smrmap.Options{Domain: d})
+	require.NoError(t, err)
+	key := func(k int) []byte { return []byte(strconv.Itoa(k)) }
+	// Lengths differ, so that blocks change their size class.
+	encode := func(v uint64) []byte {
+		b := make([]byte, 8+v%100)
+		for i := range b {
+			b[i] = byte(v)
+		}
+		binary.LittleEndian.PutUint64(b, v)
+		return b
+	}
+	decode := func(b []byte) uint64 {
+		if len(b) == 0 {
+			return 0
+		}
+		v := binary.LittleEndian.Uint64(b)
+		if len(b) != int(8+v%100) {
+			return ^uint64(0)
+		}
+		for _, x := range b[8:] {
+			if x != byte(v) {
+				return ^uint64(0)
+			}
+		}
+		return v
+	}
+	return subject{
+		do: func(s smr.Section, in input) (out uint64) {
+			k := key(in.key)
+			switch in.kind {
+			case load:
+				b, _ := m.Load(k, nil)
+				return decode(b)
+			case loadIn:
+				it, _ := m.LoadIn(s, k)
+				return decode(it.Value)
+			case store:
+				m.Store(k, encode(in.value))
+				return 0
+			case loadOrStore:
+				b, _, _ := m.LoadOrStore(k, smrmap.Item{Value: encode(in.value)}, nil)
+				return decode(b)
+			case loadAndDelete:
+				b, _ := m.LoadAndDelete(k, nil)
+				return decode(b)
+			}
+			m.Compute(k, func(old smrmap.Item, loaded bool) (smrmap.Item, smrmap.Op) {
+				switch out = decode(old.Value); in.kind {
+				case drop:
+					return old, smrmap.DeleteOp
+				case cancel:
+					return old, smrmap.CancelOp
+				}
+				if out++; !loaded {
+					out = in.value
+				}
+				return smrmap.Item{Value: encode(out)}, smrmap.UpdateOp
+			})
+			return out
+		},
+		other: func(i int, keep bool) {
+			if keep {
+				m.Store(key(i), encode(1))
+			} else {
+				m.Delete(key(i))
+			}
+		},
+		stats: m.Stats,
+		close: m.Close,
+	}
+}
+
+func TestMaps_Linearizable(t *testing.T) {
+	for name, make := range map[string]func(*testing.T, *smr.Domain) subject{
+		"Map off the Go heap": newMap, "Map on the Go heap": newOnHeap, "Bytes": newBytes,
+	} {
+		t.Run(name, func(t *testing.T) {
+			defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(4))
+			histories := 200
+			if testing.Short() {
+				histories = 20
+			}
+			resizes := uint64(0)
+			for seed := range uint64(histories) {
+				d, err := smr.New(smr.Options{})
+				require.NoError(t, err)
+				s := make(t, d)
+				result, info := porcupine.CheckOperationsVerbose(model, record(d, s, seed), 20*time.Second)
+				if result == porcupine.Illegal {
+					out := t.TempDir() + "/history.html"
+					if err := porcupine.VisualizePath(model, info, out); err != nil {
+						t.Error(err)
+					}
+					t.Fatalf("history %d is not linearizable: see %s", seed, out)
+				}
+				require.Equal(t, porcupine.Ok, result, "history %d: too long to check", seed)
+				resizes += s.stats().Resizes
+				require.NoError(t, s.close(t.Context()))
+				require.NoError(t, d.Close(t.Context()))
+			}
+			require.NotZero(t, resizes, "the maps never grew")
+		})
+	}
+}
+
+// record has goroutines operate on few keys at random, while another makes the map grow
+// and shrink, and returns what they saw.
+func record(d *smr.Domain, s subject, seed uint64) []porcupine.Operation {
+	const goroutines, ops, keys = 4, 400, 5
+	var clock, values atomic.Int64
+	var wg, resizer sync.WaitGroup
+	var stop atomic.Bool
+	resizer.Go(func() {
+		for i := 0; !stop.Load(); i++ {
+			s.other(keys+i%500, i/500%2 == 0)
+			if i%50 == 0 {
+				runtime.Gosched()
+			}
+		}
+	})
+	histories := make([][]porcupine.Operation, goroutines)
+	for g := range goroutines {
+		wg.Go(func() {
+			rnd := rand.New(rand.NewPCG(seed, uint64(g)))
+			for range ops {
+				in := input{kind(rnd.IntN(int(kinds))), rnd.IntN(keys), uint64(values.Add(1000))}
+				sec := d.Enter()
+				call := clock.Add(1)
+				out := s.do(sec, in)
+				ret := clock.Add(1)
+				sec.Leave()
+				histories[g] = append(histories[g], porcupine.Operation{ClientId: g, Input: in, Call: call, Output: out, Return: ret})
+				if rnd.IntN(20) == 0 {
+					runtime.Gosched()
+				}
+			}
+		})
+	}
+	wg.Wait()
+	stop.Store(true)
+	resizer.Wait()
+	var all []porcupine.Operation
+	for _, h := range histories {
+		all = append(all, h...)
+	}
+	return all
+}
+
+// The model refutes what is not linearizable.
+func TestModel_RefutesStaleRead(t *testing.T) {
+	history := []porcupine.Operation{
+		{ClientId: 0, Input: input{store, 1, 7}, Call: 1, Output: uint64(0), Return: 2},
+		{ClientId: 1, Input: input{load, 1, 0}, Call: 3, Output: uint64(0), Return: 4},
+	}
+	require.False(t, porcupine.CheckOperations(model, history))
+	history[1].Output = uint64(7)
+	require.True(t, porcupine.CheckOperations(model, history))
+}
