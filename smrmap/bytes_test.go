@@ -124,15 +124,23 @@ func TestBytes_Oracle(t *testing.T) {
 	require.GreaterOrEqual(t, m.Len(), len(live))
 	dead := m.Len() - len(live)
 	before := m.Stats().Expired
-	removed := 0
+	removed, expiring := 0, 0
 	for cursor := uint64(0); ; {
-		next, n := m.Sweep(cursor, 100)
+		next, n, later := m.Sweep(cursor, 100)
+		expiring += later
 		if removed += n; next == 0 {
 			break
 		}
 		cursor = next
 	}
 	require.Equal(t, dead, removed)
+	later := 0
+	for _, it := range live {
+		if it.expires != 0 {
+			later++
+		}
+	}
+	require.Equal(t, later, expiring)
 	require.EqualValues(t, dead, m.Stats().Expired-before)
 	require.Equal(t, len(live), m.Len())
 	keys := 0

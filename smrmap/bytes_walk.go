@@ -74,15 +74,22 @@ func (m *Bytes) Clear() {
 }
 
 // Sweep deletes the entries whose time has come, among about count entries from cursor
-// on, and returns where to go on, 0 at the end, and how many it deleted. Cost: a section
-// for each bucket, and a lock for those with something to delete.
-func (m *Bytes) Sweep(cursor uint64, count int) (next uint64, removed int) {
+// on. It returns where to go on, 0 at the end; how many entries it deleted; and how many
+// it saw that will expire later, so that who sweeps now and then knows when to stop. Cost:
+// a section for each bucket, and a lock for those with something to delete.
+func (m *Bytes) Sweep(cursor uint64, count int) (next uint64, removed, expiring int) {
 	m.walk(cursor, func(refs []ref, after uint64) bool {
-		some := false
+		gone := false
 		for _, r := range refs {
-			some = some || m.gone(asHeader(r))
+			e := asHeader(r)
+			switch {
+			case m.gone(e):
+				gone = true
+			case e.expires.Load() != 0:
+				expiring++
+			}
 		}
-		if some {
+		if gone {
 			n, _, _ := m.purge(cursor, m.gone)
 			removed += n
 		}
@@ -91,7 +98,7 @@ func (m *Bytes) Sweep(cursor uint64, count int) (next uint64, removed int) {
 		return count > 0
 	})
 	m.expired.Add(uint64(removed))
-	return cursor, removed
+	return cursor, removed, expiring
 }
 
 // Evict deletes entries until blocks of about size bytes are retired, and returns how many

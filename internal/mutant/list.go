@@ -131,7 +131,7 @@ var Bugs = []Bug{
 	{NoCacheFence, "the cache's busy flag is still in its holder's store buffer when it is unloaded", "./slab", "TestUnload_WaitsForHolder"},
 	{NoCacheWait, "a cache is unloaded while its holder is at it", "./slab", "TestUnload_WaitsForHolder"},
 	{NoVersion, "a reader without a section copies an entry while it becomes another's", "./smrmap", "TestLoad_CopyIsOneValue"},
-	{NoMovedCheck, "readers and writers go on in a bucket whose entries were moved to the next table", "./smrmap", "TestMap_ReadersDuringResizing"},
+	{NoMovedCheck, "readers and writers go on in a bucket whose entries were moved to the next table", "./lincheck", "TestMaps_Linearizable"},
 	{MovedFirst, "a reader looks into the next table before the entry is there", "./smrmap", "TestMap_ReadersDuringResizing"},
 	{NoParkFence, "the parked one's count is still in its store buffer when the lock is given up", "./smrmap", "TestPark_NoLostWakeup"},
 }
