@@ -117,6 +117,19 @@ func (p *pointerDebug) loading(s Section) {
 	}
 }
 
+// CheckSection panics if s is not an open section of the domain: for structures that
+// take a section of their reader's. Without -tags invariants it does nothing.
+func (d *Domain) CheckSection(s Section) {
+	switch {
+	case s.rec == nil:
+		panic("smr: a read outside a section: the Section is zero")
+	case !s.Active():
+		panic("smr: a read in a section that has been left")
+	case s.rec.Clock().Tag() != d.clk.Tag():
+		panic("smr: a read in a section of another domain")
+	}
+}
+
 // using notes which goroutine has the section, so that one that handed it over
 // may wait.
 func (s Section) using() {

@@ -30,8 +30,9 @@ type bucket struct {
 	ctl relacq.Uint64
 
 	// tags has a byte of the hash for each slot, 0 where the slot is free, and above
-	// them the other half of the link. Written by the holder of the lock: after the slot
-	// where an entry comes, before it where one goes. Read by everybody, after ctl.
+	// them the other half of the link. Written by the holder of the lock: before the slot
+	// where an entry comes, after it where one goes, so that a slot which holds an entry
+	// has its tag. Read by everybody, after ctl.
 	tags relacq.Uint64
 
 	// slots are written by the holder of the lock, and read by everybody.
@@ -92,17 +93,23 @@ func (b *bucket) setLink(number uint64) {
 	b.ctl.Store(b.ctl.Load() | number&linkMask)
 }
 
-// place puts an entry into a free slot of the locked chain, and reports whether there
-// was one. It is published by the store to the slot.
+// place puts an entry into a free slot of the locked chain. It is in the map from the
+// store to the slot on: the tag, by which readers come to look at the slot, is there
+// before.
 func (b *bucket) place(i int, h uint64, e ref) {
-	b.slots[i].Store(e)
+	if mutant.Is(mutant.SlotBeforeTag) {
+		b.slots[i].Store(e)
+	}
 	b.tags.Store(b.tags.Load() | tag(h)<<(8*i))
+	b.slots[i].Store(e)
 }
 
-// take empties a slot of the locked chain.
+// take empties a slot of the locked chain. The tag goes last: were it gone before, one
+// reader could miss an entry that another one, with an older look at the tags, finds
+// later.
 func (b *bucket) take(i int) {
-	b.tags.Store(b.tags.Load() &^ (0xff << (8 * i)))
 	b.slots[i].Store(nil)
+	b.tags.Store(b.tags.Load() &^ (0xff << (8 * i)))
 }
 
 // free returns a free slot of the bucket, or -1.

@@ -71,7 +71,11 @@ func NewBytes(o Options) (*Bytes, error) {
 	m := &Bytes{dom: o.Domain, seed: maphash.MakeSeed()}
 	m.now = func() int64 { return o.Now().UnixMilli() }
 	m.blocks = slab.NewBlocks(o.Domain, slab.Options{Name: "smrmap.Bytes", Budget: o.Budget})
-	return m, m.c.init(&o, false, func(e ref) uint64 { return maphash.Bytes(m.seed, asHeader(e).key()) })
+	if err := m.c.init(&o, false, func(e ref) uint64 { return maphash.Bytes(m.seed, asHeader(e).key()) }); err != nil {
+		m.blocks.Close(context.Background()) // they are empty
+		return nil, err
+	}
+	return m, nil
 }
 
 func asHeader(e ref) *header { return (*header)(unsafe.Pointer(e)) }
@@ -91,10 +95,10 @@ func (e *header) item() Item { return Item{e.value(), e.expires.Load()} }
 func (e *header) size() int { return int(headerSize) + int(e.keyLen) + int(e.valueLen) }
 
 // gone reports whether the entry's time has come.
-func (m *Bytes) gone(e *header) bool {
-	at := e.expires.Load()
-	return at != 0 && at <= m.now()
-}
+func (m *Bytes) gone(e *header) bool { return m.past(e.expires.Load()) }
+
+// past reports whether expires, in Unix milliseconds, is a time that has come.
+func (m *Bytes) past(expires int64) bool { return expires != 0 && expires <= m.now() }
 
 // newEntry returns an entry that nobody else has.
 func (m *Bytes) newEntry(key []byte, it Item) (*header, error) {
@@ -127,14 +131,19 @@ func (m *Bytes) retire(e *header) { m.blocks.Retire(e.block()) }
 //
 // Cost: no lock, no copy, no allocation.
 func (m *Bytes) LoadIn(s smr.Section, key []byte) (Item, bool) {
+	m.dom.CheckSection(s)
 	e := m.lookup(maphash.Bytes(m.seed, key), key)
-	if e == nil || m.gone(e) {
+	if e == nil {
+		return Item{}, false
+	}
+	it := e.item() // expires may change, so it is read once
+	if m.past(it.Expires) {
 		return Item{}, false
 	}
 	if e.used.Load() == 0 {
 		e.used.Store(1)
 	}
-	return e.item(), true
+	return it, true
 }
 
 // Load appends a copy of the value of a key to dst, and reports whether there is one.
@@ -250,7 +259,7 @@ func (m *Bytes) Compute(key []byte, fn func(old Item, loaded bool) (Item, Op)) (
 	if p.b != nil {
 		old = asHeader(p.load())
 		if loaded = !m.gone(old); loaded {
-			before = old.item()
+			before = old.item() // nobody else changes it now
 		}
 	}
 	it, op := fn(before, loaded)
@@ -275,9 +284,10 @@ func (m *Bytes) Compute(key []byte, fn func(old Item, loaded bool) (Item, Op)) (
 			p.b.place(p.i, h, ref(unsafe.Pointer(e)))
 			inserted = true
 		}
-		ok = true
+		ok = !m.past(it.Expires)
 	case op == ExpireOp && loaded:
 		old.expires.Store(it.Expires)
+		ok = !m.past(it.Expires)
 	case old != nil && (op == DeleteOp || !loaded):
 		p.b.take(p.i)
 		unlinked, ok = true, false

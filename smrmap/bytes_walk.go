@@ -16,8 +16,9 @@ func (m *Bytes) Scan(cursor uint64, count int, fn func(key []byte, it Item)) (ne
 	m.walk(cursor, func(refs []ref, next uint64) bool {
 		cursor = next
 		for _, r := range refs {
-			if e := asHeader(r); !m.gone(e) {
-				fn(e.key(), e.item())
+			e := asHeader(r)
+			if it := e.item(); !m.past(it.Expires) {
+				fn(e.key(), it)
 				count--
 			}
 		}
@@ -47,7 +48,8 @@ func (m *Bytes) All() iter.Seq2[[]byte, Item] {
 	return func(yield func([]byte, Item) bool) {
 		m.walk(0, func(refs []ref, _ uint64) bool {
 			for _, r := range refs {
-				if e := asHeader(r); !m.gone(e) && !yield(e.key(), e.item()) {
+				e := asHeader(r)
+				if it := e.item(); !m.past(it.Expires) && !yield(e.key(), it) {
 					return false
 				}
 			}
@@ -78,20 +80,29 @@ func (m *Bytes) Clear() {
 // it saw that will expire later, so that who sweeps now and then knows when to stop. Cost:
 // a section for each bucket, and a lock for those with something to delete.
 func (m *Bytes) Sweep(cursor uint64, count int) (next uint64, removed, expiring int) {
+	now := m.now()
+	gone := func(e *header) bool {
+		at := e.expires.Load()
+		return at != 0 && at <= now
+	}
 	m.walk(cursor, func(refs []ref, after uint64) bool {
-		gone := false
+		some := false
 		for _, r := range refs {
 			e := asHeader(r)
 			switch {
-			case m.gone(e):
-				gone = true
+			case gone(e):
+				some = true
 			case e.expires.Load() != 0:
 				expiring++
 			}
 		}
-		if gone {
-			n, _, _ := m.purge(cursor, m.gone)
+		// The table may be another by now, and its buckets shorter.
+		for some && (after == 0 || cursor < after) {
+			n, _, next := m.purge(cursor, gone)
 			removed += n
+			if cursor = next; next == 0 {
+				break
+			}
 		}
 		cursor = after
 		count -= max(1, len(refs))
@@ -111,10 +122,11 @@ func (m *Bytes) Evict(size int) (retired int) {
 	const mostSpared = 256
 	m.handMu.Lock()
 	defer m.handMu.Unlock()
-	spared := 0
+	spared, now := 0, m.now()
 	for m.Len() > 0 && retired < size {
 		n, bytes, next := m.purge(m.hand, func(e *header) bool {
-			if e.used.Swap(0) != 0 && spared < mostSpared && !m.gone(e) {
+			at := e.expires.Load()
+			if e.used.Swap(0) != 0 && spared < mostSpared && (at == 0 || at > now) {
 				spared++
 				return false
 			}

@@ -42,8 +42,13 @@ func New[K comparable, V any](o Options) (*Map[K, V], error) {
 	if slab.PointerFree[entry[K, V]]() && unsafe.Sizeof(entry[K, V]{}) <= maxEntry {
 		m.pool = slab.New[entry[K, V]](o.Domain, slab.Options{Budget: o.Budget, Unstable: true})
 	}
-	err := m.c.init(&o, m.pool == nil, func(e ref) uint64 { return m.hash(m.entry(e).key) })
-	return m, err
+	if err := m.c.init(&o, m.pool == nil, func(e ref) uint64 { return m.hash(m.entry(e).key) }); err != nil {
+		if m.pool != nil {
+			m.pool.Close(context.Background()) // it is empty
+		}
+		return nil, err
+	}
+	return m, nil
 }
 
 // maxEntry is what slab has off the Go heap.
@@ -144,6 +149,7 @@ func (m *Map[K, V]) loadIn(h uint64, k K) (value V, ok bool) {
 // s of the map's domain. It is borrowed: it must not be written to, nor used after s is
 // left. It does not change; a Store puts another one in its place.
 func (m *Map[K, V]) LoadIn(s smr.Section, k K) (*V, bool) {
+	m.dom.CheckSection(s)
 	e := m.lookup(m.hash(k), k)
 	if e == nil {
 		return nil, false

@@ -25,9 +25,15 @@ type Options struct {
 	Now func() time.Time
 }
 
+// maxCapacity keeps the table's size in what an int holds.
+const maxCapacity = 1 << (27 + ^uintptr(0)>>63*12)
+
 func (o *Options) normalize() error {
 	if o.Capacity < 0 {
 		return fmt.Errorf("smrmap: negative Options.Capacity: %d", o.Capacity)
+	}
+	if o.Capacity > maxCapacity {
+		return fmt.Errorf("smrmap: Options.Capacity too large: %d", o.Capacity)
 	}
 	if o.Domain == nil {
 		o.Domain = smr.Default()
