@@ -257,6 +257,7 @@ func TestEvict(t *testing.T) {
 	for i := range n {
 		require.NoError(t, m.Store(key(i), make([]byte, 100)))
 	}
+	m.c.migrated.Wait() // so that buckets are short
 	// A tenth of the entries is read now and then.
 	hot := func(i int) bool { return i%10 == 0 }
 	for m.Len() > n/2 {
