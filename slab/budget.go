@@ -85,7 +85,18 @@ func (b *Budget) take(n int64) error {
 	}
 }
 
-// Put gives back n bytes of Take. It panics if n is negative, or more than was taken.
+// Force counts n bytes that the caller takes from the system whatever the limit is, since
+// it can't do without: little, beside what Take is for. It panics if n is negative.
+func (b *Budget) Force(n int64) {
+	if n < 0 {
+		panic("slab: Force of a negative size")
+	}
+	if b != nil {
+		b.used.Add(n)
+	}
+}
+
+// Put gives back n bytes of Take or Force. It panics if n is negative, or more than was taken.
 func (b *Budget) Put(n int64) {
 	if n < 0 {
 		panic("slab: Put of a negative size")

@@ -277,10 +277,8 @@ func (m *Bytes) Compute(key []byte, fn func(old Item, loaded bool) (Item, Op)) (
 		if old != nil {
 			p.b.at(p.i).Store(ref(unsafe.Pointer(e)))
 			unlinked = true
-		} else if p, err = t.vacancy(root, false); err != nil {
-			m.blocks.Free(e.block())
-			break
 		} else {
+			p = t.vacancy(root)
 			p.b.place(p.i, h, ref(unsafe.Pointer(e)))
 			inserted = true
 		}

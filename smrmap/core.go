@@ -64,15 +64,14 @@ func (p place) load() ref { return p.b.slots[p.i].Load() }
 
 // vacancy returns a free slot of the locked chain, and chains a bucket to it if there
 // is none; so the ctl of the root may be another after it.
-func (t *table) vacancy(b *bucket, must bool) (place, error) {
+func (t *table) vacancy(b *bucket) place {
 	for {
 		if i := b.free(); i >= 0 {
-			return place{b, i}, nil
+			return place{b, i}
 		}
 		next := t.after(b)
 		if next == nil {
-			next, err := t.chain(b, must)
-			return place{next, 0}, err
+			return place{t.chain(b), 0}
 		}
 		b = next
 	}
@@ -199,7 +198,7 @@ func (c *core) move(t, next *table, i, n int) {
 					continue
 				}
 				h := c.hashOf(e)
-				p, _ := next.vacancy(next.bucket(h), true)
+				p := next.vacancy(next.bucket(h))
 				p.b.place(p.i, h, e)
 			}
 		}

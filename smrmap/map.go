@@ -327,14 +327,11 @@ func (m *Map[K, V]) Compute(k K, fn func(old V, loaded bool) (V, Op)) (actual V,
 		if old != nil {
 			p.b.at(p.i).Store(ref(unsafe.Pointer(e)))
 			retired = 1
-		} else if p, err = t.vacancy(root, false); err == nil {
+		} else {
+			p = t.vacancy(root)
 			p.b.place(p.i, h, ref(unsafe.Pointer(e)))
-		} else if m.pool != nil {
-			m.pool.Free(e)
 		}
-		if err == nil {
-			value = next
-		}
+		value = next
 	case op == DeleteOp && old != nil:
 		p.b.take(p.i)
 		retired = 1

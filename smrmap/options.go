@@ -13,8 +13,9 @@ type Options struct {
 	// Domain is the one whose sections readers are in. Default: smr.Default().
 	Domain *smr.Domain
 
-	// Budget is what entries off the Go heap and the table are taken from. Default:
-	// none, no bound.
+	// Budget is what entries off the Go heap and the table are taken from. Where it is at
+	// its end the table does not grow, but buckets overflow into others, which are counted
+	// and not refused: some percent more. Default: none, no bound.
 	Budget *slab.Budget
 
 	// Capacity is how many entries to make room for at once. The table does not

@@ -46,30 +46,30 @@ const (
 
 func newTable(logn int, heap bool, budget *slab.Budget) (*table, error) {
 	t := &table{shift: uint8(64 - logn), n: 1 << logn, heap: heap, budget: budget}
-	root, err := t.buckets(t.n, false)
-	t.root = root
-	return t, err
-}
-
-// buckets allocates n buckets; if they must be, then also where the budget is at its
-// end.
-func (t *table) buckets(n int, must bool) (unsafe.Pointer, error) {
-	size := int64(n+1) * bucketSize
-	if err := t.budget.Take(size); err == nil {
-		t.size.Add(size)
-	} else if !must {
+	if err := t.budget.Take(bytesOf(t.n)); err != nil {
 		return nil, err
 	}
+	t.root = t.buckets(t.n)
+	return t, nil
+}
+
+// bytesOf returns the size of n buckets, and room to align them.
+func bytesOf(n int) int64 { return int64(n+1) * bucketSize }
+
+// buckets allocates n buckets, whose size was taken from the budget.
+func (t *table) buckets(n int) unsafe.Pointer {
+	size := bytesOf(n)
+	t.size.Add(size)
 	if t.heap {
 		// As it is: where the pointers are is said of its start.
-		return unsafe.Pointer(unsafe.SliceData(make([]bucket, n+1))), nil
+		return unsafe.Pointer(unsafe.SliceData(make([]bucket, n+1)))
 	}
 	p := unsafe.Pointer(unsafe.SliceData(make([]uint64, size/8)))
 	pages.Huge(p, uintptr(size))
 	if bucketSize == lineSize {
 		p = unsafe.Add(p, -uintptr(p)%lineSize)
 	}
-	return p, nil
+	return p
 }
 
 // drop gives back to the budget what the table took. The memory goes when its last
@@ -109,7 +109,9 @@ func spillAt(i uint64) (seg int, at uint64) {
 }
 
 // chain adds a bucket behind last, the last one of a locked chain, whose ctl it changes.
-func (t *table) chain(last *bucket, must bool) (*bucket, error) {
+// It does so also where the budget is at its end: an entry that has memory must find its
+// place, and be moved when its time comes.
+func (t *table) chain(last *bucket) *bucket {
 	t.spillMu.Lock()
 	defer t.spillMu.Unlock()
 	number := t.spilled + 1
@@ -118,15 +120,12 @@ func (t *table) chain(last *bucket, must bool) (*bucket, error) {
 	}
 	seg, at := spillAt(number)
 	if t.spill[seg].Load() == nil {
-		p, err := t.buckets(minSpill<<seg, must)
-		if err != nil {
-			return nil, err
-		}
-		t.spill[seg].Store((*bucket)(p))
+		t.budget.Force(bytesOf(minSpill << seg))
+		t.spill[seg].Store((*bucket)(t.buckets(minSpill << seg)))
 	}
 	t.spilled = number
 	last.setLink(number)
-	return (*bucket)(unsafe.Add(unsafe.Pointer(t.spill[seg].Load()), at*bucketSize)), nil
+	return (*bucket)(unsafe.Add(unsafe.Pointer(t.spill[seg].Load()), at*bucketSize))
 }
 
 // follow returns the table and the root that a hash belongs to now, and the root's ctl.

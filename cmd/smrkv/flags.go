@@ -1,0 +1,101 @@
+package main
+
+import (
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"time"
+
+	"github.com/gosmr/gosmr/cmd/smrkv/internal/server"
+	"github.com/gosmr/gosmr/cmd/smrkv/internal/units"
+)
+
+// A config is what the flags say.
+type config struct {
+	addr     string
+	unix     string
+	metrics  string
+	logLevel slog.Level
+	options  server.Options
+}
+
+// parseFlags parses the command line. Errors have been written to stderr.
+func parseFlags(args []string, stderr io.Writer) (config, error) {
+	var cfg config
+	o := &cfg.options
+	flags := flag.NewFlagSet("smrkv", flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	flags.Usage = func() {
+		fmt.Fprintf(stderr, "smrkv is a key-value server that speaks the protocol of Redis.\n\nusage: smrkv [flags]\n\n")
+		flags.PrintDefaults()
+	}
+	flags.StringVar(&cfg.addr, "addr", "127.0.0.1:6380", "`host:port` to listen on; empty: don't")
+	flags.StringVar(&cfg.unix, "unix", "", "`path` of a unix socket to listen on as well")
+	flags.StringVar(&cfg.metrics, "metrics", "", "`host:port` to serve /metrics, /healthz and /debug/pprof on; empty: don't")
+	flags.Func("maxmemory", "`bytes` that the store may take, such as 256MiB or 1gb; 0: no limit (default 0)", bytesFlag(&o.MaxMemory))
+	flags.Func("maxmemory-policy", "what to do when a write does not fit: `noeviction`, answer with an error; or allkeys-clock, evict keys that were not read lately (default noeviction)",
+		func(s string) (err error) {
+			o.Policy, err = server.ParsePolicy(s)
+			return err
+		})
+	flags.Func("maxmemory-clients", "`bytes` that all connections together may hold in query buffers beyond 16 KiB each, and as many in reply buffers (default 1gb)", bytesFlag(&o.MaxClientMemory))
+	flags.StringVar(&o.RequirePass, "requirepass", "", "`password` that clients must give with AUTH")
+	protected := flags.Bool("protected-mode", true, "without a password, refuse clients from other hosts")
+	flags.IntVar(&o.MaxClients, "maxclients", 10_000, "how many `clients` may be connected")
+	flags.Func("timeout", "close connections that are silent for so many `seconds`, or a duration such as 5m; 0: never (default 0)", durationFlag(&o.Timeout))
+	flags.DurationVar(&o.WriteTimeout, "write-timeout", time.Minute, "close connections that don't read 256 KiB of a reply, or its end, for so long")
+	flags.IntVar(&o.IOThreads, "io-threads", 0, "event loops that serve the connections; 0: half as many as processors (Linux only)")
+	flags.TextVar(&cfg.logLevel, "loglevel", slog.LevelInfo, "`level` of what is logged: debug, info, warn or error")
+	if err := flags.Parse(args); err != nil {
+		return cfg, err
+	}
+	if err := cfg.check(flags); err != nil {
+		fmt.Fprintf(stderr, "smrkv: %v\n", err)
+		return cfg, err
+	}
+	o.Unprotected = !*protected
+	return cfg, nil
+}
+
+func (cfg *config) check(flags *flag.FlagSet) error {
+	o := &cfg.options
+	switch {
+	case flags.NArg() > 0:
+		return fmt.Errorf("unexpected argument %q", flags.Arg(0))
+	case cfg.addr == "" && cfg.unix == "":
+		return fmt.Errorf("-addr and -unix are both empty: there is nothing to listen on")
+	case o.MaxClients < 1:
+		return fmt.Errorf("-maxclients is %d; it must be 1 at least", o.MaxClients)
+	case o.IOThreads < 0:
+		return fmt.Errorf("-io-threads is %d; it must not be negative", o.IOThreads)
+	case o.WriteTimeout <= 0:
+		return fmt.Errorf("-write-timeout is %v; it must be positive", o.WriteTimeout)
+	}
+	return nil
+}
+
+func bytesFlag(p *int64) func(string) error {
+	return func(s string) (err error) {
+		*p, err = units.ParseBytes(s)
+		return err
+	}
+}
+
+// durationFlag takes seconds, as Redis does, or what time.ParseDuration takes.
+func durationFlag(p *time.Duration) func(string) error {
+	return func(s string) error {
+		d, err := time.ParseDuration(s)
+		if err != nil {
+			d, err = time.ParseDuration(s + "s")
+		}
+		switch {
+		case err != nil:
+			return fmt.Errorf("not a time: %q (such as 300 or 5m)", s)
+		case d < 0:
+			return fmt.Errorf("negative: %v", d)
+		}
+		*p = d
+		return nil
+	}
+}

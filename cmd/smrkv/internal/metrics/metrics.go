@@ -1,0 +1,107 @@
+// Package metrics serves what an operator watches: Prometheus metrics, profiles,
+// and whether the server is there.
+package metrics
+
+import (
+	"io"
+	"net/http"
+	"net/http/pprof"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/gosmr/gosmr/cmd/smrkv/internal/server"
+)
+
+// NewServer returns an HTTP server with /metrics, /healthz and /debug/pprof. It
+// belongs on a private address.
+func NewServer(srv *server.Server) *http.Server {
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(
+		&collector{srv},
+		collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+	)
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
+		io.WriteString(w, "ok\n") // best effort
+	})
+	mux.HandleFunc("/debug/pprof/", pprof.Index)
+	mux.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)
+	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
+	mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
+	mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
+	return &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
+}
+
+// A collector takes a snapshot of the server for each scrape.
+type collector struct{ srv *server.Server }
+
+// A metric is a figure of the snapshot.
+type metric struct {
+	desc  *prometheus.Desc
+	kind  prometheus.ValueType
+	value func(*server.Snapshot) float64
+}
+
+func gauge(name, help string, value func(*server.Snapshot) float64) metric {
+	return metric{prometheus.NewDesc("smrkv_"+name, help, nil, nil), prometheus.GaugeValue, value}
+}
+
+func counter(name, help string, value func(*server.Snapshot) float64) metric {
+	return metric{prometheus.NewDesc("smrkv_"+name+"_total", help, nil, nil), prometheus.CounterValue, value}
+}
+
+var metrics = []metric{
+	gauge("connected_clients", "Connections open.", func(s *server.Snapshot) float64 { return float64(s.Clients) }),
+	gauge("max_clients", "Connections allowed.", func(s *server.Snapshot) float64 { return float64(s.MaxClients) }),
+	gauge("memory_used_bytes", "Memory the store has taken from the system.", func(s *server.Snapshot) float64 { return float64(s.MemoryUsed) }),
+	gauge("memory_max_bytes", "Limit of the store's memory; 0 is none.", func(s *server.Snapshot) float64 { return float64(s.MemoryLimit) }),
+	gauge("query_buffer_bytes", "Query buffers beyond the first 16 KiB of each connection.", func(s *server.Snapshot) float64 { return float64(s.QueryBytes) }),
+	gauge("reply_buffer_bytes", "Reply buffers beyond the first 16 KiB of each connection.", func(s *server.Snapshot) float64 { return float64(s.ReplyBytes) }),
+	gauge("keys", "Entries stored, expired ones that nobody met included.", func(s *server.Snapshot) float64 { return float64(s.Data.Len) }),
+	gauge("keys_expiring", "Entries with an expiry, by the last walk of active expiry.", func(s *server.Snapshot) float64 { return float64(s.Expiring) }),
+	gauge("entries_bytes", "Bytes in keys, values and their headers.", func(s *server.Snapshot) float64 { return float64(s.Data.EntryBytes) }),
+	gauge("map_buckets", "Buckets of the store's map.", func(s *server.Snapshot) float64 { return float64(s.Data.Buckets) }),
+	counter("map_resizes", "Times the store's map grew or shrank.", func(s *server.Snapshot) float64 { return float64(s.Data.Resizes) }),
+	counter("connections", "Connections accepted, rejected ones included.", func(s *server.Snapshot) float64 { return float64(s.Connections) }),
+	counter("connections_rejected", "Connections turned away.", func(s *server.Snapshot) float64 { return float64(s.Rejected) }),
+	counter("protocol_errors", "Connections closed for a protocol error.", func(s *server.Snapshot) float64 { return float64(s.ProtocolErrors) }),
+	counter("error_replies", "Error replies.", func(s *server.Snapshot) float64 { return float64(s.Errors) }),
+	counter("keyspace_hits", "Reads of a key that was there.", func(s *server.Snapshot) float64 { return float64(s.Hits) }),
+	counter("keyspace_misses", "Reads of a key that was not there.", func(s *server.Snapshot) float64 { return float64(s.Misses) }),
+	counter("keys_expired", "Entries deleted because their time had come.", func(s *server.Snapshot) float64 { return float64(s.Data.Expired) }),
+	counter("keys_evicted", "Entries evicted to make room.", func(s *server.Snapshot) float64 { return float64(s.Data.Evicted) }),
+	counter("net_input_bytes", "Bytes read from clients.", func(s *server.Snapshot) float64 { return float64(s.NetIn) }),
+	counter("net_output_bytes", "Bytes written to clients.", func(s *server.Snapshot) float64 { return float64(s.NetOut) }),
+	gauge("smr_pending_bytes", "Bytes that wait for a grace period to be freed.", func(s *server.Snapshot) float64 { return float64(s.SMR.PendingBytes) }),
+	gauge("smr_pending_calls", "Deferred calls that wait for a grace period.", func(s *server.Snapshot) float64 { return float64(s.SMR.PendingCalls) }),
+	gauge("smr_sections_open", "Sections open.", func(s *server.Snapshot) float64 { return float64(s.SMR.Sections) }),
+	gauge("smr_records", "Readers' records that a scan looks at.", func(s *server.Snapshot) float64 { return float64(s.SMR.Records) }),
+	counter("smr_calls", "Deferred calls made.", func(s *server.Snapshot) float64 { return float64(s.SMR.Calls) }),
+	counter("smr_grace_periods", "Moments the domain's clock has moved.", func(s *server.Snapshot) float64 { return float64(s.SMR.Advances) }),
+	counter("smr_scans", "Looks at all readers' records.", func(s *server.Snapshot) float64 { return float64(s.SMR.Scans) }),
+	counter("smr_stalls", "Reports of a grace period that takes too long.", func(s *server.Snapshot) float64 { return float64(s.SMR.Stalls) }),
+}
+
+var commandsDesc = prometheus.NewDesc("smrkv_commands_total", "Commands executed.", []string{"command"}, nil)
+
+func (c *collector) Describe(ch chan<- *prometheus.Desc) {
+	for _, m := range metrics {
+		ch <- m.desc
+	}
+	ch <- commandsDesc
+}
+
+func (c *collector) Collect(ch chan<- prometheus.Metric) {
+	s := c.srv.Snapshot()
+	for _, m := range metrics {
+		ch <- prometheus.MustNewConstMetric(m.desc, m.kind, m.value(&s))
+	}
+	for name, n := range c.srv.Calls {
+		ch <- prometheus.MustNewConstMetric(commandsDesc, prometheus.CounterValue, float64(n), name)
+	}
+}

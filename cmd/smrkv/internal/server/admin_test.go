@@ -1,0 +1,179 @@
+package server
+
+import (
+	"errors"
+	"net"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestMaxClients(t *testing.T) {
+	s := start(t, Options{MaxClients: 2})
+	a, b := s.dial(t), s.dial(t)
+	require.Equal(t, "+PONG\r\n", a.do("PING"))
+	require.Equal(t, "+PONG\r\n", b.do("PING"))
+	require.Equal(t, "-ERR max number of clients reached\r\n", s.dial(t).rest())
+	require.EqualValues(t, 1, s.Snapshot().Rejected)
+	b.Close()
+	eventually(t, "it has gone", func() bool { return s.count.Load() == 1 })
+	s.alive(t)
+	require.Equal(t, "+OK\r\n", a.do("CONFIG", "SET", "maxclients", "1"))
+	eventually(t, "it has gone", func() bool { return s.count.Load() == 1 })
+	require.Equal(t, "-ERR max number of clients reached\r\n", s.dial(t).rest())
+}
+
+func TestTimeout(t *testing.T) {
+	s := start(t, Options{Timeout: 50 * time.Millisecond})
+	idle := s.dial(t)
+	require.Equal(t, "+PONG\r\n", idle.do("PING"))
+	require.Empty(t, idle.rest(), "closed without a word")
+
+	s = start(t, Options{})
+	c, idle := s.dial(t), s.dial(t)
+	require.Equal(t, "+PONG\r\n", idle.do("PING"))
+	require.Equal(t, "+OK\r\n", c.do("CONFIG", "SET", "timeout", "1"))
+	require.Empty(t, idle.rest(), "one that was idle before as well")
+}
+
+func TestClientKill(t *testing.T) {
+	s := start(t, Options{})
+	a, b := s.dial(t), s.dial(t)
+	id := strings.Trim(b.do("CLIENT", "ID"), ":\r\n")
+	require.Equal(t, ":1\r\n", a.do("CLIENT", "KILL", "ID", id))
+	require.Empty(t, b.rest())
+	b = s.dial(t)
+	require.Equal(t, "+PONG\r\n", b.do("PING"))
+	require.Equal(t, "+OK\r\n", a.do("CLIENT", "KILL", b.LocalAddr().String()))
+	require.Empty(t, b.rest())
+	eventually(t, "it has gone", func() bool { return s.count.Load() == 1 })
+	require.Equal(t, ":1\r\n", a.do("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "no", "LADDR", s.tcp))
+	require.Empty(t, a.rest(), "itself, after the reply")
+}
+
+func TestClientList(t *testing.T) {
+	s := start(t, Options{})
+	c := dial(t, "unix", s.unix)
+	require.Equal(t, "+OK\r\n", c.do("CLIENT", "SETNAME", "lister"))
+	line := c.do("CLIENT", "LIST")
+	require.Contains(t, line, " addr="+s.unix+":0 laddr="+s.unix+":0 name=lister age=0 idle=0 flags=N db=0 ")
+	require.Contains(t, line, " cmd=client user=default ")
+}
+
+// A pipeListener hands out connections that have no file descriptor and say that
+// they come from anywhere.
+type pipeListener struct {
+	from  net.Addr
+	conns chan net.Conn
+	close func()
+}
+
+func newPipeListener(from net.Addr) *pipeListener {
+	l := &pipeListener{from: from, conns: make(chan net.Conn)}
+	l.close = sync.OnceFunc(func() { close(l.conns) })
+	return l
+}
+
+func (l *pipeListener) Accept() (net.Conn, error) {
+	if nc, ok := <-l.conns; ok {
+		return nc, nil
+	}
+	return nil, net.ErrClosed
+}
+
+func (l *pipeListener) Close() error {
+	l.close()
+	return nil
+}
+
+func (l *pipeListener) Addr() net.Addr { return l.from }
+
+func (l *pipeListener) dial(t *testing.T) *client {
+	ours, theirs := net.Pipe()
+	l.conns <- pipeConn{theirs, l.from}
+	return newClient(t, ours)
+}
+
+type pipeConn struct {
+	net.Conn
+	from net.Addr
+}
+
+func (c pipeConn) RemoteAddr() net.Addr { return c.from }
+
+func serveOn(t *testing.T, s *testServer, l net.Listener) {
+	served := make(chan error)
+	go func() { served <- s.Serve(l) }()
+	t.Cleanup(func() {
+		s.stop(t)
+		require.ErrorIs(t, <-served, ErrClosed)
+	})
+}
+
+func TestProtectedMode(t *testing.T) {
+	s := start(t, Options{})
+	l := newPipeListener(&net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 1234})
+	serveOn(t, s, l)
+	require.Contains(t, l.dial(t).rest(), "-DENIED smrkv is running in protected mode")
+	local := s.dial(t)
+	require.Equal(t, "+PONG\r\n", local.do("PING"))
+	require.Equal(t, "+OK\r\n", local.do("CONFIG", "SET", "requirepass", "secret"))
+	c := l.dial(t)
+	require.Equal(t, "-NOAUTH Authentication required.\r\n", c.do("PING"))
+	require.Equal(t, "+OK\r\n", c.do("AUTH", "secret"))
+	require.Equal(t, "+PONG\r\n", c.do("PING"))
+	require.Equal(t, "+OK\r\n", local.do("CONFIG", "SET", "requirepass", ""))
+	require.Contains(t, l.dial(t).rest(), "-DENIED")
+	require.Equal(t, "+OK\r\n", local.do("CONFIG", "SET", "protected-mode", "no"))
+	require.Equal(t, "+PONG\r\n", l.dial(t).do("PING"))
+}
+
+// Connections without a file descriptor are served by a goroutine each.
+func TestStream(t *testing.T) {
+	s := start(t, Options{WriteTimeout: 50 * time.Millisecond})
+	l := newPipeListener(&net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 1})
+	serveOn(t, s, l)
+	c := l.dial(t)
+	large := strings.Repeat("v", 1<<20)
+	go c.send(encode("SET", "k", large))
+	require.Equal(t, "+OK\r\n", c.reply())
+	require.True(t, "$1048576\r\n"+large+"\r\n" == c.do("GET", "k"))
+	require.Equal(t, "*0\r\n", c.do("KEYS", "none"))
+	killed := l.dial(t)
+	id := strings.Trim(killed.do("CLIENT", "ID"), ":\r\n")
+	require.Equal(t, ":1\r\n", c.do("CLIENT", "KILL", "ID", id))
+	require.Empty(t, killed.rest())
+	slow := l.dial(t)
+	slow.send(encode("GET", "k")) // and does not read
+	eventually(t, "it is closed", func() bool { return s.count.Load() == 1 })
+	s.stop(t)
+	require.Empty(t, c.rest())
+}
+
+// A listener that fails for good ends Serve; one that fails for a while does not.
+func TestServe_AcceptErrors(t *testing.T) {
+	s := start(t, Options{})
+	broken := errors.New("broken")
+	require.ErrorIs(t, s.Serve(failingListener{broken}), broken)
+}
+
+type failingListener struct{ err error }
+
+func (l failingListener) Accept() (net.Conn, error) { return nil, l.err }
+func (l failingListener) Close() error              { return nil }
+func (l failingListener) Addr() net.Addr            { return &net.TCPAddr{} }
+
+func TestKeys_TooManyForTheReplyBuffers(t *testing.T) {
+	s := start(t, Options{MaxClientMemory: 64 << 10})
+	c := s.dial(t)
+	for i := range 100 {
+		require.Equal(t, "+OK\r\n", c.do("SET", strings.Repeat("k", 1000)+strconv.Itoa(i), "v"))
+	}
+	require.Equal(t, "-"+errReplySize+"\r\n", c.do("KEYS", "*"))
+	require.Equal(t, "*0\r\n", c.do("KEYS", "none"))
+	require.Zero(t, s.replies.Used())
+}

@@ -1,0 +1,297 @@
+package server
+
+import (
+	"cmp"
+	"fmt"
+	"net"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/gosmr/gosmr/cmd/smrkv/internal/resp"
+)
+
+func cmdClient(c *conn, args [][]byte) { c.dispatch(clientCommands, args) }
+
+var clientCommands = []subcommand{
+	{"GETNAME", 2, clientGetName, []string{"", "Return the name of the current connection."}},
+	{"ID", 2, clientID, []string{"", "Return the ID of the current connection."}},
+	{"INFO", 2, clientInfo, []string{"", "Return information about the current client connection."}},
+	{"KILL", -3, clientKill, []string{"<ip:port> | <option> <value> [<option> <value> [...]]",
+		"Kill connections. Options are ID, ADDR, LADDR, TYPE, USER and SKIPME."}},
+	{"LIST", -2, clientList, []string{"[TYPE <type> | ID <id> [<id> ...]]", "Return information about client connections."}},
+	{"NO-EVICT", 3, clientNoEvict, []string{"(ON|OFF)", "Accepted; clients are not evicted anyway."}},
+	{"NO-TOUCH", 3, clientNoTouch, []string{"(ON|OFF)", "Accepted; reads count as reads all the same."}},
+	{"SETINFO", 4, clientSetInfo, []string{"<LIB-NAME|LIB-VER> <value>", "Say which library the client uses."}},
+	{"SETNAME", 3, clientSetName, []string{"<name>", "Assign the name <name> to the current connection."}},
+}
+
+func clientID(c *conn, _ [][]byte) { c.int(int64(c.id)) }
+
+func clientGetName(c *conn, _ [][]byte) {
+	if name := c.shared.name.Load(); name != nil {
+		c.bulkString(*name)
+	} else {
+		c.null()
+	}
+}
+
+func clientSetName(c *conn, args [][]byte) {
+	if !validName(args[2]) {
+		c.error(errClientName)
+		return
+	}
+	c.setName(args[2])
+	c.ok()
+}
+
+func clientSetInfo(c *conn, args [][]byte) {
+	var l library
+	if old := c.shared.library.Load(); old != nil {
+		l = *old
+	}
+	switch {
+	case equalFold(args[2], "LIB-NAME"):
+		l.name = string(args[3])
+	case equalFold(args[2], "LIB-VER"):
+		l.version = string(args[3])
+	default:
+		c.error(fmt.Sprintf("ERR Unrecognized option '%s'", cString(args[2], len(args[2]))))
+		return
+	}
+	if !validName(args[3]) {
+		c.error(fmt.Sprintf("ERR %s cannot contain spaces, newlines or special characters.", strings.ToLower(string(args[2]))))
+		return
+	}
+	c.shared.library.Store(&l)
+	c.ok()
+}
+
+func clientNoEvict(c *conn, args [][]byte) {
+	on, ok := c.onOff(args[2])
+	if !ok {
+		return
+	}
+	if on {
+		c.shared.flags.Store(flagNoEvict)
+	} else {
+		c.shared.flags.Store(0)
+	}
+	c.ok()
+}
+
+func clientNoTouch(c *conn, args [][]byte) {
+	if _, ok := c.onOff(args[2]); ok {
+		c.ok()
+	}
+}
+
+// onOff parses ON or OFF, or replies with the error.
+func (c *conn) onOff(arg []byte) (on, ok bool) {
+	switch {
+	case equalFold(arg, "ON"):
+		return true, true
+	case equalFold(arg, "OFF"):
+		return false, true
+	}
+	c.error(errSyntax)
+	return false, false
+}
+
+func clientInfo(c *conn, _ [][]byte) { c.bulkString(c.line() + "\n") }
+
+func clientList(c *conn, args [][]byte) {
+	clients := c.srv.clients()
+	switch {
+	case len(args) == 2:
+	case len(args) == 4 && equalFold(args[2], "TYPE"):
+		normal, ok := c.parseClientType(args[3])
+		if !ok {
+			return
+		}
+		if !normal {
+			clients = nil
+		}
+	case len(args) > 3 && equalFold(args[2], "ID"):
+		ids := make(map[uint64]bool)
+		for _, arg := range args[3:] {
+			id, ok := resp.ParseInt(arg)
+			if !ok || id < 1 {
+				c.error("ERR Invalid client ID")
+				return
+			}
+			ids[uint64(id)] = true
+		}
+		clients = slices.DeleteFunc(clients, func(other *conn) bool { return !ids[other.id] })
+	default:
+		c.error(errSyntax)
+		return
+	}
+	var b strings.Builder
+	for _, other := range clients {
+		b.WriteString(other.line())
+		b.WriteByte('\n')
+	}
+	c.bulkString(b.String())
+}
+
+// parseClientType reports whether all clients are of that type, or none; or
+// replies with the error.
+func (c *conn) parseClientType(arg []byte) (normal, ok bool) {
+	switch {
+	case equalFold(arg, "NORMAL"):
+		return true, true
+	case equalFold(arg, "MASTER"), equalFold(arg, "REPLICA"), equalFold(arg, "SLAVE"), equalFold(arg, "PUBSUB"):
+		return false, true
+	}
+	c.error(fmt.Sprintf("ERR Unknown client type '%s'", cString(arg, len(arg))))
+	return false, false
+}
+
+// clients returns the connections, the oldest first.
+func (s *Server) clients() []*conn {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	list := make([]*conn, 0, len(s.conns))
+	for _, c := range s.conns {
+		list = append(list, c)
+	}
+	slices.SortFunc(list, func(a, b *conn) int { return cmp.Compare(a.id, b.id) })
+	return list
+}
+
+// line describes a connection, its own or another's, in the manner of Redis.
+func (c *conn) line() string {
+	sh := &c.shared
+	now := time.Now()
+	flags := "N"
+	if sh.flags.Load()&flagNoEvict != 0 {
+		flags = "e"
+	}
+	name, command := "", "NULL"
+	if p := sh.name.Load(); p != nil {
+		name = *p
+	}
+	if p := sh.command.Load(); p != nil {
+		command = p.name
+	}
+	var lib library
+	if p := sh.library.Load(); p != nil {
+		lib = *p
+	}
+	return fmt.Sprintf("id=%d addr=%s laddr=%s name=%s age=%d idle=%d flags=%s db=0 sub=0 psub=0 ssub=0 multi=-1 cmd=%s user=default redir=-1 resp=2 lib-name=%s lib-ver=%s",
+		c.id, address(c.wire.remote(), c.wire.local()), address(c.wire.local(), nil), name,
+		int64(now.Sub(sh.since).Seconds()), c.idleSeconds(now), flags, command, lib.name, lib.version)
+}
+
+func (c *conn) idleSeconds(now time.Time) int64 {
+	since := c.shared.idle.Load()
+	if since == 0 {
+		return 0
+	}
+	return max(now.UnixNano()-since, 0) / int64(time.Second)
+}
+
+// address writes an address as Redis does: a unix socket's is its path and port
+// 0, and the client's end, which has no path, is called by the server's.
+func address(a, server net.Addr) string {
+	u, ok := a.(*net.UnixAddr)
+	if !ok {
+		return a.String()
+	}
+	if s, ok := server.(*net.UnixAddr); ok && (u.Name == "" || u.Name == "@") {
+		u = s
+	}
+	return u.Name + ":0"
+}
+
+// A killFilter says which connections to kill.
+type killFilter struct {
+	id          uint64
+	addr, laddr string
+	none        bool // of a type or user that none has
+	sparing     *conn
+}
+
+func clientKill(c *conn, args [][]byte) {
+	f := killFilter{sparing: c}
+	old := len(args) == 3 // CLIENT KILL addr
+	if old {
+		f.addr, f.sparing = string(args[2]), nil
+	} else if !c.parseKill(&f, args[2:]) {
+		return
+	}
+	killed := 0
+	for _, other := range c.srv.clients() {
+		if !f.matches(other) {
+			continue
+		}
+		killed++
+		if other == c {
+			c.closing = true // after the reply
+		} else {
+			other.wire.kill()
+		}
+	}
+	switch {
+	case !old:
+		c.int(int64(killed))
+	case killed > 0:
+		c.ok()
+	default:
+		c.error("ERR No such client")
+	}
+}
+
+func (c *conn) parseKill(f *killFilter, args [][]byte) bool {
+	if len(args)%2 != 0 {
+		c.error(errSyntax)
+		return false
+	}
+	for i := 0; i < len(args); i += 2 {
+		option, value := args[i], args[i+1]
+		switch {
+		case equalFold(option, "ID"):
+			id, ok := resp.ParseInt(value)
+			if !ok || id < 1 {
+				c.error("ERR client-id should be greater than 0")
+				return false
+			}
+			f.id = uint64(id)
+		case equalFold(option, "ADDR"):
+			f.addr = string(value)
+		case equalFold(option, "LADDR"):
+			f.laddr = string(value)
+		case equalFold(option, "TYPE"):
+			normal, ok := c.parseClientType(value)
+			if !ok {
+				return false
+			}
+			f.none = f.none || !normal
+		case equalFold(option, "USER"):
+			if string(value) != defaultUser {
+				c.error(fmt.Sprintf("ERR No such user '%s'", cString(value, len(value))))
+				return false
+			}
+		case equalFold(option, "SKIPME") && equalFold(value, "YES"):
+			f.sparing = c
+		case equalFold(option, "SKIPME") && equalFold(value, "NO"):
+			f.sparing = nil
+		default:
+			c.error(errSyntax)
+			return false
+		}
+	}
+	return true
+}
+
+func (f *killFilter) matches(c *conn) bool {
+	switch {
+	case f.none, c == f.sparing,
+		f.id != 0 && f.id != c.id,
+		f.addr != "" && f.addr != address(c.wire.remote(), c.wire.local()),
+		f.laddr != "" && f.laddr != address(c.wire.local(), nil):
+		return false
+	}
+	return true
+}

@@ -1,0 +1,200 @@
+package server
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/gosmr/gosmr/cmd/smrkv/internal/resp"
+	"github.com/gosmr/gosmr/cmd/smrkv/internal/units"
+)
+
+func cmdConfig(c *conn, args [][]byte) { c.dispatch(configCommands, args) }
+
+var configCommands = []subcommand{
+	{"GET", -3, configGet, []string{"<pattern>", "Return parameters matching the glob-like <pattern> and their values."}},
+	{"RESETSTAT", 2, configResetStat, []string{"", "Reset statistics reported by the INFO command."}},
+	{"REWRITE", 2, configRewrite, []string{"", "Fails: there is no configuration file."}},
+	{"SET", -4, configSet, []string{"<directive> <value>", "Set the configuration <directive> to <value>."}},
+}
+
+// A parameter is what CONFIG GET and SET know of.
+type parameter struct {
+	name string
+	get  func(*Server) string
+
+	// parse checks a value and returns what sets it; nil: it can't be set.
+	parse func(s *Server, value string) (set func(), err error)
+}
+
+var parameters = []parameter{
+	{"appendonly", constant("no"), nil}, // benchmarks ask for these two
+	{"save", constant(""), nil},
+	{"databases", constant("1"), nil},
+	{"io-threads", func(s *Server) string { return strconv.Itoa(s.opts.IOThreads) }, nil},
+	{"maxclients",
+		func(s *Server) string { return strconv.FormatInt(s.settings.maxClients.Load(), 10) },
+		func(s *Server, v string) (func(), error) {
+			n, err := parseNumber(v, 1, math.MaxUint32)
+			return func() { s.settings.maxClients.Store(n) }, err
+		}},
+	{"maxmemory",
+		func(s *Server) string { return strconv.FormatInt(s.memory.Limit(), 10) },
+		func(s *Server, v string) (func(), error) {
+			n, err := units.ParseBytes(v)
+			if err != nil {
+				err = errors.New("argument must be a memory value")
+			}
+			return func() { s.memory.SetLimit(n) }, err
+		}},
+	{"maxmemory-clients", func(s *Server) string { return strconv.FormatInt(s.opts.MaxClientMemory, 10) }, nil},
+	{"maxmemory-policy",
+		func(s *Server) string { return Policy(s.settings.policy.Load()).String() },
+		func(s *Server, v string) (func(), error) {
+			p, err := ParsePolicy(v)
+			if err != nil {
+				err = errors.New("argument(s) must be one of the following: noeviction, allkeys-clock")
+			}
+			return func() { s.settings.policy.Store(int32(p)) }, err
+		}},
+	{"proto-max-bulk-len", constant(strconv.Itoa(resp.MaxBulk)), nil},
+	{"protected-mode",
+		func(s *Server) string { return yesNo(s.settings.protected.Load()) },
+		func(s *Server, v string) (func(), error) {
+			yes := strings.EqualFold(v, "yes")
+			if !yes && !strings.EqualFold(v, "no") {
+				return nil, errors.New("argument must be 'yes' or 'no'")
+			}
+			return func() { s.settings.protected.Store(yes) }, nil
+		}},
+	{"requirepass",
+		func(s *Server) string {
+			if p := s.settings.password.Load(); p != nil {
+				return p.text
+			}
+			return ""
+		},
+		func(s *Server, v string) (func(), error) {
+			return func() { s.settings.setPassword(v) }, nil
+		}},
+	{"timeout",
+		func(s *Server) string {
+			return strconv.FormatInt(int64(time.Duration(s.settings.timeout.Load())/time.Second), 10)
+		},
+		func(s *Server, v string) (func(), error) {
+			n, err := parseNumber(v, 0, math.MaxInt32)
+			return func() { s.setTimeout(time.Duration(n) * time.Second) }, err
+		}},
+}
+
+func constant(value string) func(*Server) string { return func(*Server) string { return value } }
+
+func yesNo(b bool) string {
+	if b {
+		return "yes"
+	}
+	return "no"
+}
+
+func parseNumber(v string, least, most int64) (int64, error) {
+	n, ok := resp.ParseInt([]byte(v))
+	switch {
+	case !ok:
+		return 0, errors.New("argument couldn't be parsed into an integer")
+	case n < least || n > most:
+		return 0, fmt.Errorf("argument must be between %d and %d inclusive", least, most)
+	}
+	return n, nil
+}
+
+// setTimeout changes the idle timeout, also for those who are idle now.
+func (s *Server) setTimeout(timeout time.Duration) {
+	s.settings.timeout.Store(int64(timeout))
+	s.reaper.reset()
+}
+
+func configGet(c *conn, args [][]byte) {
+	type pair struct{ name, value string }
+	var found []pair
+	seen := make(map[string]bool)
+	for _, pattern := range args[2:] {
+		for _, p := range parameters {
+			if seen[p.name] || !match(bytes.ToLower(pattern), []byte(p.name)) {
+				continue
+			}
+			seen[p.name] = true
+			name := p.name
+			if strings.EqualFold(string(pattern), name) { // replied as it was written
+				name = string(pattern)
+			}
+			found = append(found, pair{name, p.get(c.srv)})
+		}
+	}
+	c.array(2 * len(found))
+	for _, p := range found {
+		c.bulkString(p.name)
+		c.bulkString(p.value)
+	}
+}
+
+// configSet sets all parameters given, or none.
+func configSet(c *conn, args [][]byte) {
+	if len(args)%2 != 0 {
+		c.error(errSyntax)
+		return
+	}
+	var set []func()
+	seen := make(map[string]bool)
+	for i := 2; i < len(args); i += 2 {
+		name := string(args[i])
+		p := findParameter(name)
+		var failure string
+		switch {
+		case p == nil:
+			c.error(fmt.Sprintf("ERR Unknown option or number of arguments for CONFIG SET - '%s'", name))
+			return
+		case p.parse == nil:
+			failure = "can't set immutable config"
+		case seen[p.name]:
+			failure = "duplicate parameter"
+		default:
+			f, err := p.parse(c.srv, string(args[i+1]))
+			if err != nil {
+				failure = err.Error()
+			}
+			set = append(set, f)
+		}
+		if failure != "" {
+			c.error(fmt.Sprintf("ERR CONFIG SET failed (possibly related to argument '%s') - %s", name, failure))
+			return
+		}
+		seen[p.name] = true
+	}
+	for _, f := range set {
+		f()
+	}
+	c.ok()
+}
+
+func findParameter(name string) *parameter {
+	for i := range parameters {
+		if strings.EqualFold(parameters[i].name, name) {
+			return &parameters[i]
+		}
+	}
+	return nil
+}
+
+func configResetStat(c *conn, _ [][]byte) {
+	c.tally.fold(&c.srv.stats)
+	c.srv.stats.reset(c.srv)
+	c.ok()
+}
+
+func configRewrite(c *conn, _ [][]byte) {
+	c.error("ERR The server is running without a config file")
+}

@@ -1,0 +1,195 @@
+package server
+
+import (
+	"errors"
+	"net"
+	"sync/atomic"
+	"time"
+
+	"github.com/gosmr/gosmr/cmd/smrkv/internal/buffer"
+	"github.com/gosmr/gosmr/cmd/smrkv/internal/resp"
+)
+
+// A conn is a client. Its fields belong to the goroutine that serves it, except
+// for the transport's methods that say so, and for shared, which other
+// connections ask for.
+type conn struct {
+	srv  *Server
+	id   uint64
+	wire transport
+
+	in  resp.Parser
+	out output
+
+	authenticated bool
+	closing       bool // after the replies so far are written
+	broken        bool // a write failed: nobody will read any more
+
+	tally   tally
+	written int // bytes stored since the last look at memory
+	want    int // room that copyBulk found missing
+	digits  [20]byte
+
+	shared sharedState
+}
+
+// sharedState is what CLIENT LIST and others' CLIENT KILL see of a connection.
+type sharedState struct {
+	since   time.Time
+	idle    atomic.Int64 // since when, in Unix nanoseconds; 0: it is being served
+	command atomic.Pointer[command]
+	name    atomic.Pointer[string]
+	library atomic.Pointer[library]
+	flags   atomic.Int32
+}
+
+// A library is what the client says it is, by CLIENT SETINFO.
+type library struct{ name, version string }
+
+// Flags of CLIENT LIST.
+const flagNoEvict = 1 << iota
+
+// A transport is a connection's way to the client.
+type transport interface {
+	// read reads what there is. It may wait for it, or return errNothing.
+	read(*resp.Parser) (int, error)
+
+	// write writes all of p, or fails: after Options.WriteTimeout if the client
+	// does not read.
+	write(p []byte) error
+
+	// mayBlock is called by the connection's goroutine before it waits for
+	// anything but its client, or computes for long.
+	mayBlock()
+
+	close()
+
+	// The rest may be called by any goroutine, also after close.
+	endInput() // what has arrived can be read, then comes the end
+	kill()     // reads and writes fail
+	local() net.Addr
+	remote() net.Addr
+}
+
+// errNothing is returned by a read that found nothing to read.
+var errNothing = errors.New("server: nothing to read")
+
+func newConn(s *Server, id uint64) *conn {
+	c := &conn{srv: s, id: id}
+	c.in.Init(s.queries)
+	c.setAuthenticated(s.settings.password.Load() == nil)
+	c.shared.since = time.Now()
+	c.shared.idle.Store(c.shared.since.UnixNano())
+	return c
+}
+
+// serve reads once and executes the commands that are complete. The replies are
+// for finish to write, after other connections have been served.
+func (c *conn) serve() {
+	n, err := c.wire.read(&c.in)
+	if n == 0 {
+		c.noInput(err)
+		return
+	}
+	c.shared.idle.Store(0)
+	c.tally.netIn += int64(n)
+	c.in.Filled(n)
+	c.batch()
+	c.in.Release()
+}
+
+// finish writes the replies, and gives back what they needed. It reports false
+// when the connection has come to its end.
+func (c *conn) finish() bool {
+	c.tally.fold(&c.srv.stats) // before the client can ask
+	c.flush()
+	c.out.release(c)
+	if c.written > 0 {
+		c.settle()
+	}
+	now := time.Now().UnixNano()
+	c.shared.idle.Store(now)
+	return !c.closing && !c.broken && now < c.srv.drainBy.Load()
+}
+
+// noInput looks at why a read has failed.
+func (c *conn) noInput(err error) {
+	switch {
+	case err == nil || errors.Is(err, errNothing):
+		c.in.Release()
+	case errors.Is(err, resp.ErrNoRoom):
+		c.srv.opts.Log.Warn("client cut off: the query buffers are full", "client", c.wire.remote(), "buffered", c.in.Buffered())
+		c.fail(err)
+	default:
+		c.closing = true
+	}
+}
+
+// batch executes the commands that have arrived.
+func (c *conn) batch() {
+	for !c.closing && !c.broken {
+		args, err := c.in.Next()
+		if err != nil {
+			c.fail(err)
+			return
+		}
+		if args == nil {
+			return
+		}
+		c.execute(args)
+		if c.written >= writtenAtOnce {
+			c.flush()
+			c.settle()
+		}
+	}
+}
+
+// fail answers a protocol error, after which there is nothing to be read.
+func (c *conn) fail(err error) {
+	c.srv.stats.protocolErrors.Add(1)
+	c.error("ERR " + err.Error())
+	c.closing = true
+}
+
+// writtenAtOnce is how many bytes a connection stores before it looks whether
+// memory must be given back first.
+const writtenAtOnce = 64 << 10
+
+// settle lets the store's memory keep up with what this connection has written:
+// it waits when too much is pending, and evicts when too little is free.
+func (c *conn) settle() {
+	written := c.written
+	c.written = 0
+	if c.srv.dom.Throttle(expired) != nil { // it would have waited
+		c.wire.mayBlock()
+		c.srv.dom.Throttle(c.srv.ctx) // fails when the server ends: no matter then
+	}
+	c.srv.evictAhead(written)
+}
+
+// end gives back what the connection holds.
+func (c *conn) end() {
+	c.wire.close()
+	c.in.Close()
+	c.out.release(c)
+	c.tally.fold(&c.srv.stats)
+	c.srv.forget(c)
+}
+
+// An output is where replies are collected.
+type output struct {
+	b   []byte         // what is to be written
+	buf *buffer.Buffer // whose memory that is; nil: none
+}
+
+// release gives the buffer back. Nothing may be in it.
+func (o *output) release(c *conn) {
+	if o.buf == nil {
+		return
+	}
+	if size := cap(o.buf.B); size > buffer.Base {
+		c.srv.replies.Release(size)
+	}
+	buffer.Put(o.buf)
+	o.b, o.buf = nil, nil
+}

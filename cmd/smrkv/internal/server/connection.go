@@ -1,0 +1,173 @@
+package server
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/gosmr/gosmr/cmd/smrkv/internal/resp"
+)
+
+// This file has the commands about the connection itself, but for CLIENT.
+
+func cmdPing(c *conn, args [][]byte) {
+	switch len(args) {
+	case 1:
+		c.simple("PONG")
+	case 2:
+		c.bulk(args[1])
+	default:
+		c.errorArity("ping")
+	}
+}
+
+func cmdEcho(c *conn, args [][]byte) { c.bulk(args[1]) }
+
+func cmdQuit(c *conn, _ [][]byte) {
+	c.ok()
+	c.closing = true
+}
+
+func cmdSelect(c *conn, args [][]byte) {
+	db, ok := c.parseInt(args[1])
+	switch {
+	case !ok:
+	case db < math.MinInt32 || db > math.MaxInt32:
+		c.error("ERR value is out of range, value must between -2147483648 and 2147483647")
+	case db != 0:
+		c.error("ERR DB index is out of range")
+	default:
+		c.ok()
+	}
+}
+
+func cmdReset(c *conn, _ [][]byte) {
+	c.shared.name.Store(nil)
+	c.shared.flags.Store(0)
+	c.setAuthenticated(c.srv.settings.password.Load() == nil)
+	c.simple("RESET")
+}
+
+func (c *conn) setAuthenticated(yes bool) {
+	c.authenticated = yes
+	c.in.Unauthenticated = !yes
+}
+
+const (
+	errWrongPass  = "WRONGPASS invalid username-password pair or user is disabled."
+	errNoPassword = "ERR AUTH <password> called without any password configured for the default user. " +
+		"Are you sure your configuration is correct?"
+	errHelloAuth = "NOAUTH HELLO must be called with the client already authenticated, " +
+		"otherwise the HELLO AUTH <user> <pass> option can be used to authenticate the client " +
+		"and select the RESP protocol version at the same time"
+	errClientName = "ERR Client names cannot contain spaces, newlines or special characters."
+)
+
+func cmdAuth(c *conn, args [][]byte) {
+	user, guess := []byte(defaultUser), args[len(args)-1]
+	switch len(args) {
+	case 2:
+		if c.srv.settings.password.Load() == nil {
+			c.error(errNoPassword)
+			return
+		}
+	case 3:
+		user = args[1]
+	default:
+		c.error(errSyntax)
+		return
+	}
+	if c.login(user, guess) {
+		c.ok()
+	}
+}
+
+const defaultUser = "default" // the only one
+
+// login authenticates, or replies with the error.
+func (c *conn) login(user, guess []byte) bool {
+	p := c.srv.settings.password.Load()
+	if string(user) != defaultUser || p != nil && !p.is(guess) {
+		c.error(errWrongPass)
+		return false
+	}
+	c.setAuthenticated(true)
+	return true
+}
+
+// compatible is the version of Redis whose replies these are.
+const compatible = "7.0.15"
+
+func cmdHello(c *conn, args [][]byte) {
+	var user, guess, name []byte
+	if len(args) > 1 {
+		version, ok := resp.ParseInt(args[1])
+		switch {
+		case !ok:
+			c.error("ERR Protocol version is not an integer or out of range")
+			return
+		case version != 2: // RESP3 is not spoken here, which clients know what to do about
+			c.error("NOPROTO unsupported protocol version")
+			return
+		}
+		for i := 2; i < len(args); i++ {
+			switch more := len(args) - i - 1; {
+			case equalFold(args[i], "AUTH") && more >= 2:
+				user, guess = args[i+1], args[i+2]
+				i += 2
+			case equalFold(args[i], "SETNAME") && more >= 1:
+				if name = args[i+1]; !validName(name) {
+					c.error(errClientName)
+					return
+				}
+				i++
+			default:
+				c.error(fmt.Sprintf("ERR Syntax error in HELLO option '%s'", cString(args[i], len(args[i]))))
+				return
+			}
+		}
+	}
+	if user != nil && !c.login(user, guess) {
+		return
+	}
+	if !c.authenticated {
+		c.error(errHelloAuth)
+		return
+	}
+	if name != nil {
+		c.setName(name)
+	}
+	c.array(14)
+	c.bulkString("server")
+	c.bulkString("redis")
+	c.bulkString("version")
+	c.bulkString(compatible)
+	c.bulkString("proto")
+	c.int(2)
+	c.bulkString("id")
+	c.int(int64(c.id))
+	c.bulkString("mode")
+	c.bulkString("standalone")
+	c.bulkString("role")
+	c.bulkString("master")
+	c.bulkString("modules")
+	c.array(0)
+}
+
+func (c *conn) setName(name []byte) {
+	if len(name) == 0 {
+		c.shared.name.Store(nil)
+		return
+	}
+	s := string(name)
+	c.shared.name.Store(&s)
+}
+
+// validName reports whether name can be part of a line of CLIENT LIST.
+func validName(name []byte) bool {
+	for _, b := range name {
+		if b < '!' || b > '~' {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,140 @@
+package server
+
+import (
+	"bufio"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// smrkv answers as Redis does, byte by byte, except where testdata/script.txt
+// says why not; and there it must not.
+func TestDifferential(t *testing.T) {
+	redisSocket := startRedis(t)
+	s := start(t, Options{})
+	ours := func() *client { return dial(t, "unix", s.unix) }
+	theirs := func() *client { return dial(t, "unix", redisSocket) }
+	a, b := ours(), theirs()
+	commands := 0
+	for _, step := range readScript(t) {
+		switch {
+		case step.conn:
+			a.Close()
+			b.Close()
+			a, b = ours(), theirs()
+			continue
+		case step.closed:
+			require.Empty(t, b.rest(), "line %d: Redis has more to say", step.line)
+			require.Empty(t, a.rest(), "line %d", step.line)
+			continue
+		}
+		a.send(step.send)
+		b.send(step.send)
+		for range step.replies {
+			commands++
+			got, want := a.reply(), b.reply()
+			if step.differs == "" {
+				assert.Equal(t, want, got, "line %d: %.200q", step.line, step.send)
+			} else {
+				assert.NotEqual(t, want, got, "line %d: %.200q: this does not differ any more: %s", step.line, step.send, step.differs)
+			}
+		}
+	}
+	require.GreaterOrEqual(t, commands, 300)
+}
+
+// startRedis starts a redis-server and returns its socket.
+func startRedis(t *testing.T) string {
+	path, err := exec.LookPath("redis-server")
+	if err != nil {
+		t.Skip("there is nothing to compare with:", err)
+	}
+	dir := t.TempDir()
+	socket := filepath.Join(dir, "redis")
+	cmd := exec.CommandContext(testContext(t), path, "--port", "0", "--unixsocket", socket, "--dir", dir,
+		"--save", "", "--appendonly", "no", "--databases", "1")
+	out, err := cmd.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+	t.Cleanup(func() {
+		cmd.Process.Kill()
+		cmd.Wait() // it was killed
+	})
+	ready := false
+	for lines := bufio.NewScanner(out); !ready && lines.Scan(); {
+		ready = strings.Contains(lines.Text(), "ready to accept connections")
+	}
+	require.True(t, ready, "redis-server does not start")
+	return socket
+}
+
+// A step is a line of the script.
+type step struct {
+	line         int
+	send         string
+	replies      int
+	conn, closed bool
+	differs      string // why
+}
+
+func readScript(t *testing.T) (steps []step) {
+	b, err := os.ReadFile("testdata/script.txt")
+	require.NoError(t, err)
+	differs := ""
+	for i, text := range strings.Split(string(b), "\n") {
+		st := step{line: i + 1}
+		directive, rest, _ := strings.Cut(text, " ")
+		switch {
+		case text == "" || strings.HasPrefix(text, "#"):
+			continue
+		case directive == "differs":
+			differs = rest
+			continue
+		case text == "conn":
+			st.conn = true
+		case text == "closed":
+			st.closed = true
+		case directive == "raw":
+			count, words, _ := strings.Cut(rest, " ")
+			st.replies, err = strconv.Atoi(count)
+			require.NoError(t, err, "line %d", i+1)
+			st.send = strings.Join(splitWords(t, words), "")
+		default:
+			st.replies = 1
+			st.send = encode(splitWords(t, text)...)
+		}
+		st.differs, differs = differs, ""
+		steps = append(steps, st)
+	}
+	return steps
+}
+
+var (
+	wordPattern   = regexp.MustCompile(`"(?:[^"\\]|\\.)*"|[^ "]+`)
+	repeatPattern = regexp.MustCompile(`^%(\d+)(.*)$`)
+)
+
+func splitWords(t *testing.T, text string) (words []string) {
+	for _, w := range wordPattern.FindAllString(text, -1) {
+		if m := repeatPattern.FindStringSubmatch(w); m != nil {
+			n, err := strconv.Atoi(m[1])
+			require.NoError(t, err)
+			w = strings.Repeat(m[2], n)
+		} else if w[0] == '"' {
+			unquoted, err := strconv.Unquote(w)
+			require.NoError(t, err, w)
+			w = unquoted
+		}
+		words = append(words, w)
+	}
+	require.NotEmpty(t, words, fmt.Sprintf("%q", text))
+	return words
+}

@@ -1,0 +1,113 @@
+package server
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// An expirer deletes entries whose time has come although nobody asks for them.
+//
+// It has a timer while there may be entries that expire: storing one starts it,
+// and it stops after a walk over the whole map that found none. Each tick sweeps
+// for sweepFor at most, and goes on where the last one was.
+type expirer struct {
+	srv *Server
+
+	// needed: the timer is set, or a tick is running. Changed under mu.
+	// dirty: an entry that expires was stored since the walk began.
+	//
+	// Whoever stores one sets dirty, then looks at needed; a tick that finds
+	// nothing clears needed, then looks at dirty. One of them sees the other.
+	needed, dirty atomic.Bool
+
+	mu      sync.Mutex
+	timer   *time.Timer
+	stopped bool
+
+	// Of the current walk, which a tick goes on with.
+	sweep uint64 // cursor
+	found int    // entries that will expire
+
+	expiring atomic.Int64 // found by the last complete walk
+}
+
+const (
+	tickEvery = 100 * time.Millisecond
+	// When the sweep before found much to delete, there is probably more.
+	tickSoon = 5 * time.Millisecond
+	sweepFor = 2 * time.Millisecond
+	sweepN   = 256
+)
+
+// note says that an entry that expires was stored.
+func (e *expirer) note() {
+	if !e.dirty.Load() { // its line is not written to by every command
+		e.dirty.Store(true)
+	}
+	if !e.needed.Load() {
+		e.wake()
+	}
+}
+
+// wake sets the timer, unless it is set or the server ends.
+func (e *expirer) wake() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.stopped || e.needed.Load() {
+		return
+	}
+	e.needed.Store(true)
+	if e.timer == nil {
+		e.timer = time.AfterFunc(tickEvery, e.tick)
+		return
+	}
+	e.timer.Reset(tickEvery)
+}
+
+// stop ends it for good, and waits for a tick that runs.
+func (e *expirer) stop() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.stopped = true
+	if e.timer != nil {
+		e.timer.Stop()
+	}
+}
+
+func (e *expirer) tick() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.stopped {
+		return
+	}
+	removed, swept := 0, 0
+	for start := time.Now(); time.Since(start) < sweepFor; {
+		if e.sweep == 0 {
+			e.found = 0
+			e.dirty.Store(false)
+		}
+		var n, expiring int
+		e.sweep, n, expiring = e.srv.data.Sweep(e.sweep, sweepN)
+		removed += n
+		swept += sweepN
+		e.found += expiring
+		if e.sweep != 0 {
+			continue
+		}
+		e.expiring.Store(int64(e.found))
+		if e.found == 0 {
+			e.needed.Store(false)
+			if !e.dirty.Load() {
+				return
+			}
+			e.needed.Store(true)
+		}
+		break
+	}
+	next := tickEvery
+	if removed > swept/8 {
+		next = tickSoon
+	}
+	e.timer.Reset(next)
+}

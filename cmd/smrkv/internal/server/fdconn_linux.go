@@ -1,0 +1,183 @@
+package server
+
+import (
+	"errors"
+	"io"
+	"net"
+	"os"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/gosmr/gosmr/cmd/smrkv/internal/resp"
+)
+
+// An fdConn is a transport in an event loop. While its client is silent it is a
+// file descriptor and no more: neither a goroutine nor a buffer.
+type fdConn struct {
+	c            *conn
+	loop         *loop
+	fd           int
+	writeTimeout time.Duration
+	addrs        [2]net.Addr // local, remote
+
+	// inLoop: the goroutine that serves it holds the loop's role. Belongs to that
+	// goroutine.
+	inLoop bool
+
+	// writable is closed by the loop when the client has read; nil: nobody waits
+	// for that. Guarded by loop.mu.
+	writable chan struct{}
+
+	mu     sync.Mutex
+	closed bool // then fd may be another's
+}
+
+// newFDConn takes nc over, which must not be used any more, or returns nil. The
+// descriptor is duplicated, since nc's is registered with the runtime's poller,
+// which would wake up for every input as well.
+func newFDConn(nc net.Conn) *fdConn {
+	sc, ok := nc.(syscall.Conn)
+	if !ok {
+		return nil
+	}
+	raw, err := sc.SyscallConn()
+	if err != nil {
+		return nil
+	}
+	fd := -1
+	err = raw.Control(func(original uintptr) {
+		fd, _ = unix.FcntlInt(original, unix.F_DUPFD_CLOEXEC, 0)
+	})
+	if err != nil || fd < 0 {
+		return nil
+	}
+	t := &fdConn{fd: fd, addrs: [2]net.Addr{nc.LocalAddr(), nc.RemoteAddr()}}
+	nc.Close()
+	return t
+}
+
+// serve and finish do what those of conn do, in the goroutine that holds the
+// loop's role. They report false if it does not hold it any more; then all is
+// done.
+func (t *fdConn) serve() (inLoop bool) {
+	t.inLoop = true
+	t.c.serve()
+	if !t.inLoop {
+		t.comeBack(t.c.finish())
+		return false
+	}
+	t.loop.served.push(t)
+	return true
+}
+
+func (t *fdConn) finish() (inLoop bool) {
+	goOn := t.c.finish()
+	if !t.inLoop {
+		t.comeBack(goOn)
+		return false
+	}
+	t.inLoop = false
+	if !goOn {
+		t.loop.remove(t)
+		t.c.end()
+	}
+	return true
+}
+
+// comeBack ends what a goroutine of its own has done.
+func (t *fdConn) comeBack(goOn bool) {
+	if !goOn || t.loop.add(t, input) != nil {
+		t.c.end()
+	}
+}
+
+func (t *fdConn) mayBlock() {
+	if t.inLoop {
+		t.inLoop = false
+		t.loop.remove(t)
+		t.loop.handOver()
+	}
+}
+
+func (t *fdConn) read(in *resp.Parser) (int, error) {
+	p, err := in.Space()
+	if err != nil {
+		return 0, err
+	}
+	for {
+		n, err := unix.Read(t.fd, p)
+		switch {
+		case n > 0:
+			return n, nil
+		case err == nil:
+			return 0, io.EOF
+		case errors.Is(err, unix.EAGAIN):
+			return 0, errNothing
+		case !errors.Is(err, unix.EINTR):
+			return 0, err
+		}
+	}
+}
+
+func (t *fdConn) write(p []byte) error {
+	for {
+		n, err := unix.Write(t.fd, p)
+		switch {
+		case n == len(p):
+			return nil
+		case n > 0:
+			p = p[n:]
+		case errors.Is(err, unix.EAGAIN):
+			if err := t.waitWritable(); err != nil {
+				return err
+			}
+		case !errors.Is(err, unix.EINTR):
+			return err
+		}
+	}
+}
+
+// waitWritable waits until the client has read something.
+func (t *fdConn) waitWritable() error {
+	t.mayBlock()
+	ready := make(chan struct{})
+	t.loop.mu.Lock()
+	t.writable = ready
+	t.loop.mu.Unlock()
+	if err := t.loop.add(t, unix.EPOLLOUT|unix.EPOLLONESHOT); err != nil {
+		return err
+	}
+	defer t.loop.remove(t)
+	timeout := time.NewTimer(t.writeTimeout)
+	defer timeout.Stop()
+	select {
+	case <-ready:
+		return nil
+	case <-timeout.C:
+		return os.ErrDeadlineExceeded
+	}
+}
+
+func (t *fdConn) close() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.closed = true
+	unix.Close(t.fd)
+}
+
+func (t *fdConn) endInput() { t.shutdown(unix.SHUT_RD) }
+func (t *fdConn) kill()     { t.shutdown(unix.SHUT_RDWR) }
+
+func (t *fdConn) shutdown(how int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !t.closed {
+		unix.Shutdown(t.fd, how) // fails if the client has gone: all the same
+	}
+}
+
+func (t *fdConn) local() net.Addr  { return t.addrs[0] }
+func (t *fdConn) remote() net.Addr { return t.addrs[1] }

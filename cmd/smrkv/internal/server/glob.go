@@ -1,0 +1,75 @@
+package server
+
+// match reports whether s matches a pattern of Redis's: * is any string, ? any
+// byte, [a-c] and [^a-c] one byte of a set, and \ takes the next byte as it is.
+//
+// A * that fails to match further on need not be tried longer once a later *
+// was reached: that one matches everything the earlier could skip. So the time
+// is bounded by the product of the lengths, whatever the pattern.
+func match(pattern, s []byte) bool {
+	p, i := 0, 0
+	star, retry := -1, 0 // after the last *, and where in s to try it next
+	for i < len(s) {
+		if p < len(pattern) && pattern[p] == '*' {
+			p++
+			star, retry = p, i
+			continue
+		}
+		if next, ok := matchByte(pattern, p, s[i]); ok {
+			p = next
+			i++
+			continue
+		}
+		if star < 0 {
+			return false
+		}
+		retry++
+		p, i = star, retry
+	}
+	for p < len(pattern) && pattern[p] == '*' {
+		p++
+	}
+	return p == len(pattern)
+}
+
+// matchByte matches c with what is at pattern[p], and returns where that ends.
+func matchByte(pattern []byte, p int, c byte) (next int, ok bool) {
+	if p == len(pattern) {
+		return p, false
+	}
+	switch pattern[p] {
+	case '?':
+		return p + 1, true
+	case '[':
+		return matchSet(pattern, p+1, c)
+	case '\\':
+		if p+1 < len(pattern) {
+			p++
+		}
+	}
+	return p + 1, pattern[p] == c
+}
+
+// matchSet matches c with the set whose inside begins at pattern[p]. A set that
+// is not closed ends with the pattern.
+func matchSet(pattern []byte, p int, c byte) (next int, ok bool) {
+	not := p < len(pattern) && pattern[p] == '^'
+	if not {
+		p++
+	}
+	found := false
+	for ; p < len(pattern) && pattern[p] != ']'; p++ {
+		switch {
+		case pattern[p] == '\\' && p+1 < len(pattern):
+			p++
+			found = found || pattern[p] == c
+		case p+2 < len(pattern) && pattern[p+1] == '-':
+			lo, hi := min(pattern[p], pattern[p+2]), max(pattern[p], pattern[p+2])
+			found = found || lo <= c && c <= hi
+			p += 2
+		default:
+			found = found || pattern[p] == c
+		}
+	}
+	return min(p+1, len(pattern)), found != not
+}

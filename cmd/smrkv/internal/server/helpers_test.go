@@ -1,0 +1,192 @@
+package server
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) {
+	if socket := os.Getenv(idleSocket); socket != "" {
+		clients, _ := strconv.Atoi(os.Getenv(idleClients)) // by TestIdleConnections
+		beIdle(socket, clients)
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
+
+// testContext ends when a test hangs.
+func testContext(t testing.TB) context.Context {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+// A testServer is a server that listens on a TCP address of this host and on a
+// unix socket. At the test's end it is shut down, and nothing may be left.
+type testServer struct {
+	*Server
+	tcp, unix string
+}
+
+func start(t testing.TB, o Options) *testServer {
+	t.Helper()
+	if o.Log == nil {
+		o.Log = slog.New(slog.NewTextHandler(io.Discard, nil))
+	}
+	s, err := New(o)
+	require.NoError(t, err)
+	ts := &testServer{Server: s, unix: filepath.Join(t.TempDir(), "s")}
+	served := make(chan error, 2)
+	for _, network := range []string{"tcp", "unix"} {
+		addr := "127.0.0.1:0"
+		if network == "unix" {
+			addr = ts.unix
+		}
+		l, err := net.Listen(network, addr)
+		require.NoError(t, err)
+		if network == "tcp" {
+			ts.tcp = l.Addr().String()
+		}
+		go func() { served <- s.Serve(l) }()
+	}
+	t.Cleanup(func() {
+		ts.stop(t)
+		for range 2 {
+			require.ErrorIs(t, <-served, ErrClosed)
+		}
+	})
+	return ts
+}
+
+// stop shuts the server down, unless the test has.
+func (s *testServer) stop(t testing.TB) {
+	t.Helper()
+	if err := s.Shutdown(testContext(t)); err != ErrClosed {
+		require.NoError(t, err)
+	}
+	st := s.SMR()
+	require.Zero(t, st.PendingBytes)
+	require.Zero(t, st.PendingCalls)
+	require.Zero(t, st.Sections)
+	require.Zero(t, s.queries.Used(), "query buffers not given back")
+	require.Zero(t, s.replies.Used(), "reply buffers not given back")
+}
+
+// A client speaks the protocol by hand.
+type client struct {
+	t testing.TB
+	net.Conn
+	r *bufio.Reader
+}
+
+func (s *testServer) dial(t testing.TB) *client {
+	t.Helper()
+	return dial(t, "tcp", s.tcp)
+}
+
+func dial(t testing.TB, network, addr string) *client {
+	t.Helper()
+	nc, err := net.DialTimeout(network, addr, 30*time.Second)
+	require.NoError(t, err)
+	return newClient(t, nc)
+}
+
+func newClient(t testing.TB, nc net.Conn) *client {
+	t.Cleanup(func() { nc.Close() })
+	nc.SetDeadline(time.Now().Add(time.Minute)) // against a hang
+	return &client{t, nc, bufio.NewReaderSize(nc, 64<<10)}
+}
+
+func (c *client) send(raw string) {
+	c.t.Helper()
+	_, err := io.WriteString(c, raw)
+	require.NoError(c.t, err)
+}
+
+// do sends a command of words and returns the reply, as it came.
+func (c *client) do(args ...string) string {
+	c.t.Helper()
+	c.send(encode(args...))
+	return c.reply()
+}
+
+func encode(args ...string) string {
+	var b strings.Builder
+	b.WriteString("*" + strconv.Itoa(len(args)) + "\r\n")
+	for _, a := range args {
+		b.WriteString("$" + strconv.Itoa(len(a)) + "\r\n" + a + "\r\n")
+	}
+	return b.String()
+}
+
+// reply reads one reply.
+func (c *client) reply() string {
+	c.t.Helper()
+	reply, err := readReply(c.r)
+	require.NoError(c.t, err)
+	return reply
+}
+
+// readReply reads one reply, whatever is nested in it, as it came.
+func readReply(r *bufio.Reader) (string, error) {
+	var b bytes.Buffer
+	for left := 1; left > 0; left-- {
+		line, err := r.ReadString('\n')
+		b.WriteString(line)
+		if err != nil {
+			return b.String(), err
+		}
+		n, _ := strconv.Atoi(strings.TrimRight(line[1:], "\r\n")) // if it is a number
+		switch line[0] {
+		case '*':
+			left += max(n, 0)
+		case '%': // Redis's answer to HELLO 3
+			left += 2 * n
+		case '$':
+			if n >= 0 {
+				if _, err := io.CopyN(&b, r, int64(n+2)); err != nil {
+					return b.String(), err
+				}
+			}
+		}
+	}
+	return b.String(), nil
+}
+
+// rest reads until the server closes the connection.
+func (c *client) rest() string {
+	c.t.Helper()
+	b, err := io.ReadAll(c.r)
+	if err != nil { // a reset is a close as well, of a connection that was sent more
+		require.NotErrorIs(c.t, err, context.DeadlineExceeded)
+		var timeout net.Error
+		if ok := errors.As(err, &timeout); ok {
+			require.False(c.t, timeout.Timeout(), "not closed")
+		}
+	}
+	return string(b)
+}
+
+// eventually waits for a condition that another goroutine makes true.
+func eventually(t testing.TB, what string, cond func() bool) {
+	t.Helper()
+	ctx := testContext(t)
+	for !cond() {
+		require.NoError(t, ctx.Err(), what)
+		time.Sleep(time.Millisecond)
+	}
+}

@@ -1,0 +1,57 @@
+package server
+
+import (
+	"strconv"
+	"time"
+)
+
+// This file has the commands on keys, but for expiry and listing.
+
+func cmdDel(c *conn, args [][]byte) {
+	n := 0
+	for _, key := range args[1:] {
+		if c.srv.data.Delete(key) {
+			n++
+		}
+	}
+	c.int(int64(n))
+}
+
+func cmdExists(c *conn, args [][]byte) {
+	n := 0
+	for _, key := range args[1:] {
+		if _, ok := c.look(key); ok {
+			n++
+		}
+	}
+	c.int(int64(n))
+}
+
+func cmdType(c *conn, args [][]byte) {
+	if _, ok := c.look(args[1]); ok {
+		c.simple("string")
+	} else {
+		c.simple("none")
+	}
+}
+
+func cmdDBSize(c *conn, _ [][]byte) { c.int(int64(c.srv.data.Len())) }
+
+func cmdFlush(c *conn, args [][]byte) {
+	// SYNC and ASYNC are the same: entries are unlinked now, and freed a grace
+	// period later.
+	if len(args) > 2 || len(args) == 2 && !equalFold(args[1], "SYNC") && !equalFold(args[1], "ASYNC") {
+		c.error(errSyntax)
+		return
+	}
+	c.wire.mayBlock() // it takes long
+	c.srv.data.Clear()
+	c.ok()
+}
+
+func cmdTime(c *conn, _ [][]byte) {
+	now := c.srv.opts.Now()
+	c.array(2)
+	c.bulkString(strconv.FormatInt(now.Unix(), 10))
+	c.bulkString(strconv.Itoa(now.Nanosecond() / int(time.Microsecond)))
+}

@@ -1,0 +1,181 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+
+	"golang.org/x/sys/unix"
+)
+
+// An event loop serves many connections: it waits until some have input, and
+// serves those one after the other. Against a goroutine for each, that saves the
+// reads that find nothing, and the wake-ups: the more connections have input, the
+// fewer system calls and switches there are for each.
+//
+// # Blocking
+//
+// The loop is not a goroutine but a role that one holds at a time. Commands are
+// written as if each connection had a goroutine, and may block. Before one does,
+// its goroutine hands the role to a new one, which goes on with the others; it is
+// its connection's own from then on, until the commands that have arrived are
+// done. Then the connection goes back to the loop, and the goroutine ends.
+//
+//	holder ──▶ serve a ──▶ serve b ──▶ b is about to block ──▶ (b's own) ──▶ add b again, end
+//	                                         └─ go: serve c ──▶ wait ──▶ ...
+//
+// So no connection holds up others for longer than a short command takes, and
+// nothing in a command's code is turned inside out.
+type loop struct {
+	ep  int // epoll(7), level-triggered
+	bye int // eventfd(2) that tells the loop to end
+
+	// Belong to the holder of the role.
+	events []unix.EpollEvent
+	ready  queue // those with input
+	served queue // those with replies
+
+	running sync.WaitGroup // holders
+
+	mu    sync.Mutex
+	conns map[int32]*fdConn // by file descriptor
+}
+
+// maxEvents bounds a batch of connections.
+const maxEvents = 256
+
+// newLoop returns a loop that runs until end.
+func newLoop() (*loop, error) {
+	l := &loop{ep: -1, bye: -1, events: make([]unix.EpollEvent, maxEvents), conns: make(map[int32]*fdConn)}
+	err := l.open()
+	if err != nil {
+		l.close()
+		return nil, fmt.Errorf("server: event loop: %w", err)
+	}
+	l.running.Go(l.run)
+	return l, nil
+}
+
+func (l *loop) open() (err error) {
+	if l.ep, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
+		return err
+	}
+	if l.bye, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK); err != nil {
+		return err
+	}
+	return unix.EpollCtl(l.ep, unix.EPOLL_CTL_ADD, l.bye, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(l.bye)})
+}
+
+func (l *loop) close() {
+	for _, fd := range []int{l.ep, l.bye} {
+		if fd >= 0 {
+			unix.Close(fd)
+		}
+	}
+}
+
+// end ends the loop, which must have no connections any more.
+func (l *loop) end() {
+	unix.Write(l.bye, []byte{1, 0, 0, 0, 0, 0, 0, 0}) // can't fail: there is room for one
+	l.running.Wait()
+	l.close()
+}
+
+// add gives a connection to the loop, which serves it when one of the events
+// happens.
+func (l *loop) add(t *fdConn, events uint32) error {
+	l.mu.Lock()
+	l.conns[int32(t.fd)] = t
+	l.mu.Unlock()
+	err := unix.EpollCtl(l.ep, unix.EPOLL_CTL_ADD, t.fd, &unix.EpollEvent{Events: events, Fd: int32(t.fd)})
+	if err != nil {
+		l.mu.Lock()
+		delete(l.conns, int32(t.fd))
+		l.mu.Unlock()
+	}
+	return err
+}
+
+const input = unix.EPOLLIN | unix.EPOLLRDHUP
+
+// remove takes a connection from the loop. Only who serves it may do so: then it
+// is not among those ready.
+func (l *loop) remove(t *fdConn) {
+	l.mu.Lock()
+	delete(l.conns, int32(t.fd))
+	t.writable = nil
+	l.mu.Unlock()
+	unix.EpollCtl(l.ep, unix.EPOLL_CTL_DEL, t.fd, nil) // can't fail: it was added
+}
+
+// run holds the role until the loop ends or a connection needs the goroutine.
+//
+// Replies are written when all that were ready have been served. Then their
+// clients come back together as well, and the next batch is as large; a client
+// that is many connections, such as a proxy, is woken once for many replies.
+func (l *loop) run() {
+	for {
+		for t := l.ready.pop(); t != nil; t = l.ready.pop() {
+			if !t.serve() {
+				return
+			}
+		}
+		for t := l.served.pop(); t != nil; t = l.served.pop() {
+			if !t.finish() {
+				return
+			}
+		}
+		if !l.wait() {
+			return
+		}
+	}
+}
+
+// A queue is a part of a batch.
+type queue struct {
+	list []*fdConn
+	next int
+}
+
+func (q *queue) push(t *fdConn) { q.list = append(q.list, t) }
+
+// pop returns nil when the queue is empty, and starts it anew.
+func (q *queue) pop() *fdConn {
+	if q.next == len(q.list) {
+		q.list, q.next = q.list[:0], 0
+		return nil
+	}
+	t := q.list[q.next]
+	q.list[q.next] = nil
+	q.next++
+	return t
+}
+
+// handOver gives the role to another goroutine.
+func (l *loop) handOver() { l.running.Go(l.run) }
+
+// wait waits until some connections are ready. It reports false when the loop is
+// to end.
+func (l *loop) wait() bool {
+	n, err := unix.EpollWait(l.ep, l.events, -1)
+	if err != nil && !errors.Is(err, unix.EINTR) {
+		panic(fmt.Sprintf("server: epoll_wait: %v", err)) // for a wrong argument only
+	}
+	goOn := true
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, e := range l.events[:max(n, 0)] {
+		t := l.conns[e.Fd]
+		switch {
+		case int(e.Fd) == l.bye:
+			goOn = false
+		case t == nil: // removed meanwhile
+		case t.writable != nil:
+			close(t.writable)
+			t.writable = nil
+		default:
+			l.ready.push(t)
+		}
+	}
+	return goOn
+}

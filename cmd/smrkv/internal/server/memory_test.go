@@ -1,0 +1,135 @@
+package server
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+const oomReply = "-" + errOOM + "\r\n"
+
+// With noeviction writes fail when memory is used up; reads and deletes go on,
+// and make room.
+func TestMemory_NoEviction(t *testing.T) {
+	s := start(t, Options{MaxMemory: 4 << 20})
+	c := s.dial(t)
+	value := strings.Repeat("v", 1000)
+	n := 0
+	for ; ; n++ {
+		reply := c.do("SET", strconv.Itoa(n), value)
+		if reply == oomReply {
+			break
+		}
+		require.Equal(t, "+OK\r\n", reply)
+		require.Less(t, n, 1<<20)
+	}
+	require.Greater(t, n, 1000)
+	require.LessOrEqual(t, s.memory.Used(), int64(4<<20))
+	large := strings.Repeat("v", 1<<20)
+	for _, command := range [][]string{
+		{"SET", "new", large}, {"SETNX", "new", large}, {"SETEX", "new", "10", large}, {"MSET", "new", large},
+		{"GETSET", "0", large}, {"SET", "0", large, "GET"}, {"APPEND", "0", large},
+	} {
+		require.Equal(t, oomReply, c.do(command...), command[0])
+	}
+	require.Equal(t, "$1000\r\n"+value+"\r\n", c.do("GET", "0"), "as it was")
+	require.Equal(t, "$-1\r\n", c.do("GET", "new"))
+	require.Equal(t, ":1\r\n", c.do("EXPIRE", "0", "100"))
+	for i := range n {
+		require.Equal(t, ":1\r\n", c.do("DEL", strconv.Itoa(i)))
+	}
+	require.Equal(t, "+OK\r\n", c.do("SET", "new", large))
+	require.Equal(t, "+OK\r\n", c.do("FLUSHALL"))
+	require.Equal(t, "+OK\r\n", c.do("SET", "new", large))
+}
+
+// With allkeys-clock writes succeed, memory stays within its bound, and what is
+// read all the time stays.
+func TestMemory_Eviction(t *testing.T) {
+	const limit = 8 << 20
+	s := start(t, Options{MaxMemory: limit, Policy: AllKeysClock})
+	c := s.dial(t)
+	require.Equal(t, "+OK\r\n", c.do("SET", "hot", "value"))
+	for i := range 30_000 {
+		require.Equal(t, "+OK\r\n", c.do("SET", "key:"+strconv.Itoa(i), strings.Repeat("v", 1000)))
+		require.Equal(t, "$5\r\nvalue\r\n", c.do("GET", "hot"), "after %d keys", i)
+		require.LessOrEqual(t, s.memory.Used(), int64(limit*102/100), "chained buckets come all the same")
+	}
+	snap := s.Snapshot()
+	require.Positive(t, snap.Data.Evicted)
+	require.Greater(t, snap.Data.Len, 1000, "more was evicted than need be")
+	require.Equal(t, oomReply, c.do("SET", "too large", strings.Repeat("v", 2*limit)))
+}
+
+// The limit and the policy can be changed while it runs.
+func TestMemory_ConfigSet(t *testing.T) {
+	s := start(t, Options{})
+	c := s.dial(t)
+	value := strings.Repeat("v", 1<<20)
+	for i := range 8 {
+		require.Equal(t, "+OK\r\n", c.do("SET", strconv.Itoa(i), value))
+	}
+	require.Equal(t, "+OK\r\n", c.do("CONFIG", "SET", "maxmemory", "4mb"))
+	require.Equal(t, oomReply, c.do("SET", "8", value))
+	require.Equal(t, "+OK\r\n", c.do("CONFIG", "SET", "maxmemory-policy", "allkeys-clock"))
+	require.Equal(t, "+OK\r\n", c.do("SET", "8", value))
+	require.Equal(t, "$13\r\nallkeys-clock\r\n", lastOf(c.do("CONFIG", "GET", "maxmemory-policy")))
+}
+
+func lastOf(reply string) string { return reply[strings.LastIndexByte(reply, '$'):] }
+
+// Many clients at once, with everything that moves memory: each value that is
+// read is whole, and one that was written to its key.
+func TestMemory_ReadersSeeWholeValues(t *testing.T) {
+	rounds := 3000
+	if testing.Short() {
+		rounds = 300
+	}
+	s := start(t, Options{MaxMemory: 4 << 20, Policy: AllKeysClock, IOThreads: 4})
+	var wg sync.WaitGroup
+	for worker := range 8 {
+		c := s.dial(t)
+		wg.Go(func() {
+			random := rand.New(rand.NewPCG(1, uint64(worker)))
+			for range rounds {
+				id := random.IntN(200)
+				key := "key:" + strconv.Itoa(id)
+				switch random.IntN(12) {
+				case 0, 1, 2:
+					c.do("SET", key, strings.Repeat(key+";", 1+random.IntN(2000)))
+				case 3:
+					c.do("DEL", key)
+				case 4:
+					c.do("PEXPIRE", key, "1")
+				case 5:
+					checkWhole(t, key, c.do("GETDEL", key))
+				case 6:
+					checkWhole(t, key, c.do("SET", key, key+";", "GET"))
+				case 7:
+					c.do("APPEND", key, key+";")
+				case 8:
+					c.do("SCAN", "0", "COUNT", "50")
+					if random.IntN(50) == 0 {
+						c.do("FLUSHALL")
+						c.do("KEYS", "*")
+					}
+				default:
+					checkWhole(t, key, c.do("GET", key))
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
+
+func checkWhole(t *testing.T, key, reply string) {
+	_, value, _ := strings.Cut(strings.TrimSuffix(reply, "\r\n"), "\r\n")
+	if rest := strings.ReplaceAll(value, key+";", ""); rest != "" {
+		t.Error(fmt.Sprintf("%s: %.100q", key, rest))
+	}
+}

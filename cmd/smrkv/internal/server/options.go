@@ -1,0 +1,136 @@
+package server
+
+import (
+	"fmt"
+	"log/slog"
+	"runtime"
+	"strings"
+	"time"
+)
+
+// Options configure a Server. The zero Options is valid; each zero field stands
+// for the default given with it. The names in quotes are those of CONFIG GET and
+// CONFIG SET, where Redis has the option too.
+type Options struct {
+	// MaxMemory bounds the bytes that the store takes from the system:
+	// "maxmemory". Default: no bound.
+	MaxMemory int64
+
+	// Policy is what to do when a write does not fit: "maxmemory-policy".
+	// Default: NoEviction.
+	Policy Policy
+
+	// RequirePass is the password that AUTH must give before anything else is
+	// allowed: "requirepass". Default: none.
+	RequirePass string
+
+	// Unprotected lets clients from other hosts connect although there is no
+	// password: the opposite of "protected-mode".
+	Unprotected bool
+
+	// MaxClients bounds the connections: "maxclients". Default: 10000.
+	MaxClients int
+
+	// Timeout is how long a client may be silent before its connection is
+	// closed: "timeout". Default: forever.
+	Timeout time.Duration
+
+	// WriteTimeout is how long a client may take to read a part of a reply
+	// (writeChunk bytes, or less at its end) before its connection is closed.
+	// Default: 1 minute.
+	WriteTimeout time.Duration
+
+	// MaxClientMemory bounds what all connections together hold in query
+	// buffers, beyond 16 KiB each, and what they hold in reply buffers. A client
+	// whose command would exceed it is cut off, and a reply that would waits for
+	// others to be read. Default: 1 GiB.
+	MaxClientMemory int64
+
+	// IOThreads is how many event loops serve the connections: "io-threads".
+	// Each has a thread of its own under load. Default: half of GOMAXPROCS, but
+	// one at least; the kernel's side of the network needs about as much.
+	IOThreads int
+
+	// Log receives what an operator should know. Default: slog.Default().
+	Log *slog.Logger
+
+	// Now tells the time, for expiry. Default: time.Now.
+	Now func() time.Time
+
+	streams bool // for tests: no event loops, as on systems without epoll
+}
+
+const (
+	defaultMaxClients      = 10_000
+	defaultWriteTimeout    = time.Minute
+	defaultMaxClientMemory = 1 << 30
+)
+
+// normalize checks the options and fills in the defaults.
+func (o *Options) normalize() error {
+	for _, f := range []struct {
+		name  string
+		value int64
+	}{
+		{"MaxMemory", o.MaxMemory},
+		{"MaxClients", int64(o.MaxClients)},
+		{"Timeout", int64(o.Timeout)},
+		{"WriteTimeout", int64(o.WriteTimeout)},
+		{"MaxClientMemory", o.MaxClientMemory},
+		{"IOThreads", int64(o.IOThreads)},
+	} {
+		if f.value < 0 {
+			return fmt.Errorf("server: negative Options.%s: %d", f.name, f.value)
+		}
+	}
+	if _, ok := policyNames[o.Policy]; !ok {
+		return fmt.Errorf("server: no such Options.Policy: %d", o.Policy)
+	}
+	setDefault(&o.MaxClients, defaultMaxClients)
+	setDefault(&o.WriteTimeout, defaultWriteTimeout)
+	setDefault(&o.MaxClientMemory, defaultMaxClientMemory)
+	setDefault(&o.IOThreads, max(1, runtime.GOMAXPROCS(0)/2))
+	if o.Log == nil {
+		o.Log = slog.Default()
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	return nil
+}
+
+func setDefault[T int | int64 | time.Duration](field *T, value T) {
+	if *field == 0 {
+		*field = value
+	}
+}
+
+// A Policy is what to do when a write does not fit into MaxMemory.
+type Policy int32
+
+const (
+	// NoEviction answers writes with an error. Reads and deletes go on.
+	NoEviction Policy = iota
+
+	// AllKeysClock makes room by evicting keys that were not read since the
+	// last time one was looked for (CLOCK: one bit for each key, where Redis's
+	// allkeys-lru has a time).
+	AllKeysClock
+)
+
+var policyNames = map[Policy]string{
+	NoEviction:   "noeviction",
+	AllKeysClock: "allkeys-clock",
+}
+
+func (p Policy) String() string { return policyNames[p] }
+
+// ParsePolicy returns the policy of that name.
+func ParsePolicy(name string) (Policy, error) {
+	for p, n := range policyNames {
+		if strings.EqualFold(n, name) {
+			return p, nil
+		}
+	}
+	return 0, fmt.Errorf("no such policy: %q (there are noeviction and allkeys-clock)", name)
+}

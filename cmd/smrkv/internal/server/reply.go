@@ -1,0 +1,171 @@
+package server
+
+import (
+	"errors"
+
+	"github.com/gosmr/gosmr/cmd/smrkv/internal/buffer"
+	"github.com/gosmr/gosmr/cmd/smrkv/internal/resp"
+	"github.com/gosmr/gosmr/slab"
+	"github.com/gosmr/gosmr/smrmap"
+)
+
+// The texts of errors that more than one command replies with, as Redis's.
+const (
+	errSyntax     = "ERR syntax error"
+	errNotInteger = "ERR value is not an integer or out of range"
+	errTooLong    = "ERR string exceeds maximum allowed size (proto-max-bulk-len)"
+	errOOM        = "OOM command not allowed when used memory > 'maxmemory'."
+	errReplySize  = "ERR reply too large for -maxmemory-clients, use SCAN"
+)
+
+// smallReply is what there is always room for when a command begins.
+const smallReply = 1 << 10
+
+// bulkOverhead is what a bulk string takes beside its bytes.
+const bulkOverhead = resp.HeaderSize + 2
+
+// room makes sure that n bytes can be appended to the output. It may write, and
+// wait: not to be called in a section, nor in a function of Compute.
+func (c *conn) room(n int) {
+	if cap(c.out.b)-len(c.out.b) < n {
+		c.makeRoom(n)
+	}
+}
+
+func (c *conn) makeRoom(n int) {
+	c.flush()
+	if cap(c.out.b) >= n {
+		return
+	}
+	c.out.release(c)
+	size := buffer.Size(n)
+	if size > buffer.Base && !c.acquire(size) {
+		size = buffer.Base
+	}
+	c.out.buf = buffer.Get(size)
+	c.out.b = c.out.buf.B
+}
+
+// acquire takes size bytes of the replies' budget, for which it may wait. If it
+// reports false, the server ends.
+func (c *conn) acquire(size int) bool {
+	if c.srv.replies.Try(size) {
+		return true
+	}
+	c.wire.mayBlock()
+	if c.srv.replies.Acquire(c.srv.ctx, size) != nil {
+		c.broken = true
+		return false
+	}
+	return true
+}
+
+// flush writes the output. Buffers that had to be larger are given back.
+func (c *conn) flush() {
+	if len(c.out.b) > 0 {
+		c.writeNow(c.out.b)
+		c.out.b = c.out.b[:0]
+	}
+	if cap(c.out.b) > buffer.Base {
+		c.out.release(c)
+	}
+}
+
+// writeNow writes b. Everything before it must be flushed.
+func (c *conn) writeNow(b []byte) {
+	if c.broken {
+		return
+	}
+	c.tally.netOut += int64(len(b))
+	if err := c.wire.write(b); err != nil {
+		c.broken = true
+	}
+}
+
+func (c *conn) ok() { c.simple("OK") }
+
+func (c *conn) simple(s string) {
+	c.room(len(s) + 3)
+	c.out.b = resp.AppendSimple(c.out.b, s)
+}
+
+func (c *conn) error(s string) {
+	c.room(len(s) + 3)
+	c.tally.errors++
+	c.out.b = resp.AppendError(c.out.b, s)
+}
+
+func (c *conn) int(n int64) {
+	c.room(resp.HeaderSize)
+	c.out.b = resp.AppendInt(c.out.b, n)
+}
+
+func (c *conn) bool(b bool) {
+	if b {
+		c.int(1)
+	} else {
+		c.int(0)
+	}
+}
+
+func (c *conn) null() {
+	c.room(resp.HeaderSize)
+	c.out.b = resp.AppendNull(c.out.b)
+}
+
+func (c *conn) array(n int) {
+	c.room(resp.HeaderSize)
+	c.out.b = resp.AppendArray(c.out.b, n)
+}
+
+func (c *conn) bulkString(s string) {
+	c.room(len(s) + bulkOverhead)
+	c.out.b = resp.AppendBulk(c.out.b, s)
+}
+
+// bulk replies with b, which stays as it is until the command is done: if it is
+// large it is not copied.
+func (c *conn) bulk(b []byte) {
+	if len(b) <= buffer.Base-bulkOverhead {
+		c.room(len(b) + bulkOverhead)
+		c.out.b = resp.AppendBulk(c.out.b, b)
+		return
+	}
+	c.room(resp.HeaderSize)
+	c.out.b = resp.AppendBulkHeader(c.out.b, len(b))
+	c.raw(b)
+	c.out.b = append(c.out.b, '\r', '\n')
+}
+
+// raw writes b, which is encoded already.
+func (c *conn) raw(b []byte) {
+	c.flush()
+	c.writeNow(b)
+	c.room(smallReply)
+}
+
+// copyBulk copies b, which is borrowed from the map, to the output. If there is
+// not enough room it does nothing and reports false: the caller gives b back,
+// calls makeRoom(c.want), and tries again.
+func (c *conn) copyBulk(b []byte) bool {
+	if c.broken {
+		return true // nobody will see
+	}
+	if c.want = len(b) + bulkOverhead; cap(c.out.b)-len(c.out.b) < c.want {
+		return false
+	}
+	c.out.b = resp.AppendBulk(c.out.b, b)
+	return true
+}
+
+// errorStore replies with why the store failed.
+func (c *conn) errorStore(err error) {
+	switch {
+	case errors.Is(err, slab.ErrNoMemory):
+		c.error(errOOM)
+	case errors.Is(err, smrmap.ErrTooLarge):
+		c.error(errTooLong)
+	default:
+		c.error("ERR " + err.Error())
+	}
+}

@@ -1,0 +1,65 @@
+package server
+
+import "github.com/gosmr/gosmr/cmd/smrkv/internal/buffer"
+
+// A scratch is memory for a value that is put together, charged as a reply is.
+// The zero scratch has none.
+type scratch struct{ buf *buffer.Buffer }
+
+func (s *scratch) fits(n int) bool { return s.buf != nil && n <= cap(s.buf.B) }
+
+// join returns a and b, which must fit, one after the other.
+func (s *scratch) join(a, b []byte) []byte { return append(append(s.buf.B[:0], a...), b...) }
+
+// grow makes room for n bytes. What was in it is lost. It may write and wait, as
+// c.room does, and reports false if the connection must end.
+func (s *scratch) grow(c *conn, n int) bool {
+	s.release(c)
+	size := buffer.Size(n)
+	if size > buffer.Base {
+		c.flush() // whoever waits for the budget must hold nothing of it
+		if !c.acquire(size) {
+			return false
+		}
+	}
+	s.buf = buffer.Get(size)
+	return true
+}
+
+func (s *scratch) release(c *conn) {
+	if s.buf == nil {
+		return
+	}
+	if size := cap(s.buf.B); size > buffer.Base {
+		c.srv.replies.Release(size)
+	}
+	buffer.Put(s.buf)
+	s.buf = nil
+}
+
+// more makes room for n bytes more, and keeps what is in it. It doesn't wait, and
+// reports false if there is no room.
+func (s *scratch) more(c *conn, n int) bool {
+	if s.buf == nil && n <= buffer.Base {
+		s.buf = buffer.Get(n)
+		return true
+	}
+	var old scratch
+	if s.buf != nil {
+		if n <= cap(s.buf.B)-len(s.buf.B) {
+			return true
+		}
+		n = max(len(s.buf.B)+n, 2*cap(s.buf.B))
+		old = *s
+	}
+	size := buffer.Size(n)
+	if !c.srv.replies.Try(size) {
+		return false
+	}
+	s.buf = buffer.Get(size)
+	if old.buf != nil {
+		s.buf.B = append(s.buf.B, old.buf.B...)
+		old.release(c)
+	}
+	return true
+}

@@ -1,0 +1,215 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"syscall"
+	"time"
+
+	"github.com/gosmr/gosmr/smr"
+)
+
+// Serve accepts connections from l, and closes it in the end. It returns
+// ErrClosed after Shutdown, or the error that made l useless. It may be called
+// for any number of listeners.
+func (s *Server) Serve(l net.Listener) error {
+	defer l.Close()
+	if !s.track(l) {
+		return ErrClosed
+	}
+	defer s.untrack(l)
+	for backoff := time.Duration(0); ; {
+		nc, err := l.Accept()
+		if err == nil {
+			backoff = 0
+			s.admit(nc)
+			continue
+		}
+		if s.draining.Load() {
+			return ErrClosed
+		}
+		if !isTemporary(err) {
+			return fmt.Errorf("server: accept: %w", err)
+		}
+		backoff = min(max(2*backoff, 5*time.Millisecond), time.Second)
+		s.opts.Log.Warn("can't accept a connection", "error", err, "retry in", backoff)
+		select {
+		case <-time.After(backoff):
+		case <-s.ctx.Done():
+		}
+	}
+}
+
+// isTemporary reports whether accepting may succeed later: when there are file
+// descriptors or memory again, or since one connection failed by itself.
+func isTemporary(err error) bool {
+	for _, e := range []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM, syscall.ECONNABORTED} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
+}
+
+func (s *Server) track(l net.Listener) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.draining.Load() {
+		return false
+	}
+	s.listeners[l] = struct{}{}
+	s.running.Add(1)
+	return true
+}
+
+func (s *Server) untrack(l net.Listener) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.listeners, l)
+	s.running.Done()
+}
+
+const errMaxClients = "ERR max number of clients reached"
+
+// errProtected begins like Redis's, by which clients know it.
+const errProtected = "DENIED smrkv is running in protected mode because no password is set. " +
+	"In this mode connections are only accepted from the loopback interface and from unix sockets. " +
+	"To connect from other computers, set a password with -requirepass or CONFIG SET requirepass. " +
+	"To do without one, use -protected-mode=false or CONFIG SET protected-mode no, " +
+	"and make sure that the server can't be reached from the internet."
+
+// admit starts to serve nc, or turns it away.
+func (s *Server) admit(nc net.Conn) {
+	s.stats.connections.Add(1)
+	if s.settings.protected.Load() && s.settings.password.Load() == nil && !isLocal(nc.RemoteAddr()) {
+		s.refuse(nc, errProtected)
+		return
+	}
+	if int64(s.count.Load()) >= s.settings.maxClients.Load() {
+		s.refuse(nc, errMaxClients)
+		return
+	}
+	c := newConn(s, s.lastID.Add(1))
+	if !s.loops.take(c, nc) {
+		c.wire = &stream{nc, s.opts.WriteTimeout}
+	}
+	if !s.remember(c) {
+		c.wire.close()
+		return
+	}
+	if !s.loops.serve(c) {
+		go serveStream(c)
+	}
+}
+
+func (s *Server) remember(c *conn) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.draining.Load() {
+		return false
+	}
+	s.conns[c.id] = c
+	s.count.Store(int64(len(s.conns)))
+	s.running.Add(1)
+	return true
+}
+
+func (s *Server) forget(c *conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.conns, c.id)
+	s.count.Store(int64(len(s.conns)))
+	s.running.Done()
+}
+
+// refuse says why, if the socket takes it at once, and closes.
+func (s *Server) refuse(nc net.Conn, why string) {
+	s.stats.rejected.Add(1)
+	nc.SetWriteDeadline(time.Now().Add(10 * time.Millisecond))
+	io.WriteString(nc, "-"+why+"\r\n") // best effort
+	nc.Close()
+}
+
+// isLocal reports whether a peer is on this host.
+func isLocal(a net.Addr) bool {
+	if tcp, ok := a.(*net.TCPAddr); ok {
+		return tcp.IP.IsLoopback()
+	}
+	return true // a unix socket, a pipe
+}
+
+// drainFor is how long a client may go on sending after Shutdown. Others have
+// reached the end of what they sent long before.
+const drainFor = time.Second
+
+// memoryTimeout bounds the wait for memory when the connections have used up all
+// the time there was. Nobody reads any more, so it takes milliseconds.
+const memoryTimeout = 5 * time.Second
+
+// Shutdown ends the server. It stops accepting; lets each connection answer what
+// its client has sent, and closes it; then gives the store's memory back, for
+// which it waits until nothing is pending. When ctx ends first, connections are
+// closed in the middle of what they do, the error wraps ctx.Err(), and the memory
+// gets a few seconds more. A second call returns ErrClosed at once.
+func (s *Server) Shutdown(ctx context.Context) error {
+	if !s.drain() {
+		return ErrClosed
+	}
+	s.expire.stop()
+	s.reaper.stop()
+	done := make(chan struct{})
+	go func() {
+		s.running.Wait()
+		close(done)
+	}()
+	var err error
+	select {
+	case <-done:
+	case <-ctx.Done():
+		err = fmt.Errorf("server: connections closed while busy: %w", ctx.Err())
+		s.abort()
+		<-done
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(context.Background(), memoryTimeout)
+		defer cancel()
+	}
+	s.cancel()
+	s.loops.end()
+	return errors.Join(err, s.data.Close(ctx), s.dom.Barrier(ctx), s.dom.Close(ctx))
+}
+
+// drain stops accepting and has the connections end, and reports whether it is
+// the first to do so.
+func (s *Server) drain() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.draining.Load() {
+		return false
+	}
+	s.draining.Store(true)
+	for l := range s.listeners {
+		l.Close()
+	}
+	s.drainBy.Store(time.Now().Add(drainFor).UnixNano())
+	for _, c := range s.conns {
+		c.wire.endInput()
+	}
+	return true
+}
+
+// abort ends all waiting.
+func (s *Server) abort() {
+	s.cancel()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, c := range s.conns {
+		c.wire.kill()
+	}
+}
+
+// SMR returns the statistics of the store's domain: after Shutdown nothing is
+// pending.
+func (s *Server) SMR() smr.Stats { return s.dom.Stats() }

@@ -1,0 +1,84 @@
+package server
+
+import (
+	"runtime/metrics"
+	"time"
+
+	"github.com/gosmr/gosmr/smr"
+	"github.com/gosmr/gosmr/smrmap"
+)
+
+// A Snapshot is what INFO and the metrics tell of a server. Its counters only
+// grow.
+type Snapshot struct {
+	Uptime time.Duration
+
+	Clients    int
+	MaxClients int64
+
+	MemoryUsed  int64 // bytes that the store has taken from the system
+	MemoryLimit int64 // 0: none
+	Policy      Policy
+	QueryBytes  int64 // buffers charged to Options.MaxClientMemory
+	ReplyBytes  int64
+	HeapBytes   uint64 // the Go heap, with buffers but without the store
+
+	Connections    int64 // accepted, rejected ones included
+	Rejected       int64
+	ProtocolErrors int64
+	Commands       int64
+	Errors         int64 // error replies
+	Hits, Misses   int64
+	NetIn, NetOut  int64 // bytes
+
+	Data     smrmap.Stats
+	Expiring int64 // entries with an expiry, by the last walk of active expiry
+	SMR      smr.Stats
+}
+
+// Snapshot returns how things are. It is not taken at one instant.
+func (s *Server) Snapshot() Snapshot {
+	s.mu.Lock()
+	clients := len(s.conns)
+	s.mu.Unlock()
+	st := &s.stats
+	return Snapshot{
+		Uptime:         time.Since(s.started),
+		Clients:        clients,
+		MaxClients:     s.settings.maxClients.Load(),
+		MemoryUsed:     s.memory.Used(),
+		MemoryLimit:    s.memory.Limit(),
+		Policy:         Policy(s.settings.policy.Load()),
+		QueryBytes:     s.queries.Used(),
+		ReplyBytes:     s.replies.Used(),
+		HeapBytes:      heapBytes(),
+		Connections:    st.connections.Load(),
+		Rejected:       st.rejected.Load(),
+		ProtocolErrors: st.protocolErrors.Load(),
+		Commands:       st.commands.Load(),
+		Errors:         st.errors.Load(),
+		Hits:           st.hits.Load(),
+		Misses:         st.misses.Load(),
+		NetIn:          st.netIn.Load(),
+		NetOut:         st.netOut.Load(),
+		Data:           s.data.Stats(),
+		Expiring:       s.expire.expiring.Load(),
+		SMR:            s.dom.Stats(),
+	}
+}
+
+// Calls calls yield for each command that was ever called, with how often.
+func (s *Server) Calls(yield func(name string, calls int64) bool) {
+	for _, cmd := range s.commands.list {
+		if n := s.stats.calls[cmd.id].Load(); n > 0 && !yield(cmd.name, n) {
+			return
+		}
+	}
+}
+
+// heapBytes doesn't stop the world, as runtime.ReadMemStats would.
+func heapBytes() uint64 {
+	sample := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
+	metrics.Read(sample)
+	return sample[0].Value.Uint64()
+}

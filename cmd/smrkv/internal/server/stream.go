@@ -1,0 +1,64 @@
+package server
+
+import (
+	"net"
+	"time"
+
+	"github.com/gosmr/gosmr/cmd/smrkv/internal/resp"
+)
+
+// A stream is a transport on any net.Conn, with a goroutine that waits for input
+// and holds a buffer meanwhile. It serves what an event loop can't: connections
+// without a file descriptor, and systems without epoll.
+type stream struct {
+	nc           net.Conn
+	writeTimeout time.Duration
+}
+
+func (t *stream) read(in *resp.Parser) (int, error) {
+	p, err := in.Space()
+	if err != nil {
+		return 0, err
+	}
+	return t.nc.Read(p)
+}
+
+// writeChunk is what a client must read within Options.WriteTimeout.
+const writeChunk = 256 << 10
+
+func (t *stream) write(p []byte) error { return writeInTime(t.nc, p, t.writeTimeout) }
+
+func writeInTime(nc net.Conn, p []byte, timeout time.Duration) error {
+	for len(p) > 0 {
+		nc.SetWriteDeadline(time.Now().Add(timeout))
+		n, err := nc.Write(p[:min(len(p), writeChunk)])
+		if err != nil {
+			return err
+		}
+		p = p[n:]
+	}
+	return nil
+}
+
+func (t *stream) mayBlock() {}
+
+func (t *stream) close() { t.nc.Close() }
+
+func (t *stream) endInput() {
+	if c, ok := t.nc.(interface{ CloseRead() error }); ok && c.CloseRead() == nil {
+		return
+	}
+	t.nc.SetReadDeadline(time.Unix(1, 0))
+}
+
+func (t *stream) kill()            { t.nc.Close() }
+func (t *stream) local() net.Addr  { return t.nc.LocalAddr() }
+func (t *stream) remote() net.Addr { return t.nc.RemoteAddr() }
+
+// serveStream serves c, whose transport is a stream, to its end.
+func serveStream(c *conn) {
+	for goOn := true; goOn; goOn = c.finish() {
+		c.serve()
+	}
+	c.end()
+}

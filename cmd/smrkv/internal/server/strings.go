@@ -1,0 +1,423 @@
+package server
+
+import (
+	"strconv"
+
+	"github.com/gosmr/gosmr/cmd/smrkv/internal/resp"
+	"github.com/gosmr/gosmr/smrmap"
+)
+
+// This file has the commands that read and write values.
+
+func cmdGet(c *conn, args [][]byte) { c.get(args[1]) }
+
+// get replies with the value of key, or with null.
+func (c *conn) get(key []byte) {
+	for {
+		s := c.srv.dom.Enter()
+		it, ok := c.srv.data.LoadIn(s, key)
+		copied := ok && c.copyBulk(it.Value)
+		s.Leave()
+		switch {
+		case !ok:
+			c.tally.misses++
+			c.null()
+			return
+		case copied:
+			c.tally.hits++
+			return
+		}
+		c.makeRoom(c.want)
+	}
+}
+
+func cmdMGet(c *conn, args [][]byte) {
+	c.array(len(args) - 1)
+	for _, key := range args[1:] {
+		c.get(key)
+	}
+}
+
+func cmdStrLen(c *conn, args [][]byte) {
+	it, ok := c.look(args[1])
+	if !ok {
+		c.int(0)
+		return
+	}
+	c.int(int64(it.length))
+}
+
+// A glance is what can be told of an entry without its value.
+type glance struct {
+	length  int
+	expires int64
+}
+
+// look looks at an entry and counts a hit or a miss.
+func (c *conn) look(key []byte) (glance, bool) {
+	s := c.srv.dom.Enter()
+	it, ok := c.srv.data.LoadIn(s, key)
+	g := glance{len(it.Value), it.Expires}
+	s.Leave()
+	if ok {
+		c.tally.hits++
+	} else {
+		c.tally.misses++
+	}
+	return g, ok
+}
+
+func cmdGetRange(c *conn, args [][]byte) {
+	start, ok1 := resp.ParseInt(args[2])
+	end, ok2 := resp.ParseInt(args[3])
+	if !ok1 || !ok2 {
+		c.error(errNotInteger)
+		return
+	}
+	for {
+		s := c.srv.dom.Enter()
+		it, ok := c.srv.data.LoadIn(s, args[1])
+		copied := c.copyBulk(part(it.Value, start, end))
+		s.Leave()
+		if copied {
+			if ok {
+				c.tally.hits++
+			} else {
+				c.tally.misses++
+			}
+			return
+		}
+		c.makeRoom(c.want)
+	}
+}
+
+// part returns v from start to end, both included; negative ones count from the
+// end of v.
+func part(v []byte, start, end int64) []byte {
+	n := int64(len(v))
+	if start < 0 && end < 0 && start > end {
+		return nil
+	}
+	if start < 0 {
+		start = max(start+n, 0)
+	}
+	if end < 0 {
+		end = max(end+n, 0)
+	}
+	end = min(end, n-1)
+	if start > end || n == 0 {
+		return nil
+	}
+	return v[start : end+1]
+}
+
+func cmdSet(c *conn, args [][]byte) {
+	if len(args) == 3 {
+		if c.store(args[1], smrmap.Item{Value: args[2]}) {
+			c.ok()
+		}
+		return
+	}
+	var o valueOptions
+	if !o.parse(c, args[3:], forSet) || !o.resolve(c) {
+		return
+	}
+	if o.flags&(optNX|optXX|optGet|optKeepTTL) == 0 {
+		if c.store(args[1], smrmap.Item{Value: args[2], Expires: o.expires}) {
+			c.ok()
+		}
+		return
+	}
+	found, stored, ok := c.setIf(args[1], args[2], o)
+	switch {
+	case !ok:
+	case o.flags&optGet != 0:
+		if !found {
+			c.null()
+		}
+	case stored:
+		c.ok()
+	default:
+		c.null()
+	}
+}
+
+func cmdSetNX(c *conn, args [][]byte) {
+	_, stored, ok := c.setIf(args[1], args[2], valueOptions{flags: optNX})
+	if ok {
+		c.bool(stored)
+	}
+}
+
+func cmdSetEx(c *conn, args [][]byte)  { c.setEx(args, optEX) }
+func cmdPSetEx(c *conn, args [][]byte) { c.setEx(args, optPX) }
+
+func (c *conn) setEx(args [][]byte, unit int) {
+	o := valueOptions{flags: unit, time: args[2]}
+	if o.resolve(c) && c.store(args[1], smrmap.Item{Value: args[3], Expires: o.expires}) {
+		c.ok()
+	}
+}
+
+func cmdGetSet(c *conn, args [][]byte) {
+	found, _, ok := c.setIf(args[1], args[2], valueOptions{flags: optGet})
+	if ok && !found {
+		c.null()
+	}
+}
+
+func cmdMSet(c *conn, args [][]byte) {
+	if len(args)%2 == 0 {
+		c.errorArity("mset")
+		return
+	}
+	for i := 1; i < len(args); i += 2 {
+		if !c.store(args[i], smrmap.Item{Value: args[i+1]}) {
+			return
+		}
+	}
+	c.ok()
+}
+
+// store stores an item, whatever was there. If it can't it replies with the
+// error and reports false.
+func (c *conn) store(key []byte, it smrmap.Item) bool {
+	size := len(key) + len(it.Value)
+	err := c.srv.data.StoreItem(key, it)
+	for attempt := 0; err != nil && c.tryAgain(err, attempt, size); attempt++ {
+		err = c.srv.data.StoreItem(key, it)
+	}
+	if err != nil {
+		c.errorStore(err)
+		return false
+	}
+	c.stored(size, it.Expires)
+	return true
+}
+
+// stored is to be called after each write.
+func (c *conn) stored(size int, expires int64) {
+	c.written += size
+	if expires != 0 {
+		c.srv.expire.note()
+	}
+}
+
+// setIf does what SET with options does. With optGet the reply is the old value
+// if one was found. If it fails it replies with the error and ok is false.
+func (c *conn) setIf(key, value []byte, o valueOptions) (found, stored, ok bool) {
+	expires := o.expires
+	ok = c.compute(key, len(key)+len(value), func(old smrmap.Item, loaded bool) (it smrmap.Item, op smrmap.Op, fits bool) {
+		found, stored = loaded, false
+		if loaded && o.flags&optGet != 0 && !c.copyBulk(old.Value) {
+			return it, smrmap.CancelOp, false
+		}
+		if loaded && o.flags&optNX != 0 || !loaded && o.flags&optXX != 0 {
+			return it, smrmap.CancelOp, true
+		}
+		if o.flags&optKeepTTL != 0 {
+			expires = old.Expires
+		}
+		stored = true
+		return smrmap.Item{Value: value, Expires: expires}, smrmap.UpdateOp, true
+	})
+	if o.flags&optGet != 0 {
+		if found {
+			c.tally.hits++
+		} else {
+			c.tally.misses++
+		}
+	}
+	if ok && stored {
+		c.stored(len(key)+len(value), expires)
+	}
+	return found, stored, ok
+}
+
+// compute is smrmap.Bytes.Compute, tried again when there was no memory to store
+// size bytes, and, with more room, when fn reports that copyBulk found none. If
+// it fails it replies with the error, and with nothing that fn copied, and
+// reports false.
+func (c *conn) compute(key []byte, size int, fn func(old smrmap.Item, loaded bool) (it smrmap.Item, op smrmap.Op, fits bool)) bool {
+	for attempt := 0; ; {
+		mark, fits := len(c.out.b), true
+		_, err := c.srv.data.Compute(key, func(old smrmap.Item, loaded bool) (it smrmap.Item, op smrmap.Op) {
+			it, op, fits = fn(old, loaded)
+			return it, op
+		})
+		switch {
+		case err == nil && fits:
+			return true
+		case err == nil:
+			c.makeRoom(c.want)
+			continue
+		}
+		c.out.b = c.out.b[:mark]
+		if !c.tryAgain(err, attempt, size) {
+			c.errorStore(err)
+			return false
+		}
+		attempt++
+	}
+}
+
+func cmdGetDel(c *conn, args [][]byte) {
+	var found bool
+	c.compute(args[1], 0, func(old smrmap.Item, loaded bool) (it smrmap.Item, op smrmap.Op, fits bool) {
+		if found = loaded; loaded && !c.copyBulk(old.Value) {
+			return it, smrmap.CancelOp, false
+		}
+		return it, smrmap.DeleteOp, true
+	})
+	c.found(found)
+}
+
+// found counts a hit or a miss, for which it replies with null.
+func (c *conn) found(found bool) {
+	if found {
+		c.tally.hits++
+		return
+	}
+	c.tally.misses++
+	c.null()
+}
+
+func cmdGetEx(c *conn, args [][]byte) {
+	var o valueOptions
+	if !o.parse(c, args[2:], forGetEx) {
+		return
+	}
+	if o.flags == 0 {
+		c.get(args[1])
+		return
+	}
+	// Only a key that exists makes the time matter.
+	if _, ok := c.look(args[1]); !ok {
+		c.null()
+		return
+	}
+	if !o.resolve(c) {
+		return
+	}
+	var found bool
+	c.compute(args[1], 0, func(old smrmap.Item, loaded bool) (it smrmap.Item, op smrmap.Op, fits bool) {
+		if found = loaded; !loaded {
+			return it, smrmap.CancelOp, true
+		}
+		if !c.copyBulk(old.Value) {
+			return it, smrmap.CancelOp, false
+		}
+		if o.expires != 0 && o.expires <= c.srv.now() {
+			return it, smrmap.DeleteOp, true
+		}
+		return smrmap.Item{Expires: o.expires}, smrmap.ExpireOp, true // 0 for PERSIST
+	})
+	if !found {
+		c.null()
+		return
+	}
+	c.stored(0, o.expires)
+}
+
+func cmdIncr(c *conn, args [][]byte) { c.incr(args[1], 1) }
+func cmdDecr(c *conn, args [][]byte) { c.incr(args[1], -1) }
+
+func cmdIncrBy(c *conn, args [][]byte) {
+	if by, ok := c.parseInt(args[2]); ok {
+		c.incr(args[1], by)
+	}
+}
+
+func cmdDecrBy(c *conn, args [][]byte) {
+	by, ok := c.parseInt(args[2])
+	switch {
+	case !ok:
+	case by == -by && by != 0:
+		c.error("ERR decrement would overflow")
+	default:
+		c.incr(args[1], -by)
+	}
+}
+
+// parseInt parses an argument, or replies with the error.
+func (c *conn) parseInt(arg []byte) (int64, bool) {
+	n, ok := resp.ParseInt(arg)
+	if !ok {
+		c.error(errNotInteger)
+	}
+	return n, ok
+}
+
+func (c *conn) incr(key []byte, by int64) {
+	var (
+		n       int64
+		expires int64
+		failure string
+	)
+	ok := c.compute(key, len(key)+len(c.digits), func(old smrmap.Item, loaded bool) (it smrmap.Item, op smrmap.Op, fits bool) {
+		n, failure = 0, ""
+		if loaded {
+			if n, loaded = resp.ParseInt(old.Value); !loaded {
+				failure = errNotInteger
+				return it, smrmap.CancelOp, true
+			}
+		}
+		if sum := n + by; (sum > n) != (by > 0) && by != 0 {
+			failure = "ERR increment or decrement would overflow"
+			return it, smrmap.CancelOp, true
+		}
+		n += by
+		expires = old.Expires
+		return smrmap.Item{Value: strconv.AppendInt(c.digits[:0], n, 10), Expires: expires}, smrmap.UpdateOp, true
+	})
+	switch {
+	case !ok:
+	case failure != "":
+		c.error(failure)
+	default:
+		c.stored(len(key)+len(c.digits), expires)
+		c.int(n)
+	}
+}
+
+func cmdAppend(c *conn, args [][]byte) {
+	key, more := args[1], args[2]
+	var sum scratch
+	defer sum.release(c)
+	for {
+		var total int
+		var expires int64
+		tooLong := false
+		ok := c.compute(key, len(key)+len(more), func(old smrmap.Item, loaded bool) (it smrmap.Item, op smrmap.Op, fits bool) {
+			total, expires = len(old.Value)+len(more), old.Expires
+			switch {
+			case total > resp.MaxBulk:
+				tooLong = true
+				return it, smrmap.CancelOp, true
+			case len(old.Value) == 0:
+				it.Value = more
+			case !sum.fits(total):
+				return it, smrmap.CancelOp, true
+			default:
+				it.Value = sum.join(old.Value, more)
+			}
+			it.Expires = expires
+			return it, smrmap.UpdateOp, true
+		})
+		switch {
+		case !ok:
+			return
+		case tooLong:
+			c.error(errTooLong)
+			return
+		case total > len(more) && !sum.fits(total):
+			if !sum.grow(c, total) {
+				return
+			}
+			continue
+		}
+		c.stored(len(key)+total, expires)
+		c.int(int64(total))
+		return
+	}
+}

@@ -1,0 +1,133 @@
+package server
+
+import (
+	"cmp"
+	"slices"
+)
+
+// A command is a row of the table.
+type command struct {
+	spec
+	id int // its place among all
+}
+
+// A spec is what COMMAND tells of a command, and what runs it.
+type spec struct {
+	name  string
+	arity int // the name included; negative: at least so many
+	flags flags
+	keys  keyRange
+	group string
+	since string // the version of Redis that had it first
+	help  string
+	run   func(c *conn, args [][]byte)
+}
+
+// A keyRange says which arguments are keys: from first to last, in steps. A
+// negative last counts from the end; the zero keyRange is none.
+type keyRange struct{ first, last, step int }
+
+var (
+	oneKey   = keyRange{1, 1, 1}
+	allKeys  = keyRange{1, -1, 1}
+	keyPairs = keyRange{1, -1, 2}
+	noKeys   keyRange
+)
+
+type flags int
+
+const (
+	readOnly flags = 1 << iota
+	write
+	denyOOM
+	fast
+	loading // also while loading, which never is
+	stale
+	noScript
+	noAuth
+	allowBusy
+	dangerous // a category, not a flag, for Redis
+	keyspace  // as above
+)
+
+// The groups, which most categories follow from.
+const (
+	groupString     = "string"
+	groupGeneric    = "generic"
+	groupConnection = "connection"
+	groupServer     = "server"
+)
+
+const (
+	read       = readOnly | fast
+	change     = write | denyOOM | fast
+	always     = loading | stale
+	handshake  = noScript | always | fast | noAuth | allowBusy
+	readKeys   = read | keyspace
+	changeKeys = write | fast | keyspace
+)
+
+// newCommands returns the table. (It is a function since COMMAND, which is in
+// the table, reads it.)
+func newCommands() *commands {
+	specs := []spec{
+		{"append", 3, change, oneKey, groupString, "2.0.0", "Append a value to the value of a key", cmdAppend},
+		{"decr", 2, change, oneKey, groupString, "1.0.0", "Subtract one from the integer value of a key", cmdDecr},
+		{"decrby", 3, change, oneKey, groupString, "1.0.0", "Subtract from the integer value of a key", cmdDecrBy},
+		{"get", 2, read, oneKey, groupString, "1.0.0", "Get the value of a key", cmdGet},
+		{"getdel", 2, write | fast, oneKey, groupString, "6.2.0", "Get the value of a key and delete it", cmdGetDel},
+		{"getex", -2, write | fast, oneKey, groupString, "6.2.0", "Get the value of a key and set when it expires", cmdGetEx},
+		{"getrange", 4, readOnly, oneKey, groupString, "2.4.0", "Get a part of the value of a key", cmdGetRange},
+		{"getset", 3, change, oneKey, groupString, "1.0.0", "Set the value of a key and get the old one", cmdGetSet},
+		{"incr", 2, change, oneKey, groupString, "1.0.0", "Add one to the integer value of a key", cmdIncr},
+		{"incrby", 3, change, oneKey, groupString, "1.0.0", "Add to the integer value of a key", cmdIncrBy},
+		{"mget", -2, read, allKeys, groupString, "1.0.0", "Get the values of keys, one after the other", cmdMGet},
+		{"mset", -3, write | denyOOM, keyPairs, groupString, "1.0.1", "Set the values of keys, one after the other", cmdMSet},
+		{"psetex", 4, write | denyOOM, oneKey, groupString, "2.6.0", "Set the value of a key and in how many milliseconds it expires", cmdPSetEx},
+		{"set", -3, write | denyOOM, oneKey, groupString, "1.0.0", "Set the value of a key", cmdSet},
+		{"setex", 4, write | denyOOM, oneKey, groupString, "2.0.0", "Set the value of a key and in how many seconds it expires", cmdSetEx},
+		{"setnx", 3, change, oneKey, groupString, "1.0.0", "Set the value of a key unless it exists", cmdSetNX},
+		{"strlen", 2, read, oneKey, groupString, "2.2.0", "Get the length of the value of a key", cmdStrLen},
+		{"substr", 4, readOnly, oneKey, groupString, "1.0.0", "Get a part of the value of a key", cmdGetRange},
+
+		{"del", -2, write | keyspace, allKeys, groupGeneric, "1.0.0", "Delete keys", cmdDel},
+		{"exists", -2, readKeys, allKeys, groupGeneric, "1.0.0", "Count which keys exist", cmdExists},
+		{"expire", -3, changeKeys, oneKey, groupGeneric, "1.0.0", "Set in how many seconds a key expires", cmdExpire},
+		{"expireat", -3, changeKeys, oneKey, groupGeneric, "1.2.0", "Set when a key expires, in Unix seconds", cmdExpireAt},
+		{"expiretime", 2, readKeys, oneKey, groupGeneric, "7.0.0", "Get when a key expires, in Unix seconds", cmdExpireTime},
+		{"keys", 2, readOnly | keyspace | dangerous, noKeys, groupGeneric, "1.0.0", "List the keys that match a pattern", cmdKeys},
+		{"persist", 2, changeKeys, oneKey, groupGeneric, "2.2.0", "Let a key not expire", cmdPersist},
+		{"pexpire", -3, changeKeys, oneKey, groupGeneric, "2.6.0", "Set in how many milliseconds a key expires", cmdPExpire},
+		{"pexpireat", -3, changeKeys, oneKey, groupGeneric, "2.6.0", "Set when a key expires, in Unix milliseconds", cmdPExpireAt},
+		{"pexpiretime", 2, readKeys, oneKey, groupGeneric, "7.0.0", "Get when a key expires, in Unix milliseconds", cmdPExpireTime},
+		{"pttl", 2, readKeys, oneKey, groupGeneric, "2.6.0", "Get in how many milliseconds a key expires", cmdPTTL},
+		{"scan", -2, readOnly | keyspace, noKeys, groupGeneric, "2.8.0", "List the keys, some at a time", cmdScan},
+		{"touch", -2, readKeys, allKeys, groupGeneric, "3.2.1", "Read keys, so that they are not evicted, and count which exist", cmdExists},
+		{"ttl", 2, readKeys, oneKey, groupGeneric, "1.0.0", "Get in how many seconds a key expires", cmdTTL},
+		{"type", 2, readKeys, oneKey, groupGeneric, "1.0.0", "Get the type of the value of a key", cmdType},
+		{"unlink", -2, changeKeys, allKeys, groupGeneric, "4.0.0", "Delete keys", cmdDel},
+
+		{"auth", -2, handshake, noKeys, groupConnection, "1.0.0", "Give the password", cmdAuth},
+		{"client", -2, 0, noKeys, groupConnection, "2.4.0", "Commands about connections", cmdClient},
+		{"echo", 2, always | fast, noKeys, groupConnection, "1.0.0", "Reply with the argument", cmdEcho},
+		{"hello", -1, handshake, noKeys, groupConnection, "6.0.0", "Agree on the protocol", cmdHello},
+		{"ping", -1, fast, noKeys, groupConnection, "1.0.0", "Reply with PONG or the argument", cmdPing},
+		{"quit", -1, handshake, noKeys, groupConnection, "1.0.0", "Close the connection", cmdQuit},
+		{"reset", 1, handshake, noKeys, groupConnection, "6.2.0", "Make the connection as it was at first", cmdReset},
+		{"select", 2, always | fast, noKeys, groupConnection, "1.0.0", "Choose the database, of which there is one", cmdSelect},
+
+		{"command", -1, always, noKeys, groupServer, "2.8.13", "Describe the commands", cmdCommand},
+		{"config", -2, 0, noKeys, groupServer, "2.0.0", "Commands about the configuration", cmdConfig},
+		{"dbsize", 1, readKeys, noKeys, groupServer, "1.0.0", "Count the keys", cmdDBSize},
+		{"flushall", -1, write | keyspace | dangerous, noKeys, groupServer, "1.0.0", "Delete all keys", cmdFlush},
+		{"flushdb", -1, write | keyspace | dangerous, noKeys, groupServer, "1.0.0", "Delete all keys", cmdFlush},
+		{"info", -1, always | dangerous, noKeys, groupServer, "1.0.0", "Report about the server", cmdInfo},
+		{"time", 1, always | fast, noKeys, groupServer, "2.6.0", "Get the server's time", cmdTime},
+	}
+	slices.SortFunc(specs, func(a, b spec) int { return cmp.Compare(a.name, b.name) })
+	t := new(commands)
+	for i, sp := range specs {
+		t.add(&command{sp, i})
+	}
+	return t
+}
