@@ -55,7 +55,7 @@ func TestBucket_Words(t *testing.T) {
 }
 
 func TestTable_SpilledBucketsAreDistinct(t *testing.T) {
-	tab, err := newTable(minBits, false, nil)
+	tab, err := newTable(minBits, false, false, nil)
 	require.NoError(t, err)
 	seen := make(map[*bucket]bool)
 	last := tab.at(0)

@@ -34,7 +34,7 @@ func (c *core) init(o *Options, heap bool, hashOf func(ref) uint64) error {
 	c.heap, c.budget, c.hashOf = heap, o.Budget, hashOf
 	c.minLog = max(minBits, bits.Len(uint(max(o.Capacity, 1)*loadDen/(loadNum*slotsPerBucket))))
 	c.lots = &lots{fence: asym.New()}
-	t, err := newTable(c.minLog, heap, o.Budget)
+	t, err := newTable(c.minLog, heap, false, o.Budget)
 	if err != nil {
 		return err
 	}
@@ -155,7 +155,8 @@ func (c *core) begin(t *table) bool {
 	if !c.due(t) {
 		return false
 	}
-	next, err := newTable(c.wanted(t), c.heap, c.budget)
+	logn := c.wanted(t)
+	next, err := newTable(logn, c.heap, 1<<logn < t.n, c.budget)
 	if err != nil {
 		// Chains become longer instead. Try again when there is a good deal more.
 		c.stuck.Store(c.count.Load() * 9 / 8)

@@ -44,9 +44,13 @@ const (
 	minSpill = 8
 )
 
-func newTable(logn int, heap bool, budget *slab.Budget) (*table, error) {
+// newTable returns an empty table. One that is to replace a larger one must be had, also
+// where the budget is at its end.
+func newTable(logn int, heap, must bool, budget *slab.Budget) (*table, error) {
 	t := &table{shift: uint8(64 - logn), n: 1 << logn, heap: heap, budget: budget}
-	if err := t.budget.Take(bytesOf(t.n)); err != nil {
+	if must {
+		budget.Force(bytesOf(t.n))
+	} else if err := budget.Take(bytesOf(t.n)); err != nil {
 		return nil, err
 	}
 	t.root = t.buckets(t.n)

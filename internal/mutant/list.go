@@ -77,7 +77,6 @@ const (
 	NoParkFence          Name = "no-park-fence"
 	NoMovedCheck         Name = "no-moved-check"
 	MovedFirst           Name = "moved-first"
-	SlotBeforeTag        Name = "slot-before-tag"
 )
 
 // Bugs lists them all.
