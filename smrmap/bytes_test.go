@@ -297,7 +297,7 @@ func TestBytes_NoMemory(t *testing.T) {
 	}
 	require.Greater(t, n, 3000)
 	require.ErrorIs(t, m.Store(key(n), make([]byte, 5<<20)), slab.ErrNoMemory)
-	require.LessOrEqual(t, budget.Used(), budget.Limit()*102/100) // chained buckets come all the same
+	require.LessOrEqual(t, budget.Used(), budget.Limit()*5/4) // chained buckets come all the same
 	require.Equal(t, n, m.Len())
 	for i := range n {
 		v, ok := m.Load(key(i), nil)
@@ -316,7 +316,7 @@ func TestBytes_NoMemory(t *testing.T) {
 			require.NoError(t, m.dom.Barrier(watchdogContext(t)))
 		}
 	}
-	require.LessOrEqual(t, budget.Used(), budget.Limit()*102/100) // chained buckets come all the same
+	require.LessOrEqual(t, budget.Used(), budget.Limit()*5/4) // chained buckets come all the same
 }
 
 func TestBytes_TooLarge(t *testing.T) {

@@ -92,6 +92,9 @@ func (c *conn) tryAgain(err error, attempt, size int) bool {
 	if limit == 0 { // the system has refused
 		limit = s.memory.Used()
 	}
+	if int64(size) > limit/4*3 {
+		return false // beside the table there is hardly room for it alone
+	}
 	if s.data.Evict(int(min(max(2*int64(size), limit/evictPart)<<attempt, limit))) == 0 {
 		return false
 	}
