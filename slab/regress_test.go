@@ -160,7 +160,7 @@ func TestPast_FailingTakeFailsOthers(t *testing.T) {
 		}
 	})
 	failed, above := 0, 0
-	for range 3_000_000 {
+	for range 300_000 {
 		if b.Take(1) == nil {
 			b.Put(1)
 		} else {
@@ -269,7 +269,7 @@ func TestPast_LastObjectsKeepSlabs(t *testing.T) {
 	d := newDomain(t)
 	p := New[flat](d, Options{})
 	bySlab := map[uintptr][]*flat{}
-	for range 500_000 {
+	for range 200_000 {
 		obj := get(t, p)
 		k := uintptr(unsafe.Pointer(obj)) / pages.MinBlock
 		bySlab[k] = append(bySlab[k], obj)
@@ -294,7 +294,7 @@ func TestPast_LastObjectsKeepSlabs(t *testing.T) {
 		require.NoError(t, d.Barrier(watchdogContext(t)))
 	}
 	st := p.Stats()
-	require.Less(t, st.ReservedBytes, int64(4<<20), "in use %d, pending %d", st.InUse, st.Pending)
+	require.Less(t, st.ReservedBytes, int64(2<<20), "in use %d, pending %d", st.InUse, st.Pending)
 	closeEmpty(t, p)
 }
 
@@ -303,7 +303,7 @@ func TestPast_FreedMemoryStays(t *testing.T) {
 	d := newDomain(t)
 	p := New[flat](d, Options{})
 	var all []*flat
-	for range 500_000 {
+	for range 200_000 {
 		all = append(all, get(t, p))
 	}
 	rand.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
@@ -316,7 +316,7 @@ func TestPast_FreedMemoryStays(t *testing.T) {
 	for range 3 {
 		require.NoError(t, d.Barrier(watchdogContext(t)))
 	}
-	require.Less(t, p.Stats().ReservedBytes, int64(4<<20), "nothing is in use")
+	require.Less(t, p.Stats().ReservedBytes, int64(2<<20), "nothing is in use")
 	closeEmpty(t, p)
 }
 
@@ -475,7 +475,7 @@ func TestPast_RetiredInRandomOrder(t *testing.T) {
 	d := newDomain(t)
 	p := New[flat](d, Options{})
 	var all []*flat
-	for range 500_000 {
+	for range 200_000 {
 		all = append(all, get(t, p))
 	}
 	full := p.Stats().ReservedBytes
@@ -487,7 +487,7 @@ func TestPast_RetiredInRandomOrder(t *testing.T) {
 		require.NoError(t, d.Barrier(watchdogContext(t)))
 	}
 	st := p.Stats()
-	require.Less(t, st.ReservedBytes, int64(4<<20), "of %d; in use %d, pending %d", full, st.InUse, st.Pending)
+	require.Less(t, st.ReservedBytes, int64(2<<20), "of %d; in use %d, pending %d", full, st.InUse, st.Pending)
 }
 
 // Steady state in a fragmented pool allocates: trim throws magazines away.

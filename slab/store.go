@@ -43,8 +43,10 @@ type store struct {
 	alone  alone
 	reused atomic.Uint64 // retired objects that are free again
 
-	// trimDue: a deferred call will trim.
-	trimDue atomic.Bool
+	// trimDue: a deferred call will trim. trimmedAt is that call's: what had been given
+	// back when it trimmed last.
+	trimDue   atomic.Bool
+	trimmedAt uint64
 
 	// drainMu is held from the unloading of the caches until what was in them is
 	// where others find it, so that who drains next does not overtake it.

@@ -40,15 +40,30 @@ func (s *store) wasteful() bool {
 // check-in of the domain, so that it costs next to nothing also where it does not
 // help, since each slab has an object in use.
 func (s *store) suggestTrim() {
-	if s.trimDue.Load() || !s.wasteful() || s.dom.Closed() || !s.trimDue.CompareAndSwap(false, true) {
+	if s.trimDue.Load() || !s.wasteful() || !s.trimDue.CompareAndSwap(false, true) {
+		return
+	}
+	s.trimSoon()
+}
+
+func (s *store) trimSoon() {
+	if s.dom.Closed() {
+		s.trimDue.Store(false)
 		return
 	}
 	smr.Call(s.dom, s, 0, (*store).trimLate)
 }
 
+// trimLate trims, again and again until nothing was given back between two times: what
+// goes into the processors' magazines suggests nothing, and the last of it may hold many
+// slabs.
 func (s *store) trimLate() {
-	s.trimDue.Store(false)
-	if s.wasteful() {
-		s.trim()
+	given := s.givenBack()
+	if !s.wasteful() || given == s.trimmedAt {
+		s.trimDue.Store(false)
+		return
 	}
+	s.trimmedAt = given
+	s.trim()
+	s.trimSoon()
 }
