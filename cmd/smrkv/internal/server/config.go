@@ -122,6 +122,10 @@ func configGet(c *conn, args [][]byte) {
 	var found []pair
 	seen := make(map[string]bool)
 	for _, pattern := range args[2:] {
+		if len(pattern) > maxPattern {
+			c.error(errPattern)
+			return
+		}
 		for _, p := range parameters {
 			if seen[p.name] || !match(bytes.ToLower(pattern), []byte(p.name)) {
 				continue

@@ -144,6 +144,10 @@ func commandList(c *conn, args [][]byte) {
 		category := "@" + strings.ToLower(string(args[4]))
 		keep = func(cmd *command) bool { return slices.Contains(cmd.categories(), category) }
 	case equalFold(args[3], "PATTERN"):
+		if len(args[4]) > maxPattern {
+			c.error(errPattern)
+			return
+		}
 		pattern := []byte(strings.ToLower(string(args[4])))
 		keep = func(cmd *command) bool { return match(pattern, []byte(cmd.name)) }
 	default:

@@ -1,5 +1,11 @@
 package server
 
+// maxPattern bounds the length of a pattern, which the time for a key is a
+// multiple of.
+const maxPattern = 64 << 10
+
+const errPattern = "ERR pattern is too long (65536 bytes at most)"
+
 // match reports whether s matches a pattern of Redis's: * is any string, ? any
 // byte, [a-c] and [^a-c] one byte of a set, and \ takes the next byte as it is.
 //
@@ -7,6 +13,32 @@ package server
 // was reached: that one matches everything the earlier could skip. So the time
 // is bounded by the product of the lengths, whatever the pattern.
 func match(pattern, s []byte) bool {
+	m := matcher{pattern: pattern, goOn: func() bool { return true }}
+	return m.match(s)
+}
+
+// A matcher matches many strings with a pattern.
+type matcher struct {
+	pattern []byte
+	goOn    func() bool // called every matchSteps; false: no more strings match
+	steps   int         // since the last call
+	ended   bool
+}
+
+// matchSteps is about a tenth of a millisecond, in bytes of the pattern compared.
+const matchSteps = 64 << 10
+
+// count counts n steps, and reports whether to go on.
+func (m *matcher) count(n int) bool {
+	if m.steps += n; m.steps >= matchSteps {
+		m.steps = 0
+		m.ended = m.ended || !m.goOn()
+	}
+	return !m.ended
+}
+
+func (m *matcher) match(s []byte) bool {
+	pattern := m.pattern
 	p, i := 0, 0
 	star, retry := -1, 0 // after the last *, and where in s to try it next
 	for i < len(s) {
@@ -15,7 +47,11 @@ func match(pattern, s []byte) bool {
 			star, retry = p, i
 			continue
 		}
-		if next, ok := matchByte(pattern, p, s[i]); ok {
+		next, ok := matchByte(pattern, p, s[i])
+		if !m.count(1 + next - p) {
+			return false
+		}
+		if ok {
 			p = next
 			i++
 			continue

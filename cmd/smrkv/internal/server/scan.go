@@ -39,7 +39,10 @@ func cmdScan(c *conn, args [][]byte) {
 				return
 			}
 		case equalFold(args[i], "MATCH"):
-			pattern = args[i+1]
+			if pattern = args[i+1]; len(pattern) > maxPattern {
+				c.error(errPattern)
+				return
+			}
 		case equalFold(args[i], "TYPE"):
 			strings = equalFold(args[i+1], "STRING")
 		default:
@@ -51,14 +54,12 @@ func cmdScan(c *conn, args [][]byte) {
 		c.wire.mayBlock() // it takes long
 	}
 	l := c.newKeyList(pattern)
+	l.none = !strings
 	defer l.release()
 	for seen := int64(0); ; {
-		cursor = c.srv.data.Scan(cursor, int(min(scanStep, count-seen)), func(key []byte, _ smrmap.Item) {
-			seen++
-			if strings {
-				l.add(key)
-			}
-		})
+		var n int
+		cursor, n = l.scan(cursor, int(min(scanStep, count-seen)))
+		seen += int64(n)
 		if cursor == 0 || seen >= count || l.size() >= scanBytes || l.failed {
 			break
 		}
@@ -90,11 +91,15 @@ func parseCursor(arg []byte) (uint64, bool) {
 }
 
 func cmdKeys(c *conn, args [][]byte) {
+	if len(args[1]) > maxPattern {
+		c.error(errPattern)
+		return
+	}
 	c.wire.mayBlock() // it takes long
 	l := c.newKeyList(args[1])
 	defer l.release()
 	for cursor := uint64(0); ; {
-		cursor = c.srv.data.Scan(cursor, scanStep, func(key []byte, _ smrmap.Item) { l.add(key) })
+		cursor, _ = l.scan(cursor, scanStep)
 		if cursor == 0 || l.failed {
 			break
 		}
@@ -108,30 +113,90 @@ func cmdKeys(c *conn, args [][]byte) {
 
 // A keyList collects keys, encoded as a reply: how many there are must be written
 // before them.
+//
+// They are copied in the map's section and matched outside: a pattern may take
+// seconds for a long key, and a section would hold back the store's memory as long.
 type keyList struct {
-	c       *conn
-	pattern []byte
-	all     bool // whatever the pattern, it matches
-	n       int
-	keys    scratch
-	failed  bool // there was no room
+	c      *conn
+	match  matcher
+	all    bool // whatever the pattern, it matches
+	none   bool // nothing does: no key is of the type that was asked for
+	n      int
+	keys   scratch
+	step   []place // of keys that are not matched yet
+	full   bool    // there was no room in this step
+	failed bool    // nor in a smaller one, or the server ends
 }
+
+// A place is a key's in the list, within the bytes of its encoding.
+type place struct{ from, key, to int }
 
 func (c *conn) newKeyList(pattern []byte) *keyList {
-	return &keyList{c: c, pattern: pattern, all: string(pattern) == "*"}
+	l := &keyList{c: c, all: string(pattern) == "*"}
+	l.match = matcher{pattern: pattern, goOn: func() bool {
+		c.wire.mayBlock() // it takes long
+		return c.srv.ctx.Err() == nil
+	}}
+	return l
 }
 
-// add adds key if it matches.
+// scan takes a step from cursor on, of n entries or a few more. It returns where to
+// go on, and how many they were.
+func (l *keyList) scan(cursor uint64, n int) (next uint64, seen int) {
+	size := l.size()
+	next, seen = l.collect(cursor, n)
+	if l.full && n > 1 { // of fewer keys at a time there may be room for those that match
+		l.truncate(size)
+		next, seen = l.collect(cursor, 1)
+	}
+	l.failed = l.full
+	l.filter(size)
+	if l.match.ended {
+		l.c.broken, l.failed = true, true
+	}
+	return next, seen
+}
+
+func (l *keyList) collect(cursor uint64, n int) (next uint64, seen int) {
+	l.step, l.full = l.step[:0], false
+	next = l.c.srv.data.Scan(cursor, n, func(key []byte, _ smrmap.Item) {
+		seen++
+		if !l.none {
+			l.add(key)
+		}
+	})
+	return next, seen
+}
+
+// add adds key, whether or not it matches.
 func (l *keyList) add(key []byte) {
-	if l.failed || !l.all && !match(l.pattern, key) {
+	if l.full || !l.keys.more(l.c, len(key)+bulkOverhead) {
+		l.full = true
 		return
 	}
-	if !l.keys.more(l.c, len(key)+bulkOverhead) {
-		l.failed = true
-		return
-	}
+	from := l.size()
 	l.keys.buf.B = resp.AppendBulk(l.keys.buf.B, key)
-	l.n++
+	to := l.size()
+	l.step = append(l.step, place{from, to - len("\r\n") - len(key), to})
+}
+
+// filter leaves those of the step, whose keys begin at end, that match.
+func (l *keyList) filter(end int) {
+	for _, p := range l.step {
+		b := l.keys.buf.B
+		if !l.all && !l.match.match(b[p.key:p.to-len("\r\n")]) {
+			continue
+		}
+		end += copy(b[end:], b[p.from:p.to])
+		l.n++
+	}
+	l.truncate(end)
+}
+
+func (l *keyList) truncate(size int) {
+	if l.keys.buf != nil {
+		l.keys.buf.B = l.keys.buf.B[:size]
+	}
 }
 
 func (l *keyList) size() int {
