@@ -18,7 +18,8 @@
 //   - The policies are noeviction and allkeys-clock: evict entries that were not
 //     read since they were last considered.
 //   - HELLO 3 is refused: clients fall back to RESP2.
-//   - A command has 1,048,576 arguments at most, a pattern 64 KiB.
+//   - A command has 1,048,576 arguments at most, a pattern 64 KiB, and the name of
+//     a client or its library 1 KiB.
 //
 // # Signals
 //

@@ -177,3 +177,17 @@ func TestKeys_TooManyForTheReplyBuffers(t *testing.T) {
 	require.Equal(t, "*0\r\n", c.do("KEYS", "none"))
 	require.Zero(t, s.replies.Used())
 }
+
+// What a connection keeps while it is idle is short.
+func TestClient_LongNames(t *testing.T) {
+	c := start(t, Options{}).dial(t)
+	name := strings.Repeat("n", maxName+1)
+	const tooLong = " cannot be longer than 1024 bytes.\r\n"
+	require.Equal(t, "-ERR Client names"+tooLong, c.do("CLIENT", "SETNAME", name))
+	require.Equal(t, "-ERR Client names"+tooLong, c.do("HELLO", "2", "SETNAME", name))
+	require.Equal(t, "-ERR lib-name"+tooLong, c.do("CLIENT", "SETINFO", "LIB-NAME", name))
+	require.Equal(t, "-ERR lib-ver"+tooLong, c.do("CLIENT", "SETINFO", "lib-ver", name))
+	require.Equal(t, "$-1\r\n", c.do("CLIENT", "GETNAME"))
+	require.Equal(t, "+OK\r\n", c.do("CLIENT", "SETNAME", name[1:]))
+	require.Equal(t, "$1024\r\n"+name[1:]+"\r\n", c.do("CLIENT", "GETNAME"))
+}

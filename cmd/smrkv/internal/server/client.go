@@ -37,12 +37,10 @@ func clientGetName(c *conn, _ [][]byte) {
 }
 
 func clientSetName(c *conn, args [][]byte) {
-	if !validName(args[2]) {
-		c.error(errClientName)
-		return
+	if c.checkName("Client names", args[2]) {
+		c.setName(args[2])
+		c.ok()
 	}
-	c.setName(args[2])
-	c.ok()
 }
 
 func clientSetInfo(c *conn, args [][]byte) {
@@ -50,19 +48,20 @@ func clientSetInfo(c *conn, args [][]byte) {
 	if old := c.shared.library.Load(); old != nil {
 		l = *old
 	}
+	var field *string
 	switch {
 	case equalFold(args[2], "LIB-NAME"):
-		l.name = string(args[3])
+		field = &l.name
 	case equalFold(args[2], "LIB-VER"):
-		l.version = string(args[3])
+		field = &l.version
 	default:
 		c.error(fmt.Sprintf("ERR Unrecognized option '%s'", cString(args[2], len(args[2]))))
 		return
 	}
-	if !validName(args[3]) {
-		c.error(fmt.Sprintf("ERR %s cannot contain spaces, newlines or special characters.", strings.ToLower(string(args[2]))))
+	if !c.checkName(strings.ToLower(string(args[2])), args[3]) {
 		return
 	}
+	*field = string(args[3])
 	c.shared.library.Store(&l)
 	c.ok()
 }

@@ -59,7 +59,6 @@ const (
 	errHelloAuth = "NOAUTH HELLO must be called with the client already authenticated, " +
 		"otherwise the HELLO AUTH <user> <pass> option can be used to authenticate the client " +
 		"and select the RESP protocol version at the same time"
-	errClientName = "ERR Client names cannot contain spaces, newlines or special characters."
 )
 
 func cmdAuth(c *conn, args [][]byte) {
@@ -115,8 +114,7 @@ func cmdHello(c *conn, args [][]byte) {
 				user, guess = args[i+1], args[i+2]
 				i += 2
 			case equalFold(args[i], "SETNAME") && more >= 1:
-				if name = args[i+1]; !validName(name) {
-					c.error(errClientName)
+				if name = args[i+1]; !c.checkName("Client names", name) {
 					return
 				}
 				i++
@@ -162,10 +160,19 @@ func (c *conn) setName(name []byte) {
 	c.shared.name.Store(&s)
 }
 
-// validName reports whether name can be part of a line of CLIENT LIST.
-func validName(name []byte) bool {
+// maxName bounds what a connection keeps while it is idle.
+const maxName = 1 << 10
+
+// checkName reports whether name can be part of a line of CLIENT LIST, or replies
+// with the error.
+func (c *conn) checkName(what string, name []byte) bool {
+	if len(name) > maxName {
+		c.error(fmt.Sprintf("ERR %s cannot be longer than %d bytes.", what, maxName))
+		return false
+	}
 	for _, b := range name {
 		if b < '!' || b > '~' {
+			c.error("ERR " + what + " cannot contain spaces, newlines or special characters.")
 			return false
 		}
 	}
