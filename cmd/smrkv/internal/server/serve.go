@@ -145,8 +145,8 @@ func isLocal(a net.Addr) bool {
 // reached the end of what they sent long before.
 const drainFor = time.Second
 
-// memoryTimeout bounds the wait for memory when the connections have used up all
-// the time there was. Nobody reads any more, so it takes milliseconds.
+// memoryTimeout bounds the wait for memory when there is no time left for anything
+// else. Nobody reads any more, so it takes milliseconds.
 const memoryTimeout = 5 * time.Second
 
 // Shutdown ends the server. It stops accepting; lets each connection answer what
@@ -172,13 +172,22 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		err = fmt.Errorf("server: connections closed while busy: %w", ctx.Err())
 		s.abort()
 		<-done
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(context.Background(), memoryTimeout)
-		defer cancel()
 	}
+	ctx, cancel := extend(ctx, memoryTimeout)
+	defer cancel()
 	s.cancel()
 	s.loops.end()
 	return errors.Join(err, s.data.Close(ctx), s.dom.Barrier(ctx), s.dom.Close(ctx))
+}
+
+// extend returns a context that ends when d has passed since the end of ctx.
+func extend(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
+	longer, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() { time.AfterFunc(d, cancel) })
+	return longer, func() {
+		stop()
+		cancel()
+	}
 }
 
 // drain stops accepting and has the connections end, and reports whether it is

@@ -95,3 +95,22 @@ func TestNew_BadOptions(t *testing.T) {
 		require.Error(t, err, "%+v", o)
 	}
 }
+
+// The store's memory is given back whenever the context ends, also when there was
+// no connection that could have used the time up.
+func TestShutdown_ContextHasEnded(t *testing.T) {
+	for range 20 { // the end of the context is seen here or there
+		s := start(t, Options{IOThreads: 1})
+		for i := range 100 {
+			require.NoError(t, s.data.Store([]byte{byte(i)}, make([]byte, 1000)))
+		}
+		ctx, cancel := context.WithCancel(context.Background())
+		go cancel()
+		if err := s.Shutdown(ctx); err != nil {
+			require.ErrorIs(t, err, context.Canceled)
+			require.ErrorContains(t, err, "busy")
+		}
+		require.Zero(t, s.memory.Used())
+		s.stop(t)
+	}
+}
