@@ -61,8 +61,14 @@ func main() {
 	os.Exit(command(os.Args[1:], os.Stderr, signals, func(...net.Addr) {}))
 }
 
-// shutdownTimeout bounds how long connections may take to finish.
-const shutdownTimeout = 10 * time.Second
+const (
+	// shutdownTimeout bounds how long connections may take to finish.
+	shutdownTimeout = 10 * time.Second
+
+	// webTimeout is that of the metrics' requests. A profile may take longer, and
+	// nobody will miss it.
+	webTimeout = time.Second
+)
 
 // command is main with its surroundings as arguments; it returns the exit status.
 // It calls ready with the addresses it listens on, the metrics' last.
@@ -90,7 +96,7 @@ func run(cfg config, log *slog.Logger, signals <-chan os.Signal, ready func(...n
 	}
 	listeners, err := cfg.listen(log)
 	if err != nil {
-		return errors.Join(err, srv.Shutdown(context.Background())) // nobody is connected
+		return errors.Join(err, shutdown(srv))
 	}
 	var addrs []net.Addr
 	failed := make(chan error, len(listeners)+1)
@@ -103,7 +109,7 @@ func run(cfg config, log *slog.Logger, signals <-chan os.Signal, ready func(...n
 	if cfg.metrics != "" {
 		l, err := net.Listen("tcp", cfg.metrics)
 		if err != nil {
-			return errors.Join(fmt.Errorf("metrics: %w", err), srv.Shutdown(context.Background()))
+			return errors.Join(fmt.Errorf("metrics: %w", err), shutdown(srv))
 		}
 		addrs = append(addrs, l.Addr())
 		log.Info("serving metrics", "address", l.Addr())
@@ -128,16 +134,30 @@ func run(cfg config, log *slog.Logger, signals <-chan os.Signal, ready func(...n
 		case <-ended:
 		}
 	}()
-	ctx, cancel := context.WithTimeout(context.Background(), shutdownTimeout)
-	defer cancel()
-	if web != nil {
-		err = errors.Join(err, web.Shutdown(ctx))
+	err = errors.Join(err, shutdown(srv))
+	if web != nil { // the last: how long the rest takes can be watched
+		err = errors.Join(err, closeWeb(web))
 	}
-	err = errors.Join(err, srv.Shutdown(ctx))
 	st := srv.SMR()
 	log.Info("all connections closed", "pending bytes", st.PendingBytes, "pending calls", st.PendingCalls)
 	if st.PendingBytes != 0 {
 		err = errors.Join(err, fmt.Errorf("%d bytes are still pending", st.PendingBytes))
 	}
 	return err
+}
+
+func shutdown(srv *server.Server) error {
+	ctx, cancel := context.WithTimeout(context.Background(), shutdownTimeout)
+	defer cancel()
+	return srv.Shutdown(ctx)
+}
+
+// closeWeb lets short requests finish, and ends the others.
+func closeWeb(web *http.Server) error {
+	ctx, cancel := context.WithTimeout(context.Background(), webTimeout)
+	defer cancel()
+	if err := web.Shutdown(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	return web.Close()
 }

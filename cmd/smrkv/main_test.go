@@ -192,6 +192,23 @@ func TestCommand_WarnsWithoutPassword(t *testing.T) {
 	require.NotContains(t, log.String(), "WARN")
 }
 
+// A request that takes long, such as a profile, does not take the time that the
+// clients' connections have.
+func TestCommand_SlowMetricsRequest(t *testing.T) {
+	addrs, log, stop := startCommand(t, "-addr", "127.0.0.1:0", "-metrics", "127.0.0.1:0")
+	nc, err := net.Dial("tcp", addrs[1].String())
+	require.NoError(t, err)
+	defer nc.Close()
+	nc.SetDeadline(time.Now().Add(30 * time.Second))
+	_, err = io.WriteString(nc, "GET /debug/pprof/trace?seconds=20 HTTP/1.1\r\nHost: x\r\n\r\n")
+	require.NoError(t, err)
+	_, err = nc.Read(make([]byte, 1)) // it has begun
+	require.NoError(t, err)
+	began := time.Now()
+	require.Equal(t, 0, stop(), log)
+	require.Less(t, time.Since(began), shutdownTimeout/2)
+}
+
 func TestListenUnix(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "s")
 	require.NoError(t, os.WriteFile(path, nil, 0o600))
