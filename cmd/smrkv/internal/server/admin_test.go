@@ -191,3 +191,13 @@ func TestClient_LongNames(t *testing.T) {
 	require.Equal(t, "+OK\r\n", c.do("CLIENT", "SETNAME", name[1:]))
 	require.Equal(t, "$1024\r\n"+name[1:]+"\r\n", c.do("CLIENT", "GETNAME"))
 }
+
+// A tick that was due when the timeout was taken away closes nobody.
+func TestReaper_TimeoutTakenAway(t *testing.T) {
+	s := start(t, Options{Timeout: time.Hour})
+	c := s.dial(t)
+	require.Equal(t, "+PONG\r\n", c.do("PING"))
+	s.setTimeout(0)
+	s.reaper.tick()
+	require.Equal(t, "+PONG\r\n", c.do("PING"))
+}

@@ -45,7 +45,13 @@ func (r *reaper) stop() {
 }
 
 func (r *reaper) tick() {
-	limit := time.Now().UnixNano() - r.srv.settings.timeout.Load()
+	r.mu.Lock()
+	timeout := r.srv.settings.timeout.Load()
+	r.mu.Unlock()
+	if timeout == 0 { // it was changed after the timer had fired
+		return
+	}
+	limit := time.Now().UnixNano() - timeout
 	for _, c := range r.srv.clients() {
 		if since := c.shared.idle.Load(); since != 0 && since <= limit {
 			c.wire.kill()
