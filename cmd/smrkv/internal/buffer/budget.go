@@ -13,7 +13,8 @@ import (
 // waits for anybody else's client to finish its command. Acquire waits: for
 // replies, which are given back after one write that has a deadline. Whoever
 // waits in Acquire must hold nothing of the same budget, or all could wait for
-// each other.
+// each other. Try leaves to them what there is, or who wants much could wait for
+// ever; TryAhead does not.
 type Budget struct {
 	limit int64
 
@@ -37,10 +38,22 @@ func (b *Budget) Used() int64 {
 	return b.used
 }
 
-// Try takes n bytes and reports whether there was room for them.
+// Try takes n bytes and reports whether there was room for them, and nobody who
+// waits for it.
 func (b *Budget) Try(n int) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	return len(b.waiters) == 0 && b.takeLocked(n)
+}
+
+// TryAhead is Try for who holds room and can't wait: it overtakes those who do.
+func (b *Budget) TryAhead(n int) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.takeLocked(n)
+}
+
+func (b *Budget) takeLocked(n int) bool {
 	if b.used+int64(n) > b.limit {
 		return false
 	}

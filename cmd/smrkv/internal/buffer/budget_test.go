@@ -42,16 +42,7 @@ func TestBudget_AcquireInTurn(t *testing.T) {
 				order <- i
 			}
 		}()
-		for { // until it waits
-			b.mu.Lock()
-			waiting := len(b.waiters)
-			b.mu.Unlock()
-			if waiting == i+1 {
-				break
-			}
-			require.NoError(t, ctx.Err())
-			time.Sleep(time.Millisecond)
-		}
+		b.waitFor(t, ctx, i+1)
 	}
 	b.Release(1000)
 	require.Equal(t, 0, <-order)
@@ -59,6 +50,39 @@ func TestBudget_AcquireInTurn(t *testing.T) {
 	require.Equal(t, 1, <-order)
 	b.Release(50)
 	require.Zero(t, b.Used())
+}
+
+// waitFor waits until there are n waiters.
+func (b *Budget) waitFor(t *testing.T, ctx context.Context, n int) {
+	t.Helper()
+	for {
+		b.mu.Lock()
+		waiting := len(b.waiters)
+		b.mu.Unlock()
+		if waiting == n {
+			return
+		}
+		require.NoError(t, ctx.Err())
+		time.Sleep(time.Millisecond)
+	}
+}
+
+// Who wants much does not wait for ever for those who want little, one after the
+// other.
+func TestBudget_TryLeavesRoomToWaiters(t *testing.T) {
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	b := NewBudget(100)
+	require.True(t, b.Try(40))
+	done := make(chan error)
+	go func() { done <- b.Acquire(ctx, 90) }()
+	b.waitFor(t, ctx, 1)
+	require.False(t, b.Try(10))
+	require.True(t, b.TryAhead(10))
+	b.Release(40)
+	require.NoError(t, <-done)
+	b.Release(100)
+	require.True(t, b.Try(10))
 }
 
 func TestBudget_AcquireCanceled(t *testing.T) {

@@ -53,7 +53,7 @@ func (s *scratch) more(c *conn, n int) bool {
 		old = *s
 	}
 	size := buffer.Size(n)
-	if !c.srv.replies.Try(size) {
+	if !c.srv.replies.TryAhead(size) {
 		return false
 	}
 	s.buf = buffer.Get(size)
