@@ -219,9 +219,14 @@ func (p *Parser) inline() ([][]byte, error) {
 	return p.arguments(), nil
 }
 
-// manyArgs is how many arguments a connection has room for all the time. Beyond
-// that the room is charged to the budget, and given back after the command.
-const manyArgs = 1024
+const (
+	// keptArgs is how many arguments a connection has room for all the time.
+	keptArgs = 32
+
+	// manyArgs is how many it has room for as long as the command takes. Beyond that
+	// the room is charged to the budget.
+	manyArgs = 1024
+)
 
 const bytesPerArg = 16 + 24 // a span and a slice
 
@@ -249,7 +254,7 @@ func (p *Parser) arguments() [][]byte {
 		args = append(args, b[s.from:s.to:s.to])
 	}
 	if cap(args) <= manyArgs {
-		p.args = args
+		p.args = args // till Release
 	}
 	return args
 }
@@ -263,7 +268,6 @@ func (p *Parser) Space() ([]byte, error) {
 	}
 	if p.start == p.end { // nothing is buffered
 		p.start, p.pos, p.end = 0, 0, 0
-		p.shrinkSpans()
 	}
 	size := cap(p.buf.B)
 	// What is missing of the argument, or a byte of a line.
@@ -330,14 +334,21 @@ func (p *Parser) Filled(n int) {
 // Buffered returns how many bytes wait for more to come.
 func (p *Parser) Buffered() int { return p.end - p.start }
 
-// Release gives the buffer back if nothing is in it, and what the last command
-// took beyond the usual in any case. To be called before waiting for input.
+// Release gives the buffer back if nothing is in it, or a larger one if little is,
+// and what the last command took beyond the usual in any case. To be called before
+// waiting for input.
 func (p *Parser) Release() {
-	if p.start != p.end || p.buf == nil {
-		return
+	switch {
+	case p.buf == nil:
+	case p.start == p.end:
+		p.giveBack()
+	case cap(p.buf.B) > buffer.Base && p.Buffered() <= buffer.Base/2:
+		old := p.buf
+		p.moveTo(buffer.Get(buffer.Base))
+		p.budget.Release(cap(old.B))
+		buffer.Put(old)
 	}
-	p.giveBack()
-	p.shrinkSpans()
+	p.shrink()
 }
 
 // Close gives the buffer back whatever is in it. The parser must not be used
@@ -346,7 +357,8 @@ func (p *Parser) Close() {
 	if p.buf != nil {
 		p.giveBack()
 	}
-	p.shrinkSpans()
+	p.left = 0
+	p.shrink()
 	p.err = errors.New("resp: parser is closed")
 }
 
@@ -359,11 +371,19 @@ func (p *Parser) giveBack() {
 	p.start, p.pos, p.end = 0, 0, 0
 }
 
-func (p *Parser) shrinkSpans() {
-	if p.taken > 0 {
+// shrink gives back the room for the arguments of the last command. Those of an
+// unfinished one stay.
+func (p *Parser) shrink() {
+	if p.left == 0 {
+		p.spans = p.spans[:0]
+	}
+	if n := len(p.spans); n < manyArgs && cap(p.spans) > max(keptArgs, 2*n) {
+		p.spans = append([]span(nil), p.spans...)
 		p.budget.Release(p.taken)
 		p.taken = 0
-		p.spans = nil
+	}
+	if cap(p.args) > keptArgs {
+		p.args = nil
 	}
 }
 

@@ -133,7 +133,42 @@ func TestParser_ManyArguments(t *testing.T) {
 	require.NoError(t, err)
 	p.Release()
 	require.Zero(t, budget.Used())
-	require.LessOrEqual(t, p.Memory(), manyArgs*bytesPerArg)
+	require.LessOrEqual(t, p.Memory(), keptArgs*bytesPerArg)
+}
+
+// The room that a large command took is given back although the next one has
+// begun, and that goes on as if nothing had happened.
+func TestParser_ReleaseWithinACommand(t *testing.T) {
+	budget := buffer.NewBudget(64 << 20)
+	var p Parser
+	p.Init(budget)
+	defer p.Close()
+	feed := func(b []byte) (args [][]byte) {
+		for len(b) > 0 {
+			space, err := p.Space()
+			require.NoError(t, err)
+			n := copy(space, b)
+			p.Filled(n)
+			b = b[n:]
+			args, err = p.Next()
+			require.NoError(t, err)
+		}
+		return args
+	}
+	const many = 20_000
+	large := append(fmt.Appendf(nil, "*%d\r\n", many), bytes.Repeat([]byte("$1\r\na\r\n"), many)...)
+	next := "*3\r\n$3\r\nSET\r\n$3\r\nkey\r\n$5\r\nvalue\r\n"
+	for cut := range next {
+		require.Len(t, feed(append(large, next[:cut]...)), many)
+		require.Greater(t, budget.Used(), int64(100_000))
+		args, err := p.Next()
+		require.NoError(t, err)
+		require.Nil(t, args)
+		p.Release()
+		require.Zero(t, budget.Used())
+		require.LessOrEqual(t, p.Memory(), buffer.Base+keptArgs*bytesPerArg)
+		require.Equal(t, "[SET key value]", fmt.Sprintf("%s", feed([]byte(next[cut:]))))
+	}
 }
 
 // Arguments stay what they are when the buffer moves and grows around them.
