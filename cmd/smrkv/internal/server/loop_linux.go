@@ -82,16 +82,14 @@ func (l *loop) end() {
 }
 
 // add gives a connection to the loop, which serves it when one of the events
-// happens.
+// happens. The map and the kernel's list are changed together: an event is then of
+// the connection that the map says, or of one that was removed meanwhile.
 func (l *loop) add(t *fdConn, events uint32) error {
 	l.mu.Lock()
-	l.conns[int32(t.fd)] = t
-	l.mu.Unlock()
+	defer l.mu.Unlock()
 	err := unix.EpollCtl(l.ep, unix.EPOLL_CTL_ADD, t.fd, &unix.EpollEvent{Events: events, Fd: int32(t.fd)})
-	if err != nil {
-		l.mu.Lock()
-		delete(l.conns, int32(t.fd))
-		l.mu.Unlock()
+	if err == nil {
+		l.conns[int32(t.fd)] = t
 	}
 	return err
 }
@@ -102,9 +100,9 @@ const input = unix.EPOLLIN | unix.EPOLLRDHUP
 // is not among those ready.
 func (l *loop) remove(t *fdConn) {
 	l.mu.Lock()
+	defer l.mu.Unlock()
 	delete(l.conns, int32(t.fd))
 	t.writable = nil
-	l.mu.Unlock()
 	unix.EpollCtl(l.ep, unix.EPOLL_CTL_DEL, t.fd, nil) // can't fail: it was added
 }
 
