@@ -1,11 +1,15 @@
 package server
 
 import (
+	"bytes"
 	"errors"
+	"log/slog"
 	"net"
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -154,18 +158,33 @@ func TestStream(t *testing.T) {
 	require.Empty(t, c.rest())
 }
 
-// A listener that fails for good ends Serve; one that fails for a while does not.
+// A listener that fails for good ends Serve; one that fails for a while does not,
+// and the log is not told each time.
 func TestServe_AcceptErrors(t *testing.T) {
-	s := start(t, Options{})
+	var log bytes.Buffer
+	s := start(t, Options{Log: slog.New(slog.NewTextHandler(&log, nil))})
 	broken := errors.New("broken")
-	require.ErrorIs(t, s.Serve(failingListener{broken}), broken)
+	l := &failingListener{errs: []error{
+		syscall.EMFILE, syscall.ECONNABORTED, syscall.EHOSTUNREACH, syscall.ENETDOWN, syscall.EPERM, broken,
+	}}
+	require.ErrorIs(t, s.Serve(l), broken)
+	require.Empty(t, l.errs)
+	require.Equal(t, 1, strings.Count(log.String(), "can't accept"))
+	for _, e := range []syscall.Errno{syscall.EBADF, syscall.EINVAL, syscall.ENOTSOCK} {
+		require.ErrorIs(t, s.Serve(&failingListener{errs: []error{e}}), e)
+	}
 }
 
-type failingListener struct{ err error }
+type failingListener struct{ errs []error }
 
-func (l failingListener) Accept() (net.Conn, error) { return nil, l.err }
-func (l failingListener) Close() error              { return nil }
-func (l failingListener) Addr() net.Addr            { return &net.TCPAddr{} }
+func (l *failingListener) Accept() (net.Conn, error) {
+	err := l.errs[0]
+	l.errs = l.errs[1:]
+	return nil, &net.OpError{Op: "accept", Net: "tcp", Err: err}
+}
+
+func (l *failingListener) Close() error   { return nil }
+func (l *failingListener) Addr() net.Addr { return &net.TCPAddr{} }
 
 func TestKeys_TooManyForTheReplyBuffers(t *testing.T) {
 	s := start(t, Options{MaxClientMemory: 64 << 10})
@@ -200,4 +219,24 @@ func TestReaper_TimeoutTakenAway(t *testing.T) {
 	s.setTimeout(0)
 	s.reaper.tick()
 	require.Equal(t, "+PONG\r\n", c.do("PING"))
+}
+
+// Connections that come at once to several listeners are not more than there may be.
+func TestMaxClients_Reserve(t *testing.T) {
+	const most = 100
+	s := start(t, Options{MaxClients: most})
+	var got atomic.Int64
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			for range most {
+				if s.reserve() {
+					got.Add(1)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	require.EqualValues(t, most, got.Load())
+	s.count.Add(-most)
 }

@@ -21,10 +21,11 @@ func (s *Server) Serve(l net.Listener) error {
 		return ErrClosed
 	}
 	defer s.untrack(l)
+	var warned time.Time
 	for backoff := time.Duration(0); ; {
 		nc, err := l.Accept()
 		if err == nil {
-			backoff = 0
+			backoff /= 2 // when descriptors are few, every other may succeed
 			s.admit(nc)
 			continue
 		}
@@ -35,7 +36,10 @@ func (s *Server) Serve(l net.Listener) error {
 			return fmt.Errorf("server: accept: %w", err)
 		}
 		backoff = min(max(2*backoff, 5*time.Millisecond), time.Second)
-		s.opts.Log.Warn("can't accept a connection", "error", err, "retry in", backoff)
+		if time.Since(warned) >= warnEvery {
+			warned = time.Now()
+			s.opts.Log.Warn("can't accept a connection", "error", err, "retry in", backoff)
+		}
 		select {
 		case <-time.After(backoff):
 		case <-s.ctx.Done():
@@ -44,15 +48,19 @@ func (s *Server) Serve(l net.Listener) error {
 }
 
 // isTemporary reports whether accepting may succeed later: when there are file
-// descriptors or memory again, or since one connection failed by itself.
+// descriptors or memory again, or since one connection failed by itself, of which
+// accept(2) returns whatever error it had. Others say that the listener is of no
+// use, and so does what is no error of the system's.
 func isTemporary(err error) bool {
-	for _, e := range []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM, syscall.ECONNABORTED} {
-		if errors.Is(err, e) {
-			return true
-		}
+	var e syscall.Errno
+	if !errors.As(err, &e) {
+		return false
 	}
-	return false
+	return e != syscall.EBADF && e != syscall.EINVAL && e != syscall.ENOTSOCK
 }
+
+// warnEvery is how often, at most, the log is told of such errors.
+const warnEvery = 10 * time.Second
 
 func (s *Server) track(l net.Listener) bool {
 	s.mu.Lock()
@@ -88,7 +96,7 @@ func (s *Server) admit(nc net.Conn) {
 		s.refuse(nc, errProtected)
 		return
 	}
-	if int64(s.count.Load()) >= s.settings.maxClients.Load() {
+	if !s.reserve() {
 		s.refuse(nc, errMaxClients)
 		return
 	}
@@ -97,11 +105,25 @@ func (s *Server) admit(nc net.Conn) {
 		c.wire = &stream{nc, s.opts.WriteTimeout}
 	}
 	if !s.remember(c) {
+		s.count.Add(-1)
 		c.wire.close()
 		return
 	}
 	if !s.loops.serve(c) {
 		go serveStream(c)
+	}
+}
+
+// reserve counts a connection, unless there are too many.
+func (s *Server) reserve() bool {
+	for {
+		n := s.count.Load()
+		if n >= s.settings.maxClients.Load() {
+			return false
+		}
+		if s.count.CompareAndSwap(n, n+1) {
+			return true
+		}
 	}
 }
 
@@ -112,7 +134,6 @@ func (s *Server) remember(c *conn) bool {
 		return false
 	}
 	s.conns[c.id] = c
-	s.count.Store(int64(len(s.conns)))
 	s.running.Add(1)
 	return true
 }
@@ -121,7 +142,7 @@ func (s *Server) forget(c *conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.conns, c.id)
-	s.count.Store(int64(len(s.conns)))
+	s.count.Add(-1)
 	s.running.Done()
 }
 

@@ -79,7 +79,7 @@ type Server struct {
 	cancel context.CancelFunc
 
 	lastID   atomic.Uint64 // of connections
-	count    atomic.Int64  // of connections; changed under mu
+	count    atomic.Int64  // of connections, including those that are about to be in conns
 	draining atomic.Bool   // changed under mu
 	drainBy  atomic.Int64  // when reading ends, in Unix nanoseconds
 
