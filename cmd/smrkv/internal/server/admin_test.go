@@ -221,6 +221,21 @@ func TestReaper_TimeoutTakenAway(t *testing.T) {
 	require.Equal(t, "+PONG\r\n", c.do("PING"))
 }
 
+// Clients that had not authenticated need not when there is no password any more.
+func TestPassword_TakenAway(t *testing.T) {
+	s := start(t, Options{RequirePass: "secret"})
+	a, b := s.dial(t), s.dial(t)
+	require.Equal(t, "-NOAUTH Authentication required.\r\n", b.do("PING"))
+	require.Equal(t, "+OK\r\n", a.do("AUTH", "secret"))
+	require.Equal(t, "+OK\r\n", a.do("CONFIG", "SET", "requirepass", ""))
+	require.Equal(t, "+PONG\r\n", b.do("PING"))
+	require.Contains(t, b.do("HELLO", "2"), "proto")
+	require.Equal(t, ":0\r\n", b.do("EXISTS", "1", "2", "3", "4", "5", "6", "7", "8", "9", "10"), "more arguments than before AUTH")
+	require.Equal(t, "+OK\r\n", a.do("CONFIG", "SET", "requirepass", "other"))
+	require.Equal(t, "-NOAUTH Authentication required.\r\n", b.do("PING"))
+	require.Equal(t, "+PONG\r\n", a.do("PING"))
+}
+
 // Connections that come at once to several listeners are not more than there may be.
 func TestMaxClients_Reserve(t *testing.T) {
 	const most = 100

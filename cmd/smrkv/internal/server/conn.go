@@ -94,6 +94,7 @@ func (c *conn) serve() {
 	c.shared.idle.Store(0)
 	c.tally.netIn += int64(n)
 	c.in.Filled(n)
+	c.in.Unauthenticated = c.mustAuthenticate() // the password may have been taken away
 	c.batch()
 	c.in.Release()
 }

@@ -52,6 +52,10 @@ func (c *conn) setAuthenticated(yes bool) {
 	c.in.Unauthenticated = !yes
 }
 
+func (c *conn) mustAuthenticate() bool {
+	return !c.authenticated && c.srv.settings.password.Load() != nil
+}
+
 const (
 	errWrongPass  = "WRONGPASS invalid username-password pair or user is disabled."
 	errNoPassword = "ERR AUTH <password> called without any password configured for the default user. " +
@@ -127,7 +131,7 @@ func cmdHello(c *conn, args [][]byte) {
 	if user != nil && !c.login(user, guess) {
 		return
 	}
-	if !c.authenticated {
+	if c.mustAuthenticate() {
 		c.error(errHelloAuth)
 		return
 	}

@@ -19,7 +19,7 @@ func (c *conn) execute(args [][]byte) {
 		c.errorArity(cmd.name)
 		return
 	}
-	if !c.authenticated && cmd.flags&noAuth == 0 {
+	if c.mustAuthenticate() && cmd.flags&noAuth == 0 {
 		c.error("NOAUTH Authentication required.")
 		return
 	}
