@@ -31,6 +31,7 @@ const (
 type subject struct {
 	do    func(work) uint64
 	bytes func() int64 // that it takes outside the Go heap
+	rest  func()       // waits until what it does in the background is done
 	close func()
 }
 
@@ -73,6 +74,16 @@ func newSMR() subject {
 		bytes: func() int64 {
 			st := m.Stats()
 			return st.ReservedBytes - int64(st.Buckets)*64 // the table is in the Go heap's count
+		},
+		rest: func() {
+			for before := m.Stats(); ; {
+				time.Sleep(100 * time.Millisecond)
+				now := m.Stats()
+				if now.Resizes == before.Resizes && now.ReservedBytes == before.ReservedBytes {
+					return
+				}
+				before = now
+			}
 		},
 		close: func() {
 			if err := m.Close(context.Background()); err != nil {
@@ -171,6 +182,9 @@ func measure(r *results, p peer, n int, procs []int, want *regexp.Regexp, seed u
 		r.add("fill, ns for each", p.name, float64(time.Since(start).Nanoseconds())/float64(n))
 	}
 	fill = nil
+	if s.rest != nil {
+		s.rest()
+	}
 	if want.MatchString("bytes per entry") {
 		runtime.GC()
 		bytes := heapBytes() - before
