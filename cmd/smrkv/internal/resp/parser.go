@@ -385,6 +385,7 @@ func (p *Parser) shrink() {
 	if cap(p.args) > keptArgs {
 		p.args = nil
 	}
+	clear(p.args[:cap(p.args)]) // or they would keep a buffer that is not pooled
 }
 
 // Memory returns how many bytes the parser holds.

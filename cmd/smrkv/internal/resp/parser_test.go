@@ -171,6 +171,23 @@ func TestParser_ReleaseWithinACommand(t *testing.T) {
 	}
 }
 
+// Arguments of the last command don't keep its buffer from being collected.
+func TestParser_ReleaseKeepsNoBuffer(t *testing.T) {
+	var p Parser
+	p.Init(buffer.NewBudget(0))
+	defer p.Close()
+	space, err := p.Space()
+	require.NoError(t, err)
+	p.Filled(copy(space, "ECHO hello\r\n"))
+	args, err := p.Next()
+	require.NoError(t, err)
+	require.Len(t, args, 2)
+	p.Release()
+	for _, arg := range p.args[:cap(p.args)] {
+		require.Nil(t, arg)
+	}
+}
+
 // Arguments stay what they are when the buffer moves and grows around them.
 func TestParser_LargeArguments(t *testing.T) {
 	var stream []byte
