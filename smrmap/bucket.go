@@ -97,6 +97,9 @@ func (b *bucket) setLink(number uint64) {
 // store to the slot on: the tag, by which readers come to look at the slot, is there
 // before.
 func (b *bucket) place(i int, h uint64, e ref) {
+	if mutant.Is(mutant.SlotBeforeTag) {
+		b.slots[i].Store(e)
+	}
 	b.tags.Store(b.tags.Load() | tag(h)<<(8*i))
 	b.slots[i].Store(e)
 }

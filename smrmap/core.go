@@ -25,7 +25,8 @@ type core struct {
 	count   pcpu.Counter     // entries
 	resizes atomic.Uint64
 
-	resizing sync.Mutex     // held from the decision to resize until migrate is done
+	resizing sync.Mutex     // held from the decision to resize until migrateAll is done
+	again    atomic.Bool    // somebody found it held
 	migrated sync.WaitGroup // the goroutine that does it
 	stuck    atomic.Int64   // the count below which growing is not tried again, for want of memory
 }
@@ -120,43 +121,46 @@ func (c *core) wanted(t *table) int {
 // due reports whether the table should have another size.
 func (c *core) due(t *table) bool { return c.wanted(t) != bits.Len(uint(t.n))-1 }
 
-// resize begins to move the entries to a table of another size, if it is time to and
-// nobody does so already. It returns at once: a goroutine moves them.
+// resize makes a goroutine move the entries to a table of another size, if it is time to
+// and none does so already.
+//
+// Who finds one at it leaves word in again, and looks once more; that one looks for word
+// after it has unlocked. One of them sees the other.
 func (c *core) resize(t *table) {
-	if !c.due(t) || !c.resizing.TryLock() {
+	if !c.due(t) {
 		return
 	}
-	if !c.begin(c.table.Load()) {
-		c.resizing.Unlock()
-		return
+	if !c.resizing.TryLock() {
+		c.again.Store(true)
+		if !c.resizing.TryLock() {
+			return
+		}
 	}
 	c.migrated.Add(1)
-	go func() {
-		defer c.migrated.Done()
-		for {
+	go c.migrateAll()
+}
+
+// migrateAll moves all entries to the next table, until they are in one of the right size.
+// resizing is held, and unlocked.
+func (c *core) migrateAll() {
+	defer c.migrated.Done()
+	for {
+		for c.begin(c.table.Load()) {
 			c.migrate(c.table.Load())
-			if c.begin(c.table.Load()) {
-				continue
-			}
-			c.resizing.Unlock()
-			// Those who found it locked just now rely on another look.
-			if !c.due(c.table.Load()) || !c.resizing.TryLock() {
-				return
-			}
-			if !c.begin(c.table.Load()) {
-				c.resizing.Unlock()
-				return
-			}
 		}
-	}()
+		c.resizing.Unlock()
+		if !c.again.Swap(false) || !c.due(c.table.Load()) || !c.resizing.TryLock() {
+			return
+		}
+	}
 }
 
 // begin gives t a next table, if it should have one. resizing is held.
 func (c *core) begin(t *table) bool {
-	if !c.due(t) {
+	logn := c.wanted(t)
+	if 1<<logn == t.n {
 		return false
 	}
-	logn := c.wanted(t)
 	next, err := newTable(logn, c.heap, 1<<logn < t.n, c.budget)
 	if err != nil {
 		// Chains become longer instead. Try again when there is a good deal more.

@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+	"unsafe"
 
 	"github.com/stretchr/testify/require"
 
@@ -644,4 +645,70 @@ func TestPast_BytesTorture(t *testing.T) {
 	m.c.migrated.Wait()
 	require.Equal(t, m.c.check(), m.Len())
 	t.Logf("%+v", m.Stats())
+}
+
+// Once one reader has found an entry, no later one misses it until it is deleted: of two
+// keys that share a bucket and a tag, one comes and goes.
+func TestLoadIn_SeenIsSeen(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(8))
+	m := newBytes(t, Options{})
+	// Long keys that are equal but for their end, so that comparing takes a while.
+	newKey := func(i int) []byte {
+		k := make([]byte, 4096)
+		copy(k[4080:], strconv.Itoa(i))
+		return k
+	}
+	hash := func(k []byte) (h uint64) {
+		e, err := m.newEntry(k, Item{})
+		require.NoError(t, err)
+		h = m.c.hashOf(ref(unsafe.Pointer(e)))
+		m.blocks.Free(e.block())
+		return h
+	}
+	a := newKey(0)
+	ha := hash(a)
+	var b []byte
+	for i := 1; ; i++ {
+		b = newKey(i)
+		if h := hash(b); h>>61 == ha>>61 && tag(h) == tag(ha) {
+			break
+		}
+	}
+	require.NoError(t, m.Store(a, nil))
+	var stop atomic.Bool
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for n := 0; !stop.Load(); n++ {
+			m.Store(b, []byte(strconv.Itoa(n)))
+			m.Delete(b)
+		}
+	})
+	var bad atomic.Int64
+	for range 4 {
+		wg.Go(func() {
+			last, missed := "", false
+			for !stop.Load() {
+				s := m.dom.Enter()
+				for range 10 {
+					it, ok := m.LoadIn(s, b)
+					switch {
+					case !ok:
+						missed = true
+					case string(it.Value) == last && missed:
+						bad.Add(1)
+						fallthrough
+					default:
+						last, missed = string(it.Value), false
+					}
+				}
+				s.Leave()
+			}
+		})
+	}
+	for end := time.Now().Add(time.Duration(rounds(3000)) * time.Millisecond); time.Now().Before(end) && bad.Load() == 0; {
+		runtime.Gosched()
+	}
+	stop.Store(true)
+	wg.Wait()
+	require.Zero(t, bad.Load(), "hit, miss, hit of one entry that was stored once")
 }
