@@ -195,8 +195,8 @@ func (m *Bytes) StoreItem(key []byte, it Item) error {
 	return err
 }
 
-// LoadOrStore appends the value of a key to dst if there is one, and otherwise stores
-// the item given. Errors are those of [Bytes.Store].
+// LoadOrStore appends the value of a key to dst if there is one; otherwise it stores the
+// item given, and appends its value. Errors are those of [Bytes.Store].
 func (m *Bytes) LoadOrStore(key []byte, it Item, dst []byte) (actual []byte, loaded bool, err error) {
 	if dst, loaded = m.Load(key, dst); loaded {
 		return dst, true, nil
@@ -238,8 +238,8 @@ func (m *Bytes) Delete(key []byte) bool {
 
 // Compute calls fn with the item of a key, and whether there is one, and does what it
 // says; nobody else writes to the key meanwhile. It reports whether the key has a value
-// afterwards. fn is called once. It must not write to the map, and should be short,
-// since the bucket is locked. old.Value is valid until fn returns; what fn returns is
+// afterwards. fn is called once. It must not write to the map or walk over it, and should
+// be short, since the bucket is locked. old.Value is valid until fn returns; what fn returns is
 // copied, and may be a part of it. If fn panics, nothing has happened.
 //
 // Errors are those of [Bytes.Store].

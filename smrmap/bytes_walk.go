@@ -7,8 +7,9 @@ import (
 // Scan calls fn for entries from cursor on, whole buckets at a time, until there were
 // count, and returns where to go on. It starts at 0 and ends when it returns 0. An entry
 // that is there from start to end is seen once, also while the map grows and shrinks; one
-// that comes or goes meanwhile perhaps. Key and item are borrowed until fn returns, which
-// may use the map.
+// that comes or goes meanwhile perhaps. Any cursor is taken. Key and item are borrowed until
+// fn returns, which may use the map, but is in a section of the domain and so must not wait
+// for it (Barrier, Synchronize).
 //
 // (Redis, which keeps nothing of a walk either, may show an entry more than once. Here
 // the cursor is a hash, and buckets are stretches of hashes.)
@@ -43,7 +44,7 @@ func (m *Bytes) walk(pos uint64, fn func(refs []ref, next uint64) bool) {
 }
 
 // All returns a walk over the map: see [Bytes.Scan]. Key and value are borrowed until the
-// loop's body ends.
+// loop's body ends, which is in a section, too.
 func (m *Bytes) All() iter.Seq2[[]byte, Item] {
 	return func(yield func([]byte, Item) bool) {
 		m.walk(0, func(refs []ref, _ uint64) bool {
@@ -117,7 +118,8 @@ func (m *Bytes) Sweep(cursor uint64, count int) (next uint64, removed, expiring 
 //
 // It goes round the map (CLOCK, Corbató 1968) and takes entries that were not read since
 // it last passed them; but it spares no more than a few hundred in a row, so that the
-// caller, a writer in need of memory, need not go through all of them.
+// caller, a writer in need of memory, need not go through all of them. What had expired
+// counts as evicted.
 func (m *Bytes) Evict(size int) (retired int) {
 	const mostSpared = 256
 	m.handMu.Lock()

@@ -292,8 +292,8 @@ func (m *Map[K, V]) Delete(k K) bool {
 
 // Compute calls fn with the value of k, and whether there is one, and does what it says;
 // nobody else writes to k meanwhile. It returns the value of k afterwards, and whether
-// there is one. fn is called once. It should be short, since the bucket is locked, and
-// it must not write to the map. If it panics, nothing has happened.
+// there is one. fn is called once. It should be short, since the bucket is locked, and it
+// must not write to the map or walk over it. If it panics, nothing has happened.
 //
 // Errors are those of [Map.Store]. Idea: xsync's Compute.
 func (m *Map[K, V]) Compute(k K, fn func(old V, loaded bool) (V, Op)) (actual V, ok bool, err error) {

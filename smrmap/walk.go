@@ -135,7 +135,8 @@ func (c *core) stats() Stats {
 	return st
 }
 
-// close waits for the resizing to end and leaves an empty table of the smallest size.
+// close waits for the resizing to end, and gives the table's bytes back to the budget. The
+// map is empty.
 func (c *core) close() {
 	c.migrated.Wait()
 	c.table.Load().drop()

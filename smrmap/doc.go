@@ -1,0 +1,65 @@
+// Package smrmap is a map for services: many readers that take no lock, writers that lock
+// a bucket, and data that the garbage collector does not see.
+//
+// [Map] holds keys and values of any types; [Bytes] holds bytes, and lets entries expire
+// and be evicted. Both hand out copies, or in a section of their [smr.Domain] the value
+// itself, borrowed until the section is left.
+//
+//	v, ok := m.Load(k)       // a copy
+//
+//	s := dom.Enter()
+//	p, ok := m.LoadIn(s, k)  // the value itself
+//	...
+//	s.Leave()                // and not used from here on
+//
+// # The table
+//
+// A table is an array of buckets, each a cache line: six entries, a byte of each one's
+// hash, and a word with the lock and a version. The high bits of a key's hash choose the
+// bucket, so a bucket holds a stretch of hashes:
+//
+//	hash   0                                                    2^64
+//	       ├────────────┬────────────┬────────────┬────────────┤
+//	table  │  bucket 0  │  bucket 1  │  bucket 2  │  bucket 3  │
+//	       └────────────┴────────────┴─────┬──────┴────────────┘
+//	                                       └▶ chained bucket, where six are not enough
+//
+//	bucket │ ctl │ tags │ entry │ entry │ entry │ entry │ entry │ entry │   64 bytes
+//	                        │
+//	                        └▶ key, value                        from package slab
+//
+// A lookup compares all six bytes at once, and follows the pointers whose byte is equal: two
+// cache misses where the map is large. An entry never changes and never moves; to change a
+// value is to put another entry into the slot, and to retire the old one, which is used
+// again when no reader can hold it.
+//
+// # Growing and shrinking
+//
+// A goroutine, which is there while there is something to do, moves the entries of one
+// bucket after another to a table of twice or half the size, and marks each as moved.
+// Readers and writers who find the mark look in the next table; nobody waits for more than
+// one bucket. A bucket that is marked does not change any more, so readers who were in it
+// end their lookup there.
+//
+// Since a bucket is a stretch of hashes in a table of any size, a walk keeps its place as a
+// hash. What is there from its start to its end is seen once, whatever the table does.
+//
+// # Reading without a section
+//
+// On linux/amd64, [Map.Load] of entries off the Go heap enters no section. It finds the
+// entry, copies it, and then looks whether any entry was unlinked from the bucket since it
+// began: if so, it may have copied an entry that became another's, and starts over. That
+// is safe since memory of package slab can be read at any time, whatever became of it, and
+// since nothing in the copy is followed before it is known to be good. (A sequence lock,
+// without the writer's half of waiting: readers go on while the bucket is locked.)
+//
+// # Where entries lie
+//
+// Entries of a Map whose K and V hold no Go pointers, and all of Bytes, lie off the Go heap
+// (see package slab for exceptions), and the table is memory without pointers: a
+// collection looks at none of it. Entries of other Maps are Go objects, one allocation for
+// each Store, and the collector frees them.
+//
+// The interface is that of xsync's maps, as are the tags; buckets of a cache line are
+// CLHT's (David, Guerraoui, Trigonakis 2015).
+package smrmap
