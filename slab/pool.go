@@ -66,7 +66,7 @@ func New[T any](d *smr.Domain, o Options) *Pool[T] {
 		obj  T
 		slab *slab
 	}
-	if pointerFree(t, o.OffHeapLinks) && t.Size() <= maxObject && t.Align() <= firstObject {
+	if offHeap(t, o.OffHeapLinks) {
 		p.s.size = max(t.Size(), uintptr(t.Align()))
 	} else {
 		p.s.size = unsafe.Sizeof(cell{})
@@ -289,9 +289,12 @@ func pointerFree(t reflect.Type, offHeapLinks bool) bool {
 	}
 }
 
-// PointerFree reports whether values of type T hold nothing that the collector has
-// to see, so that a [Pool] of them is off the Go heap.
-func PointerFree[T any]() bool { return pointerFree(reflect.TypeFor[T](), false) }
+// OffHeap reports whether a [Pool] of T is off the Go heap, given the zero Options.
+func OffHeap[T any]() bool { return offHeap(reflect.TypeFor[T](), false) }
+
+func offHeap(t reflect.Type, offHeapLinks bool) bool {
+	return pointerFree(t, offHeapLinks) && t.Size() <= maxObject && t.Align() <= firstObject
+}
 
 // isLink reports whether t is an smr.Pointer or an smrq.Link. They are told by name,
 // since smrq is not below this package.

@@ -92,17 +92,17 @@ func TestPool_WhereObjectsLie(t *testing.T) {
 		next smr.Pointer[int]
 		link smrq.Link[int]
 	}
-	require.True(t, PointerFree[flat]())
-	require.True(t, PointerFree[[3]struct {
+	require.True(t, OffHeap[flat]())
+	require.True(t, OffHeap[[3]struct {
 		a uintptr
 		b complex64
 	}]())
-	require.True(t, PointerFree[[0]*int]())
+	require.True(t, OffHeap[[0]*int]())
 	for name, free := range map[string]bool{
-		"pointer": PointerFree[*int](), "slice": PointerFree[[]byte](), "string": PointerFree[string](),
-		"func": PointerFree[func()](), "map": PointerFree[map[int]int](), "chan": PointerFree[chan int](),
-		"interface": PointerFree[any](), "unsafe": PointerFree[unsafe.Pointer](),
-		"nested": PointerFree[[2]struct{ s string }](), "links": PointerFree[node](),
+		"pointer": OffHeap[*int](), "slice": OffHeap[[]byte](), "string": OffHeap[string](),
+		"func": OffHeap[func()](), "map": OffHeap[map[int]int](), "chan": OffHeap[chan int](),
+		"interface": OffHeap[any](), "unsafe": OffHeap[unsafe.Pointer](),
+		"nested": OffHeap[[2]struct{ s string }](), "links": OffHeap[node](),
 	} {
 		require.False(t, free, name)
 	}

@@ -380,9 +380,9 @@ func TestPast_StaleLinksOnGoHeap(t *testing.T) {
 		next smr.Pointer[int]
 		_    [60]uint64
 	}
-	if os.Getenv("ATTACK_CHILD") == "" {
+	if os.Getenv("SLAB_TEST_CHILD") == "" {
 		cmd := exec.Command(os.Args[0], "-test.run=^TestPast_StaleLinksOnGoHeap$")
-		cmd.Env = append(os.Environ(), "ATTACK_CHILD=1")
+		cmd.Env = append(os.Environ(), "SLAB_TEST_CHILD=1")
 		out, err := cmd.CombinedOutput()
 		if len(out) > 600 {
 			out = out[:600]

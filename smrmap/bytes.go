@@ -156,9 +156,9 @@ func (m *Bytes) Load(key, dst []byte) ([]byte, bool) {
 
 // lookup returns the entry of a key to a reader in a section, or nil.
 func (m *Bytes) lookup(h uint64, key []byte) *header {
-	t, b, ctl := m.c.table.Load().follow(h)
+	t, b, _ := m.c.table.Load().follow(h)
 	for want := tag(h); b != nil; {
-		ctl = b.ctl.Load()
+		ctl := b.ctl.Load()
 		tags := b.tags.Load()
 		for found := match(tags, want); found != 0; found &= found - 1 {
 			e := asHeader(b.at(index(found)).Load())

@@ -8,33 +8,14 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/gosmr/gosmr/smr"
+	"github.com/gosmr/gosmr/internal/testkit"
 )
 
-// watchdogContext makes a hang a failure.
-func watchdogContext(t testing.TB) context.Context {
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	t.Cleanup(cancel)
-	return ctx
-}
-
-func newDomain(t testing.TB) *smr.Domain {
-	d, err := smr.New(smr.Options{Name: t.Name()})
-	require.NoError(t, err)
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-		defer cancel()
-		require.NoError(t, d.Close(ctx))
-	})
-	return d
-}
-
-func rounds(n int) int {
-	if testing.Short() {
-		return n / 10
-	}
-	return n
-}
+var (
+	watchdogContext = testkit.Context
+	newDomain       = testkit.Domain
+	rounds          = testkit.Rounds
+)
 
 // newMap returns a map that is closed, empty and without leaks, at the end of the test.
 func newMap[K comparable, V any](t testing.TB, o Options) *Map[K, V] {

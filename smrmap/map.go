@@ -39,7 +39,7 @@ func New[K comparable, V any](o Options) (*Map[K, V], error) {
 		return nil, err
 	}
 	m := &Map[K, V]{dom: o.Domain, hasher: newHasher[K]()}
-	if slab.PointerFree[entry[K, V]]() && unsafe.Sizeof(entry[K, V]{}) <= maxEntry {
+	if slab.OffHeap[entry[K, V]]() {
 		m.pool = slab.New[entry[K, V]](o.Domain, slab.Options{Budget: o.Budget, Unstable: true})
 	}
 	if err := m.c.init(&o, m.pool == nil, func(e ref) uint64 { return m.hash(m.entry(e).key) }); err != nil {
@@ -50,9 +50,6 @@ func New[K comparable, V any](o Options) (*Map[K, V], error) {
 	}
 	return m, nil
 }
-
-// maxEntry is what slab has off the Go heap.
-const maxEntry = 64 << 10
 
 func (m *Map[K, V]) entry(e ref) *entry[K, V] { return (*entry[K, V])(unsafe.Pointer(e)) }
 
@@ -159,9 +156,9 @@ func (m *Map[K, V]) LoadIn(s smr.Section, k K) (*V, bool) {
 
 // lookup returns the entry of k to a reader in a section, or nil.
 func (m *Map[K, V]) lookup(h uint64, k K) *entry[K, V] {
-	t, b, ctl := m.c.table.Load().follow(h)
+	t, b, _ := m.c.table.Load().follow(h)
 	for want := tag(h); b != nil; {
-		ctl = b.ctl.Load()
+		ctl := b.ctl.Load()
 		tags := b.tags.Load()
 		for found := match(tags, want); found != 0; found &= found - 1 {
 			if e := m.entry(b.at(index(found)).Load()); e != nil && e.key == k {

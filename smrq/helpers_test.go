@@ -1,7 +1,6 @@
 package smrq_test
 
 import (
-	"context"
 	"fmt"
 	"testing"
 	"time"
@@ -10,21 +9,11 @@ import (
 
 	"github.com/gosmr/gosmr/internal/invariants"
 	"github.com/gosmr/gosmr/internal/queuetest"
-	"github.com/gosmr/gosmr/smr"
+	"github.com/gosmr/gosmr/internal/testkit"
 )
 
 // newDomain returns a domain that is closed when the test ends.
-func newDomain(t testing.TB) *smr.Domain {
-	t.Helper()
-	d, err := smr.New(smr.Options{Name: t.Name()})
-	require.NoError(t, err)
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
-		defer cancel()
-		require.NoError(t, d.Close(ctx))
-	})
-	return d
-}
+var newDomain = testkit.Domain
 
 // rounds scales a test's length. With -tags invariants each load looks up its
 // goroutine.

@@ -11,7 +11,7 @@ import (
 // The buddies never overlap, are aligned and zeroed, coalesce, and hints hide nothing.
 func TestBlocks_NeverOverlap(t *testing.T) {
 	if onGoHeap {
-		t.Skip()
+		t.Skip("blocks are Go memory in this build")
 	}
 	rnd := rand.New(rand.NewPCG(1, 2))
 	type blk struct {

@@ -1,0 +1,44 @@
+// Package testkit is what the tests of packages above smr have in common.
+package testkit
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/gosmr/gosmr/smr"
+)
+
+// watchdog makes a hang a failure.
+const watchdog = time.Minute
+
+// Context returns a context that ends after a minute, or with the test.
+func Context(t testing.TB) context.Context {
+	ctx, cancel := context.WithTimeout(t.Context(), watchdog)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+// Domain returns a domain that is closed when the test ends.
+func Domain(t testing.TB) *smr.Domain {
+	t.Helper()
+	d, err := smr.New(smr.Options{Name: t.Name()})
+	require.NoError(t, err)
+	t.Cleanup(func() {
+		// The test's own context has ended by now.
+		ctx, cancel := context.WithTimeout(context.Background(), watchdog)
+		defer cancel()
+		require.NoError(t, d.Close(ctx))
+	})
+	return d
+}
+
+// Rounds returns how often to do what a test does n times in full.
+func Rounds(n int) int {
+	if testing.Short() {
+		return n / 10
+	}
+	return n
+}
