@@ -19,13 +19,14 @@ import (
 // then looks at busy, with the heavy fence between. Either the holder finds nothing
 // loaded, or unload finds it busy and waits.
 type cache struct {
+	s      *store // constant
 	busy   relacq.Uint64
 	loaded relacq.Pointer[loaded]
 
 	// Counts, written by the holder of busy, read by Stats from anywhere.
 	gets, frees, retires relacq.Uint64
 
-	_ [pcpu.Stride - 4*unsafe.Sizeof(relacq.Uint64{}) - unsafe.Sizeof(relacq.Pointer[loaded]{})]byte
+	_ [pcpu.Stride - unsafe.Sizeof(uintptr(0)) - 4*unsafe.Sizeof(relacq.Uint64{}) - unsafe.Sizeof(relacq.Pointer[loaded]{})]byte
 }
 
 // loaded is the magazines of a cache. It is dropped when it was unloaded.
@@ -35,32 +36,27 @@ type loaded struct {
 	retired *magazine
 }
 
-// A local is one processor's end of a store. Between pin and unpin the goroutine
-// keeps its processor, so it must not block, panic, or run for long.
-type local struct {
-	s  *store
-	c  *cache
-	ld *loaded // nil: nothing cached, or somebody else is at it
-}
-
-// pin takes the cache of this processor.
-func (s *store) pin() local {
+// pin takes the cache of this processor, or returns nil if there is none, or somebody
+// else is at it. Between pin and unpin the goroutine keeps its processor, so it must not
+// block, panic, or run for long.
+func (s *store) pin() *cache {
 	c := s.caches.At(pcpu.Pin())
-	if c != nil && c.lock(s) {
-		return local{s, c, c.loaded.Load()}
+	if c != nil && c.lock() {
+		return c
 	}
-	return local{s: s}
+	return nil
 }
 
-func (l local) unpin() {
-	if l.c != nil {
-		l.c.busy.Store(0)
+// unpin ends what pin began; c may be nil, as for the methods below.
+func (c *cache) unpin() {
+	if c != nil {
+		c.busy.Store(0)
 	}
 	pcpu.Unpin()
 }
 
 // lock takes the cache, and reports whether it got it.
-func (c *cache) lock(s *store) bool {
+func (c *cache) lock() bool {
 	if c.busy.Load() != 0 {
 		return false
 	}
@@ -68,62 +64,87 @@ func (c *cache) lock(s *store) bool {
 		return c.busy.CompareAndSwap(0, 1)
 	}
 	c.busy.Store(1)
-	s.fence.Light() // pairs with unload
+	c.s.fence.Light() // pairs with unload
 	return true
 }
 
+// magazines returns what is loaded, nil if nothing is.
+func (c *cache) magazines() *loaded {
+	if c == nil {
+		return nil
+	}
+	return c.loaded.Load()
+}
+
 // get returns a free object, nil if there is none at hand.
-func (l local) get() unsafe.Pointer {
-	ld := l.ld
+func (c *cache) get() unsafe.Pointer {
+	ld := c.magazines()
 	if ld == nil {
 		return nil
 	}
-	m := ld.get
-	if m.n == 0 {
-		if m = ld.other; m.n == 0 {
+	m := ld.some()
+	if m == nil {
+		return nil
+	}
+	c.gets.Store(c.gets.Load() + 1)
+	return m.pop()
+}
+
+// some returns a magazine with free objects in it, nil if both are empty.
+func (ld *loaded) some() *magazine {
+	if ld.get.n == 0 {
+		if ld.other.n == 0 {
 			return nil
 		}
-		ld.get, ld.other = m, ld.get
+		ld.get, ld.other = ld.other, ld.get
 	}
-	m.n--
-	l.c.gets.Store(l.c.gets.Load() + 1)
-	return m.objs[m.n]
+	return ld.get
 }
 
 // free puts an object back, and reports whether there was room for it.
-func (l local) free(p unsafe.Pointer) bool {
-	ld := l.ld
+func (c *cache) free(p unsafe.Pointer) bool {
+	ld := c.magazines()
 	if ld == nil {
 		return false
 	}
 	m := ld.get
-	if m.n >= l.s.capacity {
-		if m = ld.other; m.n >= l.s.capacity {
+	if m.n >= c.s.capacity {
+		if m = ld.other; m.n >= c.s.capacity {
 			return false
 		}
 		ld.get, ld.other = m, ld.get
 	}
-	m.objs[m.n] = p
-	m.n++
-	l.c.frees.Store(l.c.frees.Load() + 1)
+	m.push(p)
+	c.frees.Store(c.frees.Load() + 1)
 	return true
 }
 
 // retire puts an object with those that wait for readers, and reports whether there
 // was room for it.
-func (l local) retire(p unsafe.Pointer) bool {
-	ld := l.ld
-	if ld == nil {
+func (c *cache) retire(p unsafe.Pointer) bool {
+	ld := c.magazines()
+	if ld == nil || ld.retired.n >= c.s.capacity {
 		return false
 	}
-	m := ld.retired
-	if m.n >= l.s.capacity {
-		return false
-	}
-	m.objs[m.n] = p
-	m.n++
-	l.c.retires.Store(l.c.retires.Load() + 1)
+	ld.retired.push(p)
+	c.retires.Store(c.retires.Load() + 1)
 	return true
+}
+
+// swap is get and retire at once, or neither: then it returns nil.
+func (c *cache) swap(p unsafe.Pointer) unsafe.Pointer {
+	ld := c.magazines()
+	if ld == nil || ld.retired.n >= c.s.capacity {
+		return nil
+	}
+	m := ld.some()
+	if m == nil {
+		return nil
+	}
+	ld.retired.push(p)
+	c.retires.Store(c.retires.Load() + 1)
+	c.gets.Store(c.gets.Load() + 1)
+	return m.pop()
 }
 
 // getSlow is get when nothing is at hand: it loads the cache.
@@ -132,20 +153,19 @@ func (s *store) getSlow() (unsafe.Pointer, error) {
 	if err != nil {
 		return nil, err
 	}
-	m.n--
-	p := m.objs[m.n]
-	l := s.pinLoaded()
-	if l.ld != nil {
-		l.c.gets.Store(l.c.gets.Load() + 1)
-		if l.ld.get.n == 0 {
-			l.ld.get, m = m, l.ld.get
-		} else if l.ld.other.n == 0 {
-			l.ld.other, m = m, l.ld.other
+	p := m.pop()
+	c := s.pinLoaded()
+	if ld := c.magazines(); ld != nil {
+		c.gets.Store(c.gets.Load() + 1)
+		if ld.get.n == 0 {
+			ld.get, m = m, ld.get
+		} else if ld.other.n == 0 {
+			ld.other, m = m, ld.other
 		}
 	} else {
 		s.alone.gets.Add(1)
 	}
-	l.unpin()
+	c.unpin()
 	s.keep(m)
 	return p, nil
 }
@@ -178,17 +198,17 @@ func (s *store) takeOrGrow() (*magazine, error) {
 // freeSlow is free when there is no room: a full magazine goes to the depot.
 func (s *store) freeSlow(p unsafe.Pointer) {
 	m := s.emptyMagazine()
-	l := s.pinLoaded()
-	if !l.free(p) {
-		if l.ld != nil { // both are full
-			l.ld.other, m = m, l.ld.other
-			l.free(p)
+	c := s.pinLoaded()
+	if !c.free(p) {
+		if ld := c.magazines(); ld != nil { // both are full
+			ld.other, m = m, ld.other
+			c.free(p)
 		} else {
-			m.objs[0], m.n = p, 1
+			m.push(p)
 			s.alone.frees.Add(1)
 		}
 	}
-	l.unpin()
+	c.unpin()
 	some := m.n > 0
 	s.keep(m)
 	if some {
@@ -200,41 +220,40 @@ func (s *store) freeSlow(p unsafe.Pointer) {
 // domain.
 func (s *store) retireSlow(p unsafe.Pointer) {
 	m := s.emptyMagazine()
-	l := s.pinLoaded()
-	if !l.retire(p) {
-		if l.ld != nil {
-			l.ld.retired, m = m, l.ld.retired
-			l.retire(p)
+	c := s.pinLoaded()
+	if !c.retire(p) {
+		if ld := c.magazines(); ld != nil {
+			ld.retired, m = m, ld.retired
+			c.retire(p)
 		} else {
-			m.objs[0], m.n = p, 1
+			m.push(p)
 			s.alone.retires.Add(1)
 		}
 	}
-	l.unpin()
+	c.unpin()
 	s.retireMagazine(m)
 }
 
 // pinLoaded is pin with magazines installed. There are none where pinning is not
 // exclusive and somebody else is at the cache, and in a closed store.
-func (s *store) pinLoaded() local {
+func (s *store) pinLoaded() *cache {
 	id := pcpu.Pin()
 	c := s.caches.At(id)
 	if c == nil {
 		if c = s.caches.Grow(id); c == nil {
-			return local{s: s}
+			return nil
 		}
 	}
-	if !c.lock(s) {
-		return local{s: s}
+	if !c.lock() {
+		return nil
 	}
-	ld := c.loaded.Load()
-	if ld == nil {
-		ld = &loaded{get: s.newMagazine(), other: s.newMagazine(), retired: s.newMagazine()}
+	if c.loaded.Load() == nil {
+		ld := &loaded{get: s.newMagazine(), other: s.newMagazine(), retired: s.newMagazine()}
 		if !c.loaded.CompareAndSwap(nil, ld) {
 			panic("slab: two at one cache")
 		}
 	}
-	return local{s, c, ld}
+	return c
 }
 
 // drain empties the caches of all processors: free objects go to the depot, retired

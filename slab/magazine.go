@@ -23,6 +23,18 @@ type magazine struct {
 	ticket  *ticket   // nil: the domain was closed before
 }
 
+// push puts an object into a magazine that is not full, and pop takes one out of one
+// that is not empty.
+func (m *magazine) push(p unsafe.Pointer) {
+	m.objs[m.n] = p
+	m.n++
+}
+
+func (m *magazine) pop() unsafe.Pointer {
+	m.n--
+	return m.objs[m.n]
+}
+
 // A ticket is what the domain is given for a magazine of retired objects: the
 // magazine itself may be in use again by the time of the callback.
 type ticket struct {

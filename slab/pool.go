@@ -30,8 +30,8 @@ type Options struct {
 	Unstable bool
 
 	// OffHeapLinks says that the fields of types smr.Pointer and smrq.Link point to
-	// objects of this pool only, or to others that are never on the Go heap. Then they do not count as Go pointers, and the pool may be off the
-	// Go heap. Default: they count.
+	// objects of this pool only, or to others that are never on the Go heap. Then they
+	// do not count as Go pointers, and the pool may be off the Go heap. Default: they count.
 	OffHeapLinks bool
 }
 
@@ -137,20 +137,20 @@ func (p *Pool[T]) Close(ctx context.Context) error { return closeStores(ctx, p.s
 // A Local is one processor's share of a pool, for a writer that takes one object and
 // retires another in one go, under one pin. Its rules are those of [pcpu.Pin]: from
 // Pin to Unpin the goroutine must not block, or panic.
-type Local[T any] struct{ l local }
+type Local[T any] struct{ c *cache }
 
 // Pin takes the share of this processor.
 func (p *Pool[T]) Pin() Local[T] { return Local[T]{p.s.pin()} }
 
 // Unpin ends the use of l.
-func (l Local[T]) Unpin() { l.l.unpin() }
+func (l Local[T]) Unpin() { l.c.unpin() }
 
 // Get is [Pool.Get] for what is at hand: it returns nil if nothing is. Then Unpin, and
 // use Pool.Get.
 func (l Local[T]) Get() *T {
-	p := l.l.get()
+	p := l.c.get()
 	if p != nil {
-		l.l.s.check.got(p)
+		l.c.s.check.got(p)
 	}
 	return (*T)(p)
 }
@@ -158,21 +158,42 @@ func (l Local[T]) Get() *T {
 // Retire is [Pool.Retire] as long as there is room for obj. It reports whether there
 // was; if not, or if obj is nil, Unpin, and use Pool.Retire.
 func (l Local[T]) Retire(obj *T) bool {
-	if obj == nil {
+	if obj == nil || l.c == nil {
 		return false
 	}
-	l.l.s.check.retired(unsafe.Pointer(obj))
-	if l.l.retire(unsafe.Pointer(obj)) {
+	l.c.s.check.retired(unsafe.Pointer(obj))
+	if l.c.retire(unsafe.Pointer(obj)) {
 		return true
 	}
-	l.l.s.check.unretired(unsafe.Pointer(obj))
+	l.c.s.check.unretired(unsafe.Pointer(obj))
 	return false
 }
 
+// Swap is Get and Retire at once: it returns an object to put in the place of obj, which
+// must be unlinked before Unpin, and is retired. It returns nil, and has done nothing, if
+// there is no object at hand, or no room for obj, or obj is nil: then Unpin, and use
+// Pool.Get and Pool.Retire.
+//
+// (Nobody hands obj to the domain while its processor is pinned: so it may be retired
+// before it is unlinked.)
+func (l Local[T]) Swap(obj *T) *T {
+	if obj == nil || l.c == nil {
+		return nil
+	}
+	l.c.s.check.retired(unsafe.Pointer(obj))
+	p := l.c.swap(unsafe.Pointer(obj))
+	if p == nil {
+		l.c.s.check.unretired(unsafe.Pointer(obj))
+		return nil
+	}
+	l.c.s.check.got(p)
+	return (*T)(p)
+}
+
 func (s *store) get() (unsafe.Pointer, error) {
-	l := s.pin()
-	p := l.get()
-	l.unpin()
+	c := s.pin()
+	p := c.get()
+	c.unpin()
 	if p == nil {
 		var err error
 		if p, err = s.getSlow(); err != nil {
@@ -188,9 +209,9 @@ func (s *store) free1(p unsafe.Pointer) {
 		panic("slab: Free of nil")
 	}
 	s.check.freed(p)
-	l := s.pin()
-	done := l.free(p)
-	l.unpin()
+	c := s.pin()
+	done := c.free(p)
+	c.unpin()
 	if !done {
 		s.freeSlow(p)
 	}
@@ -201,9 +222,9 @@ func (s *store) retire1(p unsafe.Pointer) {
 		panic("slab: Retire of nil")
 	}
 	s.check.retired(p)
-	l := s.pin()
-	done := l.retire(p)
-	l.unpin()
+	c := s.pin()
+	done := c.retire(p)
+	c.unpin()
 	if !done {
 		s.retireSlow(p)
 	}

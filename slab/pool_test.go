@@ -291,9 +291,10 @@ func TestUnload_WaitsForHolder(t *testing.T) {
 			var wg sync.WaitGroup
 			wg.Go(func() {
 				for i := 0; !stop.Load(); i++ {
-					l := s.pin()
-					if l.ld != nil {
-						n := (*uintptr)(unsafe.Pointer(&l.ld.get.n))
+					c := s.pin()
+					ld := c.magazines()
+					if ld != nil {
+						n := (*uintptr)(unsafe.Pointer(&ld.get.n))
 						before := *n
 						for range 20 {
 							if atomic.LoadUintptr(n) != before { // so that it is loaded each time
@@ -302,8 +303,8 @@ func TestUnload_WaitsForHolder(t *testing.T) {
 							}
 						}
 					}
-					l.unpin()
-					if l.ld == nil {
+					c.unpin()
+					if ld == nil {
 						load()
 					}
 					if i%1000 == 0 {

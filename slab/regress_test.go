@@ -50,7 +50,7 @@ func TestPast_FlushOvertakenByFlush(t *testing.T) {
 		obj, _ := p.Get()
 		for {
 			l := p.Pin()
-			if l.l.ld == nil {
+			if l.c.magazines() == nil {
 				l.Unpin()
 				p.Free(mustGet(p))
 				continue
@@ -606,5 +606,36 @@ func TestLocal(t *testing.T) {
 	require.NotNil(t, again)
 	require.True(t, retired)
 	require.EqualValues(t, 1, p.Stats().Pending)
+	closeEmpty(t, p)
+}
+
+func TestLocal_Swap(t *testing.T) {
+	p := New[flat](newDomain(t), Options{})
+	l := p.Pin()
+	nothing := l.Swap(nil)
+	l.Unpin()
+	require.Nil(t, nothing)
+	obj := get(t, p)
+	before := p.Stats()
+	swaps := 0
+	for range 3 * magazineCap {
+		l := p.Pin()
+		fresh := l.Swap(obj)
+		l.Unpin()
+		if fresh == nil { // no room, or nothing at hand: nothing has happened
+			p.Retire(obj)
+			fresh = get(t, p)
+		} else {
+			swaps++
+			require.NotSame(t, obj, fresh)
+		}
+		obj = fresh
+	}
+	require.GreaterOrEqual(t, swaps, 2*magazineCap)
+	st := p.Stats()
+	require.EqualValues(t, 1, st.InUse)
+	require.EqualValues(t, 3*magazineCap, st.Gets-before.Gets)
+	require.EqualValues(t, 3*magazineCap, st.Retires-before.Retires)
+	p.Retire(obj)
 	closeEmpty(t, p)
 }

@@ -107,7 +107,7 @@ const (
 
 func (s *store) init() {
 	s.fence = asym.New()
-	s.caches.Init(func(int) *cache { return new(cache) })
+	s.caches.Init(func(int) *cache { return &cache{s: s} })
 	s.pollAt = pollEvery
 	s.capacity = int(min(max(magazineBytes/s.size, 1), magazineCap))
 	s.slabSize = pages.MinBlock
@@ -211,8 +211,7 @@ func (s *store) fillLocked(m *magazine) {
 				i := bits.TrailingZeros64(sl.free[w])
 				sl.free[w] &= sl.free[w] - 1
 				sl.nFree--
-				m.objs[m.n] = sl.object(w*64 + i)
-				m.n++
+				m.push(sl.object(w*64 + i))
 				s.taken++
 			}
 		}
@@ -225,10 +224,7 @@ func (s *store) fillLocked(m *magazine) {
 // emptyLocked moves the objects of a magazine to their slabs. s.mu is held.
 func (s *store) emptyLocked(m *magazine) {
 	for m.n > 0 {
-		m.n--
-		p := m.objs[m.n]
-		m.objs[m.n] = nil
-		s.putLocked(p)
+		s.putLocked(m.pop())
 	}
 }
 

@@ -195,47 +195,46 @@ func (m *Map[K, V]) Store(k K, value V) error {
 	return err
 }
 
-// replace is Store where k has a value, the lock is free, and all else is at hand. It
-// does without waiting, so that it may be pinned from the start to the end.
+// replace is Store where k has a value in the root bucket, the lock is free, and all else
+// is at hand. It does without waiting, so that it may be pinned from start to end.
 func (m *Map[K, V]) replace(k K, value *V) bool {
-	h := m.hash(k)
+	var h uint64
+	if m.isInts {
+		h = m.ints.hash(integer(k))
+	} else {
+		h = m.hash(k)
+	}
 	l := m.pool.Pin()
-	t := m.c.table.Load()
-	b := t.bucket(h)
-	ctl := b.tryLock()
+	root := m.c.table.Load().bucket(h)
+	ctl := root.tryLock()
 	if ctl == 0 {
 		l.Unpin()
 		return false
 	}
-	var e *entry[K, V]
-	var p place
+	done := false
 	if ctl&moved == 0 {
-		if p = m.find(t, b, h, k); p.b != nil {
-			e = l.Get()
+		for found := match(root.tags.Load(), tag(h)); found != 0; found &= found - 1 {
+			slot := root.at(index(found))
+			old := m.entry(slot.Load())
+			if old == nil || old.key != k {
+				continue
+			}
+			if e := l.Swap(old); e != nil {
+				e.key = k
+				e.value = *value
+				slot.Store(ref(unsafe.Pointer(e)))
+				ctl = bumped(ctl)
+				done = true
+			}
+			break
 		}
 	}
-	if e == nil {
-		wake := m.c.lots.unlock(b, ctl)
-		l.Unpin()
-		if wake {
-			m.c.lots.wake(b)
-		}
-		return false
-	}
-	e.key, e.value = k, *value
-	slot := p.b.at(p.i)
-	old := m.entry(slot.Load())
-	slot.Store(ref(unsafe.Pointer(e)))
-	wake := m.c.lots.unlock(b, bumped(ctl))
-	retired := l.Retire(old)
+	wake := m.c.lots.unlock(root, ctl)
 	l.Unpin()
-	if !retired {
-		m.pool.Retire(old)
-	}
 	if wake {
-		m.c.lots.wake(b)
+		m.c.lots.wake(root)
 	}
-	return true
+	return done
 }
 
 // newEntry returns an entry that nobody else has.
