@@ -24,3 +24,9 @@ func decommit(p unsafe.Pointer, size uintptr) {
 		clear(unsafe.Slice((*byte)(p), size))
 	}
 }
+
+// mended is called with a MaxBlock that was given back in pieces, all of it. That has
+// left a table of small pages, empty as it is, where one huge page could be: the kernel
+// drops it when it is asked about the whole of it (from Linux 6.14 on; else khugepaged
+// does so some time).
+func mended(p unsafe.Pointer) { unix.Madvise(unsafe.Slice((*byte)(p), MaxBlock), unix.MADV_DONTNEED) }

@@ -12,6 +12,8 @@ const noReserve = 0
 
 func adviseHuge(unsafe.Pointer, uintptr) {}
 
+func mended(unsafe.Pointer) {}
+
 // decommit gives the memory back by mapping fresh pages over it.
 func decommit(p unsafe.Pointer, size uintptr) {
 	if _, err := unix.MmapPtr(-1, 0, p, size, protection, private|unix.MAP_FIXED); err != nil {

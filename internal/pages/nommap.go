@@ -11,3 +11,4 @@ func mapLarge(uintptr) (unsafe.Pointer, error) { panic("pages: no mmap in this b
 func unmapLarge(unsafe.Pointer, uintptr)       {}
 func decommit(unsafe.Pointer, uintptr)         {}
 func adviseHuge(unsafe.Pointer, uintptr)       {}
+func mended(unsafe.Pointer)                    {}

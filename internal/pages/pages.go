@@ -129,6 +129,9 @@ func join(p unsafe.Pointer, size uintptr) {
 			r.clear(order, i^1)
 			i /= 2
 		}
+		if order == orders-1 && size < MaxBlock {
+			mended(unsafe.Add(r.base, i<<maxShift))
+		}
 		r.set(order, i)
 		r.lowered(order)
 		return
