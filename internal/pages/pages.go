@@ -125,6 +125,11 @@ func join(p unsafe.Pointer, size uintptr) {
 		}
 		order := bits.TrailingZeros64(uint64(size)) - minShift
 		i := int(off >> (order + minShift))
+		for o := order; o < orders; o++ {
+			if r.isFree(o, i>>(o-order)) {
+				panic("pages: freed a block twice")
+			}
+		}
 		for ; order < orders-1 && r.isFree(order, i^1); order++ {
 			r.clear(order, i^1)
 			i /= 2
@@ -140,9 +145,6 @@ func join(p unsafe.Pointer, size uintptr) {
 }
 
 func (r *region) set(order, i int) {
-	if r.isFree(order, i) {
-		panic("pages: freed a block twice")
-	}
 	r.free[order][i/64] |= 1 << (i % 64)
 	r.has[order]++
 }
