@@ -68,7 +68,8 @@ func (c *cache) lock() bool {
 	return true
 }
 
-// magazines returns what is loaded, nil if nothing is.
+// magazines returns what is loaded, nil if nothing is. Who asks twice under one pin may
+// find them unloaded the second time, though they are its own until unpin.
 func (c *cache) magazines() *loaded {
 	if c == nil {
 		return nil
@@ -101,18 +102,26 @@ func (ld *loaded) some() *magazine {
 	return ld.get
 }
 
+// room returns a magazine with room for a free object, nil if both are full.
+func (ld *loaded) room(capacity int) *magazine {
+	if ld.get.n >= capacity {
+		if ld.other.n >= capacity {
+			return nil
+		}
+		ld.get, ld.other = ld.other, ld.get
+	}
+	return ld.get
+}
+
 // free puts an object back, and reports whether there was room for it.
 func (c *cache) free(p unsafe.Pointer) bool {
 	ld := c.magazines()
 	if ld == nil {
 		return false
 	}
-	m := ld.get
-	if m.n >= c.s.capacity {
-		if m = ld.other; m.n >= c.s.capacity {
-			return false
-		}
-		ld.get, ld.other = m, ld.get
+	m := ld.room(c.s.capacity)
+	if m == nil {
+		return false
 	}
 	m.push(p)
 	c.frees.Store(c.frees.Load() + 1)
@@ -153,6 +162,12 @@ func (s *store) getSlow() (unsafe.Pointer, error) {
 	if err != nil {
 		return nil, err
 	}
+	return s.load(m), nil
+}
+
+// load takes an object from a magazine, and puts that into the cache of this processor, if
+// there is room.
+func (s *store) load(m *magazine) unsafe.Pointer {
 	p := m.pop()
 	c := s.pinLoaded()
 	if ld := c.magazines(); ld != nil {
@@ -167,7 +182,7 @@ func (s *store) getSlow() (unsafe.Pointer, error) {
 	}
 	c.unpin()
 	s.keep(m)
-	return p, nil
+	return p
 }
 
 // takeOrGrow returns a magazine of free objects: from the depot or the slabs, from a
@@ -199,14 +214,17 @@ func (s *store) takeOrGrow() (*magazine, error) {
 func (s *store) freeSlow(p unsafe.Pointer) {
 	m := s.emptyMagazine()
 	c := s.pinLoaded()
-	if !c.free(p) {
-		if ld := c.magazines(); ld != nil { // both are full
+	if ld := c.magazines(); ld != nil {
+		to := ld.room(s.capacity)
+		if to == nil {
 			ld.other, m = m, ld.other
-			c.free(p)
-		} else {
-			m.push(p)
-			s.alone.frees.Add(1)
+			to = ld.room(s.capacity)
 		}
+		to.push(p)
+		c.frees.Store(c.frees.Load() + 1)
+	} else {
+		m.push(p)
+		s.alone.frees.Add(1)
 	}
 	c.unpin()
 	some := m.n > 0
@@ -221,14 +239,15 @@ func (s *store) freeSlow(p unsafe.Pointer) {
 func (s *store) retireSlow(p unsafe.Pointer) {
 	m := s.emptyMagazine()
 	c := s.pinLoaded()
-	if !c.retire(p) {
-		if ld := c.magazines(); ld != nil {
+	if ld := c.magazines(); ld != nil {
+		if ld.retired.n >= s.capacity {
 			ld.retired, m = m, ld.retired
-			c.retire(p)
-		} else {
-			m.push(p)
-			s.alone.retires.Add(1)
 		}
+		ld.retired.push(p)
+		c.retires.Store(c.retires.Load() + 1)
+	} else {
+		m.push(p)
+		s.alone.retires.Add(1)
 	}
 	c.unpin()
 	s.retireMagazine(m)

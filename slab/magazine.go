@@ -67,10 +67,15 @@ func (s *store) take(force bool) *magazine {
 		s.nFull--
 		return m
 	}
-	if m := s.takeReachedLocked(force); m != nil {
+	m := s.takeReachedLocked(force)
+	switch {
+	case m == nil:
+		m = s.emptyMagazineLocked()
+	case s.keeps():
 		return m
+	default:
+		s.emptyLocked(m)
 	}
-	m := s.emptyMagazineLocked()
 	if s.fillLocked(m); m.n == 0 {
 		s.keepEmptyLocked(m)
 		return nil
@@ -86,7 +91,7 @@ func (s *store) keep(m *magazine) {
 }
 
 func (s *store) keepLocked(m *magazine) {
-	if m.n > 0 && !s.closed && s.nFull < s.maxFull() {
+	if m.n > 0 && s.keeps() && s.nFull < s.maxFull() {
 		m.next, s.full = s.full, m
 		s.nFull++
 		return

@@ -639,3 +639,46 @@ func TestLocal_Swap(t *testing.T) {
 	p.Retire(obj)
 	closeEmpty(t, p)
 }
+
+// Caches are unloaded while others give back what there is no room for: with magazines of
+// one object that is so each time. Nothing is lost.
+func TestPast_UnloadDuringSlowPath(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(4))
+	d := newDomain(t)
+	b := NewBlocks(d, Options{})
+	const size = magazineBytes - 1000
+	s := &b.classes[class(size)]
+	require.Equal(t, 1, s.capacity)
+	var wg sync.WaitGroup
+	var stop atomic.Bool
+	for range 2 {
+		wg.Go(func() {
+			for !stop.Load() {
+				s.drain()
+			}
+		})
+	}
+	var users sync.WaitGroup
+	var failed atomic.Pointer[error]
+	for g := range 2 {
+		users.Go(func() {
+			for i := range rounds(100_000) {
+				block, err := b.Get(size)
+				if err != nil {
+					failed.Store(&err)
+					return
+				}
+				if (i+g)%2 == 0 {
+					b.Free(block)
+				} else {
+					b.Retire(block)
+				}
+			}
+		})
+	}
+	users.Wait()
+	stop.Store(true)
+	wg.Wait()
+	require.Nil(t, failed.Load())
+	require.NoError(t, b.Close(watchdogContext(t)))
+}

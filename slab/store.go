@@ -17,7 +17,7 @@ import (
 // A store hands out objects of one size: what Pool is for one type, and Blocks for
 // each of its size classes.
 //
-// Locks are taken in the order Budget.mu, drainMu, mu.
+// Locks are taken in the order evacuateMu, Budget.mu, drainMu, mu.
 type store struct {
 	// Constant after init.
 	dom      *smr.Domain
@@ -52,22 +52,28 @@ type store struct {
 	// where others find it, so that who drains next does not overtake it.
 	drainMu sync.Mutex
 
-	mu       sync.Mutex // guards all below
-	full     *magazine  // magazines of free objects
-	nFull    int
-	empty    *magazine // some, for reuse
-	nEmpty   int
-	waiting  waitList // magazines of retired objects
-	pollAt   int      // length of waiting at which readers are looked at again
-	tickets  *ticket  // for reuse
-	slabs    []*slab  // by number; nil: the number is free
-	holes    []uint32
-	partial  slabList // those with some free objects and some taken
-	spare    slabList // some with all objects free, against going back and forth
-	nSpare   int
-	leaving  []*slab // on their way to the system, once mu is unlocked
-	reserved int64   // bytes of all slabs
-	taken    int     // objects out of their slabs: in use, in magazines, or retired
+	evacuateMu sync.Mutex // held by evacuate, before the others
+
+	mu      sync.Mutex // guards all below
+	full    *magazine  // magazines of free objects
+	nFull   int
+	empty   *magazine // some, for reuse
+	nEmpty  int
+	waiting waitList // magazines of retired objects
+	pollAt  int      // length of waiting at which readers are looked at again
+	tickets *ticket  // for reuse
+	slabs   []*slab  // by number; nil: the number is free
+	holes   []uint32
+	partial slabList // those with some free objects and some taken
+	spare   slabList // some with all objects free, against going back and forth
+	nSpare  int
+	leaving []*slab // on their way to the system, once mu is unlocked
+
+	// evacuating is the slab that is to become whole, in neither list; nil: none.
+	evacuating *slab
+
+	reserved int64 // bytes of all slabs
+	taken    int   // objects out of their slabs: in use, in magazines, or retired
 	closed   bool
 
 	check checks // of -tags invariants
@@ -238,6 +244,13 @@ func (s *store) putLocked(p unsafe.Pointer) {
 	sl.free[i/64] |= 1 << (i % 64)
 	sl.nFree++
 	s.taken--
+	if sl == s.evacuating {
+		if sl.nFree == s.perSlab {
+			s.evacuating = nil
+			s.dropLocked(sl)
+		}
+		return
+	}
 	if sl.nFree == 1 {
 		s.partial.push(sl)
 	}
@@ -259,12 +272,17 @@ func (s *store) dropSparesLocked(keep int) {
 		sl := s.spare.head
 		s.spare.remove(sl)
 		s.nSpare--
-		s.slabs[sl.number] = nil
-		s.holes = append(s.holes, sl.number)
-		s.reserved -= int64(s.slabSize)
-		s.check.drop(sl)
-		s.leaving = append(s.leaving, sl)
+		s.dropLocked(sl)
 	}
+}
+
+// dropLocked gives back a whole slab that is in no list. s.mu is held.
+func (s *store) dropLocked(sl *slab) {
+	s.slabs[sl.number] = nil
+	s.holes = append(s.holes, sl.number)
+	s.reserved -= int64(s.slabSize)
+	s.check.drop(sl)
+	s.leaving = append(s.leaving, sl)
 }
 
 // grow takes a slab from the system. s.mu is not held.

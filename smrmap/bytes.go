@@ -58,6 +58,10 @@ type header struct {
 	used     atomic.Uint32
 	keyLen   uint32
 	valueLen uint32
+	// hash is the high half of the key's hash. Written before the entry is in the map;
+	// Compact reads it at any time, also when the block is nobody's, and looks in the
+	// bucket it leads to whether the entry is there.
+	hash uint32
 }
 
 const headerSize = unsafe.Sizeof(header{})
@@ -100,8 +104,8 @@ func (m *Bytes) gone(e *header) bool { return m.past(e.expires.Load()) }
 // past reports whether expires, in Unix milliseconds, is a time that has come.
 func (m *Bytes) past(expires int64) bool { return expires != 0 && expires <= m.now() }
 
-// newEntry returns an entry that nobody else has.
-func (m *Bytes) newEntry(key []byte, it Item) (*header, error) {
+// newEntry returns an entry that nobody else has; h is the hash of the key.
+func (m *Bytes) newEntry(h uint64, key []byte, it Item) (*header, error) {
 	if len(key) > MaxLen || len(it.Value) > MaxLen {
 		return nil, fmt.Errorf("%w: key of %d bytes, value of %d", ErrTooLarge, len(key), len(it.Value))
 	}
@@ -109,13 +113,18 @@ func (m *Bytes) newEntry(key []byte, it Item) (*header, error) {
 	if err != nil {
 		return nil, err
 	}
+	return fill(block, h, key, it), nil
+}
+
+// fill makes an entry of a block that nobody else has.
+func fill(block []byte, h uint64, key []byte, it Item) *header {
 	e := (*header)(unsafe.Pointer(unsafe.SliceData(block)))
 	e.expires.Store(it.Expires)
 	e.used.Store(0)
-	e.keyLen, e.valueLen = uint32(len(key)), uint32(len(it.Value))
+	e.keyLen, e.valueLen, e.hash = uint32(len(key)), uint32(len(it.Value)), uint32(h>>32)
 	copy(e.key(), key)
 	copy(e.value(), it.Value)
-	return e, nil
+	return e
 }
 
 // block returns the block of an entry, as slab gave it out.
@@ -271,7 +280,7 @@ func (m *Bytes) Compute(key []byte, fn func(old Item, loaded bool) (Item, Op)) (
 	switch {
 	case op == UpdateOp:
 		var e *header
-		if e, err = m.newEntry(key, it); err != nil {
+		if e, err = m.newEntry(h, key, it); err != nil {
 			break
 		}
 		if old != nil {

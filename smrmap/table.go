@@ -40,7 +40,7 @@ type table struct {
 const (
 	lineSize = 64
 	minBits  = 3
-	maxBits  = 40
+	maxBits  = 32 // no more than the bits of a hash that entries of Bytes keep
 	minSpill = 8
 )
 

@@ -74,6 +74,8 @@ const (
 	SlabBeforeReaders    Name = "slab-before-readers"
 	NoCacheFence         Name = "no-cache-fence"
 	NoCacheWait          Name = "no-cache-wait"
+	DepotKeeps           Name = "depot-keeps"
+	MovedBeforeCopied    Name = "moved-before-copied"
 	NoVersion            Name = "no-version"
 	NoParkFence          Name = "no-park-fence"
 	SlotBeforeTag        Name = "slot-before-tag"
@@ -132,6 +134,8 @@ var Bugs = []Bug{
 	{SlabBeforeReaders, "a slab goes back to the system while readers look at what was freed in it", "./slab", "TestFree_SlabWaitsForReaders"},
 	{NoCacheFence, "the cache's busy flag is still in its holder's store buffer when it is unloaded", "./slab", "TestUnload_WaitsForHolder"},
 	{NoCacheWait, "a cache is unloaded while its holder is at it", "./slab", "TestUnload_WaitsForHolder"},
+	{DepotKeeps, "objects of a slab that is being evacuated are given out again, and it never becomes whole", "./slab", "TestEvacuate_NothingIsGivenOut"},
+	{MovedBeforeCopied, "a reader finds an entry at its new place before it is there", "./smrmap", "TestCompact_ReadersAndWriters"},
 	{NoVersion, "a reader without a section copies an entry while it becomes another's", "./smrmap", "TestLoad_CopyIsOneValue"},
 	{NoMovedCheck, "readers and writers go on in a bucket whose entries were moved to the next table", "./lincheck", "TestMaps_Linearizable"},
 	{MovedFirst, "a reader looks into the next table before the entry is there", "./smrmap", "TestMap_ReadersDuringResizing"},

@@ -1,0 +1,185 @@
+package slab
+
+import (
+	"context"
+	"unsafe"
+
+	"github.com/gosmr/gosmr/internal/mutant"
+)
+
+// Evacuate gives the memory of one slab back to the budget, so that blocks of n bytes can
+// have it: where sizes change, memory would else stay with the sizes it was first used
+// for. Of the sizes other than that of n bytes (of all, if n is negative) it takes the one with the most free blocks
+// in its slabs, or else the largest one, and of that the slab with the fewest blocks in
+// use.
+//
+// It calls vacate for each block of the slab that may be in use. A block may also be
+// retired, or on the way to its first user, who writes to it: vacate has to find that
+// out, by looking whether the block is where its users look for it. If it is, vacate may
+// move what is in it to another block (see [Blocks.GetFree]) or do without, unlinks it,
+// and retires it. Blocks that were vacated are not
+// given out again.
+//
+// It returns how many bytes went back to the budget: 0 if there is no slab of another
+// size, or some block of the slab is still in use. It waits for readers, and returns an
+// error as [smr.Domain.Barrier] does; then the slab is as before, but for what was vacated.
+//
+// Cost: a fence on all processors, a call of vacate for each block of 64 KiB or more, and
+// a grace period. Idea: memcached's slab rebalancer.
+func (b *Blocks) Evacuate(ctx context.Context, n int, vacate func(block []byte)) (released int64, err error) {
+	s := b.victim(n)
+	if s == nil {
+		return 0, nil
+	}
+	done, err := s.evacuate(ctx, func(p unsafe.Pointer) { vacate(unsafe.Slice((*byte)(p), s.size)) })
+	if done {
+		released = int64(s.slabSize)
+	}
+	return released, err
+}
+
+// victim returns the store that gives up a slab for blocks of n bytes, nil if none has one.
+func (b *Blocks) victim(n int) *store {
+	not := -1
+	if n >= 0 && n <= maxObject {
+		not = class(n)
+	}
+	var most, largest *store
+	var mostFree, mostReserved int64
+	for c := range b.classes {
+		if c == not {
+			continue
+		}
+		s := &b.classes[c]
+		s.mu.Lock()
+		slabs := len(s.slabs) - len(s.holes)
+		free := int64(slabs*s.perSlab-s.taken) * int64(s.size)
+		reserved := s.reserved
+		s.mu.Unlock()
+		if free > mostFree && free >= int64(s.slabSize) {
+			most, mostFree = s, free
+		}
+		if reserved > mostReserved {
+			largest, mostReserved = s, reserved
+		}
+	}
+	if most != nil {
+		return most
+	}
+	return largest
+}
+
+// GetFree is [Blocks.Get] for what is free in slabs: it takes no memory from the budget,
+// and returns nil if there is nothing, or n is above 64 KiB.
+func (b *Blocks) GetFree(n int) []byte {
+	if n < 0 || n > maxObject {
+		return nil
+	}
+	s := &b.classes[class(n)]
+	p := s.getFree()
+	if p == nil {
+		return nil
+	}
+	return unsafe.Slice((*byte)(p), s.size)[:n]
+}
+
+// getFree is get without growing.
+func (s *store) getFree() unsafe.Pointer {
+	c := s.pin()
+	p := c.get()
+	c.unpin()
+	if p == nil {
+		m := s.take(true)
+		if m == nil {
+			return nil
+		}
+		p = s.load(m)
+	}
+	s.check.got(p)
+	return p
+}
+
+// evacuate is Evacuate for one store.
+//
+// From begin on the slab is in no list from which magazines are filled, and the depot keeps
+// nothing: what is retired and freed finds its way back to the slab. What was on its way to
+// somebody, or in a cache, may be missed, and so everything is done twice.
+func (s *store) evacuate(ctx context.Context, vacate func(unsafe.Pointer)) (done bool, err error) {
+	s.evacuateMu.Lock()
+	defer s.evacuateMu.Unlock()
+	s.trim() // shows which slabs have free objects
+	sl := s.beginEvacuation()
+	if sl == nil {
+		return false, nil
+	}
+	for range 2 {
+		for _, p := range s.takenOf(sl) {
+			vacate(p)
+		}
+		s.trim()
+		if err = s.dom.Barrier(ctx); err != nil || !s.isEvacuating(sl) {
+			break
+		}
+	}
+	return s.endEvacuation(sl), err
+}
+
+// beginEvacuation takes the slab with the most free objects out of use.
+func (s *store) beginEvacuation() *slab {
+	s.mu.Lock()
+	defer s.unlock()
+	var best *slab
+	for _, sl := range s.slabs {
+		if sl != nil && sl.nFree < s.perSlab && (best == nil || sl.nFree > best.nFree) {
+			best = sl
+		}
+	}
+	if best != nil {
+		if best.nFree > 0 {
+			s.partial.remove(best)
+		}
+		s.evacuating = best
+	}
+	return best
+}
+
+// takenOf returns the objects of a slab that are not in it.
+func (s *store) takenOf(sl *slab) (taken []unsafe.Pointer) {
+	s.mu.Lock()
+	defer s.unlock()
+	if s.evacuating != sl {
+		return nil
+	}
+	for i := range s.perSlab {
+		if sl.free[i/64]>>(i%64)&1 == 0 {
+			taken = append(taken, sl.object(i))
+		}
+	}
+	return taken
+}
+
+func (s *store) isEvacuating(sl *slab) bool {
+	s.mu.Lock()
+	defer s.unlock()
+	return s.evacuating == sl
+}
+
+// endEvacuation takes the slab back into use, if it is not whole, and reports whether it was.
+func (s *store) endEvacuation(sl *slab) (whole bool) {
+	s.mu.Lock()
+	defer s.unlock()
+	if s.evacuating != sl {
+		return true
+	}
+	s.evacuating = nil
+	if sl.nFree > 0 {
+		s.partial.push(sl)
+	}
+	return false
+}
+
+// keeps reports whether the depot may keep magazines: not while objects have to find their
+// way back to a slab. s.mu is held.
+func (s *store) keeps() bool {
+	return !s.closed && (s.evacuating == nil || mutant.Is(mutant.DepotKeeps))
+}

@@ -1,0 +1,179 @@
+package slab
+
+import (
+	"context"
+	"testing"
+	"unsafe"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/gosmr/gosmr/smr"
+)
+
+const evacuated = 64 // bytes of the blocks in these tests
+
+// newCrowd returns Blocks of which n are in use, in some slabs that are full.
+func newCrowd(t *testing.T, slabs int) (*Blocks, *store, map[unsafe.Pointer][]byte) {
+	b := NewBlocks(newDomain(t), Options{Budget: NewBudget(0)})
+	s := &b.classes[class(evacuated)]
+	live := make(map[unsafe.Pointer][]byte)
+	for range slabs {
+		require.NoError(t, s.grow())
+	}
+	for len(live) < slabs*s.perSlab {
+		if block := b.GetFree(evacuated); block != nil {
+			live[unsafe.Pointer(unsafe.SliceData(block))] = block
+		} else {
+			s.drain() // another processor has the rest
+		}
+	}
+	require.Equal(t, slabs, b.Stats().Slabs)
+	t.Cleanup(func() {
+		for _, block := range live {
+			b.Retire(block)
+		}
+		assert.NoError(t, b.Close(context.Background()))
+		require.Zero(t, b.budget.Used())
+	})
+	return b, s, live
+}
+
+// retirer returns a function that retires what is in use.
+func retirer(b *Blocks, live map[unsafe.Pointer][]byte) func([]byte) {
+	return func(block []byte) {
+		p := unsafe.Pointer(unsafe.SliceData(block))
+		if _, ok := live[p]; ok {
+			delete(live, p)
+			b.Retire(block)
+		}
+	}
+}
+
+func TestEvacuate(t *testing.T) {
+	b, s, live := newCrowd(t, 4)
+	ctx := watchdogContext(t)
+	released, err := b.Evacuate(ctx, evacuated, retirer(b, live))
+	require.NoError(t, err)
+	require.Zero(t, released, "there is no slab of another size")
+	require.Len(t, live, 4*s.perSlab)
+	for slabs := 3; slabs >= 0; slabs-- {
+		used := b.budget.Used()
+		released, err = b.Evacuate(ctx, 10*evacuated, retirer(b, live))
+		require.NoError(t, err)
+		require.EqualValues(t, s.slabSize, released)
+		require.Equal(t, used-released, b.budget.Used())
+		require.Equal(t, slabs, b.Stats().Slabs)
+		require.Len(t, live, slabs*s.perSlab)
+	}
+	released, err = b.Evacuate(ctx, -1, retirer(b, live))
+	require.NoError(t, err)
+	require.Zero(t, released)
+}
+
+// Blocks that are free in slabs, in the depot and in the caches of processors find their
+// way back; the slab with the most of them goes.
+func TestEvacuate_FreeBlocks(t *testing.T) {
+	b, s, live := newCrowd(t, 4)
+	for p, block := range live {
+		sl, i := s.slabOf(p)
+		if sl.number == 2 && i > 3 || sl.number != 2 && i%2 == 0 {
+			delete(live, p)
+			b.Free(block)
+		}
+	}
+	var vacated []uint32
+	released, err := b.Evacuate(watchdogContext(t), -1, func(block []byte) {
+		sl, _ := s.slabOf(unsafe.Pointer(unsafe.SliceData(block)))
+		vacated = append(vacated, sl.number)
+		fresh := b.GetFree(evacuated)
+		require.NotNil(t, fresh, "there is room in others")
+		live[unsafe.Pointer(unsafe.SliceData(fresh))] = fresh
+		retirer(b, live)(block)
+	})
+	require.NoError(t, err)
+	require.EqualValues(t, s.slabSize, released)
+	require.Equal(t, []uint32{2, 2, 2, 2}, vacated)
+}
+
+// While a slab is evacuated what was in it is not given out again.
+func TestEvacuate_NothingIsGivenOut(t *testing.T) {
+	b, s, live := newCrowd(t, 3)
+	s.trim()
+	sl := s.beginEvacuation()
+	for _, p := range s.takenOf(sl) {
+		retirer(b, live)(live[p])
+	}
+	s.drain()
+	base := uintptr(sl.base)
+	for round := range 2 {
+		for p := s.getFree(); p != nil; p = s.getFree() {
+			require.False(t, uintptr(p)-base < s.slabSize, "given out in round %d", round)
+			live[p] = unsafe.Slice((*byte)(p), s.size)
+		}
+		require.NoError(t, s.dom.Barrier(watchdogContext(t)))
+	}
+	require.True(t, s.endEvacuation(sl))
+}
+
+// A slab of which a block stays is used as before.
+func TestEvacuate_OneStays(t *testing.T) {
+	b, s, live := newCrowd(t, 2)
+	for range 2 {
+		var stays *byte
+		released, err := b.Evacuate(watchdogContext(t), -1, func(block []byte) {
+			if stays == nil {
+				stays = unsafe.SliceData(block)
+			}
+			if stays != unsafe.SliceData(block) {
+				retirer(b, live)(block)
+			}
+		})
+		require.NoError(t, err)
+		require.Zero(t, released)
+		require.Equal(t, 2, b.Stats().Slabs)
+		s.drain()
+		for range s.perSlab - 1 {
+			block := b.GetFree(evacuated)
+			if block == nil {
+				s.drain()
+				block = b.GetFree(evacuated)
+			}
+			require.NotNil(t, block)
+			live[unsafe.Pointer(unsafe.SliceData(block))] = block
+		}
+		require.Nil(t, b.GetFree(evacuated))
+		require.Len(t, live, 2*s.perSlab)
+	}
+}
+
+func TestEvacuate_CanNotWait(t *testing.T) {
+	b, s, live := newCrowd(t, 2)
+	canceled, cancel := context.WithCancel(t.Context())
+	cancel()
+	released, err := b.Evacuate(canceled, -1, retirer(b, live))
+	require.ErrorIs(t, err, context.Canceled)
+	require.Zero(t, released)
+	require.Nil(t, s.evacuating)
+
+	done := make(chan error)
+	smr.Call(b.dom, b, 0, func(b *Blocks) {
+		_, err := b.Evacuate(context.Background(), -1, func([]byte) {})
+		done <- err
+	})
+	require.ErrorIs(t, <-done, smr.ErrInCallback)
+	require.Nil(t, s.evacuating)
+
+	require.NoError(t, b.dom.Barrier(watchdogContext(t)))
+	released, err = b.Evacuate(watchdogContext(t), -1, retirer(b, live))
+	require.NoError(t, err)
+	require.EqualValues(t, s.slabSize, released)
+}
+
+func TestGetFree_Misuse(t *testing.T) {
+	b := NewBlocks(newDomain(t), Options{})
+	require.Nil(t, b.GetFree(-1))
+	require.Nil(t, b.GetFree(maxObject+1))
+	require.Nil(t, b.GetFree(10))
+	require.NoError(t, b.Close(watchdogContext(t)))
+}

@@ -1,0 +1,226 @@
+package smrmap
+
+import (
+	"bytes"
+	"hash/maphash"
+	"math/rand/v2"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/gosmr/gosmr/slab"
+)
+
+// valueOf returns a value that tells its key, n bytes long.
+func valueOf(i, n int) []byte {
+	return bytes.Repeat([]byte{byte(i), byte(i >> 8), byte(i >> 16)}, n/3+1)[:n]
+}
+
+// Where there is room for all, nothing is lost: entries move together, and the memory goes
+// back.
+func TestCompact_LosesNothing(t *testing.T) {
+	budget := slab.NewBudget(0)
+	m := newBytes(t, Options{Budget: budget})
+	now := time.Now().UnixMilli()
+	const n = 20_000
+	for i := range n {
+		require.NoError(t, m.StoreItem(key(i), Item{Value: valueOf(i, 100), Expires: now + int64(i%2)*1e9}))
+	}
+	for i := range n {
+		if i%2 == 0 {
+			require.NoError(t, m.StoreItem(key(i), Item{Value: valueOf(i, 100)}))
+		}
+		if i%4 != 0 {
+			m.Delete(key(i))
+		}
+	}
+	ctx := watchdogContext(t)
+	require.NoError(t, m.dom.Barrier(ctx))
+	m.blocks.Flush()
+	before := m.blocks.Stats()
+	const slabs = 64 << 10
+	for {
+		st := m.blocks.Stats()
+		if st.ReservedBytes-st.InUseBytes < 4*slabs {
+			break
+		}
+		released, err := m.Compact(ctx, 1000)
+		require.NoError(t, err)
+		require.EqualValues(t, slabs, released)
+	}
+	st := m.Stats()
+	require.Zero(t, st.Evicted)
+	require.Equal(t, n/4, st.Len)
+	require.Less(t, m.blocks.Stats().ReservedBytes, before.ReservedBytes*2/3, "before, of %+v", before)
+	require.Equal(t, st.ReservedBytes, budget.Used())
+	s := m.dom.Enter()
+	defer s.Leave()
+	for i := 0; i < n; i += 4 {
+		it, ok := m.LoadIn(s, key(i))
+		require.True(t, ok)
+		require.Equal(t, valueOf(i, 100), it.Value)
+		require.Zero(t, it.Expires)
+	}
+}
+
+// When sizes change altogether under a budget that is used up, no more is evicted than
+// what makes room.
+func TestCompact_SizesChange(t *testing.T) {
+	const limit = 8 << 20
+	m := newBytes(t, Options{Budget: slab.NewBudget(limit)})
+	n := 0
+	for ; m.Store(key(n), valueOf(n, 100)) == nil; n++ {
+	}
+	require.Greater(t, n, 30_000)
+	ctx := watchdogContext(t)
+	const large = 1000
+	for i := range large {
+		err := m.Store(key(1<<20+i), valueOf(i, 1000))
+		for tries := 0; err != nil; tries++ {
+			require.ErrorIs(t, err, slab.ErrNoMemory)
+			require.Less(t, tries, 3)
+			_, cerr := m.Compact(ctx, 4+1000)
+			require.NoError(t, cerr)
+			err = m.Store(key(1<<20+i), valueOf(i, 1000))
+		}
+	}
+	st := m.Stats()
+	require.Equal(t, n+large-int(st.Evicted), st.Len)
+	require.Less(t, int(st.Evicted)*128, 3*large*1024)
+	for i := range large {
+		value, ok := m.Load(key(1<<20+i), nil)
+		require.True(t, ok)
+		require.Equal(t, valueOf(i, 1000), value)
+	}
+}
+
+// An entry whose time has come is not moved.
+func TestCompact_Expired(t *testing.T) {
+	now := time.UnixMilli(1000)
+	m := newBytes(t, Options{Now: func() time.Time { return now }})
+	for i := range 100 {
+		require.NoError(t, m.StoreItem(key(i), Item{Value: valueOf(i, 10), Expires: 2000}))
+	}
+	now = time.UnixMilli(2000)
+	released, err := m.Compact(watchdogContext(t), 0)
+	require.NoError(t, err)
+	require.Positive(t, released)
+	st := m.Stats()
+	require.Zero(t, st.Len)
+	require.EqualValues(t, 100, st.Expired)
+	require.Zero(t, st.Evicted)
+}
+
+// Readers and writers go on while entries move: who is in the map is found, whole, and
+// nobody's write is lost, but for what was evicted where there was no room.
+func TestCompact_ReadersAndWriters(t *testing.T) {
+	t.Run("many small ones", func(t *testing.T) { testCompact(t, 200, 1500, 1500) })
+	t.Run("few large ones", func(t *testing.T) { testCompact(t, 8, 30, 32<<10) })
+}
+
+// testCompact has some entries that stay, others that come and go, of a size, and those of
+// writers.
+func testCompact(t *testing.T, stable, churned, size int) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(8))
+	m := newBytes(t, Options{})
+	writers := stable/20 + 1 // keys of each
+	for i := range stable + churned {
+		require.NoError(t, m.Store(key(i), valueOf(i, size)))
+	}
+	var stop atomic.Bool
+	var broken atomic.Pointer[string]
+	fail := func(why string) { broken.CompareAndSwap(nil, &why) }
+	var lost sync.Map // keys that were not found
+	var wg sync.WaitGroup
+	for g := range 4 { // readers of what is never written
+		wg.Go(func() {
+			rnd := rand.New(rand.NewPCG(1, uint64(g)))
+			for !stop.Load() {
+				i := rnd.IntN(stable)
+				s := m.dom.Enter()
+				if it, ok := m.LoadIn(s, key(i)); !ok {
+					lost.Store(i, true)
+				} else if !bytes.Equal(it.Value, valueOf(i, size)) {
+					fail("an entry was not whole")
+				}
+				s.Leave()
+			}
+		})
+	}
+	var rewritten atomic.Int64 // keys that were not found, and are written anew
+	for g := range 4 {         // writers, each with keys of its own
+		wg.Go(func() {
+			rnd := rand.New(rand.NewPCG(2, uint64(g)))
+			last := make(map[int]int)
+			for !stop.Load() {
+				i := stable + churned + rnd.IntN(writers)*4 + g
+				value, ok := m.Load(key(i), nil)
+				switch v, there := last[i]; {
+				case there && !ok:
+					rewritten.Add(1)
+				case there != ok || ok && !bytes.Equal(value, valueOf(v, size)):
+					fail("a write was lost")
+				}
+				if v := rnd.IntN(1 << 24); v%3 == 0 {
+					m.Delete(key(i))
+					delete(last, i)
+				} else if err := m.Store(key(i), valueOf(v, size)); err != nil {
+					fail(err.Error())
+				} else {
+					last[i] = v
+				}
+			}
+		})
+	}
+	ctx := watchdogContext(t)
+	rnd := rand.New(rand.NewPCG(3, 0))
+	released := int64(0)
+	for round := range rounds(100) {
+		// There is room for those that move, since others have just gone.
+		for i := range churned {
+			if i%3 != 0 {
+				m.Delete(key(stable + i))
+			}
+		}
+		n, err := m.Compact(ctx, 0)
+		if err != nil {
+			fail(err.Error())
+		}
+		released += n
+		for range 3_000_000 / size { // Compact takes the least; so move others as it would
+			i := rnd.IntN(stable)
+			if round%2 == 0 {
+				i = stable + churned + rnd.IntN(writers*4)
+			}
+			s := m.dom.Enter() // so that the block stays a block
+			k := key(i)
+			if e := m.lookup(maphash.Bytes(m.seed, k), k); e != nil {
+				m.vacate(e.block())
+			}
+			s.Leave()
+		}
+		for i := range churned {
+			m.Store(key(stable+i), valueOf(i, size))
+		}
+		if broken.Load() != nil {
+			break
+		}
+	}
+	stop.Store(true)
+	wg.Wait()
+	if why := broken.Load(); why != nil {
+		t.Fatal(*why)
+	}
+	notFound := int(rewritten.Load())
+	for i := range lost.Range {
+		_, found := m.Load(key(i.(int)), nil)
+		require.False(t, found, "it was not there for a while")
+		notFound++
+	}
+	require.LessOrEqual(t, notFound, int(m.Stats().Evicted))
+	require.Positive(t, moved)
+}
