@@ -30,7 +30,7 @@ func (c *conn) expireAt(args [][]byte, base, unit int64) {
 	}
 	when = when*unit + base
 	done := false
-	c.compute(args[1], 0, func(old smrmap.Item, loaded bool) (it smrmap.Item, op smrmap.Op, fits bool) {
+	c.compute(args[1], func(old smrmap.Item, loaded bool) (it smrmap.Item, op smrmap.Op, fits bool) {
 		switch done = loaded && cond.allow(old.Expires, when); {
 		case !done:
 			return it, smrmap.CancelOp, true
@@ -91,7 +91,7 @@ func (e expireCondition) allow(old, when int64) bool {
 
 func cmdPersist(c *conn, args [][]byte) {
 	done := false
-	c.compute(args[1], 0, func(old smrmap.Item, loaded bool) (it smrmap.Item, op smrmap.Op, fits bool) {
+	c.compute(args[1], func(old smrmap.Item, loaded bool) (it smrmap.Item, op smrmap.Op, fits bool) {
 		if done = loaded && old.Expires != 0; !done {
 			return it, smrmap.CancelOp, true
 		}

@@ -66,6 +66,20 @@ func TestMemory_Eviction(t *testing.T) {
 	require.Equal(t, oomReply, c.do("SET", "too large", strings.Repeat("v", 2*limit)))
 }
 
+// A write that has no room beside the value it changes fails, and evicts nothing in
+// vain.
+func TestMemory_LargeValueGrows(t *testing.T) {
+	const limit = 16 << 20
+	s := start(t, Options{MaxMemory: limit, Policy: AllKeysClock})
+	c := s.dial(t)
+	require.Equal(t, "+OK\r\n", c.do("SET", "large", strings.Repeat("v", limit/32*25)))
+	require.Equal(t, "+OK\r\n", c.do("SET", "other", "v"))
+	for _, command := range [][]string{{"APPEND", "large", "x"}} {
+		require.Equal(t, oomReply, c.do(command...), command[0])
+		require.Zero(t, s.Snapshot().Data.Evicted, command[0])
+	}
+}
+
 // The limit and the policy can be changed while it runs.
 func TestMemory_ConfigSet(t *testing.T) {
 	s := start(t, Options{})

@@ -207,7 +207,7 @@ func (c *conn) stored(size int, expires int64) {
 // if one was found. If it fails it replies with the error and ok is false.
 func (c *conn) setIf(key, value []byte, o valueOptions) (found, stored, ok bool) {
 	expires := o.expires
-	ok = c.compute(key, len(key)+len(value), func(old smrmap.Item, loaded bool) (it smrmap.Item, op smrmap.Op, fits bool) {
+	ok = c.compute(key, func(old smrmap.Item, loaded bool) (it smrmap.Item, op smrmap.Op, fits bool) {
 		found, stored = loaded, false
 		if loaded && o.flags&optGet != 0 && !c.copyBulk(old.Value) {
 			return it, smrmap.CancelOp, false
@@ -234,15 +234,16 @@ func (c *conn) setIf(key, value []byte, o valueOptions) (found, stored, ok bool)
 	return found, stored, ok
 }
 
-// compute is smrmap.Bytes.Compute, tried again when there was no memory to store
-// size bytes, and, with more room, when fn reports that copyBulk found none. If
-// it fails it replies with the error, and with nothing that fn copied, and
+// compute is smrmap.Bytes.Compute, tried again when there was no memory for what
+// fn wants stored, and, with more room, when fn reports that copyBulk found none.
+// If it fails it replies with the error, and with nothing that fn copied, and
 // reports false.
-func (c *conn) compute(key []byte, size int, fn func(old smrmap.Item, loaded bool) (it smrmap.Item, op smrmap.Op, fits bool)) bool {
+func (c *conn) compute(key []byte, fn func(old smrmap.Item, loaded bool) (it smrmap.Item, op smrmap.Op, fits bool)) bool {
 	for attempt := 0; ; {
-		mark, fits := len(c.out.b), true
+		mark, fits, size := len(c.out.b), true, 0
 		_, err := c.srv.data.Compute(key, func(old smrmap.Item, loaded bool) (it smrmap.Item, op smrmap.Op) {
 			it, op, fits = fn(old, loaded)
+			size = len(key) + len(it.Value)
 			return it, op
 		})
 		switch {
@@ -263,7 +264,7 @@ func (c *conn) compute(key []byte, size int, fn func(old smrmap.Item, loaded boo
 
 func cmdGetDel(c *conn, args [][]byte) {
 	var found bool
-	c.compute(args[1], 0, func(old smrmap.Item, loaded bool) (it smrmap.Item, op smrmap.Op, fits bool) {
+	c.compute(args[1], func(old smrmap.Item, loaded bool) (it smrmap.Item, op smrmap.Op, fits bool) {
 		if found = loaded; loaded && !c.copyBulk(old.Value) {
 			return it, smrmap.CancelOp, false
 		}
@@ -300,7 +301,7 @@ func cmdGetEx(c *conn, args [][]byte) {
 		return
 	}
 	var found bool
-	c.compute(args[1], 0, func(old smrmap.Item, loaded bool) (it smrmap.Item, op smrmap.Op, fits bool) {
+	c.compute(args[1], func(old smrmap.Item, loaded bool) (it smrmap.Item, op smrmap.Op, fits bool) {
 		if found = loaded; !loaded {
 			return it, smrmap.CancelOp, true
 		}
@@ -354,7 +355,7 @@ func (c *conn) incr(key []byte, by int64) {
 		expires int64
 		failure string
 	)
-	ok := c.compute(key, len(key)+len(c.digits), func(old smrmap.Item, loaded bool) (it smrmap.Item, op smrmap.Op, fits bool) {
+	ok := c.compute(key, func(old smrmap.Item, loaded bool) (it smrmap.Item, op smrmap.Op, fits bool) {
 		n, failure = 0, ""
 		if loaded {
 			if n, loaded = resp.ParseInt(old.Value); !loaded {
@@ -388,7 +389,7 @@ func cmdAppend(c *conn, args [][]byte) {
 		var total int
 		var expires int64
 		tooLong := false
-		ok := c.compute(key, len(key)+len(more), func(old smrmap.Item, loaded bool) (it smrmap.Item, op smrmap.Op, fits bool) {
+		ok := c.compute(key, func(old smrmap.Item, loaded bool) (it smrmap.Item, op smrmap.Op, fits bool) {
 			total, expires = len(old.Value)+len(more), old.Expires
 			switch {
 			case total > resp.MaxBulk:
