@@ -192,6 +192,7 @@ func TestBadInput_LargestValue(t *testing.T) {
 	require.Equal(t, "+OK\r\n", c.reply())
 	require.Equal(t, ":536870912\r\n", c.do("STRLEN", "k"))
 	require.Equal(t, "-"+errTooLong+"\r\n", c.do("APPEND", "k", "x"))
+	require.Equal(t, "-"+errTooLong+"\r\n", c.do("SETRANGE", "k", "536870912", "x"))
 	require.Equal(t, "$3\r\nvvv\r\n", c.do("GETRANGE", "k", "536870909", "-1"))
 	c.send(encode("GETDEL", "k"))
 	head := make([]byte, len("$536870912\r\n"))

@@ -3,6 +3,7 @@ package server
 import (
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -112,10 +113,12 @@ func testGoRedisStrings(t *testing.T, rdb *redis.Client) {
 	number(15, n, err)
 	got, err = rdb.GetRange(ctx, "k", -4, -1).Result()
 	text("more", got, err)
+	n, err = rdb.SetRange(ctx, "k", 11, "less").Result()
+	number(15, n, err)
 	ok, err := rdb.SetNX(ctx, "k", "other", 0).Result()
 	truth(false, ok, err)
 	got, err = rdb.GetSet(ctx, "k", "new").Result()
-	text("binary \x00\xff\r\nmore", got, err)
+	text("binary \x00\xff\r\nless", got, err)
 	got, err = rdb.GetDel(ctx, "k").Result()
 	text("new", got, err)
 	require.ErrorIs(t, rdb.GetDel(ctx, "k").Err(), redis.Nil)
@@ -132,9 +135,11 @@ func testGoRedisStrings(t *testing.T, rdb *redis.Client) {
 	require.True(t, large == got)
 	n, err = rdb.Append(ctx, "large", large).Result()
 	number(int64(2*len(large)), n, err)
+	n, err = rdb.SetRange(ctx, "large", int64(len(large)), strings.ToUpper(large)).Result()
+	number(int64(2*len(large)), n, err)
 	got, err = rdb.GetSet(ctx, "large", "small").Result()
 	require.NoError(t, err)
-	require.True(t, large+large == got)
+	require.True(t, large+strings.ToUpper(large) == got)
 }
 
 func testGoRedisSet(t *testing.T, rdb *redis.Client) {

@@ -34,6 +34,7 @@ func TestMemory_NoEviction(t *testing.T) {
 	for _, command := range [][]string{
 		{"SET", "new", large}, {"SETNX", "new", large}, {"SETEX", "new", "10", large}, {"MSET", "new", large},
 		{"GETSET", "0", large}, {"SET", "0", large, "GET"}, {"APPEND", "0", large},
+		{"SETRANGE", "0", "500", large}, {"SETRANGE", "new", "1000000", "x"},
 	} {
 		require.Equal(t, oomReply, c.do(command...), command[0])
 	}
@@ -74,7 +75,7 @@ func TestMemory_LargeValueGrows(t *testing.T) {
 	c := s.dial(t)
 	require.Equal(t, "+OK\r\n", c.do("SET", "large", strings.Repeat("v", limit/32*25)))
 	require.Equal(t, "+OK\r\n", c.do("SET", "other", "v"))
-	for _, command := range [][]string{{"APPEND", "large", "x"}} {
+	for _, command := range [][]string{{"APPEND", "large", "x"}, {"SETRANGE", "large", "0", "x"}} {
 		require.Equal(t, oomReply, c.do(command...), command[0])
 		require.Zero(t, s.Snapshot().Data.Evicted, command[0])
 	}
@@ -126,6 +127,7 @@ func TestMemory_ReadersSeeWholeValues(t *testing.T) {
 					checkWhole(t, key, c.do("SET", key, key+";", "GET"))
 				case 7:
 					c.do("APPEND", key, key+";")
+					c.do("SETRANGE", key, "0", key+";")
 				case 8:
 					c.do("SCAN", "0", "COUNT", "50")
 					if random.IntN(50) == 0 {

@@ -8,8 +8,15 @@ type scratch struct{ buf *buffer.Buffer }
 
 func (s *scratch) fits(n int) bool { return s.buf != nil && n <= cap(s.buf.B) }
 
-// join returns a and b, which must fit, one after the other.
-func (s *scratch) join(a, b []byte) []byte { return append(append(s.buf.B[:0], a...), b...) }
+// splice returns n bytes, which must fit: old with piece written over it at offset,
+// and zeros where neither is.
+func (s *scratch) splice(old, piece []byte, offset, n int) []byte {
+	b := s.buf.B[:n]
+	end := copy(b, old)
+	clear(b[min(end, offset):offset])
+	copy(b[offset:], piece)
+	return b
+}
 
 // grow makes room for n bytes. What was in it is lost. It may write and wait, as
 // c.room does, and reports false if the connection must end.

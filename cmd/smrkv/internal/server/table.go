@@ -87,6 +87,7 @@ func newCommands() *commands {
 		{"set", -3, write | denyOOM, oneKey, groupString, "1.0.0", "Set the value of a key", cmdSet},
 		{"setex", 4, write | denyOOM, oneKey, groupString, "2.0.0", "Set the value of a key and in how many seconds it expires", cmdSetEx},
 		{"setnx", 3, change, oneKey, groupString, "1.0.0", "Set the value of a key unless it exists", cmdSetNX},
+		{"setrange", 4, write | denyOOM, oneKey, groupString, "2.2.0", "Write over a part of the value of a key", cmdSetRange},
 		{"strlen", 2, read, oneKey, groupString, "2.2.0", "Get the length of the value of a key", cmdStrLen},
 		{"substr", 4, readOnly, oneKey, groupString, "1.0.0", "Get a part of the value of a key", cmdGetRange},
 
