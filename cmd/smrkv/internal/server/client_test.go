@@ -187,6 +187,8 @@ func testGoRedisNumbers(t *testing.T, rdb *redis.Client) {
 	require.EqualError(t, rdb.Incr(ctx, "n").Err(), "ERR increment or decrement would overflow")
 	require.NoError(t, rdb.Set(ctx, "n", "1.5", 0).Err())
 	require.EqualError(t, rdb.Incr(ctx, "n").Err(), "ERR value is not an integer or out of range")
+	f, err := rdb.IncrByFloat(ctx, "n", -0.25).Result()
+	is[float64](t)(1.25, f, err)
 }
 
 func testGoRedisKeys(t *testing.T, rdb *redis.Client) {

@@ -3,10 +3,12 @@ package server
 import (
 	"bufio"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strconv"
 	"strings"
 	"testing"
@@ -49,6 +51,61 @@ func TestDifferential(t *testing.T) {
 		}
 	}
 	require.GreaterOrEqual(t, commands, 300)
+}
+
+// INCRBYFLOAT computes as Redis does, whatever the numbers are.
+func TestDifferential_IncrByFloat(t *testing.T) {
+	if runtime.GOARCH != "amd64" {
+		t.Skip("Redis's long double is another one")
+	}
+	theirs := dial(t, "unix", startRedis(t))
+	ours := start(t, Options{}).dial(t)
+	random := rand.New(rand.NewPCG(1, 2))
+	for i := range 3000 {
+		old, by := randomNumber(random), randomNumber(random)
+		for _, command := range [][]string{{"SET", "f", old}, {"INCRBYFLOAT", "f", by}, {"INCRBYFLOAT", "f", by}, {"GET", "f"}} {
+			require.Equal(t, theirs.do(command...), ours.do(command...), "%d: %.100q, by %.100q", i, old, by)
+		}
+	}
+}
+
+// randomNumber returns what is often a number, of any size and in any notation.
+func randomNumber(random *rand.Rand) string {
+	digits := func(base, n int) string {
+		var b strings.Builder
+		for range n {
+			b.WriteString(strconv.FormatInt(random.Int64N(int64(base)), base))
+		}
+		return b.String()
+	}
+	few := func() int { return random.IntN(1 + random.IntN(25)) }
+	exponent := func(most int) string { return strconv.Itoa(random.IntN(2*most) - most) }
+	sign := []string{"", "", "-", "+"}[random.IntN(4)]
+	switch random.IntN(12) {
+	case 0:
+		return sign + digits(10, few()) // perhaps none
+	case 1, 2, 3:
+		return sign + digits(10, 1+few()) + "." + digits(10, few())
+	case 4, 5:
+		return sign + digits(10, few()) + "." + digits(10, few()) + "e" + exponent(1+random.IntN(30))
+	case 6:
+		return sign + digits(10, few()) + "." + digits(10, few()) + "E" + exponent(5100)
+	case 7:
+		return sign + "0x" + digits(16, few()) + "." + digits(16, few()) + "p" + exponent(1+random.IntN(100))
+	case 8:
+		return sign + "0X" + strings.ToUpper(digits(16, few())) + "P" + exponent(16500)
+	case 9: // about as long as may be
+		return sign + digits(10, 1+random.IntN(3000)) + "." + digits(10, 2100+random.IntN(30)) + "e" + exponent(3000)
+	case 10:
+		return sign + "0." + strings.Repeat("0", few()) + digits(10, 30) // near where the places end
+	default:
+		const some = "0123456789.eExXpP+-infaty "
+		var b strings.Builder
+		for range 1 + random.IntN(6) {
+			b.WriteByte(some[random.IntN(len(some))])
+		}
+		return b.String()
+	}
 }
 
 // startRedis starts a redis-server and returns its socket.

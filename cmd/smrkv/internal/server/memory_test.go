@@ -38,6 +38,7 @@ func TestMemory_NoEviction(t *testing.T) {
 	} {
 		require.Equal(t, oomReply, c.do(command...), command[0])
 	}
+	require.Equal(t, oomReply, c.do("INCRBYFLOAT", strings.Repeat("k", 1<<20), "1e4000"))
 	require.Equal(t, "$1000\r\n"+value+"\r\n", c.do("GET", "0"), "as it was")
 	require.Equal(t, "$-1\r\n", c.do("GET", "new"))
 	require.Equal(t, ":1\r\n", c.do("EXPIRE", "0", "100"))

@@ -81,6 +81,7 @@ func newCommands() *commands {
 		{"getset", 3, change, oneKey, groupString, "1.0.0", "Set the value of a key and get the old one", cmdGetSet},
 		{"incr", 2, change, oneKey, groupString, "1.0.0", "Add one to the integer value of a key", cmdIncr},
 		{"incrby", 3, change, oneKey, groupString, "1.0.0", "Add to the integer value of a key", cmdIncrBy},
+		{"incrbyfloat", 3, change, oneKey, groupString, "2.6.0", "Add to the floating-point value of a key", cmdIncrByFloat},
 		{"mget", -2, read, allKeys, groupString, "1.0.0", "Get the values of keys, one after the other", cmdMGet},
 		{"mset", -3, write | denyOOM, keyPairs, groupString, "1.0.1", "Set the values of keys, one after the other", cmdMSet},
 		{"psetex", 4, write | denyOOM, oneKey, groupString, "2.6.0", "Set the value of a key and in how many milliseconds it expires", cmdPSetEx},
