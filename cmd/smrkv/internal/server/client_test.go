@@ -212,7 +212,11 @@ func testGoRedisKeys(t *testing.T, rdb *redis.Client) {
 	keys, err := rdb.Keys(ctx, "*").Result()
 	require.NoError(t, err)
 	require.ElementsMatch(t, []string{"c", "d"}, keys)
+	got, err = rdb.RandomKey(ctx).Result()
+	require.NoError(t, err)
+	require.Contains(t, keys, got)
 	require.NoError(t, rdb.FlushDB(ctx).Err())
+	require.ErrorIs(t, rdb.RandomKey(ctx).Err(), redis.Nil)
 	n, err = rdb.DBSize(ctx).Result()
 	number(0, n, err)
 }

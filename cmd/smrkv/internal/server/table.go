@@ -103,6 +103,7 @@ func newCommands() *commands {
 		{"pexpireat", -3, changeKeys, oneKey, groupGeneric, "2.6.0", "Set when a key expires, in Unix milliseconds", cmdPExpireAt},
 		{"pexpiretime", 2, readKeys, oneKey, groupGeneric, "7.0.0", "Get when a key expires, in Unix milliseconds", cmdPExpireTime},
 		{"pttl", 2, readKeys, oneKey, groupGeneric, "2.6.0", "Get in how many milliseconds a key expires", cmdPTTL},
+		{"randomkey", 1, readOnly | keyspace, noKeys, groupGeneric, "1.0.0", "Get a key, whichever it is", cmdRandomKey},
 		{"scan", -2, readOnly | keyspace, noKeys, groupGeneric, "2.8.0", "List the keys, some at a time", cmdScan},
 		{"touch", -2, readKeys, allKeys, groupGeneric, "3.2.1", "Read keys, so that they are not evicted, and count which exist", cmdExists},
 		{"ttl", 2, readKeys, oneKey, groupGeneric, "1.0.0", "Get in how many seconds a key expires", cmdTTL},
