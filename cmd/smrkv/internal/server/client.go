@@ -229,7 +229,7 @@ func clientKill(c *conn, args [][]byte) {
 		if other == c {
 			c.closing = true // after the reply
 		} else {
-			other.wire.kill()
+			other.kill()
 		}
 	}
 	switch {

@@ -41,6 +41,7 @@ type sharedState struct {
 	name    atomic.Pointer[string]
 	library atomic.Pointer[library]
 	flags   atomic.Int32
+	killed  atomic.Bool // by kill
 }
 
 // A library is what the client says it is, by CLIENT SETINFO.
@@ -110,7 +111,7 @@ func (c *conn) finish() bool {
 	}
 	now := time.Now().UnixNano()
 	c.shared.idle.Store(now)
-	return !c.closing && !c.broken && now < c.srv.drainBy.Load()
+	return !c.closing && !c.broken && !c.shared.killed.Load() && now < c.srv.drainBy.Load()
 }
 
 // noInput looks at why a read has failed.
@@ -126,9 +127,19 @@ func (c *conn) noInput(err error) {
 	}
 }
 
+// kill ends the connection. It may be called by any goroutine. No command is begun
+// any more, though some may have arrived, and those that take long end early.
+func (c *conn) kill() {
+	c.shared.killed.Store(true)
+	c.wire.kill()
+}
+
+// goOn reports whether it makes sense to go on with a command that takes long.
+func (c *conn) goOn() bool { return !c.shared.killed.Load() && c.srv.ctx.Err() == nil }
+
 // batch executes the commands that have arrived.
 func (c *conn) batch() {
-	for !c.closing && !c.broken {
+	for !c.closing && !c.broken && !c.shared.killed.Load() {
 		args, err := c.in.Next()
 		if err != nil {
 			c.fail(err)

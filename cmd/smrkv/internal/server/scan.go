@@ -125,7 +125,7 @@ type keyList struct {
 	keys   scratch
 	step   []place // of keys that are not matched yet
 	full   bool    // there was no room in this step
-	failed bool    // nor in a smaller one, or the server ends
+	failed bool    // nor in a smaller one, or nobody waits for the reply any more
 }
 
 // A place is a key's in the list, within the bytes of its encoding.
@@ -135,7 +135,7 @@ func (c *conn) newKeyList(pattern []byte) *keyList {
 	l := &keyList{c: c, all: string(pattern) == "*"}
 	l.match = matcher{pattern: pattern, goOn: func() bool {
 		c.wire.mayBlock() // it takes long
-		return c.srv.ctx.Err() == nil
+		return c.goOn()
 	}}
 	return l
 }
@@ -151,7 +151,7 @@ func (l *keyList) scan(cursor uint64, n int) (next uint64, seen int) {
 	}
 	l.failed = l.full
 	l.filter(size)
-	if l.match.ended {
+	if l.match.ended || !l.c.goOn() {
 		l.c.broken, l.failed = true, true
 	}
 	return next, seen

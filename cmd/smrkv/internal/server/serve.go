@@ -236,7 +236,7 @@ func (s *Server) abort() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, c := range s.conns {
-		c.wire.kill()
+		c.kill()
 	}
 }
 
