@@ -64,12 +64,19 @@ func (b *Budget) takeLocked(n int) bool {
 // Acquire takes n bytes, and waits until there is room for them. What is larger
 // than the limit has room when nothing else is taken: one reply at a time gets
 // through however small the limit is. It returns ctx.Err() when ctx ends first.
-func (b *Budget) Acquire(ctx context.Context, n int) error {
+func (b *Budget) Acquire(ctx context.Context, n int) error { return b.wait(ctx, b.enqueue(n)) }
+
+// enqueue makes a waiter for n bytes, which may have them at once.
+func (b *Budget) enqueue(n int) waiter {
 	w := waiter{int64(n), make(chan struct{})}
 	b.mu.Lock()
+	defer b.mu.Unlock()
 	b.waiters = append(b.waiters, w)
 	b.wakeLocked()
-	b.mu.Unlock()
+	return w
+}
+
+func (b *Budget) wait(ctx context.Context, w waiter) error {
 	select {
 	case <-w.ready:
 		return nil

@@ -37,12 +37,12 @@ func TestBudget_AcquireInTurn(t *testing.T) {
 	require.NoError(t, b.Acquire(ctx, 1000))
 	order := make(chan int)
 	for i, n := range []int{80, 50} {
+		w := b.enqueue(n)
 		go func() {
-			if b.Acquire(ctx, n) == nil {
+			if b.wait(ctx, w) == nil {
 				order <- i
 			}
 		}()
-		b.waitFor(t, ctx, i+1)
 	}
 	b.Release(1000)
 	require.Equal(t, 0, <-order)
@@ -52,21 +52,6 @@ func TestBudget_AcquireInTurn(t *testing.T) {
 	require.Zero(t, b.Used())
 }
 
-// waitFor waits until there are n waiters.
-func (b *Budget) waitFor(t *testing.T, ctx context.Context, n int) {
-	t.Helper()
-	for {
-		b.mu.Lock()
-		waiting := len(b.waiters)
-		b.mu.Unlock()
-		if waiting == n {
-			return
-		}
-		require.NoError(t, ctx.Err())
-		time.Sleep(time.Millisecond)
-	}
-}
-
 // Who wants much does not wait for ever for those who want little, one after the
 // other.
 func TestBudget_TryLeavesRoomToWaiters(t *testing.T) {
@@ -74,13 +59,11 @@ func TestBudget_TryLeavesRoomToWaiters(t *testing.T) {
 	defer cancel()
 	b := NewBudget(100)
 	require.True(t, b.Try(40))
-	done := make(chan error)
-	go func() { done <- b.Acquire(ctx, 90) }()
-	b.waitFor(t, ctx, 1)
+	w := b.enqueue(90)
 	require.False(t, b.Try(10))
 	require.True(t, b.TryAhead(10))
 	b.Release(40)
-	require.NoError(t, <-done)
+	require.NoError(t, b.wait(ctx, w))
 	b.Release(100)
 	require.True(t, b.Try(10))
 }
