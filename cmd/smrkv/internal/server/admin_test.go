@@ -24,10 +24,10 @@ func TestMaxClients(t *testing.T) {
 	require.Equal(t, "-ERR max number of clients reached\r\n", s.dial(t).rest())
 	require.EqualValues(t, 1, s.Snapshot().Rejected)
 	b.Close()
-	eventually(t, "it has gone", func() bool { return s.count.Load() == 1 })
+	s.eventually(t, "it has gone", func() bool { return s.count.Load() == 1 })
 	s.alive(t)
 	require.Equal(t, "+OK\r\n", a.do("CONFIG", "SET", "maxclients", "1"))
-	eventually(t, "it has gone", func() bool { return s.count.Load() == 1 })
+	s.eventually(t, "it has gone", func() bool { return s.count.Load() == 1 })
 	require.Equal(t, "-ERR max number of clients reached\r\n", s.dial(t).rest())
 }
 
@@ -54,7 +54,7 @@ func TestClientKill(t *testing.T) {
 	require.Equal(t, "+PONG\r\n", b.do("PING"))
 	require.Equal(t, "+OK\r\n", a.do("CLIENT", "KILL", b.LocalAddr().String()))
 	require.Empty(t, b.rest())
-	eventually(t, "it has gone", func() bool { return s.count.Load() == 1 })
+	s.eventually(t, "it has gone", func() bool { return s.count.Load() == 1 })
 	require.Equal(t, ":1\r\n", a.do("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "no", "LADDR", s.tcp))
 	require.Empty(t, a.rest(), "itself, after the reply")
 }
@@ -153,7 +153,7 @@ func TestStream(t *testing.T) {
 	require.Empty(t, killed.rest())
 	slow := l.dial(t)
 	slow.send(encode("GET", "k")) // and does not read
-	eventually(t, "it is closed", func() bool { return s.count.Load() == 1 })
+	s.eventually(t, "it is closed", func() bool { return s.count.Load() == 1 })
 	s.stop(t)
 	require.Empty(t, c.rest())
 }

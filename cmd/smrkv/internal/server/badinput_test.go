@@ -49,7 +49,7 @@ func TestBadInput_AnnouncedButNotSent(t *testing.T) {
 		c.send(half)
 		open = append(open, c)
 	}
-	eventually(t, "all were read", func() bool { return s.Snapshot().NetIn == clients*int64(len(half)) })
+	s.eventually(t, "all were read", func() bool { return s.Snapshot().NetIn == clients*int64(len(half)) })
 	// 16 KiB each, and what the test has for its own.
 	require.Less(t, heap()-before, int64(clients*200<<10))
 	require.Zero(t, s.queries.Used())
@@ -67,7 +67,7 @@ func TestBadInput_HalfCommands(t *testing.T) {
 		c.send(whole[:i])
 		c.Close()
 	}
-	eventually(t, "all are gone", func() bool { return s.count.Load() == 0 })
+	s.eventually(t, "all are gone", func() bool { return s.count.Load() == 0 })
 	require.Equal(t, ":0\r\n", s.dial(t).do("EXISTS", "half"))
 }
 
@@ -97,14 +97,14 @@ func TestBadInput_QueryBuffersAreBounded(t *testing.T) {
 			open = append(open, c)
 		}
 	}
-	eventually(t, "some were cut off", func() bool { return s.Snapshot().ProtocolErrors > 0 })
+	s.eventually(t, "some were cut off", func() bool { return s.Snapshot().ProtocolErrors > 0 })
 	require.LessOrEqual(t, s.queries.Used(), int64(limit))
 	require.Less(t, heap()-before, int64(4*limit+clients<<17))
 	s.alive(t)
 	for _, c := range open {
 		c.Close()
 	}
-	eventually(t, "all was given back", func() bool { return s.queries.Used() == 0 })
+	s.eventually(t, "all was given back", func() bool { return s.queries.Used() == 0 })
 }
 
 // A client that does not read makes the server hold one reply, and is closed.
@@ -117,10 +117,10 @@ func TestBadInput_ClientThatDoesNotRead(t *testing.T) {
 	before := heap()
 	const clients = 16
 	for range clients {
-		c := s.dial(t)
+		c = s.dial(t)
 		go io.WriteString(c, strings.Repeat(encode("GET", "large")+encode("MGET", "small", "large", "large"), 100))
 	}
-	eventually(t, "replies wait", func() bool { return s.replies.Used() > 0 })
+	c.begun()
 	for s.count.Load() > 1 {
 		require.LessOrEqual(t, s.replies.Used(), int64(limit))
 		require.Less(t, heap()-before, int64(8*limit))
@@ -137,7 +137,7 @@ func TestBadInput_ClientThatReadsSlowly(t *testing.T) {
 	require.Equal(t, "+OK\r\n", c.do("SET", "k", value))
 	const n = 30
 	go io.WriteString(c, strings.Repeat(encode("GET", "k"), n))
-	eventually(t, "it waits", func() bool { return s.replies.Used() > 0 })
+	c.begun()
 	s.alive(t)
 	for range n {
 		require.True(t, "$1000000\r\n"+value+"\r\n" == c.reply())
@@ -157,7 +157,7 @@ func TestBadInput_ClosedInTheMiddleOfAReply(t *testing.T) {
 		c.Conn.(*net.TCPConn).SetLinger(0) // a reset
 		c.Close()
 	}
-	eventually(t, "all are gone", func() bool { return s.count.Load() <= 1 })
+	s.eventually(t, "all are gone", func() bool { return s.count.Load() <= 1 })
 	s.alive(t)
 }
 

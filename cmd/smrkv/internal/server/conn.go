@@ -111,6 +111,7 @@ func (c *conn) finish() bool {
 	}
 	now := time.Now().UnixNano()
 	c.shared.idle.Store(now)
+	c.srv.opts.step()
 	return !c.closing && !c.broken && !c.shared.killed.Load() && now < c.srv.drainBy.Load()
 }
 

@@ -76,6 +76,7 @@ func (e *expirer) stop() {
 }
 
 func (e *expirer) tick() {
+	defer e.srv.opts.step()
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.stopped {

@@ -40,6 +40,7 @@ func testContext(t testing.TB) context.Context {
 type testServer struct {
 	*Server
 	tcp, unix string
+	steps     chan struct{} // has one when the server did something since it was looked at
 }
 
 func start(t testing.TB, o Options) *testServer {
@@ -47,9 +48,16 @@ func start(t testing.TB, o Options) *testServer {
 	if o.Log == nil {
 		o.Log = slog.New(slog.NewTextHandler(io.Discard, nil))
 	}
+	ts := &testServer{unix: filepath.Join(t.TempDir(), "s"), steps: make(chan struct{}, 1)}
+	o.step = func() {
+		select {
+		case ts.steps <- struct{}{}:
+		default:
+		}
+	}
 	s, err := New(o)
 	require.NoError(t, err)
-	ts := &testServer{Server: s, unix: filepath.Join(t.TempDir(), "s")}
+	ts.Server = s
 	served := make(chan error, 2)
 	for _, network := range []string{"tcp", "unix"} {
 		addr := "127.0.0.1:0"
@@ -181,12 +189,23 @@ func (c *client) rest() string {
 	return string(b)
 }
 
-// eventually waits for a condition that another goroutine makes true.
-func eventually(t testing.TB, what string, cond func() bool) {
+// eventually waits for a condition that a step of the server makes true.
+func (s *testServer) eventually(t testing.TB, what string, cond func() bool) {
 	t.Helper()
 	ctx := testContext(t)
 	for !cond() {
-		require.NoError(t, ctx.Err(), what)
-		time.Sleep(time.Millisecond)
+		select {
+		case <-s.steps:
+		case <-ctx.Done():
+			t.Fatal(what + ": never")
+		}
 	}
+}
+
+// begun waits for the beginning of a reply, which is to be larger than what the
+// kernel takes for a client that does not read on.
+func (c *client) begun() {
+	c.t.Helper()
+	_, err := c.r.Peek(1)
+	require.NoError(c.t, err)
 }

@@ -57,7 +57,7 @@ func TestIdleConnections(t *testing.T) {
 	s.alive(t)
 	stdin.Close()
 	require.NoError(t, cmd.Wait())
-	eventually(t, "all are gone", func() bool { return s.count.Load() == 0 })
+	s.eventually(t, "all are gone", func() bool { return s.count.Load() == 0 })
 }
 
 // beIdle connects many times, has each connection do something, for which it

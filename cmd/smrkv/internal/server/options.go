@@ -58,6 +58,10 @@ type Options struct {
 	Now func() time.Time
 
 	streams bool // for tests: no event loops, as on systems without epoll
+
+	// step, for tests, is called when a connection has executed what had arrived or
+	// has ended, and when active expiry has done a round. It must not wait.
+	step func()
 }
 
 const (
@@ -95,6 +99,9 @@ func (o *Options) normalize() error {
 	}
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.step == nil {
+		o.step = func() {}
 	}
 	return nil
 }

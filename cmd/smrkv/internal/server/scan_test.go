@@ -7,25 +7,28 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/gosmr/gosmr/smrmap"
 )
 
-// matchForLong has a client send a command that compares a pattern with a key for
-// many seconds, and returns when it does.
-func matchForLong(t *testing.T, s *testServer, command ...string) {
+// matchForLong starts a server and has a client send a command that compares a pattern
+// with a key for many seconds, and returns when it has found the key.
+func matchForLong(t *testing.T, o Options, command ...string) *testServer {
 	t.Helper()
-	require.NoError(t, s.data.Store([]byte(strings.Repeat("a", 400_000)), []byte("v")))
-	c := s.dial(t)
-	require.Equal(t, "+PONG\r\n", c.do("PING"))
-	c.send(encode(append(command, "*"+strings.Repeat("a", 60_000)+"b")...))
-	name := strings.ToLower(command[0])
-	eventually(t, "it is served", func() bool {
-		for _, other := range s.clients() {
-			if cmd := other.shared.command.Load(); cmd != nil && cmd.name == name {
-				return true
-			}
+	asked := make(chan struct{}, 1) // for the time, to see whether the key has expired
+	o.Now = func() time.Time {
+		select {
+		case asked <- struct{}{}:
+		default:
 		}
-		return false
-	})
+		return time.UnixMilli(0)
+	}
+	s := start(t, o)
+	require.NoError(t, s.data.StoreItem([]byte(strings.Repeat("a", 400_000)), smrmap.Item{Expires: 1}))
+	<-asked
+	s.dial(t).send(encode(append(command, "*"+strings.Repeat("a", 60_000)+"b")...))
+	<-asked
+	return s
 }
 
 // endSoon ends a server that is busy, and checks that it does not take long.
@@ -42,9 +45,8 @@ func endSoon(t *testing.T, s *testServer) {
 func TestScan_LongMatch(t *testing.T) {
 	for _, command := range [][]string{{"KEYS"}, {"SCAN", "0", "MATCH"}} {
 		t.Run(command[0], func(t *testing.T) {
-			s := start(t, Options{MaxMemory: 16 << 20, IOThreads: 1})
+			s := matchForLong(t, Options{MaxMemory: 16 << 20, IOThreads: 1}, command...)
 			other := s.dial(t)
-			matchForLong(t, s, command...)
 			v := strings.Repeat("x", 100_000)
 			for range 400 { // more than there is room for, if it were not freed
 				require.Equal(t, "+OK\r\n", other.do("SET", "k", v))

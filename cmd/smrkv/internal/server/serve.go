@@ -139,6 +139,7 @@ func (s *Server) remember(c *conn) bool {
 }
 
 func (s *Server) forget(c *conn) {
+	defer s.opts.step()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.conns, c.id)
