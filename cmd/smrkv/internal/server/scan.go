@@ -1,6 +1,7 @@
 package server
 
 import (
+	"runtime"
 	"strconv"
 
 	"github.com/gosmr/gosmr/cmd/smrkv/internal/resp"
@@ -135,6 +136,7 @@ func (c *conn) newKeyList(pattern []byte) *keyList {
 	l := &keyList{c: c, all: string(pattern) == "*"}
 	l.match = matcher{pattern: pattern, goOn: func() bool {
 		c.wire.mayBlock() // it takes long
+		runtime.Gosched() // others would wait for 10 ms, where there is one processor
 		return c.goOn()
 	}}
 	return l
