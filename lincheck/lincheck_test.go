@@ -88,6 +88,10 @@ type subject struct {
 	other func(i int, keep bool)
 	stats func() smrmap.Stats
 	close func(context.Context) error
+
+	churn     func(i int) error // what goes on beside; nil: others come and go
+	compact   func(context.Context) (int64, error)
+	compacted *atomic.Int64 // bytes; nil: entries do not move
 }
 
 func newMap(t *testing.T, d *smr.Domain) subject {
@@ -209,13 +213,37 @@ func newOnHeap(t *testing.T, d *smr.Domain) subject {
 	}
 }
 
-func newBytes(t *testing.T, d *smr.Domain) subject {
+func newBytes(t *testing.T, d *smr.Domain) subject { return newBytesOf(t, d, 100) }
+
+// newMoving is a map whose entries are moved all the time. They are of one size class, and
+// in several slabs with room in each: elsewhere they would be evicted.
+func newMoving(t *testing.T, d *smr.Domain) subject {
+	const others = 2000
+	s := newBytesOf(t, d, 12)
+	s.compacted = new(atomic.Int64)
+	for i := range 2 * others {
+		s.other(1000+i, true)
+	}
+	s.churn = func(i int) error {
+		keep := i/others%2 == 1
+		s.other(1000+2*(i%others), keep)
+		if i%others == others-1 && !keep {
+			n, err := s.compact(t.Context())
+			s.compacted.Add(n)
+			return err
+		}
+		return nil
+	}
+	return s
+}
+
+func newBytesOf(t *testing.T, d *smr.Domain, lengths uint64) subject {
 	m, err := smrmap.NewBytes(smrmap.Options{Domain: d})
 	require.NoError(t, err)
 	key := func(k int) []byte { return []byte(strconv.Itoa(k)) }
 	// Lengths differ, so that blocks change their size class.
 	encode := func(v uint64) []byte {
-		b := make([]byte, 8+v%100)
+		b := make([]byte, 8+v%lengths)
 		for i := range b {
 			b[i] = byte(v)
 		}
@@ -227,7 +255,7 @@ func newBytes(t *testing.T, d *smr.Domain) subject {
 			return 0
 		}
 		v := binary.LittleEndian.Uint64(b)
-		if len(b) != int(8+v%100) {
+		if len(b) != int(8+v%lengths) {
 			return ^uint64(0)
 		}
 		for _, x := range b[8:] {
@@ -278,14 +306,16 @@ func newBytes(t *testing.T, d *smr.Domain) subject {
 				m.Delete(key(i))
 			}
 		},
-		stats: m.Stats,
-		close: m.Close,
+		compact: func(ctx context.Context) (int64, error) { return m.Compact(ctx, 0) },
+		stats:   m.Stats,
+		close:   m.Close,
 	}
 }
 
 func TestMaps_Linearizable(t *testing.T) {
 	for name, make := range map[string]func(*testing.T, *smr.Domain) subject{
-		"Map off the Go heap": newMap, "Map on the Go heap": newOnHeap, "Bytes": newBytes,
+		"Map off the Go heap": newMap, "Map on the Go heap": newOnHeap,
+		"Bytes": newBytes, "Bytes that move": newMoving,
 	} {
 		t.Run(name, func(t *testing.T) {
 			defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(4))
@@ -293,12 +323,25 @@ func TestMaps_Linearizable(t *testing.T) {
 			if testing.Short() {
 				histories = 20
 			}
-			resizes := uint64(0)
+			resizes, evicting, compacted, moves := uint64(0), 0, int64(0), false
 			for seed := range uint64(histories) {
 				d, err := smr.New(smr.Options{})
 				require.NoError(t, err)
 				s := make(t, d)
-				result, info := porcupine.CheckOperationsVerbose(model, record(d, s, seed), 20*time.Second)
+				history, err := record(d, s, seed)
+				require.NoError(t, err)
+				resizes += s.stats().Resizes
+				if moves = s.compacted != nil; moves {
+					compacted += s.compacted.Load()
+				}
+				evicted := s.stats().Evicted > 0
+				require.NoError(t, s.close(t.Context()))
+				require.NoError(t, d.Close(t.Context()))
+				if evicted { // by Compact; the model knows nothing of that
+					evicting++
+					continue
+				}
+				result, info := porcupine.CheckOperationsVerbose(model, history, 20*time.Second)
 				if result == porcupine.Illegal {
 					out := t.TempDir() + "/history.html"
 					if err := porcupine.VisualizePath(model, info, out); err != nil {
@@ -307,10 +350,9 @@ func TestMaps_Linearizable(t *testing.T) {
 					t.Fatalf("history %d is not linearizable: see %s", seed, out)
 				}
 				require.Equal(t, porcupine.Ok, result, "history %d: too long to check", seed)
-				resizes += s.stats().Resizes
-				require.NoError(t, s.close(t.Context()))
-				require.NoError(t, d.Close(t.Context()))
 			}
+			require.Less(t, evicting, histories/2)
+			require.Equal(t, moves, compacted > 0)
 			require.NotZero(t, resizes, "the maps never grew")
 		})
 	}
@@ -318,14 +360,21 @@ func TestMaps_Linearizable(t *testing.T) {
 
 // record has goroutines operate on few keys at random, while another makes the map grow
 // and shrink, and returns what they saw.
-func record(d *smr.Domain, s subject, seed uint64) []porcupine.Operation {
+func record(d *smr.Domain, s subject, seed uint64) (all []porcupine.Operation, err error) {
 	const goroutines, ops, keys = 4, 400, 5
 	var clock, values atomic.Int64
 	var wg, resizer sync.WaitGroup
 	var stop atomic.Bool
-	resizer.Go(func() {
-		for i := 0; !stop.Load(); i++ {
+	churn := s.churn
+	if churn == nil {
+		churn = func(i int) error {
 			s.other(keys+i%500, i/500%2 == 0)
+			return nil
+		}
+	}
+	resizer.Go(func() {
+		for i := 0; !stop.Load() && err == nil; i++ {
+			err = churn(i)
 			if i%50 == 0 {
 				runtime.Gosched()
 			}
@@ -352,11 +401,10 @@ func record(d *smr.Domain, s subject, seed uint64) []porcupine.Operation {
 	wg.Wait()
 	stop.Store(true)
 	resizer.Wait()
-	var all []porcupine.Operation
 	for _, h := range histories {
 		all = append(all, h...)
 	}
-	return all
+	return all, err
 }
 
 // The model refutes what is not linearizable.

@@ -25,7 +25,7 @@ import (
 // error as [smr.Domain.Barrier] does; then the slab is as before, but for what was vacated.
 //
 // Cost: a fence on all processors, a call of vacate for each block of 64 KiB or more, and
-// a grace period. Idea: memcached's slab rebalancer.
+// two grace periods. Idea: memcached's slab rebalancer.
 func (b *Blocks) Evacuate(ctx context.Context, n int, vacate func(block []byte)) (released int64, err error) {
 	s := b.victim(n)
 	if s == nil {
@@ -107,7 +107,12 @@ func (s *store) getFree() unsafe.Pointer {
 func (s *store) evacuate(ctx context.Context, vacate func(unsafe.Pointer)) (done bool, err error) {
 	s.evacuateMu.Lock()
 	defer s.evacuateMu.Unlock()
-	s.trim() // shows which slabs have free objects
+	// Show which slabs have free objects: those in caches, and those that wait for readers.
+	s.trim()
+	if err := s.dom.Barrier(ctx); err != nil {
+		return false, err
+	}
+	s.trim()
 	sl := s.beginEvacuation()
 	if sl == nil {
 		return false, nil

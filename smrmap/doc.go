@@ -29,9 +29,9 @@
 //	                        └▶ key, value                        from package slab
 //
 // A lookup compares all six bytes at once, and follows the pointers whose byte is equal: two
-// cache misses where the map is large. An entry never changes and never moves; to change a
-// value is to put another entry into the slot, and to retire the old one, which is used
-// again when no reader can hold it.
+// cache misses where the map is large. An entry never changes; to change a value is to put another
+// entry into the slot, and to retire the old one, which is used again when no reader can
+// hold it.
 //
 // # Growing and shrinking
 //
@@ -59,6 +59,14 @@
 // (see package slab for exceptions), and the table is memory without pointers: a
 // collection looks at none of it. Entries of other Maps are Go objects, one allocation for
 // each Store, and the collector frees them.
+//
+// # When memory ends
+//
+// A Store for which the budget has no room fails with [slab.ErrNoMemory], and the map is as
+// it was. What was retired comes back a grace period later; Bytes can evict entries that
+// were not read for a while ([Bytes.Evict]). Memory is cut into slabs of entries of about
+// one size. Where sizes change, and where the limit is lowered, [Bytes.Compact] gives back
+// slabs: it moves their entries together with others, or evicts them.
 //
 // The interface is that of xsync's maps, as are the tags; buckets of a cache line are
 // CLHT's (David, Guerraoui, Trigonakis 2015).

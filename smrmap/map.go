@@ -370,6 +370,7 @@ func (m *Map[K, V]) Stats() Stats {
 		p := m.pool.Stats()
 		st.EntryBytes = p.InUseBytes
 		st.PendingBytes = p.PendingBytes
+		st.FreeBytes = p.ReservedBytes - p.InUseBytes - p.PendingBytes
 		st.ReservedBytes += p.ReservedBytes
 	}
 	return st

@@ -77,6 +77,7 @@ type Stats struct {
 
 	EntryBytes    int64 // in entries off the Go heap
 	PendingBytes  int64 // in such entries that readers may still hold
+	FreeBytes     int64 // free for such entries, in slabs that others are in
 	ReservedBytes int64 // taken from the system: entries, and table
 
 	Expired uint64 // Bytes: entries deleted because their time had come

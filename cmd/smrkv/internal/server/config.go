@@ -181,6 +181,10 @@ func configSet(c *conn, args [][]byte) {
 	for _, f := range set {
 		f()
 	}
+	if seen["maxmemory"] || seen["maxmemory-policy"] {
+		c.wire.mayBlock()
+		c.srv.shrink()
+	}
 	c.ok()
 }
 

@@ -97,6 +97,53 @@ func TestMemory_ConfigSet(t *testing.T) {
 	require.Equal(t, "$13\r\nallkeys-clock\r\n", lastOf(c.do("CONFIG", "GET", "maxmemory-policy")))
 }
 
+// When the limit is lowered, as much is evicted as makes the memory fit, and goes back to
+// the system.
+func TestMemory_LimitLowered(t *testing.T) {
+	const before, after = 16 << 20, 6 << 20
+	s := start(t, Options{MaxMemory: before, Policy: AllKeysClock})
+	c := s.dial(t)
+	written := 0
+	for i := 0; s.memory.Used() < before*3/4; i++ {
+		n := 10 + i%7*150
+		require.Equal(t, "+OK\r\n", c.do("SET", "key:"+strconv.Itoa(i), strings.Repeat("v", n)))
+		written += n
+	}
+	require.Zero(t, s.Snapshot().Data.Evicted)
+	require.Equal(t, "+OK\r\n", c.do("CONFIG", "SET", "maxmemory", strconv.Itoa(after)))
+	require.LessOrEqual(t, s.memory.Used(), int64(after))
+	data := s.Snapshot().Data
+	require.Positive(t, data.Evicted)
+	require.Greater(t, data.EntryBytes, int64(after/2), "more was evicted than need be")
+}
+
+// When values are of another size than before, as much is evicted as the new ones need,
+// and little more.
+func TestMemory_SizesChange(t *testing.T) {
+	const limit = 16 << 20
+	s := start(t, Options{MaxMemory: limit, Policy: AllKeysClock})
+	c := s.dial(t)
+	for i := 0; s.Snapshot().Data.Evicted == 0; i++ {
+		require.Equal(t, "+OK\r\n", c.do("SET", "old:"+strconv.Itoa(i), strings.Repeat("v", 80)))
+	}
+	least := int64(limit)
+	for i := range 2000 { // 2 of 16 MiB
+		require.Equal(t, "+OK\r\n", c.do("SET", "new:"+strconv.Itoa(i), strings.Repeat("v", 1000)))
+		least = min(least, s.data.Stats().EntryBytes)
+	}
+	require.Greater(t, least, int64(limit/2))
+	missing := 0
+	for i := range 2000 {
+		if c.do("GET", "new:"+strconv.Itoa(i)) == "$-1\r\n" {
+			missing++
+		}
+	}
+	require.Less(t, missing, 1000)
+	large := strings.Repeat("v", 2<<20)
+	require.Equal(t, "+OK\r\n", c.do("SET", "large", large))
+	require.Greater(t, s.data.Stats().EntryBytes, int64(limit/2))
+}
+
 func lastOf(reply string) string { return reply[strings.LastIndexByte(reply, '$'):] }
 
 // Many clients at once, with everything that moves memory: each value that is
