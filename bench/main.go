@@ -81,20 +81,27 @@ func (r *results) add(name, peer string, value float64) {
 }
 
 func (r *results) print(n int) {
-	fmt.Printf("\n%d entries of 8 and 32 bytes: medians, and ours / theirs\n\n| ", n)
-	for _, p := range peers {
-		fmt.Printf("| %s ", p.name)
+	if len(r.names) == 0 {
+		return
 	}
-	fmt.Printf("|\n|---%s|\n", strings.Repeat("|---", len(peers)))
+	var measured []string // peers
+	for _, p := range peers {
+		if len(r.values[r.names[0]][p.name]) > 0 {
+			measured = append(measured, p.name)
+		}
+	}
+	fmt.Printf("\n%d entries of 8 and 32 bytes: medians, and ours / theirs\n\n| ", n)
+	for _, peer := range measured {
+		fmt.Printf("| %s ", peer)
+	}
+	fmt.Printf("|\n|---%s|\n", strings.Repeat("|---", len(measured)))
 	for _, name := range r.names {
-		ours := median(r.values[name][peers[0].name])
 		fmt.Printf("| %s ", name)
-		for i, p := range peers {
-			v := median(r.values[name][p.name])
-			if i == 0 {
-				fmt.Printf("| %.4g ", v)
-			} else {
-				fmt.Printf("| %.4g (%.2f) ", v, ours/v)
+		for _, peer := range measured {
+			v := median(r.values[name][peer])
+			fmt.Printf("| %.4g ", v)
+			if ours := r.values[name][peers[0].name]; peer != peers[0].name && len(ours) > 0 {
+				fmt.Printf("(%.2f) ", median(ours)/v)
 			}
 		}
 		fmt.Println("|")
