@@ -237,6 +237,7 @@ func (b *Blocks) Stats() Stats {
 		st.Pending += s.Pending
 		st.InUseBytes += s.InUseBytes
 		st.PendingBytes += s.PendingBytes
+		st.FreeBytes += s.FreeBytes
 		st.ReservedBytes += s.ReservedBytes
 		st.Slabs += s.Slabs
 	}

@@ -9,33 +9,40 @@ import (
 
 // Evacuate gives the memory of one slab back to the budget, so that blocks of n bytes can
 // have it: where sizes change, memory would else stay with the sizes it was first used
-// for. Of the sizes other than that of n bytes (of all, if n is negative) it takes the one with the most free blocks
-// in its slabs, or else the largest one, and of that the slab with the fewest blocks in
-// use.
+// for. Of the sizes other than that of n bytes (of all, if n is negative) it takes the one
+// with the most free blocks in its slabs, or else the largest one, and of that the slab
+// with the fewest blocks in use. Blocks above 64 KiB are in no slab.
 //
 // It calls vacate for each block of the slab that may be in use. A block may also be
 // retired, or on the way to its first user, who writes to it: vacate has to find that
 // out, by looking whether the block is where its users look for it. If it is, vacate may
 // move what is in it to another block (see [Blocks.GetFree]) or do without, unlinks it,
-// and retires it. Blocks that were vacated are not
-// given out again.
+// and retires it. Blocks that were retired are not given out again meanwhile. Blocks that
+// somebody was about to use are asked for a second time. vacate must not call Evacuate.
 //
 // It returns how many bytes went back to the budget: 0 if there is no slab of another
-// size, or some block of the slab is still in use. It waits for readers, and returns an
-// error as [smr.Domain.Barrier] does; then the slab is as before, but for what was vacated.
+// size, or some block of the slab is still in use; then the slab is as before, but for
+// what was vacated. Calls for one size wait for one another, and for readers: it returns
+// the errors of [smr.Domain.Barrier], and must not be called inside a section.
 //
-// Cost: a fence on all processors, a call of vacate for each block of 64 KiB or more, and
-// two grace periods. Idea: memcached's slab rebalancer.
+// Cost: a fence on all processors, one or two calls of vacate for each block of 64 KiB or
+// more, and two or three grace periods. Idea: memcached's slab rebalancer.
 func (b *Blocks) Evacuate(ctx context.Context, n int, vacate func(block []byte)) (released int64, err error) {
+	// Inside a callback this fails, rather than wait for somebody who waits for it.
+	if err := b.dom.Barrier(ctx); err != nil {
+		return 0, err
+	}
 	s := b.victim(n)
 	if s == nil {
 		return 0, nil
 	}
-	done, err := s.evacuate(ctx, func(p unsafe.Pointer) { vacate(unsafe.Slice((*byte)(p), s.size)) })
-	if done {
-		released = int64(s.slabSize)
+	select {
+	case s.evacuator <- struct{}{}:
+		defer func() { <-s.evacuator }()
+	case <-ctx.Done():
+		return 0, ctx.Err()
 	}
-	return released, err
+	return s.evacuate(ctx, func(p unsafe.Pointer) { vacate(unsafe.Slice((*byte)(p), s.size)) })
 }
 
 // victim returns the store that gives up a slab for blocks of n bytes, nil if none has one.
@@ -51,16 +58,12 @@ func (b *Blocks) victim(n int) *store {
 			continue
 		}
 		s := &b.classes[c]
-		s.mu.Lock()
-		slabs := len(s.slabs) - len(s.holes)
-		free := int64(slabs*s.perSlab-s.taken) * int64(s.size)
-		reserved := s.reserved
-		s.mu.Unlock()
-		if free > mostFree && free >= int64(s.slabSize) {
-			most, mostFree = s, free
+		st := s.stats()
+		if st.FreeBytes > mostFree && st.FreeBytes >= int64(s.slabSize) {
+			most, mostFree = s, st.FreeBytes
 		}
-		if reserved > mostReserved {
-			largest, mostReserved = s, reserved
+		if st.ReservedBytes > mostReserved {
+			largest, mostReserved = s, st.ReservedBytes
 		}
 	}
 	if most != nil {
@@ -99,34 +102,50 @@ func (s *store) getFree() unsafe.Pointer {
 	return p
 }
 
-// evacuate is Evacuate for one store.
+// evacuate is Evacuate for one store. evacuator is held.
 //
-// From begin on the slab is in no list from which magazines are filled, and the depot keeps
-// nothing: what is retired and freed finds its way back to the slab. What was on its way to
-// somebody, or in a cache, may be missed, and so everything is done twice.
-func (s *store) evacuate(ctx context.Context, vacate func(unsafe.Pointer)) (done bool, err error) {
-	s.evacuateMu.Lock()
-	defer s.evacuateMu.Unlock()
-	// Show which slabs have free objects: those in caches, and those that wait for readers.
+// From begin to end the slab is in no list from which magazines are filled, and the depot
+// keeps nothing: what is retired and freed finds its way back to the slab, which stays
+// until the end, also when it is whole. What was on its way to somebody, or in a cache, may
+// be missed, and so everything is done twice.
+func (s *store) evacuate(ctx context.Context, vacate func(unsafe.Pointer)) (released int64, err error) {
+	// Show which slabs have free objects: those in caches and the depot, and those that
+	// wait for readers. Perhaps that is enough.
+	before := s.bytes()
 	s.trim()
-	if err := s.dom.Barrier(ctx); err != nil {
-		return false, err
+	if err = s.dom.Barrier(ctx); err != nil {
+		return 0, err
 	}
 	s.trim()
+	if released = before - s.bytes(); released > 0 {
+		return released, nil
+	}
 	sl := s.beginEvacuation()
 	if sl == nil {
-		return false, nil
+		return 0, nil
 	}
+	defer func() { // also if vacate panics
+		if s.endEvacuation(sl) {
+			released = int64(s.slabSize)
+		}
+	}()
 	for range 2 {
 		for _, p := range s.takenOf(sl) {
 			vacate(p)
 		}
 		s.trim()
-		if err = s.dom.Barrier(ctx); err != nil || !s.isEvacuating(sl) {
-			break
+		if err = s.dom.Barrier(ctx); err != nil || len(s.takenOf(sl)) == 0 {
+			return 0, err
 		}
 	}
-	return s.endEvacuation(sl), err
+	return 0, nil
+}
+
+// bytes returns how much is taken from the system.
+func (s *store) bytes() int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.reserved
 }
 
 // beginEvacuation takes the slab with the most free objects out of use.
@@ -152,9 +171,6 @@ func (s *store) beginEvacuation() *slab {
 func (s *store) takenOf(sl *slab) (taken []unsafe.Pointer) {
 	s.mu.Lock()
 	defer s.unlock()
-	if s.evacuating != sl {
-		return nil
-	}
 	for i := range s.perSlab {
 		if sl.free[i/64]>>(i%64)&1 == 0 {
 			taken = append(taken, sl.object(i))
@@ -163,24 +179,18 @@ func (s *store) takenOf(sl *slab) (taken []unsafe.Pointer) {
 	return taken
 }
 
-func (s *store) isEvacuating(sl *slab) bool {
-	s.mu.Lock()
-	defer s.unlock()
-	return s.evacuating == sl
-}
-
-// endEvacuation takes the slab back into use, if it is not whole, and reports whether it was.
+// endEvacuation gives the slab back if it is whole, else takes it into use again, and
+// reports which.
 func (s *store) endEvacuation(sl *slab) (whole bool) {
 	s.mu.Lock()
 	defer s.unlock()
-	if s.evacuating != sl {
-		return true
-	}
 	s.evacuating = nil
-	if sl.nFree > 0 {
+	if whole = sl.nFree == s.perSlab; whole {
+		s.dropLocked(sl)
+	} else if sl.nFree > 0 {
 		s.partial.push(sl)
 	}
-	return false
+	return whole
 }
 
 // keeps reports whether the depot may keep magazines: not while objects have to find their

@@ -149,9 +149,19 @@ func TestEvacuate_OneStays(t *testing.T) {
 
 func TestEvacuate_CanNotWait(t *testing.T) {
 	b, s, live := newCrowd(t, 2)
-	canceled, cancel := context.WithCancel(t.Context())
-	cancel()
-	released, err := b.Evacuate(canceled, -1, retirer(b, live))
+	// It is canceled while it waits for readers of what it has vacated.
+	ctx, cancel := context.WithCancel(t.Context())
+	var leave func()
+	released, err := b.Evacuate(ctx, -1, func(block []byte) {
+		if leave == nil {
+			entered := make(chan func())
+			go func() { entered <- b.dom.Enter().Leave }()
+			leave = <-entered
+			cancel()
+		}
+		retirer(b, live)(block)
+	})
+	leave()
 	require.ErrorIs(t, err, context.Canceled)
 	require.Zero(t, released)
 	require.Nil(t, s.evacuating)
@@ -176,4 +186,112 @@ func TestGetFree_Misuse(t *testing.T) {
 	require.Nil(t, b.GetFree(maxObject+1))
 	require.Nil(t, b.GetFree(10))
 	require.NoError(t, b.Close(watchdogContext(t)))
+}
+
+// The slab is there until vacate was called for all of it, though others may retire the
+// rest meanwhile.
+func TestEvacuate_SlabStaysUntilTheEnd(t *testing.T) {
+	b, s, live := newCrowd(t, 1)
+	calls := 0
+	released, err := b.Evacuate(watchdogContext(t), -1, func(block []byte) {
+		calls++
+		for _, other := range live {
+			retirer(b, live)(other)
+		}
+		if calls == 1 {
+			b.Flush()
+			require.NoError(t, b.dom.Barrier(watchdogContext(t)))
+		}
+		require.EqualValues(t, s.slabSize, b.budget.Used())
+		_ = block[len(block)-1]
+	})
+	require.NoError(t, err)
+	require.EqualValues(t, s.slabSize, released)
+	require.Equal(t, s.perSlab, calls)
+}
+
+// A callback must not wait for who may wait for it.
+func TestEvacuate_InCallbackBesideAnother(t *testing.T) {
+	b, s, live := newCrowd(t, 2)
+	result := make(chan error, 1)
+	released, err := b.Evacuate(watchdogContext(t), -1, func(block []byte) {
+		if len(live) == 2*s.perSlab {
+			smr.Call(b.dom, b, 0, func(b *Blocks) {
+				_, err := b.Evacuate(context.Background(), -1, func([]byte) {})
+				result <- err
+			})
+		}
+		retirer(b, live)(block)
+	})
+	require.NoError(t, err)
+	require.EqualValues(t, s.slabSize, released)
+	require.ErrorIs(t, <-result, smr.ErrInCallback)
+}
+
+// Who waits for another Evacuate can give up.
+func TestEvacuate_CanceledInLine(t *testing.T) {
+	b, s, _ := newCrowd(t, 2)
+	s.evacuator <- struct{}{}
+	defer func() { <-s.evacuator }()
+	ctx, cancel := context.WithCancel(watchdogContext(t))
+	result := make(chan error)
+	go func() {
+		_, err := b.Evacuate(ctx, -1, func([]byte) {})
+		result <- err
+	}()
+	cancel()
+	require.ErrorIs(t, <-result, context.Canceled)
+}
+
+// After a panic of vacate all is as before.
+func TestEvacuate_VacatePanics(t *testing.T) {
+	b, s, live := newCrowd(t, 3)
+	for p, block := range live {
+		if sl, i := s.slabOf(p); i%4 < int(sl.number) {
+			delete(live, p)
+			b.Free(block)
+		}
+	}
+	for range 2 {
+		require.PanicsWithValue(t, "of the user's", func() {
+			b.Evacuate(watchdogContext(t), -1, func([]byte) { panic("of the user's") })
+		})
+		require.True(t, s.keeps())
+	}
+	free := 0
+	for sl := s.partial.head; sl != nil; sl = sl.next {
+		free += sl.nFree
+	}
+	require.Equal(t, 3*s.perSlab-len(live), free)
+	released, err := b.Evacuate(watchdogContext(t), -1, retirer(b, live))
+	require.NoError(t, err)
+	require.EqualValues(t, s.slabSize, released)
+}
+
+// What nobody uses goes first, wherever it is, and nobody has to vacate for it.
+func TestEvacuate_WhatIsFree(t *testing.T) {
+	b, s, live := newCrowd(t, 3)
+	inUse := make(map[unsafe.Pointer][]byte)
+	for range 2000 { // more memory than that of the others
+		block, err := b.Get(1024)
+		require.NoError(t, err)
+		inUse[unsafe.Pointer(unsafe.SliceData(block))] = block
+	}
+	n := 0
+	for _, block := range live {
+		if n++; n%2 == 0 {
+			retirer(b, live)(block)
+		}
+	}
+	for p, block := range live {
+		delete(live, p)
+		b.Free(block)
+	}
+	require.Equal(t, 3, s.stats().Slabs)
+	released, err := b.Evacuate(watchdogContext(t), 10*evacuated, func([]byte) { t.Error("it is in use") })
+	require.NoError(t, err)
+	require.EqualValues(t, 3*s.slabSize, released)
+	for _, block := range inUse {
+		b.Free(block)
+	}
 }

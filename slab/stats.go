@@ -14,7 +14,8 @@ type Stats struct {
 
 	InUseBytes    int64 // what those in use take
 	PendingBytes  int64
-	ReservedBytes int64 // taken from the system: the above, and what is free in slabs
+	FreeBytes     int64 // objects that may be given out, in slabs and magazines
+	ReservedBytes int64 // taken from the system: the above, and what is at the ends of slabs
 	Slabs         int
 }
 
@@ -38,6 +39,7 @@ func (s *store) stats() Stats {
 	defer s.mu.Unlock()
 	st.ReservedBytes = s.reserved
 	st.Slabs = len(s.slabs) - len(s.holes)
+	st.FreeBytes = max(0, int64(st.Slabs*s.perSlab)-st.InUse-st.Pending) * int64(s.size)
 	return st
 }
 

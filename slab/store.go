@@ -17,7 +17,8 @@ import (
 // A store hands out objects of one size: what Pool is for one type, and Blocks for
 // each of its size classes.
 //
-// Locks are taken in the order evacuateMu, Budget.mu, drainMu, mu.
+// Locks are taken in the order evacuator, Budget.mu, drainMu, mu. Locks of users, such as
+// those under which they Get and Retire, come after the first and before the others.
 type store struct {
 	// Constant after init.
 	dom      *smr.Domain
@@ -52,7 +53,7 @@ type store struct {
 	// where others find it, so that who drains next does not overtake it.
 	drainMu sync.Mutex
 
-	evacuateMu sync.Mutex // held by evacuate, before the others
+	evacuator chan struct{} // a lock that one can give up to wait for: has room for who evacuates
 
 	mu      sync.Mutex // guards all below
 	full    *magazine  // magazines of free objects
@@ -113,6 +114,7 @@ const (
 
 func (s *store) init() {
 	s.fence = asym.New()
+	s.evacuator = make(chan struct{}, 1)
 	s.caches.Init(func(int) *cache { return &cache{s: s} })
 	s.pollAt = pollEvery
 	s.capacity = int(min(max(magazineBytes/s.size, 1), magazineCap))
@@ -245,10 +247,6 @@ func (s *store) putLocked(p unsafe.Pointer) {
 	sl.nFree++
 	s.taken--
 	if sl == s.evacuating {
-		if sl.nFree == s.perSlab {
-			s.evacuating = nil
-			s.dropLocked(sl)
-		}
 		return
 	}
 	if sl.nFree == 1 {

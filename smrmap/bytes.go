@@ -331,7 +331,7 @@ func (m *Bytes) Stats() Stats {
 	b := m.blocks.Stats()
 	st.EntryBytes = b.InUseBytes
 	st.PendingBytes = b.PendingBytes
-	st.FreeBytes = b.ReservedBytes - b.InUseBytes - b.PendingBytes
+	st.FreeBytes = b.FreeBytes
 	st.ReservedBytes += b.ReservedBytes
 	st.Expired = m.expired.Load()
 	st.Evicted = m.evicted.Load()

@@ -14,8 +14,9 @@ import (
 // evicts those for which there is none, as [Bytes.Evict] does. size is the length of the
 // item's key and value; 0 if memory is wanted for something else.
 //
-// It returns how many bytes went back, 0 if none could, and waits for readers: an error is
-// that of [smr.Domain.Barrier]. Idea: the slab rebalancer of memcached.
+// It returns how many bytes went back, 0 if none could. Entries above 64 KiB are in no slab,
+// and stay. It waits for readers, with the errors of [smr.Domain.Barrier], and must not be
+// called inside a section. Idea: the slab rebalancer of memcached.
 //
 // Cost: some hundred microseconds, for slabs of 64 KiB.
 func (m *Bytes) Compact(ctx context.Context, size int) (released int64, err error) {
@@ -34,13 +35,15 @@ func (m *Bytes) Compact(ctx context.Context, size int) (released int64, err erro
 // or not yet.
 func (m *Bytes) vacate(block []byte) {
 	e := (*header)(unsafe.Pointer(unsafe.SliceData(block)))
+	now := m.now() // of the user's, who must not be called with the bucket locked
 	t, root, ctl := m.c.lock(uint64(e.peekHash()) << 32)
 	p := t.placeOf(root, ref(unsafe.Pointer(e)))
 	if p.b == nil {
 		m.c.lots.release(root, ctl)
 		return
 	}
-	gone := m.gone(e)
+	at := e.expires.Load()
+	gone := at != 0 && at <= now
 	var fresh []byte
 	if !gone {
 		fresh = m.blocks.GetFree(e.size())

@@ -33,7 +33,7 @@ type core struct {
 
 func (c *core) init(o *Options, heap bool, hashOf func(ref) uint64) error {
 	c.heap, c.budget, c.hashOf = heap, o.Budget, hashOf
-	c.minLog = max(minBits, bits.Len(uint(max(o.Capacity, 1)*loadDen/(loadNum*slotsPerBucket))))
+	c.minLog = min(max(minBits, bits.Len(uint(max(o.Capacity, 1)*loadDen/(loadNum*slotsPerBucket)))), maxBits)
 	c.lots = &lots{fence: asym.New()}
 	t, err := newTable(c.minLog, heap, false, o.Budget)
 	if err != nil {

@@ -2,6 +2,7 @@ package smrmap
 
 import (
 	"context"
+	"runtime"
 	"unsafe"
 
 	"github.com/gosmr/gosmr/internal/mutant"
@@ -220,6 +221,11 @@ func (m *Map[K, V]) replace(k K, value *V) bool {
 				continue
 			}
 			if e := l.Swap(old); e != nil {
+				if mutant.Is(mutant.UnpinnedSwap) {
+					l.Unpin()
+					runtime.Gosched()
+					l = m.pool.Pin()
+				}
 				e.key = k
 				e.value = *value
 				slot.Store(ref(unsafe.Pointer(e)))
@@ -370,7 +376,7 @@ func (m *Map[K, V]) Stats() Stats {
 		p := m.pool.Stats()
 		st.EntryBytes = p.InUseBytes
 		st.PendingBytes = p.PendingBytes
-		st.FreeBytes = p.ReservedBytes - p.InUseBytes - p.PendingBytes
+		st.FreeBytes = p.FreeBytes
 		st.ReservedBytes += p.ReservedBytes
 	}
 	return st

@@ -77,9 +77,9 @@ type Stats struct {
 
 	EntryBytes    int64 // in entries off the Go heap
 	PendingBytes  int64 // in such entries that readers may still hold
-	FreeBytes     int64 // free for such entries, in slabs that others are in
+	FreeBytes     int64 // free for such entries, among others
 	ReservedBytes int64 // taken from the system: entries, and table
 
 	Expired uint64 // Bytes: entries deleted because their time had come
-	Evicted uint64 // Bytes: entries deleted by Evict
+	Evicted uint64 // Bytes: entries deleted by Evict and Compact
 }

@@ -75,6 +75,7 @@ const (
 	NoCacheFence         Name = "no-cache-fence"
 	NoCacheWait          Name = "no-cache-wait"
 	DepotKeeps           Name = "depot-keeps"
+	UnpinnedSwap         Name = "unpinned-swap"
 	MovedBeforeCopied    Name = "moved-before-copied"
 	NoVersion            Name = "no-version"
 	NoParkFence          Name = "no-park-fence"
@@ -135,6 +136,7 @@ var Bugs = []Bug{
 	{NoCacheFence, "the cache's busy flag is still in its holder's store buffer when it is unloaded", "./slab", "TestUnload_WaitsForHolder"},
 	{NoCacheWait, "a cache is unloaded while its holder is at it", "./slab", "TestUnload_WaitsForHolder"},
 	{DepotKeeps, "objects of a slab that is being evacuated are given out again, and it never becomes whole", "./slab", "TestEvacuate_NothingIsGivenOut"},
+	{UnpinnedSwap, "an entry that is retired, but not yet unlinked, is handed to the domain", "./smrmap", "TestStore_RetiredUnderOnePin"},
 	{MovedBeforeCopied, "a reader finds an entry at its new place before it is there", "./smrmap", "TestCompact_ReadersAndWriters"},
 	{NoVersion, "a reader without a section copies an entry while it becomes another's", "./smrmap", "TestLoad_CopyIsOneValue"},
 	{NoMovedCheck, "readers and writers go on in a bucket whose entries were moved to the next table", "./lincheck", "TestMaps_Linearizable"},

@@ -78,12 +78,12 @@ func run() error {
 		time.Sleep(50 * time.Millisecond)
 	}
 
-	var ops, oom, failed atomic.Int64
+	var ops, oom, failed, slowest atomic.Int64
 	var wg sync.WaitGroup
 	for c := range *clients {
-		wg.Go(func() { load(ctx, db, uint64(c), &ops, &oom, &failed) })
+		wg.Go(func() { load(ctx, db, uint64(c), &ops, &oom, &failed, &slowest) })
 	}
-	curve, err := watch(ctx, kv.Process.Pid, db, &ops, &oom)
+	curve, err := watch(ctx, kv.Process.Pid, db, &ops, &oom, &slowest)
 	wg.Wait()
 	if err != nil {
 		return err
@@ -91,8 +91,8 @@ func run() error {
 	return report(curve, failed.Load())
 }
 
-// load sends pipelines of mixed commands until ctx ends.
-func load(ctx context.Context, db *redis.Client, seed uint64, ops, oom, failed *atomic.Int64) {
+// load sends pipelines of mixed commands until ctx ends, and notes how long the slowest took.
+func load(ctx context.Context, db *redis.Client, seed uint64, ops, oom, failed, slowest *atomic.Int64) {
 	rnd := rand.New(rand.NewPCG(seed, 1))
 	noise := make([]byte, 1<<20)
 	for i := range noise {
@@ -127,7 +127,11 @@ func load(ctx context.Context, db *redis.Client, seed uint64, ops, oom, failed *
 		if rnd.IntN(1_000_000) == 0 {
 			p.FlushAll(ctx)
 		}
+		start := time.Now()
 		cmds, _ := p.Exec(ctx)
+		for took, most := int64(time.Since(start)), slowest.Load(); took > most && !slowest.CompareAndSwap(most, took); {
+			most = slowest.Load()
+		}
 		for _, c := range cmds {
 			switch err := c.Err(); {
 			case err == nil || err == redis.Nil:
@@ -143,7 +147,7 @@ func load(ctx context.Context, db *redis.Client, seed uint64, ops, oom, failed *
 }
 
 // watch samples the resident memory, in MiB, until ctx ends.
-func watch(ctx context.Context, pid int, db *redis.Client, ops, oom *atomic.Int64) (curve []float64, err error) {
+func watch(ctx context.Context, pid int, db *redis.Client, ops, oom, slowest *atomic.Int64) (curve []float64, err error) {
 	start := time.Now()
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
@@ -160,8 +164,8 @@ func watch(ctx context.Context, pid int, db *redis.Client, ops, oom *atomic.Int6
 		curve = append(curve, rss)
 		if n%10 == 0 {
 			size, _ := db.DBSize(ctx).Result()
-			fmt.Printf("%6s  resident %6.1f MiB  keys %8d  commands %10d  OOM replies %d\n",
-				time.Since(start).Round(time.Second), rss, size, ops.Load(), oom.Load())
+			fmt.Printf("%6s  resident %6.1f MiB  keys %8d  commands %10d  OOM replies %d  slowest pipeline %v\n",
+				time.Since(start).Round(time.Second), rss, size, ops.Load(), oom.Load(), time.Duration(slowest.Swap(0)).Round(time.Millisecond))
 		}
 	}
 }

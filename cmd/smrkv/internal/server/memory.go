@@ -45,7 +45,8 @@ const (
 	// A write that finds no memory evicts this part of the limit.
 	evictPart = 64
 
-	maxAttempts = 8
+	// Some of the attempts do no more than wait for others.
+	maxAttempts = 32
 
 	// maxFruitless is how often in a row giving memory back may fail: a slab can't go
 	// while somebody holds a block of it that is not in the store yet.
@@ -100,7 +101,7 @@ func (c *conn) tryAgain(err error, attempt, size int) bool {
 	rounds := s.evict.rounds.Load()
 	s.evict.mu.Lock()
 	defer s.evict.mu.Unlock()
-	if s.evict.rounds.Load() != rounds {
+	if s.evict.rounds.Load() != rounds && attempt%2 == 0 {
 		return true // somebody did while we waited
 	}
 	limit := s.memory.Limit()
@@ -111,9 +112,9 @@ func (c *conn) tryAgain(err error, attempt, size int) bool {
 		return false // beside the table there is hardly room for it alone
 	}
 	// What is free among entries of other sizes is moved together. If there is little
-	// of that, more is evicted, which may be all it takes.
+	// of that, or it is not to be had, more is evicted, which may be all it takes.
 	want := max(2*room(size), limit/evictPart)
-	evict := s.data.Stats().FreeBytes < want
+	evict := s.data.Stats().FreeBytes < want || attempt > 2
 	if evict && s.data.Evict(int(want)) == 0 {
 		return false
 	}
@@ -169,18 +170,23 @@ func (s *Server) shrink() {
 		return 0
 	}
 	const step = 1 << 20
+	stuck := false
 	for over() > 0 && s.ctx.Err() == nil {
 		before := s.memory.Used()
 		s.evict.mu.Lock()
-		if s.data.Stats().FreeBytes < step {
+		if stuck || s.data.Stats().FreeBytes < step {
 			s.data.Evict(int(min(over(), step)))
 		}
 		if s.waitForMemory() {
 			s.giveBack(0, func(released int64) bool { return released >= step || over() <= 0 })
 		}
 		s.evict.mu.Unlock()
-		if s.memory.Used() >= before {
+		if s.memory.Used() < before {
+			stuck = false
+		} else if stuck {
 			return
+		} else {
+			stuck = true
 		}
 	}
 }

@@ -110,11 +110,27 @@ func TestMemory_LimitLowered(t *testing.T) {
 		written += n
 	}
 	require.Zero(t, s.Snapshot().Data.Evicted)
+	large := strings.Repeat("v", 1<<20) // is in no slab
+	require.Equal(t, "+OK\r\n", c.do("MSET", "a", large, "b", large, "c", large))
 	require.Equal(t, "+OK\r\n", c.do("CONFIG", "SET", "maxmemory", strconv.Itoa(after)))
 	require.LessOrEqual(t, s.memory.Used(), int64(after))
 	data := s.Snapshot().Data
 	require.Positive(t, data.Evicted)
 	require.Greater(t, data.EntryBytes, int64(after/2), "more was evicted than need be")
+}
+
+// Values of one size, of any: what is evicted makes room for the next.
+func TestMemory_OneSize(t *testing.T) {
+	const limit = 16 << 20
+	for _, size := range []int{10, 3000, 40_000, 60_000, 100_000, 1 << 20} {
+		s := start(t, Options{MaxMemory: limit, Policy: AllKeysClock})
+		c := s.dial(t)
+		value := strings.Repeat("v", size)
+		for i := 0; s.Snapshot().Data.Evicted == 0 || i%100 != 0; i++ {
+			require.Equal(t, "+OK\r\n", c.do("SET", strconv.Itoa(i), value), "%d bytes, the %d-th", size, i)
+		}
+		require.Greater(t, s.data.Stats().EntryBytes, int64(limit/2), "%d bytes", size)
+	}
 }
 
 // When values are of another size than before, as much is evicted as the new ones need,
