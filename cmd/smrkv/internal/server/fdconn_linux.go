@@ -27,9 +27,11 @@ type fdConn struct {
 	// goroutine.
 	inLoop bool
 
-	// writable is closed by the loop when the client has read; nil: nobody waits
-	// for that. Guarded by loop.mu.
-	writable chan struct{}
+	ahead ahead // belongs to who serves it
+
+	// ready is closed by the loop when the client has read, or written; nil: nobody
+	// waits for that. Guarded by loop.mu.
+	ready chan struct{}
 
 	mu     sync.Mutex
 	closed bool // then fd may be another's
@@ -89,6 +91,10 @@ func (t *fdConn) finish() (inLoop bool) {
 
 // comeBack ends what a goroutine of its own has done.
 func (t *fdConn) comeBack(goOn bool) {
+	for goOn && !t.ahead.empty() {
+		t.c.serve()
+		goOn = t.c.finish()
+	}
 	if !goOn || t.loop.add(t, input) != nil {
 		t.c.end()
 	}
@@ -107,6 +113,13 @@ func (t *fdConn) read(in *resp.Parser) (int, error) {
 	if err != nil {
 		return 0, err
 	}
+	if !t.ahead.empty() {
+		return t.ahead.take(p), nil
+	}
+	return t.readTo(p)
+}
+
+func (t *fdConn) readTo(p []byte) (int, error) {
 	for {
 		n, err := unix.Read(t.fd, p)
 		switch {
@@ -123,15 +136,19 @@ func (t *fdConn) read(in *resp.Parser) (int, error) {
 }
 
 func (t *fdConn) write(p []byte) error {
+	var deadline time.Time // for the client to read something; zero: it just has
 	for {
 		n, err := unix.Write(t.fd, p)
 		switch {
 		case n == len(p):
 			return nil
 		case n > 0:
-			p = p[n:]
+			p, deadline = p[n:], time.Time{}
 		case errors.Is(err, unix.EAGAIN):
-			if err := t.waitWritable(); err != nil {
+			if deadline.IsZero() {
+				deadline = time.Now().Add(t.writeTimeout)
+			}
+			if err := t.waitForClient(deadline); err != nil {
 				return err
 			}
 		case !errors.Is(err, unix.EINTR):
@@ -140,18 +157,22 @@ func (t *fdConn) write(p []byte) error {
 	}
 }
 
-// waitWritable waits until the client has read something.
-func (t *fdConn) waitWritable() error {
+// waitForClient waits until the client has read something, or written.
+func (t *fdConn) waitForClient(deadline time.Time) error {
 	t.mayBlock()
+	events := uint32(unix.EPOLLOUT | unix.EPOLLONESHOT)
+	if t.readAhead() {
+		events |= unix.EPOLLIN
+	}
 	ready := make(chan struct{})
 	t.loop.mu.Lock()
-	t.writable = ready
+	t.ready = ready
 	t.loop.mu.Unlock()
-	if err := t.loop.add(t, unix.EPOLLOUT|unix.EPOLLONESHOT); err != nil {
+	if err := t.loop.add(t, events); err != nil {
 		return err
 	}
 	defer t.loop.remove(t)
-	timeout := time.NewTimer(t.writeTimeout)
+	timeout := time.NewTimer(time.Until(deadline))
 	defer timeout.Stop()
 	select {
 	case <-ready:
@@ -161,11 +182,30 @@ func (t *fdConn) waitWritable() error {
 	}
 }
 
+// readAhead reads what the client has written, and reports whether it may write more,
+// and there is room for that. Nobody keeps anything for a client that has yet to say
+// who it is.
+func (t *fdConn) readAhead() bool {
+	for !t.c.mustAuthenticate() {
+		p := t.ahead.space()
+		if p == nil {
+			return false
+		}
+		n, err := t.readTo(p)
+		t.ahead.filled(n)
+		if err != nil {
+			return errors.Is(err, errNothing)
+		}
+	}
+	return false
+}
+
 func (t *fdConn) close() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.closed = true
 	unix.Close(t.fd)
+	t.ahead.release()
 }
 
 func (t *fdConn) endInput() { t.shutdown(unix.SHUT_RD) }

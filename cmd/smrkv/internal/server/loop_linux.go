@@ -102,7 +102,7 @@ func (l *loop) remove(t *fdConn) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	delete(l.conns, int32(t.fd))
-	t.writable = nil
+	t.ready = nil
 	unix.EpollCtl(l.ep, unix.EPOLL_CTL_DEL, t.fd, nil) // can't fail: it was added
 }
 
@@ -168,9 +168,9 @@ func (l *loop) wait() bool {
 		case int(e.Fd) == l.bye:
 			goOn = false
 		case t == nil: // removed meanwhile
-		case t.writable != nil:
-			close(t.writable)
-			t.writable = nil
+		case t.ready != nil:
+			close(t.ready)
+			t.ready = nil
 		default:
 			l.ready.push(t)
 		}

@@ -1,0 +1,132 @@
+package server
+
+import (
+	"bytes"
+	"math/rand/v2"
+	"runtime"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/gosmr/gosmr/cmd/smrkv/internal/buffer"
+)
+
+func needsLoops(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("only event loops read ahead, and there are none on this system")
+	}
+}
+
+// Large values, and what is then asked for: replies and commands that are each more than
+// the kernel keeps for a client that does not read.
+const (
+	aheadValue = 1 << 20
+	aheadMany  = 16
+)
+
+// A client that writes all of a pipeline before it reads anything is served.
+func TestAhead_WholePipelineIsWrittenFirst(t *testing.T) {
+	needsLoops(t)
+	s := start(t, Options{WriteTimeout: time.Hour})
+	c := s.dial(t)
+	large := strings.Repeat("v", aheadValue)
+	require.Equal(t, "+OK\r\n", c.do("SET", "large", large))
+	other := s.dial(t)
+	for round := range 3 {
+		var pipeline strings.Builder
+		for i := range aheadMany {
+			pipeline.WriteString(encode("GET", "large"))
+			pipeline.WriteString(encode("SET", "other", strings.Repeat(strconv.Itoa(i%10), aheadValue)))
+			pipeline.WriteString(encode("INCR", "count"))
+		}
+		c.send(pipeline.String()) // it would hang here
+		require.Equal(t, "+PONG\r\n", other.do("PING"), "others go on")
+		for i := range aheadMany {
+			require.Equal(t, "$"+strconv.Itoa(aheadValue)+"\r\n"+large+"\r\n", c.reply())
+			require.Equal(t, "+OK\r\n", c.reply())
+			require.Equal(t, ":"+strconv.Itoa(round*aheadMany+i+1)+"\r\n", c.reply())
+		}
+	}
+	require.Equal(t, "+PONG\r\n", c.do("PING"), "nothing is left")
+}
+
+// It has room for no more than is allowed, and then the client is cut off in time, which
+// gives the room back.
+func TestAhead_NoRoom(t *testing.T) {
+	needsLoops(t)
+	s := start(t, Options{WriteTimeout: 50 * time.Millisecond, MaxClientMemory: 4 << 20})
+	c := s.dial(t)
+	large := strings.Repeat("v", aheadValue)
+	require.Equal(t, "+OK\r\n", c.do("SET", "large", large))
+	go func() {
+		for range 1000 {
+			if _, err := c.Write([]byte(encode("GET", "large") + encode("SET", "other", large))); err != nil {
+				return
+			}
+		}
+	}()
+	s.eventually(t, "cut off", func() bool { return s.count.Load() == 0 })
+	require.Zero(t, s.queries.Used())
+}
+
+// Nothing is kept for a client that has not said who it is.
+func TestAhead_Unauthenticated(t *testing.T) {
+	needsLoops(t)
+	s := start(t, Options{WriteTimeout: 50 * time.Millisecond, RequirePass: "secret"})
+	c := s.dial(t)
+	require.Contains(t, c.do("PING"), "NOAUTH")
+	go func() {
+		pings := bytes.Repeat([]byte("PING\r\n"), 1<<16)
+		for range 1000 {
+			if _, err := c.Write(pings); err != nil {
+				return
+			}
+			if s.queries.Used() != 0 {
+				t.Error("input is kept")
+			}
+		}
+	}()
+	s.eventually(t, "cut off", func() bool { return s.count.Load() == 0 })
+}
+
+// Bytes come out as they went in, however they are cut, and the room is given back.
+func TestAhead_Order(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(1, 2))
+	budget := buffer.NewBudget(3 * aheadSize)
+	a := ahead{budget: budget}
+	var in, out byte // they count up
+	held := 0
+	for range 20_000 {
+		if rnd.IntN(2) == 0 {
+			p := a.space()
+			if p == nil {
+				require.Greater(t, held, 2*aheadSize-1)
+				continue
+			}
+			n := rnd.IntN(min(len(p), 9000) + 1)
+			for i := range n {
+				p[i] = in
+				in++
+			}
+			a.filled(n)
+			held += n
+		} else {
+			p := make([]byte, rnd.IntN(9000))
+			n := a.take(p)
+			require.Equal(t, min(len(p), held), n)
+			for _, x := range p[:n] {
+				if x != out {
+					t.Fatal("not as they went in")
+				}
+				out++
+			}
+			held -= n
+		}
+		require.Equal(t, held == 0, a.empty())
+	}
+	a.release()
+	require.Zero(t, budget.Used())
+}
