@@ -46,6 +46,13 @@ func (b *Budget) Try(n int) bool {
 	return len(b.waiters) == 0 && b.takeLocked(n)
 }
 
+// TrySpare is Try for who can do without: half of the budget is left to others.
+func (b *Budget) TrySpare(n int) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.waiters) == 0 && b.used+int64(n) <= b.limit/2 && b.takeLocked(n)
+}
+
 // TryAhead is Try for who holds room and can't wait: it overtakes those who do.
 func (b *Budget) TryAhead(n int) bool {
 	b.mu.Lock()

@@ -77,3 +77,16 @@ func TestBudget_AcquireCanceled(t *testing.T) {
 	b.Release(100)
 	require.Zero(t, b.Used())
 }
+
+// Who can do without leaves half.
+func TestBudget_TrySpare(t *testing.T) {
+	b := NewBudget(10)
+	require.False(t, b.TrySpare(6))
+	require.True(t, b.TrySpare(3))
+	require.False(t, b.TrySpare(3))
+	require.True(t, b.TrySpare(2))
+	require.True(t, b.Try(5))
+	require.False(t, b.TrySpare(0))
+	b.Release(10)
+	require.Zero(t, b.Used())
+}

@@ -6,7 +6,8 @@ import "github.com/gosmr/gosmr/cmd/smrkv/internal/buffer"
 // that writes a whole pipeline before it reads anything, and would wait for the
 // server while that waits for it. (Redis keeps the replies instead, however many
 // they are.) The commands wait here, as bytes, until the replies before them are
-// written. What they take is charged to the queries' budget.
+// written. What they take is charged to the queries' budget, of which half is left to
+// commands that are executed.
 type ahead struct {
 	budget *buffer.Budget
 	bufs   []*buffer.Buffer // filled one after the other
@@ -25,7 +26,7 @@ func (a *ahead) space() []byte {
 			return b[len(b):cap(b)]
 		}
 	}
-	if !a.budget.Try(aheadSize) {
+	if !a.budget.TrySpare(aheadSize) {
 		return nil
 	}
 	b := buffer.Get(aheadSize)

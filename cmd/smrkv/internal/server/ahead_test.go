@@ -95,7 +95,7 @@ func TestAhead_Unauthenticated(t *testing.T) {
 // Bytes come out as they went in, however they are cut, and the room is given back.
 func TestAhead_Order(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(1, 2))
-	budget := buffer.NewBudget(3 * aheadSize)
+	budget := buffer.NewBudget(6 * aheadSize) // of which it takes half
 	a := ahead{budget: budget}
 	var in, out byte // they count up
 	held := 0
