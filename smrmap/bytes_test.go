@@ -167,9 +167,15 @@ func TestScan_OnceDuringResizing(t *testing.T) {
 		for !stop.Load() {
 			for i := range 5000 {
 				m.Store(key(stay+i), key(i))
+				if i%50 == 0 { // on one processor the scan would wait for long, at each step
+					runtime.Gosched()
+				}
 			}
 			for i := range 5000 {
 				m.Delete(key(stay + i))
+				if i%50 == 0 {
+					runtime.Gosched()
+				}
 			}
 		}
 	})

@@ -80,7 +80,7 @@ func TestCompact_SizesChange(t *testing.T) {
 		err := m.Store(key(1<<20+i), valueOf(i, 1000))
 		for tries := 0; err != nil; tries++ {
 			require.ErrorIs(t, err, slab.ErrNoMemory)
-			require.Less(t, tries, 3)
+			require.Less(t, tries, 20) // more than one where a slab is on its way back for a while
 			_, cerr := m.Compact(ctx, 4+1000)
 			require.NoError(t, cerr)
 			err = m.Store(key(1<<20+i), valueOf(i, 1000))
