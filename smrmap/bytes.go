@@ -104,6 +104,12 @@ func (m *Bytes) gone(e *header) bool { return m.past(e.expires.Load()) }
 // past reports whether expires, in Unix milliseconds, is a time that has come.
 func (m *Bytes) past(expires int64) bool { return expires != 0 && expires <= m.now() }
 
+// goneBy reports whether the entry's time has come at now, for who asked for that once.
+func (e *header) goneBy(now int64) bool {
+	at := e.expires.Load()
+	return at != 0 && at <= now
+}
+
 // newEntry returns an entry that nobody else has; h is the hash of the key.
 func (m *Bytes) newEntry(h uint64, key []byte, it Item) (*header, error) {
 	if len(key) > MaxLen || len(it.Value) > MaxLen {

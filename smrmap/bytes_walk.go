@@ -82,10 +82,7 @@ func (m *Bytes) Clear() {
 // a section for each bucket, and a lock for those with something to delete.
 func (m *Bytes) Sweep(cursor uint64, count int) (next uint64, removed, expiring int) {
 	now := m.now()
-	gone := func(e *header) bool {
-		at := e.expires.Load()
-		return at != 0 && at <= now
-	}
+	gone := func(e *header) bool { return e.goneBy(now) }
 	m.walk(cursor, func(refs []ref, after uint64) bool {
 		some := false
 		for _, r := range refs {
@@ -127,8 +124,7 @@ func (m *Bytes) Evict(size int) (retired int) {
 	spared, now := 0, m.now()
 	for m.Len() > 0 && retired < size {
 		n, bytes, next := m.purge(m.hand, func(e *header) bool {
-			at := e.expires.Load()
-			if e.used.Swap(0) != 0 && spared < mostSpared && (at == 0 || at > now) {
+			if e.used.Swap(0) != 0 && spared < mostSpared && !e.goneBy(now) {
 				spared++
 				return false
 			}

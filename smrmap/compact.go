@@ -42,8 +42,7 @@ func (m *Bytes) vacate(block []byte) {
 		m.c.lots.release(root, ctl)
 		return
 	}
-	at := e.expires.Load()
-	gone := at != 0 && at <= now
+	gone := e.goneBy(now)
 	var fresh []byte
 	if !gone {
 		fresh = m.blocks.GetFree(e.size())
