@@ -2,13 +2,13 @@ package clock
 
 import (
 	"runtime"
-	"sync/atomic"
 	"time"
 	"unsafe"
 
 	"github.com/gosmr/gosmr/internal/membarrier"
 	"github.com/gosmr/gosmr/internal/mutant"
 	"github.com/gosmr/gosmr/internal/relacq"
+	"github.com/gosmr/gosmr/internal/sched/atomic"
 	"github.com/gosmr/gosmr/pcpu"
 )
 

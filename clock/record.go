@@ -1,11 +1,12 @@
 package clock
 
 import (
-	"sync/atomic"
 	"unsafe"
 
 	"github.com/gosmr/gosmr/internal/mutant"
 	"github.com/gosmr/gosmr/internal/relacq"
+	"github.com/gosmr/gosmr/internal/sched"
+	"github.com/gosmr/gosmr/internal/sched/atomic"
 	"github.com/gosmr/gosmr/pcpu"
 )
 
@@ -182,6 +183,7 @@ func (r *Record) wake() {
 
 // wakeLeader makes the leading waiter look again.
 func (c *Clock) wakeLeader() {
+	sched.Wakes()
 	select {
 	case c.wake <- struct{}{}:
 	default: // it has a wake-up to come already

@@ -2,7 +2,8 @@ package clock
 
 import (
 	"errors"
-	"sync/atomic"
+
+	"github.com/gosmr/gosmr/internal/sched/atomic"
 )
 
 // A Seq is a moment of one clock: a goal to poll or wait for. Seqs of one clock

@@ -1,10 +1,10 @@
 package clock
 
 import (
-	"sync/atomic"
 	"unsafe"
 
 	"github.com/gosmr/gosmr/internal/relacq"
+	"github.com/gosmr/gosmr/internal/sched/atomic"
 	"github.com/gosmr/gosmr/pcpu"
 )
 

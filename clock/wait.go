@@ -2,13 +2,13 @@ package clock
 
 import (
 	"context"
-	"runtime"
 	"slices"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/gosmr/gosmr/internal/mutant"
+	"github.com/gosmr/gosmr/internal/sched"
+	"github.com/gosmr/gosmr/internal/sched/atomic"
+	"github.com/gosmr/gosmr/internal/sched/sync"
 )
 
 // Waiting.
@@ -153,6 +153,7 @@ func (c *Clock) wakeFollowersLocked() {
 			wake, next = true, true
 		}
 		if wake {
+			sched.Wakes()
 			f.wake <- struct{}{}
 		}
 		return wake
@@ -238,14 +239,14 @@ func (b blocker) spin() bool {
 		if b.rec.kind == Quiescent {
 			loads = askedLoads
 		}
-		for range loads {
+		for range sched.Spins(loads) {
 			if b.rec.seq.Load() != b.word {
 				return true
 			}
 		}
 	}
-	for range spinYields {
-		runtime.Gosched()
+	for range sched.Spins(spinYields) {
+		sched.Gosched()
 		if b.rec.seq.Load() != b.word {
 			return true
 		}

@@ -1,4 +1,4 @@
-//go:build !(gc && go1.25 && !go1.28 && !smr_portable)
+//go:build !(gc && go1.25 && !go1.28 && !smr_portable) && !smr_sched
 
 package pcpu
 

@@ -1,10 +1,9 @@
 package pcpu
 
 import (
-	"runtime"
-	"sync/atomic"
-
 	"github.com/gosmr/gosmr/internal/mutant"
+	"github.com/gosmr/gosmr/internal/sched"
+	"github.com/gosmr/gosmr/internal/sched/atomic"
 )
 
 // Slots holds one *T per processor. It grows as processors appear (where they
@@ -84,7 +83,7 @@ func (s *Slots[T]) Grow(id int) *T {
 		if slot := s.At(id); slot != nil {
 			return slot
 		}
-		n := Count(runtime.GOMAXPROCS(0))
+		n := Count(sched.Procs())
 		if Exclusive {
 			n = max(n, id+1)
 		}

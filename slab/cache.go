@@ -1,11 +1,11 @@
 package slab
 
 import (
-	"runtime"
 	"unsafe"
 
 	"github.com/gosmr/gosmr/internal/mutant"
 	"github.com/gosmr/gosmr/internal/relacq"
+	"github.com/gosmr/gosmr/internal/sched"
 	"github.com/gosmr/gosmr/pcpu"
 )
 
@@ -308,7 +308,7 @@ func (s *store) unload() []*loaded {
 	for _, c := range all {
 		for c.busy.Load() != 0 && !mutant.Is(mutant.NoCacheWait) {
 			// Its holder is pinned, or in the portable build was preempted.
-			runtime.Gosched()
+			sched.Gosched()
 		}
 	}
 	return out

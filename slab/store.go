@@ -3,13 +3,13 @@ package slab
 import (
 	"fmt"
 	"math/bits"
-	"sync"
-	"sync/atomic"
 	"unsafe"
 
 	"github.com/gosmr/gosmr/internal/asym"
 	"github.com/gosmr/gosmr/internal/mutant"
 	"github.com/gosmr/gosmr/internal/pages"
+	"github.com/gosmr/gosmr/internal/sched/atomic"
+	"github.com/gosmr/gosmr/internal/sched/sync"
 	"github.com/gosmr/gosmr/pcpu"
 	"github.com/gosmr/gosmr/smr"
 )

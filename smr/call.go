@@ -2,9 +2,9 @@ package smr
 
 import (
 	"math"
-	"sync/atomic"
 	"unsafe"
 
+	"github.com/gosmr/gosmr/internal/sched/atomic"
 	"github.com/gosmr/gosmr/pcpu"
 )
 

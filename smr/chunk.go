@@ -1,11 +1,11 @@
 package smr
 
 import (
-	"sync/atomic"
 	"unsafe"
 
 	"github.com/gosmr/gosmr/internal/mutant"
 	"github.com/gosmr/gosmr/internal/relacq"
+	"github.com/gosmr/gosmr/internal/sched/atomic"
 	"github.com/gosmr/gosmr/pcpu"
 )
 

@@ -7,10 +7,11 @@ import (
 	"runtime"
 	"strconv"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/gosmr/gosmr/clock"
+	"github.com/gosmr/gosmr/internal/sched"
+	"github.com/gosmr/gosmr/internal/sched/atomic"
 	"github.com/gosmr/gosmr/pcpu"
 )
 
@@ -151,7 +152,7 @@ func (d *Domain) Close(ctx context.Context) error {
 		if d.Stats().PendingCalls == 0 {
 			break
 		}
-		runtime.Gosched() // a callback is just calling again
+		sched.Gosched() // a callback is just calling again
 	}
 	if err := d.clk.Wait(ctx, d.clk.Advance()); err != nil {
 		return d.closeError(err)

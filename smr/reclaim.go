@@ -1,12 +1,12 @@
 package smr
 
 import (
-	"runtime"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/gosmr/gosmr/internal/mutant"
+	"github.com/gosmr/gosmr/internal/sched"
+	"github.com/gosmr/gosmr/internal/sched/atomic"
+	"github.com/gosmr/gosmr/internal/sched/sync"
 )
 
 // The reclaimer is one goroutine per domain that exists while anything waits for
@@ -96,11 +96,12 @@ func (r *reclaimer) wakeUp(d *Domain) {
 
 func (r *reclaimer) start(d *Domain) {
 	if r.state.CompareAndSwap(stopped, awake) {
-		go d.runReclaimer()
+		sched.Go(d.runReclaimer)
 	}
 }
 
 func (r *reclaimer) sendKick() {
+	sched.Wakes()
 	select {
 	case r.kick <- struct{}{}:
 	default: // one is on its way
@@ -111,7 +112,7 @@ func (d *Domain) runReclaimer() {
 	returned := false
 	defer func() {
 		if !returned { // OnStall ended the goroutine, as testing's FailNow does
-			go d.runReclaimer()
+			sched.Go(d.runReclaimer)
 		}
 	}()
 	d.reclaimUntilIdle()
@@ -225,9 +226,9 @@ func (d *Domain) drain() {
 func (sl *callSlot) awaitIdle() {
 	for i := 0; sl.busy.Load() != 0; i++ {
 		switch {
-		case i < 100:
+		case i < sched.Spins(100):
 		case i < 120:
-			runtime.Gosched()
+			sched.Gosched()
 		default:
 			time.Sleep(20 * time.Microsecond)
 		}

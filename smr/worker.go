@@ -7,6 +7,7 @@ import (
 
 	"github.com/gosmr/gosmr/internal/goid"
 	"github.com/gosmr/gosmr/internal/mutant"
+	"github.com/gosmr/gosmr/internal/sched"
 )
 
 // A worker is a goroutine that runs the callbacks of ready chunks until there
@@ -47,7 +48,7 @@ func (d *Domain) startWorkerLocked() bool {
 	for i := range r.workers {
 		if r.workers[i].CompareAndSwap(0, starting) {
 			r.nWorkers.Add(1)
-			go d.work(&worker{index: i}, nil)
+			sched.Go(func() { d.work(&worker{index: i}, nil) })
 			return true
 		}
 	}
@@ -67,7 +68,7 @@ func (d *Domain) work(w *worker, c *chunk) {
 	returned := false
 	defer func() {
 		if !returned {
-			go d.work(w, c)
+			sched.Go(func() { d.work(w, c) })
 		}
 	}()
 
@@ -138,6 +139,7 @@ func (d *Domain) finishLocked(c *chunk) {
 	r.barriers = slices.DeleteFunc(r.barriers, func(b barrierWait) bool {
 		done := r.oldest == nil || r.oldest.ticket > b.ticket
 		if done {
+			sched.Wakes()
 			close(b.done)
 		}
 		return done
@@ -150,6 +152,7 @@ func (d *Domain) finishLocked(c *chunk) {
 	}
 	if d.pendingBytes() < d.opts.MaxPending {
 		for _, wake := range r.throttled {
+			sched.Wakes()
 			close(wake)
 		}
 		r.throttled = nil

@@ -3,10 +3,10 @@ package smrmap
 import (
 	"math/bits"
 	"sync"
-	"sync/atomic"
 
 	"github.com/gosmr/gosmr/internal/asym"
 	"github.com/gosmr/gosmr/internal/mutant"
+	"github.com/gosmr/gosmr/internal/sched/atomic"
 	"github.com/gosmr/gosmr/pcpu"
 	"github.com/gosmr/gosmr/slab"
 )

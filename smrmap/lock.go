@@ -1,13 +1,13 @@
 package smrmap
 
 import (
-	"runtime"
-	"sync"
 	"unsafe"
 
 	"github.com/gosmr/gosmr/internal/asym"
 	"github.com/gosmr/gosmr/internal/mutant"
 	"github.com/gosmr/gosmr/internal/relacq"
+	"github.com/gosmr/gosmr/internal/sched"
+	"github.com/gosmr/gosmr/internal/sched/sync"
 	"github.com/gosmr/gosmr/pcpu"
 )
 
@@ -73,7 +73,7 @@ func (l *lots) lock(b *bucket) uint64 {
 				return ctl
 			}
 			if i%spins == spins-1 {
-				runtime.Gosched()
+				sched.Gosched()
 			}
 		}
 		l.park(b)

@@ -2,12 +2,12 @@ package smrmap
 
 import (
 	"math/bits"
-	"sync"
-	"sync/atomic"
 	"unsafe"
 
 	"github.com/gosmr/gosmr/internal/mutant"
 	"github.com/gosmr/gosmr/internal/pages"
+	"github.com/gosmr/gosmr/internal/sched/atomic"
+	"github.com/gosmr/gosmr/internal/sched/sync"
 	"github.com/gosmr/gosmr/slab"
 )
 

@@ -1,10 +1,9 @@
 package stw
 
 import (
-	"runtime"
-	"sync/atomic"
-
 	"github.com/gosmr/gosmr/internal/mutant"
+	"github.com/gosmr/gosmr/internal/sched"
+	"github.com/gosmr/gosmr/internal/sched/atomic"
 )
 
 // A barrier makes parties wait for one another, phase by phase. It is sense-
@@ -89,7 +88,7 @@ func (b *barrier) flip(old, parties uint64) {
 	if mutant.Is(mutant.SenseBeforeReset) {
 		b.state.Store(old&^senseBit | sense)
 		b.park.wake()
-		runtime.Gosched()
+		sched.Gosched()
 	}
 	b.state.Store(parties*oneParty | sense)
 	b.park.wake()

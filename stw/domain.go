@@ -3,10 +3,11 @@ package stw
 import (
 	"context"
 	"fmt"
-	"sync"
-	"sync/atomic"
 
 	"github.com/gosmr/gosmr/internal/mutant"
+	"github.com/gosmr/gosmr/internal/sched"
+	"github.com/gosmr/gosmr/internal/sched/atomic"
+	"github.com/gosmr/gosmr/internal/sched/sync"
 	"github.com/gosmr/gosmr/pcpu"
 	"github.com/gosmr/gosmr/smr"
 )
@@ -118,12 +119,12 @@ func (w *World) Spawn(fn func(*Domain)) (*Domain, error) {
 		return nil, err
 	}
 	d.own = true
-	go func() {
+	sched.Go(func() {
 		defer d.end()
 		if d.begin() {
 			fn(d)
 		}
-	}()
+	})
 	return d, nil
 }
 

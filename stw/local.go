@@ -1,6 +1,6 @@
 package stw
 
-import "sync/atomic"
+import "github.com/gosmr/gosmr/internal/sched/atomic"
 
 // A Key names a value that each domain has for itself: domain-local storage.
 type Key[T any] struct {

@@ -1,9 +1,9 @@
 package stw
 
 import (
-	"runtime"
-	"sync"
-	"sync/atomic"
+	"github.com/gosmr/gosmr/internal/sched"
+	"github.com/gosmr/gosmr/internal/sched/atomic"
+	"github.com/gosmr/gosmr/internal/sched/sync"
 )
 
 // A parking is where goroutines wait for a condition on atomic words. Whoever
@@ -72,17 +72,17 @@ func yieldWhile(oversubscribed bool, waiting func() bool) {
 		return
 	}
 	for n := 0; n < 4 && waiting(); n++ {
-		runtime.Gosched()
+		sched.Gosched()
 	}
 }
 
 func spinsFor(parties int) int {
-	switch procs := runtime.GOMAXPROCS(0); {
+	switch procs := sched.Procs(); {
 	case parties > procs:
 		return 0
 	case parties <= 2:
-		return spinsForTwo
+		return sched.Spins(spinsForTwo)
 	default:
-		return spinsForMany
+		return sched.Spins(spinsForMany)
 	}
 }

@@ -2,12 +2,12 @@ package stw
 
 import (
 	"fmt"
-	"runtime"
 	"runtime/debug"
-	"sync"
 
 	"github.com/gosmr/gosmr/internal/invariants"
 	"github.com/gosmr/gosmr/internal/mutant"
+	"github.com/gosmr/gosmr/internal/sched"
+	"github.com/gosmr/gosmr/internal/sched/sync"
 )
 
 // Poll is a safe point: the domain holds nothing that others must not touch, and
@@ -26,7 +26,7 @@ func (d *Domain) Poll() {
 // others run. Owner.
 func (d *Domain) Relax() {
 	d.Poll()
-	runtime.Gosched()
+	sched.Gosched()
 }
 
 //go:noinline
@@ -45,13 +45,13 @@ func (d *Domain) pollSlow() {
 	}
 	if mutant.Is(mutant.QuietBeforeClear) {
 		for range 100 { // a wider window: who asks spins first
-			runtime.Gosched()
+			sched.Gosched()
 		}
 		d.clearPending()
 	}
 	d.serve()
 	if asked {
-		runtime.Gosched() // whoever asked may be waiting for this processor
+		sched.Gosched() // whoever asked may be waiting for this processor
 	}
 	d.passPanic()
 }
@@ -69,7 +69,7 @@ func (d *Domain) clearPending() {
 func (d *Domain) serve() {
 	if mutant.Is(mutant.ClearedAfter) {
 		defer d.pending.Store(0)
-		defer runtime.Gosched()
+		defer sched.Gosched()
 	}
 	d.mu.Lock()
 	if len(d.panics) > 0 {
@@ -180,7 +180,7 @@ func (d *Domain) askLocked() {
 	switch {
 	case d.state == Blocked && !d.served:
 		d.served = true
-		go d.serveBlocked()
+		sched.Go(d.serveBlocked)
 	case d.state == Suspended:
 		d.changed.Broadcast()
 	}
@@ -215,7 +215,7 @@ func (d *Domain) endServiceLocked() {
 	d.serving.Store(false)
 	interrupted := !d.returning && d.suspends == 0 && (len(d.interrupts) > 0 || d.external)
 	if d.stop != nil || len(d.ragged) > 0 || interrupted {
-		go d.serveBlocked()
+		sched.Go(d.serveBlocked)
 		return
 	}
 	d.served = false

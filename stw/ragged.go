@@ -1,6 +1,9 @@
 package stw
 
-import "sync/atomic"
+import (
+	"github.com/gosmr/gosmr/internal/sched"
+	"github.com/gosmr/gosmr/internal/sched/atomic"
+)
 
 // A ragged is a ragged barrier: one function for every domain.
 type ragged struct {
@@ -66,7 +69,7 @@ func (w *World) forEach(fn func(*Domain)) {
 
 	defer func() { // if the function ends the goroutine, others act for the rest
 		for _, d := range blocked {
-			go d.serveBlocked()
+			sched.Go(d.serveBlocked)
 		}
 	}()
 	for len(blocked) > 0 {

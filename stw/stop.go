@@ -3,9 +3,9 @@ package stw
 import (
 	"fmt"
 	"slices"
-	"sync/atomic"
 
 	"github.com/gosmr/gosmr/internal/mutant"
+	"github.com/gosmr/gosmr/internal/sched/atomic"
 )
 
 // A Handler is run for every domain in a stop-the-world section: by the domain, or

@@ -6,10 +6,11 @@ import (
 	"fmt"
 	"runtime"
 	"slices"
-	"sync"
-	"sync/atomic"
 
 	"github.com/gosmr/gosmr/internal/mutant"
+	"github.com/gosmr/gosmr/internal/sched"
+	"github.com/gosmr/gosmr/internal/sched/atomic"
+	"github.com/gosmr/gosmr/internal/sched/sync"
 	"github.com/gosmr/gosmr/smr"
 )
 
@@ -320,5 +321,6 @@ func (d *Domain) release(err error) {
 	w.live--
 	w.changed.Broadcast()
 	w.mu.Unlock()
+	sched.Wakes()
 	close(d.done)
 }

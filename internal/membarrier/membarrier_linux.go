@@ -1,3 +1,5 @@
+//go:build !smr_sched
+
 package membarrier
 
 import (

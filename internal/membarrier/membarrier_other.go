@@ -1,4 +1,4 @@
-//go:build !linux
+//go:build !linux && !smr_sched
 
 package membarrier
 

@@ -1,8 +1,8 @@
-//go:build !(linux && amd64 && gc && go1.25 && !go1.28 && !race && !smr_portable)
+//go:build !(linux && amd64 && gc && go1.25 && !go1.28 && !race && !smr_portable) && (!smr_sched || smr_portable)
 
 package relacq
 
-import "sync/atomic"
+import "github.com/gosmr/gosmr/internal/sched/atomic"
 
 // Plain tells whether Store is a plain MOV: released, but not ordered before a
 // later load. Where it is false every operation is sequentially consistent.

@@ -1,4 +1,4 @@
-//go:build !race && !(linux && amd64 && gc && go1.25 && !go1.28 && !smr_portable)
+//go:build !race && !smr_sched && !(linux && amd64 && gc && go1.25 && !go1.28 && !smr_portable)
 
 package relacq
 

@@ -1,4 +1,4 @@
-//go:build race
+//go:build race || (smr_sched && smr_portable)
 
 package relacq
 

@@ -1,0 +1,418 @@
+//go:build smr_sched
+
+package clock
+
+import (
+	"context"
+	"testing"
+
+	"github.com/gosmr/gosmr/internal/relacq"
+	"github.com/gosmr/gosmr/internal/sched"
+)
+
+// What follows are small programs that package sched runs under every schedule up to
+// a bound.
+
+// A target is what readers find and writers free.
+type target struct{ freed bool }
+
+// A place leads readers to a target.
+type place struct {
+	x    *sched.Exec
+	p    relacq.Pointer[target]
+	look relacq.Uint64 // a word to load, so that there is a point
+}
+
+func newPlace(x *sched.Exec) *place {
+	pl := &place{x: x}
+	pl.p.StorePrivate(new(target))
+	return pl
+}
+
+// visit is what a reader does in a section.
+func (pl *place) visit() {
+	o := pl.p.Load()
+	for range 2 {
+		if o.freed {
+			pl.x.Fail("a reader holds what was freed")
+		}
+		pl.look.Load()
+	}
+}
+
+// replace is what a writer does: it unlinks, waits as wait says, and frees.
+func (pl *place) replace(wait func()) {
+	old := pl.p.Load()
+	pl.p.Store(new(target))
+	wait()
+	old.freed = true
+}
+
+func pollUntil(c *Clock, goal Seq) {
+	for !c.Poll(goal) {
+		sched.Gosched()
+	}
+}
+
+func schedClock(fenced bool) *Clock {
+	c := new(Clock)
+	c.Init(Options{Fenced: fenced})
+	return c
+}
+
+// schedKinds are the ways to enter a section.
+var schedKinds = []struct {
+	name string
+	of   func(c *Clock) func() (*Record, uint64)
+}{
+	{"Enter", func(c *Clock) func() (*Record, uint64) { return c.Enter }},
+	{"Pin", func(c *Clock) func() (*Record, uint64) { return c.Pin }},
+	{"Reader", func(c *Clock) func() (*Record, uint64) { return c.NewOwned().Enter }},
+}
+
+// eachKind runs a test with each kind of section, with and without membarrier.
+func eachKind(t *testing.T, test func(t *testing.T, enterOf func(c *Clock) func() (*Record, uint64), fenced bool)) {
+	for _, kind := range schedKinds {
+		t.Run(kind.name, func(t *testing.T) {
+			eachFence(t, func(t *testing.T, fenced bool) { test(t, kind.of, fenced) })
+		})
+	}
+}
+
+func eachFence(t *testing.T, test func(t *testing.T, fenced bool)) {
+	t.Run("membarrier", func(t *testing.T) { test(t, false) })
+	if relacq.Plain {
+		t.Run("fenced", func(t *testing.T) { test(t, true) })
+	}
+}
+
+// A reader does not hold what a writer frees after a grace period that it polled
+// for, also if the clock moves between its two steps of entering.
+func TestSchedules_ReaderAgainstPoller(t *testing.T) {
+	eachKind(t, func(t *testing.T, enterOf func(c *Clock) func() (*Record, uint64), fenced bool) {
+		sched.Explore(t, sched.Options{}, func(x *sched.Exec) func() {
+			c := schedClock(fenced)
+			pl := newPlace(x)
+			enter := enterOf(c)
+			x.Go("reader", 0, func() {
+				r, gen := enter()
+				pl.visit()
+				r.Leave(gen)
+			})
+			x.Go("writer", 1, func() {
+				for range 2 {
+					pl.replace(func() { pollUntil(c, c.Advance()) })
+				}
+			})
+			return nil
+		})
+	})
+}
+
+// Two who poll at once do not get each other's readers freed, and neither takes back
+// what the other found.
+func TestSchedules_TwoPollers(t *testing.T) {
+	eachFence(t, func(t *testing.T, fenced bool) {
+		sched.Explore(t, sched.Options{Procs: 3}, func(x *sched.Exec) func() {
+			c := schedClock(fenced)
+			places := [2]*place{newPlace(x), newPlace(x)}
+			enter := c.NewOwned().Enter
+			x.Go("reader", 0, func() {
+				r, gen := enter()
+				places[0].visit()
+				places[1].visit()
+				r.Leave(gen)
+			})
+			for i, pl := range places {
+				x.Go([]string{"one", "other"}[i], 1+i, func() {
+					goal := c.Advance()
+					pl.replace(func() {
+						goal = c.Advance()
+						pollUntil(c, goal)
+					})
+					if !c.reached(goal) {
+						x.Fail("a goal that was reached is so no more")
+					}
+				})
+			}
+			return nil
+		})
+	})
+}
+
+// A deferred goal covers what was unlinked before it, whoever commits it.
+func TestSchedules_DeferredAgainstCommit(t *testing.T) {
+	eachFence(t, func(t *testing.T, fenced bool) {
+		for _, how := range []string{"Commit", "Advance", "Poll"} {
+			t.Run(how, func(t *testing.T) {
+				sched.Explore(t, sched.Options{Procs: 3}, func(x *sched.Exec) func() {
+					c := schedClock(fenced)
+					pl := newPlace(x)
+					enter := c.NewOwned().Enter
+					x.Go("reader", 0, func() {
+						r, gen := enter()
+						pl.visit()
+						r.Leave(gen)
+					})
+					x.Go("writer", 1, func() {
+						pl.replace(func() {
+							goal := c.DeferredAdvance()
+							for tries := 0; !c.Poll(goal); tries++ {
+								if tries == 1 {
+									c.Commit(goal)
+								}
+								sched.Gosched()
+							}
+						})
+					})
+					x.Go("other", 2, func() {
+						switch goal := c.DeferredAdvance(); how {
+						case "Commit":
+							c.Commit(goal)
+						case "Advance":
+							c.Advance()
+						case "Poll":
+							c.Poll(goal)
+						}
+					})
+					return nil
+				})
+			})
+		}
+	})
+}
+
+// A reader enters at most once more than it needs to be waited for: a poller's
+// snapshot is older than what it may find.
+func TestSchedules_ReaderEntersDuringScan(t *testing.T) {
+	eachFence(t, func(t *testing.T, fenced bool) {
+		sched.Explore(t, sched.Options{Procs: 3}, func(x *sched.Exec) func() {
+			c := schedClock(fenced)
+			pl := newPlace(x)
+			enter := c.NewOwned().Enter
+			x.Go("reader", 0, func() {
+				r, gen := enter()
+				pl.visit()
+				r.Leave(gen)
+			})
+			x.Go("poller", 1, func() { c.Poll(c.Advance()) })
+			x.Go("writer", 2, func() {
+				pl.replace(func() { pollUntil(c, c.Advance()) })
+			})
+			return nil
+		})
+	})
+}
+
+// Whoever waits is woken by the reader that leaves, however the two meet.
+func TestSchedules_LeaveAgainstWait(t *testing.T) {
+	eachKind(t, func(t *testing.T, enterOf func(c *Clock) func() (*Record, uint64), fenced bool) {
+		sched.Explore(t, sched.Options{}, func(x *sched.Exec) func() {
+			c := schedClock(fenced)
+			pl := newPlace(x)
+			enter := enterOf(c)
+			x.Go("reader", 0, func() {
+				for range 2 {
+					r, gen := enter()
+					pl.visit()
+					r.Leave(gen)
+				}
+			})
+			x.Go("waiter", 1, func() {
+				pl.replace(func() {
+					if err := c.Wait(context.Background(), c.Advance()); err != nil {
+						x.Fail("Wait: %v", err)
+					}
+				})
+			})
+			return nil
+		})
+	})
+}
+
+// A quiescent reader wakes who waits, by a quiescent state or by going offline.
+func TestSchedules_QuiesceAgainstWait(t *testing.T) {
+	eachFence(t, func(t *testing.T, fenced bool) {
+		sched.Explore(t, sched.Options{}, func(x *sched.Exec) func() {
+			c := schedClock(fenced)
+			pl := newPlace(x)
+			r := c.NewQuiescent(nil)
+			x.Go("reader", 0, func() {
+				r.Online()
+				pl.visit()
+				r.Quiesce()
+				pl.visit()
+				r.Offline()
+			})
+			x.Go("waiter", 1, func() {
+				pl.replace(func() {
+					if err := c.Wait(context.Background(), c.Advance()); err != nil {
+						x.Fail("Wait: %v", err)
+					}
+				})
+			})
+			return nil
+		})
+	})
+}
+
+// Two wait: one leads, the other follows. Whoever leads hands over.
+func TestSchedules_LeaderAndFollower(t *testing.T) {
+	sched.Explore(t, sched.Options{Procs: 3}, func(x *sched.Exec) func() {
+		c := schedClock(false)
+		places := [2]*place{newPlace(x), newPlace(x)}
+		enter := c.NewOwned().Enter
+		x.Go("reader", 0, func() {
+			r, gen := enter()
+			places[0].visit()
+			r.Leave(gen)
+		})
+		for i, pl := range places {
+			x.Go([]string{"one", "other"}[i], 1+i, func() {
+				pl.replace(func() {
+					if err := c.Wait(context.Background(), c.Advance()); err != nil {
+						x.Fail("Wait: %v", err)
+					}
+				})
+			})
+		}
+		return nil
+	})
+}
+
+// A leader that gives up makes a follower lead.
+func TestSchedules_LeaderGivesUp(t *testing.T) {
+	sched.Explore(t, sched.Options{Procs: 3}, func(x *sched.Exec) func() {
+		c := schedClock(false)
+		enter := c.NewOwned().Enter
+		stop := make(chan struct{})
+		r, gen := enter()
+		x.Go("reader", 0, func() {
+			sched.Wakes()
+			close(stop)
+			r.Leave(gen)
+		})
+		x.Go("one", 1, func() {
+			if _, err := c.WaitOr(c.Advance(), stop, nil); err != nil {
+				x.Fail("Wait: %v", err)
+			}
+		})
+		x.Go("other", 2, func() {
+			if err := c.Wait(context.Background(), c.Advance()); err != nil {
+				x.Fail("Wait: %v", err)
+			}
+		})
+		return nil
+	})
+}
+
+// Somebody else's Poll reaches the goal of who waits.
+func TestSchedules_PollReachesForWaiters(t *testing.T) {
+	sched.Explore(t, sched.Options{Procs: 4}, func(x *sched.Exec) func() {
+		c := schedClock(false)
+		first, firstGen := c.NewOwned().Enter()
+		goal := c.Advance()
+		second, secondGen := c.NewOwned().Enter()
+		last := c.Advance()
+		x.Go("reader", 0, func() {
+			first.Leave(firstGen)
+			c.Poll(goal)
+		})
+		x.Go("follower", 1, func() {
+			if err := c.Wait(context.Background(), goal); err != nil {
+				x.Fail("Wait: %v", err)
+			}
+			second.Leave(secondGen) // the leader waits for this
+		})
+		x.Go("leader", 2, func() {
+			if err := c.Wait(context.Background(), last); err != nil {
+				x.Fail("Wait: %v", err)
+			}
+		})
+		return nil
+	})
+}
+
+// Whoever was woken to lead and need not, its goal being reached, passes that on.
+func TestSchedules_WokenLeaderPassesOn(t *testing.T) {
+	sched.Explore(t, sched.Options{Procs: 5}, func(x *sched.Exec) func() {
+		c := schedClock(false)
+		first, firstGen := c.NewOwned().Enter()
+		goal := c.Advance()
+		second, secondGen := c.NewOwned().Enter()
+		last := c.Advance()
+		stop := make(chan struct{})
+		for i, goal := range []Seq{last, goal, last} {
+			x.Go([]string{"leader", "next", "third"}[i], i, func() {
+				var stopped chan struct{}
+				if i == 0 {
+					stopped = stop
+				}
+				if _, err := c.WaitOr(goal, stopped, nil); err != nil {
+					x.Fail("Wait: %v", err)
+				}
+			})
+		}
+		x.Go("reader", 3, func() {
+			sched.Wakes()
+			close(stop)
+			first.Leave(firstGen)
+			c.Poll(goal)
+			second.Leave(secondGen)
+		})
+		return nil
+	})
+}
+
+// A section that is entered while the clock is sealed is waited for or refused.
+func TestSchedules_SealAgainstEnter(t *testing.T) {
+	eachKind(t, func(t *testing.T, enterOf func(c *Clock) func() (*Record, uint64), fenced bool) {
+		sched.Explore(t, sched.Options{}, func(x *sched.Exec) func() {
+			c := schedClock(fenced)
+			pl := newPlace(x)
+			enter := enterOf(c)
+			x.Go("reader", 0, func() {
+				defer func() {
+					if v := recover(); v != nil && !c.Sealed() {
+						panic(v)
+					}
+				}()
+				r, gen := enter()
+				pl.visit()
+				r.Leave(gen)
+			})
+			x.Go("closer", 1, func() {
+				old := pl.p.Load()
+				c.Seal()
+				if err := c.Wait(context.Background(), c.Advance()); err != nil {
+					x.Fail("Wait: %v", err)
+				}
+				old.freed = true // what is left is freed, and needs no unlinking
+			})
+			return nil
+		})
+	})
+}
+
+// Two on one processor, or one stripe, claim different records; a section may be
+// left elsewhere than where it was entered.
+func TestSchedules_TwoOnOneProcessor(t *testing.T) {
+	sched.Explore(t, sched.Options{Procs: 2}, func(x *sched.Exec) func() {
+		c := schedClock(false)
+		pl := newPlace(x)
+		for _, name := range []string{"one", "other"} {
+			x.Go(name, 0, func() {
+				r, gen := c.Enter()
+				inner, innerGen := c.Enter()
+				pl.visit()
+				r.Leave(gen)
+				pl.visit()
+				inner.Leave(innerGen)
+			})
+		}
+		x.Go("writer", 1, func() {
+			pl.replace(func() { pollUntil(c, c.Advance()) })
+		})
+		return nil
+	})
+}

@@ -1,0 +1,147 @@
+//go:build smr_sched
+
+package sched
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"strconv"
+	"strings"
+)
+
+// A history is the choices made in an execution: how many there were to choose
+// from, and which it was.
+type history struct {
+	chosen []int
+}
+
+// schedule writes a history as NUMBER:CHOICE for each that was not the first one.
+func (h *history) schedule() string {
+	var b strings.Builder
+	for i, c := range h.chosen {
+		if c != 0 {
+			if b.Len() > 0 {
+				b.WriteByte(',')
+			}
+			fmt.Fprintf(&b, "%d:%d", i, c)
+		}
+	}
+	if b.Len() == 0 {
+		return "0:0"
+	}
+	return b.String()
+}
+
+// A depthFirst chooser enumerates: it follows the path of the last execution to the
+// deepest choice with an alternative within the bound, takes that, and then the
+// first of everything.
+type depthFirst struct {
+	bound    int
+	path     []node
+	at       int
+	diverged bool
+}
+
+type node struct {
+	chosen int
+	costs  []uint8
+	spent  int // before it
+}
+
+func (d *depthFirst) begin() { d.at, d.diverged = 0, false }
+
+func (d *depthFirst) choose(options []option) int {
+	if d.at < len(d.path) {
+		n := &d.path[d.at]
+		d.at++
+		if len(n.costs) != len(options) {
+			// The program did something else than before: it had to do with more
+			// than the schedule. What follows is another subtree.
+			d.diverged = true
+			d.path = d.path[:d.at]
+			n.costs, n.chosen = costs(options), min(n.chosen, len(options)-1)
+		}
+		return n.chosen
+	}
+	spent := 0
+	if d.at > 0 {
+		last := &d.path[d.at-1]
+		spent = last.spent + int(last.costs[last.chosen])
+	}
+	d.path = append(d.path, node{costs: costs(options), spent: spent})
+	d.at++
+	return 0
+}
+
+func costs(options []option) []uint8 {
+	c := make([]uint8, len(options))
+	for i, o := range options {
+		c[i] = uint8(o.cost)
+	}
+	return c
+}
+
+// next goes to the next path, and reports whether there is one.
+func (d *depthFirst) next() bool {
+	d.path = d.path[:min(d.at, len(d.path))]
+	for len(d.path) > 0 {
+		n := &d.path[len(d.path)-1]
+		for n.chosen++; n.chosen < len(n.costs); n.chosen++ {
+			if n.spent+int(n.costs[n.chosen]) <= d.bound {
+				return true
+			}
+		}
+		d.path = d.path[:len(d.path)-1]
+	}
+	return false
+}
+
+func (d *depthFirst) schedule() string {
+	var h history
+	for _, n := range d.path[:d.at] {
+		h.chosen = append(h.chosen, n.chosen)
+	}
+	return h.schedule()
+}
+
+// A random chooser takes the first option, but for once in so many choices.
+type random struct {
+	history
+	rng    *rand.Rand
+	likely int
+}
+
+func (r *random) choose(options []option) int {
+	c := 0
+	if options[len(options)-1].cost == 0 || r.rng.IntN(r.likely) == 0 {
+		c = r.rng.IntN(len(options))
+	}
+	r.chosen = append(r.chosen, c)
+	return c
+}
+
+// A replay repeats a schedule.
+type replay struct {
+	history
+	at map[int]int
+}
+
+func newReplay(schedule string) *replay {
+	r := &replay{at: make(map[int]int)}
+	for part := range strings.SplitSeq(schedule, ",") {
+		number, choice, ok := strings.Cut(part, ":")
+		n, err := strconv.Atoi(number)
+		c, err2 := strconv.Atoi(choice)
+		if !ok || err != nil || err2 != nil {
+			panic(fmt.Sprintf("sched: %s=%q: want NUMBER:CHOICE,...", ScheduleEnv, schedule))
+		}
+		r.at[n] = c
+	}
+	return r
+}
+
+func (r *replay) choose(options []option) int {
+	c := min(r.at[len(r.chosen)], len(options)-1)
+	r.chosen = append(r.chosen, c)
+	return c
+}

@@ -1,0 +1,3 @@
+//go:build smr_sched
+
+// This file lets the package declare functions without bodies.

@@ -1,0 +1,152 @@
+//go:build smr_sched
+
+package sched
+
+import (
+	"runtime"
+	"unsafe"
+)
+
+// Enabled tells whether this build can be scheduled.
+const Enabled = true
+
+// Go starts a goroutine, on the processor that new ones go to.
+func Go(fn func()) {
+	g := current()
+	if g == nil {
+		go fn()
+		return
+	}
+	g.x.spawn("", g.x.procs-1, fn)
+}
+
+// Gosched lets another goroutine do something before the caller goes on.
+func Gosched() {
+	g := current()
+	if g == nil {
+		runtime.Gosched()
+		return
+	}
+	g.yielded = true
+	g.x.point(g, "yield", nil)
+	g.yielded = false
+}
+
+// Procs is how many virtual processors there are, or GOMAXPROCS.
+func Procs() int {
+	if x := exploring.Load(); x != nil {
+		return x.procs
+	}
+	return runtime.GOMAXPROCS(0)
+}
+
+// Spins returns how often to look before doing something dearer: once.
+func Spins(n int) int { return min(n, 1) }
+
+// Wakes comes before an operation that may wake another goroutine and that is not
+// of sched/sync: sending to a channel, closing one. It drains the store buffer, as
+// the lock in the channel does.
+func Wakes() {
+	if g := current(); g != nil {
+		g.x.point(g, "wake", nil)
+		g.x.drain(g.proc)
+		g.x.settle()
+	}
+}
+
+// Load is the point before a load of the word at p. It returns what the
+// processor's own store buffer has for it.
+func Load(p unsafe.Pointer) (word unsafe.Pointer, bits uint64, buffered bool) {
+	g := current()
+	if g == nil {
+		return nil, 0, false
+	}
+	g.x.point(g, "load", p)
+	return g.x.buffered(g.proc, p)
+}
+
+// Store is the point before a plain store to the word at p: apply makes it
+// visible, now or later. word and bits are what the processor's own loads find
+// until then.
+func Store(p, word unsafe.Pointer, bits uint64, apply func()) {
+	g := current()
+	if g == nil {
+		apply()
+		return
+	}
+	g.x.point(g, "store", p)
+	g.x.store(g, pendingStore{p: p, word: word, bits: bits, apply: apply})
+}
+
+// Locked is the point before an instruction that drains the store buffer.
+func Locked(op string, p unsafe.Pointer) {
+	if g := current(); g != nil {
+		g.x.point(g, op, p)
+		g.x.drain(g.proc)
+	}
+}
+
+// Membarrier is membarrier(2): the point before it, and a fence on one processor after
+// the other.
+func Membarrier() {
+	g := current()
+	if g == nil {
+		return
+	}
+	g.x.point(g, "membarrier", nil)
+	for p := range g.x.buffers {
+		if len(g.x.buffers[p]) > 0 {
+			g.x.drain(p)
+			g.x.point(g, "go on with membarrier", nil)
+		}
+	}
+}
+
+// Until is the point before an operation that can't be done unless ready, which
+// must not have points.
+func Until(op string, p unsafe.Pointer, ready func() bool) {
+	g := current()
+	g.ready = ready
+	g.x.point(g, op, p)
+	g.ready = nil
+	g.x.drain(g.proc)
+}
+
+// Scheduled reports whether the caller is a goroutine of an exploration.
+func Scheduled() bool { return current() != nil }
+
+// Preparing reports whether the caller sets up an exploration, alone, or looks at
+// what is left after it.
+func Preparing() bool { return current() == nil && exploring.Load() != nil }
+
+// Pin keeps other goroutines off the caller's virtual processor until Unpin.
+func Pin() (proc int) {
+	g := current()
+	if g == nil {
+		return 0
+	}
+	g.x.pins[g.proc]++
+	return g.proc
+}
+
+// Unpin undoes one Pin.
+func Unpin() {
+	if g := current(); g != nil {
+		g.x.pins[g.proc]--
+	}
+}
+
+// Processor returns the caller's virtual processor.
+func Processor() int {
+	if g := current(); g != nil {
+		return g.proc
+	}
+	return 0
+}
+
+// Drain makes what the caller's processor stored visible. It is no point.
+func Drain() {
+	if g := current(); g != nil {
+		g.x.drain(g.proc)
+	}
+}
