@@ -306,28 +306,34 @@ func TestSchedules_LeaderGivesUp(t *testing.T) {
 	})
 }
 
-// Somebody else's Poll reaches the goal of who waits.
-func TestSchedules_PollReachesForWaiters(t *testing.T) {
+// A poller that saw a record idle reaches the goal of a follower, whose leader found
+// a delayed reader there that seems to hold it back, and is about to park.
+func TestSchedules_PollReachesForFollower(t *testing.T) {
 	sched.Explore(t, sched.Options{Procs: 4}, func(x *sched.Exec) func() {
 		c := schedClock(false)
-		first, firstGen := c.NewOwned().Enter()
-		goal := c.Advance()
-		second, secondGen := c.NewOwned().Enter()
-		last := c.Advance()
-		x.Go("reader", 0, func() {
-			first.Leave(firstGen)
-			c.Poll(goal)
-		})
-		x.Go("follower", 1, func() {
-			if err := c.Wait(context.Background(), goal); err != nil {
-				x.Fail("Wait: %v", err)
+		r := c.NewOwned()
+		loaded := c.Now()
+		c.Poll(c.Advance())
+		near := c.Advance()
+		far := c.Advance()
+		var followed relacq.Uint64
+		x.Go("poller", 0, func() {
+			for reached := c.Poll(near); reached && followed.Load() == 0 || r.seq.Load() == 0; {
+				sched.Gosched()
 			}
-			second.Leave(secondGen) // the leader waits for this
+			r.Leave(r.gen.Load()) // the leader waits for this
 		})
+		x.Go("reader", 1, func() { r.seq.Store(uint64(loaded)) })
 		x.Go("leader", 2, func() {
-			if err := c.Wait(context.Background(), last); err != nil {
+			if err := c.Wait(context.Background(), far); err != nil {
 				x.Fail("Wait: %v", err)
 			}
+		})
+		x.Go("follower", 3, func() {
+			if err := c.Wait(context.Background(), near); err != nil {
+				x.Fail("Wait: %v", err)
+			}
+			followed.Store(1)
 		})
 		return nil
 	})

@@ -169,11 +169,11 @@ func (c *Clock) lead(goal Seq, b blocker, stop <-chan struct{}, tick <-chan time
 		if b.rec == nil {
 			b = c.scan(goal)
 		}
-		if c.reached(goal) {
+		told := c.Reached() // whoever is told of that: this goal's waiter too
+		if !told.Before(goal) {
 			return true
 		}
 		c.wait.mu.Lock()
-		told := c.Reached()
 		c.wakeFollowersLocked()
 		c.wait.mu.Unlock()
 		if b.rec == nil {

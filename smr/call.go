@@ -4,6 +4,7 @@ import (
 	"math"
 	"unsafe"
 
+	"github.com/gosmr/gosmr/internal/sched"
 	"github.com/gosmr/gosmr/internal/sched/atomic"
 	"github.com/gosmr/gosmr/pcpu"
 )
@@ -82,6 +83,7 @@ func (d *Domain) call(fn func(unsafe.Pointer), obj unsafe.Pointer, size int) {
 
 // append adds an entry to the open chunk of the locked slot, which has room.
 func (d *Domain) append(sl *callSlot, c *chunk, fn func(unsafe.Pointer), obj unsafe.Pointer, size int) {
+	sched.Plain()
 	e := &c.entries[c.n]
 	e.fn, e.obj = fn, obj
 	c.n++

@@ -81,8 +81,8 @@ func spinsFor(parties int) int {
 	case parties > procs:
 		return 0
 	case parties <= 2:
-		return sched.Spins(spinsForTwo)
+		return 1 + sched.Spins(spinsForTwo)
 	default:
-		return sched.Spins(spinsForMany)
+		return 1 + sched.Spins(spinsForMany)
 	}
 }

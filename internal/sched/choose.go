@@ -104,17 +104,34 @@ func (d *depthFirst) schedule() string {
 	return h.schedule()
 }
 
-// A random chooser takes the first option, but for once in so many choices.
+// A random chooser deviates at a few places, drawn at random from all the choices that
+// an execution has, and chooses at random where every option is free. A failure that
+// takes k deviations is found once in some n to the power of k walks, wherever it is
+// (Burckhardt et al., 2010); the depth-first search tries the late ones first.
 type random struct {
 	history
-	rng    *rand.Rand
-	likely int
+	rng *rand.Rand
+	at  map[int]bool
+}
+
+// maxDeviations is how many a walk has at the most.
+const maxDeviations = 5
+
+func newRandom(seed uint64, choices int) *random {
+	r := &random{rng: rand.New(rand.NewPCG(seed, 0)), at: make(map[int]bool)}
+	for range 1 + r.rng.IntN(maxDeviations) {
+		r.at[r.rng.IntN(max(choices, 1))] = true
+	}
+	return r
 }
 
 func (r *random) choose(options []option) int {
 	c := 0
-	if options[len(options)-1].cost == 0 || r.rng.IntN(r.likely) == 0 {
+	switch {
+	case options[len(options)-1].cost == 0:
 		c = r.rng.IntN(len(options))
+	case r.at[len(r.chosen)]:
+		c = 1 + r.rng.IntN(len(options)-1)
 	}
 	r.chosen = append(r.chosen, c)
 	return c

@@ -168,6 +168,7 @@ func (x *Exec) point(g *goroutine, op string, p unsafe.Pointer) {
 		return
 	}
 	if x.running != g {
+		x.mu.Unlock()
 		panic(fmt.Sprintf("sched: %s runs without having been granted its turn: it was woken without Wakes (%s%s)", g.name, op, where()))
 	}
 	next := x.decide(g)
@@ -253,6 +254,7 @@ const patience = 10
 // about.
 func (x *Exec) timePasses() bool {
 	for range patience {
+		x.settle() // those whose time has come run to their next points
 		time.Sleep(time.Second)
 		synctest.Wait()
 		x.mu.Lock()

@@ -4,10 +4,10 @@ package sched
 
 import (
 	"fmt"
-	"math/rand/v2"
 	"os"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -25,7 +25,7 @@ type Options struct {
 	// environment variable SMR_SCHEDULES multiplies it, and Walks.
 	Schedules int
 
-	// Walks is how many random walks follow; 0: a tenth of Schedules.
+	// Walks is how many random walks follow; 0: half as many as Schedules.
 	Walks int
 
 	// Steps is after how many an execution counts as endless; 0: 5,000.
@@ -53,7 +53,7 @@ func Explore(t *testing.T, o Options, body func(x *Exec) (after func())) {
 		o.Schedules = 100_000
 	}
 	if o.Walks == 0 {
-		o.Walks = max(o.Schedules/10, 1)
+		o.Walks = max(o.Schedules/2, 1)
 	}
 	if o.Steps == 0 {
 		o.Steps = 5000
@@ -62,8 +62,11 @@ func Explore(t *testing.T, o Options, body func(x *Exec) (after func())) {
 		o.Schedules = max(int(n*float64(o.Schedules)), 1)
 		o.Walks = max(int(n*float64(o.Walks)), 1)
 	}
+	e := &explorer{t: t, o: o, body: body}
+	over := make(chan struct{})
+	defer close(over)
+	go e.watch(over)
 	synctest.Test(t, func(t *testing.T) {
-		e := explorer{t: t, o: o, body: body}
 		if schedule := os.Getenv(ScheduleEnv); schedule != "" {
 			e.repeat(schedule)
 			return
@@ -81,7 +84,33 @@ type explorer struct {
 
 	report  []string
 	longest int // steps
+	choices int // at most in an execution
 	diverge int // executions that did not follow their prefix
+
+	executions atomic.Int64
+}
+
+// hangs is how long an execution may take: a thousand times as long as they do.
+const hangs = 10 * time.Second
+
+// watch ends the process if an execution hangs where the code has no points: a list
+// that has become a circle. It is not part of the bubble, and so its time passes.
+func (e *explorer) watch(over chan struct{}) {
+	tick := time.NewTicker(hangs)
+	defer tick.Stop()
+	for seen := int64(-1); ; {
+		select {
+		case <-over:
+			return
+		case <-tick.C:
+		}
+		n := e.executions.Load()
+		if n == seen {
+			fmt.Printf("--- FAIL: %s\nError: an execution hangs, without a point on the way\n", e.t.Name())
+			os.Exit(1)
+		}
+		seen = n
+	}
 }
 
 func (e *explorer) String() string {
@@ -99,6 +128,7 @@ func (e *explorer) execute(c chooser, tracing bool) (x *Exec, failure string) {
 		procs: e.o.Procs, choose: c, maxSteps: e.o.Steps, tracing: tracing,
 		buffers: make([][]pendingStore, e.o.Procs), pins: make([]int, e.o.Procs), last: make([]*goroutine, e.o.Procs),
 	}
+	e.executions.Add(1)
 	exploring.Store(x)
 	defer exploring.Store(nil)
 	after := e.body(x)
@@ -127,6 +157,7 @@ func (e *explorer) search() {
 			}
 			n++
 			tried++
+			e.choices = max(e.choices, d.at)
 			if d.diverged {
 				e.diverge++
 			}
@@ -146,7 +177,7 @@ func (e *explorer) search() {
 func (e *explorer) walk() {
 	began := realNow()
 	for i := range e.o.Walks {
-		r := &random{rng: rand.New(rand.NewPCG(uint64(i), 0)), likely: 2 + i%30}
+		r := newRandom(uint64(i), e.choices)
 		if _, failure := e.execute(r, false); failure != "" {
 			e.failed(r.schedule(), failure)
 		}

@@ -16,9 +16,13 @@ func Gosched() { runtime.Gosched() }
 // Procs is GOMAXPROCS.
 func Procs() int { return runtime.GOMAXPROCS(0) }
 
-// Spins returns how often to look before doing something dearer: n, or once under
-// the scheduler, to which looking twice is looking in vain.
+// Spins returns how often to look before doing something dearer: n, or 0 under the
+// scheduler.
 func Spins(n int) int { return n }
+
+// Plain comes before an access to memory that is not atomic, where it matters that
+// others may do something between it and the atomic access before.
+func Plain() {}
 
 // Wakes comes before an operation that may wake another goroutine and that is not
 // of sched/sync: sending to a channel, closing one.

@@ -40,8 +40,17 @@ func Procs() int {
 	return runtime.GOMAXPROCS(0)
 }
 
-// Spins returns how often to look before doing something dearer: once.
-func Spins(n int) int { return min(n, 1) }
+// Spins returns how often to look before doing something dearer: not at all. Whoever
+// looks again and again gives the others time for what is to be met in the middle.
+func Spins(int) int { return 0 }
+
+// Plain comes before an access to memory that is not atomic, where it matters that
+// others may do something between it and the atomic access before.
+func Plain() {
+	if g := current(); g != nil {
+		g.x.point(g, "access memory", nil)
+	}
+}
 
 // Wakes comes before an operation that may wake another goroutine and that is not
 // of sched/sync: sending to a channel, closing one. It drains the store buffer, as

@@ -1,0 +1,200 @@
+//go:build smr_sched
+
+package smr
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/gosmr/gosmr/internal/relacq"
+	"github.com/gosmr/gosmr/internal/sched"
+	"github.com/gosmr/gosmr/internal/sched/atomic"
+)
+
+// What follows are small programs that package sched runs under every schedule up to
+// a bound.
+
+func schedDomain(x *sched.Exec, fenced bool) *Domain {
+	d, err := New(Options{ChunkCalls: 2, Workers: 1, fenced: fenced})
+	if err != nil {
+		x.Fail("New: %v", err)
+	}
+	return d
+}
+
+// closed returns what is to be done after a program: it closes the domain and checks
+// that each callback has run once.
+func closed(x *sched.Exec, d *Domain, ran []int) func() {
+	return func() {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Hour)
+		defer cancel()
+		if err := d.Barrier(ctx); err != nil && err != ErrClosed {
+			x.Fail("Barrier: %v", err)
+			return
+		}
+		for i, n := range ran {
+			if n != 1 {
+				x.Fail("callback %d ran %d times", i, n)
+				return
+			}
+		}
+		if err := d.Close(ctx); err != nil {
+			x.Fail("Close: %v", err)
+		}
+	}
+}
+
+func eachFence(t *testing.T, test func(t *testing.T, fenced bool)) {
+	t.Run("membarrier", func(t *testing.T) { test(t, false) })
+	if relacq.Plain {
+		t.Run("fenced", func(t *testing.T) { test(t, true) })
+	}
+}
+
+// asReclaimer makes the domain take the program for its reclaimer, so that it does
+// not start one.
+func asReclaimer(d *Domain) { d.reclaim.state.Store(awake) }
+
+// The owner of a slot appends while others take its chunk away and hand it over: each
+// call has its callback, once.
+func TestSchedules_AppendAgainstDrain(t *testing.T) {
+	eachFence(t, func(t *testing.T, fenced bool) {
+		sched.Explore(t, sched.Options{}, func(x *sched.Exec) func() {
+			d := schedDomain(x, fenced)
+			asReclaimer(d)
+			ran := make([]int, 4)
+			x.Go("owner", 0, func() {
+				for i := range ran {
+					Call(d, &ran[i], 1, func(n *int) { *n++ })
+				}
+			})
+			x.Go("drain", 1, func() {
+				d.drain()
+				d.drain()
+			})
+			return func() {
+				d.reclaim.state.Store(stopped)
+				d.reclaim.notify(d)
+				closed(x, d, ran)()
+			}
+		})
+	})
+}
+
+// The same, and the reclaimer frees at once what it took.
+func TestSchedules_AppendAgainstReclaimer(t *testing.T) {
+	eachFence(t, func(t *testing.T, fenced bool) {
+		sched.Explore(t, sched.Options{}, func(x *sched.Exec) func() {
+			d := schedDomain(x, fenced)
+			asReclaimer(d)
+			ran := make([]int, 2)
+			free := func(n *int) { *n++ }
+			Call(d, &ran[0], 1, free)
+			x.Go("owner", 0, func() { Call(d, &ran[1], 1, free) })
+			x.Go("reclaimer", 1, func() {
+				d.reclaim.flush.Store(true)
+				d.reclaimUntilIdle()
+			})
+			return closed(x, d, ran)
+		})
+	})
+}
+
+// A Barrier returns when what was called before has run.
+func TestSchedules_CallAgainstBarrier(t *testing.T) {
+	sched.Explore(t, sched.Options{Procs: 3}, func(x *sched.Exec) func() {
+		d := schedDomain(x, false)
+		ran := make([]int, 3)
+		var called atomic.Int32
+		x.Go("caller", 0, func() {
+			for i := range ran {
+				Call(d, &ran[i], 1, func(n *int) { *n++ })
+				called.Add(1)
+			}
+		})
+		x.Go("barrier", 1, func() {
+			before := called.Load()
+			if err := d.Barrier(context.Background()); err != nil {
+				x.Fail("Barrier: %v", err)
+			}
+			for i, n := range ran[:before] {
+				if n != 1 {
+					x.Fail("after a Barrier callback %d has run %d times", i, n)
+				}
+			}
+		})
+		return closed(x, d, ran)
+	})
+}
+
+// A callback runs when no reader can hold what it frees.
+func TestSchedules_CallAgainstReader(t *testing.T) {
+	eachFence(t, func(t *testing.T, fenced bool) {
+		sched.Explore(t, sched.Options{Procs: 3}, func(x *sched.Exec) func() {
+			d := schedDomain(x, fenced)
+			type target struct{ freed bool }
+			var p Pointer[target]
+			var look relacq.Uint64
+			p.Init(new(target))
+			x.Go("reader", 0, func() {
+				s := d.Enter()
+				o := p.Load(s)
+				for range 2 {
+					if o.freed {
+						x.Fail("a reader holds what was freed")
+					}
+					look.Load()
+				}
+				s.Leave()
+			})
+			x.Go("writer", 1, func() {
+				old := p.LoadSerialized()
+				p.Store(new(target))
+				Call(d, old, Expedite, func(o *target) { o.freed = true })
+			})
+			return closed(x, d, nil)
+		})
+	})
+}
+
+// A call is not forgotten that comes when the reclaimer is about to stop.
+func TestSchedules_CallAgainstStop(t *testing.T) {
+	sched.Explore(t, sched.Options{}, func(x *sched.Exec) func() {
+		d := schedDomain(x, false)
+		ran := make([]int, 2)
+		x.Go("one", 0, func() { Call(d, &ran[0], Expedite, func(n *int) { *n++ }) })
+		x.Go("reclaimer", 1, func() { d.Flush() })
+		x.Go("other", 0, func() { Call(d, &ran[1], 1, func(n *int) { *n++ }) })
+		return func() {
+			for i, n := range ran {
+				if n != 1 {
+					x.Fail("callback %d ran %d times, and nobody is at work", i, n)
+				}
+			}
+			closed(x, d, ran)()
+		}
+	})
+}
+
+// A call is taken before Close, or refused.
+func TestSchedules_CallAgainstClose(t *testing.T) {
+	sched.Explore(t, sched.Options{}, func(x *sched.Exec) func() {
+		d := schedDomain(x, false)
+		ran := make([]int, 2)
+		taken := 0
+		x.Go("caller", 0, func() {
+			defer func() { recover() }()
+			for i := range ran {
+				Call(d, &ran[i], 1, func(n *int) { *n++ })
+				taken++
+			}
+		})
+		x.Go("closer", 1, func() {
+			if err := d.Close(context.Background()); err != nil {
+				x.Fail("Close: %v", err)
+			}
+		})
+		return func() { closed(x, d, ran[:taken])() }
+	})
+}
