@@ -1,0 +1,396 @@
+//go:build smr_sched
+
+package stw
+
+import (
+	"context"
+	"testing"
+
+	"github.com/gosmr/gosmr/internal/relacq"
+	"github.com/gosmr/gosmr/internal/sched"
+	"github.com/gosmr/gosmr/smr"
+)
+
+// What follows are small programs that package sched runs under every schedule up to
+// a bound.
+
+// A stage is a world with what its domains do, and checks it. Words that are not
+// atomic are written by whoever acts for the domain.
+type stage struct {
+	x    *sched.Exec
+	w    *World
+	look relacq.Uint64 // a word to load, so that there is a point
+
+	user     [4]bool // by slot: the domain runs code of its user's
+	handling [4]bool // and somebody a handler for it
+	stops    int     // sections whose handlers have begun and not ended
+}
+
+func newStage(x *sched.Exec, o Options) *stage {
+	if o.Max == 0 {
+		o.Max = 4
+	}
+	w, err := NewWorld(o)
+	if err != nil {
+		x.Fail("NewWorld: %v", err)
+	}
+	return &stage{x: x, w: w}
+}
+
+// domain runs fn as a domain, on a processor of its own.
+func (st *stage) domain(name string, proc int, fn func(d *Domain)) {
+	st.x.Go(name, proc, func() {
+		d, err := st.w.Register()
+		if err != nil {
+			st.x.Fail("Register: %v", err)
+		}
+		fn(d)
+		d.Deregister()
+	})
+}
+
+// code is code of the user's.
+func (st *stage) code(d *Domain) {
+	st.user[d.slot] = true
+	for range 2 {
+		if st.handling[d.slot] {
+			st.x.Fail("%v runs while a handler is run for it", d)
+		}
+		st.look.Load()
+	}
+	st.user[d.slot] = false
+}
+
+// stopped is called when nobody can have left s.
+func (st *stage) stopped(s *Stop) {
+	for _, p := range s.Participants() {
+		if st.user[p.slot] {
+			st.x.Fail("%v runs while the world is stopped", p)
+		}
+	}
+}
+
+// handler returns one for a stop, and what counts how often it was run.
+func (st *stage) handler() (h Handler, ran *int) {
+	ran = new(int)
+	begun := false
+	return func(d *Domain, s *Stop) {
+		if !begun {
+			if begun = true; st.stops != 0 {
+				st.x.Fail("a stop begins before the last one has ended")
+			}
+			st.stops = len(s.Participants())
+		}
+		if st.handling[d.slot] || st.user[d.slot] {
+			st.x.Fail("a handler runs for %v while it runs itself", d)
+		}
+		st.handling[d.slot] = true
+		st.stopped(s)
+		st.look.Load()
+		s.Barrier(func() { st.stopped(s) })
+		st.look.Load()
+		st.handling[d.slot] = false
+		*ran++
+		st.stops--
+	}, ran
+}
+
+// stop has d lead one.
+func (st *stage) stop(d *Domain) {
+	h, ran := st.handler()
+	n := 0
+	st.w.RunOnAll(d, h, StopOptions{Setup: func(s *Stop) { n = len(s.Participants()) }})
+	if *ran != n {
+		st.x.Fail("%d domains took part, and the handler was run %d times", n, *ran)
+	}
+}
+
+// Two domains lead stops, one after the other, or one loses.
+func TestSchedules_StopAgainstStop(t *testing.T) {
+	sched.Explore(t, sched.Options{}, func(x *sched.Exec) func() {
+		st := newStage(x, Options{})
+		for i, name := range []string{"one", "other"} {
+			st.domain(name, i, func(d *Domain) {
+				st.code(d)
+				if i == 0 {
+					st.stop(d)
+				} else if h, ran := st.handler(); st.w.TryRunOnAll(d, h, StopOptions{}) == (*ran == 0) {
+					x.Fail("TryRunOnAll says one thing and has done another")
+				}
+				st.code(d)
+			})
+		}
+		return nil
+	})
+}
+
+// A stop of a domain that goes into Blocking, and wants to come back.
+func TestSchedules_StopAgainstBlocked(t *testing.T) {
+	sched.Explore(t, sched.Options{Procs: 3}, func(x *sched.Exec) func() {
+		st := newStage(x, Options{})
+		st.domain("leader", 0, func(d *Domain) { st.stop(d) })
+		st.domain("blocked", 1, func(d *Domain) {
+			d.Blocking(func() { st.look.Load() })
+			st.code(d)
+		})
+		return nil
+	})
+}
+
+// A stop of a world that domains join and leave meanwhile.
+func TestSchedules_StopAgainstSpawn(t *testing.T) {
+	sched.Explore(t, sched.Options{Procs: 3}, func(x *sched.Exec) func() {
+		st := newStage(x, Options{})
+		st.domain("leader", 0, func(d *Domain) { st.stop(d) })
+		st.domain("spawner", 1, func(d *Domain) {
+			child, err := st.w.Spawn(st.code)
+			if err != nil {
+				x.Fail("Spawn: %v", err)
+			}
+			d.Blocking(func() { child.Join(context.Background()) })
+		})
+		return func() {
+			if n := len(st.w.Domains()); n != 0 {
+				x.Fail("%d domains are left", n)
+			}
+		}
+	})
+}
+
+// The last one out of a stop ends it, whoever that is: the next does not begin while a
+// handler of this one runs.
+func TestSchedules_LastLeaver(t *testing.T) {
+	sched.Explore(t, sched.Options{Procs: 3}, func(x *sched.Exec) func() {
+		st := newStage(x, Options{})
+		st.domain("leader", 0, func(d *Domain) {
+			st.stop(d)
+			st.stop(d)
+		})
+		st.domain("other", 1, func(d *Domain) { st.code(d) })
+		return nil
+	})
+}
+
+// World.Stop from outside, and domains that come and go.
+func TestSchedules_StopFromOutside(t *testing.T) {
+	sched.Explore(t, sched.Options{Procs: 3}, func(x *sched.Exec) func() {
+		st := newStage(x, Options{})
+		x.Go("outside", 0, func() {
+			st.w.Stop()
+			for slot, user := range st.user {
+				if user {
+					x.Fail("the domain in slot %d runs while the world is stopped", slot)
+				}
+			}
+			st.look.Load()
+			for slot, user := range st.user {
+				if user {
+					x.Fail("the domain in slot %d runs while the world is stopped", slot)
+				}
+			}
+			st.w.Start()
+		})
+		st.domain("one", 1, func(d *Domain) {
+			st.code(d)
+			d.Poll()
+			st.code(d)
+		})
+		st.domain("other", 2, func(d *Domain) { d.Blocking(func() { st.look.Load() }) })
+		return nil
+	})
+}
+
+// What is asked of a domain while it serves, or polls, is done by one of its later
+// polls.
+func TestSchedules_InterruptAgainstPoll(t *testing.T) {
+	sched.Explore(t, sched.Options{Procs: 3}, func(x *sched.Exec) func() {
+		st := newStage(x, Options{})
+		var dom *Domain
+		var ran []int
+		var ready, asked relacq.Uint64
+		st.domain("domain", 0, func(d *Domain) {
+			dom = d
+			ready.Store(1)
+			for len(ran) < 2 {
+				d.Relax()
+			}
+		})
+		for i, name := range []string{"one", "other"} {
+			x.Go(name, 1+i, func() {
+				for ready.Load() == 0 || i == 1 && asked.Load() == 0 {
+					sched.Gosched()
+				}
+				if err := dom.Interrupt(func(*Domain) { ran = append(ran, i) }); err != nil {
+					x.Fail("Interrupt: %v", err)
+				}
+				asked.Store(1)
+			})
+		}
+		return func() {
+			if ran[0] != 0 || ran[1] != 1 {
+				x.Fail("the interrupts ran in the order %v", ran)
+			}
+		}
+	})
+}
+
+// An interrupt is refused, or run, also if the domain ends or is blocked.
+func TestSchedules_InterruptAgainstEnd(t *testing.T) {
+	sched.Explore(t, sched.Options{Procs: 3}, func(x *sched.Exec) func() {
+		st := newStage(x, Options{})
+		var dom *Domain
+		var ready relacq.Uint64
+		ran, accepted := 0, 0
+		st.domain("domain", 0, func(d *Domain) {
+			dom = d
+			ready.Store(1)
+			d.Blocking(func() { st.look.Load() })
+			st.code(d)
+		})
+		x.Go("outside", 1, func() {
+			for ready.Load() == 0 {
+				sched.Gosched()
+			}
+			for range 2 {
+				err := dom.Interrupt(func(d *Domain) {
+					if st.user[d.slot] {
+						x.Fail("a domain runs while an interrupt function runs for it")
+					}
+					ran++
+				})
+				if err == nil {
+					accepted++
+				}
+			}
+		})
+		return func() {
+			if ran != accepted {
+				x.Fail("%d interrupts were accepted, and %d run", accepted, ran)
+			}
+		}
+	})
+}
+
+// A ragged barrier runs its function for each domain, while that does nothing else.
+func TestSchedules_ForEachAgainstBlocked(t *testing.T) {
+	sched.Explore(t, sched.Options{Procs: 3}, func(x *sched.Exec) func() {
+		st := newStage(x, Options{})
+		var ready, over relacq.Uint64
+		x.Go("outside", 0, func() {
+			for ready.Load() == 0 {
+				sched.Gosched()
+			}
+			ran := 0
+			st.w.ForEach(func(d *Domain) {
+				if st.user[d.slot] {
+					x.Fail("a domain runs while a function runs for it")
+				}
+				ran++
+			})
+			if ran != 1 {
+				x.Fail("the function ran %d times for one domain", ran)
+			}
+			over.Store(1)
+		})
+		st.domain("domain", 1, func(d *Domain) {
+			ready.Store(1)
+			st.code(d)
+			d.Blocking(func() { st.look.Load() })
+			st.code(d)
+			for over.Load() == 0 {
+				d.Relax()
+			}
+		})
+		return nil
+	})
+}
+
+// A grace period asks a domain for a poll; the request is not lost, however it meets a
+// poll.
+func TestSchedules_GracePeriodAgainstPoll(t *testing.T) {
+	sched.Explore(t, sched.Options{Procs: 3}, func(x *sched.Exec) func() {
+		dom, err := smr.New(smr.Options{})
+		if err != nil {
+			x.Fail("New: %v", err)
+		}
+		st := newStage(x, Options{SMR: []*smr.Domain{dom}})
+		type target struct{ freed bool }
+		var p smr.Pointer[target]
+		p.Init(new(target))
+		var over relacq.Uint64
+		st.domain("reader", 0, func(d *Domain) {
+			for over.Load() == 0 {
+				o := p.Load(d.Section())
+				for range 2 {
+					if o.freed {
+						x.Fail("a reader holds what was freed")
+					}
+					st.look.Load()
+				}
+				d.Relax()
+			}
+		})
+		x.Go("writer", 1, func() {
+			for range 2 { // the second may ask while the first is answered
+				old := p.LoadSerialized()
+				p.Store(new(target))
+				if err := dom.Synchronize(context.Background()); err != nil {
+					x.Fail("Synchronize: %v", err)
+				}
+				old.freed = true
+			}
+			over.Store(1)
+		})
+		return func() { dom.Close(context.Background()) }
+	})
+}
+
+// A handler waits for a grace period.
+func TestSchedules_GracePeriodInStop(t *testing.T) {
+	sched.Explore(t, sched.Options{Procs: 3}, func(x *sched.Exec) func() {
+		dom, err := smr.New(smr.Options{})
+		if err != nil {
+			x.Fail("New: %v", err)
+		}
+		st := newStage(x, Options{SMR: []*smr.Domain{dom}})
+		st.domain("leader", 0, func(d *Domain) {
+			st.w.RunOnAll(d, func(h *Domain, _ *Stop) {
+				if h != d {
+					if err := dom.Synchronize(context.Background()); err != nil {
+						x.Fail("Synchronize: %v", err)
+					}
+				}
+			}, StopOptions{})
+		})
+		st.domain("other", 1, func(d *Domain) { d.Poll() })
+		return func() { dom.Close(context.Background()) }
+	})
+}
+
+// Parties that meet at a barrier phase after phase, of whom one leaves.
+func TestSchedules_BarrierPhases(t *testing.T) {
+	sched.Explore(t, sched.Options{Procs: 3}, func(x *sched.Exec) func() {
+		const parties = 3
+		b := new(barrier)
+		b.init(parties, 1)
+		var at [parties]int
+		for i := range parties {
+			x.Go([]string{"one", "two", "three"}[i], i, func() {
+				for phase := 1; phase <= 2; phase++ {
+					at[i] = phase
+					if i == 2 && phase == 2 {
+						break
+					}
+					b.await(nil)
+					for o, p := range at {
+						if p < phase {
+							x.Fail("a party is in phase %d, and party %d in %d", phase, o, p)
+						}
+					}
+				}
+				b.leave()
+			})
+		}
+		return nil
+	})
+}
