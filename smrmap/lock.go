@@ -68,7 +68,7 @@ const spins = 30
 // lock locks a root and returns its ctl. It may park, so it must not be called pinned.
 func (l *lots) lock(b *bucket) uint64 {
 	for {
-		for i := range 2 * spins {
+		for i := range 1 + sched.Spins(2*spins-1) {
 			if ctl := b.tryLock(); ctl != 0 {
 				return ctl
 			}
@@ -107,6 +107,7 @@ func (l *lots) wake(b *bucket) {
 	for i, w := range lot.waiters {
 		if w.b == b {
 			lot.remove(i)
+			sched.Wakes()
 			close(w.wake)
 			return
 		}

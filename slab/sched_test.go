@@ -1,0 +1,57 @@
+//go:build smr_sched
+
+package slab
+
+import (
+	"testing"
+
+	"github.com/gosmr/gosmr/internal/asym"
+	"github.com/gosmr/gosmr/internal/relacq"
+	"github.com/gosmr/gosmr/internal/sched"
+	"github.com/gosmr/gosmr/pcpu"
+	"github.com/gosmr/gosmr/smr"
+)
+
+// A cache is unloaded, under every schedule up to a bound, when its holder is not at
+// it, and then its holder finds it gone.
+func TestSchedules_UnloadAgainstHolder(t *testing.T) {
+	for name, fence := range map[string]asym.Fence{"membarrier": asym.New(), "both": asym.Both()} {
+		t.Run(name, func(t *testing.T) {
+			d, err := smr.New(smr.Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			sched.Explore(t, sched.Options{Bound: 5}, func(x *sched.Exec) func() {
+				p := New[[64]byte](d, Options{})
+				s := &p.s
+				s.fence = fence
+				c := s.caches.Grow(pcpu.Pin())
+				pcpu.Unpin()
+				c.loaded.Store(&loaded{get: s.newMagazine(), other: s.newMagazine(), retired: s.newMagazine()})
+				var look relacq.Uint64
+				held := false
+				x.Go("holder", 0, func() {
+					for range 2 {
+						c := s.pin()
+						if c.magazines() != nil {
+							held = true
+							look.Load()
+							look.Load()
+							held = false
+						}
+						c.unpin()
+					}
+				})
+				x.Go("unloader", 1, func() {
+					if out := s.unload(); len(out) != 1 {
+						x.Fail("%d caches were unloaded", len(out))
+					}
+					if held {
+						x.Fail("a cache is unloaded while its holder is at it")
+					}
+				})
+				return nil
+			})
+		})
+	}
+}
