@@ -44,6 +44,7 @@ var clockPrograms = [][]byte{
 	// Goals that the clock never issued.
 	{startAnywhere, 1, 2, 3, 4, 5, 6, 7, 8, opAdvance, opPoll, foreign, 0, opWait, foreign, 1, opPoll, near, 7,
 		opWait, near, 7, opPoll, mutated, 63, opPoll, mutated, 0, opWait, zero, opCommit, foreign, 0, opCommit, near, 5},
+	{startDefault, opAdvance, opAdvance, opAdvance, opPoll, known, 2, opPoll, foreign, 1, opWait, foreign, 0},
 	// As far ahead as a clock may get; then the goal is a deferred one.
 	{startDefault, opEnter, 0, opJump, 63, opAdvance, opPoll, known, 0, opCommit, known, 0, opAwait, known, 0,
 		opLeave, 0, opPoll, known, 0},

@@ -1,0 +1,63 @@
+package fuzz
+
+import (
+	"testing"
+	"testing/synctest"
+
+	"github.com/stretchr/testify/require"
+)
+
+// Programs of sections of all kinds, deferred calls, goals, waits and misuse, on one
+// domain whose time is made by the program, do what is documented: no callback runs
+// while a section is open that was open at its Call, each runs exactly once and in time,
+// and every wait ends when it may and not before. See domainProgram for what a program
+// can do, and its check for what must hold.
+//
+// Its corpus alone catches the bugs barrier-is-synchronize, barrier-without-drain,
+// double-leave, early-run, foreign-goal, future-goal, no-next-leader, no-sealed-look,
+// no-throttle, no-wake, panic-loses-rest and uncommitted-goal (see package mutant). The
+// others of package smr need two goroutines in the middle of something at the same time.
+func FuzzDomain(f *testing.F) {
+	for _, program := range domainPrograms {
+		f.Add(program)
+	}
+	f.Fuzz(func(t *testing.T, program []byte) {
+		if len(program) > 600 {
+			t.Skip("a longer program shows nothing more")
+		}
+		var err error
+		synctest.Test(t, func(*testing.T) { err = runDomain(program) })
+		require.NoError(t, err)
+	})
+}
+
+// domainPrograms are some programs to begin with. The first byte configures the domain:
+// see configOf.
+var domainPrograms = [][]byte{
+	{},
+	// A call under a section: not before that is left, and then without time passing if
+	// it is flushed.
+	{0, domEnter, 0, domCall, 10, domFlush, domSleep, 8, domEnter, 0, domLeave, 0},
+	{3, domCall, 1, domCall, 2, domCallFunc, 3, domSleep, 9, domEnter, 1, domExpedite, domLeave, 0, domSleep, 7},
+	// Each of the waits, with a section open, ended and not.
+	{1, domEnter, 0, domCall, 20, domWaitFor, waitBarrier, domWaitFor, waitSynchronize, domWaitEnded, waitBarrier,
+		domWaitEnded, waitSynchronize, domLeave, 0, domWaitFor, waitBarrier},
+	{0, domCall, 20, domWaitFor, waitBarrier, domCall, 5, domWaitFor, waitSynchronize, domWaitEnded, waitClose},
+	// Goals: deferred, committed, of another domain, from the future.
+	{2, domEnter, 0, domDefer, domPoll, 0, 0, domCommit, 0, 0, domPoll, 0, 0, domWaitFor, waitGoal, 0, 0,
+		domLeave, 0, domPoll, 0, 0, domWaitEnded, waitGoal, 1, 0, domPoll, 1, 0, domPoll, 2, 0, domWaitFor, waitGoal, 2, 0},
+	// Two wait for one section; the first gives up.
+	{0, domEnter, 0, domAdvance, domWaitFor, waitGoal, 0, 0, domWaitFor, waitSynchronize, domCancel, 0, domLeave, 0},
+	// More is pending than may be.
+	{4, domEnter, 0, domCall, 90, domCall, 90, domWaitFor, waitThrottle, domWaitEnded, waitThrottle, domLeave, 0, domWaitFor, waitThrottle},
+	// Callbacks that panic, exit, call, and wait.
+	{3, domPanicking, domCall, 1, domExiting, domCall, 1, domChain, 3, domWaiting, waitBarrier, domWaiting, waitClose, domSleep, 9},
+	// Quiescent readers.
+	{0, domQuiescent, 0, domCall, 3, domFlush, domQuiescent, 1, domQuiescent, 3, domQuiescent, 2, domLeave, 0, domCall, 1, domSleep, 8},
+	// Closing under sections, with calls pending and chains; and what is refused then.
+	{3, domEnter, 0, domEnter, 1, domChain, 5, domWaitFor, waitClose, domCall, 1, domEnter, 2, domPin, 1, domQuiescent, 0,
+		domWaitFor, waitBarrier, domWaitFor, waitThrottle, domWaitFor, waitClose, domCancel, 0, domLeave, 0, domLeave, 1},
+	// Misuse.
+	{0, domEnter, 1, domCloseReader, 0, domLeave, 0, domEnter, 1, domLeave, 0, domCloseReader, 0, domMisuse, 0, domMisuse, 1, domMisuse, 2,
+		domMisuse, 3, domMisuse, 4, domMisuse, 5, domRead, 0, domRead, 1, domLeave, 1},
+}
