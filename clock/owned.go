@@ -100,8 +100,8 @@ func (r *Record) Online() {
 }
 
 // Quiesce states that the owner holds no protected pointer at this moment, and
-// stays a reader. Sections from before end. If the record is offline it stays
-// so.
+// stays a reader, unless its clock is sealed: then it goes offline. Sections from
+// before end. If the record is offline it stays so.
 func (r *Record) Quiesce() {
 	if !r.IsOnline() {
 		return
@@ -112,6 +112,9 @@ func (r *Record) Quiesce() {
 	r.fence() // also before the look at waiter
 	if r.waiter.Load() != 0 {
 		r.wake()
+	}
+	if r.clock.Sealed() { // see Clock.enteredOdd
+		r.Offline()
 	}
 }
 

@@ -81,9 +81,14 @@ func TestQuiescent_Misuse(t *testing.T) {
 	require.True(t, c.Poll(c.Advance()))
 	require.Same(t, rec, c.NewQuiescent(nil), "the record is used again")
 	require.NotSame(t, rec, c.NewOwned())
+	online := c.NewQuiescent(nil)
+	online.Online()
 	c.Seal()
 	rec.Online()
 	require.False(t, rec.IsOnline(), "nor does one go online on a sealed clock")
+	online.Quiesce()
+	require.False(t, online.IsOnline(), "nor does one begin another section there")
+	require.True(t, c.Poll(c.Advance()))
 }
 
 func TestQuiescent_Sections(t *testing.T) {

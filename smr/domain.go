@@ -123,8 +123,8 @@ func (d *Domain) Closed() bool { return d.clk.Sealed() }
 
 // Close ends the domain: it waits until every open section has been left and
 // every callback has run, those that callbacks add included. From its start,
-// Enter, Pin, NewReader and Call panic, except that callbacks may still Call, and
-// Online does nothing; waits return ErrClosed.
+// Enter, Pin, NewReader and Call panic, except that callbacks may still Call, Online
+// does nothing, and Quiesce begins no section; waits return ErrClosed.
 //
 // When ctx ends first, Close returns an error that wraps ctx.Err() and names
 // what is still open; nothing is lost: callbacks go on running as readers leave,

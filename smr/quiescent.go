@@ -42,7 +42,8 @@ func (d *Domain) NewQuiescent(report func()) *Quiescent {
 func (q *Quiescent) Online() { q.rec.Online() }
 
 // Quiesce ends the section and begins the next: the owner holds nothing that it
-// loaded before. Offline, it does nothing. Cost: two stores.
+// loaded before. Offline, it does nothing; if the domain is closed it is Offline.
+// Cost: two stores.
 func (q *Quiescent) Quiesce() { q.rec.Quiesce() }
 
 // Offline ends the section. Until it is Online again, the owner holds nothing.
