@@ -449,7 +449,7 @@ func (p *clockProgram) quiescent(arg int) {
 		}
 	case 1:
 		q.rec.Quiesce()
-		q.quiet(q.online, p.model.wr)
+		q.quiet(q.online && !p.sealed, p.model.wr)
 	case 2:
 		q.rec.Offline()
 		q.quiet(false, 0)

@@ -408,7 +408,9 @@ func (p *domainProgram) quiescent(arg int) {
 		q.Quiesce()
 		if q.during != nil {
 			q.quiet(p)
-			q.during = p.began()
+			if !p.closed {
+				q.during = p.began()
+			}
 		}
 	case 2:
 		q.Offline()
