@@ -267,8 +267,8 @@ func (p *domainProgram) do(op int) {
 		p.made(c, panics(func() { d.CallFunc(c.size, c.run) }))
 	case domExpedite:
 		c := p.newCall(0, nil)
+		p.flushing(append(slices.Clip(p.calls), c))
 		p.made(c, panics(func() { smr.Call(d, c, smr.Expedite, (*call).run) }))
-		p.flushed()
 	case domChain:
 		p.call(&call{size: 1, then: p.chain(p.next() % 8)})
 	case domPanicking:
@@ -295,8 +295,8 @@ func (p *domainProgram) do(op int) {
 			w.ended = true
 		}
 	case domFlush:
+		p.flushing(p.calls)
 		d.Flush()
-		p.flushed()
 	case domSleep:
 		time.Sleep(time.Millisecond << (p.next() % 12))
 	case domCheckIn:
@@ -536,10 +536,10 @@ func (p *domainProgram) waitInCallback(what int) {
 	}
 }
 
-// flushed notes that all calls so far are to be freed as soon as they can be.
-func (p *domainProgram) flushed() {
+// flushing notes that calls are to be freed as soon as they can be.
+func (p *domainProgram) flushing(calls []*call) {
 	open := p.open()
-	for _, c := range p.calls {
+	for _, c := range calls {
 		if !c.flushed {
 			c.flushed, c.before = true, open
 		}

@@ -58,7 +58,7 @@ const (
 	handlePanic       // for one
 	handleInterrupt   // asks all
 	handleGated       // for one
-	handleSynchronize // for one
+	handleSynchronize // for one, after having waited at the gate
 	handleMisuse      // for all
 	handleSetup       // waits at the gate before anybody is told
 	handleWork        // for all, while they wait for others
@@ -276,8 +276,10 @@ func (p *stwProgram) doRunning(op int, a *actor) {
 		a.do("ForEach", func() { a.d.ForEach(func(d *stw.Domain) { p.notUser(d, "a ragged barrier's function") }) })
 	case stwSynchronize:
 		a.do("Synchronize", func() {
-			if err := a.d.Synchronize(context.Background()); err != nil {
-				p.fail("Synchronize returned %v", err)
+			for range 2 { // the second begins while those poll that ended the first
+				if err := a.d.Synchronize(context.Background()); err != nil {
+					p.fail("Synchronize returned %v", err)
+				}
 			}
 		})
 	case stwMisuse:
@@ -671,6 +673,7 @@ func (p *stwProgram) handle(s *stopSection, leader *actor, d *stw.Domain, stop *
 	case s.handler == handleGated && chosen:
 		p.waitAtGate()
 	case s.handler == handleSynchronize && chosen && !s.async:
+		p.waitAtGate()
 		if err := p.dom.Synchronize(context.Background()); err != nil {
 			p.fail("Synchronize in a handler returned %v", err)
 		}
@@ -992,7 +995,7 @@ func (p *stwProgram) end() {
 	if p.section != nil {
 		p.enterOrLeave()
 	}
-	const rounds = 40
+	const rounds = 60
 	for round := 0; round < rounds; round++ {
 		p.openGate()
 		p.mu.Lock()
@@ -1018,8 +1021,12 @@ func (p *stwProgram) end() {
 		synctest.Wait()
 		p.mu.Lock()
 		p.ops = slices.DeleteFunc(p.ops, func(op *stwOp) bool { return op.over })
-		if round < rounds/2 && len(p.ops) == 0 {
+		switch left := slices.IndexFunc(p.ops, func(op *stwOp) bool { return op.what != "Close" }); {
+		case round >= rounds/2:
+		case left < 0:
 			round = rounds/2 - 1
+		case round == rounds/2-1:
+			p.failLocked("all poll and poll, and %s is not over", p.ops[left].what)
 		}
 		p.mu.Unlock()
 	}

@@ -57,7 +57,8 @@ var stwPrograms = [][]byte{
 	{stwSpawn, 0, stwSpawn, 1, stwSpawn, 2, stwBlock, 1, stwRunOnAll, 0, handleGated + 1*handlers, stwPoll, 2, stwRunOnAll, 2, handlePlain, stwGate},
 	// Barriers, panics, and grace periods in handlers.
 	{stwRegister, 0, stwRegister, 1, stwRegister, 2, stwRunOnAll, 0, handleBarrier, stwPoll, 1, stwPoll, 2,
-		stwRunOnAll, 1, handlePanic + 2*handlers, stwPoll, 0, stwPoll, 2, stwBlock, 2, stwRunOnAll, 0, handleSynchronize, stwPoll, 1},
+		stwRunOnAll, 1, handlePanic + 2*handlers, stwPoll, 0, stwPoll, 2, stwBlock, 2,
+		stwRunOnAll, 0, handleSynchronize + 1*handlers, stwPoll, 1, stwGate},
 	{stwRegister, 0, stwRegister, 1, stwAsync, 0, handlePanic, stwPoll, 1, stwPoll, 0, stwAsync, 1, handleMisuse, stwPoll, 0},
 	// What is asked of one that ends.
 	{stwRegister, 0, stwInterrupt, 0, askPanic, stwInterrupt, 0, askPlain, stwEnd, 0, stwInterrupt, 0, askPlain},
@@ -71,4 +72,6 @@ var stwPrograms = [][]byte{
 	{stwSpawn, 0, stwSpawn, 1, stwBlock, 1, stwForEach, 0, stwPoll, 0, stwOwnForEach, 0, stwForEach, 1, stwEnd, 0},
 	// Grace periods that wait for domains, and sections from outside.
 	{stwSpawn, 0, stwCall, stwSynchronize, 0, stwSection, stwSpawn, 1, stwCall, stwSynchronize, 1, stwPoll, 0, stwSection, stwPoll, 0},
+	// A grace period that begins while somebody polls who ends another.
+	{stwSpawn, 0, stwSpawn, 1, stwSynchronize, 0, stwPoll, 1, stwPoll, 1},
 }
