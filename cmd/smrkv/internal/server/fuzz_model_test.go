@@ -1,0 +1,374 @@
+package server
+
+import (
+	"bytes"
+	"fmt"
+	"math/big"
+	"regexp"
+	"strconv"
+	"strings"
+)
+
+// A fuzzModel makes commands of a program of bytes, and says what the replies to them
+// are: it is a map of strings.
+type fuzzModel struct {
+	program []byte
+	data    map[string]string
+
+	sent []byte // the commands
+	want []byte // the replies
+}
+
+func newFuzzModel(program []byte) *fuzzModel {
+	return &fuzzModel{program: program, data: make(map[string]string)}
+}
+
+func (m *fuzzModel) run() {
+	for len(m.program) > 0 && len(m.sent) < 100_000 {
+		m.step()
+	}
+}
+
+// next reads a byte of the program, past whose end all is 0.
+func (m *fuzzModel) next() int {
+	if len(m.program) == 0 {
+		return 0
+	}
+	b := m.program[0]
+	m.program = m.program[1:]
+	return int(b)
+}
+
+// key returns one of some keys.
+func (m *fuzzModel) key() string {
+	return [...]string{"a", "b", "n", "", "key\r\n", "k\x00\xff", strings.Repeat("long", 30), "*1"}[m.next()%8]
+}
+
+// value returns a value: numbers, sizes around those of buffers, and others.
+func (m *fuzzModel) value() string {
+	b := m.next()
+	switch {
+	case b < 4:
+		return strconv.Itoa(b - 1)
+	case b < 16:
+		return [...]string{"9223372036854775807", "-9223372036854775808", "9223372036854775808", "-0", "01", "+1",
+			"", " 1", "1.5", "-", "\r\n", "$-1\r\n"}[b-4]
+	case b >= 240:
+		return strings.Repeat("v", 16<<10+8*(b-248))
+	default:
+		return strings.Repeat(string(rune(b)), b%40)
+	}
+}
+
+// number returns an argument that is an integer, or a word that is none.
+func (m *fuzzModel) number() (word string, n *big.Int) {
+	b := m.next()
+	if b >= 250 {
+		word = m.value()
+	} else {
+		word = strconv.Itoa(b - 125)
+	}
+	return word, integer(word)
+}
+
+var decimal = regexp.MustCompile(`^(0|-?[1-9][0-9]*)$`)
+
+// integer returns what Redis takes for an integer, or nil.
+func integer(word string) *big.Int {
+	if !decimal.MatchString(word) {
+		return nil
+	}
+	n, _ := new(big.Int).SetString(word, 10)
+	if !n.IsInt64() {
+		return nil
+	}
+	return n
+}
+
+// send sends a command, as an array or as a line.
+func (m *fuzzModel) send(args ...string) {
+	how := m.next()
+	if how%3 == 1 {
+		args[0] = strings.ToLower(args[0])
+	}
+	total := 0
+	for _, a := range args {
+		total += len(a)
+	}
+	if how%4 != 3 || total > 1000 {
+		m.sent = append(m.sent, encode(args...)...)
+		return
+	}
+	for i, a := range args {
+		if i > 0 {
+			m.sent = append(m.sent, ' ')
+		}
+		m.sent = append(m.sent, '"')
+		for _, c := range []byte(a) {
+			m.sent = fmt.Appendf(m.sent, `\x%02x`, c)
+		}
+		m.sent = append(m.sent, '"')
+	}
+	m.sent = append(m.sent, "\r\n"...)
+}
+
+func (m *fuzzModel) reply(format string, args ...any) {
+	m.want = fmt.Appendf(m.want, format+"\r\n", args...)
+}
+
+func (m *fuzzModel) int(n int) { m.reply(":%d", n) }
+
+func (m *fuzzModel) bulk(s string, ok bool) {
+	if !ok {
+		m.reply("$-1")
+		return
+	}
+	m.reply("$%d\r\n%s", len(s), s)
+}
+
+const fuzzNotInteger = "-ERR value is not an integer or out of range"
+
+// step makes one command.
+func (m *fuzzModel) step() {
+	switch op := m.next() % 21; op {
+	case 0:
+		k, v := m.key(), m.value()
+		m.send("SET", k, v)
+		m.data[k] = v
+		m.reply("+OK")
+	case 1:
+		k := m.key()
+		m.send("GET", k)
+		v, ok := m.data[k]
+		m.bulk(v, ok)
+	case 2:
+		a, b := m.key(), m.key()
+		m.send([]string{"DEL", "UNLINK"}[m.next()%2], a, b)
+		n := len(m.data)
+		delete(m.data, a)
+		delete(m.data, b)
+		m.int(n - len(m.data))
+	case 3:
+		k, v := m.key(), m.value()
+		m.send("APPEND", k, v)
+		m.data[k] += v
+		m.int(len(m.data[k]))
+	case 4, 5:
+		m.add(op == 5)
+	case 6:
+		k := m.key()
+		m.send("STRLEN", k)
+		m.int(len(m.data[k]))
+	case 7:
+		m.getRange()
+	case 8:
+		m.setRange()
+	case 9:
+		k, v := m.key(), m.value()
+		m.send("GETSET", k, v)
+		old, ok := m.data[k]
+		m.data[k] = v
+		m.bulk(old, ok)
+	case 10:
+		k := m.key()
+		m.send("GETDEL", k)
+		old, ok := m.data[k]
+		delete(m.data, k)
+		m.bulk(old, ok)
+	case 11:
+		k, v := m.key(), m.value()
+		m.send("SETNX", k, v)
+		if _, ok := m.data[k]; ok {
+			m.int(0)
+		} else {
+			m.data[k] = v
+			m.int(1)
+		}
+	case 12:
+		a, v, b, w := m.key(), m.value(), m.key(), m.value()
+		m.send("MSET", a, v, b, w)
+		m.data[a] = v
+		m.data[b] = w
+		m.reply("+OK")
+	case 13:
+		a, b, c := m.key(), m.key(), m.key()
+		m.send("MGET", a, b, c)
+		m.reply("*3")
+		for _, k := range []string{a, b, c} {
+			v, ok := m.data[k]
+			m.bulk(v, ok)
+		}
+	case 14:
+		m.setIf()
+	case 15:
+		m.send("DBSIZE")
+		m.int(len(m.data))
+	case 16:
+		k := m.key()
+		m.send("EXISTS", k, k)
+		if _, ok := m.data[k]; ok {
+			m.int(2)
+		} else {
+			m.int(0)
+		}
+	case 17:
+		v := m.value()
+		m.send("ECHO", v)
+		m.bulk(v, true)
+	case 18:
+		m.send("FLUSHALL")
+		clear(m.data)
+		m.reply("+OK")
+	case 19:
+		name := []string{"get", "set", "append", "mset", "ping"}[m.next()%5]
+		args := map[string]int{"get": 2, "set": 1, "append": 3, "mset": 3, "ping": 2}[name]
+		m.send(append([]string{name}, strings.Split(strings.Repeat("x", args), "")...)...)
+		m.reply("-ERR wrong number of arguments for '%s' command", name)
+	case 20:
+		m.unknown()
+	}
+}
+
+// add adds to or subtracts from an integer: by one, or with an argument by that.
+func (m *fuzzModel) add(withArgument bool) {
+	k, by := m.key(), big.NewInt(1)
+	minus := m.next()%2 == 1
+	if withArgument {
+		word, n := m.number()
+		m.send([]string{"INCRBY", "DECRBY"}[b2i(minus)], k, word)
+		if n == nil {
+			m.reply(fuzzNotInteger)
+			return
+		}
+		if by = n; minus && n.Cmp(big.NewInt(-1<<63)) == 0 {
+			m.reply("-ERR decrement would overflow")
+			return
+		}
+	} else {
+		m.send([]string{"INCR", "DECR"}[b2i(minus)], k)
+	}
+	old := new(big.Int)
+	if v, ok := m.data[k]; ok {
+		if old = integer(v); old == nil {
+			m.reply(fuzzNotInteger)
+			return
+		}
+	}
+	if minus {
+		by = new(big.Int).Neg(by)
+	}
+	sum := new(big.Int).Add(old, by)
+	if !sum.IsInt64() {
+		m.reply("-ERR increment or decrement would overflow")
+		return
+	}
+	m.data[k] = sum.String()
+	m.reply(":%v", sum)
+}
+
+func b2i(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+func (m *fuzzModel) getRange() {
+	k := m.key()
+	from, a := m.number()
+	to, b := m.number()
+	m.send("GETRANGE", k, from, to)
+	if a == nil || b == nil {
+		m.reply(fuzzNotInteger)
+		return
+	}
+	v := m.data[k]
+	n := big.NewInt(int64(len(v)))
+	// Two that count from the end, the wrong way round, are nothing, even if both are
+	// before the beginning.
+	if a.Sign() < 0 && b.Sign() < 0 && a.Cmp(b) > 0 {
+		m.bulk("", true)
+		return
+	}
+	var part bytes.Buffer
+	for i := range len(v) {
+		at := big.NewInt(int64(i))
+		if at.Cmp(placeOf(a, n)) >= 0 && at.Cmp(placeOf(b, n)) <= 0 {
+			part.WriteByte(v[i])
+		}
+	}
+	m.bulk(part.String(), true)
+}
+
+// placeOf returns which byte of n an index means that may count from the end.
+func placeOf(i, n *big.Int) *big.Int {
+	if i.Sign() >= 0 {
+		return i
+	}
+	if i = new(big.Int).Add(i, n); i.Sign() < 0 {
+		return new(big.Int)
+	}
+	return i
+}
+
+func (m *fuzzModel) setRange() {
+	k, offset, piece := m.key(), m.next()*3-30, m.value()
+	m.send("SETRANGE", k, strconv.Itoa(offset), piece)
+	old := m.data[k]
+	switch {
+	case offset < 0:
+		m.reply("-ERR offset is out of range")
+	case piece == "":
+		m.int(len(old))
+	default:
+		v := []byte(old)
+		for len(v) < offset+len(piece) {
+			v = append(v, 0)
+		}
+		copy(v[offset:], piece)
+		m.data[k] = string(v)
+		m.int(len(v))
+	}
+}
+
+// setIf is SET with options.
+func (m *fuzzModel) setIf() {
+	k, v, how := m.key(), m.value(), m.next()
+	args := []string{"SET", k, v}
+	nx, xx, get := how&1 != 0, how&2 != 0, how&4 != 0
+	for _, o := range []struct {
+		name string
+		on   bool
+	}{{"nx", nx}, {"XX", xx}, {"Get", get}} {
+		if o.on {
+			args = append(args, o.name)
+		}
+	}
+	m.send(args...)
+	old, had := m.data[k]
+	if nx && xx {
+		m.reply("-ERR syntax error")
+		return
+	}
+	stored := !(nx && had) && !(xx && !had)
+	if stored {
+		m.data[k] = v
+	}
+	switch {
+	case get:
+		m.bulk(old, had)
+	case stored:
+		m.reply("+OK")
+	default:
+		m.reply("$-1")
+	}
+}
+
+// unknown is a command that there is not. The reply quotes it, in one line.
+func (m *fuzzModel) unknown() {
+	name := []string{"nosuch", "no\r\nsuch", "get ", "getx"}[m.next()%4]
+	k := []string{"a", "b\nc"}[m.next()%2]
+	m.send(strings.ToLower(name), k)
+	line := strings.NewReplacer("\r", " ", "\n", " ").Replace(fmt.Sprintf("'%s', with args beginning with: '%s' ", name, k))
+	m.reply("-ERR unknown command %s", line)
+}
