@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"runtime"
 	"slices"
+	"strconv"
 	"sync"
 	"testing/synctest"
 	"time"
@@ -226,6 +227,7 @@ func (p *domainProgram) end() {
 		q.Close()
 		q.quiet(p)
 	}
+	synctest.Wait()
 	if p.failure() == nil {
 		if !p.closed {
 			p.wait(waitBarrier, false)
@@ -562,6 +564,9 @@ func (p *domainProgram) misuse(what int) {
 		func() { smr.Call(d, &call{p: p}, -1, (*call).run) },
 		func() { smr.Call(d, &call{p: p}, smr.Expedite-1, (*call).run) },
 		func() { d.CallFunc(1, nil) },
+	}
+	if strconv.IntSize == 32 { // where such a size can be
+		do = slices.Delete(do, 4, 5)
 	}
 	if what %= len(do); panics(do[what]) == nil {
 		p.fail("misuse %d does not panic", what)

@@ -46,6 +46,7 @@ var domainPrograms = [][]byte{
 	// Goals: deferred, committed, of another domain, from the future.
 	{2, domEnter, 0, domDefer, domPoll, 0, 0, domCommit, 0, 0, domPoll, 0, 0, domWaitFor, waitGoal, 0, 0,
 		domLeave, 0, domPoll, 0, 0, domWaitEnded, waitGoal, 1, 0, domPoll, 1, 0, domPoll, 2, 0, domWaitFor, waitGoal, 2, 0},
+	{0, domAdvance, domAdvance, domAdvance, domPoll, 0, 2, domPoll, 1, 0, domPoll, 1, 1, domPoll, 2, 200},
 	// Two wait for one section; the first gives up.
 	{0, domEnter, 0, domAdvance, domWaitFor, waitGoal, 0, 0, domWaitFor, waitSynchronize, domCancel, 0, domLeave, 0},
 	// More is pending than may be.

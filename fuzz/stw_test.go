@@ -13,8 +13,10 @@ import (
 // each a goroutine that does one thing when it is told to, do what is documented. See
 // stwProgram for what a program can do, and its check for what must hold.
 //
-// Its corpus alone catches the bugs STWMUTANTS (see package mutant). The others of package
-// stw need two goroutines in the middle of something at the same time.
+// Its corpus alone catches all the bugs of package stw: cleared-after, enters-alone,
+// leader-ends, leader-reads, leave-without-lock, orphans-dropped, quiet-before-clear,
+// returns-in-service and sense-before-reset; and of those below it barrier-without-drain,
+// early-run and no-wake (see package mutant).
 func FuzzStw(f *testing.F) {
 	for _, program := range stwPrograms {
 		f.Add(program)
