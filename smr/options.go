@@ -22,7 +22,8 @@ type Options struct {
 	// MaxDelay bounds how long something that could be freed waits: from the
 	// Call, or from the end of the last section that could hold it if that is
 	// later, to the start of its callback, provided that callbacks are short
-	// and processors are to be had. Default: 100 ms.
+	// and processors are to be had. A section that is entered after the Call,
+	// and before the next check-in, counts as one that could. Default: 100 ms.
 	MaxDelay time.Duration
 
 	// CheckIn is how often, while anything is pending, the processors' chunks
