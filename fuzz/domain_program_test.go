@@ -228,11 +228,11 @@ func (p *domainProgram) end() {
 		q.quiet(p)
 	}
 	synctest.Wait()
+	if p.failure() == nil && !p.closed {
+		p.wait(waitBarrier, false)
+		p.check()
+	}
 	if p.failure() == nil {
-		if !p.closed {
-			p.wait(waitBarrier, false)
-			p.check()
-		}
 		p.wait(waitClose, false)
 		p.check()
 		if st := p.d.Stats(); st.PendingCalls != 0 || st.PendingBytes != 0 || st.Workers != 0 {

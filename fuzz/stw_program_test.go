@@ -398,7 +398,8 @@ func (p *stwProgram) newest() *stw.Domain {
 }
 
 // live does what it is told until it is to end.
-func (a *actor) live(*stw.Domain) {
+func (a *actor) live(d *stw.Domain) {
+	d.PushRoots(1)[0] = uintptr(d.ID())
 	a.resume(true)
 	for do := range a.tell {
 		a.resume(false)
@@ -599,6 +600,9 @@ func (p *stwProgram) lead(op int, a *actor, h int) {
 	if op == stwTry {
 		name = "TryRunOnAll"
 	}
+	p.mu.Lock()
+	alone := !p.stoppingLocked()
+	p.mu.Unlock()
 	a.do(name, func() {
 		led, returned := true, false
 		defer func() {
@@ -606,7 +610,9 @@ func (p *stwProgram) lead(op int, a *actor, h int) {
 			p.led(s, led, returned)
 		}()
 		if op == stwTry {
-			led = p.w.TryRunOnAll(a.d, handler, o)
+			if led = p.w.TryRunOnAll(a.d, handler, o); alone && !led {
+				p.fail("TryRunOnAll did not lead, and nobody else did")
+			}
 		} else {
 			p.w.RunOnAll(a.d, handler, o)
 		}
@@ -854,8 +860,8 @@ func (p *stwProgram) misuse(a *actor) {
 	}
 	a.d.PushRoots(3)
 	a.d.PopRoots()
-	if panics(a.d.PopRoots) == nil {
-		p.fail("PopRoots of nothing")
+	if panics(func() { a.d.PushRoots(-1) }) == nil {
+		p.fail("PushRoots of less than nothing")
 	}
 }
 
@@ -891,6 +897,28 @@ func (p *stwProgram) check() {
 	for _, c := range p.calls {
 		p.checkCallLocked(c)
 	}
+	if p.held {
+		p.scanLocked()
+	}
+}
+
+// scanLocked looks at the roots of a world that is stopped: everybody has one.
+func (p *stwProgram) scanLocked() {
+	var want, got []uint64
+	for _, a := range p.actors {
+		if a.started && !a.dead {
+			want = append(want, a.d.ID())
+		}
+	}
+	p.w.Scan(func(d *stw.Domain, word uintptr) {
+		if uint64(word) != d.ID() {
+			p.failLocked("a root of %v is %d", d, word)
+		}
+		got = append(got, d.ID())
+	})
+	if slices.Sort(got); !slices.Equal(got, want) {
+		p.failLocked("Scan finds the roots of %d, want those of %d", got, want)
+	}
 }
 
 func (p *stwProgram) checkActorLocked(a *actor) {
@@ -913,10 +941,10 @@ func (p *stwProgram) checkActorLocked(a *actor) {
 	}
 }
 
-// stoppingLocked reports whether a stop may be in progress.
+// stoppingLocked reports whether a stop may be in progress, or about to be.
 func (p *stwProgram) stoppingLocked() bool {
 	for _, op := range p.ops {
-		if !op.over && op.what != "Close" && op.what != "ForEach" {
+		if !op.over && (op.what == "RunOnAll" || op.what == "TryRunOnAll" || op.what == "Stop") {
 			return true
 		}
 	}
@@ -942,7 +970,7 @@ func (p *stwProgram) excusedLocked(op *stwOp) bool {
 	reading := p.section != nil
 	if op.what == "Poll" || op.what == "EnterBlocking" || op.what == "LeaveBlocking" || op.what == "ending" || op.what == "coming" {
 		// Nothing but a stop or a suspension holds these up.
-		return suspended || p.suspendingLocked(op.actor) || p.stoppingBesidesLocked(op)
+		return suspended || p.suspendingLocked(op.actor) || p.stoppingLocked() || p.gated > 0
 	}
 	return p.held || p.gated > 0 || suspended || running || reading || p.suspendedLocked()
 }
@@ -959,21 +987,6 @@ func (p *stwProgram) suspendedLocked() bool {
 
 func (p *stwProgram) suspendingLocked(a *actor) bool {
 	return slices.ContainsFunc(p.ops, func(op *stwOp) bool { return op.what == "Suspend" && op.actor == a && !op.over })
-}
-
-// stoppingBesidesLocked reports whether a stop may be in progress that holds up op.
-func (p *stwProgram) stoppingBesidesLocked(op *stwOp) bool {
-	for _, o := range p.ops {
-		if !o.over && (o.what == "RunOnAll" || o.what == "TryRunOnAll" || o.what == "Stop") {
-			return true
-		}
-	}
-	for _, s := range p.stops {
-		if s.async && len(s.ended) < s.participants {
-			return true
-		}
-	}
-	return p.held || p.gated > 0
 }
 
 func (p *stwProgram) checkCallLocked(c *stwCallback) {

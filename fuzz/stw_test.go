@@ -15,8 +15,8 @@ import (
 //
 // Its corpus alone catches all the bugs of package stw: cleared-after, enters-alone,
 // leader-ends, leader-reads, leave-without-lock, orphans-dropped, quiet-before-clear,
-// returns-in-service and sense-before-reset; and of those below it barrier-without-drain,
-// early-run and no-wake (see package mutant).
+// returns-in-service and sense-before-reset; and of those below it early-run and no-wake
+// (see package mutant).
 func FuzzStw(f *testing.F) {
 	for _, program := range stwPrograms {
 		f.Add(program)
