@@ -19,6 +19,33 @@ type fuzzModel struct {
 	want []byte // the replies
 }
 
+// The commands of a program, each a byte modulo their number, and what follows it; and
+// after that always how it is sent.
+const (
+	fuzzSet      = iota // key, value
+	fuzzGet             // key
+	fuzzDel             // key, key, 0: DEL or 1: UNLINK
+	fuzzAppend          // key, value
+	fuzzIncr            // key, 0: INCR or 1: DECR
+	fuzzIncrBy          // key, 0: INCRBY or 1: DECRBY, number
+	fuzzStrLen          // key
+	fuzzGetRange        // key, number, number
+	fuzzSetRange        // key, a third of the offset and 10, value
+	fuzzGetSet          // key, value
+	fuzzGetDel          // key
+	fuzzSetNX           // key, value
+	fuzzMSet            // key, value, key, value
+	fuzzMGet            // key, key, key
+	fuzzSetIf           // key, value, options: 1 NX, 2 XX, 4 GET
+	fuzzDBSize
+	fuzzExists // key
+	fuzzEcho   // value
+	fuzzFlush
+	fuzzArity   // which
+	fuzzUnknown // which, and which argument
+	fuzzOps
+)
+
 func newFuzzModel(program []byte) *fuzzModel {
 	return &fuzzModel{program: program, data: make(map[string]string)}
 }
@@ -130,52 +157,52 @@ const fuzzNotInteger = "-ERR value is not an integer or out of range"
 
 // step makes one command.
 func (m *fuzzModel) step() {
-	switch op := m.next() % 21; op {
-	case 0:
+	switch op := m.next() % fuzzOps; op {
+	case fuzzSet:
 		k, v := m.key(), m.value()
 		m.send("SET", k, v)
 		m.data[k] = v
 		m.reply("+OK")
-	case 1:
+	case fuzzGet:
 		k := m.key()
 		m.send("GET", k)
 		v, ok := m.data[k]
 		m.bulk(v, ok)
-	case 2:
+	case fuzzDel:
 		a, b := m.key(), m.key()
 		m.send([]string{"DEL", "UNLINK"}[m.next()%2], a, b)
 		n := len(m.data)
 		delete(m.data, a)
 		delete(m.data, b)
 		m.int(n - len(m.data))
-	case 3:
+	case fuzzAppend:
 		k, v := m.key(), m.value()
 		m.send("APPEND", k, v)
 		m.data[k] += v
 		m.int(len(m.data[k]))
-	case 4, 5:
-		m.add(op == 5)
-	case 6:
+	case fuzzIncr, fuzzIncrBy:
+		m.add(op == fuzzIncrBy)
+	case fuzzStrLen:
 		k := m.key()
 		m.send("STRLEN", k)
 		m.int(len(m.data[k]))
-	case 7:
+	case fuzzGetRange:
 		m.getRange()
-	case 8:
+	case fuzzSetRange:
 		m.setRange()
-	case 9:
+	case fuzzGetSet:
 		k, v := m.key(), m.value()
 		m.send("GETSET", k, v)
 		old, ok := m.data[k]
 		m.data[k] = v
 		m.bulk(old, ok)
-	case 10:
+	case fuzzGetDel:
 		k := m.key()
 		m.send("GETDEL", k)
 		old, ok := m.data[k]
 		delete(m.data, k)
 		m.bulk(old, ok)
-	case 11:
+	case fuzzSetNX:
 		k, v := m.key(), m.value()
 		m.send("SETNX", k, v)
 		if _, ok := m.data[k]; ok {
@@ -184,13 +211,13 @@ func (m *fuzzModel) step() {
 			m.data[k] = v
 			m.int(1)
 		}
-	case 12:
+	case fuzzMSet:
 		a, v, b, w := m.key(), m.value(), m.key(), m.value()
 		m.send("MSET", a, v, b, w)
 		m.data[a] = v
 		m.data[b] = w
 		m.reply("+OK")
-	case 13:
+	case fuzzMGet:
 		a, b, c := m.key(), m.key(), m.key()
 		m.send("MGET", a, b, c)
 		m.reply("*3")
@@ -198,12 +225,12 @@ func (m *fuzzModel) step() {
 			v, ok := m.data[k]
 			m.bulk(v, ok)
 		}
-	case 14:
+	case fuzzSetIf:
 		m.setIf()
-	case 15:
+	case fuzzDBSize:
 		m.send("DBSIZE")
 		m.int(len(m.data))
-	case 16:
+	case fuzzExists:
 		k := m.key()
 		m.send("EXISTS", k, k)
 		if _, ok := m.data[k]; ok {
@@ -211,20 +238,20 @@ func (m *fuzzModel) step() {
 		} else {
 			m.int(0)
 		}
-	case 17:
+	case fuzzEcho:
 		v := m.value()
 		m.send("ECHO", v)
 		m.bulk(v, true)
-	case 18:
+	case fuzzFlush:
 		m.send("FLUSHALL")
 		clear(m.data)
 		m.reply("+OK")
-	case 19:
+	case fuzzArity:
 		name := []string{"get", "set", "append", "mset", "ping"}[m.next()%5]
 		args := map[string]int{"get": 2, "set": 1, "append": 3, "mset": 3, "ping": 2}[name]
 		m.send(append([]string{name}, strings.Split(strings.Repeat("x", args), "")...)...)
 		m.reply("-ERR wrong number of arguments for '%s' command", name)
-	case 20:
+	case fuzzUnknown:
 		m.unknown()
 	}
 }

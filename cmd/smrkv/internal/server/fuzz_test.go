@@ -23,6 +23,10 @@ import (
 // and the connection ends. program makes commands whose replies a map tells
 // (see fuzzModel); stream comes after those, and is whatever it is.
 //
+// None of the bugs of package mutant is in its reach: they take more than one goroutine.
+// It was seen to catch a dozen others, put into the server for a moment: replies out of
+// order, errors of two lines, commands after a protocol error, memory not given back, ...
+//
 // Not compared are the replies of commands that say what differs by chance or in time
 // (see varies), and none after a command was refused for lack of memory.
 func FuzzRESP(f *testing.F) {
@@ -84,12 +88,26 @@ var fuzzStreams = []string{
 	"INCRBYFLOAT f 3.0e3\r\nINCRBYFLOAT f 0x1p-3\r\nINCRBYFLOAT f x\r\nSETRANGE s 3000000 x\r\nSETRANGE s 536870912 x\r\nGETRANGE s -3 -1\r\n",
 }
 
-// fuzzPrograms are programs for a fuzzModel.
+// fuzzPrograms are programs for a fuzzModel. The last byte of each command is how it is
+// sent: 1 has its name in lower case, 3 makes it a line.
 var fuzzPrograms = [][]byte{
-	{0, 1, 1, 1, 1, 3, 1, 9, 1, 1, 6, 1, 2, 1, 2, 1, 1},
-	{0, 2, 4, 4, 2, 4, 2, 0, 2, 5, 4, 2, 5, 2, 1, 5, 2, 6, 0, 2, 8, 4, 2, 0, 2, 9, 4, 2},
-	{0, 1, 240, 1, 1, 3, 1, 241, 1, 1, 7, 1, 20, 255, 9, 1, 250, 10, 1, 13, 1, 2, 3, 14, 1, 243, 7},
-	{8, 3, 5, 2, 8, 3, 1, 0, 8, 3, 3, 242, 12, 1, 2, 3, 4, 13, 1, 3, 15, 16, 1, 16, 7, 18, 15, 19, 2, 20, 7},
+	// A value of one byte, or of none, and what is appended.
+	{fuzzSet, 0, 1, 0, fuzzAppend, 0, 50, 1, fuzzGet, 0, 0, fuzzSet, 1, 10, 3, fuzzAppend, 1, 50, 0, fuzzAppend, 1, 10, 0, fuzzGet, 1, 0},
+	// Integers at the ends of their range, and what is none.
+	{fuzzIncr, 2, 0, 0, fuzzIncrBy, 2, 1, 200, 0, fuzzSet, 2, 4, 0, fuzzIncr, 2, 0, 0, fuzzIncr, 2, 1, 0, fuzzSet, 2, 5, 0, fuzzIncr, 2, 1, 0,
+		fuzzIncrBy, 2, 0, 255, 6, 0, fuzzIncrBy, 2, 1, 255, 5, 0, fuzzSet, 2, 8, 0, fuzzIncr, 2, 0, 0, fuzzGet, 2, 0},
+	// Parts, from both ends, and beyond them.
+	{fuzzSet, 0, 49, 0, fuzzGetRange, 0, 127, 129, 0, fuzzGetRange, 0, 120, 123, 0, fuzzGetRange, 0, 123, 120, 0, fuzzGetRange, 0, 1, 2, 0,
+		fuzzGetRange, 0, 249, 249, 0, fuzzGetRange, 0, 255, 9, 127, 0, fuzzSetRange, 0, 30, 49, 0, fuzzSetRange, 0, 2, 49, 0,
+		fuzzSetRange, 0, 30, 10, 0, fuzzGet, 0, 0},
+	// Values about as large as buffers.
+	{fuzzSet, 0, 247, 0, fuzzGet, 0, 0, fuzzSet, 1, 248, 0, fuzzMGet, 0, 1, 2, 0, fuzzAppend, 0, 246, 0, fuzzGetSet, 0, 245, 0, fuzzEcho, 249, 0,
+		fuzzSetIf, 1, 244, 4, 0, fuzzGetDel, 1, 0, fuzzGetDel, 1, 0, fuzzStrLen, 0, 0},
+	// Options, and keys that come and go.
+	{fuzzSetIf, 3, 1, 2, 0, fuzzSetIf, 3, 1, 1, 0, fuzzSetIf, 3, 2, 5, 0, fuzzSetIf, 3, 2, 6, 3, fuzzSetIf, 3, 2, 3, 0, fuzzSetNX, 3, 1, 0, fuzzSetNX, 4, 1, 3,
+		fuzzMSet, 5, 1, 5, 2, 0, fuzzExists, 5, 0, fuzzDBSize, 0, fuzzDel, 5, 5, 1, 0, fuzzDel, 3, 4, 0, 3, fuzzFlush, 0, fuzzDBSize, 3},
+	// What is refused.
+	{fuzzArity, 0, 0, fuzzArity, 1, 0, fuzzArity, 2, 1, fuzzArity, 3, 0, fuzzArity, 4, 3, fuzzUnknown, 0, 0, 0, fuzzUnknown, 1, 1, 0, fuzzUnknown, 2, 1, 3},
 }
 
 // fuzzServe has a server serve a client that sends input, cut up by sizes (from the first
