@@ -1,0 +1,209 @@
+package fuzz
+
+import (
+	"context"
+	"testing/synctest"
+
+	"github.com/gosmr/gosmr/stw"
+)
+
+// idle reports whether the actor waits to be told something.
+func (a *actor) idle() bool {
+	a.p.mu.Lock()
+	defer a.p.mu.Unlock()
+	return a.started && !a.dead && (a.doing == nil || a.doing.over)
+}
+
+// come makes a domain.
+func (p *stwProgram) come(own bool) {
+	p.mu.Lock()
+	live := 0
+	for _, a := range p.actors {
+		if !a.dead {
+			live++
+		}
+	}
+	var want error
+	switch {
+	case p.closed:
+		want = stw.ErrClosed
+	case live == maxDomains:
+		want = stw.ErrFull
+	}
+	p.mu.Unlock()
+	a := &actor{p: p, own: own, tell: make(chan func())}
+	op := &stwOp{what: "coming", actor: a}
+	a.doing = op
+	if own {
+		d, err := p.w.Spawn(func(d *stw.Domain) { a.live(d) })
+		if err != want {
+			p.fail("Spawn returned %v, want %v", err, want)
+		}
+		if err != nil {
+			return
+		}
+		a.d = d
+		go func() { // its end
+			if err := d.Join(context.Background()); err != nil {
+				p.fail("Join returned %v", err)
+			}
+			a.ended()
+		}()
+	} else {
+		got := make(chan struct{})
+		go func() {
+			d, err := p.w.Register()
+			if err != want {
+				p.fail("Register returned %v, want %v", err, want)
+			}
+			if err != nil {
+				close(got)
+				return
+			}
+			a.d = d
+			close(got)
+			a.live(d)
+			a.outcome(panics(d.Deregister))
+			a.ended()
+		}()
+		synctest.Wait()
+		select {
+		case <-got:
+		default: // it waits for a stop to end; then it is in the world, and known to it
+			if want == nil {
+				a.d = p.newest()
+			}
+		}
+		if a.d == nil {
+			return
+		}
+	}
+	p.actors = append(p.actors, a)
+	p.ops = append(p.ops, op)
+}
+
+// newest returns a domain that is starting, and nobody's yet.
+func (p *stwProgram) newest() *stw.Domain {
+	last := uint64(0)
+	for _, a := range p.actors {
+		last = max(last, a.d.ID())
+	}
+	d, ok := p.w.Lookup(last + 1)
+	if !ok {
+		p.fail("Register is neither done nor waiting")
+		return nil
+	}
+	return d
+}
+
+// live does what it is told until it is to end.
+func (a *actor) live(d *stw.Domain) {
+	d.PushRoots(1)[0] = uintptr(d.ID())
+	a.resume(true)
+	for do := range a.tell {
+		a.resume(false)
+		a.outcome(panics(do))
+		a.resume(true)
+	}
+	a.resume(false)
+}
+
+// resume notes that the actor begins, or ceases, to run code of its user's.
+func (a *actor) resume(running bool) {
+	p := a.p
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	a.started = true
+	if a.doing != nil {
+		a.doing.over = a.doing.over || running
+	}
+	a.running = running && !a.blocked
+	if !a.running {
+		a.period++
+	}
+}
+
+// do has the actor do something.
+func (a *actor) do(what string, do func()) {
+	if what == "LeaveBlocking" {
+		leave := do
+		do = func() {
+			defer func() {
+				a.p.mu.Lock()
+				defer a.p.mu.Unlock()
+				a.blocked = false
+			}()
+			leave()
+		}
+	}
+	a.p.begin(what, a, do)
+}
+
+// end has the actor end.
+func (a *actor) end() {
+	op := &stwOp{what: "ending", actor: a}
+	a.p.ops = append(a.p.ops, op)
+	a.doing = op
+	close(a.tell)
+}
+
+func (a *actor) ended() {
+	a.p.mu.Lock()
+	defer a.p.mu.Unlock()
+	a.dead = true
+	a.doing.over = true
+	if a.done != len(a.asked) {
+		a.p.failLocked("%v ended with %d of %d interrupts done", a.d, a.done, len(a.asked))
+	}
+}
+
+// outcome looks at what came out of an operation of the actor's.
+func (a *actor) outcome(value any) {
+	if value == nil {
+		return
+	}
+	p := a.p
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	panicked, ok := value.(*stw.Panic)
+	if !ok {
+		p.failLocked("%v panics: %v", a.d, value)
+		return
+	}
+	for _, one := range append([]*stw.Panic{panicked}, panicked.Also...) {
+		id, ok := one.Value.(int)
+		if !ok || p.owed[id] != a {
+			p.failLocked("%v panics: %v", a.d, one)
+		}
+		delete(p.owed, id)
+	}
+}
+
+// owe panics with something that must come out of an operation of the actor's.
+func (p *stwProgram) owe(a *actor) {
+	p.mu.Lock()
+	p.lastOwed++
+	id := p.lastOwed
+	p.owed[id] = a
+	p.mu.Unlock()
+	panic(id)
+}
+
+// of returns whose domain it is.
+func (p *stwProgram) ofLocked(d *stw.Domain) *actor {
+	for _, a := range p.actors {
+		if a.d == d {
+			return a
+		}
+	}
+	return nil
+}
+
+// notUser says that something is run for a domain: so it must not run code of its user's.
+func (p *stwProgram) notUser(d *stw.Domain, what string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if a := p.ofLocked(d); a == nil || a.running || a.dead {
+		p.failLocked("%s is run for %v, which runs code of its own or is dead", what, d)
+	}
+}

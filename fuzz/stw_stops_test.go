@@ -1,0 +1,189 @@
+package fuzz
+
+import (
+	"context"
+	"slices"
+
+	"github.com/gosmr/gosmr/stw"
+)
+
+// lead has the actor try to run a handler for all.
+func (p *stwProgram) lead(op int, a *actor, h int) {
+	s := &stopSection{handler: h % handlers, nth: h / handlers, async: op == stwAsync, ran: make(map[*stw.Domain]int), ended: make(map[*stw.Domain]bool)}
+	p.stops = append(p.stops, s)
+	o := stw.StopOptions{Async: s.async}
+	if s.handler == handleSetup {
+		o.Setup = func(*stw.Stop) { p.waitAtGate() }
+	}
+	if s.handler == handleWork && !s.async {
+		left := 5
+		o.EnterWork = func(d *stw.Domain, _ *stw.Stop) bool {
+			p.notUser(d, "EnterWork")
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			left--
+			return left > 0
+		}
+	}
+	handler := func(d *stw.Domain, stop *stw.Stop) { p.handle(s, a, d, stop) }
+	name := "RunOnAll"
+	if op == stwTry {
+		name = "TryRunOnAll"
+	}
+	p.mu.Lock()
+	alone := !p.stoppingLocked()
+	p.mu.Unlock()
+	a.do(name, func() {
+		led, returned := true, false
+		defer func() {
+			// If a panic comes out it is a handler's, or an interrupt function's.
+			p.led(s, led, returned)
+		}()
+		if op == stwTry {
+			if led = p.w.TryRunOnAll(a.d, handler, o); alone && !led {
+				p.fail("TryRunOnAll did not lead, and nobody else did")
+			}
+		} else {
+			p.w.RunOnAll(a.d, handler, o)
+		}
+		returned = true
+	})
+}
+
+// led says that a section is over, or did not take place.
+func (p *stwProgram) led(s *stopSection, led, returned bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !returned {
+		led = len(s.ran) > 0
+	}
+	switch {
+	case !led && len(s.ran) > 0:
+		p.failLocked("the handler of a stop that did not take place was run")
+	case led && !s.async && (s.participants == 0 || len(s.ran) != s.participants || len(s.ended) != s.participants):
+		p.failLocked("a stop of %d is over, the handler was begun for %d and is over for %d", s.participants, len(s.ran), len(s.ended))
+	}
+}
+
+// handle is every handler.
+func (p *stwProgram) handle(s *stopSection, leader *actor, d *stw.Domain, stop *stw.Stop) {
+	p.notUser(d, "a handler")
+	p.mu.Lock()
+	all := stop.Participants()
+	s.participants = len(all)
+	if s.ran[d]++; s.ran[d] > 1 || !slices.Contains(all, d) || stop.Leader() != leader.d {
+		p.failLocked("a handler is run for %v, of %v, time %d", d, all, s.ran[d])
+	}
+	for _, other := range all {
+		if a := p.ofLocked(other); !s.async && a.running && !s.ended[other] {
+			p.failLocked("a handler runs while %v does", other)
+		}
+	}
+	for _, o := range p.stops {
+		if o != s && len(o.ran) > len(o.ended) {
+			p.failLocked("a stop begins before the last one is over")
+		}
+	}
+	if p.held {
+		p.failLocked("a handler is run while the world is stopped")
+	}
+	p.mu.Unlock()
+	defer func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		s.ended[d] = true
+	}()
+	chosen := all[s.nth%len(all)] == d
+	switch {
+	case s.handler == handleBarrier:
+		p.phases(s, stop)
+	case s.handler == handlePanic && chosen && !leader.own:
+		p.owe(leader)
+	case s.handler == handleInterrupt:
+		p.mu.Lock()
+		a := p.ofLocked(d)
+		p.mu.Unlock()
+		if !p.asking(a) {
+			p.interrupt(a, askPlain)
+		}
+	case s.handler == handleGated && chosen:
+		p.waitAtGate()
+	case s.handler == handleSynchronize && chosen && !s.async:
+		p.waitAtGate()
+		if err := p.dom.Synchronize(context.Background()); err != nil {
+			p.fail("Synchronize in a handler returned %v", err)
+		}
+	case s.handler == handleMisuse:
+		d.Poll() // does nothing
+		if panics(d.EnterBlocking) == nil || panics(func() { p.w.TryRunOnAll(d, func(*stw.Domain, *stw.Stop) {}, stw.StopOptions{}) }) == nil {
+			p.fail("a handler may block or lead a stop")
+		}
+	}
+}
+
+// phases has the participants go through some phases together.
+func (p *stwProgram) phases(s *stopSection, stop *stw.Stop) {
+	const phases = 4
+	for phase := range phases {
+		p.mu.Lock()
+		if s.phase != phase {
+			p.failLocked("phase %d begins for one while it is %d", phase, s.phase)
+		}
+		p.mu.Unlock()
+		stop.Barrier(func() {
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			s.phase++
+		})
+	}
+}
+
+func (p *stwProgram) waitAtGate() {
+	p.mu.Lock()
+	gate := p.gate
+	p.gated++
+	p.mu.Unlock()
+	<-gate
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.gated--
+}
+
+func (p *stwProgram) openGate() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	close(p.gate)
+	p.gate = make(chan struct{})
+}
+
+// stop stops the world, on a goroutine that is no domain.
+func (p *stwProgram) stop() {
+	waiting := 0
+	for _, op := range p.ops {
+		if op.what == "Stop" {
+			waiting++
+		}
+	}
+	if waiting == 2 {
+		return
+	}
+	p.begin("Stop", nil, func() {
+		p.w.Stop()
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if p.held {
+			p.failLocked("the world is stopped twice")
+		}
+		p.held, p.ranHeld = true, p.ran
+	})
+}
+
+func (p *stwProgram) start() {
+	p.mu.Lock()
+	held := p.held
+	p.held = false
+	p.mu.Unlock()
+	if what := panics(p.w.Start); (what == nil) != held {
+		p.fail("Start of a world that is stopped: %v: panics with %v", held, what)
+	}
+}
