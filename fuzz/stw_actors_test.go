@@ -16,70 +16,80 @@ func (a *actor) idle() bool {
 
 // come makes a domain.
 func (p *stwProgram) come(own bool) {
+	a := &actor{p: p, own: own, tell: make(chan func())}
+	op := &stwOp{what: "coming", actor: a}
+	a.doing = op
+	if own {
+		p.spawn(a, p.refusal())
+	} else {
+		p.register(a, p.refusal())
+	}
+	if a.d == nil {
+		return
+	}
+	p.ops = append(p.ops, op)
 	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.actors = append(p.actors, a)
+}
+
+// refusal returns the error that somebody gets who wants to come now, or nil.
+func (p *stwProgram) refusal() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	live := 0
 	for _, a := range p.actors {
 		if !a.dead {
 			live++
 		}
 	}
-	var want error
 	switch {
 	case p.closed:
-		want = stw.ErrClosed
+		return stw.ErrClosed
 	case live == maxDomains:
-		want = stw.ErrFull
+		return stw.ErrFull
 	}
-	p.mu.Unlock()
-	a := &actor{p: p, own: own, tell: make(chan func())}
-	op := &stwOp{what: "coming", actor: a}
-	a.doing = op
-	if own {
-		d, err := p.w.Spawn(func(d *stw.Domain) { a.live(d) })
+	return nil
+}
+
+func (p *stwProgram) spawn(a *actor, want error) {
+	d, err := p.w.Spawn(a.live)
+	if err != want {
+		p.fail("Spawn returned %v, want %v", err, want)
+	}
+	if err != nil {
+		return
+	}
+	a.d = d
+	go func() { // its end
+		if err := d.Join(context.Background()); err != nil {
+			p.fail("Join returned %v", err)
+		}
+		a.ended()
+	}()
+}
+
+func (p *stwProgram) register(a *actor, want error) {
+	registered := make(chan *stw.Domain, 1)
+	go func() {
+		d, err := p.w.Register()
+		registered <- d
 		if err != want {
-			p.fail("Spawn returned %v, want %v", err, want)
+			p.fail("Register returned %v, want %v", err, want)
 		}
 		if err != nil {
 			return
 		}
-		a.d = d
-		go func() { // its end
-			if err := d.Join(context.Background()); err != nil {
-				p.fail("Join returned %v", err)
-			}
-			a.ended()
-		}()
-	} else {
-		got := make(chan struct{})
-		go func() {
-			d, err := p.w.Register()
-			if err != want {
-				p.fail("Register returned %v, want %v", err, want)
-			}
-			if err != nil {
-				close(got)
-				return
-			}
-			a.d = d
-			close(got)
-			a.live(d)
-			a.outcome(panics(d.Deregister))
-			a.ended()
-		}()
-		synctest.Wait()
-		select {
-		case <-got:
-		default: // it waits for a stop to end; then it is in the world, and known to it
-			if want == nil {
-				a.d = p.newest()
-			}
-		}
-		if a.d == nil {
-			return
-		}
+		a.live(d)
+		a.outcome(panics(d.Deregister))
+		a.ended()
+	}()
+	synctest.Wait()
+	select {
+	case a.d = <-registered:
+	default: // it waits for a stop to end, but it has its number
+		a.d = p.newest()
 	}
-	p.actors = append(p.actors, a)
-	p.ops = append(p.ops, op)
 }
 
 // newest returns a domain that is starting, and nobody's yet.
@@ -96,20 +106,20 @@ func (p *stwProgram) newest() *stw.Domain {
 	return d
 }
 
-// live does what it is told until it is to end.
+// live is the domain's life: the actor does what it is told until it is to end.
 func (a *actor) live(d *stw.Domain) {
 	d.PushRoots(1)[0] = uintptr(d.ID())
-	a.resume(true)
+	a.runs(true)
 	for do := range a.tell {
-		a.resume(false)
+		a.runs(false)
 		a.outcome(panics(do))
-		a.resume(true)
+		a.runs(true)
 	}
-	a.resume(false)
+	a.runs(false)
 }
 
-// resume notes that the actor begins, or ceases, to run code of its user's.
-func (a *actor) resume(running bool) {
+// runs notes that the actor begins, or ceases, to run code of its user's.
+func (a *actor) runs(running bool) {
 	p := a.p
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -189,7 +199,7 @@ func (p *stwProgram) owe(a *actor) {
 	panic(id)
 }
 
-// of returns whose domain it is.
+// ofLocked returns whose domain it is.
 func (p *stwProgram) ofLocked(d *stw.Domain) *actor {
 	for _, a := range p.actors {
 		if a.d == d {

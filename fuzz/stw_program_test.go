@@ -74,23 +74,21 @@ type stwProgram struct {
 	w   *stw.World
 	dom *smr.Domain
 
-	ops       []*stwOp
-	actors    []*actor // in the order in which they came
-	section   *smr.Section
-	suspended map[*actor]int
-	closed    bool
+	ops     []*stwOp
+	section *smr.Section
+	closed  bool
 
-	mu       sync.Mutex // guards what follows, and what says so
-	err      error
-	gate     chan struct{}
-	gated    int // that wait there
-	held     bool
-	ran      int            // interrupt functions
-	ranHeld  int            // when the world was stopped
-	owed     map[int]*actor // panics that are to come out of somebody's operation
-	lastOwed int
-	calls    []*stwCallback
-	stops    []*stopSection
+	mu        sync.Mutex // guards what follows, and what says so
+	err       error
+	actors    []*actor // in the order in which they came
+	stops     []*stopSection
+	calls     []*stwCallback
+	suspended map[*actor]int
+	held      bool // by Stop
+	gate      chan struct{}
+	gated     int            // that wait there
+	owed      map[int]*actor // panics that are to come out of somebody's operation
+	lastOwed  int
 }
 
 // An actor is a goroutine that is a domain and does what it is told.
@@ -99,7 +97,6 @@ type actor struct {
 	d     *stw.Domain
 	own   bool // spawned
 	tell  chan func()
-	err   error
 	doing *stwOp // nil: waits to be told
 
 	// Under the program's mu.
@@ -321,7 +318,7 @@ func (p *stwProgram) end() {
 			p.start()
 		}
 		for _, a := range p.actors {
-			for p.suspended[a] > 0 {
+			for p.isSuspended(a) {
 				p.resume(a)
 			}
 			switch {

@@ -10,7 +10,6 @@ import (
 // lead has the actor try to run a handler for all.
 func (p *stwProgram) lead(op int, a *actor, h int) {
 	s := &stopSection{handler: h % handlers, nth: h / handlers, async: op == stwAsync, ran: make(map[*stw.Domain]int), ended: make(map[*stw.Domain]bool)}
-	p.stops = append(p.stops, s)
 	o := stw.StopOptions{Async: s.async}
 	if s.handler == handleSetup {
 		o.Setup = func(*stw.Stop) { p.waitAtGate() }
@@ -31,6 +30,7 @@ func (p *stwProgram) lead(op int, a *actor, h int) {
 		name = "TryRunOnAll"
 	}
 	p.mu.Lock()
+	p.stops = append(p.stops, s)
 	alone := !p.stoppingLocked()
 	p.mu.Unlock()
 	a.do(name, func() {
@@ -174,7 +174,7 @@ func (p *stwProgram) stop() {
 		if p.held {
 			p.failLocked("the world is stopped twice")
 		}
-		p.held, p.ranHeld = true, p.ran
+		p.held = true
 	})
 }
 

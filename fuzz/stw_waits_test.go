@@ -26,6 +26,12 @@ func (p *stwProgram) suspend(a *actor) {
 	op.actor = a
 }
 
+func (p *stwProgram) isSuspended(a *actor) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.suspended[a] > 0
+}
+
 func (p *stwProgram) resume(a *actor) {
 	p.mu.Lock()
 	suspended := p.suspended[a] > 0
