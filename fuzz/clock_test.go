@@ -42,18 +42,18 @@ var clockPrograms = [][]byte{
 	// Waiters: the leader gives up, the other goes on.
 	{startBelowWrap, 1, opEnter, 0, opAdvance, opAwait, known, 0, opAwait, known, 0, opCancel, 0, opLeave, 0},
 	// Goals that the clock never issued.
-	{startAnywhere, 1, 2, 3, 4, 5, 6, 7, 8, opAdvance, opPoll, foreign, 0, opWait, foreign, 1, opPoll, near, 7,
-		opWait, near, 7, opPoll, mutated, 63, opPoll, mutated, 0, opWait, zero, opCommit, foreign, 0, opCommit, near, 5},
+	{startAnywhere, 1, 2, 3, 4, 5, 6, 7, 8, opAdvance, opPoll, foreign, 0, opWait, foreign, 1, opPoll, near, 2,
+		opWait, near, 2, opPoll, mutated, 63, opPoll, mutated, 0, opWait, zero, opCommit, foreign, 0, opCommit, near, 5},
 	{startDefault, opAdvance, opAdvance, opAdvance, opPoll, known, 2, opPoll, foreign, 1, opWait, foreign, 0},
 	// As far ahead as a clock may get; then the goal is a deferred one.
-	{startDefault, opEnter, 0, opJump, 63, opAdvance, opPoll, known, 0, opCommit, known, 0, opAwait, known, 0,
+	{startDefault, opEnter, 0, opJump, 43, opAdvance, opPoll, known, 0, opCommit, known, 0, opAwait, known, 0,
 		opLeave, 0, opPoll, known, 0},
 	// All the way around: the first goal is from the future then, and in the end from now.
-	{startDefault, opAdvance, opJump, 63, opPoll, near, 3, opPoll, known, 0, opJump, 63, opPoll, near, 3, opPoll, known, 0,
-		opJump, 63, opPoll, near, 3, opPoll, known, 0, opJump, 63, opPoll, near, 3, opPoll, known, 0},
-	// A reader that is late by a moment, by half the range and more.
+	{startDefault, opAdvance, opJump, 43, opPoll, near, 5, opPoll, known, 0, opJump, 43, opPoll, near, 5, opPoll, known, 0,
+		opJump, 43, opPoll, near, 5, opPoll, known, 0, opJump, 43, opPoll, near, 5, opPoll, known, 0},
+	// A reader that is late by a moment, and one by more than half the range.
 	{startBelowWrap, 1, opLoad, 0, opAdvance, opPoll, known, 0, opLate, 0, opAdvance, opPoll, known, 1, opLeave, 0, opPoll, known, 1,
-		opLoad, 1, opJump, 63, opPoll, near, 3, opJump, 63, opPoll, near, 3, opLate, 1, opAdvance, opPoll, known, 2},
+		opLoad, 1, opJump, 43, opPoll, near, 5, opJump, 43, opPoll, near, 5, opAdvance, opPoll, near, 5, opLate, 1, opAdvance, opPoll, near, 5},
 	// Quiescent readers.
 	{startBelowSign, 2, opQuiescent, 0, opQuiescent, 3, opAdvance, opAwait, known, 0, opQuiescent, 1, opLeave, 0,
 		opPoll, known, 0, opQuiescent, 2, opLeave, 0},

@@ -43,6 +43,8 @@ var domainPrograms = [][]byte{
 	{1, domEnter, 0, domCall, 20, domWaitFor, waitBarrier, domWaitFor, waitSynchronize, domWaitEnded, waitBarrier,
 		domWaitEnded, waitSynchronize, domLeave, 0, domWaitFor, waitBarrier},
 	{0, domCall, 20, domWaitFor, waitBarrier, domCall, 5, domWaitFor, waitSynchronize, domWaitEnded, waitClose},
+	// A barrier, of whose two calls the second is held back longer.
+	{1, domEnter, 0, domCall, 1, domFlush, domEnter, 0, domCall, 2, domWaitFor, waitBarrier, domLeave, 0, domLeave, 1},
 	// Goals: deferred, committed, of another domain, from the future.
 	{2, domEnter, 0, domDefer, domPoll, 0, 0, domCommit, 0, 0, domPoll, 0, 0, domWaitFor, waitGoal, 0, 0,
 		domLeave, 0, domPoll, 0, 0, domWaitEnded, waitGoal, 1, 0, domPoll, 1, 0, domPoll, 2, 0, domWaitFor, waitGoal, 2, 0},

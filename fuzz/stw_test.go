@@ -66,10 +66,13 @@ var stwPrograms = [][]byte{
 	{stwRegister, 0, stwInterrupt, 0, askPanic, stwInterrupt, 0, askPlain, stwEnd, 0, stwInterrupt, 0, askPlain},
 	// Suspended, stopped meanwhile, resumed.
 	{stwSpawn, 0, stwSpawn, 1, stwSuspend, 0, stwPoll, 0, stwInterrupt, 0, askPlain, stwRunOnAll, 1, handlePlain, stwResume, 0, stwMisuse, 0},
+	{stwSpawn, 0, stwBlock, 0, stwSuspend, 0, stwInterrupt, 0, askPlain, stwResume, 0},
 	// The world is stopped; somebody comes; it goes on.
 	{stwSpawn, 0, stwBlock, 0, stwStop, stwSpawn, 1, stwInterrupt, 0, askPlain, stwUnblock, 0, stwStart, stwPoll, 1},
 	// The world is full; one ends; its slot is free.
 	{stwSpawn, 0, stwSpawn, 1, stwSpawn, 2, stwSpawn, 3, stwSpawn, 4, stwEnd, 2, stwRegister, 2, stwClose, stwSpawn, 3},
+	{stwSpawn, 0, stwEnd, 0, stwSpawn, 0, stwEnd, 1, stwSpawn, 0, stwEnd, 2, stwSpawn, 0, stwEnd, 3, stwSpawn, 0, stwEnd, 4,
+		stwSpawn, 0, stwEnd, 4, stwRegister, 0, stwEnd, 4, stwRegister, 0, stwEnd, 4, stwSpawn, 0, stwRegister, 0, stwSpawn, 0, stwSpawn, 0, stwSpawn, 0},
 	// Ragged barriers.
 	{stwSpawn, 0, stwSpawn, 1, stwBlock, 1, stwForEach, 0, stwPoll, 0, stwOwnForEach, 0, stwForEach, 1, stwEnd, 0},
 	// Grace periods that wait for domains, and sections from outside.
