@@ -173,6 +173,9 @@ func (c *Clock) lead(goal Seq, b blocker, stop <-chan struct{}, tick <-chan time
 		if !told.Before(goal) {
 			return true
 		}
+		if mutant.Is(mutant.ToldTooLate) {
+			told = c.Reached()
+		}
 		c.wait.mu.Lock()
 		c.wakeFollowersLocked()
 		c.wait.mu.Unlock()

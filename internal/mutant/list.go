@@ -4,7 +4,9 @@
 // environment variable SMR_MUTANT switches one of them on.
 //
 // For each there is a test that fails when it is on: that is what shows that
-// the test is worth something. go run ./internal/mutant/run tries them all.
+// the test is worth something. Bugs of ordering have two, one of which meets the
+// interleaving by chance and one that looks for it. go run ./internal/mutant/run tries
+// them all.
 package mutant
 
 // A Name names a bug.
@@ -15,7 +17,11 @@ type Bug struct {
 	Name    Name
 	Why     string // the interleaving, or the wrong answer, that it allows
 	Package string
-	Test    string // passed to go test -run
+
+	// What catches it, passed to go test -run: chance, in a normal build, and the
+	// controlled scheduler, in one with -tags smr_sched. Either may be "".
+	Test      string
+	Schedules string
 }
 
 // Race reports whether b is looked for in a build with the race detector: since that is
@@ -42,6 +48,7 @@ const (
 	NoNextLeader         Name = "no-next-leader"
 	ReachedForgetsLead   Name = "reached-forgets-lead"
 	ParkedTooLate        Name = "parked-too-late"
+	ToldTooLate          Name = "told-too-late"
 	NoSealedLook         Name = "no-sealed-look"
 	LostSlots            Name = "lost-slots"
 	SealByStore          Name = "seal-by-store"
@@ -86,61 +93,62 @@ const (
 
 // Bugs lists them all.
 var Bugs = []Bug{
-	{NoHeavyFence, "a reader's entry is still in its store buffer when the poller scans", "./clock", "TestEnter_FenceOrdersFirstLoad"},
-	{NoLightFence, "the same, on a kernel without membarrier", "./clock", "TestEnter_FenceOrdersFirstLoad"},
-	{NoDeferredFence, "the goal is read while the unlinking is still in the writer's store buffer", "./clock", "TestDeferredAdvance_FenceOrdersUnlinking"},
-	{LateCandidate, "rd moves to a wr read after the scan, past readers that entered between", "./clock", "TestScan_MovesNoFurtherThanWrBefore"},
-	{StaleIsIdle, "a reader delayed between loading wr and storing it is not seen", "./clock", "TestScan_DelayedReaderCountsAsReached"},
-	{ReachedGoesBack, "a scan that ends late takes back what a later one found", "./clock", "TestScan_ReachedStaysReached"},
-	{ForeignGoal, "a goal of another clock is compared with this one's moments", "./clock", "TestPoll_GoalNeverIssued"},
-	{FutureGoal, "a goal from the future counts as one that wrapped around", "./clock", "TestPoll_GoalNeverIssued"},
-	{UncommittedGoal, "a deferred goal counts as reached while readers may still enter before it", "./clock", "TestPoll_Uncommitted"},
-	{DoubleLeave, "leaving twice closes the next section on the same record", "./clock", "TestLeave_Misuse"},
-	{NoWake, "the reader that was waited for leaves without waking the waiter", "./clock", "TestWait_LeaveWakes"},
-	{NoSecondLook, "the reader leaves between the waiter's look and its parking", "./clock", "TestLeave_FenceOrdersWaiterFlag"},
-	{NoArmFence, "the reader's leaving is still in its store buffer at the waiter's second look", "./clock", "TestLeave_FenceOrdersWaiterFlag"},
-	{NoLeaveFence, "the same, on a kernel without membarrier", "./clock", "TestLeave_FenceOrdersWaiterFlag"},
-	{NoNextLeader, "the leader gives up and its followers sleep on", "./clock", "TestWait_CanceledLeaderHandsOver"},
-	{ReachedForgetsLead, "a follower woken to lead finds its goal reached and goes, and the others sleep on", "./clock", "TestWait_NextLeaderPassesOn"},
-	{ParkedTooLate, "somebody's Poll reaches a follower's goal while the leader decides to park", "./clock", "TestWait_PollThatReachesWakesFollowers"},
-	{NoSealedLook, "a section is entered while the clock is sealed, and Close does not wait for it", "./clock", "TestSeal_FenceOrdersEntry"},
-	{LostSlots, "growing the slots forgets those there were", "./pcpu", "TestSlots_GrowKeepsSlots"},
-	{SealByStore, "owner and drain both take the chunk", "./smr", "TestSeal_DrainTookTheChunk"},
-	{NoDrainFence, "the owner's busy flag is still in its store buffer when drain looks", "./smr", "TestDrain_WaitsForAppend"},
-	{NoBusyWait, "drain takes the chunk while its owner appends to it", "./smr", "TestDrain_WaitsForAppend"},
-	{NoAppendFence, "the same, on a kernel without membarrier", "./smr", "TestDrain_WaitsForAppend"},
-	{StopWithoutLook, "a call made while the reclaimer stops is forgotten", "./smr", "TestReclaimer_NoLostCall"},
-	{PanicLosesRest, "a panic drops the callbacks behind it", "./smr", "TestCallback_PanicRunsTheOthers"},
-	{BarrierIsSynchronize, "Barrier waits for readers only, not for callbacks", "./smr", "TestBarrier_Concurrent"},
-	{BarrierWithoutDrain, "Barrier misses what other processors have not handed over", "./smr", "TestBarrier_Concurrent"},
-	{NoThrottle, "Throttle lets writers pass whatever is pending", "./smr", "TestThrottle_Bound"},
-	{EarlyRun, "chunks run without waiting for their goal", "./smr", "TestCall_NotBeforeReadersLeft"},
-	{NoRelease, "a reader finds an element before what was written to it", "./smrq", "TestReaders_SeeWhatWasWrittenBefore"},
-	{PublishBeforeNext, "a reader finds an element before its next is set, and misses the rest", "./smrq", "TestReaders_RandomWriter"},
-	{RemoveClearsNext, "a reader on a removed element misses the rest", "./smrq", "TestReaders_RandomWriter"},
-	{ReplaceByTurns, "a reader sees neither the element nor its replacement", "./smrq", "TestReaders_Replace"},
-	{TailKept, "the tail is still the last element after that was removed", "./smrq", "TestPrograms_Random"},
-	{AppendLosesBackLink, "the first element appended does not point back", "./smrq", "TestPrograms_Random"},
-	{StaleCursor, "an element is erased from a predecessor that is not in the queue any more", "./smrq", "TestCursor_Stale"},
-	{ClearedAfter, "what is asked of a domain while it serves is forgotten", "./stw", "TestInterrupt_NoneIsLost"},
-	{ReturnsInService, "a blocked domain comes back in the middle of what is done for it", "./stw", "TestBlocking_ServedUntilTheEnd"},
-	{SenseBeforeReset, "a fast party arrives for the next phase while the arrivals of the last one still count", "./stw", "TestBarrier_Phases"},
-	{LeaveWithoutLock, "a domain ends while a stop that counts on it is about to tell it", "./stw", "TestEnd_WaitsForStop"},
-	{LeaderEnds, "a stop begins while somebody still runs the handler of the last one", "./stw", "TestRunOnAll_LastOneOutEnds"},
-	{OrphansDropped, "what was asked of a domain that ends is not done", "./stw", "TestInterrupt_AcceptedIsRun"},
-	{EntersAlone, "a handler runs while somebody else still runs code of the user's", "./stw", "TestRunOnAll_WaitsForAll"},
-	{LeaderReads, "a handler waits for a grace period, which waits for the leader, which waits for the handler", "./stw", "TestSMR_SynchronizeInHandler"},
-	{QuietBeforeClear, "a grace period asks between the statement and the clearing, and is forgotten", "./stw", "TestSMR_RequestDuringPoll"},
-	{RetireIsFree, "a retired object is given out while readers may hold it", "./slab", "TestRetire_NotReusedBeforeReadersLeft"},
-	{SlabBeforeReaders, "a slab goes back to the system while readers look at what was freed in it", "./slab", "TestFree_SlabWaitsForReaders"},
-	{NoCacheFence, "the cache's busy flag is still in its holder's store buffer when it is unloaded", "./slab", "TestUnload_WaitsForHolder"},
-	{NoCacheWait, "a cache is unloaded while its holder is at it", "./slab", "TestUnload_WaitsForHolder"},
-	{DepotKeeps, "objects of a slab that is being evacuated are given out again, and it never becomes whole", "./slab", "TestEvacuate_NothingIsGivenOut"},
-	{UnpinnedSwap, "an entry that is retired, but not yet unlinked, is handed to the domain", "./smrmap", "TestStore_RetiredUnderOnePin"},
-	{MovedBeforeCopied, "a reader finds an entry at its new place before it is there", "./smrmap", "TestCompact_ReadersAndWriters"},
-	{NoVersion, "a reader without a section copies an entry while it becomes another's", "./smrmap", "TestLoad_CopyIsOneValue"},
-	{NoMovedCheck, "readers and writers go on in a bucket whose entries were moved to the next table", "./lincheck", "TestMaps_Linearizable"},
-	{MovedFirst, "a reader looks into the next table before the entry is there", "./smrmap", "TestMap_ReadersDuringResizing"},
-	{NoParkFence, "the parked one's count is still in its store buffer when the lock is given up", "./smrmap", "TestPark_NoLostWakeup"},
-	{SlotBeforeTag, "a reader with an older look at the tags finds an entry, and a later one misses it", "./smrmap", "TestLoadIn_SeenIsSeen"},
+	{NoHeavyFence, "a reader's entry is still in its store buffer when the poller scans", "./clock", "TestEnter_FenceOrdersFirstLoad", "TestSchedules_ReaderAgainstPoller"},
+	{NoLightFence, "the same, on a kernel without membarrier", "./clock", "TestEnter_FenceOrdersFirstLoad", "TestSchedules_ReaderAgainstPoller"},
+	{NoDeferredFence, "the goal is read while the unlinking is still in the writer's store buffer", "./clock", "TestDeferredAdvance_FenceOrdersUnlinking", "TestSchedules_DeferredAgainstCommit"},
+	{LateCandidate, "rd moves to a wr read after the scan, past readers that entered between", "./clock", "TestScan_MovesNoFurtherThanWrBefore", "TestSchedules_TwoPollers"},
+	{StaleIsIdle, "a reader delayed between loading wr and storing it is not seen", "./clock", "TestScan_DelayedReaderCountsAsReached", "TestSchedules_ReaderAgainstPoller"},
+	{ReachedGoesBack, "a scan that ends late takes back what a later one found", "./clock", "TestScan_ReachedStaysReached", "TestSchedules_TwoPollers"},
+	{ForeignGoal, "a goal of another clock is compared with this one's moments", "./clock", "TestPoll_GoalNeverIssued", ""},
+	{FutureGoal, "a goal from the future counts as one that wrapped around", "./clock", "TestPoll_GoalNeverIssued", ""},
+	{UncommittedGoal, "a deferred goal counts as reached while readers may still enter before it", "./clock", "TestPoll_Uncommitted", "TestSchedules_DeferredAgainstCommit"},
+	{DoubleLeave, "leaving twice closes the next section on the same record", "./clock", "TestLeave_Misuse", ""},
+	{NoWake, "the reader that was waited for leaves without waking the waiter", "./clock", "TestWait_LeaveWakes", "TestSchedules_LeaveAgainstWait"},
+	{NoSecondLook, "the reader leaves between the waiter's look and its parking", "./clock", "TestLeave_FenceOrdersWaiterFlag", "TestSchedules_LeaveAgainstWait"},
+	{NoArmFence, "the reader's leaving is still in its store buffer at the waiter's second look", "./clock", "TestLeave_FenceOrdersWaiterFlag", "TestSchedules_LeaveAgainstWait"},
+	{NoLeaveFence, "the same, on a kernel without membarrier", "./clock", "TestLeave_FenceOrdersWaiterFlag", "TestSchedules_LeaveAgainstWait"},
+	{NoNextLeader, "the leader gives up and its followers sleep on", "./clock", "TestWait_CanceledLeaderHandsOver", "TestSchedules_LeaderGivesUp"},
+	{ReachedForgetsLead, "a follower woken to lead finds its goal reached and goes, and the others sleep on", "./clock", "TestWait_NextLeaderPassesOn", "TestSchedules_WokenLeaderPassesOn"},
+	{ParkedTooLate, "somebody's Poll reaches a follower's goal while the leader decides to park", "./clock", "TestWait_PollThatReachesWakesFollowers", "TestSchedules_PollReachesForFollower"},
+	{ToldTooLate, "somebody's Poll reaches the leader's goal between its look and its note of what followers were told", "./clock", "", "TestSchedules_PollReachesForFollower"},
+	{NoSealedLook, "a section is entered while the clock is sealed, and Close does not wait for it", "./clock", "TestSeal_FenceOrdersEntry", "TestSchedules_SealAgainstEnter"},
+	{LostSlots, "growing the slots forgets those there were", "./pcpu", "TestSlots_GrowKeepsSlots", ""},
+	{SealByStore, "owner and drain both take the chunk", "./smr", "TestSeal_DrainTookTheChunk", "TestSchedules_AppendAgainstDrain"},
+	{NoDrainFence, "the owner's busy flag is still in its store buffer when drain looks", "./smr", "TestDrain_WaitsForAppend", "TestSchedules_AppendAgainstReclaimer"},
+	{NoBusyWait, "drain takes the chunk while its owner appends to it", "./smr", "TestDrain_WaitsForAppend", "TestSchedules_AppendAgainstReclaimer"},
+	{NoAppendFence, "the same, on a kernel without membarrier", "./smr", "TestDrain_WaitsForAppend", "TestSchedules_AppendAgainstReclaimer"},
+	{StopWithoutLook, "a call made while the reclaimer stops is forgotten", "./smr", "TestReclaimer_NoLostCall", "TestSchedules_CallAgainstBarrier"},
+	{PanicLosesRest, "a panic drops the callbacks behind it", "./smr", "TestCallback_PanicRunsTheOthers", ""},
+	{BarrierIsSynchronize, "Barrier waits for readers only, not for callbacks", "./smr", "TestBarrier_Concurrent", "TestSchedules_CallAgainstBarrier"},
+	{BarrierWithoutDrain, "Barrier misses what other processors have not handed over", "./smr", "TestBarrier_Concurrent", "TestSchedules_CallAgainstBarrier"},
+	{NoThrottle, "Throttle lets writers pass whatever is pending", "./smr", "TestThrottle_Bound", ""},
+	{EarlyRun, "chunks run without waiting for their goal", "./smr", "TestCall_NotBeforeReadersLeft", "TestSchedules_CallAgainstReader"},
+	{NoRelease, "a reader finds an element before what was written to it", "./smrq", "TestReaders_SeeWhatWasWrittenBefore", ""},
+	{PublishBeforeNext, "a reader finds an element before its next is set, and misses the rest", "./smrq", "TestReaders_RandomWriter", "TestSchedules_ReaderAgainstWriter"},
+	{RemoveClearsNext, "a reader on a removed element misses the rest", "./smrq", "TestReaders_RandomWriter", "TestSchedules_ReaderAgainstWriter"},
+	{ReplaceByTurns, "a reader sees neither the element nor its replacement", "./smrq", "TestReaders_Replace", "TestSchedules_ReaderAgainstWriter"},
+	{TailKept, "the tail is still the last element after that was removed", "./smrq", "TestPrograms_Random", ""},
+	{AppendLosesBackLink, "the first element appended does not point back", "./smrq", "TestPrograms_Random", ""},
+	{StaleCursor, "an element is erased from a predecessor that is not in the queue any more", "./smrq", "TestCursor_Stale", ""},
+	{ClearedAfter, "what is asked of a domain while it serves is forgotten", "./stw", "TestInterrupt_NoneIsLost", "TestSchedules_InterruptAgainstPoll"},
+	{ReturnsInService, "a blocked domain comes back in the middle of what is done for it", "./stw", "TestBlocking_ServedUntilTheEnd", "TestSchedules_StopAgainstBlocked"},
+	{SenseBeforeReset, "a fast party arrives for the next phase while the arrivals of the last one still count", "./stw", "TestBarrier_Phases", "TestSchedules_StopAgainstSpawn"},
+	{LeaveWithoutLock, "a domain ends while a stop that counts on it is about to tell it", "./stw", "TestEnd_WaitsForStop", "TestSchedules_StopAgainstStop"},
+	{LeaderEnds, "a stop begins while somebody still runs the handler of the last one", "./stw", "TestRunOnAll_LastOneOutEnds", "TestSchedules_LastLeaver"},
+	{OrphansDropped, "what was asked of a domain that ends is not done", "./stw", "TestInterrupt_AcceptedIsRun", "TestSchedules_InterruptAgainstEnd"},
+	{EntersAlone, "a handler runs while somebody else still runs code of the user's", "./stw", "TestRunOnAll_WaitsForAll", "TestSchedules_StopAgainstStop"},
+	{LeaderReads, "a handler waits for a grace period, which waits for the leader, which waits for the handler", "./stw", "TestSMR_SynchronizeInHandler", "TestSchedules_GracePeriodInStop"},
+	{QuietBeforeClear, "a grace period asks between the statement and the clearing, and is forgotten", "./stw", "TestSMR_RequestDuringPoll", "TestSchedules_GracePeriodAgainstPoll"},
+	{RetireIsFree, "a retired object is given out while readers may hold it", "./slab", "TestRetire_NotReusedBeforeReadersLeft", ""},
+	{SlabBeforeReaders, "a slab goes back to the system while readers look at what was freed in it", "./slab", "TestFree_SlabWaitsForReaders", ""},
+	{NoCacheFence, "the cache's busy flag is still in its holder's store buffer when it is unloaded", "./slab", "TestUnload_WaitsForHolder", "TestSchedules_UnloadAgainstHolder"},
+	{NoCacheWait, "a cache is unloaded while its holder is at it", "./slab", "TestUnload_WaitsForHolder", "TestSchedules_UnloadAgainstHolder"},
+	{DepotKeeps, "objects of a slab that is being evacuated are given out again, and it never becomes whole", "./slab", "TestEvacuate_NothingIsGivenOut", ""},
+	{UnpinnedSwap, "an entry that is retired, but not yet unlinked, is handed to the domain", "./smrmap", "TestStore_RetiredUnderOnePin", ""},
+	{MovedBeforeCopied, "a reader finds an entry at its new place before it is there", "./smrmap", "TestCompact_ReadersAndWriters", ""},
+	{NoVersion, "a reader without a section copies an entry while it becomes another's", "./smrmap", "TestLoad_CopyIsOneValue", ""},
+	{NoMovedCheck, "readers and writers go on in a bucket whose entries were moved to the next table", "./lincheck", "TestMaps_Linearizable", ""},
+	{MovedFirst, "a reader looks into the next table before the entry is there", "./smrmap", "TestMap_ReadersDuringResizing", ""},
+	{NoParkFence, "the parked one's count is still in its store buffer when the lock is given up", "./smrmap", "TestPark_NoLostWakeup", "TestSchedules_ParkAgainstUnlock"},
+	{SlotBeforeTag, "a reader with an older look at the tags finds an entry, and a later one misses it", "./smrmap", "TestLoadIn_SeenIsSeen", ""},
 }

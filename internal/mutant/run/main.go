@@ -1,6 +1,6 @@
 // Command run switches each bug of package mutant on, one at a time, and runs
-// the test that must catch it. It prints a line for each and exits with status
-// 1 if one survives.
+// the tests that must catch it. It prints a line for each, with what it was caught by,
+// and exits with status 1 if one survives.
 //
 // Usage, in the module's root:
 //
@@ -34,6 +34,35 @@ func main() {
 	}
 }
 
+// A check is one way to look for a bug: a test in a build.
+type check struct {
+	pkg, test string
+	flags     []string // of go test
+	tries     int
+}
+
+// checks returns how b is looked for.
+func checks(b mutant.Bug) (all []check) {
+	if b.Test != "" {
+		c := check{b.Package, b.Test, []string{"-tags", "smr_mutant"}, tries}
+		if b.Race() {
+			c.flags = append(c.flags, "-race")
+		}
+		all = append(all, c)
+	}
+	if b.Schedules != "" { // finds what it finds each time
+		all = append(all, check{b.Package, b.Schedules, []string{"-tags", "smr_mutant,smr_sched"}, 1})
+	}
+	return all
+}
+
+// A runner keeps what it has built, and which tests pass without a bug.
+type runner struct {
+	dir      string
+	binaries map[string]string
+	passes   map[string]bool
+}
+
 func run(only []string) error {
 	dir, err := os.MkdirTemp("", "mutants")
 	if err != nil {
@@ -41,41 +70,29 @@ func run(only []string) error {
 	}
 	defer os.RemoveAll(dir)
 
-	binaries := make(map[string]string)
-	survivors := 0
-	tried := 0
+	r := &runner{dir: dir, binaries: make(map[string]string), passes: make(map[string]bool)}
+	tried, survivors := 0, 0
 	for _, b := range mutant.Bugs {
 		if len(only) > 0 && !slices.Contains(only, string(b.Name)) {
 			continue
 		}
-		flags, key := []string{"-tags", "smr_mutant"}, filepath.Base(b.Package)
-		if b.Race() {
-			flags, key = append(flags, "-race"), key+".race"
-		}
-		bin, ok := binaries[key]
-		if !ok {
-			bin = filepath.Join(dir, key+".test")
-			build := exec.Command("go", append(append([]string{"test", "-c"}, flags...), "-o", bin, b.Package)...)
-			build.Stderr = os.Stderr
-			if err := build.Run(); err != nil {
-				return fmt.Errorf("build %s: %w", b.Package, err)
-			}
-			binaries[key] = bin
-		}
 		tried++
-		// Without a bug the test must pass, or its failing shows nothing.
-		if out, err := runTest(bin, b, ""); err != nil {
-			return fmt.Errorf("%s fails without a bug: %w\n%s", b.Test, err, out)
+		caught := true
+		for _, c := range checks(b) {
+			verdict, out, err := r.try(c, b.Name)
+			if err != nil {
+				return err
+			}
+			caught = caught && verdict != survived
+			fmt.Printf("%-14s %-24s %-42s %s\n", verdict, b.Name, c.test, how(out))
 		}
-		verdict, out := try(bin, b)
-		if verdict == survived {
+		if !caught {
 			survivors++
 		}
-		fmt.Printf("%-14s %-24s %-42s %s\n", verdict, b.Name, b.Test, how(out))
 	}
 	fmt.Printf("%d bugs tried, %d survived\n", tried, survivors)
 	if survivors > 0 {
-		return fmt.Errorf("%d bugs were not caught", survivors)
+		return fmt.Errorf("%d bugs were not caught by all that must catch them", survivors)
 	}
 	return nil
 }
@@ -83,26 +100,54 @@ func run(only []string) error {
 const survived = "SURVIVED"
 
 // try runs the test until it catches the bug.
-func try(bin string, b mutant.Bug) (verdict, out string) {
-	for n := 1; n <= tries; n++ {
-		out, err := runTest(bin, b, b.Name)
+func (r *runner) try(c check, name mutant.Name) (verdict, out string, err error) {
+	bin, err := r.build(c)
+	if err != nil {
+		return "", "", err
+	}
+	// Without a bug the test must pass, or its failing shows nothing.
+	if key := bin + c.test; !r.passes[key] {
+		if out, err := c.run(bin, ""); err != nil {
+			return "", "", fmt.Errorf("%s fails without a bug: %w\n%s", c.test, err, out)
+		}
+		r.passes[key] = true
+	}
+	for n := 1; n <= c.tries; n++ {
+		out, err := c.run(bin, name)
 		switch {
 		case err != nil && n == 1:
-			return "caught", out
+			return "caught", out, nil
 		case err != nil:
-			return fmt.Sprintf("caught, try %d", n), out
+			return fmt.Sprintf("caught, try %d", n), out, nil
 		}
 	}
-	return survived, ""
+	return survived, "", nil
 }
 
-func runTest(bin string, b mutant.Bug, name mutant.Name) (string, error) {
-	cmd := exec.Command(bin, "-test.run", "^"+b.Test+"$", "-test.timeout", timeout)
-	cmd.Dir = b.Package
+// build returns the package's test binary.
+func (r *runner) build(c check) (bin string, err error) {
+	key := c.pkg + strings.Join(c.flags, " ")
+	bin, ok := r.binaries[key]
+	if ok {
+		return bin, nil
+	}
+	bin = filepath.Join(r.dir, fmt.Sprintf("%d.test", len(r.binaries)))
+	build := exec.Command("go", append(append([]string{"test", "-c"}, c.flags...), "-o", bin, c.pkg)...)
+	build.Stderr = os.Stderr
+	if err := build.Run(); err != nil {
+		return "", fmt.Errorf("build %s: %w", c.pkg, err)
+	}
+	r.binaries[key] = bin
+	return bin, nil
+}
+
+func (c check) run(bin string, name mutant.Name) (string, error) {
+	cmd := exec.Command(bin, "-test.run", "^"+c.test+"$", "-test.timeout", timeout)
+	cmd.Dir = c.pkg
 	cmd.Env = append(os.Environ(), "SMR_MUTANT="+string(name))
 	out, err := cmd.CombinedOutput()
 	if err == nil && strings.Contains(string(out), "no tests to run") {
-		return string(out), fmt.Errorf("no test named %s", b.Test)
+		return string(out), fmt.Errorf("no test named %s", c.test)
 	}
 	return string(out), err
 }
