@@ -25,7 +25,12 @@
  * Domain 0 never ends: it goes on polling, so that a lost request is not made up for
  * by its end. The others join, do STEPS things of their choice, and end.
  *
- * Mutants, each refuted (see model/run):
+ * Verified by model/run; its mutants need one step only:
+ *
+ *   safety    -DSTEPS=2
+ *   progress
+ *
+ * Mutants, each refuted:
  *
  *   LEAVE_WITHOUT_LOCK   a domain ends without looking whether a stop counts on it
  *   RETURNS_IN_SERVICE   a blocked domain comes back while somebody acts for it
