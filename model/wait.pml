@@ -38,6 +38,7 @@
  *   safety
  *   safety    -DFENCED
  *   safety    -DSECTIONS=2
+ *   safety    -DR=2 -DCOARSE -DSTOPS=0
  *   safety    -DW=3 -DCOARSE
  *   progress
  *
@@ -55,7 +56,7 @@
  *   TOLD_TOO_LATE        it does so after the leader looked whether its goal is reached,
  *                        and before the leader takes note of rd
  *   NO_POLLERS_WAKE      a poll that reaches a goal does not wake a parked leader
- *   NO_FOLLOWERS_WAKE    with SECTIONS=2: the leader finds a follower's goal reached and does not wake it
+ *   NO_FOLLOWERS_WAKE    with R=2 COARSE STOPS=0: the leader finds a follower's goal reached and does not wake it
  *   TWO_LEAD             a waiter leads without looking whether another does
  */
 
