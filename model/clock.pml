@@ -30,7 +30,7 @@
  *
  * Verified by model/run:
  *
- *   safety    -DR=2
+ *   safety    -DR=2 -DSECTIONS=1
  *   safety    -DR=2 -DSECTIONS=1 -DFENCED
  *   safety    -DSECTIONS=3 -DPOLLS=2 -DDEPTH=3
  *   safety    -DLAPS=5
