@@ -8,7 +8,6 @@ import (
 	"math"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -20,6 +19,7 @@ import (
 
 	"github.com/gosmr/gosmr/internal/invariants"
 	"github.com/gosmr/gosmr/internal/pages"
+	"github.com/gosmr/gosmr/internal/self"
 	"github.com/gosmr/gosmr/pcpu"
 	"github.com/gosmr/gosmr/smr"
 )
@@ -381,7 +381,7 @@ func TestPast_StaleLinksOnGoHeap(t *testing.T) {
 		_    [60]uint64
 	}
 	if os.Getenv("SLAB_TEST_CHILD") == "" {
-		cmd := exec.Command(os.Args[0], "-test.run=^TestPast_StaleLinksOnGoHeap$")
+		cmd := self.Command("-test.run=^TestPast_StaleLinksOnGoHeap$")
 		cmd.Env = append(os.Environ(), "SLAB_TEST_CHILD=1")
 		out, err := cmd.CombinedOutput()
 		if len(out) > 600 {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math"
 	"os"
-	"os/exec"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -16,6 +15,8 @@ import (
 	"unsafe"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/gosmr/gosmr/internal/self"
 )
 
 type object struct {
@@ -363,7 +364,7 @@ func TestCallback_PanicEndsTheProgram(t *testing.T) {
 		d.Barrier(context.Background())
 		select {} // the panic is on its way
 	}
-	cmd := exec.Command(os.Args[0], "-test.run", "^"+t.Name()+"$", "-test.timeout", watchdog.String())
+	cmd := self.Command("-test.run", "^"+t.Name()+"$", "-test.timeout", watchdog.String())
 	cmd.Env = append(os.Environ(), env+"=1")
 	out, err := cmd.CombinedOutput()
 	require.Error(t, err)
