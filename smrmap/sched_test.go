@@ -3,10 +3,12 @@
 package smrmap
 
 import (
+	"context"
 	"testing"
 
 	"github.com/gosmr/gosmr/internal/asym"
 	"github.com/gosmr/gosmr/internal/sched"
+	"github.com/gosmr/gosmr/smr"
 )
 
 // Whoever parks for a bucket's lock is woken by whoever unlocks it, under every
@@ -38,4 +40,115 @@ func TestSchedules_ParkAgainstUnlock(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A schedMap is a small map on the Go heap, where key 1 leads to 1.
+type schedMap struct {
+	*Map[int, *int]
+	x *sched.Exec
+}
+
+func newSchedMap(t *testing.T, x *sched.Exec, d *smr.Domain) *schedMap {
+	m, err := New[int, *int](Options{Domain: d})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.ints = intHasher{12345, 0x9e3779b97f4a7c15} // the same in each execution
+	sm := &schedMap{m, x}
+	m.Len() // sets up the counter
+	sm.store(1, 1)
+	return sm
+}
+
+func (m *schedMap) store(k, v int) {
+	if err := m.Store(k, &v); err != nil {
+		m.x.Fail("Store: %v", err)
+	}
+}
+
+// load returns the value of k, 0 if there is none.
+func (m *schedMap) load(k int) int {
+	if v, ok := m.Load(k); ok {
+		return *v
+	}
+	return 0
+}
+
+// grow moves all entries to a larger table.
+func (m *schedMap) grow() {
+	c := &m.c
+	c.resizing.Lock()
+	t := c.table.Load()
+	next, err := newTable(c.minLog+1, c.heap, true, nil)
+	if err != nil {
+		m.x.Fail("newTable: %v", err)
+	}
+	t.next.Store(next)
+	c.migrate(t)
+	c.resizing.Unlock()
+}
+
+func exploreMap(t *testing.T, procs int, body func(x *sched.Exec, m *schedMap) func()) {
+	d, err := smr.New(smr.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close(context.Background())
+	sched.Explore(t, sched.Options{Procs: procs}, func(x *sched.Exec) func() {
+		return body(x, newSchedMap(t, x, d))
+	})
+}
+
+// Readers find what is there while it moves to the next table, and what was stored
+// meanwhile.
+func TestSchedules_GrowAgainstUsers(t *testing.T) {
+	exploreMap(t, 3, func(x *sched.Exec, m *schedMap) func() {
+		x.Go("grow", 0, m.grow)
+		x.Go("reader", 1, func() {
+			for last := 1; last < 3; last++ {
+				v := m.load(1)
+				if v < last-1 || v == 0 {
+					x.Fail("a reader finds %d", v)
+				}
+			}
+		})
+		x.Go("writer", 2, func() {
+			m.store(1, 2)
+			if v := m.load(1); v != 2 {
+				x.Fail("who has stored 2 finds %d", v)
+			}
+		})
+		return func() {
+			if v := m.load(1); v != 2 {
+				x.Fail("%d is left, want 2", v)
+			}
+		}
+	})
+}
+
+// What one reader has found, a later one finds, also where an entry comes to the place
+// of one that went.
+func TestSchedules_SeenIsSeen(t *testing.T) {
+	exploreMap(t, 2, func(x *sched.Exec, m *schedMap) func() {
+		r := m.dom.NewReader()
+		borrow := func(s smr.Section) int {
+			if v, ok := m.LoadIn(s, 1); ok {
+				return **v
+			}
+			return 0
+		}
+		x.Go("reader", 0, func() {
+			s := r.Enter()
+			before := borrow(s)
+			if now := borrow(s); before == 2 && now != 2 {
+				x.Fail("a reader finds 2, and then %d", now)
+			}
+			s.Leave()
+		})
+		x.Go("writer", 1, func() {
+			m.Delete(1)
+			m.store(1, 2)
+		})
+		return func() { r.Close() }
+	})
 }

@@ -148,7 +148,7 @@ var Bugs = []Bug{
 	{MovedBeforeCopied, "a reader finds an entry at its new place before it is there", "./smrmap", "TestCompact_ReadersAndWriters", ""},
 	{NoVersion, "a reader without a section copies an entry while it becomes another's", "./smrmap", "TestLoad_CopyIsOneValue", ""},
 	{NoMovedCheck, "readers and writers go on in a bucket whose entries were moved to the next table", "./lincheck", "TestMaps_Linearizable", ""},
-	{MovedFirst, "a reader looks into the next table before the entry is there", "./smrmap", "TestMap_ReadersDuringResizing", ""},
+	{MovedFirst, "a reader looks into the next table before the entry is there", "./smrmap", "TestMap_ReadersDuringResizing", "TestSchedules_GrowAgainstUsers"},
 	{NoParkFence, "the parked one's count is still in its store buffer when the lock is given up", "./smrmap", "TestPark_NoLostWakeup", "TestSchedules_ParkAgainstUnlock"},
-	{SlotBeforeTag, "a reader with an older look at the tags finds an entry, and a later one misses it", "./smrmap", "TestLoadIn_SeenIsSeen", ""},
+	{SlotBeforeTag, "a reader with an older look at the tags finds an entry, and a later one misses it", "./smrmap", "TestLoadIn_SeenIsSeen", "TestSchedules_SeenIsSeen"},
 }
