@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/gosmr/gosmr/internal/relacq"
-	"github.com/gosmr/gosmr/smr"
 )
 
 // Duels.
@@ -26,13 +25,21 @@ import (
 // In half of the bouts each side has a processor to itself. In the others there
 // are more duels than CPUs, and the collector runs all the time, so that readers
 // are suspended at any point, also between the two halves of an entry.
-type duels struct {
+type duels struct{}
+
+// duelling is the state of duels in a run.
+type duelling struct {
 	rng    *rand.Rand
 	faults *faults
 	gate   *gate
 	reads  *readTally
 	writes *writeTally
-	procs  int // change GOMAXPROCS, up to this; 0: don't
+	procs  int // change GOMAXPROCS, up to this
+}
+
+func (duels) join(r *rig) {
+	d := &duelling{r.rand("duels"), &r.faults, &r.gate, &r.reads, &r.writes, 2 * r.procs}
+	r.start("duels", d.run)
 }
 
 // A gate lets the crowd pass while it is open, as it is at first.
@@ -53,7 +60,7 @@ func (g *gate) close() {
 
 func (g *gate) open() { close(*g.shut.Swap(nil)) }
 
-func (d *duels) run(ctx context.Context, p *pulse) {
+func (d *duelling) run(ctx context.Context, p *pulse) {
 	for ctx.Err() == nil {
 		pause(ctx, below(d.rng, 100*time.Millisecond))
 		d.gate.close()
@@ -65,25 +72,26 @@ func (d *duels) run(ctx context.Context, p *pulse) {
 
 // bout holds as many duels at once as there are processors for, for some tens of
 // milliseconds.
-func (d *duels) bout(ctx context.Context) {
+func (d *duelling) bout(ctx context.Context) {
 	suspending := d.rng.IntN(2) == 0
-	if d.procs > 0 {
-		procs := d.procs
-		if !suspending {
-			procs /= 2
-		}
-		runtime.GOMAXPROCS(max(procs, min(2, d.procs)))
+	procs := d.procs
+	if !suspending {
+		procs /= 2
 	}
+	runtime.GOMAXPROCS(max(procs, 2))
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Millisecond+below(d.rng, 80*time.Millisecond))
 	defer cancel()
 	var wg sync.WaitGroup
 	for range max(1, runtime.GOMAXPROCS(0)/2) {
-		rng := rand.New(rand.NewPCG(d.rng.Uint64(), d.rng.Uint64()))
+		rng := fork(d.rng)
 		fight := d.duel
 		if rng.IntN(4) == 0 {
 			fight = d.callDuel
 		}
-		wg.Go(func() { fight(ctx, rng, suspending) })
+		wg.Go(func() {
+			defer d.faults.catch("a duel")
+			fight(ctx, rng, suspending)
+		})
 	}
 	if suspending {
 		wg.Go(func() {
@@ -97,16 +105,12 @@ func (d *duels) bout(ctx context.Context) {
 
 const duelElements = 64
 
-func (d *duels) duel(ctx context.Context, rng *rand.Rand, suspending bool) {
-	dom, err := smr.New(drawOptions(rng))
-	if err != nil {
-		d.faults.add(faultDomain, "New: %v", err)
-		return
-	}
-	p := newPool(dom, d.faults, duelElements, byNothing, byOwner)
+func (d *duelling) duel(ctx context.Context, rng *rand.Rand, suspending bool) {
+	dom := newDomain(drawOptions(rng), d.faults)
+	p := newShelf(dom, d.faults, duelElements, byNothing, byOwner)
 	drag := new(drag)
-	r := &reader{pool: p, rng: rng, kind: readDuel, drag: drag}
-	w := &duelist{writer{pool: p, rng: rand.New(rand.NewPCG(rng.Uint64(), rng.Uint64())), tally: d.writes}, drag}
+	r := &reader{shelf: p, rng: rng, kind: readDuel, drag: drag}
+	w := &duelist{writer{shelf: p, rng: fork(rng), tally: d.writes}, drag}
 	// Short stays make for many entries. But a reader that was suspended in its
 	// entry must then stay for longer than a grace period takes that it does not
 	// hold back.
@@ -116,24 +120,21 @@ func (d *duels) duel(ctx context.Context, rng *rand.Rand, suspending bool) {
 	}
 	var wg sync.WaitGroup
 	wg.Go(func() {
+		defer d.faults.catch("a duel's reader")
 		for ctx.Err() == nil {
 			r.dueling(spins)
-			d.reads.add(r.kind, &r.count)
-			r.count = readCount{}
+			d.reads.take(r.kind, &r.count)
 		}
 	})
 	wg.Go(func() {
+		defer d.faults.catch("a duel's writer")
 		for ctx.Err() == nil {
 			w.round()
 		}
 		w.finish()
 	})
 	wg.Wait()
-	closing, cancel := context.WithTimeout(context.Background(), closeTimeout)
-	defer cancel()
-	if err := dom.Close(closing); err != nil {
-		d.faults.add(faultClose, "%v", err)
-	}
+	d.faults.within("Close of a duel's domain", dom.Close)
 	p.checkIdle()
 }
 
@@ -141,7 +142,7 @@ func (d *duels) duel(ctx context.Context, rng *rand.Rand, suspending bool) {
 // with a single store, and where as little as can be is between the store and
 // the first load.
 func (r *reader) dueling(spins int) {
-	dom := r.pool.dom
+	dom := r.shelf.dom
 	enter := dom.Enter
 	switch r.rng.IntN(3) {
 	case 0:
@@ -180,10 +181,10 @@ func (w *duelist) round() {
 // update replaces an element and has its grace period, with nothing between the
 // two: what is left to do for unlinking is done after.
 func (w *duelist) update(deferring bool) {
-	dom := w.pool.dom
-	fresh := w.pool.take(0)
+	dom := w.shelf.dom
+	fresh := w.shelf.take(0)
 	w.drag.pull(2)
-	old := w.pool.cells[w.rng.IntN(len(w.pool.cells))].replace(fresh)
+	old := w.shelf.cells[w.rng.IntN(len(w.shelf.cells))].replace(fresh)
 	if deferring { // and, for a while, leave it to the reader to commit
 		goal := dom.DeferredAdvance()
 		for tries := 0; tries < 100 && !dom.Poll(goal); tries++ {

@@ -1,10 +1,14 @@
-// Smrtorture looks for errors in package smr by using it as hard as it can.
+// Smrtorture looks for errors in this library by using it as hard as it can.
 //
-//	go run ./cmd/smrtorture -duration 1m
-//	go run -race ./cmd/smrtorture -duration 1m
+//	go run ./cmd/smrtorture                                    # everything at once, ten seconds
+//	go run -race ./cmd/smrtorture -scenario all -duration 5m   # one thing after the other
+//	go run ./cmd/smrtorture -list                              # what there is
+//	go run ./cmd/smrtorture -scenario baseline                 # beside locks
+//	go run ./cmd/smrtorture -mutants                           # deliberate bugs: all must be found
 //
-// It prints PASS and exits with 0, or prints FAIL and a command to try again
-// with and exits with 1. The idea is rcutorture of Linux.
+// It prints PASS and exits with 0, or prints FAIL and a command that runs the same
+// again, and exits with 1. Status 2 is for a command line that makes no sense. The
+// idea is rcutorture of Linux.
 //
 // # What is checked
 //
@@ -22,33 +26,28 @@
 // period, so that grace period ended early. How old the elements were that
 // readers saw is printed; a good part at age 1 shows that readers and writers
 // did meet, and each one beyond says by how much a grace period was too short.
+// (Elements of queues and pools are used again after one grace period, as users
+// would do it: their ages end at 2, and then comes another generation.)
 //
 // The payload is read, written and poisoned with plain loads and stores, and
 // nothing but the library orders a reader before the one that poisons. So under
 // -race a grace period that ends early is a data race, also when the reader
 // happens to see the right values.
 //
-// Beside that: that a Barrier waits for all callbacks and that each runs once;
-// that Throttle holds its bound and Close waits for everything; that goals that
-// were never issued are refused; that a stalled reader is reported (-stall); and
-// that nobody hangs.
+// What else is checked is said with each part: see scenarios.go for the list. Each
+// goroutine has a pulse, so that one that hangs is found, and named, with the stacks
+// of all. A stalled reader that was not put there on purpose is an error as well.
 //
 // # What is tried
 //
-// Readers use every kind of section, nested and overlapping, left by another
-// goroutine than entered, in goroutines that read once and exit; they spin,
-// yield and sleep in them. Writers get their grace periods in every way there
-// is: see writerKinds. Meanwhile GOMAXPROCS changes, and other domains come and
-// go. Now and then all of them pause for duels, where a few goroutines do one
-// thing as fast as they can: see duel.go. The options of the domains are drawn
-// from the seed.
-//
-// A seed decides what each goroutine tries, but not how they are scheduled: a
-// run with the same seed is alike, not equal.
+// A scenario is a fixed configuration of parts. A seed decides what each goroutine
+// tries, but not how they are scheduled: a run with the same seed is alike, not equal.
+// Sizes follow GOMAXPROCS. The options of the domains are drawn from the seed.
 package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -56,100 +55,146 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
-	"runtime/debug"
-	"strings"
 	"time"
 )
 
 func main() {
-	os.Exit(command(os.Args[1:], os.Stdout, os.Stderr))
+	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt)
+	context.AfterFunc(ctx, cancel) // the second time it kills
+	os.Exit(command(ctx, os.Args[1:], os.Stdout, os.Stderr))
 }
 
-// command is main with its surroundings as arguments; it returns the exit
-// status.
-func command(args []string, stdout, stderr io.Writer) int {
-	cfg := defaultConfig()
+// options are the command line.
+type options struct {
+	scenario string
+	list     bool
+	mutants  bool
+	duration time.Duration
+	seed     uint64
+	hang     time.Duration
+	failFast bool
+}
+
+const (
+	defaultScenario = "mixed"
+	defaultHang     = 30 * time.Second
+)
+
+func parse(args []string, stderr io.Writer) (*options, error) {
+	var o options
 	flags := flag.NewFlagSet("smrtorture", flag.ContinueOnError)
 	flags.SetOutput(stderr)
-	flags.DurationVar(&cfg.duration, "duration", 10*time.Second, "how long to run")
-	flags.IntVar(&cfg.readers, "readers", cfg.readers, "number of reading goroutines")
-	flags.IntVar(&cfg.writers, "writers", cfg.writers, "number of writing goroutines")
-	flags.Uint64Var(&cfg.seed, "seed", 0, "seed; 0 draws one")
-	flags.BoolVar(&cfg.toggle, "toggle", true, "change GOMAXPROCS all the time: 1, 2, -procs")
-	flags.IntVar(&cfg.procs, "procs", cfg.procs, "the largest GOMAXPROCS of -toggle")
-	flags.BoolVar(&cfg.duels, "duels", true, "pause now and then for duels of one reader and one writer")
-	flags.DurationVar(&cfg.stall, "stall", 0, "have one reader stay in its section for this long, to be reported")
+	flags.StringVar(&o.scenario, "scenario", defaultScenario,
+		"what to run: `names`, separated by commas (see -list), or all")
+	flags.BoolVar(&o.list, "list", false, "list the scenarios")
+	flags.BoolVar(&o.mutants, "mutants", false,
+		"build with deliberate bugs, one at a time, and see them found; -scenario chooses those of some scenarios")
+	flags.DurationVar(&o.duration, "duration", 10*time.Second,
+		"how long to run, all scenarios together; with -mutants, each try")
+	flags.Uint64Var(&o.seed, "seed", 0, "seed; 0 draws one")
+	flags.DurationVar(&o.hang, "hang", defaultHang, "a goroutine that makes no progress for so long is an error")
+	flags.BoolVar(&o.failFast, "failfast", false, "end at the first error")
 	if err := flags.Parse(args); err != nil {
-		return 2
+		return nil, err
 	}
-	if flags.NArg() > 0 {
-		fmt.Fprintf(stderr, "smrtorture: unexpected argument %q\n", flags.Arg(0))
-		return 2
+	given := make(map[string]bool)
+	flags.Visit(func(f *flag.Flag) { given[f.Name] = true })
+	if o.mutants && !given["scenario"] {
+		o.scenario = "all"
 	}
-	if cfg.seed == 0 {
-		cfg.seed = rand.Uint64()>>1 + 1 // not 0, which would draw another
+	switch {
+	case flags.NArg() > 0:
+		return &o, fmt.Errorf("unexpected argument %q", flags.Arg(0))
+	case o.duration <= 0:
+		return &o, fmt.Errorf("-duration %v is not positive", o.duration)
+	case o.hang < time.Second:
+		return &o, fmt.Errorf("-hang %v is less than a second", o.hang)
 	}
-	again := commandLine(flags)
-	fmt.Fprintln(stdout, again)
-	fmt.Fprintf(stdout, "%s %s/%s, %d CPUs, GOMAXPROCS %d\n",
-		runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), runtime.GOMAXPROCS(0))
-	fmt.Fprintf(stdout, "domain: %s\n", describeOptions(cfg.options()))
+	return &o, nil
+}
 
-	cfg.progress = func(p progress) { fmt.Fprintln(stdout, p) }
-	cfg.hung = func(who string) {
-		fmt.Fprintf(stdout, "error: %s made no progress for %v\n", who, cfg.hangLimit())
-		fmt.Fprintf(stdout, "%s\nFAIL\ntry again: %s\n", allStacks(), again)
-		os.Exit(1) // what hangs can't be stopped
+// command is main with its surroundings as arguments; it returns the exit status.
+func command(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	o, err := parse(args, stderr)
+	if errors.Is(err, flag.ErrHelp) {
+		return 0
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
-	rep, err := run(ctx, cfg)
+	if o == nil {
+		return 2 // flag has said why
+	}
+	var chosen []*scenario
+	if err == nil {
+		chosen, err = choose(o.scenario)
+	}
 	if err != nil {
 		fmt.Fprintf(stderr, "smrtorture: %v\n", err)
 		return 2
 	}
-	rep.write(stdout)
-	if !rep.ok() {
-		fmt.Fprintf(stdout, "FAIL\ntry again: %s\n", again)
+	if o.list {
+		for i := range scenarios {
+			fmt.Fprintf(stdout, "%-18s %s\n", scenarios[i].name, scenarios[i].what)
+		}
+		return 0
+	}
+	if o.seed == 0 {
+		o.seed = rand.Uint64()>>1 + 1 // not 0, which would draw another
+	}
+	fmt.Fprintf(stdout, "seed %#x, %s %s/%s, %d CPUs, GOMAXPROCS %d\n", o.seed,
+		runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), runtime.GOMAXPROCS(0))
+	if o.mutants {
+		return runMutants(ctx, chosen, o, stdout, stderr)
+	}
+	return runAll(ctx, chosen, o, stdout)
+}
+
+// runAll runs scenarios one after the other, and returns the exit status.
+func runAll(ctx context.Context, chosen []*scenario, o *options, stdout io.Writer) int {
+	share := o.duration / time.Duration(len(chosen))
+	var reports []*report
+	var failed []string
+	for _, sc := range chosen {
+		if ctx.Err() != nil && len(reports) > 0 {
+			fmt.Fprintf(stdout, "\ninterrupted: %s and what follows was not run\n", sc.name)
+			break
+		}
+		fmt.Fprintf(stdout, "\n== %s: %s\n", sc.name, sc.what)
+		again := "reproduce: " + reproducer(sc.name, o, share)
+		var last progress
+		rep := sc.run(ctx, settings{
+			seed:      o.seed,
+			duration:  share,
+			hangLimit: o.hang,
+			failFast:  o.failFast,
+			progress: func(p progress) {
+				fmt.Fprintf(stdout, "%s %v\n", sc.name, p.since(last))
+				last = p
+			},
+			fatal: func(r *rig, text string) {
+				r.faults.write(stdout)
+				fmt.Fprintf(stdout, "%s\nFAIL\n%s\n", allStacks(), again)
+				os.Exit(1) // what hangs can't be stopped
+			},
+		})
+		rep.write(stdout)
+		reports = append(reports, rep)
+		if !rep.ok() {
+			fmt.Fprintln(stdout, again)
+			failed = append(failed, again)
+			if o.failFast {
+				break
+			}
+		}
+	}
+	if len(reports) > 1 {
+		writeSummary(stdout, reports)
+	}
+	if len(failed) > 0 {
+		fmt.Fprintln(stdout, "FAIL")
+		for _, again := range failed {
+			fmt.Fprintln(stdout, again)
+		}
 		return 1
 	}
 	fmt.Fprintln(stdout, "PASS")
 	return 0
-}
-
-// mutantEnv names the deliberate bug in a library built with -tags smr_mutant.
-const mutantEnv = "SMR_MUTANT"
-
-// commandLine returns the command that runs the same again: in the same build,
-// with every flag spelled out, since defaults depend on the machine.
-func commandLine(flags *flag.FlagSet) string {
-	var b strings.Builder
-	if name := os.Getenv(mutantEnv); name != "" {
-		fmt.Fprintf(&b, "%s=%s ", mutantEnv, name)
-	}
-	b.WriteString("go run")
-	if info, ok := debug.ReadBuildInfo(); ok {
-		for _, s := range info.Settings {
-			switch {
-			case s.Key == "-race" && s.Value == "true":
-				b.WriteString(" -race")
-			case s.Key == "-tags":
-				fmt.Fprintf(&b, " -tags %s", s.Value)
-			}
-		}
-	}
-	b.WriteString(" ./cmd/smrtorture")
-	flags.VisitAll(func(f *flag.Flag) { fmt.Fprintf(&b, " -%s=%v", f.Name, f.Value) })
-	return b.String()
-}
-
-func allStacks() []byte {
-	buf := make([]byte, 1<<20)
-	for {
-		n := runtime.Stack(buf, true)
-		if n < len(buf) || len(buf) >= 64<<20 {
-			return buf[:n]
-		}
-		buf = make([]byte, 2*len(buf))
-	}
 }

@@ -3,194 +3,110 @@ package main
 import (
 	"context"
 	"io"
-	"math/rand/v2"
-	"slices"
+	"runtime/debug"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/gosmr/gosmr/clock"
-	"github.com/gosmr/gosmr/smr"
+	"github.com/stretchr/testify/require"
 )
 
-// testConfig is for a short run of a fixed seed.
-func testConfig(t *testing.T) config {
-	t.Helper()
-	cfg := defaultConfig()
-	cfg.duration = time.Second
-	cfg.seed = 1
-	cfg.hung = func(who string) { panic("no progress: " + who + "\n" + string(allStacks())) }
+// testSettings are for a short run of a fixed seed.
+func testSettings() settings {
+	set := settings{
+		seed:      1,
+		duration:  250 * time.Millisecond,
+		hangLimit: 30 * time.Second,
+		fatal:     func(_ *rig, text string) { panic(text + "\n" + string(allStacks())) },
+	}
 	if testing.Short() {
-		cfg.duration /= 4
+		set.duration /= 2
 	}
-	return cfg
+	return set
 }
 
-// torture runs cfg and fails the test if there are errors.
-func torture(t *testing.T, cfg config) *report {
-	t.Helper()
-	rep, err := run(t.Context(), cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var b strings.Builder
-	rep.write(&b)
-	t.Log(b.String())
-	if !rep.ok() {
-		t.Errorf("%d errors", rep.errors.total())
-	}
-	return rep
-}
-
-func TestRun_FindsNoErrorAndDoesSomething(t *testing.T) {
-	rep := torture(t, testConfig(t))
-	if rep.reads.reads() == 0 {
-		t.Error("no reads")
-	}
-	if rep.updates == 0 {
-		t.Error("no updates")
-	}
-	if rep.graces[writeCall] == 0 {
-		t.Error("no callbacks")
-	}
-	if rep.domains == 0 {
-		t.Error("no short-lived domains")
-	}
-}
-
-func TestRun_StalledReaderIsNamed(t *testing.T) {
-	for _, kind := range []clock.Kind{clock.Tracker, clock.Owned, clock.Quiescent} {
-		t.Run(kind.String(), func(t *testing.T) {
-			cfg := testConfig(t)
-			cfg.duration = 300 * time.Millisecond
-			cfg.stall = 200 * time.Millisecond
-			cfg.stallKind = &kind
-			rep := torture(t, cfg)
-			if !strings.Contains(rep.stall, "waits for a "+kind.String()) {
-				t.Errorf("the report of a stalled %v says %q", kind, rep.stall)
+// Each scenario does something, and finds no error.
+func TestScenarios(t *testing.T) {
+	for i := range scenarios {
+		sc := &scenarios[i]
+		t.Run(sc.name, func(t *testing.T) {
+			rep := sc.run(t.Context(), testSettings())
+			var b strings.Builder
+			rep.write(&b)
+			t.Log(b.String())
+			require.Zero(t, rep.errors.total())
+			require.NotZero(t, rep.reads.reads(), "no reads")
+			require.NotZero(t, rep.updates, "no updates")
+			for _, c := range rep.counters {
+				require.NotZero(t, c.Load(), c.name)
 			}
 		})
 	}
 }
 
 func TestRun_EndsWithItsContext(t *testing.T) {
-	cfg := testConfig(t)
-	cfg.duration = time.Hour
+	set := testSettings()
+	set.duration = time.Hour
 	ctx, cancel := context.WithCancel(t.Context())
-	cfg.progress = func(progress) { cancel() }
-	rep, err := run(ctx, cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !rep.ok() {
-		t.Errorf("%d errors", rep.errors.total())
-	}
+	set.progress = func(progress) { cancel() }
+	rep := scenarios[0].run(ctx, set)
+	require.Zero(t, rep.errors.total())
 }
 
-// broken returns a pool whose domain is left out: elements age without a grace
-// period. It is there to see that the checks see that.
-func broken(t *testing.T) (*pool, *faults) {
-	t.Helper()
-	dom, err := smr.New(smr.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := dom.Close(context.Background()); err != nil {
-			t.Error(err)
-		}
+// A part that finds an error at once.
+type faulty struct{}
+
+func (faulty) join(r *rig) {
+	r.start("faulty", func(ctx context.Context, p *pulse) {
+		r.faults.add(faultGoal, "deliberate")
+		<-ctx.Done()
 	})
-	f := new(faults)
-	return newPool(dom, f, 4, byNothing), f
 }
 
-func TestView_SeesElementThatAgedInItsSection(t *testing.T) {
-	for steps := range reusable - unlinked + 1 {
-		p, f := broken(t)
-		r := &reader{pool: p, rng: rand.New(rand.NewPCG(1, 2))}
-		s := p.dom.Enter()
-		r.view.load(p, s, r.rng, 1)
-		old := p.cells[0].replace(p.take(0))
-		old.age.Store(unlinked)
-		for range steps {
-			p.ripen(old)
-		}
-		r.view.verify(s)
-		s.Leave()
-		r.settle(s)
-		if got, want := f.count[faultAge] > 0, steps > 0; got != want {
-			t.Errorf("after %d steps without a grace period, found an element too old: %v", steps, got)
-		}
-		if got, want := f.count[faultPayload] > 0, steps > 0; got != want {
-			t.Errorf("after %d steps without a grace period, found poison: %v", steps, got)
-		}
-		if r.count.ages[unlinked+steps] != 1 {
-			t.Errorf("after %d steps, the histogram is %v", steps, r.count.ages)
-		}
-	}
+func TestRun_FailFast(t *testing.T) {
+	set := testSettings()
+	set.duration = time.Hour
+	set.failFast = true
+	rep := (&scenario{"faulty", "", []part{faulty{}}}).run(t.Context(), set)
+	require.EqualValues(t, 1, rep.errors.total())
 }
 
-func TestView_SeesElementThatWasReused(t *testing.T) {
-	p, f := broken(t)
-	r := &reader{pool: p, rng: rand.New(rand.NewPCG(1, 2))}
-	s := p.dom.Enter()
-	r.view.load(p, s, r.rng, 1)
-	old := p.cells[0].replace(nil)
-	old.age.Store(unlinked)
-	for p.ripen(old) {
-	}
-	if e := p.take(0); e != old {
-		t.Fatal("what was freed last is not taken first")
-	}
-	r.view.verify(s)
-	s.Leave()
-	r.settle(s)
-	if f.count[faultPayload] == 0 {
-		t.Error("an element in its second life was taken for the first")
-	}
+func TestRunAll_ErrorMeansStatusAndReproducer(t *testing.T) {
+	var out strings.Builder
+	o := &options{seed: 0x2a, duration: 20 * time.Millisecond, hang: defaultHang}
+	status := runAll(t.Context(), []*scenario{{"faulty", "", []part{faulty{}}}, {"good", "", nil}}, o, &out)
+	require.Equal(t, 1, status)
+	require.Contains(t, out.String(), "goal: 1, such as\n\tdeliberate\n")
+	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
+	require.Equal(t, "FAIL", lines[len(lines)-2])
+	again := lines[len(lines)-1]
+	require.True(t, strings.HasPrefix(again, "reproduce: "), again)
+	require.Contains(t, again, " ./cmd/smrtorture -scenario faulty -seed 0x2a -duration 10ms")
 }
 
-func TestPool_SeesCallbackWithoutCall(t *testing.T) {
-	p, f := broken(t)
-	e := p.take(0)
-	e.age.Store(unlinked)
-	e.callback()
-	if f.count[faultCallback] == 0 {
-		t.Error("a callback without a call was not noticed")
+// What the reproducer says is what the program accepts.
+func TestReproducer(t *testing.T) {
+	t.Setenv("GOMAXPROCS", "3")
+	t.Setenv(mutantEnv, "early-run")
+	want := &options{
+		scenario: "mixed", seed: 0xffff_ffff_ffff, duration: 1500 * time.Millisecond,
+		hang: time.Minute, failFast: true,
 	}
-	if err := p.dom.Barrier(t.Context()); err != nil { // the chain that it began
-		t.Fatal(err)
-	}
-}
+	again := reproducer(want.scenario, want, want.duration)
+	require.True(t, strings.HasPrefix(again, "SMR_MUTANT=early-run GOMAXPROCS=3 "), again)
+	_, args, found := strings.Cut(again, " ./cmd/smrtorture ")
+	require.True(t, found)
+	got, err := parse(strings.Fields(args), io.Discard)
+	require.NoError(t, err)
+	require.Equal(t, want, got)
 
-func TestPool_SeesLostElement(t *testing.T) {
-	p, f := broken(t)
-	p.take(0)
-	p.checkIdle()
-	if f.count[faultLeak] == 0 {
-		t.Error("a lost element was not noticed")
-	}
-}
-
-func TestWatch_FindsGoroutineWithoutProgress(t *testing.T) {
-	w := &watch{limit: time.Minute}
-	idle, busy, ended := w.pulse("idle"), w.pulse("busy"), w.pulse("ended")
-	ended.end()
-	start := time.Now()
-	for passed := time.Duration(0); passed < 10*time.Minute; passed += time.Second {
-		busy.beat()
-		if passed < 5*time.Minute {
-			idle.beat()
-		}
-		stuck := w.look(start.Add(passed))
-		var want []string
-		if passed >= 6*time.Minute-time.Second {
-			want = []string{"idle"}
-		}
-		if !slices.Equal(stuck, want) {
-			t.Fatalf("after %v, found %q stuck, not %q", passed, stuck, want)
-		}
-	}
+	before, flags := buildFlags([]debug.BuildSetting{
+		{Key: "-race", Value: "true"}, {Key: "-tags", Value: "smr_wrap,invariants"}, {Key: "GOARCH", Value: "amd64"},
+	})
+	require.Empty(t, before)
+	require.Equal(t, " -race -tags smr_wrap,invariants", flags)
+	before, _ = buildFlags([]debug.BuildSetting{{Key: "GOARCH", Value: "386"}})
+	require.Equal(t, "GOARCH=386 ", before)
 }
 
 func TestCommand_StatusAndVerdict(t *testing.T) {
@@ -198,20 +114,51 @@ func TestCommand_StatusAndVerdict(t *testing.T) {
 		args   string
 		status int
 		out    string // last line
+		err    string
 	}{
-		{"-duration 100ms -seed 7", 0, "PASS"},
-		{"-readers 0", 2, ""},
-		{"-duration 1s -stall 2s", 2, ""},
-		{"-no-such-flag", 2, ""},
-		{"argument", 2, ""},
+		{"-duration 50ms -seed 7", 0, "PASS", ""},
+		{"-duration 50ms -scenario duel,mixed", 0, "PASS", ""},
+		{"-duration 0s", 2, "", "-duration 0s is not positive"},
+		{"-hang 1ms", 2, "", "-hang 1ms is less than a second"},
+		{"-scenario mixed,none", 2, "", `there is no "none"; see -list`},
+		{"-scenario=", 2, "", `there is no ""`},
+		{"-no-such-flag", 2, "", "flag provided but not defined"},
+		{"argument", 2, "", `unexpected argument "argument"`},
+		{"-help", 0, "", "-scenario"},
 	} {
-		var out strings.Builder
-		if got := command(strings.Fields(tc.args), &out, io.Discard); got != tc.status {
-			t.Errorf("%s: status %d, want %d\n%s", tc.args, got, tc.status, &out)
-		}
+		var out, stderr strings.Builder
+		status := command(t.Context(), strings.Fields(tc.args), &out, &stderr)
+		require.Equal(t, tc.status, status, "%s\n%s%s", tc.args, &out, &stderr)
+		require.Contains(t, stderr.String(), tc.err)
 		lines := strings.Split(strings.TrimSpace(out.String()), "\n")
-		if tc.out != "" && lines[len(lines)-1] != tc.out {
-			t.Errorf("%s: the last line is %q, want %q", tc.args, lines[len(lines)-1], tc.out)
-		}
+		require.Equal(t, tc.out, lines[len(lines)-1], tc.args)
 	}
+}
+
+func TestCommand_List(t *testing.T) {
+	var out strings.Builder
+	require.Zero(t, command(t.Context(), []string{"-list"}, &out, io.Discard))
+	require.Len(t, strings.Split(strings.TrimSpace(out.String()), "\n"), len(scenarios))
+	for _, sc := range scenarios {
+		require.Contains(t, out.String(), sc.name)
+	}
+}
+
+func TestChoose(t *testing.T) {
+	all, err := choose("mixed,all")
+	require.NoError(t, err)
+	require.Len(t, all, len(scenarios))
+	require.Equal(t, "mixed", all[0].name)
+}
+
+// An interrupt ends the scenario that runs, and the rest is not begun.
+func TestRunAll_Interrupted(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	var out strings.Builder
+	o := &options{seed: 1, duration: time.Hour, hang: defaultHang}
+	chosen := []*scenario{{"faultless", "", []part{crowd{}}}, {"other", "", nil}}
+	require.Zero(t, runAll(ctx, chosen, o, &out))
+	require.Contains(t, out.String(), "reads")
+	require.Contains(t, out.String(), "interrupted: other and what follows was not run")
 }

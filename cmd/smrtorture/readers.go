@@ -10,8 +10,8 @@ import (
 	"github.com/gosmr/gosmr/smr"
 )
 
-// A readerKind is a way to read. A reading goroutine changes its kind all the
-// time, so that a few of them try all.
+// A readerKind is a way to read. A reading goroutine of the crowd changes its kind
+// all the time, so that a few of them try all.
 type readerKind int
 
 const (
@@ -22,7 +22,20 @@ const (
 	readNested
 	readHandover
 	readBurst
-	readDuel // see duel.go; not drawn
+	numStints
+
+	// Not drawn: readers of other parts.
+	readDuel readerKind = iota - 1
+	readOverlap
+	readWorld
+	readQueue
+	readMap
+	readBytes
+	readObject
+	readFlood
+	readGoal
+	readLocked
+	readStalled
 	numReaderKinds
 )
 
@@ -35,11 +48,21 @@ var readerNames = [numReaderKinds]string{
 	readHandover:  "handover",
 	readBurst:     "burst",
 	readDuel:      "duel",
+	readOverlap:   "overlap",
+	readWorld:     "stw",
+	readQueue:     "queue",
+	readMap:       "map",
+	readBytes:     "bytes",
+	readObject:    "object",
+	readFlood:     "flood",
+	readGoal:      "goal",
+	readLocked:    "baseline",
+	readStalled:   "stalled",
 }
 
 func (k readerKind) String() string { return readerNames[k] }
 
-var stints = [...]func(r *reader, sections int){
+var stints = [numStints]func(r *reader, sections int){
 	readEnter:     (*reader).entering,
 	readPin:       (*reader).pinning,
 	readReader:    (*reader).registered,
@@ -51,12 +74,13 @@ var stints = [...]func(r *reader, sections int){
 
 // A reader is one reading goroutine, or one that it started.
 type reader struct {
-	pool    *pool
-	rng     *rand.Rand
-	readers int // of the run
-	gate    *gate
-	drag    *drag // of a duel
-	view    view
+	shelf *shelf
+	rng   *rand.Rand
+	kinds []readerKind // to draw from
+	awake int          // one stint in so many has long stays
+	gate  *gate
+	drag  *drag // of a duel
+	view  view
 
 	kind   readerKind // of the present stint
 	sleepy bool       // the present stint has long stays
@@ -80,17 +104,14 @@ const (
 func (r *reader) run(ctx context.Context, p *pulse, tally *readTally) {
 	for ctx.Err() == nil {
 		r.gate.pass()
-		r.kind = readerKind(r.rng.IntN(len(stints)))
-		// About every other moment all readers are awake, whatever their number:
-		// a sleepy stint takes some ten times as long.
-		r.sleepy = r.rng.IntN(10*r.readers) == 0
+		r.kind = r.kinds[r.rng.IntN(len(r.kinds))]
+		r.sleepy = r.rng.IntN(r.awake) == 0
 		most := maxStint
 		if r.sleepy {
 			most = maxSleepyStint
 		}
 		stints[r.kind](r, 1+r.rng.IntN(most))
-		tally.add(r.kind, &r.count)
-		r.count = readCount{}
+		tally.take(r.kind, &r.count)
 		p.beat()
 		runtime.Gosched()
 	}
@@ -100,8 +121,8 @@ func (r *reader) run(ctx context.Context, p *pulse, tally *readTally) {
 // own when the goroutine is done.
 func (r *reader) child() *reader {
 	return &reader{
-		pool:   r.pool,
-		rng:    rand.New(rand.NewPCG(r.rng.Uint64(), r.rng.Uint64())),
+		shelf:  r.shelf,
+		rng:    fork(r.rng),
 		kind:   r.kind,
 		sleepy: r.sleepy,
 	}
@@ -111,7 +132,7 @@ func (r *reader) some() int { return 1 + r.rng.IntN(3) }
 
 // visit reads in section s, which is open and is left by it.
 func (r *reader) visit(s smr.Section, st stay) {
-	r.view.load(r.pool, s, r.rng, 1)
+	r.view.load(r.shelf, s, r.rng, 1)
 	st.pass(r.rng)
 	r.view.verify(s)
 	s.Leave()
@@ -119,25 +140,25 @@ func (r *reader) visit(s smr.Section, st stay) {
 }
 
 func (r *reader) settle(s smr.Section) {
-	r.view.settle(s, r.kind.String(), &r.count, r.pool.faults)
+	r.view.settle(s, r.kind, &r.count, r.shelf.faults)
 }
 
 func (r *reader) entering(sections int) {
 	for range sections {
 		st := drawStay(r.rng, r.sleepy)
-		r.visit(r.pool.dom.Enter(), st)
+		r.visit(r.shelf.dom.Enter(), st)
 	}
 }
 
 func (r *reader) pinning(sections int) {
 	for range sections {
 		st := drawPinnedStay(r.rng)
-		r.visit(r.pool.dom.Pin(), st)
+		r.visit(r.shelf.dom.Pin(), st)
 	}
 }
 
 func (r *reader) registered(sections int) {
-	rd := r.pool.dom.NewReader()
+	rd := r.shelf.dom.NewReader()
 	defer rd.Close()
 	for range sections {
 		st := drawStay(r.rng, r.sleepy)
@@ -148,13 +169,13 @@ func (r *reader) registered(sections int) {
 // quiescent holds elements across several reads, from one quiescent state to the
 // next. It reports soon when it is asked to, and now and then goes offline.
 func (r *reader) quiescent(sections int) {
-	q := r.pool.dom.NewQuiescent(func() { r.asked.Store(true) })
+	q := r.shelf.dom.NewQuiescent(func() { r.asked.Store(true) })
 	defer q.Close()
 	q.Online()
 	for range sections {
 		s := q.Section()
 		for range r.some() {
-			r.view.load(r.pool, s, r.rng, r.some())
+			r.view.load(r.shelf, s, r.rng, r.some())
 			drawStay(r.rng, r.sleepy).pass(r.rng)
 			if r.asked.Load() {
 				r.asked.Store(false)
@@ -178,7 +199,7 @@ func (r *reader) quiescent(sections int) {
 // nesting opens two sections at a time and leaves one of them early. What was
 // loaded while both were open stays protected by the other.
 func (r *reader) nesting(sections int) {
-	dom, v := r.pool.dom, &r.view
+	dom, v := r.shelf.dom, &r.view
 	rd := dom.NewReader()
 	defer rd.Close()
 	for range sections {
@@ -188,28 +209,28 @@ func (r *reader) nesting(sections int) {
 		switch r.rng.IntN(6) {
 		case 0:
 			late, early = dom.Enter(), dom.Enter()
-			v.load(r.pool, early, r.rng, 2)
+			v.load(r.shelf, early, r.rng, 2)
 			early.Leave()
 		case 1: // overlapping: the one that was opened first is left first
 			early, late = dom.Enter(), dom.Enter()
-			v.load(r.pool, late, r.rng, 2)
+			v.load(r.shelf, late, r.rng, 2)
 			early.Leave()
 		case 2:
 			late, early = dom.Enter(), dom.Pin()
-			v.load(r.pool, early, r.rng, 2)
+			v.load(r.shelf, early, r.rng, 2)
 			short.pass(r.rng)
 			early.Leave()
 		case 3: // a Reader has one record: the second section is on another
 			late, early = rd.Enter(), rd.Enter()
-			v.load(r.pool, early, r.rng, 2)
+			v.load(r.shelf, early, r.rng, 2)
 			early.Leave()
 		case 4:
 			early, late = rd.Enter(), rd.Enter()
-			v.load(r.pool, late, r.rng, 2)
+			v.load(r.shelf, late, r.rng, 2)
 			early.Leave()
 		case 5: // pinned to the end
 			late, early = dom.Pin(), dom.Pin()
-			v.load(r.pool, early, r.rng, 2)
+			v.load(r.shelf, early, r.rng, 2)
 			early.Leave()
 			st = short
 		}
@@ -229,6 +250,7 @@ func (r *reader) handingOver(sections int) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
+		defer r.shelf.faults.catch("a goroutine that leaves another's sections")
 		for l := range loans {
 			drawStay(leaver.rng, leaver.sleepy).pass(leaver.rng)
 			leaver.view = l.view
@@ -236,8 +258,8 @@ func (r *reader) handingOver(sections int) {
 		}
 	}()
 	for range sections {
-		s := r.pool.dom.Enter()
-		r.view.load(r.pool, s, r.rng, r.some())
+		s := r.shelf.dom.Enter()
+		r.view.load(r.shelf, s, r.rng, r.some())
 		loans <- loan{s, r.view}
 		r.view = view{}
 	}
@@ -256,6 +278,7 @@ func (r *reader) bursting(sections int) {
 			c := r.child()
 			children[i] = c
 			wg.Go(func() {
+				defer c.shelf.faults.catch("a goroutine that reads once")
 				switch c.rng.IntN(3) {
 				case 0:
 					c.entering(1)

@@ -2,8 +2,6 @@ package main
 
 import (
 	"math/rand/v2"
-	"runtime"
-	"time"
 
 	"github.com/gosmr/gosmr/smr"
 )
@@ -24,7 +22,7 @@ type view struct {
 const maxHeld = 8
 
 type holding struct {
-	e    *element
+	b    *body
 	word uint64
 }
 
@@ -37,20 +35,42 @@ type notes struct {
 }
 
 // load loads a few elements, as many as there is room for. A cell may be empty.
-func (v *view) load(p *pool, s smr.Section, rng *rand.Rand, count int) {
+func (v *view) load(p *shelf, s smr.Section, rng *rand.Rand, count int) {
 	for range min(count, maxHeld-v.n) {
-		e := p.cells[rng.IntN(len(p.cells))].ptr.Load(s)
-		if e == nil {
-			continue
+		if e := p.cells[rng.IntN(len(p.cells))].ptr.Load(s); e != nil {
+			v.hold(&e.body)
 		}
-		word, sound := e.look()
-		if !sound {
-			v.spoilt++
-			v.example = word
-		}
-		v.held[v.n] = holding{e, word}
-		v.n++
 	}
+	v.check(s)
+}
+
+// hold looks at a body that was just loaded, and keeps it for verify if there is
+// room.
+func (v *view) hold(b *body) {
+	word, sound := b.look()
+	if !sound {
+		v.spoilt++
+		v.example = word
+	}
+	if v.n < maxHeld {
+		v.held[v.n] = holding{b, word}
+		v.n++
+		return
+	}
+	v.saw(b, word)
+}
+
+// saw looks at a body for the last time.
+func (v *view) saw(b *body, before uint64) {
+	word, sound := b.look()
+	v.ages[max(live, min(b.age.Load(), reusable))]++
+	if !sound || word != before {
+		v.spoilt++
+		v.example = word
+	}
+}
+
+func (v *view) check(s smr.Section) {
 	if !s.Active() {
 		v.inactive++
 	}
@@ -60,103 +80,32 @@ func (v *view) load(p *pool, s smr.Section, rng *rand.Rand, count int) {
 // still open, and the elements are not looked at after.
 func (v *view) verify(s smr.Section) {
 	for _, h := range v.held[:v.n] {
-		word, sound := h.e.look()
-		v.ages[max(live, min(h.e.age.Load(), reusable))]++
-		if !sound || word != h.word {
-			v.spoilt++
-			v.example = word
-		}
+		v.saw(h.b, h.word)
 	}
+	// What lies off the Go heap may go back to the system: keep no address of it.
+	clear(v.held[:v.n])
 	v.n = 0
-	if !s.Active() {
-		v.inactive++
-	}
-}
-
-// A readCount is what one reader has read. It is the reader's own until it is
-// added to a tally.
-type readCount struct {
-	sections uint64
-	ages     [reusable + 1]uint64 // of the elements it read
-}
-
-func (c *readCount) add(other *readCount) {
-	c.sections += other.sections
-	for age, n := range other.ages {
-		c.ages[age] += n
-	}
-}
-
-func (c *readCount) reads() (sum uint64) {
-	for _, n := range c.ages {
-		sum += n
-	}
-	return sum
+	v.check(s)
 }
 
 // settle ends a view: s, the last of its sections, has been left. It counts what
 // was read and reports what was wrong.
-func (v *view) settle(s smr.Section, kind string, c *readCount, f *faults) {
+func (v *view) settle(s smr.Section, kind readerKind, c *readCount, f *faults) {
 	c.sections++
 	for age, n := range v.ages {
 		c.ages[age] += uint64(n)
 		if n > 0 && age > unlinked {
-			f.add(faultAge, "%s reader saw an element of age %d", kind, age)
+			f.add(faultAge, "%v reader saw an element of age %d", kind, age)
 		}
 	}
 	if v.spoilt > 0 {
-		f.add(faultPayload, "%s reader saw the payload change in its section, to %#x", kind, v.example)
+		f.add(faultPayload, "%v reader saw the payload change in its section, to %#x", kind, v.example)
 	}
 	if v.inactive > 0 {
-		f.add(faultSection, "%s reader's open section was not active", kind)
+		f.add(faultSection, "%v reader's open section was not active", kind)
 	}
 	if s.Active() {
-		f.add(faultSection, "%s reader's section was active after it was left", kind)
+		f.add(faultSection, "%v reader's section was active after it was left", kind)
 	}
 	v.notes = notes{}
-}
-
-// A stay is what a reader does between loading elements and looking at them
-// again.
-type stay struct {
-	spins  int
-	yields int
-	sleep  time.Duration
-}
-
-// drawStay draws a stay. Most are short, since an entry is where most can go
-// wrong. Those of a sleepy reader are often as long as many grace periods.
-func drawStay(rng *rand.Rand, sleepy bool) stay {
-	switch n := rng.IntN(512); {
-	case sleepy && n < 128:
-		return stay{sleep: 50*time.Microsecond + below(rng, 950*time.Microsecond)}
-	case sleepy && n < 384, n == 0:
-		return stay{yields: 1 + rng.IntN(4)}
-	default:
-		return drawPinnedStay(rng)
-	}
-}
-
-// drawPinnedStay draws one that does not block.
-func drawPinnedStay(rng *rand.Rand) stay {
-	switch n := rng.IntN(16); {
-	case n < 6:
-		return stay{}
-	case n < 14:
-		return stay{spins: rng.IntN(200)}
-	default:
-		return stay{spins: rng.IntN(2000)}
-	}
-}
-
-func (st stay) pass(rng *rand.Rand) {
-	for range st.spins {
-		rng.Uint64() // a few nanoseconds, and not removed by the compiler
-	}
-	for range st.yields {
-		runtime.Gosched()
-	}
-	if st.sleep > 0 {
-		time.Sleep(st.sleep)
-	}
 }

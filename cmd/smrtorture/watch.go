@@ -19,9 +19,8 @@ type pulse struct {
 	since time.Time
 }
 
-func (p *pulse) beat()         { p.beats.Add(1) }
-func (p *pulse) end()          { p.ended.Store(true) }
-func (p *pulse) count() uint64 { return p.beats.Load() }
+func (p *pulse) beat() { p.beats.Add(1) }
+func (p *pulse) end()  { p.ended.Store(true) }
 
 // A watch looks after all goroutines of a run: a wake-up that is lost may hang
 // one of them, while the others go on.
@@ -41,7 +40,7 @@ func (w *watch) pulse(name string) *pulse {
 // limit. More than one may be stuck for the fault of one of them.
 func (w *watch) look(now time.Time) (stuck []string) {
 	for _, p := range w.pulses {
-		beats := p.count()
+		beats := p.beats.Load()
 		switch {
 		case p.ended.Load():
 		case beats != p.seen || p.since.IsZero():
@@ -53,24 +52,19 @@ func (w *watch) look(now time.Time) (stuck []string) {
 	return stuck
 }
 
-// run looks each second until ctx ends, and reports the progress.
-func (w *watch) run(ctx context.Context, cfg *config, state func() progress) {
+// run looks each second until ctx ends, and calls each after it.
+func (w *watch) run(ctx context.Context, hung func(who string), each func()) {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
-	var last progress
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case now := <-tick.C:
 			if stuck := w.look(now); stuck != nil {
-				cfg.hung(strings.Join(stuck, ", "))
+				hung(strings.Join(stuck, ", "))
 			}
-		}
-		if cfg.progress != nil {
-			p := state()
-			cfg.progress(p.since(last))
-			last = p
+			each()
 		}
 	}
 }

@@ -24,7 +24,8 @@ const (
 	writeDeferred
 	writeGiveUp
 	writeBarrier
-	writeDuel // see duel.go; not drawn
+	writeDuel   // see duel.go; not drawn
+	writeCookie // see goals.go; not drawn
 	numWriterKinds
 )
 
@@ -41,6 +42,7 @@ var writerKinds = [numWriterKinds]struct {
 	writeGiveUp:      {"Wait given up", 1},
 	writeBarrier:     {"Barrier", 1},
 	writeDuel:        {"duel", 0},
+	writeCookie:      {"old goals", 0},
 }
 
 func (k writerKind) String() string { return writerKinds[k].name }
@@ -49,15 +51,20 @@ func (k writerKind) String() string { return writerKinds[k].name }
 // call for the next. The other kinds keep their elements in the writer's list.
 func (k writerKind) chained() bool { return k == writeCall || k == writeCallFunc }
 
-func drawWriterKind(rng *rand.Rand) writerKind {
+// allWays are all that are drawn.
+var allWays = []writerKind{
+	writeCall, writeCallFunc, writeSynchronize, writePoll, writeDeferred, writeGiveUp, writeBarrier,
+}
+
+func drawWriterKind(rng *rand.Rand, ways []writerKind) writerKind {
 	sum := 0
-	for _, k := range writerKinds {
-		sum += k.weight
+	for _, k := range ways {
+		sum += writerKinds[k].weight
 	}
 	n := rng.IntN(sum)
-	for k := range writerKinds {
+	for _, k := range ways {
 		if n -= writerKinds[k].weight; n < 0 {
-			return writerKind(k)
+			return k
 		}
 	}
 	panic("unreachable")
@@ -65,8 +72,9 @@ func drawWriterKind(rng *rand.Rand) writerKind {
 
 // A writer is one writing goroutine.
 type writer struct {
-	pool  *pool
+	shelf *shelf
 	rng   *rand.Rand
+	ways  []writerKind // to draw from
 	tally *writeTally
 	gate  *gate
 
@@ -80,9 +88,9 @@ func (w *writer) run(ctx context.Context, p *pulse) {
 	for ctx.Err() == nil {
 		w.gate.pass()
 		if w.rng.IntN(16) == 0 {
-			w.check(w.pool.dom.Throttle(context.Background()))
+			w.check(w.shelf.dom.Throttle(context.Background()))
 		}
-		w.step(drawWriterKind(w.rng))
+		w.step(drawWriterKind(w.rng, w.ways))
 		p.beat()
 		runtime.Gosched()
 	}
@@ -93,7 +101,7 @@ func (w *writer) run(ctx context.Context, p *pulse) {
 func (w *writer) finish() {
 	for _, e := range w.aging {
 		e.kind = writeCall
-		w.pool.call(e)
+		w.shelf.call(e)
 	}
 	w.aging = nil
 }
@@ -135,7 +143,7 @@ func (w *writer) step(kind writerKind) {
 // graceOver makes the elements older whose grace period is over.
 func (w *writer) graceOver(kind writerKind) {
 	w.tally.graces[kind].Add(1)
-	w.aging = slices.DeleteFunc(w.aging, func(e *element) bool { return !w.pool.ripen(e) })
+	w.aging = slices.DeleteFunc(w.aging, func(e *element) bool { return !w.shelf.ripen(e) })
 }
 
 // update replaces the element of some cell and returns what it unlinked, or nil
@@ -146,13 +154,13 @@ func (w *writer) update(kind writerKind) *element {
 		reserve := 0
 		if kind.chained() {
 			// What is called takes its time. Don't let it use up the elements.
-			reserve = len(w.pool.elems) / 4
+			reserve = len(w.shelf.elems) / 4
 		}
-		if fresh = w.pool.take(reserve); fresh == nil {
+		if fresh = w.shelf.take(reserve); fresh == nil {
 			return nil
 		}
 	}
-	old := w.pool.cells[w.rng.IntN(len(w.pool.cells))].replace(fresh)
+	old := w.shelf.cells[w.rng.IntN(len(w.shelf.cells))].replace(fresh)
 	w.tally.updates.Add(1)
 	if old != nil {
 		old.age.Store(unlinked)
@@ -179,7 +187,7 @@ const elementSize = 1 << 10
 // check reports a wait that failed although nothing ended its context.
 func (w *writer) check(err error) bool {
 	if err != nil {
-		w.pool.faults.add(faultWait, "a wait returned: %v", err)
+		w.shelf.faults.add(faultWait, "a wait returned: %v", err)
 	}
 	return err == nil
 }
@@ -187,7 +195,7 @@ func (w *writer) check(err error) bool {
 // calling sends elements off by Call, also from inside sections, where calls are
 // allowed and must not block.
 func (w *writer) calling() {
-	dom := w.pool.dom
+	dom := w.shelf.dom
 	for range 1 + w.rng.IntN(32) {
 		e := w.update(writeCall)
 		if e == nil {
@@ -196,14 +204,14 @@ func (w *writer) calling() {
 		switch w.rng.IntN(8) {
 		case 0:
 			s := dom.Enter()
-			w.pool.call(e)
+			w.shelf.call(e)
 			s.Leave()
 		case 1:
 			s := dom.Pin()
-			w.pool.call(e)
+			w.shelf.call(e)
 			s.Leave()
 		default:
-			w.pool.call(e)
+			w.shelf.call(e)
 		}
 	}
 }
@@ -211,25 +219,25 @@ func (w *writer) calling() {
 func (w *writer) callingFunc() {
 	for range 1 + w.rng.IntN(16) {
 		if e := w.update(writeCallFunc); e != nil {
-			w.pool.callFunc(e)
+			w.shelf.callFunc(e)
 		}
 	}
 }
 
 func (w *writer) synchronize() bool {
-	return w.check(w.pool.dom.Synchronize(context.Background()))
+	return w.check(w.shelf.dom.Synchronize(context.Background()))
 }
 
 // poll is the fastest way from unlinking to reuse: nothing is between them but
 // the clock.
 func (w *writer) poll() bool {
-	w.await(w.pool.dom.Advance())
+	w.await(w.shelf.dom.Advance())
 	return true
 }
 
 // await polls until goal is reached.
 func (w *writer) await(goal smr.Seq) {
-	for tries := 0; !w.pool.dom.Poll(goal); tries++ {
+	for tries := 0; !w.shelf.dom.Poll(goal); tries++ {
 		switch {
 		case tries < 10:
 		case tries < 100:
@@ -242,7 +250,7 @@ func (w *writer) await(goal smr.Seq) {
 
 // deferred takes a goal and commits it in one of the ways there are.
 func (w *writer) deferred() bool {
-	dom := w.pool.dom
+	dom := w.shelf.dom
 	goal := dom.DeferredAdvance()
 	switch w.rng.IntN(4) {
 	case 0:
@@ -265,8 +273,8 @@ func (w *writer) deferred() bool {
 func (w *writer) giveUp() bool {
 	ctx, cancel := context.WithTimeout(context.Background(), below(w.rng, 200*time.Microsecond))
 	defer cancel()
-	goal := w.pool.dom.Advance()
-	err := w.pool.dom.Wait(ctx, goal)
+	goal := w.shelf.dom.Advance()
+	err := w.shelf.dom.Wait(ctx, goal)
 	if errors.Is(err, context.DeadlineExceeded) {
 		w.await(goal)
 		return true
@@ -279,13 +287,13 @@ func (w *writer) giveUp() bool {
 // period by one of these callbacks.
 func (w *writer) barrier() bool {
 	type probe struct {
-		p   *pool
+		p   *shelf
 		ran int // plain: Barrier must order it
 	}
 	probes := make([]probe, 1+w.rng.IntN(128))
 	call := func(pr *probe, size int) {
-		w.pool.calls.Add(1)
-		smr.Call(w.pool.dom, pr, size, func(pr *probe) {
+		w.shelf.calls.Add(1)
+		smr.Call(w.shelf.dom, pr, size, func(pr *probe) {
 			pr.ran++
 			pr.p.callbacks.Add(1)
 		})
@@ -294,14 +302,15 @@ func (w *writer) barrier() bool {
 	for part := range slices.Chunk(probes, 1+len(probes)/(1+w.rng.IntN(4))) {
 		size := drawSize(w.rng)
 		wg.Go(func() {
+			defer w.shelf.faults.catch("a goroutine that calls")
 			for i := range part {
-				part[i].p = w.pool
+				part[i].p = w.shelf
 				call(&part[i], size)
 			}
 		})
 	}
 	wg.Wait()
-	if !w.check(w.pool.dom.Barrier(context.Background())) {
+	if !w.check(w.shelf.dom.Barrier(context.Background())) {
 		return false
 	}
 	ran, wrong := 0, 0
@@ -312,7 +321,7 @@ func (w *writer) barrier() bool {
 		}
 	}
 	if wrong > 0 {
-		w.pool.faults.add(faultBarrier, "%d callbacks of %d calls had run after Barrier, %d not once",
+		w.shelf.faults.add(faultBarrier, "%d callbacks of %d calls had run after Barrier, %d not once",
 			ran, len(probes), wrong)
 		return false
 	}

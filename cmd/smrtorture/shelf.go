@@ -8,35 +8,13 @@ import (
 	"github.com/gosmr/gosmr/smr"
 )
 
-// The ages of an element. Grace periods take it from unlinked to reusable.
-const (
-	live     = 0
-	unlinked = 1  // the oldest that a reader may see
-	retired  = 2  // one grace period is over: no reader holds it
-	reusable = 10 // back in the free list
-)
-
-const payloadWords = 8
-
-// poison is in the payload of an element that no reader may hold. No generation
-// reaches it.
-const poison = 0xdead_beef_dead_beef
-
-// An element is what readers look at. It belongs to one goroutine at a time, the
-// one that initializes, unlinks or ages it, and to any number of readers while
-// its age is live or unlinked.
+// An element is what readers look at in the crowd and in duels.
 type element struct {
-	// age is atomic because readers may look at it while it goes from live to
-	// unlinked. Written by the owner.
-	age atomic.Int32
-
-	// payload is plain, to be looked after by the race detector. All words are
-	// equal: the generation, or poison.
-	payload [payloadWords]uint64
+	body
 
 	// The rest is the owner's alone.
 
-	pool       *pool
+	shelf      *shelf
 	generation uint64
 	kind       writerKind // what brings about its grace periods
 	size       int        // given to Call
@@ -44,25 +22,6 @@ type element struct {
 	// called is true from a Call of the element until its callback, to see
 	// that each call has one.
 	called atomic.Bool
-}
-
-// look reads the payload. sound is false if it is not one that a live element
-// has.
-func (e *element) look() (word uint64, sound bool) {
-	word = e.payload[0]
-	sound = word != poison
-	for _, w := range e.payload[1:] {
-		if w != word {
-			sound = false
-		}
-	}
-	return word, sound
-}
-
-func (e *element) fill(word uint64) {
-	for i := range e.payload {
-		e.payload[i] = word
-	}
 }
 
 // A cell is a place where readers find elements.
@@ -107,9 +66,9 @@ func (c *cell) replace(fresh *element) (old *element) {
 	return old
 }
 
-// A pool is the shared structure under torture: a domain, its elements, and the
+// A shelf is the shared structure under torture: a domain, its elements, and the
 // cells that lead to them.
-type pool struct {
+type shelf struct {
 	dom    *smr.Domain
 	faults *faults
 	cells  []cell
@@ -125,12 +84,12 @@ type pool struct {
 	free []*element // last in, first out: what was just freed is used first
 }
 
-// newPool makes a pool of elements, with one cell for each of cells.
-func newPool(dom *smr.Domain, f *faults, elements int, cells ...serialization) *pool {
-	p := &pool{dom: dom, faults: f, elems: make([]element, elements), cells: make([]cell, len(cells))}
+// newShelf makes a shelf of elements, with one cell for each of cells.
+func newShelf(dom *smr.Domain, f *faults, elements int, cells ...serialization) *shelf {
+	p := &shelf{dom: dom, faults: f, elems: make([]element, elements), cells: make([]cell, len(cells))}
 	for i := range p.elems {
 		e := &p.elems[i]
-		e.pool = p
+		e.shelf = p
 		e.age.Store(reusable)
 		e.fill(poison)
 		p.free = append(p.free, e)
@@ -144,7 +103,7 @@ func newPool(dom *smr.Domain, f *faults, elements int, cells ...serialization) *
 
 // take returns an element that is ready to be published, or nil if there are no
 // more than reserve in the free list.
-func (p *pool) take(reserve int) *element {
+func (p *shelf) take(reserve int) *element {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if len(p.free) <= reserve {
@@ -153,12 +112,11 @@ func (p *pool) take(reserve int) *element {
 	e := p.free[len(p.free)-1]
 	p.free = p.free[:len(p.free)-1]
 	e.generation++
-	e.fill(e.generation)
-	e.age.Store(live)
+	e.begin(e.generation)
 	return e
 }
 
-func (p *pool) put(e *element) {
+func (p *shelf) put(e *element) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.free = append(p.free, e)
@@ -167,7 +125,7 @@ func (p *pool) put(e *element) {
 // ripen makes an unlinked element older, after a grace period that began when it
 // had its present age. It reports whether it has further to go; if not, it is
 // back in the free list.
-func (p *pool) ripen(e *element) bool {
+func (p *shelf) ripen(e *element) bool {
 	age := e.age.Load() + 1
 	if age <= unlinked || age > reusable {
 		p.faults.add(faultCallback, "an element aged from %d to %d", age-1, age)
@@ -185,7 +143,7 @@ func (p *pool) ripen(e *element) bool {
 }
 
 // announce notes that e is about to be given to Call.
-func (p *pool) announce(e *element) {
+func (p *shelf) announce(e *element) {
 	if e.called.Swap(true) {
 		p.faults.add(faultCallback, "an element was to be called again before its callback ran")
 	}
@@ -193,7 +151,7 @@ func (p *pool) announce(e *element) {
 }
 
 // answered notes that e's callback runs.
-func (p *pool) answered(e *element) {
+func (p *shelf) answered(e *element) {
 	if !e.called.Swap(false) {
 		p.faults.add(faultCallback, "a callback ran twice, or without a call")
 	}
@@ -201,13 +159,13 @@ func (p *pool) answered(e *element) {
 }
 
 // call has e age by callbacks, each of which calls for the next.
-func (p *pool) call(e *element) {
+func (p *shelf) call(e *element) {
 	p.announce(e)
 	smr.Call(p.dom, e, e.size, (*element).callback)
 }
 
 func (e *element) callback() {
-	p := e.pool
+	p := e.shelf
 	p.answered(e)
 	if p.ripen(e) {
 		p.call(e)
@@ -216,7 +174,7 @@ func (e *element) callback() {
 }
 
 // callFunc is call by way of CallFunc.
-func (p *pool) callFunc(e *element) {
+func (p *shelf) callFunc(e *element) {
 	p.announce(e)
 	p.dom.CallFunc(e.size, func() {
 		p.answered(e)
@@ -229,12 +187,7 @@ func (p *pool) callFunc(e *element) {
 
 // checkIdle checks, after the domain was closed, that every call had its
 // callback and that no element was lost.
-func (p *pool) checkIdle() {
-	st := p.dom.Stats()
-	if st.PendingCalls != 0 || st.PendingBytes != 0 || st.Sections != 0 {
-		p.faults.add(faultLeak, "the closed domain has %d calls (%d bytes) pending and %d sections open",
-			st.PendingCalls, st.PendingBytes, st.Sections)
-	}
+func (p *shelf) checkIdle() {
 	if calls, callbacks := p.calls.Load(), p.callbacks.Load(); calls != callbacks {
 		p.faults.add(faultLeak, "%d calls, %d callbacks", calls, callbacks)
 	}

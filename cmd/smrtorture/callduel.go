@@ -20,26 +20,21 @@ type callDuel struct {
 	drag   drag
 }
 
-func (d *duels) callDuel(ctx context.Context, rng *rand.Rand, _ bool) {
-	dom, err := smr.New(drawOptions(rng))
-	if err != nil {
-		d.faults.add(faultDomain, "New: %v", err)
-		return
-	}
+func (d *duelling) callDuel(ctx context.Context, rng *rand.Rand, _ bool) {
+	dom := newDomain(drawOptions(rng), d.faults)
 	c := &callDuel{dom: dom, faults: d.faults, rng: rng}
 	if rng.IntN(4) == 0 {
 		c.lone(ctx)
 	} else {
 		var wg sync.WaitGroup
-		wg.Go(func() { c.drain(ctx) })
+		wg.Go(func() {
+			defer d.faults.catch("a duel's drain")
+			c.drain(ctx)
+		})
 		c.crowded(ctx)
 		wg.Wait()
 	}
-	closing, cancel := context.WithTimeout(context.Background(), closeTimeout)
-	defer cancel()
-	if err := dom.Close(closing); err != nil {
-		d.faults.add(faultClose, "%v", err)
-	}
+	d.faults.within("Close of a duel's domain", dom.Close)
 }
 
 // drain takes away every call as soon as it is made.

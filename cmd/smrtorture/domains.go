@@ -3,41 +3,30 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
-	"runtime"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/gosmr/gosmr/smr"
 )
 
-// pause waits for d, or less if ctx ends.
-func pause(ctx context.Context, d time.Duration) {
-	select {
-	case <-time.After(d):
-	case <-ctx.Done():
+// churning makes domains, uses them, and closes them under their users.
+type churning struct{}
+
+func (churning) join(r *rig) {
+	for i := range 2 {
+		name := fmt.Sprintf("short-lived domains %d", i)
+		c := &churn{rng: r.rand(name), faults: &r.faults, gate: &r.gate, domains: r.counter("short-lived domains")}
+		r.start(name, c.run)
 	}
 }
 
-// toggleProcs changes GOMAXPROCS until ctx ends. It does not put it back. most
-// should be more than there are CPUs: then the kernel suspends threads anywhere,
-// also inside an entry.
-func toggleProcs(ctx context.Context, most int, rng *rand.Rand, g *gate, p *pulse) {
-	values := [...]int{1, min(2, most), most}
-	for i := 0; ctx.Err() == nil; i++ {
-		pause(ctx, 20*time.Millisecond+below(rng, 200*time.Millisecond))
-		g.pass() // duels have their own
-		runtime.GOMAXPROCS(values[i%len(values)])
-		p.beat()
-	}
-}
-
-// A churn makes domains, uses them, and closes them under their users.
 type churn struct {
 	rng     *rand.Rand
 	faults  *faults
 	gate    *gate
+	domains *counter
 	foreign smr.Seq // a goal of the domain before
 }
 
@@ -46,18 +35,13 @@ func (c *churn) run(ctx context.Context, p *pulse) {
 		c.gate.pass()
 		o := drawOptions(c.rng)
 		o.MaxPending = int64(1+c.rng.IntN(64)) * elementSize
-		dom, err := smr.New(o)
-		if err != nil {
-			c.faults.add(faultDomain, "New: %v", err)
-			return
-		}
+		dom := newDomain(o, c.faults)
 		c.checkGoals(dom)
 		f := &flood{dom: dom, limit: o.MaxPending, faults: c.faults}
-		f.run(c.rng)
+		f.run(c.rng, 300)
 		c.closeBusy(dom)
-		if calls, callbacks := f.calls.Load(), f.callbacks.Load(); calls != callbacks {
-			c.faults.add(faultDomain, "%d calls, but %d callbacks after Close", calls, callbacks)
-		}
+		f.checkIdle()
+		c.domains.Add(1)
 		p.beat()
 		pause(ctx, below(c.rng, 5*time.Millisecond))
 	}
@@ -117,57 +101,9 @@ func (c *churn) closeBusy(dom *smr.Domain) {
 		c.faults.add(faultDomain, "Synchronize on a closed domain returned %v", err)
 	}
 	s.Leave()
-	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
-	defer cancel()
-	if err := dom.Close(ctx); err != nil {
-		c.faults.add(faultDomain, "%v", err)
-	}
+	c.faults.within("Close of a short-lived domain", dom.Close)
 	if st := dom.Stats(); st.PendingCalls != 0 || st.PendingBytes != 0 || st.Sections != 0 {
 		c.faults.add(faultDomain, "after Close, %d calls (%d bytes) pending and %d sections open",
 			st.PendingCalls, st.PendingBytes, st.Sections)
 	}
-}
-
-// A flood is writers that call as fast as Throttle lets them.
-type flood struct {
-	dom    *smr.Domain
-	limit  int64 // of the domain
-	faults *faults
-
-	calls, callbacks atomic.Uint64
-
-	// pending is how many bytes were given to Call and wait for their callback.
-	// It grows before the call and shrinks in the callback.
-	pending atomic.Int64
-}
-
-const floodWriters = 3
-
-func (f *flood) run(rng *rand.Rand) {
-	// What Throttle promises: the limit, and what the writers in flight add.
-	bound := f.limit + floodWriters*elementSize
-	var wg sync.WaitGroup
-	for range floodWriters {
-		calls := rng.IntN(300)
-		wg.Go(func() {
-			for range calls {
-				if err := f.dom.Throttle(context.Background()); err != nil {
-					f.faults.add(faultDomain, "Throttle: %v", err)
-					return
-				}
-				if n := f.pending.Add(elementSize); n > bound {
-					f.faults.add(faultThrottle, "%d bytes are pending, with a limit of %d and %d writers of %d",
-						n, f.limit, floodWriters, elementSize)
-				}
-				f.calls.Add(1)
-				smr.Call(f.dom, f, elementSize, (*flood).callback)
-			}
-		})
-	}
-	wg.Wait()
-}
-
-func (f *flood) callback() {
-	f.pending.Add(-elementSize)
-	f.callbacks.Add(1)
 }

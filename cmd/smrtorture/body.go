@@ -1,0 +1,62 @@
+package main
+
+import "sync/atomic"
+
+// The ages of an element. Grace periods take it from unlinked to reusable.
+const (
+	live     = 0
+	unlinked = 1  // the oldest that a reader may see
+	retired  = 2  // one grace period is over: no reader holds it
+	reusable = 10 // back in the free list
+)
+
+const payloadWords = 8
+
+// poison is in the payload of an element that no reader may hold. No generation
+// reaches it.
+const poison = 0xdead_beef_dead_beef
+
+// A body is what readers look at, in elements of all sorts. It belongs to one
+// goroutine at a time, the one that fills, unlinks or ages it, and to any number of
+// readers while its age is live or unlinked. It holds no pointers, so it may lie
+// off the Go heap.
+type body struct {
+	// age is atomic because readers may look at it while it goes from live to
+	// unlinked. Written by the owner.
+	age atomic.Int32
+
+	// payload is plain, to be looked after by the race detector. All words are
+	// equal: the generation, or poison. Written by the owner, while no reader
+	// may hold the body; what orders the two is what is under torture.
+	payload [payloadWords]uint64
+}
+
+// look reads the payload. sound is false if it is not one that a live body has.
+func (b *body) look() (word uint64, sound bool) {
+	word = b.payload[0]
+	sound = word != poison
+	for _, w := range b.payload[1:] {
+		if w != word {
+			sound = false
+		}
+	}
+	return word, sound
+}
+
+func (b *body) fill(word uint64) {
+	for i := range b.payload {
+		b.payload[i] = word
+	}
+}
+
+// begin makes a body that no reader may hold ready for a new life.
+func (b *body) begin(generation uint64) {
+	b.fill(generation)
+	b.age.Store(live)
+}
+
+// end poisons a body after its grace period, which was the only one it waits for.
+func (b *body) end() {
+	b.age.Store(retired)
+	b.fill(poison)
+}

@@ -1,0 +1,46 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+)
+
+// A crowd is readers and writers on the shelf named torture, more of them than there
+// are processors: so some readers are always suspended in their sections, and a grace
+// period is under way at any time.
+type crowd struct {
+	kinds  []readerKind // what its readers do; everything if nil
+	ways   []writerKind // how its writers get their grace periods; every way if nil
+	sleepy bool         // some reader is always asleep in its section
+}
+
+func (c crowd) join(r *rig) {
+	p := r.shelf("torture")
+	cpus := runtime.GOMAXPROCS(0)
+	readers, writers := max(6, 2*cpus), max(3, cpus)
+	if c.kinds == nil {
+		for k := range numStints {
+			c.kinds = append(c.kinds, k)
+		}
+	}
+	if c.ways == nil {
+		c.ways = allWays
+	}
+	// About every other moment all readers are awake, whatever their number: a
+	// sleepy stint takes some ten times as long.
+	awake := 10 * readers
+	if c.sleepy {
+		awake = 3
+	}
+	for i := range readers {
+		name := fmt.Sprintf("reader %d", i)
+		rd := &reader{shelf: p, rng: r.rand(name), kinds: c.kinds, awake: awake, gate: &r.gate}
+		r.start(name, func(ctx context.Context, pu *pulse) { rd.run(ctx, pu, &r.reads) })
+	}
+	for i := range writers {
+		name := fmt.Sprintf("writer %d", i)
+		wr := &writer{shelf: p, rng: r.rand(name), ways: c.ways, tally: &r.writes, gate: &r.gate}
+		r.start(name, wr.run)
+	}
+}

@@ -1,0 +1,53 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"runtime/debug"
+	"strings"
+	"time"
+)
+
+// mutantEnv names the deliberate bug in a library built with -tags smr_mutant.
+const mutantEnv = "SMR_MUTANT"
+
+// reproducer returns the command that runs a scenario again: in the same build, in
+// the surroundings that matter, and with what the flags were.
+func reproducer(scenario string, o *options, duration time.Duration) string {
+	var b strings.Builder
+	for _, name := range [...]string{mutantEnv, "GOMAXPROCS"} {
+		if value := os.Getenv(name); value != "" {
+			fmt.Fprintf(&b, "%s=%s ", name, value)
+		}
+	}
+	var build []debug.BuildSetting
+	if info, ok := debug.ReadBuildInfo(); ok {
+		build = info.Settings
+	}
+	before, flags := buildFlags(build)
+	fmt.Fprintf(&b, "%sgo run%s ./cmd/smrtorture -scenario %s -seed %#x -duration %v",
+		before, flags, scenario, o.seed, duration)
+	if o.hang != defaultHang {
+		fmt.Fprintf(&b, " -hang %v", o.hang)
+	}
+	if o.failFast {
+		b.WriteString(" -failfast")
+	}
+	return b.String()
+}
+
+// buildFlags returns what stands before go run, and what after it, for a build like
+// this one.
+func buildFlags(build []debug.BuildSetting) (before, flags string) {
+	for _, s := range build {
+		switch {
+		case s.Key == "-race" && s.Value == "true":
+			flags += " -race"
+		case s.Key == "-tags":
+			flags += " -tags " + s.Value
+		case s.Key == "GOARCH" && s.Value == "386":
+			before = "GOARCH=386 "
+		}
+	}
+	return before, flags
+}

@@ -1,0 +1,242 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"math/rand/v2"
+	"runtime"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/gosmr/gosmr/smr"
+)
+
+// settings are what a run of a scenario is told from outside.
+type settings struct {
+	seed     uint64
+	duration time.Duration
+
+	// hangLimit is how long a goroutine may make no progress.
+	hangLimit time.Duration
+
+	failFast bool               // end at the first error
+	progress func(progress)     // called each second; nil: not
+	fatal    func(*rig, string) // called when the program can't go on; does not return
+}
+
+// A part is a piece of a scenario. join makes what it needs, and adds its goroutines
+// and its checks to the rig.
+type part interface{ join(*rig) }
+
+// A rig is one run of a scenario: what its parts have in common.
+type rig struct {
+	settings
+	name  string // of the scenario
+	procs int    // GOMAXPROCS at the start
+
+	faults  faults
+	reads   readTally
+	writes  writeTally
+	gate    gate
+	shelves []*shelf
+
+	// What the parts add while they join.
+	watch    watch
+	tasks    []func(context.Context)
+	checks   []func()
+	counters []*counter
+	notes    []string
+}
+
+// A counter is for the report: what was done of what is worth a word. Added to by
+// any goroutine; read by the report.
+type counter struct {
+	atomic.Uint64
+	name string
+}
+
+// start adds a goroutine. fn returns soon after ctx has ended, and has p beat all
+// the time.
+func (r *rig) start(name string, fn func(ctx context.Context, p *pulse)) {
+	p := r.watch.pulse(name)
+	r.tasks = append(r.tasks, func(ctx context.Context) {
+		defer p.end()
+		defer r.faults.catch(name)
+		// Memory that went back to the system while a reader looks at it.
+		debug.SetPanicOnFault(true)
+		fn(ctx, p)
+	})
+}
+
+// after adds what is to be done when all goroutines have ended: what was added last
+// is done first.
+func (r *rig) after(fn func()) { r.checks = append(r.checks, fn) }
+
+func (r *rig) counter(name string) *counter {
+	for _, c := range r.counters {
+		if c.name == name {
+			return c
+		}
+	}
+	c := &counter{name: name}
+	r.counters = append(r.counters, c)
+	return c
+}
+
+// rand returns the random source of a goroutine, by its name. A seed decides what
+// each of them tries, in whatever scenarios run before.
+func (r *rig) rand(name string) *rand.Rand {
+	h := fnv.New64a()
+	h.Write([]byte(name))
+	return rand.New(rand.NewPCG(r.seed, h.Sum64()))
+}
+
+// fork returns a random source for a goroutine that the owner of rng starts.
+func fork(rng *rand.Rand) *rand.Rand { return rand.New(rand.NewPCG(rng.Uint64(), rng.Uint64())) }
+
+func drawOptions(rng *rand.Rand) smr.Options {
+	pick := func(values ...int) int { return values[rng.IntN(len(values))] }
+	return smr.Options{
+		MaxDelay:   time.Duration(pick(1, 5, 20, 100)) * time.Millisecond,
+		ChunkCalls: pick(1, 3, 32, 256),
+		Workers:    pick(1, 2, 8),
+	}
+}
+
+// newDomain makes a domain whose panics and stalls are errors.
+func newDomain(o smr.Options, f *faults) *smr.Domain {
+	o.OnPanic = func(p *smr.CallbackPanic) { f.stop(p.Error()) }
+	if o.OnStall == nil {
+		o.OnStall = func(st smr.Stall) { f.add(faultStall, "no reader stalled, but: %v", st) }
+	}
+	dom, err := smr.New(o)
+	if err != nil {
+		panic(err) // the options are this program's own
+	}
+	return dom
+}
+
+// closeTimeout is how long Close may take when every reader has left. The
+// longest chains of callbacks take ten check-ins, all together a second.
+const closeTimeout = 30 * time.Second
+
+// within calls a method that closes something and waits for no longer than
+// closeTimeout.
+func (f *faults) within(what string, end func(context.Context) error) {
+	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+	defer cancel()
+	if err := end(ctx); err != nil {
+		f.add(faultClose, "%s: %v", what, err)
+		if errors.Is(err, context.DeadlineExceeded) {
+			f.add(faultClose, "%s", allStacks())
+		}
+	}
+}
+
+// domain makes a domain of drawn options, which change may change, for a part. It
+// is closed in the end, and then nothing may be left in it.
+func (r *rig) domain(name string, change func(*smr.Options)) *smr.Domain {
+	o := drawOptions(r.rand("options of " + name))
+	o.Name = name
+	if change != nil {
+		change(&o)
+	}
+	r.notes = append(r.notes, fmt.Sprintf("domain %s: MaxDelay %v, ChunkCalls %d, Workers %d, MaxPending %d",
+		name, o.MaxDelay, o.ChunkCalls, o.Workers, o.MaxPending))
+	dom := newDomain(o, &r.faults)
+	r.after(func() {
+		r.faults.within("Close of domain "+name, dom.Close)
+		if st := dom.Stats(); st.PendingCalls != 0 || st.PendingBytes != 0 || st.Sections != 0 {
+			r.faults.add(faultLeak, "the closed domain %s has %d calls (%d bytes) pending and %d sections open",
+				name, st.PendingCalls, st.PendingBytes, st.Sections)
+		}
+	})
+	return dom
+}
+
+// The domain of a shelf has few cells, so that a reader often holds what a writer
+// unlinks, and enough elements for writers not to run out within a grace period
+// unless somebody stalls.
+const (
+	numElements = 2048
+	numCells    = 8
+)
+
+// shelf returns the shelf of a name, with a domain of its own, and makes it if this
+// is the first part to ask.
+func (r *rig) shelf(name string) *shelf {
+	for _, p := range r.shelves {
+		if p.dom.Name() == name {
+			return p
+		}
+	}
+	var p *shelf
+	r.after(func() { p.checkIdle() }) // when the domain is closed
+	dom := r.domain(name, func(o *smr.Options) {
+		// Reached now and then by callbacks under way, so that Throttle waits.
+		o.MaxPending = numElements * elementSize / 2
+	})
+	cells := make([]serialization, numCells)
+	for i := range cells {
+		cells[i] = [...]serialization{byNothing, byLock}[i%2]
+	}
+	p = newShelf(dom, &r.faults, numElements, cells...)
+	r.shelves = append(r.shelves, p)
+	return p
+}
+
+// run tortures until the duration is over or ctx ends.
+func (sc *scenario) run(ctx context.Context, set settings) *report {
+	r := &rig{settings: set, name: sc.name, procs: runtime.GOMAXPROCS(0)}
+	r.watch.limit = set.hangLimit
+	ctx, stop := context.WithTimeout(ctx, set.duration)
+	defer stop()
+	r.faults.fatal = func(text string) { set.fatal(r, text) }
+	if set.failFast {
+		r.faults.found = stop
+	}
+	races := raceErrors()
+	for _, p := range sc.parts {
+		p.join(r)
+	}
+
+	// The watch goes on until the last check is done, so that a goroutine that
+	// can't end is found too.
+	start := time.Now()
+	watching, unwatch := context.WithCancel(context.Background())
+	watched := make(chan struct{})
+	go func() {
+		defer close(watched)
+		r.watch.run(watching, func(stuck string) {
+			r.faults.stop(fmt.Sprintf("%s made no progress for %v", stuck, set.hangLimit))
+		}, func() {
+			if set.progress != nil {
+				set.progress(progress{time.Since(start), r.reads.sum().reads(), r.writes.updates.Load(), r.faults.total()})
+			}
+		})
+	}()
+	var tasks sync.WaitGroup
+	for _, task := range r.tasks {
+		tasks.Go(func() { task(ctx) })
+	}
+	tasks.Wait()
+	elapsed := time.Since(start)
+	if n := runtime.GOMAXPROCS(0); n != r.procs {
+		runtime.GOMAXPROCS(r.procs)
+	}
+	for len(r.checks) > 0 {
+		last := len(r.checks) - 1
+		r.checks[last]()
+		r.checks = r.checks[:last]
+	}
+	unwatch()
+	<-watched
+	if n := raceErrors() - races; n > 0 {
+		r.faults.add(faultRace, "the race detector reported %d", n)
+	}
+	return newReport(r, elapsed)
+}

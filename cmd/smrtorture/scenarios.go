@@ -1,0 +1,64 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// A scenario is a name, what it tortures, and a fixed configuration of parts.
+type scenario struct {
+	name  string
+	what  string
+	parts []part
+}
+
+var scenarios = []scenario{
+	{"mixed", "everything at once", []part{
+		crowd{}, toggling{}, churning{}, duels{}, flooding{}, chains{}, barriers{}, goals{}, burning{},
+	}},
+	{"sections", "every kind of section, nested, handed over, slept in", []part{
+		crowd{sleepy: true},
+	}},
+	{"overlap", "sections of two domains at a time", []part{overlap{}}},
+	{"calls", "floods of calls against Throttle, callbacks that call on, calls from sections", []part{
+		crowd{ways: []writerKind{writeCall, writeCallFunc}}, flooding{}, chains{},
+	}},
+	{"barrier", "Barrier: as many callbacks have run as calls were made", []part{
+		crowd{ways: []writerKind{writeBarrier, writeCall}}, barriers{},
+	}},
+	{"goals", "goals deferred, polled, given up, and kept across many advances", []part{
+		crowd{ways: []writerKind{writePoll, writeDeferred, writeGiveUp}}, goals{},
+	}},
+	{"exit", "goroutines and threads that read or call once and are gone", []part{
+		crowd{kinds: []readerKind{readBurst, readHandover}}, burning{},
+	}},
+	{"procs", "GOMAXPROCS changes all the time", []part{
+		crowd{}, chains{}, toggling{},
+	}},
+	{"duel", "one reader and one writer, as fast as they can", []part{duels{}}},
+	{"domains", "domains that come and go under their users", []part{crowd{}, churning{}}},
+}
+
+// choose returns the scenarios of the flag: names separated by commas, all for every
+// one, and the first part of some names for all that begin with it (baseline).
+func choose(names string) ([]*scenario, error) {
+	var chosen []*scenario
+	for name := range strings.SplitSeq(names, ",") {
+		found := false
+		for i := range scenarios {
+			sc := &scenarios[i]
+			if name != "all" && sc.name != name && !strings.HasPrefix(sc.name, name+"-") {
+				continue
+			}
+			found = true
+			if !slices.Contains(chosen, sc) {
+				chosen = append(chosen, sc)
+			}
+		}
+		if !found {
+			return nil, fmt.Errorf("-scenario: there is no %q; see -list", name)
+		}
+	}
+	return chosen, nil
+}
