@@ -37,6 +37,13 @@ var scenarios = []scenario{
 		crowd{}, chains{}, toggling{},
 	}},
 	{"duel", "one reader and one writer, as fast as they can", []part{duels{}}},
+	{"stw", "readers between safe points, stops and interrupts during grace periods, domains burnt", []part{
+		worlds{},
+	}},
+	{"queues", "queues of four kinds, whose elements come from a pool and move between them", []part{
+		queues{},
+	}},
+	{"stall", "readers that stay in their sections on purpose are reported by their kinds", []part{stalls{}}},
 	{"domains", "domains that come and go under their users", []part{crowd{}, churning{}}},
 }
 

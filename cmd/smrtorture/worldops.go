@@ -1,0 +1,150 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"sync/atomic"
+
+	"github.com/gosmr/gosmr/stw"
+)
+
+// What is done to the domains of a world, with what is checked of it.
+
+// nobodyBusy checks, while the world is stopped, that nobody is at user's code.
+func (w *world) nobodyBusy(domains []*stw.Domain, when string) {
+	for _, d := range domains {
+		if w.busy[d.Slot()].bool {
+			w.faults.add(faultStop, "%v was at user's code in %s", d, when)
+		}
+	}
+}
+
+// stop stops the world and has each domain take part. Inside the barrier the last one
+// to come looks at the others, and at a goal that was taken before.
+func (w *world) stop(d *stw.Domain, rng *rand.Rand) {
+	goal := w.dom.Advance()
+	synchronize := rng.IntN(4) == 0
+	var participants int
+	var ran atomic.Int64 // handlers may end at once
+	handler := func(_ *stw.Domain, s *stw.Stop) {
+		s.Barrier(func() {
+			w.stopped = s
+			w.nobodyBusy(s.Participants(), "a stop")
+			if !w.dom.Poll(goal) {
+				w.faults.add(faultGoal, "in a stop, a goal is not reached that was taken before it")
+			}
+			if synchronize {
+				if err := w.dom.Synchronize(context.Background()); err != nil {
+					w.faults.add(faultWait, "Synchronize in a stop: %v", err)
+				}
+			}
+		})
+		if w.stopped != s {
+			w.faults.add(faultStop, "another stop began before this one had ended")
+		}
+		ran.Add(1)
+	}
+	o := stw.StopOptions{Setup: func(s *stw.Stop) { participants = len(s.Participants()) }}
+	if rng.IntN(2) == 0 {
+		w.w.RunOnAll(d, handler, o)
+	} else if !w.w.TryRunOnAll(d, handler, o) {
+		if n := ran.Load(); n > 0 {
+			w.faults.add(faultStop, "a stop failed, but %d handlers ran", n)
+		}
+		return
+	}
+	w.stops.Add(1)
+	if n := ran.Load(); n != int64(participants) {
+		w.faults.add(faultStop, "%d handlers ran for %d participants", n, participants)
+	}
+}
+
+// ragged runs a function at a safe point of each domain, once.
+func (w *world) ragged(forEach func(func(*stw.Domain))) {
+	var ran [maxDomains]atomic.Uint64 // ids, by slot
+	forEach(func(d *stw.Domain) {
+		if ran[d.Slot()].Swap(d.ID()) == d.ID() {
+			w.faults.add(faultStop, "a ragged barrier's function ran twice for %v", d)
+		}
+		if w.busy[d.Slot()].bool {
+			w.faults.add(faultStop, "%v was at user's code in a ragged barrier", d)
+		}
+	})
+	w.raggeds.Add(1)
+}
+
+// interrupt asks something of some domain, which may be the caller's own or be about
+// to end.
+func (w *world) interrupt(rng *rand.Rand) {
+	domains := w.w.Domains()
+	if len(domains) == 0 {
+		return
+	}
+	d := domains[rng.IntN(len(domains))]
+	err := d.Interrupt(func(d *stw.Domain) {
+		w.ran.Add(1)
+		if w.busy[d.Slot()].bool {
+			w.faults.add(faultStop, "%v was at user's code when it was interrupted", d)
+		}
+	})
+	switch {
+	case err == nil:
+		w.accepted.Add(1)
+		w.interrupts.Add(1)
+	case !errors.Is(err, stw.ErrDead):
+		w.faults.add(faultInterrupt, "Interrupt: %v", err)
+	}
+}
+
+// outside does one of the things that a goroutine does that is no domain.
+func (w *world) outside(rng *rand.Rand) {
+	switch rng.IntN(5) {
+	case 0:
+		goal := w.dom.Advance()
+		w.w.Stop()
+		w.nobodyBusy(w.w.Domains(), "a stopped world")
+		if !w.dom.Poll(goal) {
+			w.faults.add(faultGoal, "in a stopped world, a goal is not reached that was taken before")
+		}
+		drawStay(rng, rng.IntN(8) == 0).pass(rng)
+		w.nobodyBusy(w.w.Domains(), "a stopped world")
+		w.w.Start()
+		w.stops.Add(1)
+	case 1:
+		suspended, err := w.w.Suspend(context.Background())
+		if err != nil {
+			w.faults.add(faultWait, "Suspend: %v", err)
+			return
+		}
+		w.nobodyBusy(suspended.Domains(), "a suspension")
+		drawStay(rng, false).pass(rng)
+		suspended.Resume()
+		w.suspends.Add(1)
+	case 2:
+		if domains := w.w.Domains(); len(domains) > 0 {
+			w.suspendOne(domains[rng.IntN(len(domains))], rng)
+		}
+	case 3:
+		w.ragged(w.w.ForEach)
+	case 4:
+		for range 1 + rng.IntN(8) {
+			w.interrupt(rng)
+		}
+	}
+}
+
+func (w *world) suspendOne(d *stw.Domain, rng *rand.Rand) {
+	switch err := d.Suspend(context.Background()); {
+	case errors.Is(err, stw.ErrDead):
+		return
+	case err != nil:
+		w.faults.add(faultWait, "Suspend: %v", err)
+		return
+	}
+	w.nobodyBusy([]*stw.Domain{d}, "a suspension")
+	w.interrupt(rng)
+	drawStay(rng, rng.IntN(8) == 0).pass(rng)
+	d.Resume()
+	w.suspends.Add(1)
+}
