@@ -38,6 +38,10 @@ func TestScenarios(t *testing.T) {
 			require.NotZero(t, rep.reads.reads(), "no reads")
 			require.NotZero(t, rep.updates, "no updates")
 			for _, c := range rep.counters {
+				switch c.name {
+				case "entries evicted", "entries expired", "resizes", "changes of GOMAXPROCS":
+					continue // takes its time
+				}
 				require.NotZero(t, c.Load(), c.name)
 			}
 		})

@@ -141,10 +141,10 @@ func (f *faults) within(what string, end func(context.Context) error) {
 // is closed in the end, and then nothing may be left in it.
 func (r *rig) domain(name string, change func(*smr.Options)) *smr.Domain {
 	o := drawOptions(r.rand("options of " + name))
-	o.Name = name
 	if change != nil {
 		change(&o)
 	}
+	o.Name = name
 	r.notes = append(r.notes, fmt.Sprintf("domain %s: MaxDelay %v, ChunkCalls %d, Workers %d, MaxPending %d",
 		name, o.MaxDelay, o.ChunkCalls, o.Workers, o.MaxPending))
 	dom := newDomain(o, &r.faults)

@@ -16,6 +16,7 @@ type scenario struct {
 var scenarios = []scenario{
 	{"mixed", "everything at once", []part{
 		crowd{}, toggling{}, churning{}, duels{}, flooding{}, chains{}, barriers{}, goals{}, burning{},
+		overlap{}, worlds{}, queues{}, objects{}, maps{}, blobs{},
 	}},
 	{"sections", "every kind of section, nested, handed over, slept in", []part{
 		crowd{sleepy: true},
@@ -43,8 +44,16 @@ var scenarios = []scenario{
 	{"queues", "queues of four kinds, whose elements come from a pool and move between them", []part{
 		queues{},
 	}},
+	{"pool", "pooled objects retired and freed under their readers, slabs that come and go", []part{objects{}}},
+	{"map", "maps that grow and shrink, expire, evict and compact, with values borrowed", []part{
+		maps{}, blobs{},
+	}},
 	{"stall", "readers that stay in their sections on purpose are reported by their kinds", []part{stalls{}}},
 	{"domains", "domains that come and go under their users", []part{crowd{}, churning{}}},
+	{"baseline-smr", "one writer, and readers of one element at a time: by sections", []part{baseline{newUnderSMR}}},
+	{"baseline-rwmutex", "the same under a sync.RWMutex", []part{baseline{newUnderRWMutex}}},
+	{"baseline-mutex", "the same under a sync.Mutex", []part{baseline{newUnderMutex}}},
+	{"baseline-rbmutex", "the same under an xsync.RBMutex", []part{baseline{newUnderRBMutex}}},
 }
 
 // choose returns the scenarios of the flag: names separated by commas, all for every

@@ -1,0 +1,148 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"github.com/puzpuzpuz/xsync/v3"
+
+	"github.com/gosmr/gosmr/smr"
+)
+
+// baseline is the same simple work under smr and under locks, with the same counters, so
+// that reads and updates a second stand side by side. Readers look at one element and
+// are done; one writer replaces elements as fast as it can, and uses each again as soon
+// as nobody can hold it: under a lock, that is at once.
+type baseline struct{ make func(*rig) guard }
+
+// A guard is what keeps the readers and the writer of a yard apart.
+type guard interface {
+	// reader returns what begins and ends a read of one reading goroutine's, and
+	// finds what is in a cell.
+	reader() (begin func(), load func(*smr.Pointer[token]) *token, end func())
+
+	// replace puts fresh into a cell, and sees that free is called for what was
+	// there when no reader holds it.
+	replace(cell *smr.Pointer[token], fresh *token, free func(*token))
+}
+
+// A token is an element. It belongs to the writer while it is free.
+type token struct {
+	body
+	generation uint64
+}
+
+const numTokens = 1 << 14
+
+func (b baseline) join(r *rig) {
+	g := b.make(r)
+	cells := new([numCells]smr.Pointer[token])
+	idle := make(chan *token, numTokens)
+	for range numTokens {
+		idle <- new(token)
+	}
+	free := func(t *token) {
+		t.end()
+		idle <- t
+	}
+	for i := range cells {
+		t := <-idle
+		t.begin(0)
+		cells[i].Init(t)
+	}
+	r.start("writer", func(ctx context.Context, p *pulse) {
+		rng := r.rand("writer")
+		for ctx.Err() == nil {
+			t := <-idle
+			t.generation++
+			t.begin(t.generation)
+			g.replace(&cells[rng.IntN(numCells)], t, free)
+			r.writes.updates.Add(1)
+			p.beat()
+		}
+	})
+	for i := range max(2, r.procs) {
+		name := fmt.Sprintf("reader %d", i)
+		rng := r.rand(name)
+		r.start(name, func(ctx context.Context, p *pulse) {
+			begin, load, end := g.reader()
+			var v view
+			var count readCount
+			for ctx.Err() == nil {
+				for range 256 {
+					cell := &cells[rng.IntN(numCells)]
+					begin()
+					v.hold(&load(cell).body)
+					for _, h := range v.held[:v.n] {
+						v.saw(h.b, h.word)
+					}
+					v.n = 0
+					end()
+				}
+				count.sections += 255 // and one by settle
+				v.settle(smr.Section{}, readLocked, &count, &r.faults)
+				r.reads.take(readLocked, &count)
+				p.beat()
+			}
+		})
+	}
+}
+
+// underSMR is the library's own.
+type underSMR struct{ dom *smr.Domain }
+
+func newUnderSMR(r *rig) guard {
+	return underSMR{r.domain("baseline", func(o *smr.Options) { *o = smr.Options{} })}
+}
+
+func (g underSMR) reader() (func(), func(*smr.Pointer[token]) *token, func()) {
+	var s smr.Section
+	return func() { s = g.dom.Enter() },
+		func(cell *smr.Pointer[token]) *token { return cell.Load(s) },
+		func() { s.Leave() }
+}
+
+func (g underSMR) replace(cell *smr.Pointer[token], fresh *token, free func(*token)) {
+	old := cell.LoadSerialized()
+	cell.Store(fresh)
+	old.age.Store(unlinked)
+	smr.Call(g.dom, old, elementSize, free)
+}
+
+// underLock is a lock. Readers take it in one way or another.
+type underLock struct {
+	lock, unlock func()
+	readers      func() (lock, unlock func())
+}
+
+func (g underLock) reader() (func(), func(*smr.Pointer[token]) *token, func()) {
+	lock, unlock := g.readers()
+	return lock, (*smr.Pointer[token]).LoadSerialized, unlock
+}
+
+func (g underLock) replace(cell *smr.Pointer[token], fresh *token, free func(*token)) {
+	g.lock()
+	old := cell.LoadSerialized()
+	cell.Store(fresh)
+	g.unlock()
+	free(old)
+}
+
+func newUnderMutex(*rig) guard {
+	mu := new(sync.Mutex)
+	return underLock{mu.Lock, mu.Unlock, func() (func(), func()) { return mu.Lock, mu.Unlock }}
+}
+
+func newUnderRWMutex(*rig) guard {
+	mu := new(sync.RWMutex)
+	return underLock{mu.Lock, mu.Unlock, func() (func(), func()) { return mu.RLock, mu.RUnlock }}
+}
+
+func newUnderRBMutex(*rig) guard {
+	mu := xsync.NewRBMutex()
+	return underLock{mu.Lock, mu.Unlock, func() (func(), func()) {
+		var t *xsync.RToken
+		return func() { t = mu.RLock() }, func() { mu.RUnlock(t) }
+	}}
+}

@@ -1,0 +1,290 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"sync/atomic"
+
+	"github.com/gosmr/gosmr/slab"
+	"github.com/gosmr/gosmr/smr"
+)
+
+// objects has pooled objects published, unlinked, retired and freed by several writers,
+// while readers hold them. An object that is given out is nobody else's, and was not
+// used by others since its last user. One that was retired stays what it was for as
+// long as a reader holds it; one that was freed under its readers is theirs no more, but
+// still an object of its type. Slabs go back to the system all the time.
+type objects struct{}
+
+// An object is one. It has no pointers, so it lies off the Go heap where that is
+// possible.
+type object struct {
+	body
+
+	// birthmark is the same in every object that was ever used. Atomic, as readers
+	// look at objects that were freed under them; written by whoever gets the object.
+	birthmark atomic.Uint64
+
+	// holder is 1 while somebody has gotten the object and not given it back.
+	holder atomic.Uint32
+
+	// generation grows with each user, and stays in the object while it is free.
+	// Plain: the pool orders one user after the other.
+	generation uint64
+}
+
+const (
+	birthmark  = 0xb127_4a11
+	numObjects = 64
+)
+
+// A stock is the objects that readers find.
+type stock struct {
+	dom    *smr.Domain
+	pool   *slab.Pool[object]
+	blocks *slab.Blocks
+	faults *faults
+	tally  *writeTally
+
+	retired [numObjects]smr.Pointer[object] // given back by Retire, or by Free after a grace period
+	freed   [numObjects]smr.Pointer[object] // given back by Free, at once
+	lumps   [numObjects]smr.Pointer[lump]
+}
+
+// A lump is a block of bytes, all of them equal. The lump itself is left to the
+// collector.
+type lump struct {
+	block []byte
+	fill  byte
+}
+
+func (objects) join(r *rig) {
+	st := &stock{faults: &r.faults, tally: &r.writes}
+	st.dom = r.domain("objects", nil)
+	budget := slab.NewBudget(64 << 20)
+	st.pool = slab.New[object](st.dom, slab.Options{Keep: true, Budget: budget})
+	st.blocks = slab.NewBlocks(st.dom, slab.Options{Budget: budget})
+	r.after(func() {
+		st.empty()
+		r.faults.within("Close of the objects' pool", st.pool.Close)
+		r.faults.within("Close of the blocks", st.blocks.Close)
+		if n := budget.Used(); n != 0 {
+			r.faults.add(faultLeak, "%d bytes of the budget are used by nobody", n)
+		}
+	})
+	for i := range max(3, r.procs) {
+		name := fmt.Sprintf("writer of objects %d", i)
+		w := &stocker{stock: st, rng: r.rand(name)}
+		r.start(name, func(ctx context.Context, p *pulse) {
+			for ctx.Err() == nil {
+				r.gate.pass()
+				w.round()
+				p.beat()
+			}
+		})
+	}
+	for i := range max(4, 2*r.procs) {
+		name := fmt.Sprintf("reader of objects %d", i)
+		rd := &browser{stock: st, reader: reader{rng: r.rand(name), kind: readObject}}
+		r.start(name, func(ctx context.Context, p *pulse) {
+			rd.registered = st.dom.NewReader()
+			defer rd.registered.Close()
+			for ctx.Err() == nil {
+				r.gate.pass()
+				for range 64 {
+					rd.read()
+				}
+				r.reads.take(rd.kind, &rd.count)
+				p.beat()
+			}
+		})
+	}
+}
+
+// empty gives everything back when nobody is there any more.
+func (st *stock) empty() {
+	for i := range numObjects {
+		for _, cells := range [...]*[numObjects]smr.Pointer[object]{&st.retired, &st.freed} {
+			if o := cells[i].Swap(nil); o != nil {
+				st.leave(o)
+				st.pool.Free(o)
+			}
+		}
+		if l := st.lumps[i].Swap(nil); l != nil {
+			st.blocks.Free(l.block)
+		}
+	}
+}
+
+// get returns an object that is ready to be published, or nil if the budget is at its
+// end. It is checked that nobody else has it.
+func (st *stock) get() *object {
+	o, err := st.pool.Get()
+	if err != nil {
+		return nil
+	}
+	st.enter(o)
+	return o
+}
+
+func (st *stock) enter(o *object) {
+	if !o.holder.CompareAndSwap(0, 1) {
+		st.faults.add(faultPool, "an object was given out while somebody had it")
+	}
+	if mark := o.birthmark.Swap(birthmark); mark != birthmark && mark != 0 {
+		st.faults.add(faultPool, "an object was given out with %#x where its birthmark was", mark)
+	}
+	o.generation++
+	o.begin(o.generation)
+}
+
+// leave is the last that its user does to an object.
+func (st *stock) leave(o *object) {
+	if !o.holder.CompareAndSwap(1, 0) {
+		st.faults.add(faultPool, "an object was given back that nobody had")
+	}
+}
+
+// A stocker is a writer.
+type stocker struct {
+	*stock
+	rng *rand.Rand
+}
+
+func (w *stocker) round() {
+	switch n := w.rng.IntN(64); {
+	case n < 32:
+		w.replaceRetired()
+	case n < 48:
+		w.replaceFreed()
+	case n < 62:
+		w.replaceLump()
+	case n < 63:
+		w.wave()
+	default:
+		w.pool.Flush()
+		w.blocks.Flush()
+		if err := w.dom.Throttle(context.Background()); err != nil {
+			w.faults.add(faultWait, "Throttle: %v", err)
+		}
+	}
+	w.tally.updates.Add(1)
+}
+
+func (w *stocker) replaceRetired() {
+	fresh := w.get()
+	old := w.retired[w.rng.IntN(numObjects)].Swap(fresh)
+	if old == nil {
+		return
+	}
+	old.age.Store(unlinked)
+	w.leave(old)
+	switch w.rng.IntN(4) {
+	case 0: // poisoned, and free at once after that
+		pool := w.pool
+		smr.Call(w.dom, old, drawSize(w.rng), func(o *object) {
+			o.end()
+			pool.Free(o)
+		})
+	case 1:
+		l := w.pool.Pin()
+		done := l.Retire(old)
+		l.Unpin()
+		if !done {
+			w.pool.Retire(old)
+		}
+	case 2: // in a section, where it is allowed
+		s := w.dom.Enter()
+		w.pool.Retire(old)
+		s.Leave()
+	default:
+		w.pool.Retire(old)
+	}
+}
+
+// replaceFreed frees an object under its readers, who look at nothing but what stays.
+func (w *stocker) replaceFreed() {
+	if old := w.freed[w.rng.IntN(numObjects)].Swap(w.get()); old != nil {
+		w.leave(old)
+		w.pool.Free(old)
+	}
+}
+
+// wave takes many objects at once and gives them back, so that slabs come and go.
+func (w *stocker) wave() {
+	var all []*object
+	for range 1 + w.rng.IntN(4096) {
+		o := w.get()
+		if o == nil {
+			break
+		}
+		all = append(all, o)
+	}
+	for _, o := range all {
+		w.leave(o)
+		if w.rng.IntN(2) == 0 {
+			w.pool.Free(o)
+		} else {
+			w.pool.Retire(o)
+		}
+	}
+	w.pool.Flush()
+}
+
+func (w *stocker) replaceLump() {
+	block, err := w.blocks.Get(1 + w.rng.IntN(1<<w.rng.IntN(13)))
+	var fresh *lump
+	if err == nil {
+		fresh = &lump{block, byte(w.rng.Uint32())}
+		for i := range block {
+			block[i] = fresh.fill
+		}
+	}
+	if old := w.lumps[w.rng.IntN(numObjects)].Swap(fresh); old != nil {
+		w.blocks.Retire(old.block)
+	}
+}
+
+// A browser is a reader.
+type browser struct {
+	*stock
+	reader
+	registered *smr.Reader
+}
+
+// read holds an object of each sort for a while.
+func (rd *browser) read() {
+	s, pinned := enterAny(rd.dom, rd.registered, rd.rng)
+	if o := rd.retired[rd.rng.IntN(numObjects)].Load(s); o != nil {
+		rd.view.hold(&o.body)
+	}
+	f := rd.freed[rd.rng.IntN(numObjects)].Load(s)
+	l := rd.lumps[rd.rng.IntN(numObjects)].Load(s)
+	if pinned {
+		drawPinnedStay(rd.rng).pass(rd.rng)
+	} else {
+		drawStay(rd.rng, rd.rng.IntN(1024) == 0).pass(rd.rng)
+	}
+	changed := false
+	if l != nil {
+		rd.count.others++
+		for _, b := range l.block {
+			changed = changed || b != l.fill
+		}
+	}
+	mark := uint64(birthmark)
+	if f != nil {
+		rd.count.others++
+		mark = f.birthmark.Load()
+	}
+	rd.view.verify(s)
+	s.Leave()
+	rd.view.settle(s, rd.kind, &rd.count, rd.faults)
+	if changed {
+		rd.faults.add(faultPayload, "a block changed while a reader held it")
+	}
+	if mark != birthmark {
+		rd.faults.add(faultPool, "a freed object shows %#x to a reader who found it before, where its birthmark was", mark)
+	}
+}
