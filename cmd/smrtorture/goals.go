@@ -30,7 +30,7 @@ func (goals) join(r *rig) {
 		r.start(name, func(ctx context.Context, pu *pulse) {
 			for ctx.Err() == nil {
 				r.gate.pass()
-				holdBack(p.dom, rng, &r.faults)
+				holdBack(p.dom, p.dom, rng, &r.faults)
 				held.Add(1)
 				r.reads.take(readGoal, &readCount{sections: 1, others: 1})
 				pu.beat()
@@ -136,17 +136,18 @@ func (j *jar) poll(c *cookie) bool {
 	return reached
 }
 
-// holdBack enters a section and looks whether a goal that is taken in it is reached.
-func holdBack(dom *smr.Domain, rng *rand.Rand, f *faults) {
+// holdBack enters a section of one domain and looks whether a goal that is taken in it
+// is reached; of another domain, which is a mistake, for tests.
+func holdBack(in, dom *smr.Domain, rng *rand.Rand, f *faults) {
 	var s smr.Section
 	pinned := false
 	switch rng.IntN(3) {
 	case 0:
-		s = dom.Enter()
+		s = in.Enter()
 	case 1:
-		s, pinned = dom.Pin(), true
+		s, pinned = in.Pin(), true
 	case 2:
-		rd := dom.NewReader()
+		rd := in.NewReader()
 		defer rd.Close()
 		s = rd.Enter()
 	}

@@ -26,16 +26,15 @@ var inReach = []struct {
 	{mutant.NoDeferredFence, "duel"},
 	{mutant.LateCandidate, "duel"},
 	{mutant.StaleIsIdle, "duel"},
-	{mutant.ReachedGoesBack, "goals"},
 	{mutant.ForeignGoal, "domains"},
 	{mutant.FutureGoal, "domains"},
 	{mutant.UncommittedGoal, "domains"},
-	{mutant.NoWake, "mixed"},
-	{mutant.NoSecondLook, "duel"},
-	{mutant.NoArmFence, "duel"},
-	{mutant.NoNextLeader, "goals"},
-	{mutant.ReachedForgetsLead, "goals"},
-	{mutant.ParkedTooLate, "goals"},
+	{mutant.NoWake, "wait"},
+	{mutant.NoSecondLook, "wait"},
+	{mutant.NoArmFence, "wait"},
+	{mutant.NoNextLeader, "wait"},
+	{mutant.ReachedForgetsLead, "wait"},
+	{mutant.ParkedTooLate, "wait"},
 	{mutant.NoSealedLook, "domains"},
 	{mutant.LostSlots, "procs"},
 	{mutant.SealByStore, "duel"},
@@ -78,7 +77,7 @@ var inReach = []struct {
 
 // mutantHang is what -hang is for programs with bugs, unless it is given: some of the
 // bugs make them hang.
-const mutantHang = 10 * time.Second
+const mutantHang = 6 * time.Second
 
 // A breeder builds this program with bugs and runs it.
 type breeder struct {

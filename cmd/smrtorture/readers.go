@@ -33,6 +33,7 @@ const (
 	readBytes
 	readObject
 	readFlood
+	readWaited
 	readGoal
 	readLocked
 	readStalled
@@ -55,6 +56,7 @@ var readerNames = [numReaderKinds]string{
 	readBytes:     "bytes",
 	readObject:    "object",
 	readFlood:     "flood",
+	readWaited:    "waited for",
 	readGoal:      "goal",
 	readLocked:    "baseline",
 	readStalled:   "stalled",

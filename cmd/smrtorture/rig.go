@@ -101,6 +101,10 @@ func fork(rng *rand.Rand) *rand.Rand { return rand.New(rand.NewPCG(rng.Uint64(),
 func drawOptions(rng *rand.Rand) smr.Options {
 	pick := func(values ...int) int { return values[rng.IntN(len(values))] }
 	return smr.Options{
+		// Who looks for a stall looks for itself, too: a wake-up that is lost would
+		// only come late.
+		StallAfter: time.Duration(pick(-1, 10)) * time.Second,
+
 		MaxDelay:   time.Duration(pick(1, 5, 20, 100)) * time.Millisecond,
 		ChunkCalls: pick(1, 3, 32, 256),
 		Workers:    pick(1, 2, 8),

@@ -31,6 +31,7 @@ var scenarios = []scenario{
 	{"goals", "goals deferred, polled, given up, and kept across many advances", []part{
 		crowd{ways: []writerKind{writePoll, writeDeferred, writeGiveUp}}, goals{},
 	}},
+	{"wait", "readers and waiters on domains where nobody else would wake them", []part{waits{}}},
 	{"exit", "goroutines and threads that read or call once and are gone", []part{
 		crowd{kinds: []readerKind{readBurst, readHandover}}, burning{},
 	}},
