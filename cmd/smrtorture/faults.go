@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"sync"
+	"time"
 )
 
 // A faultKind is a kind of error that a run can find.
@@ -62,6 +63,8 @@ func (k faultKind) String() string { return faultKinds[k] }
 type faults struct {
 	fatal func(text string) // called for what the program can't go on after
 	found func()            // called for each error, if it is not nil
+
+	patience time.Duration // see within
 
 	mu    sync.Mutex
 	count [numFaultKinds]uint64

@@ -188,7 +188,7 @@ func (b *breeder) try(ctx context.Context, bug mutant.Name, scenario, flag strin
 		return "", err
 	}
 	// What hangs ends itself; this is for what hangs so that it can't.
-	ctx, cancel := context.WithTimeout(ctx, b.duration+b.hang+2*closeTimeout)
+	ctx, cancel := context.WithTimeout(ctx, b.duration+6*b.hang+time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, path, "-scenario", scenario, "-failfast",
 		"-duration", b.duration.String(), "-hang", b.hang.String(), "-seed", fmt.Sprint(b.seed))

@@ -124,14 +124,11 @@ func newDomain(o smr.Options, f *faults) *smr.Domain {
 	return dom
 }
 
-// closeTimeout is how long Close may take when every reader has left. The
-// longest chains of callbacks take ten check-ins, all together a second.
-const closeTimeout = 30 * time.Second
-
-// within calls a method that closes something and waits for no longer than
-// closeTimeout.
+// within calls a method that closes something. When every reader has left that takes
+// no longer than the longest chains of callbacks, which take ten check-ins, all together
+// a second; it is given half as long as nobody may make no progress.
 func (f *faults) within(what string, end func(context.Context) error) {
-	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), f.patience)
 	defer cancel()
 	if err := end(ctx); err != nil {
 		f.add(faultClose, "%s: %v", what, err)
@@ -199,6 +196,7 @@ func (sc *scenario) run(ctx context.Context, set settings) *report {
 	r.watch.limit = set.hangLimit
 	ctx, stop := context.WithTimeout(ctx, set.duration)
 	defer stop()
+	r.faults.patience = set.hangLimit / 2
 	r.faults.fatal = func(text string) { set.fatal(r, text) }
 	if set.failFast {
 		r.faults.found = stop
@@ -209,7 +207,9 @@ func (sc *scenario) run(ctx context.Context, set settings) *report {
 	}
 
 	// The watch goes on until the last check is done, so that a goroutine that
-	// can't end is found too.
+	// can't end is found too, and a check that does not.
+	closing := r.watch.pulse("the end")
+	closing.end() // until then
 	start := time.Now()
 	watching, unwatch := context.WithCancel(context.Background())
 	watched := make(chan struct{})
@@ -232,7 +232,9 @@ func (sc *scenario) run(ctx context.Context, set settings) *report {
 	if n := runtime.GOMAXPROCS(0); n != r.procs {
 		runtime.GOMAXPROCS(r.procs)
 	}
+	closing.ended.Store(false)
 	for len(r.checks) > 0 {
+		closing.beat()
 		last := len(r.checks) - 1
 		r.checks[last]()
 		r.checks = r.checks[:last]

@@ -5,82 +5,116 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"runtime"
+	"sync/atomic"
 	"time"
 
 	"github.com/gosmr/gosmr/smr"
 )
 
-// waits has few readers and few waiters on domains where nothing else happens: no
-// calls, whose reclaimer would look by itself, no stall reports, no other advances.
+// waits has a reader and a few who wait for it, on domains where nothing else happens:
+// no calls, whose reclaimer would look by itself, no stall reports, no other sections.
 // There a wake-up that is lost, or a goal whose leader gave up, leaves somebody waiting
-// for good. On every other domain somebody polls, too: who finds a goal reached must
-// wake those who wait for it.
+// for good. In some, somebody polls, too: who finds a goal reached must wake those who
+// wait for it.
 type waits struct{}
 
-const waitDomains = 4
+// What happens in the domains, besides reading.
+var waitKinds = [...]struct{ waiters, pollers int }{{1, 0}, {2, 0}, {2, 1}, {4, 0}}
 
 func (waits) join(r *rig) {
 	done := r.counter("waits")
-	for i := range waitDomains {
+	for i, kind := range waitKinds {
 		dom := r.domain(fmt.Sprintf("waits %d", i), func(o *smr.Options) { o.StallAfter = -1 })
-		start := func(who string, step func(rng *rand.Rand)) {
-			name := fmt.Sprintf("%s %d", who, i)
+		g := &game{members: int64(kind.waiters + kind.pollers)}
+		name := fmt.Sprintf("reader %d", i)
+		rng := r.rand(name)
+		r.start(name, func(ctx context.Context, p *pulse) {
+			for ctx.Err() == nil {
+				r.gate.pass()
+				g.round(func(begin func()) { readBriefly(dom, rng, begin) })
+				r.reads.take(readWaited, &readCount{sections: 1, others: 1})
+				p.beat()
+			}
+			g.over.Store(true)
+		})
+		for n := range kind.waiters {
+			name := fmt.Sprintf("waiter %d of reader %d", n, i)
 			rng := r.rand(name)
-			r.start(name, func(ctx context.Context, p *pulse) {
-				for ctx.Err() == nil {
-					r.gate.pass()
-					step(rng)
-					p.beat()
-				}
+			r.start(name, func(_ context.Context, p *pulse) {
+				g.play(p, func() {
+					waitBriefly(dom, rng, &r.faults)
+					done.Add(1)
+					r.writes.updates.Add(1)
+				})
 			})
 		}
-		reading := func(rng *rand.Rand) {
-			readBriefly(dom, rng)
-			r.reads.take(readWaited, &readCount{sections: 1, others: 1})
-		}
-		waiting := func(rng *rand.Rand) {
-			waitBriefly(dom, rng, &r.faults)
-			done.Add(1)
-			r.writes.updates.Add(1)
-		}
-		start("reader", reading)
-		start("waiter", waiting)
-		if i >= waitDomains/2 {
-			start("another reader", reading)
-			start("another waiter", waiting)
-			start("one waiter more", waiting)
-		}
-		if i%2 == 1 {
-			start("poller", func(rng *rand.Rand) {
-				goal := dom.Advance()
-				for range rng.IntN(20) {
-					dom.Poll(goal)
-				}
-				drawStay(rng, true).pass(rng)
+		for range kind.pollers {
+			name := fmt.Sprintf("poller beside reader %d", i)
+			rng := r.rand(name)
+			r.start(name, func(_ context.Context, p *pulse) {
+				g.play(p, func() {
+					goal := dom.Advance()
+					for range rng.IntN(50) {
+						dom.Poll(goal)
+					}
+				})
 			})
 		}
 	}
 }
 
+// A game goes in rounds: a section, and all that is done beside it. The next does not
+// begin before everybody is through, so nobody is woken by what comes later.
+type game struct {
+	members int64
+
+	turn atomic.Uint64 // the number of the round; written by the reader
+	left atomic.Int64  // members who are not through; written by all
+	over atomic.Bool   // written by the reader
+}
+
+// round is the reader's. section calls begin inside.
+func (g *game) round(section func(begin func())) {
+	g.left.Store(g.members)
+	section(func() { g.turn.Add(1) })
+	for g.left.Load() > 0 {
+		runtime.Gosched()
+	}
+}
+
+// play is the part of a member, who does something in each round.
+func (g *game) play(p *pulse, do func()) {
+	for turn := uint64(0); !g.over.Load(); {
+		if g.turn.Load() == turn {
+			p.beat()
+			runtime.Gosched()
+			continue
+		}
+		turn++
+		do()
+		g.left.Add(-1)
+	}
+}
+
 // readBriefly is in a section for about as long as a waiter spins.
-func readBriefly(dom *smr.Domain, rng *rand.Rand) {
-	st := stay{spins: rng.IntN(4000), yields: rng.IntN(10)}
+func readBriefly(dom *smr.Domain, rng *rand.Rand, begin func()) {
+	st := stay{spins: rng.IntN(1 << rng.IntN(12)), yields: max(0, rng.IntN(12)-6)}
+	var s smr.Section
 	switch rng.IntN(4) {
 	case 0:
-		s := dom.Pin()
-		stay{spins: st.spins}.pass(rng)
-		s.Leave()
+		s = dom.Pin()
+		st.yields = 0
 	case 1:
 		rd := dom.NewReader()
 		defer rd.Close()
-		s := rd.Enter()
-		st.pass(rng)
-		s.Leave()
+		s = rd.Enter()
 	default:
-		s := dom.Enter()
-		st.pass(rng)
-		s.Leave()
+		s = dom.Enter()
 	}
+	begin()
+	st.pass(rng)
+	s.Leave()
 }
 
 // waitBriefly waits for a grace period, mostly until it is over.
@@ -91,7 +125,7 @@ func waitBriefly(dom *smr.Domain, rng *rand.Rand, f *faults) {
 		}
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), below(rng, 50*time.Microsecond))
+	ctx, cancel := context.WithTimeout(context.Background(), below(rng, 20*time.Microsecond))
 	defer cancel()
 	goal := dom.Advance()
 	err := dom.Wait(ctx, goal)
