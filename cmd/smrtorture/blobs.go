@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"time"
 
 	"github.com/gosmr/gosmr/slab"
@@ -57,6 +58,7 @@ func (blobs) join(r *rig) {
 				w.write(ctx)
 				r.writes.updates.Add(1)
 				p.beat()
+				runtime.Gosched()
 			}
 		})
 	}
@@ -76,6 +78,7 @@ func (blobs) join(r *rig) {
 				}
 				r.reads.take(rd.kind, &rd.count)
 				p.beat()
+				runtime.Gosched()
 			}
 		})
 	}

@@ -16,14 +16,15 @@ import (
 type callDuel struct {
 	dom    *smr.Domain
 	faults *faults
+	tally  *writeTally
 	rng    *rand.Rand
 	drag   drag
 }
 
 func (d *duelling) callDuel(ctx context.Context, rng *rand.Rand, _ bool) {
 	dom := newDomain(drawOptions(rng), d.faults)
-	c := &callDuel{dom: dom, faults: d.faults, rng: rng}
-	if rng.IntN(4) == 0 {
+	c := &callDuel{dom: dom, faults: d.faults, tally: d.writes, rng: rng}
+	if rng.IntN(3) == 0 {
 		c.lone(ctx)
 	} else {
 		var wg sync.WaitGroup
@@ -64,6 +65,7 @@ func (c *callDuel) crowded(ctx context.Context) {
 			c.faults.add(faultWait, "Barrier: %v", err)
 			return
 		}
+		c.tally.updates.Add(uint64(len(ran)))
 		for i, n := range ran {
 			if n != round {
 				c.faults.add(faultBarrier, "a callback had run %d times after %d calls and a Barrier", n, round)
@@ -73,13 +75,17 @@ func (c *callDuel) crowded(ctx context.Context) {
 	}
 }
 
-// lone makes one call at a time, and does nothing to hurry it: the domain must
-// notice by itself, also when it was just about to go idle.
+// lone makes one call at a time, and does nothing more: the domain must notice by
+// itself, also when it was just about to go idle.
 func (c *callDuel) lone(ctx context.Context) {
 	for ctx.Err() == nil {
 		var ran atomic.Bool
 		began := time.Now()
-		smr.Call(c.dom, &ran, 0, func(ran *atomic.Bool) { ran.Store(true) })
+		size := 0
+		if c.rng.IntN(4) != 0 {
+			size = smr.Expedite // the domain will soon be idle again
+		}
+		smr.Call(c.dom, &ran, size, func(ran *atomic.Bool) { ran.Store(true) })
 		for !ran.Load() {
 			if time.Since(began) > callTimeout {
 				c.faults.add(faultCallback, "a lone call had no callback for %v", callTimeout)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/gosmr/gosmr/internal/relacq"
+	"github.com/gosmr/gosmr/smr"
 )
 
 // Duels.
@@ -25,7 +26,9 @@ import (
 // In half of the bouts each side has a processor to itself. In the others there
 // are more duels than CPUs, and the collector runs all the time, so that readers
 // are suspended at any point, also between the two halves of an entry.
-type duels struct{}
+type duels struct {
+	calls bool // only of those who call and those who take the calls away
+}
 
 // duelling is the state of duels in a run.
 type duelling struct {
@@ -35,10 +38,11 @@ type duelling struct {
 	reads  *readTally
 	writes *writeTally
 	procs  int // change GOMAXPROCS, up to this
+	calls  bool
 }
 
-func (duels) join(r *rig) {
-	d := &duelling{r.rand("duels"), &r.faults, &r.gate, &r.reads, &r.writes, 2 * r.procs}
+func (c duels) join(r *rig) {
+	d := &duelling{r.rand("duels"), &r.faults, &r.gate, &r.reads, &r.writes, 2 * r.procs, c.calls}
 	r.start("duels", d.run)
 }
 
@@ -85,7 +89,7 @@ func (d *duelling) bout(ctx context.Context) {
 	for range max(1, runtime.GOMAXPROCS(0)/2) {
 		rng := fork(d.rng)
 		fight := d.duel
-		if rng.IntN(4) == 0 {
+		if d.calls || rng.IntN(4) == 0 {
 			fight = d.callDuel
 		}
 		wg.Go(func() {
@@ -133,9 +137,26 @@ func (d *duelling) duel(ctx context.Context, rng *rand.Rand, suspending bool) {
 		}
 		w.finish()
 	})
+	if suspending && rng.IntN(2) == 0 {
+		wg.Go(func() {
+			defer d.faults.catch("a duel's bystander")
+			bystand(ctx, dom)
+		})
+	}
 	wg.Wait()
 	d.faults.within("Close of a duel's domain", dom.Close)
 	p.checkIdle()
+}
+
+// bystand looks on: it scans all the time, for no reason, and its scans take long, since
+// it has registered many readers. So others do a lot in the middle of a scan.
+func bystand(ctx context.Context, dom *smr.Domain) {
+	for range 200 {
+		defer dom.NewReader().Close()
+	}
+	for ctx.Err() == nil {
+		dom.Poll(dom.Advance())
+	}
 }
 
 // dueling is a stint in a duel: sections of one of the kinds that are entered

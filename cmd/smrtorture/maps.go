@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"runtime"
 
 	"github.com/gosmr/gosmr/smr"
 	"github.com/gosmr/gosmr/smrmap"
@@ -16,8 +17,8 @@ import (
 type maps struct{}
 
 const (
-	numKeys     = 1 << 14
-	numSteady   = 64 // the keys below are always there
+	numKeys     = 1 << 12
+	numSteady   = 128 // the keys below are always there
 	wordsOfItem = 6
 )
 
@@ -81,6 +82,7 @@ func (maps) join(r *rig) {
 				}
 				w.tally.updates.Add(64)
 				p.beat()
+				runtime.Gosched() // for who resizes, too
 			}
 			w.compare()
 		})
@@ -101,6 +103,7 @@ func (maps) join(r *rig) {
 				}
 				r.reads.take(rd.kind, &rd.count)
 				p.beat()
+				runtime.Gosched()
 			}
 		})
 	}
@@ -146,19 +149,18 @@ func (w *mapper) write() {
 	switch n := len(w.known); {
 	case n*int(w.step) > numKeys*3/4:
 		w.shrinking = true
-	case n <= numSteady:
+	case n*int(w.step) <= numSteady*2:
 		w.shrinking = false
 	}
 	_, there := w.known[key]
-	switch n := w.rng.IntN(16); {
-	case key < numSteady || n < 2:
-		w.store(key)
-	case n < 4:
-		w.compute(key, there)
-	case n < 6:
-		w.loadOrStore(key, there)
-	case n == 6 || w.shrinking:
+	steady := key < numSteady
+	switch n := w.rng.IntN(64); {
+	case !steady && (n == 0 || n < 62 && w.shrinking):
 		w.remove(key, there)
+	case n < 16 || n == 62:
+		w.compute(key, there)
+	case n < 32 || n == 63:
+		w.loadOrStore(key, there)
 	default:
 		w.store(key)
 	}
@@ -229,11 +231,11 @@ type mapReader struct {
 // read borrows a value, and looks at it twice, or takes a copy.
 func (rd *mapReader) read() {
 	key := rd.rng.Uint64N(numKeys)
-	if rd.rng.IntN(4) == 0 {
+	if rd.rng.IntN(2) == 0 {
 		key %= numSteady
 	}
 	rd.count.others++
-	if rd.rng.IntN(4) == 0 {
+	if rd.rng.IntN(2) == 0 {
 		rec, ok := rd.m.Load(key)
 		rd.judge("Load", key, &rec, ok, ok && rec.sound(key))
 		return

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"sync/atomic"
 
 	"github.com/gosmr/gosmr/slab"
@@ -81,6 +82,7 @@ func (objects) join(r *rig) {
 				r.gate.pass()
 				w.round()
 				p.beat()
+				runtime.Gosched()
 			}
 		})
 	}
@@ -97,6 +99,7 @@ func (objects) join(r *rig) {
 				}
 				r.reads.take(rd.kind, &rd.count)
 				p.beat()
+				runtime.Gosched()
 			}
 		})
 	}
@@ -205,13 +208,11 @@ func (w *stocker) replaceRetired() {
 
 // replaceFreed frees an object under its readers, who look at nothing but what stays.
 func (w *stocker) replaceFreed() {
-	if old := w.freed[w.rng.IntN(numObjects)].Swap(w.get()); old != nil {
-		w.leave(old)
-		w.pool.Free(old)
-	}
+	w.free(w.freed[w.rng.IntN(numObjects)].Swap(w.get()))
 }
 
-// wave takes many objects at once and gives them back, so that slabs come and go.
+// wave takes many objects at once and gives them back, so that slabs come and go: also
+// under readers who look at some that were published meanwhile.
 func (w *stocker) wave() {
 	var all []*object
 	for range 1 + w.rng.IntN(4096) {
@@ -221,6 +222,13 @@ func (w *stocker) wave() {
 		}
 		all = append(all, o)
 	}
+	var shown []*smr.Pointer[object]
+	for range min(8, len(all)) {
+		cell := &w.freed[w.rng.IntN(numObjects)]
+		w.free(cell.Swap(all[len(all)-1]))
+		all = all[:len(all)-1]
+		shown = append(shown, cell)
+	}
 	for _, o := range all {
 		w.leave(o)
 		if w.rng.IntN(2) == 0 {
@@ -229,7 +237,18 @@ func (w *stocker) wave() {
 			w.pool.Retire(o)
 		}
 	}
+	for _, cell := range shown {
+		w.free(cell.Swap(nil))
+	}
 	w.pool.Flush()
+}
+
+// free frees an object under its readers.
+func (w *stocker) free(o *object) {
+	if o != nil {
+		w.leave(o)
+		w.pool.Free(o)
+	}
 }
 
 func (w *stocker) replaceLump() {
@@ -264,7 +283,7 @@ func (rd *browser) read() {
 	if pinned {
 		drawPinnedStay(rd.rng).pass(rd.rng)
 	} else {
-		drawStay(rd.rng, rd.rng.IntN(1024) == 0).pass(rd.rng)
+		drawStay(rd.rng, rd.rng.IntN(128) == 0).pass(rd.rng)
 	}
 	changed := false
 	if l != nil {

@@ -148,7 +148,10 @@ func TestWorld_SeesWhoIsNotAtASafePoint(t *testing.T) {
 	w.ragged(d.ForEach)
 	expect(0)
 	w.busy[d.Slot()].bool = true
-	w.stop(d, newRand())
+	before := w.stops.Load()
+	for w.stops.Load() == before {
+		w.stop(d, newRand())
+	}
 	expect(1)
 	w.ragged(d.ForEach)
 	expect(2)

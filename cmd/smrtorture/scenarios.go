@@ -16,7 +16,7 @@ type scenario struct {
 var scenarios = []scenario{
 	{"mixed", "everything at once", []part{
 		crowd{}, toggling{}, churning{}, duels{}, flooding{}, chains{}, barriers{}, goals{}, burning{},
-		overlap{}, worlds{}, queues{}, objects{}, maps{}, blobs{},
+		overlap{}, worlds{}, quietWorlds{}, queues{}, objects{}, maps{}, blobs{},
 	}},
 	{"sections", "every kind of section, nested, handed over, slept in", []part{
 		crowd{sleepy: true},
@@ -39,8 +39,9 @@ var scenarios = []scenario{
 		crowd{}, chains{}, toggling{},
 	}},
 	{"duel", "one reader and one writer, as fast as they can", []part{duels{}}},
+	{"handover", "calls that are taken away as fast as they are made, or left alone", []part{duels{calls: true}}},
 	{"stw", "readers between safe points, stops and interrupts during grace periods, domains burnt", []part{
-		worlds{},
+		worlds{}, quietWorlds{},
 	}},
 	{"queues", "queues of four kinds, whose elements come from a pool and move between them", []part{
 		queues{},

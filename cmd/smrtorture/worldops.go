@@ -27,19 +27,19 @@ func (w *world) stop(d *stw.Domain, rng *rand.Rand) {
 	synchronize := rng.IntN(4) == 0
 	var participants int
 	var ran atomic.Int64 // handlers may end at once
-	handler := func(_ *stw.Domain, s *stw.Stop) {
+	handler := func(p *stw.Domain, s *stw.Stop) {
+		w.nobodyBusy(s.Participants(), "a stop")
 		s.Barrier(func() {
 			w.stopped = s
-			w.nobodyBusy(s.Participants(), "a stop")
 			if !w.dom.Poll(goal) {
 				w.faults.add(faultGoal, "in a stop, a goal is not reached that was taken before it")
 			}
-			if synchronize {
-				if err := w.dom.Synchronize(context.Background()); err != nil {
-					w.faults.add(faultWait, "Synchronize in a stop: %v", err)
-				}
-			}
 		})
+		if synchronize && p != s.Leader() { // who waits for the end of the others' handlers
+			if err := w.dom.Synchronize(context.Background()); err != nil {
+				w.faults.add(faultWait, "Synchronize in a stop: %v", err)
+			}
+		}
 		if w.stopped != s {
 			w.faults.add(faultStop, "another stop began before this one had ended")
 		}
