@@ -122,6 +122,7 @@ func (d *duelling) duel(ctx context.Context, rng *rand.Rand, suspending bool) {
 	if !suspending {
 		spins = 100 << rng.IntN(6)
 	}
+	bystander := suspending && rng.IntN(2) == 0
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		defer d.faults.catch("a duel's reader")
@@ -137,7 +138,7 @@ func (d *duelling) duel(ctx context.Context, rng *rand.Rand, suspending bool) {
 		}
 		w.finish()
 	})
-	if suspending && rng.IntN(2) == 0 {
+	if bystander {
 		wg.Go(func() {
 			defer d.faults.catch("a duel's bystander")
 			bystand(ctx, dom)
