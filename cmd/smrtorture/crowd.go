@@ -4,6 +4,9 @@ import (
 	"context"
 	"fmt"
 	"runtime"
+
+	"github.com/gosmr/gosmr/smr"
+	"github.com/gosmr/gosmr/stw"
 )
 
 // A crowd is readers and writers on the shelf named torture, more of them than there
@@ -27,6 +30,11 @@ func (c crowd) join(r *rig) {
 	if c.ways == nil {
 		c.ways = allWays
 	}
+	world, err := stw.NewWorld(stw.Options{Max: readers, SMR: []*smr.Domain{p.dom}})
+	if err != nil {
+		panic(err)
+	}
+	r.after(func() { r.faults.within("Close of the crowd's world", world.Close) })
 	// About every other moment all readers are awake, whatever their number: a
 	// sleepy stint takes some ten times as long.
 	awake := 10 * readers
@@ -35,7 +43,7 @@ func (c crowd) join(r *rig) {
 	}
 	for i := range readers {
 		name := fmt.Sprintf("reader %d", i)
-		rd := &reader{shelf: p, rng: r.rand(name), kinds: c.kinds, awake: awake, gate: &r.gate}
+		rd := &reader{shelf: p, rng: r.rand(name), kinds: c.kinds, awake: awake, gate: &r.gate, world: world}
 		r.start(name, func(ctx context.Context, pu *pulse) { rd.run(ctx, pu, &r.reads) })
 	}
 	for i := range writers {

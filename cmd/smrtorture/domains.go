@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gosmr/gosmr/smr"
@@ -39,7 +41,11 @@ func (c *churn) run(ctx context.Context, p *pulse) {
 		c.checkGoals(dom)
 		f := &flood{dom: dom, limit: o.MaxPending, faults: c.faults}
 		f.run(c.rng, 300)
-		c.closeBusy(dom)
+		if c.rng.IntN(2) == 0 {
+			c.closeBusy(dom)
+		} else {
+			c.closeUnderReaders(dom)
+		}
 		f.checkIdle()
 		c.domains.Add(1)
 		p.beat()
@@ -106,4 +112,37 @@ func (c *churn) closeBusy(dom *smr.Domain) {
 		c.faults.add(faultDomain, "after Close, %d calls (%d bytes) pending and %d sections open",
 			st.PendingCalls, st.PendingBytes, st.Sections)
 	}
+}
+
+// closeUnderReaders closes dom while others enter sections as fast as they can. A section
+// that was entered is waited for, or refused.
+func (c *churn) closeUnderReaders(dom *smr.Domain) {
+	var inside atomic.Int32
+	var closed atomic.Bool
+	var wg sync.WaitGroup
+	for range 2 {
+		rng := fork(c.rng)
+		wg.Go(func() {
+			defer func() {
+				if v := recover(); !strings.Contains(fmt.Sprint(v), "closed domain") {
+					c.faults.add(faultDomain, "a reader of a domain that is closed ended with %v", v)
+				}
+			}()
+			for !closed.Load() { // mostly until Enter panics
+				s := dom.Enter()
+				inside.Add(1)
+				stay{spins: rng.IntN(200), yields: rng.IntN(2)}.pass(rng)
+				inside.Add(-1)
+				s.Leave()
+			}
+			dom.Enter()
+		})
+	}
+	stay{spins: c.rng.IntN(20000), yields: c.rng.IntN(3)}.pass(c.rng)
+	c.faults.within("Close of a short-lived domain with readers", dom.Close)
+	if n := inside.Load(); n > 0 {
+		c.faults.add(faultDomain, "Close returned while %d sections were open", n)
+	}
+	closed.Store(true)
+	wg.Wait()
 }

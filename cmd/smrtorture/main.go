@@ -7,8 +7,9 @@
 //	go run ./cmd/smrtorture -mutants                           # deliberate bugs: all must be found
 //
 // It prints PASS and exits with 0, or prints FAIL and a command that runs the same
-// again, and exits with 1. Status 2 is for a command line that makes no sense. The
-// idea is rcutorture of Linux.
+// again, and exits with 1 (66 is the race detector's own status, unless GORACE says
+// otherwise). Status 2 is for a command line that makes no sense. The idea is
+// rcutorture of Linux.
 //
 // # What is checked
 //
@@ -55,6 +56,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
+	"slices"
 	"time"
 )
 
@@ -125,6 +127,9 @@ func command(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	var chosen []*scenario
 	if err == nil {
 		chosen, err = choose(o.scenario)
+	}
+	if err == nil && o.mutants && !slices.ContainsFunc(chosen, (*scenario).hasMutants) {
+		err = errors.New("-mutants: no deliberate bug is for these scenarios")
 	}
 	if err != nil {
 		fmt.Fprintf(stderr, "smrtorture: %v\n", err)

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"io"
+	"runtime"
 	"runtime/debug"
 	"strings"
 	"testing"
@@ -88,6 +89,45 @@ func TestRun_FailFast(t *testing.T) {
 	require.EqualValues(t, 1, rep.errors.total())
 }
 
+// A part whose goroutine hangs until it is released, or panics.
+type hanging struct{ release chan struct{} }
+
+func (h hanging) join(r *rig) {
+	r.start("the one that hangs", func(context.Context, *pulse) { <-h.release })
+}
+
+type panicking struct{}
+
+func (panicking) join(r *rig) {
+	r.start("the one that panics", func(context.Context, *pulse) { panic("deliberate") })
+}
+
+func TestRun_HangIsFatal(t *testing.T) {
+	set := testSettings()
+	set.duration = time.Millisecond
+	set.hangLimit = time.Second
+	h := hanging{make(chan struct{})}
+	var fatal string
+	set.fatal = func(r *rig, text string) {
+		fatal = text
+		close(h.release)
+		runtime.Goexit()
+	}
+	rep := (&scenario{"hanging", "", []part{crowd{}, h}}).run(t.Context(), set)
+	require.Equal(t, "the one that hangs made no progress for 1s", fatal)
+	require.EqualValues(t, 1, rep.errors.count[faultHang])
+}
+
+func TestRun_PanicIsFatal(t *testing.T) {
+	set := testSettings()
+	set.duration = time.Millisecond
+	var fatal string
+	set.fatal = func(_ *rig, text string) { fatal = text }
+	rep := (&scenario{"panicking", "", []part{panicking{}}}).run(t.Context(), set)
+	require.Contains(t, fatal, "the one that panics panicked: deliberate")
+	require.EqualValues(t, 1, rep.errors.count[faultHang])
+}
+
 func TestRunAll_ErrorMeansStatusAndReproducer(t *testing.T) {
 	var out strings.Builder
 	o := &options{seed: 0x2a, duration: 20 * time.Millisecond, hang: defaultHang}
@@ -139,6 +179,7 @@ func TestCommand_StatusAndVerdict(t *testing.T) {
 		{"-hang 1ms", 2, "", "-hang 1ms is less than a second"},
 		{"-scenario mixed,none", 2, "", `there is no "none"; see -list`},
 		{"-scenario=", 2, "", `there is no ""`},
+		{"-mutants -scenario baseline", 2, "", "no deliberate bug is for these scenarios"},
 		{"-no-such-flag", 2, "", "flag provided but not defined"},
 		{"argument", 2, "", `unexpected argument "argument"`},
 		{"-help", 0, "", "-scenario"},

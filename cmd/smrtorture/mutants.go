@@ -61,6 +61,15 @@ var inReach = []struct {
 	{mutant.NoMovedCheck, "map"},
 }
 
+func (sc *scenario) hasMutants() bool {
+	for _, m := range inReach {
+		if m.scenario == sc.name {
+			return true
+		}
+	}
+	return false
+}
+
 // mutantHang is what -hang is for programs with bugs, unless it is given: some of the
 // bugs make them hang.
 const mutantHang = 6 * time.Second

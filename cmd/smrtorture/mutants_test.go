@@ -1,6 +1,7 @@
 package main
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -34,4 +35,16 @@ func TestFoundBy(t *testing.T) {
 	} {
 		require.Equal(t, want, foundBy(out))
 	}
+}
+
+// One scenario's bugs, from the build to the verdict.
+func TestMutants_AreCaught(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds the program twice")
+	}
+	var out, stderr strings.Builder
+	status := command(t.Context(), strings.Fields("-mutants -scenario calls -duration 1s"), &out, &stderr)
+	require.Zero(t, status, "%s%s", &out, &stderr)
+	require.Contains(t, out.String(), "caught   early-run                calls    ")
+	require.Contains(t, out.String(), "\n2 bugs were caught, 0 survived\nPASS\n")
 }

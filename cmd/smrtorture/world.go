@@ -13,7 +13,7 @@ import (
 
 // worlds is domains of package stw that read between their safe points, stop each
 // other, and come and go; grace periods that wait for them; and somebody outside who
-// stops, suspends and interrupts them: see worldOps. Nobody else reads in this
+// stops, suspends and interrupts them: see worldops.go. Nobody else reads in this
 // domain of package smr: so a stop, in which nobody is in a section, must have ended
 // every grace period that waited for one.
 //
@@ -68,7 +68,7 @@ func (worlds) join(r *rig) {
 			r.faults.add(faultInterrupt, "%d interrupts were accepted, %d ran", accepted, ran)
 		}
 	})
-	for i := range max(4, 2*r.procs) {
+	for i := range min(max(4, 2*r.procs), maxDomains) {
 		name := fmt.Sprintf("domain of the world %d", i)
 		rng := r.rand(name)
 		r.start(name, func(ctx context.Context, p *pulse) {
@@ -103,7 +103,10 @@ func (worlds) join(r *rig) {
 // caller's for a while.
 func (w *world) live(ctx context.Context, rng *rand.Rand, p *pulse) {
 	in := &inhabitant{world: w, reader: reader{shelf: w.shelf, rng: fork(rng), kind: readWorld}, pulse: p}
-	in.rounds = 1 + rng.IntN(1+rng.IntN(500))
+	in.rounds = 1 + rng.IntN(4)
+	if rng.IntN(2) == 0 {
+		in.rounds += rng.IntN(500)
+	}
 	if rng.IntN(4) == 0 {
 		d, err := w.w.Register()
 		if err != nil {
