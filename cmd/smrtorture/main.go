@@ -162,8 +162,10 @@ func runAll(ctx context.Context, chosen []*scenario, o *options, stdout io.Write
 			fmt.Fprintf(stdout, "\ninterrupted: %s and what follows was not run\n", sc.name)
 			break
 		}
-		fmt.Fprintf(stdout, "\n== %s: %s\n", sc.name, sc.what)
-		again := "reproduce: " + reproducer(sc.name, o, share)
+		command := reproducer(sc.name, o, share)
+		again := "reproduce: " + command
+		// The command at once, in case that the program is killed by what it finds.
+		fmt.Fprintf(stdout, "\n== %s: %s\n%s\n", sc.name, sc.what, command)
 		var last progress
 		rep := sc.run(ctx, settings{
 			seed:      o.seed,

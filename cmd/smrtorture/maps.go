@@ -82,11 +82,21 @@ func (maps) join(r *rig) {
 				}
 				w.tally.updates.Add(64)
 				p.beat()
-				runtime.Gosched() // for who resizes, too
+				if i%2 == 0 { // the others are suspended anywhere
+					runtime.Gosched() // for who resizes, too
+				}
 			}
 			w.compare()
 		})
 	}
+	r.start("hurry", func(ctx context.Context, p *pulse) { // so that entries are used again soon
+		for ctx.Err() == nil {
+			r.gate.pass()
+			dom.Flush()
+			p.beat()
+			runtime.Gosched()
+		}
+	})
 	for i := range max(4, 2*r.procs) {
 		name := fmt.Sprintf("reader of the map %d", i)
 		rd := &mapReader{reader: reader{rng: r.rand(name), kind: readMap}, m: m, dom: dom, faults: &r.faults}
@@ -145,7 +155,11 @@ func (w *mapper) store(key uint64) { w.check(w.m.Store(key, w.next(key))) }
 // write changes one key, mostly for the map to grow, until it has most of the keys, and
 // then for it to shrink, until it has few.
 func (w *mapper) write() {
-	key := w.rng.Uint64N((numKeys-w.first+w.step-1)/w.step)*w.step + w.first
+	most := uint64(numKeys)
+	if w.rng.IntN(4) == 0 {
+		most = numSteady
+	}
+	key := w.rng.Uint64N((most-w.first+w.step-1)/w.step)*w.step + w.first
 	switch n := len(w.known); {
 	case n*int(w.step) > numKeys*3/4:
 		w.shrinking = true

@@ -31,7 +31,6 @@ var inReach = []struct {
 	{mutant.NoWake, "wait"},
 	{mutant.NoNextLeader, "wait"},
 	{mutant.ReachedForgetsLead, "wait"},
-	{mutant.NoSealedLook, "domains"},
 	{mutant.LostSlots, "procs"},
 	{mutant.SealByStore, "handover"},
 	{mutant.NoBusyWait, "handover"},
@@ -59,6 +58,7 @@ var inReach = []struct {
 	{mutant.NoCacheWait, "pool"},
 	{mutant.UnpinnedSwap, "map"},
 	{mutant.NoMovedCheck, "map"},
+	{mutant.MovedFirst, "map"},
 }
 
 func (sc *scenario) hasMutants() bool {
