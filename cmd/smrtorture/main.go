@@ -7,9 +7,8 @@
 //	go run ./cmd/smrtorture -mutants                           # deliberate bugs: all must be found
 //
 // It prints PASS and exits with 0, or prints FAIL and a command that runs the same
-// again, and exits with 1 (66 is the race detector's own status, unless GORACE says
-// otherwise). Status 2 is for a command line that makes no sense. The idea is
-// rcutorture of Linux.
+// again, and exits with 1. Status 2 is for a command line that makes no sense. The
+// idea is rcutorture of Linux.
 //
 // # What is checked
 //

@@ -120,6 +120,22 @@ func TestWalker_SeesWhatIsMissing(t *testing.T) {
 	require.EqualValues(t, 4, f.count[faultQueue])
 }
 
+func TestChurn_SeesGoalsThatAreWrong(t *testing.T) {
+	dom := testkit.Domain(t)
+	c := &churn{rng: newRand(), faults: new(faults)}
+	c.checkGoals(dom)
+	require.Zero(t, c.faults.total())
+	require.NotZero(t, c.foreign)
+	c.checkGoals(dom) // whose goal is not foreign
+	require.EqualValues(t, 2, c.faults.count[faultGoal], "Poll and Wait took it for one of theirs")
+
+	c.foreign = 0
+	s := dom.Enter()
+	c.checkGoals(dom) // not alone there
+	s.Leave()
+	require.EqualValues(t, 5, c.faults.count[faultGoal], "three goals were not reached")
+}
+
 func TestStock_SeesObjectOfSomebodyElses(t *testing.T) {
 	dom := testkit.Domain(t)
 	st := &stock{dom: dom, pool: slab.New[object](dom, slab.Options{Keep: true}), faults: new(faults), tally: new(writeTally)}
