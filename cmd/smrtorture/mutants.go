@@ -56,9 +56,7 @@ var inReach = []struct {
 	{mutant.RetireIsFree, "pool"},
 	{mutant.SlabBeforeReaders, "pool"},
 	{mutant.NoCacheWait, "pool"},
-	{mutant.UnpinnedSwap, "map"},
 	{mutant.NoMovedCheck, "map"},
-	{mutant.MovedFirst, "map"},
 }
 
 func (sc *scenario) hasMutants() bool {
