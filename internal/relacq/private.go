@@ -1,3 +1,5 @@
+//go:build !smr_sched || smr_portable
+
 package relacq
 
 import "unsafe"

@@ -48,5 +48,11 @@ func (x *Pointer[T]) Store(p *T) {
 	sched.Store(unsafe.Pointer(x), unsafe.Pointer(p), 0, func() { x.Pointer.Set(p) })
 }
 
+// StorePrivate is a plain store, for memory that no other goroutine can reach yet, or
+// any more.
+func (x *Pointer[T]) StorePrivate(p *T) {
+	sched.StorePrivate(unsafe.Pointer(x), unsafe.Pointer(p), 0, func() { x.Pointer.Set(p) })
+}
+
 // Fence orders every earlier store of this goroutine before every later load.
 func Fence() { sched.Locked("fence", nil) }

@@ -40,6 +40,7 @@ type depthFirst struct {
 	path     []node
 	at       int
 	diverged bool
+	cut      bool // the bound kept it from something
 }
 
 type node struct {
@@ -90,6 +91,7 @@ func (d *depthFirst) next() bool {
 			if n.spent+int(n.costs[n.chosen]) <= d.bound {
 				return true
 			}
+			d.cut = true
 		}
 		d.path = d.path[:len(d.path)-1]
 	}
@@ -126,12 +128,15 @@ func newRandom(seed uint64, choices int) *random {
 }
 
 func (r *random) choose(options []option) int {
-	c := 0
+	c, free := 0, 1 // options that cost nothing come first
+	for free < len(options) && options[free].cost == 0 {
+		free++
+	}
 	switch {
-	case options[len(options)-1].cost == 0:
-		c = r.rng.IntN(len(options))
 	case r.at[len(r.chosen)]:
 		c = 1 + r.rng.IntN(len(options)-1)
+	case free > 1:
+		c = r.rng.IntN(free)
 	}
 	r.chosen = append(r.chosen, c)
 	return c

@@ -2,7 +2,10 @@
 
 package sched
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // An option is what may be done next: g goes on, or the oldest store in a
 // processor's buffer becomes visible.
@@ -111,8 +114,11 @@ func (x *Exec) collect(cur *goroutine) {
 			x.options = append(x.options, option{proc: p, cost: 1})
 		}
 	}
-	if len(x.options) == 0 && yielding >= 0 {
+	switch {
+	case len(x.options) == 0 && yielding >= 0:
 		x.options = append(x.options, option{g: x.gs[yielding]})
+	case cur != nil && cur.yielded && x.enabled(cur):
+		x.options = append(x.options, option{g: cur, cost: 1})
 	}
 	if len(x.options) > 0 {
 		x.options[0].cost = 0
@@ -128,11 +134,71 @@ func (x *Exec) store(g *goroutine, s pendingStore) {
 		s.apply()
 		return
 	}
+	x.delayLocked(g, s)
+}
+
+func (x *Exec) delayLocked(g *goroutine, s pendingStore) {
 	if x.tracing {
 		x.trace = append(x.trace, fmt.Sprintf("  (%s's store waits in its buffer)", g.name))
 	}
 	s.step = x.steps
 	x.buffers[g.proc] = append(x.buffers[g.proc], s)
+}
+
+// queueBehind delays a store if one before it is delayed, and reports whether.
+func (x *Exec) queueBehind(g *goroutine, s pendingStore) bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if len(x.buffers[g.proc]) == 0 {
+		return false
+	}
+	x.delayLocked(g, s)
+	return true
+}
+
+// storing returns which of some processors, nil for all, have stores in their buffers.
+func (x *Exec) storing(of []int) (procs []int) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	for p, b := range x.buffers {
+		if len(b) > 0 && (of == nil || slices.Contains(of, p)) {
+			procs = append(procs, p)
+		}
+	}
+	return procs
+}
+
+// pick chooses one of some processors.
+func (x *Exec) pick(procs []int) int {
+	if len(procs) == 1 {
+		return procs[0]
+	}
+	options := make([]option, len(procs))
+	for i := range options {
+		options[i].cost = min(i, 1)
+	}
+	return procs[x.choose.choose(options)]
+}
+
+// shared reports whether a processor has several goroutines.
+func (x *Exec) shared(proc int) bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	n := 0
+	for _, g := range x.gs {
+		if g.proc == proc && g.state != done {
+			n++
+		}
+	}
+	return n > 1
+}
+
+// mayBlock fails the execution if g is pinned: Go's scheduler does not stand for what
+// it is about to do.
+func (x *Exec) mayBlock(g *goroutine, does string) {
+	if x.pins[g.proc] > 0 {
+		x.Fail("%s %s while it is pinned%s", g.name, does, where())
+	}
 }
 
 var storeOptions = []option{{}, {cost: 1}}

@@ -18,8 +18,9 @@ var exploring atomic.Pointer[Exec]
 
 // An Exec is one execution of a program under the scheduler.
 type Exec struct {
-	procs  int
-	choose chooser
+	procs   int
+	unlocks bool
+	choose  chooser
 
 	// mu guards what follows. There is contention only while goroutines that were
 	// woken by a channel get to their next point.

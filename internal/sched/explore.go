@@ -4,6 +4,7 @@ package sched
 
 import (
 	"fmt"
+	"math"
 	"os"
 	"strconv"
 	"strings"
@@ -18,8 +19,10 @@ type Options struct {
 	Procs int // virtual processors; 0: 2
 
 	// Bound is how many preemptions and delayed stores, taken together, schedules
-	// of the depth-first search have at the most; 0: 3.
+	// of the depth-first search have at the most; 0: 3. With All there is no bound,
+	// and no end before all schedules were tried.
 	Bound int
+	All   bool
 
 	// Schedules is how many of them are tried at the most; 0: 100,000. The
 	// environment variable SMR_SCHEDULES multiplies it, and Walks.
@@ -27,6 +30,10 @@ type Options struct {
 
 	// Walks is how many random walks follow; 0: half as many as Schedules.
 	Walks int
+
+	// Unlocks makes the unlocking of a mutex a point, too. Only to TryLock does that
+	// make a difference, and so that needs it.
+	Unlocks bool
 
 	// Steps is after how many an execution counts as endless; 0: 5,000.
 	Steps int
@@ -71,8 +78,9 @@ func Explore(t *testing.T, o Options, body func(x *Exec) (after func())) {
 			e.repeat(schedule)
 			return
 		}
-		e.search()
-		e.walk()
+		if !e.search() {
+			e.walk()
+		}
 		t.Log(e.String())
 	})
 }
@@ -125,7 +133,7 @@ func (e *explorer) String() string {
 // execute runs the program once.
 func (e *explorer) execute(c chooser, tracing bool) (x *Exec, failure string) {
 	x = &Exec{
-		procs: e.o.Procs, choose: c, maxSteps: e.o.Steps, tracing: tracing,
+		procs: e.o.Procs, unlocks: e.o.Unlocks, choose: c, maxSteps: e.o.Steps, tracing: tracing,
 		buffers: make([][]pendingStore, e.o.Procs), pins: make([]int, e.o.Procs), last: make([]*goroutine, e.o.Procs),
 	}
 	e.executions.Add(1)
@@ -144,10 +152,15 @@ func (e *explorer) execute(c chooser, tracing bool) (x *Exec, failure string) {
 	return x, failure
 }
 
-// search is depth-first, with growing bounds.
-func (e *explorer) search() {
+// search is depth-first, with growing bounds. It reports whether it has tried all
+// schedules that there are.
+func (e *explorer) search() (all bool) {
 	began, tried := realNow(), 0
-	for bound := 0; bound <= e.o.Bound; bound++ {
+	bound := 0
+	if e.o.All {
+		bound, e.o.Bound, e.o.Schedules = math.MaxInt, math.MaxInt, math.MaxInt
+	}
+	for ; bound <= e.o.Bound; bound++ {
 		d := &depthFirst{bound: bound}
 		n := 0
 		for {
@@ -162,15 +175,20 @@ func (e *explorer) search() {
 				e.diverge++
 			}
 			if !d.next() {
+				if all = !d.cut; all {
+					e.report = append(e.report, fmt.Sprintf("%d schedules, which is all there are", n))
+					return all
+				}
 				e.report = append(e.report, fmt.Sprintf("%d schedules with %d deviations at most, which is all", n, bound))
 				break
 			}
 			if tried >= e.o.Schedules {
 				e.report = append(e.report, fmt.Sprintf("%d schedules with %d deviations at most, not all, in %v", n, bound, realNow().Sub(began).Round(time.Millisecond)))
-				return
+				return false
 			}
 		}
 	}
+	return false
 }
 
 // walk takes random walks.

@@ -17,16 +17,19 @@ func Go(fn func()) {
 		go fn()
 		return
 	}
+	g.x.drain(g.proc) // what comes before a go statement, the new goroutine sees
 	g.x.spawn("", g.x.procs-1, fn)
 }
 
-// Gosched lets another goroutine do something before the caller goes on.
+// Gosched lets another goroutine do something before the caller goes on; not always,
+// for on another processor that one may be slow. It must not be called while pinned.
 func Gosched() {
 	g := current()
 	if g == nil {
 		runtime.Gosched()
 		return
 	}
+	g.x.mayBlock(g, "yields")
 	g.yielded = true
 	g.x.point(g, "yield", nil)
 	g.yielded = false
@@ -46,9 +49,12 @@ func Spins(int) int { return 0 }
 
 // Plain comes before an access to memory that is not atomic, where it matters that
 // others may do something between it and the atomic access before.
-func Plain() {
+func Plain() { Point("access memory", nil) }
+
+// Point is a point, and nothing else.
+func Point(op string, p unsafe.Pointer) {
 	if g := current(); g != nil {
-		g.x.point(g, "access memory", nil)
+		g.x.point(g, op, p)
 	}
 }
 
@@ -87,6 +93,15 @@ func Store(p, word unsafe.Pointer, bits uint64, apply func()) {
 	g.x.store(g, pendingStore{p: p, word: word, bits: bits, apply: apply})
 }
 
+// StorePrivate is a plain store to memory that nobody else can reach: at no point of
+// its own, but not past those that wait in the buffer.
+func StorePrivate(p, word unsafe.Pointer, bits uint64, apply func()) {
+	g := current()
+	if g == nil || !g.x.queueBehind(g, pendingStore{p: p, word: word, bits: bits, apply: apply}) {
+		apply()
+	}
+}
+
 // Locked is the point before an instruction that drains the store buffer.
 func Locked(op string, p unsafe.Pointer) {
 	if g := current(); g != nil {
@@ -95,26 +110,29 @@ func Locked(op string, p unsafe.Pointer) {
 	}
 }
 
-// Membarrier is membarrier(2): the point before it, and a fence on one processor after
-// the other.
+// Membarrier is membarrier(2): the point before it, a fence of the caller's, and then
+// one on each other processor, in any order. One that has nothing in its buffer at some
+// moment meanwhile had its fence then.
 func Membarrier() {
 	g := current()
 	if g == nil {
 		return
 	}
 	g.x.point(g, "membarrier", nil)
-	for p := range g.x.buffers {
-		if len(g.x.buffers[p]) > 0 {
-			g.x.drain(p)
-			g.x.point(g, "go on with membarrier", nil)
+	g.x.drain(g.proc)
+	for left := g.x.storing(nil); len(left) > 0; {
+		g.x.point(g, "go on with membarrier", nil)
+		if left = g.x.storing(left); len(left) > 0 {
+			g.x.drain(g.x.pick(left))
 		}
 	}
 }
 
 // Until is the point before an operation that can't be done unless ready, which
-// must not have points.
+// must not have points. It may block, and so must not be called while pinned.
 func Until(op string, p unsafe.Pointer, ready func() bool) {
 	g := current()
+	g.x.mayBlock(g, "waits to "+op)
 	g.ready = ready
 	g.x.point(g, op, p)
 	g.ready = nil
@@ -124,15 +142,34 @@ func Until(op string, p unsafe.Pointer, ready func() bool) {
 // Scheduled reports whether the caller is a goroutine of an exploration.
 func Scheduled() bool { return current() != nil }
 
+// ID returns a number that no other goroutine of the program has, 0 for a caller that
+// is none.
+func ID() int {
+	if g := current(); g != nil {
+		return g.id + 1
+	}
+	return 0
+}
+
+// Unlocks reports whether unlocking a mutex is a point: see [Options].
+func Unlocks() bool {
+	x := exploring.Load()
+	return x != nil && x.unlocks
+}
+
 // Preparing reports whether the caller sets up an exploration, alone, or looks at
 // what is left after it.
 func Preparing() bool { return current() == nil && exploring.Load() != nil }
 
-// Pin keeps other goroutines off the caller's virtual processor until Unpin.
+// Pin keeps other goroutines off the caller's virtual processor until Unpin. It is a
+// point where there are others.
 func Pin() (proc int) {
 	g := current()
 	if g == nil {
 		return 0
+	}
+	if g.x.pins[g.proc] == 0 && g.x.shared(g.proc) {
+		g.x.point(g, "pin", nil)
 	}
 	g.x.pins[g.proc]++
 	return g.proc

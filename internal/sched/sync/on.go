@@ -14,11 +14,11 @@ import (
 // Locker is [sync.Locker].
 type Locker = sync.Locker
 
-// A Mutex is a mutual exclusion lock. Unlock is no point: whoever waits for the lock
-// can go on from the next one.
+// A Mutex is a mutual exclusion lock. Unlock is no point, unless the program says so:
+// whoever waits for the lock can go on from the next one.
 type Mutex struct {
-	mu   sync.Mutex // of goroutines that are not scheduled
-	held bool       // by one that is; in an execution one goroutine runs at a time
+	mu     sync.Mutex // of goroutines that are not scheduled
+	holder int        // sched.ID of one that is; in an execution one goroutine runs at a time
 }
 
 // Lock locks m.
@@ -27,8 +27,8 @@ func (m *Mutex) Lock() {
 		m.mu.Lock()
 		return
 	}
-	sched.Until("lock", unsafe.Pointer(m), func() bool { return !m.held })
-	m.held = true
+	sched.Until("lock", unsafe.Pointer(m), func() bool { return m.holder == 0 })
+	m.holder = sched.ID()
 }
 
 // TryLock locks m unless it is locked, and reports whether it did.
@@ -36,11 +36,14 @@ func (m *Mutex) TryLock() bool {
 	if !sched.Scheduled() {
 		return m.mu.TryLock()
 	}
+	if !sched.Unlocks() {
+		panic("TryLock in an exploration without sched.Options.Unlocks")
+	}
 	sched.Locked("trylock", unsafe.Pointer(m))
-	if m.held {
+	if m.holder != 0 {
 		return false
 	}
-	m.held = true
+	m.holder = sched.ID()
 	return true
 }
 
@@ -50,11 +53,14 @@ func (m *Mutex) Unlock() {
 		m.mu.Unlock()
 		return
 	}
-	if !m.held {
+	if m.holder == 0 {
 		panic("unlock of an unlocked Mutex")
 	}
+	if sched.Unlocks() {
+		sched.Locked("unlock", unsafe.Pointer(m))
+	}
 	sched.Drain()
-	m.held = false
+	m.holder = 0
 }
 
 // A Cond is a condition variable.
@@ -64,13 +70,15 @@ type Cond struct {
 	waiters []*bool // woken
 }
 
-// Wait unlocks L, waits to be woken, and locks L again.
+// Wait unlocks L, waits to be woken, and locks L again. It is a point before it does
+// anything: who signals without holding L can come first, and be missed.
 func (c *Cond) Wait() {
 	if !sched.Scheduled() {
 		c.real.L = c.L
 		c.real.Wait()
 		return
 	}
+	sched.Locked("wait", unsafe.Pointer(c))
 	woken := new(bool)
 	c.waiters = append(c.waiters, woken)
 	c.L.Unlock()
@@ -80,6 +88,7 @@ func (c *Cond) Wait() {
 
 // Signal wakes one goroutine that waits.
 func (c *Cond) Signal() {
+	c.point("signal")
 	if len(c.waiters) > 0 {
 		*c.waiters[0] = true
 		c.waiters = c.waiters[1:]
@@ -89,9 +98,18 @@ func (c *Cond) Signal() {
 
 // Broadcast wakes all goroutines that wait.
 func (c *Cond) Broadcast() {
+	c.point("broadcast")
 	for _, woken := range c.waiters {
 		*woken = true
 	}
 	c.waiters = nil
 	c.real.Broadcast()
+}
+
+// point is one for whoever signals without holding L: something may come between that
+// and what was done before.
+func (c *Cond) point(op string) {
+	if m, ok := c.L.(*Mutex); !ok || m.holder != sched.ID() {
+		sched.Point(op, unsafe.Pointer(c))
+	}
 }
