@@ -228,7 +228,7 @@ func (x *Exec) run() string {
 func (x *Exec) blockedLocked() (blocked []*goroutine) {
 	for _, g := range x.gs {
 		if g.state == goesOn {
-			if x.pins[g.proc] > 0 && x.last[g.proc] == g {
+			if x.pins[g.proc] > 0 && x.last[g.proc] == g && x.failed == "" {
 				x.failed = g.name + " blocks while it is pinned"
 			}
 			x.drainLocked(g.proc)
