@@ -422,3 +422,36 @@ func TestSchedules_TwoOnOneProcessor(t *testing.T) {
 		return nil
 	})
 }
+
+// A quiescent reader that comes online, or states that it is quiescent, while the clock
+// is sealed is waited for or refused.
+func TestSchedules_SealAgainstQuiescent(t *testing.T) {
+	eachFence(t, func(t *testing.T, fenced bool) {
+		sched.Explore(t, sched.Options{}, func(x *sched.Exec) func() {
+			c := schedClock(fenced)
+			pl := newPlace(x)
+			r := c.NewQuiescent(nil)
+			x.Go("reader", 0, func() {
+				visit := func() {
+					if _, ok := r.Section(); ok {
+						pl.visit()
+					}
+				}
+				r.Online()
+				visit()
+				r.Quiesce()
+				visit()
+				r.Offline()
+			})
+			x.Go("closer", 1, func() {
+				old := pl.p.Load()
+				c.Seal()
+				if err := c.Wait(context.Background(), c.Advance()); err != nil {
+					x.Fail("Wait: %v", err)
+				}
+				old.freed = true
+			})
+			return nil
+		})
+	})
+}

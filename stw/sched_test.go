@@ -4,6 +4,7 @@ package stw
 
 import (
 	"context"
+	"errors"
 	"testing"
 
 	"github.com/gosmr/gosmr/internal/relacq"
@@ -363,6 +364,256 @@ func TestSchedules_GracePeriodInStop(t *testing.T) {
 			}, StopOptions{})
 		})
 		st.domain("other", 1, func(d *Domain) { d.Poll() })
+		return func() { dom.Close(context.Background()) }
+	})
+}
+
+// suspendable is a domain that runs, is blocked, and runs again, until told to end.
+func (st *stage) suspendable(d *Domain, over *relacq.Uint64) {
+	st.code(d)
+	d.Blocking(func() { st.look.Load() })
+	for over.Load() == 0 {
+		st.code(d)
+		d.Relax()
+	}
+}
+
+// still checks that a suspended domain does nothing, and nobody for it.
+func (st *stage) still(d *Domain, busy *bool) {
+	for range 2 {
+		if st.user[d.slot] || *busy {
+			st.x.Fail("%v is suspended, and something is done", d)
+		}
+		st.look.Load()
+	}
+}
+
+// A suspended domain stays where it is, whatever it was about, and does afterwards what
+// it was asked meanwhile, and what it was doing for others.
+func TestSchedules_SuspendAgainstBlocked(t *testing.T) {
+	sched.Explore(t, sched.Options{Procs: 3}, func(x *sched.Exec) func() {
+		st := newStage(x, Options{})
+		var dom *Domain
+		var ready, over relacq.Uint64
+		busy, ran := false, 0
+		fn := func(d *Domain) {
+			busy = true
+			st.look.Load()
+			busy = false
+			ran++
+		}
+		st.domain("domain", 0, func(d *Domain) {
+			dom = d
+			ready.Store(1)
+			st.suspendable(d, &over)
+		})
+		x.Go("outside", 1, func() {
+			for ready.Load() == 0 {
+				sched.Gosched()
+			}
+			interrupt := func() {
+				if err := dom.Interrupt(fn); err != nil {
+					x.Fail("Interrupt: %v", err)
+				}
+			}
+			interrupt()
+			if err := dom.Suspend(context.Background()); err != nil {
+				x.Fail("Suspend: %v", err)
+			}
+			interrupt()
+			st.still(dom, &busy)
+			dom.Resume()
+			over.Store(1)
+		})
+		return func() {
+			if ran != 2 {
+				x.Fail("%d interrupts of 2 ran", ran)
+			}
+		}
+	})
+}
+
+// A suspended domain takes part in what others wait for, and is suspended still.
+func TestSchedules_StopAgainstSuspended(t *testing.T) {
+	for _, how := range []string{"stop", "for each"} {
+		t.Run(how, func(t *testing.T) {
+			sched.Explore(t, sched.Options{Procs: 3}, func(x *sched.Exec) func() {
+				st := newStage(x, Options{})
+				var dom *Domain
+				var ready, over relacq.Uint64
+				busy, each := false, 0
+				x.Go("outside", 0, func() {
+					for ready.Load() == 0 {
+						sched.Gosched()
+					}
+					if err := dom.Suspend(context.Background()); err != nil {
+						x.Fail("Suspend: %v", err)
+					}
+					st.still(dom, &busy)
+					if how == "stop" {
+						st.w.Stop()
+						st.w.Start()
+					} else {
+						st.w.ForEach(func(*Domain) { each++ })
+						if each != 1 {
+							x.Fail("the function ran %d times for one domain", each)
+						}
+					}
+					st.still(dom, &busy)
+					dom.Resume()
+					over.Store(1)
+				})
+				st.domain("domain", 1, func(d *Domain) {
+					dom = d
+					ready.Store(1)
+					st.suspendable(d, &over)
+				})
+				return nil
+			})
+		})
+	}
+}
+
+// A domain that ends is suspended, or dead; and it ends when it is resumed.
+func TestSchedules_SuspendAgainstEnd(t *testing.T) {
+	sched.Explore(t, sched.Options{Procs: 3}, func(x *sched.Exec) func() {
+		st := newStage(x, Options{})
+		var dom *Domain
+		var ready relacq.Uint64
+		busy := false
+		st.domain("domain", 0, func(d *Domain) {
+			dom = d
+			ready.Store(1)
+			st.code(d)
+		})
+		for i, name := range []string{"one", "other"} {
+			x.Go(name, 1+i, func() {
+				for ready.Load() == 0 {
+					sched.Gosched()
+				}
+				switch err := dom.Suspend(context.Background()); err {
+				case nil:
+					st.still(dom, &busy)
+					dom.Resume()
+				case ErrDead: // tolerated
+				default:
+					x.Fail("Suspend: %v", err)
+				}
+			})
+		}
+		return nil
+	})
+}
+
+// Who leaves Blocking does not wait for interrupts that ask for interrupts.
+func TestSchedules_EndlessInterrupts(t *testing.T) {
+	sched.Explore(t, sched.Options{}, func(x *sched.Exec) func() {
+		st := newStage(x, Options{ExternalInterrupt: func(d *Domain) {}})
+		var back relacq.Uint64
+		var fn func(d *Domain)
+		fn = func(d *Domain) {
+			if back.Load() == 0 {
+				d.Interrupt(fn)
+				d.InterruptExternal()
+				sched.Gosched()
+			}
+		}
+		st.domain("domain", 0, func(d *Domain) {
+			d.Blocking(func() {
+				d.Interrupt(fn)
+				st.look.Load()
+			})
+			back.Store(1)
+		})
+		return nil
+	})
+}
+
+// A domain that does not start: its slot is free again, also after a stop that meets
+// it on the way.
+func TestSchedules_StopAgainstFailedSpawn(t *testing.T) {
+	refused := errors.New("refused")
+	sched.Explore(t, sched.Options{Procs: 3}, func(x *sched.Exec) func() {
+		started, ended := 0, 0
+		var ready relacq.Uint64
+		st := newStage(x, Options{
+			Max: 2,
+			Start: func(d *Domain) error {
+				if started++; d.own {
+					return refused
+				}
+				return nil
+			},
+			Stop: func(d *Domain) { ended++ },
+		})
+		st.domain("leader", 0, func(d *Domain) {
+			child, err := st.w.Spawn(func(*Domain) { x.Fail("a domain that was refused runs") })
+			ready.Store(1)
+			if err != nil {
+				x.Fail("Spawn: %v", err)
+			}
+			st.stop(d)
+			d.Blocking(func() { err = child.Join(context.Background()) })
+			if err != refused {
+				x.Fail("Join: %v", err)
+			}
+			if n := len(st.w.Domains()); n != 1 {
+				x.Fail("%d domains are left", n)
+			}
+		})
+		x.Go("closer", 1, func() {
+			for ready.Load() == 0 {
+				sched.Gosched()
+			}
+			if err := st.w.Close(context.Background()); err != nil || started != 2 || ended != 1 {
+				x.Fail("Close: %v; %d domains have started, and %d ended", err, started, ended)
+			}
+		})
+		return nil
+	})
+}
+
+// What is run for a domain that is blocked, or about to be, reads in sections of its;
+// the domain itself holds up no grace period.
+func TestSchedules_GracePeriodAgainstBlocked(t *testing.T) {
+	sched.Explore(t, sched.Options{Procs: 3}, func(x *sched.Exec) func() {
+		dom, err := smr.New(smr.Options{})
+		if err != nil {
+			x.Fail("New: %v", err)
+		}
+		st := newStage(x, Options{SMR: []*smr.Domain{dom}})
+		type target struct{ freed bool }
+		var p smr.Pointer[target]
+		p.Init(new(target))
+		over := make(chan struct{})
+		read := func(d *Domain) {
+			o := p.Load(d.Section())
+			for range 2 {
+				if o.freed {
+					x.Fail("a reader holds what was freed")
+				}
+				st.look.Load()
+			}
+		}
+		st.domain("domain", 0, func(d *Domain) {
+			if err := d.Interrupt(read); err != nil {
+				x.Fail("Interrupt: %v", err)
+			}
+			read(d)
+			d.Blocking(func() { <-over })
+			read(d)
+		})
+		x.Go("writer", 1, func() {
+			old := p.LoadSerialized()
+			p.Store(new(target))
+			if err := dom.Synchronize(context.Background()); err != nil {
+				x.Fail("Synchronize: %v", err)
+			}
+			old.freed = true
+			sched.Wakes()
+			close(over)
+		})
+		x.Go("outside", 2, func() { st.w.ForEach(read) })
 		return func() { dom.Close(context.Background()) }
 	})
 }
