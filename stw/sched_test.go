@@ -505,6 +505,48 @@ func TestSchedules_SuspendAgainstEnd(t *testing.T) {
 	})
 }
 
+// Who gives up to suspend a domain leaves nothing behind, also if it is suspended by then.
+func TestSchedules_SuspendAgainstCancel(t *testing.T) {
+	sched.Explore(t, sched.Options{Procs: 3}, func(x *sched.Exec) func() {
+		st := newStage(x, Options{})
+		ctx, cancel := context.WithCancel(context.Background())
+		var dom *Domain
+		var ready, over relacq.Uint64
+		busy := false
+		st.domain("domain", 0, func(d *Domain) {
+			dom = d
+			ready.Store(1)
+			for over.Load() == 0 {
+				st.code(d)
+				d.Relax()
+			}
+		})
+		x.Go("suspends", 1, func() {
+			for ready.Load() == 0 {
+				sched.Gosched()
+			}
+			switch err := dom.Suspend(ctx); err {
+			case nil:
+				st.still(dom, &busy)
+				dom.Resume()
+			case context.Canceled: // tolerated
+			default:
+				x.Fail("Suspend: %v", err)
+			}
+			over.Store(1)
+		})
+		x.Go("cancels", 2, func() {
+			sched.Wakes()
+			cancel()
+		})
+		return func() {
+			if dom.suspends != 0 {
+				x.Fail("%d suspensions are left", dom.suspends)
+			}
+		}
+	})
+}
+
 // Who leaves Blocking does not wait for interrupts that ask for interrupts.
 func TestSchedules_EndlessInterrupts(t *testing.T) {
 	sched.Explore(t, sched.Options{}, func(x *sched.Exec) func() {

@@ -144,11 +144,12 @@ func waitCond(ctx context.Context, c *sync.Cond, done func() bool) error {
 	if done() {
 		return nil
 	}
-	unregister := context.AfterFunc(ctx, func() {
+	sched.Wakes() // if ctx has ended, this starts the goroutine at once
+	unregister := context.AfterFunc(ctx, sched.Detached(func() {
 		c.L.Lock()
 		defer c.L.Unlock()
 		c.Broadcast()
-	})
+	}))
 	defer unregister()
 	for !done() {
 		if err := ctx.Err(); err != nil {

@@ -21,10 +21,13 @@
 //     buffer (an atomic read-modify-write, an atomic store, a lock, a fence), until
 //     somebody executes membarrier(2), or until the scheduler decides to let the
 //     oldest store of a buffer become visible. That is x86-TSO (Owens, Sarkar and
-//     Sewell, 2009).
+//     Sewell, 2009); TestLitmus compares it with that.
 //   - Processors are virtual: the program says which goroutine is on which. Pin
 //     keeps others off it. When a processor changes to another goroutine, its store
-//     buffer drains, as it does in every scheduler.
+//     buffer drains, as it does in every scheduler. Who blocks or yields while it is
+//     pinned fails, as it does in Go's.
+//   - Who yields lets another do something first; or not, which is a deviation like
+//     a preemption. A yield is no fence: nothing promises that.
 //   - Time passes only when nobody can do anything else.
 //
 // With -tags smr_sched,smr_portable there are no store buffers, as in every build
@@ -32,7 +35,8 @@
 //
 // Channels, timers and the rest block for real; [testing/synctest] tells when that
 // is so. Whoever wakes somebody by other means than these packages' says so with
-// [Wakes].
+// [Wakes]. A function that is handed to somebody who starts a goroutine for it, as
+// context.AfterFunc does, is [Detached].
 //
 // # Search
 //
@@ -44,7 +48,8 @@
 // (a livelock). It is printed with the schedule, a handful of numbers by which it
 // is repeated, and with a trace.
 //
-// What is not covered: data other than the words that these packages instrument is
+// What is not covered: goroutines stay on their processors, timers do not go off while
+// others can do something, and a store becomes visible within some hundred steps. Data other than the words that these packages instrument is
 // read and written where the program does so, and in no other order. Whether it is
 // ordered by those words is for the race detector to say, in another build. On
 // processors weaker than x86 every shared word is accessed by sync/atomic, whose

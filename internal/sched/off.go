@@ -24,6 +24,9 @@ func Spins(n int) int { return n }
 // others may do something between it and the atomic access before.
 func Plain() {}
 
+// Detached returns fn for somebody who runs it on a new goroutine.
+func Detached(fn func()) func() { return fn }
+
 // Wakes comes before an operation that may wake another goroutine and that is not
 // of sched/sync: sending to a channel, closing one.
 func Wakes() {}

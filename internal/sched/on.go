@@ -21,6 +21,19 @@ func Go(fn func()) {
 	g.x.spawn("", g.x.procs-1, fn)
 }
 
+// Detached returns fn for somebody who runs it on a new goroutine: what that does
+// first is to make it one of the program's. It would count as the one that started it.
+func Detached(fn func()) func() {
+	g := current()
+	if g == nil {
+		return fn
+	}
+	return func() {
+		setLabel(nil)
+		g.x.spawn("", g.x.procs-1, fn)
+	}
+}
+
 // Gosched lets another goroutine do something before the caller goes on; not always,
 // for on another processor that one may be slow. It must not be called while pinned.
 func Gosched() {
