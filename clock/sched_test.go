@@ -256,6 +256,33 @@ func TestSchedules_QuiesceAgainstWait(t *testing.T) {
 	})
 }
 
+// A quiescent state wakes who waits, by itself: the reader stays online until then.
+func TestSchedules_QuiesceWakes(t *testing.T) {
+	eachFence(t, func(t *testing.T, fenced bool) {
+		sched.Explore(t, sched.Options{}, func(x *sched.Exec) func() {
+			c := schedClock(fenced)
+			r := c.NewQuiescent(nil)
+			r.Online()
+			goal := c.Advance()
+			var done relacq.Uint64
+			x.Go("reader", 0, func() {
+				r.Quiesce()
+				for done.Load() == 0 {
+					sched.Gosched()
+				}
+				r.Offline()
+			})
+			x.Go("waiter", 1, func() {
+				if err := c.Wait(context.Background(), goal); err != nil {
+					x.Fail("Wait: %v", err)
+				}
+				done.Store(1)
+			})
+			return nil
+		})
+	})
+}
+
 // Two wait: one leads, the other follows. Whoever leads hands over.
 func TestSchedules_LeaderAndFollower(t *testing.T) {
 	sched.Explore(t, sched.Options{Procs: 3}, func(x *sched.Exec) func() {
@@ -398,6 +425,27 @@ func TestSchedules_SealAgainstEnter(t *testing.T) {
 			return nil
 		})
 	})
+}
+
+// A section that is left gives its record to the next, generation and all.
+func TestSchedules_LeaveAgainstEnter(t *testing.T) {
+	for procs := 1; procs <= 2; procs++ { // elsewhere, it is left while the other enters
+		sched.Explore(t, sched.Options{Procs: procs, Bound: 5}, func(x *sched.Exec) func() {
+			c := schedClock(false)
+			r, gen := c.Enter()
+			x.Go("leaves", procs-1, func() { r.Leave(gen) })
+			x.Go("enters", 0, func() {
+				for range 2 {
+					r, gen := c.Enter()
+					if !r.Active(gen) {
+						x.Fail("a section that was entered is not open")
+					}
+					r.Leave(gen)
+				}
+			})
+			return nil
+		})
+	}
 }
 
 // Two on one processor, or one stripe, claim different records; a section may be

@@ -23,6 +23,23 @@ func schedDomain(x *sched.Exec, fenced bool) *Domain {
 	return d
 }
 
+// schedUrgent returns a domain that has no check-in while a program runs: what nobody
+// tells the reclaimer of is forgotten.
+func schedUrgent(x *sched.Exec, chunk int) *Domain {
+	d, err := New(Options{ChunkCalls: chunk, Workers: 1, MaxDelay: 100 * time.Hour, CheckIn: time.Hour})
+	if err != nil {
+		x.Fail("New: %v", err)
+	}
+	return d
+}
+
+// awaitCount polls until a count is reached.
+func awaitCount(n *atomic.Int32, want int32) {
+	for n.Load() < want {
+		sched.Gosched()
+	}
+}
+
 // closed returns what is to be done after a program: it closes the domain and checks
 // that each callback has run once.
 func closed(x *sched.Exec, d *Domain, ran []int) func() {
@@ -196,5 +213,126 @@ func TestSchedules_CallAgainstClose(t *testing.T) {
 			}
 		})
 		return func() { closed(x, d, ran[:taken])() }
+	})
+}
+
+// Expedited calls are freed without a check-in, whatever the reclaimer and its worker
+// are about.
+func TestSchedules_ExpediteAgainstReclaimer(t *testing.T) {
+	sched.Explore(t, sched.Options{Procs: 3}, func(x *sched.Exec) func() {
+		d := schedUrgent(x, 2)
+		ran := make([]int, 2)
+		for i, name := range []string{"one", "other"} {
+			x.Go(name, i, func() { Call(d, &ran[i], Expedite, func(n *int) { *n++ }) })
+		}
+		return func() {
+			for i, n := range ran {
+				if n != 1 {
+					x.Fail("callback %d ran %d times", i, n)
+					return
+				}
+			}
+			closed(x, d, ran)()
+		}
+	})
+}
+
+// A full chunk wakes a reclaimer that sleeps over one that is open.
+func TestSchedules_SealAgainstSleep(t *testing.T) {
+	sched.Explore(t, sched.Options{Procs: 3}, func(x *sched.Exec) func() {
+		d := schedUrgent(x, 2)
+		var early, called, full atomic.Int32
+		free := func(n *atomic.Int32) { n.Add(1) }
+		x.Go("one", 0, func() {
+			Call(d, &early, 1, free)
+			called.Store(1)
+		})
+		x.Go("other", 1, func() {
+			Call(d, &full, 1, free)
+			Call(d, &full, 1, free)
+			awaitCount(&full, 2)
+			awaitCount(&called, 1)
+			d.Flush()
+			awaitCount(&early, 1)
+		})
+		return closed(x, d, nil)
+	})
+}
+
+// A chunk that comes back from a worker goes to one call at a time.
+func TestSchedules_ChunksComeBack(t *testing.T) {
+	sched.Explore(t, sched.Options{}, func(x *sched.Exec) func() {
+		d := schedUrgent(x, 1)
+		var ran atomic.Int32
+		free := func(n *atomic.Int32) { n.Add(1) }
+		x.Go("caller", 0, func() {
+			Call(d, &ran, 1, free)
+			awaitCount(&ran, 1)
+			for range 2 {
+				Call(d, &ran, 1, free)
+			}
+			awaitCount(&ran, 3)
+		})
+		return func() {
+			if n := ran.Load(); n != 3 {
+				x.Fail("3 calls have %d callbacks", n)
+				return
+			}
+			closed(x, d, nil)()
+			if n := d.reclaim.handedOver.Load(); n != 0 {
+				x.Fail("%d bytes are pending in the end", n)
+			}
+		}
+	})
+}
+
+// Two Barriers at once: neither misses what the other has just taken from a slot.
+func TestSchedules_TwoBarriers(t *testing.T) {
+	sched.Explore(t, sched.Options{Procs: 3}, func(x *sched.Exec) func() {
+		d := schedDomain(x, false)
+		asReclaimer(d)
+		ran := 0
+		Call(d, &ran, 1, func(n *int) { *n++ })
+		d.reclaim.state.Store(stopped)
+		for i, name := range []string{"one", "other"} {
+			x.Go(name, i, func() {
+				if err := d.Barrier(context.Background()); err != nil {
+					x.Fail("Barrier: %v", err)
+				}
+				if ran != 1 {
+					x.Fail("after a Barrier the callback has run %d times", ran)
+				}
+			})
+		}
+		return closed(x, d, nil)
+	})
+}
+
+// Nothing runs when Close has returned, and nothing is left.
+func TestSchedules_CloseIsTheEnd(t *testing.T) {
+	sched.Explore(t, sched.Options{}, func(x *sched.Exec) func() {
+		d := schedDomain(x, false)
+		over := false
+		ran, taken := 0, 0
+		x.Go("caller", 0, func() {
+			defer func() { recover() }()
+			Call(d, &ran, 1, func(n *int) {
+				if *n++; over {
+					x.Fail("a callback runs after Close")
+				}
+			})
+			taken++
+		})
+		x.Go("closer", 1, func() {
+			if err := d.Close(context.Background()); err != nil {
+				x.Fail("Close: %v", err)
+			}
+			over = true
+		})
+		return func() {
+			if ran != taken {
+				x.Fail("%d calls were taken, and %d callbacks have run", taken, ran)
+			}
+		}
 	})
 }

@@ -24,6 +24,7 @@ type stage struct {
 
 	user     [4]bool // by slot: the domain runs code of its user's
 	handling [4]bool // and somebody a handler for it
+	held     [4]bool // it is suspended
 	stops    int     // sections whose handlers have begun and not ended
 }
 
@@ -54,8 +55,8 @@ func (st *stage) domain(name string, proc int, fn func(d *Domain)) {
 func (st *stage) code(d *Domain) {
 	st.user[d.slot] = true
 	for range 2 {
-		if st.handling[d.slot] {
-			st.x.Fail("%v runs while a handler is run for it", d)
+		if st.handling[d.slot] || st.held[d.slot] {
+			st.x.Fail("%v runs while a handler is run for it, or suspended", d)
 		}
 		st.look.Load()
 	}
@@ -121,6 +122,35 @@ func TestSchedules_StopAgainstStop(t *testing.T) {
 				st.code(d)
 			})
 		}
+		return nil
+	})
+}
+
+// Those that wait to lead do so in turn, and none is forgotten.
+func TestSchedules_ThreeStops(t *testing.T) {
+	sched.Explore(t, sched.Options{Procs: 3}, func(x *sched.Exec) func() {
+		st := newStage(x, Options{})
+		for i, name := range []string{"one", "two", "three"} {
+			st.domain(name, i, func(d *Domain) {
+				st.w.RunOnAll(d, func(*Domain, *Stop) {}, StopOptions{})
+			})
+		}
+		return nil
+	})
+}
+
+// A handler that ends is waited for at no barrier any more.
+func TestSchedules_HandlerEndsBeforeBarrier(t *testing.T) {
+	sched.Explore(t, sched.Options{}, func(x *sched.Exec) func() {
+		st := newStage(x, Options{})
+		st.domain("leader", 0, func(d *Domain) {
+			st.w.RunOnAll(d, func(h *Domain, s *Stop) {
+				if h == d {
+					s.Barrier(nil)
+				}
+			}, StopOptions{})
+		})
+		st.domain("other", 1, func(d *Domain) { d.Poll() })
 		return nil
 	})
 }
@@ -378,14 +408,36 @@ func (st *stage) suspendable(d *Domain, over *relacq.Uint64) {
 	}
 }
 
-// still checks that a suspended domain does nothing, and nobody for it.
-func (st *stage) still(d *Domain, busy *bool) {
-	for range 2 {
-		if st.user[d.slot] || *busy {
-			st.x.Fail("%v is suspended, and something is done", d)
+// interrupt returns a function to interrupt a domain with, and what counts how often it
+// was run.
+func (st *stage) interrupt() (fn func(*Domain), ran *int) {
+	ran = new(int)
+	return func(d *Domain) {
+		for range 2 {
+			if st.user[d.slot] || st.held[d.slot] {
+				st.x.Fail("an interrupt function runs for %v, which runs itself, or is suspended", d)
+			}
+			st.look.Load()
 		}
-		st.look.Load()
+		*ran++
+	}, ran
+}
+
+// suspend suspends a domain until hold returns.
+func (st *stage) suspend(ctx context.Context, d *Domain, hold func()) error {
+	if err := d.Suspend(ctx); err != nil {
+		return err
 	}
+	st.held[d.slot] = true
+	if st.user[d.slot] {
+		st.x.Fail("%v is suspended, and runs", d)
+	}
+	st.look.Load()
+	hold()
+	st.look.Load()
+	st.held[d.slot] = false
+	d.Resume()
+	return nil
 }
 
 // A suspended domain stays where it is, whatever it was about, and does afterwards what
@@ -395,13 +447,7 @@ func TestSchedules_SuspendAgainstBlocked(t *testing.T) {
 		st := newStage(x, Options{})
 		var dom *Domain
 		var ready, over relacq.Uint64
-		busy, ran := false, 0
-		fn := func(d *Domain) {
-			busy = true
-			st.look.Load()
-			busy = false
-			ran++
-		}
+		fn, ran := st.interrupt()
 		st.domain("domain", 0, func(d *Domain) {
 			dom = d
 			ready.Store(1)
@@ -417,17 +463,14 @@ func TestSchedules_SuspendAgainstBlocked(t *testing.T) {
 				}
 			}
 			interrupt()
-			if err := dom.Suspend(context.Background()); err != nil {
+			if err := st.suspend(context.Background(), dom, interrupt); err != nil {
 				x.Fail("Suspend: %v", err)
 			}
-			interrupt()
-			st.still(dom, &busy)
-			dom.Resume()
 			over.Store(1)
 		})
 		return func() {
-			if ran != 2 {
-				x.Fail("%d interrupts of 2 ran", ran)
+			if *ran != 2 {
+				x.Fail("%d interrupts of 2 ran", *ran)
 			}
 		}
 	})
@@ -441,26 +484,25 @@ func TestSchedules_StopAgainstSuspended(t *testing.T) {
 				st := newStage(x, Options{})
 				var dom *Domain
 				var ready, over relacq.Uint64
-				busy, each := false, 0
 				x.Go("outside", 0, func() {
 					for ready.Load() == 0 {
 						sched.Gosched()
 					}
-					if err := dom.Suspend(context.Background()); err != nil {
-						x.Fail("Suspend: %v", err)
-					}
-					st.still(dom, &busy)
-					if how == "stop" {
-						st.w.Stop()
-						st.w.Start()
-					} else {
+					err := st.suspend(context.Background(), dom, func() {
+						if how == "stop" {
+							st.w.Stop()
+							st.w.Start()
+							return
+						}
+						each := 0
 						st.w.ForEach(func(*Domain) { each++ })
 						if each != 1 {
 							x.Fail("the function ran %d times for one domain", each)
 						}
+					})
+					if err != nil {
+						x.Fail("Suspend: %v", err)
 					}
-					st.still(dom, &busy)
-					dom.Resume()
 					over.Store(1)
 				})
 				st.domain("domain", 1, func(d *Domain) {
@@ -480,27 +522,19 @@ func TestSchedules_SuspendAgainstEnd(t *testing.T) {
 		st := newStage(x, Options{})
 		var dom *Domain
 		var ready relacq.Uint64
-		busy := false
 		st.domain("domain", 0, func(d *Domain) {
 			dom = d
 			ready.Store(1)
 			st.code(d)
 		})
-		for i, name := range []string{"one", "other"} {
-			x.Go(name, 1+i, func() {
-				for ready.Load() == 0 {
-					sched.Gosched()
-				}
-				switch err := dom.Suspend(context.Background()); err {
-				case nil:
-					st.still(dom, &busy)
-					dom.Resume()
-				case ErrDead: // tolerated
-				default:
-					x.Fail("Suspend: %v", err)
-				}
-			})
-		}
+		x.Go("outside", 1, func() {
+			for ready.Load() == 0 {
+				sched.Gosched()
+			}
+			if err := st.suspend(context.Background(), dom, func() {}); err != nil && err != ErrDead {
+				x.Fail("Suspend: %v", err)
+			}
+		})
 		return nil
 	})
 }
@@ -512,7 +546,6 @@ func TestSchedules_SuspendAgainstCancel(t *testing.T) {
 		ctx, cancel := context.WithCancel(context.Background())
 		var dom *Domain
 		var ready, over relacq.Uint64
-		busy := false
 		st.domain("domain", 0, func(d *Domain) {
 			dom = d
 			ready.Store(1)
@@ -525,12 +558,7 @@ func TestSchedules_SuspendAgainstCancel(t *testing.T) {
 			for ready.Load() == 0 {
 				sched.Gosched()
 			}
-			switch err := dom.Suspend(ctx); err {
-			case nil:
-				st.still(dom, &busy)
-				dom.Resume()
-			case context.Canceled: // tolerated
-			default:
+			if err := st.suspend(ctx, dom, func() {}); err != nil && err != context.Canceled {
 				x.Fail("Suspend: %v", err)
 			}
 			over.Store(1)

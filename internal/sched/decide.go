@@ -77,15 +77,16 @@ func (x *Exec) grantLocked(g *goroutine) *goroutine {
 		}
 	}
 	x.note(g)
+	x.turn = g.id
 	g.state = goesOn
 	return g
 }
 
 // collect lists the options: first that cur goes on, if it can, then the others, in
-// turn.
+// turn. If that is nobody, it begins with the one that went on last.
 func (x *Exec) collect(cur *goroutine) {
 	x.options = x.options[:0]
-	from, preempts := 0, 0
+	from, preempts := x.turn, 0
 	if cur != nil {
 		from = cur.id
 		if x.enabled(cur) {

@@ -27,6 +27,7 @@ type Exec struct {
 	mu       sync.Mutex
 	gs       []*goroutine
 	running  *goroutine // the one that goes on; nil while nobody does
+	turn     int        // who went on last
 	settling bool       // others may be running too, until all are at points
 
 	buffers [][]pendingStore // of each processor, oldest first

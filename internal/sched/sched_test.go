@@ -292,3 +292,30 @@ func TestWakes_AnyOrder(t *testing.T) {
 		return func() string { return order }
 	}, "ab-", "ba-", "a-b", "b-a", "-ab", "-ba")
 }
+
+// Two who wake each other keep nobody else from going on.
+func TestWakes_Fair(t *testing.T) {
+	sched.Explore(t, sched.Options{Bound: 1, Walks: 1}, func(x *sched.Exec) func() {
+		var over atomic.Uint32
+		c := make(chan struct{}, 1)
+		x.Go("kicks", 0, func() {
+			for over.Load() == 0 {
+				sched.Wakes()
+				select {
+				case c <- struct{}{}:
+				default:
+				}
+				sched.Gosched()
+			}
+			sched.Wakes()
+			close(c)
+		})
+		x.Go("is kicked", 1, func() {
+			for range c {
+				over.Load()
+			}
+		})
+		x.Go("third", 1, func() { over.Store(1) })
+		return nil
+	})
+}
