@@ -307,6 +307,58 @@ func TestSchedules_LeaderAndFollower(t *testing.T) {
 	})
 }
 
+// A follower whose goal is reached before the leader's goes on by then: what holds back
+// the leader waits for it here.
+func TestSchedules_FollowerGoesFirst(t *testing.T) {
+	sched.Explore(t, sched.Options{Procs: 3}, func(x *sched.Exec) func() {
+		c := schedClock(false)
+		first, firstGen := c.NewOwned().Enter()
+		near := c.Advance()
+		second, secondGen := c.NewOwned().Enter()
+		far := c.Advance()
+		var followed relacq.Uint64
+		x.Go("reader", 0, func() {
+			first.Leave(firstGen)
+			for followed.Load() == 0 {
+				sched.Gosched()
+			}
+			second.Leave(secondGen)
+		})
+		for i, goal := range []Seq{far, near} {
+			x.Go([]string{"leader", "follower"}[i], 1+i, func() {
+				if err := c.Wait(context.Background(), goal); err != nil {
+					x.Fail("Wait: %v", err)
+				}
+				if goal == near {
+					followed.Store(1)
+				}
+			})
+		}
+		return nil
+	})
+}
+
+// Commits of one goal, and advances meanwhile, move the clock forward only.
+func TestSchedules_CommitAgainstAdvance(t *testing.T) {
+	sched.Explore(t, sched.Options{Procs: 3, Bound: 4}, func(x *sched.Exec) func() {
+		c := schedClock(false)
+		goal := c.DeferredAdvance()
+		for i, name := range []string{"one", "other"} {
+			x.Go(name, i, func() { c.Commit(goal) })
+		}
+		x.Go("advances", 2, func() {
+			if goal := c.Advance(); c.Now().Before(goal) {
+				x.Fail("the clock is at %v, before %v, to which it was advanced", c.Now(), goal)
+			}
+		})
+		return func() {
+			if c.Now().Before(goal) {
+				x.Fail("the clock is at %v, and %v is committed", c.Now(), goal)
+			}
+		}
+	})
+}
+
 // A leader that gives up makes a follower lead.
 func TestSchedules_LeaderGivesUp(t *testing.T) {
 	sched.Explore(t, sched.Options{Procs: 3}, func(x *sched.Exec) func() {

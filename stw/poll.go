@@ -87,11 +87,11 @@ func (d *Domain) serve() {
 			d.pending.Or(asked)
 		}
 	}()
-	// Only as many interrupts as there are now: each may ask for the next.
-	interrupts := len(d.interrupts)
-	for d.stepLocked(&interrupts) || d.suspendLocked() {
+	// Only what is asked now: each may ask for the next.
+	left := due{len(d.interrupts), d.external}
+	for d.stepLocked(&left) || d.suspendLocked() {
 	}
-	if len(d.interrupts) > 0 {
+	if len(d.interrupts) > 0 || d.external {
 		d.pending.Or(asked)
 	}
 	d.mu.Unlock()
@@ -103,11 +103,18 @@ func (d *Domain) askedLocked() bool {
 	return d.stop != nil || len(d.ragged) > 0 || d.suspends > 0 || len(d.interrupts) > 0 || d.external
 }
 
+// due is what may be done yet, of what may ask for itself again.
+type due struct {
+	interrupts int
+	external   bool
+}
+
 // stepLocked does the next of what is asked, with mu released meanwhile, and
 // reports whether there was anything that may be done now. Stops and functions of
 // ragged barriers go first, since somebody waits for each; a suspended domain gets
-// no further than that. It counts interrupts down, and does no more than those.
-func (d *Domain) stepLocked(interrupts *int) bool {
+// no further than that. It takes interrupts and the hook off what is left, and does no
+// more of them than that.
+func (d *Domain) stepLocked(left *due) bool {
 	switch {
 	case d.stop != nil:
 		s := d.stop
@@ -125,13 +132,13 @@ func (d *Domain) stepLocked(interrupts *int) bool {
 		})
 	case d.suspends > 0:
 		return false
-	case len(d.interrupts) > 0 && *interrupts > 0:
-		*interrupts--
+	case len(d.interrupts) > 0 && left.interrupts > 0:
+		left.interrupts--
 		fn := d.interrupts[0]
 		d.interrupts = d.interrupts[1:]
 		d.unlocked(func() { d.runForOwner("an interrupt function", fn) })
-	case d.external && (d.state != Blocked || !d.returning):
-		d.external = false
+	case d.external && left.external:
+		d.external, left.external = false, false
 		d.unlocked(func() { d.runForOwner("the external interrupt hook", d.w.opts.ExternalInterrupt) })
 	default:
 		return false
@@ -198,11 +205,11 @@ func (d *Domain) serveBlocked() {
 	d.mu.Lock()
 	d.serving.Store(true)
 	for {
-		interrupts := 1
+		left := due{1, true}
 		if d.returning {
-			interrupts = 0
+			left = due{}
 		}
-		if !d.stepLocked(&interrupts) {
+		if !d.stepLocked(&left) {
 			break
 		}
 	}

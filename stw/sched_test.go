@@ -9,6 +9,7 @@ import (
 
 	"github.com/gosmr/gosmr/internal/relacq"
 	"github.com/gosmr/gosmr/internal/sched"
+	"github.com/gosmr/gosmr/internal/sched/atomic"
 	"github.com/gosmr/gosmr/smr"
 )
 
@@ -476,6 +477,84 @@ func TestSchedules_SuspendAgainstBlocked(t *testing.T) {
 	})
 }
 
+// What is asked of a domain that stays blocked is done meanwhile, one thing at a time,
+// whoever does it; and nothing is while it is suspended.
+func TestSchedules_ServedWhileBlocked(t *testing.T) {
+	for _, how := range []string{"for each", "suspend"} {
+		t.Run(how, func(t *testing.T) {
+			sched.Explore(t, sched.Options{Procs: 4}, func(x *sched.Exec) func() {
+				st := newStage(x, Options{})
+				d, err := st.w.newDomain()
+				if err != nil {
+					x.Fail("newDomain: %v", err)
+				}
+				d.begin()
+				d.EnterBlocking()
+				acting := false
+				var ran atomic.Int32
+				fn := func(d *Domain) {
+					if acting || st.held[d.slot] {
+						x.Fail("two act for %v, or one while it is suspended", d)
+					}
+					acting = true
+					st.look.Load()
+					acting = false
+					if st.held[d.slot] {
+						x.Fail("%v is suspended while somebody acts for it", d)
+					}
+					ran.Add(1)
+				}
+				x.Go("one", 0, func() { d.Interrupt(fn) })
+				x.Go("other", 1, func() {
+					if how == "for each" {
+						st.w.ForEach(fn)
+					} else {
+						st.suspend(context.Background(), d, func() { d.Interrupt(fn) })
+					}
+				})
+				return func() {
+					if n := ran.Load(); n != 2 {
+						x.Fail("%d functions of 2 were run while the domain was blocked", n)
+						return
+					}
+					d.LeaveBlocking()
+					d.Deregister()
+				}
+			})
+		})
+	}
+}
+
+// Who waits to lead and panics instead lets the next one.
+func TestSchedules_WaiterPanics(t *testing.T) {
+	sched.Explore(t, sched.Options{Procs: 4}, func(x *sched.Exec) func() {
+		st := newStage(x, Options{})
+		var dom *Domain
+		var ready relacq.Uint64
+		lead := func(d *Domain) { st.w.RunOnAll(d, func(*Domain, *Stop) {}, StopOptions{}) }
+		st.domain("panics", 0, func(d *Domain) {
+			dom = d
+			ready.Store(1)
+			func() {
+				defer func() { recover() }()
+				lead(d)
+				for {
+					d.Relax()
+				}
+			}()
+		})
+		st.domain("leads", 1, lead)
+		st.domain("leads, too", 2, lead)
+		x.Go("outside", 3, func() {
+			for ready.Load() == 0 {
+				sched.Gosched()
+			}
+			dom.Interrupt(func(*Domain) { panic("for the domain") })
+		})
+		return nil
+	})
+}
+
 // A suspended domain takes part in what others wait for, and is suspended still.
 func TestSchedules_StopAgainstSuspended(t *testing.T) {
 	for _, how := range []string{"stop", "for each"} {
@@ -578,19 +657,22 @@ func TestSchedules_SuspendAgainstCancel(t *testing.T) {
 // Who leaves Blocking does not wait for interrupts that ask for interrupts.
 func TestSchedules_EndlessInterrupts(t *testing.T) {
 	sched.Explore(t, sched.Options{}, func(x *sched.Exec) func() {
-		st := newStage(x, Options{ExternalInterrupt: func(d *Domain) {}})
 		var back relacq.Uint64
-		var fn func(d *Domain)
-		fn = func(d *Domain) {
+		again := func(ask func()) {
 			if back.Load() == 0 {
-				d.Interrupt(fn)
-				d.InterruptExternal()
+				ask()
 				sched.Gosched()
 			}
 		}
+		st := newStage(x, Options{ExternalInterrupt: func(d *Domain) {
+			again(func() { d.InterruptExternal() })
+		}})
+		var fn func(d *Domain)
+		fn = func(d *Domain) { again(func() { d.Interrupt(fn) }) }
 		st.domain("domain", 0, func(d *Domain) {
 			d.Blocking(func() {
 				d.Interrupt(fn)
+				d.InterruptExternal()
 				st.look.Load()
 			})
 			back.Store(1)

@@ -107,8 +107,34 @@ var failures = []struct {
 		})
 		return nil
 	}},
-	// Between the unlocking and the signal another one comes to wait.
-	{"signal after the lock", "a wake-up for nothing", func(x *sched.Exec) func() {
+	{"signal after the lock", "a wake-up for nothing", lateSignal((*sync.Cond).Signal)},
+	{"broadcast after the lock", "a wake-up for nothing", lateSignal((*sync.Cond).Broadcast)},
+	{"woken without Wakes", "without having been granted its turn", func(x *sched.Exec) func() {
+		var v atomic.Uint32
+		c := make(chan struct{})
+		x.Go("one", 0, func() { <-c; v.Load() })
+		x.Go("other", 1, func() { close(c); v.Load(); v.Load() })
+		return nil
+	}},
+	{"yield while pinned", "one yields while it is pinned", func(x *sched.Exec) func() {
+		x.Go("one", 0, func() { sched.Pin(); sched.Gosched() })
+		return nil
+	}},
+	{"lock while pinned", "one waits to lock while it is pinned", func(x *sched.Exec) func() {
+		var m sync.Mutex
+		x.Go("one", 0, func() { sched.Pin(); m.Lock() })
+		return nil
+	}},
+	{"channel while pinned", "one blocks while it is pinned", func(x *sched.Exec) func() {
+		x.Go("one", 0, func() { sched.Pin(); <-make(chan struct{}) })
+		return nil
+	}},
+}
+
+// lateSignal is a program in which another one comes to wait between the unlocking and
+// the signal.
+func lateSignal(signal func(*sync.Cond)) func(x *sched.Exec) func() {
+	return func(x *sched.Exec) func() {
 		var m sync.Mutex
 		c := sync.Cond{L: &m}
 		var ready atomic.Bool
@@ -132,31 +158,11 @@ var failures = []struct {
 				m.Lock()
 				ready.Store(true)
 				m.Unlock()
-				c.Signal()
+				signal(&c)
 			}
 		})
 		return nil
-	}},
-	{"woken without Wakes", "without having been granted its turn", func(x *sched.Exec) func() {
-		var v atomic.Uint32
-		c := make(chan struct{})
-		x.Go("one", 0, func() { <-c; v.Load() })
-		x.Go("other", 1, func() { close(c); v.Load(); v.Load() })
-		return nil
-	}},
-	{"yield while pinned", "one yields while it is pinned", func(x *sched.Exec) func() {
-		x.Go("one", 0, func() { sched.Pin(); sched.Gosched() })
-		return nil
-	}},
-	{"lock while pinned", "one waits to lock while it is pinned", func(x *sched.Exec) func() {
-		var m sync.Mutex
-		x.Go("one", 0, func() { sched.Pin(); m.Lock() })
-		return nil
-	}},
-	{"channel while pinned", "one blocks while it is pinned", func(x *sched.Exec) func() {
-		x.Go("one", 0, func() { sched.Pin(); <-make(chan struct{}) })
-		return nil
-	}},
+	}
 }
 
 // failureEnv names the failure that a test process is to run into.

@@ -51,6 +51,7 @@ var litmusTests = []litmusTest{
 	{"SB, two membarriers", litmus{"x=1 M y", "y=1 M x"}, "0 0 | 1 1 0 0", false},
 	{"SB, forwarded", litmus{"x=1 x y", "y=1 y x"}, "1 0 1 0 | 1 1 0 0", true},
 	{"SB, half a swap", litmus{"x=1 z:=1 y", "y=1 x"}, "0 0 | 1 1 1 0", true},
+	{"SB, visible in the end", litmus{"x=1 z y", "z:=1 x x y:=1"}, "0 1 0 1 | 1 1 1 0", true},
 	{"MP", litmus{"x=1 y=1", "y x"}, "1 0 | 1 1 0 0", false},
 	{"LB", litmus{"x y=1", "y x=1"}, "1 1 | 1 1 0 0", false},
 	{"WRC", litmus{"x=1", "x y=1", "y x"}, "1 1 0 | 1 1 0 0", false},

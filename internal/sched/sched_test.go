@@ -140,6 +140,49 @@ func TestCond_Wakes(t *testing.T) {
 	}, "abab", "baba")
 }
 
+// Broadcast wakes all that wait.
+func TestCond_Broadcast(t *testing.T) {
+	sched.Explore(t, sched.Options{Procs: 3, Bound: 2}, func(x *sched.Exec) func() {
+		var m sync.Mutex
+		c := sync.Cond{L: &m}
+		ready := false
+		for i, name := range []string{"a", "b"} {
+			x.Go(name, i, func() {
+				m.Lock()
+				for !ready {
+					c.Wait()
+				}
+				m.Unlock()
+			})
+		}
+		x.Go("broadcasts", 2, func() {
+			m.Lock()
+			ready = true
+			c.Broadcast()
+			m.Unlock()
+		})
+		return nil
+	})
+}
+
+// Locking is a fence, and not only unlocking.
+func TestMutex_Fences(t *testing.T) {
+	outcomes(t, sched.Options{}, func(x *sched.Exec) func() [2]uint64 {
+		var locks [2]sync.Mutex
+		var v [2]relacq.Uint64
+		var seen [2]uint64
+		for i, name := range []string{"one", "other"} {
+			x.Go(name, i, func() {
+				v[i].Store(1)
+				locks[i].Lock()
+				seen[i] = v[1-i].Load()
+				locks[i].Unlock()
+			})
+		}
+		return func() [2]uint64 { return seen }
+	}, [2]uint64{0, 1}, [2]uint64{1, 0}, [2]uint64{1, 1})
+}
+
 // Somebody else may have done something when Gosched returns, or nothing.
 func TestGosched_OthersFirstOrNot(t *testing.T) {
 	outcomes(t, sched.Options{}, func(x *sched.Exec) func() [2]uint32 {
@@ -221,29 +264,31 @@ func TestPin_KeepsOthersOff(t *testing.T) {
 	}, [3]uint32{0, 0, 0}, [3]uint32{0, 1, 1}, [3]uint32{1, 1, 1})
 }
 
-// Another on the same processor sees what is in the store buffer, and one elsewhere
-// then does, too.
+// When a processor changes to another goroutine, what the last one stored is visible to
+// all, before the other one does anything.
 func TestBuffer_DrainsWhenTheProcessorChanges(t *testing.T) {
-	outcomes(t, sched.Options{}, func(x *sched.Exec) func() [2]uint64 {
-		var v, after relacq.Uint64
+	sched.Explore(t, sched.Options{All: true}, func(x *sched.Exec) func() {
+		var v, w relacq.Uint64
+		stored, after := false, false
 		var seen [2]uint64
 		x.Go("stores", 0, func() {
 			v.Store(1)
-			v.Load() // a point
+			stored = true
 		})
 		x.Go("beside", 0, func() {
-			seen[0] = v.Load()
-			after.Swap(seen[0] + 1)
+			after = stored
+			seen[0] = w.Load()
 		})
 		x.Go("elsewhere", 1, func() {
-			if after.Load() == 2 {
-				seen[1] = v.Load()
-			} else {
-				seen[1] = 2 // it does not say
-			}
+			w.Swap(1)
+			seen[1] = v.Load()
 		})
-		return func() [2]uint64 { return seen }
-	}, [2]uint64{0, 2}, [2]uint64{1, 2}, [2]uint64{1, 1})
+		return func() {
+			if after && seen == [2]uint64{} {
+				x.Fail("the store is delayed past the other goroutine's load")
+			}
+		}
+	})
 }
 
 // Time passes when nobody can do anything else, and timers come in their order.
