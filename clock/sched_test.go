@@ -204,6 +204,33 @@ func TestSchedules_ReaderEntersDuringScan(t *testing.T) {
 	})
 }
 
+// The same, step by step: what a scan takes for reached it has read before its fence.
+func TestSchedules_ScanAgainstAdvance(t *testing.T) {
+	sched.Explore(t, sched.Options{Procs: 3}, func(x *sched.Exec) func() {
+		c := schedClock(false)
+		pl := newPlace(x)
+		r := c.NewOwned()
+		old, first := pl.p.Load(), c.Advance()
+		goal := first + increment
+		x.Go("scans", 0, func() { c.scan(first) })
+		x.Go("reader", 1, func() {
+			r, gen := r.Enter()
+			pl.visit()
+			r.Leave(gen)
+		})
+		x.Go("unlinks", 2, func() {
+			pl.p.Store(new(target))
+			c.Advance()
+		})
+		x.Go("frees", 2, func() {
+			if c.reached(goal) {
+				old.freed = true
+			}
+		})
+		return nil
+	})
+}
+
 // Whoever waits is woken by the reader that leaves, however the two meet.
 func TestSchedules_LeaveAgainstWait(t *testing.T) {
 	eachKind(t, func(t *testing.T, enterOf func(c *Clock) func() (*Record, uint64), fenced bool) {

@@ -219,7 +219,7 @@ func TestSchedules_CallAgainstClose(t *testing.T) {
 // Expedited calls are freed without a check-in, whatever the reclaimer and its worker
 // are about.
 func TestSchedules_ExpediteAgainstReclaimer(t *testing.T) {
-	sched.Explore(t, sched.Options{Procs: 3}, func(x *sched.Exec) func() {
+	sched.Explore(t, sched.Options{Procs: 3, Schedules: 50_000}, func(x *sched.Exec) func() {
 		d := schedUrgent(x, 2)
 		ran := make([]int, 2)
 		for i, name := range []string{"one", "other"} {
@@ -239,7 +239,7 @@ func TestSchedules_ExpediteAgainstReclaimer(t *testing.T) {
 
 // A full chunk wakes a reclaimer that sleeps over one that is open.
 func TestSchedules_SealAgainstSleep(t *testing.T) {
-	sched.Explore(t, sched.Options{Procs: 3}, func(x *sched.Exec) func() {
+	sched.Explore(t, sched.Options{Procs: 3, Schedules: 50_000}, func(x *sched.Exec) func() {
 		d := schedUrgent(x, 2)
 		var early, called, full atomic.Int32
 		free := func(n *atomic.Int32) { n.Add(1) }
@@ -261,7 +261,7 @@ func TestSchedules_SealAgainstSleep(t *testing.T) {
 
 // A chunk that comes back from a worker goes to one call at a time.
 func TestSchedules_ChunksComeBack(t *testing.T) {
-	sched.Explore(t, sched.Options{}, func(x *sched.Exec) func() {
+	sched.Explore(t, sched.Options{Schedules: 50_000}, func(x *sched.Exec) func() {
 		d := schedUrgent(x, 1)
 		var ran atomic.Int32
 		free := func(n *atomic.Int32) { n.Add(1) }
@@ -288,7 +288,7 @@ func TestSchedules_ChunksComeBack(t *testing.T) {
 
 // Two Barriers at once: neither misses what the other has just taken from a slot.
 func TestSchedules_TwoBarriers(t *testing.T) {
-	sched.Explore(t, sched.Options{Procs: 3}, func(x *sched.Exec) func() {
+	sched.Explore(t, sched.Options{Procs: 3, Schedules: 50_000}, func(x *sched.Exec) func() {
 		d := schedDomain(x, false)
 		asReclaimer(d)
 		ran := 0
@@ -310,7 +310,7 @@ func TestSchedules_TwoBarriers(t *testing.T) {
 
 // Nothing runs when Close has returned, and nothing is left.
 func TestSchedules_CloseIsTheEnd(t *testing.T) {
-	sched.Explore(t, sched.Options{}, func(x *sched.Exec) func() {
+	sched.Explore(t, sched.Options{Schedules: 50_000}, func(x *sched.Exec) func() {
 		d := schedDomain(x, false)
 		over := false
 		ran, taken := 0, 0
