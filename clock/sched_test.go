@@ -206,7 +206,7 @@ func TestSchedules_ReaderEntersDuringScan(t *testing.T) {
 
 // The same, step by step: what a scan takes for reached it has read before its fence.
 func TestSchedules_ScanAgainstAdvance(t *testing.T) {
-	sched.Explore(t, sched.Options{Procs: 3}, func(x *sched.Exec) func() {
+	sched.Explore(t, sched.Options{Procs: 3, Schedules: 600_000, Walks: 1}, func(x *sched.Exec) func() {
 		c := schedClock(false)
 		pl := newPlace(x)
 		r := c.NewOwned()
