@@ -27,8 +27,8 @@ func (d *Domain) Interrupt(fn func(*Domain)) error {
 
 // InterruptExternal has the domain call Options.ExternalInterrupt at its next safe
 // point. Calls before it does so count as one; what the hook asks for itself is not done
-// by the same Poll. It returns [ErrDead] if the domain
-// has ended, and panics if there is no such hook.
+// by the same Poll. It returns [ErrDead] if the domain has ended, and panics if there is
+// no such hook.
 func (d *Domain) InterruptExternal() error {
 	if d.w.opts.ExternalInterrupt == nil {
 		panic("stw: InterruptExternal in a world without Options.ExternalInterrupt")

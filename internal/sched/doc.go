@@ -49,10 +49,10 @@
 // is repeated, and with a trace.
 //
 // What is not covered: goroutines stay on their processors, timers do not go off while
-// others can do something, and a store becomes visible within some hundred steps. Data other than the words that these packages instrument is
-// read and written where the program does so, and in no other order. Whether it is
-// ordered by those words is for the race detector to say, in another build. On
-// processors weaker than x86 every shared word is accessed by sync/atomic, whose
-// operations are sequentially consistent (the Go memory model), so the portable
-// build's schedules are theirs.
+// others can do something, and a store becomes visible within some hundred steps. Data
+// other than the words that these packages instrument is read and written where the
+// program does so, and in no other order. Whether it is ordered by those words is for the
+// race detector to say, in another build. On processors weaker than x86 every shared word
+// is accessed by sync/atomic, whose operations are sequentially consistent (the Go memory
+// model), so the portable build's schedules are theirs.
 package sched
