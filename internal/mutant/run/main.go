@@ -77,27 +77,30 @@ func run(only []string) error {
 			continue
 		}
 		tried++
-		caught := true
+		caught := false
 		for _, c := range checks(b) {
 			verdict, out, err := r.try(c, b.Name)
 			if err != nil {
 				return err
 			}
-			caught = caught && verdict != survived
+			caught = caught || verdict != missed
 			fmt.Printf("%-14s %-24s %-42s %s\n", verdict, b.Name, c.test, how(out))
 		}
 		if !caught {
+			fmt.Printf("%-14s %s\n", "SURVIVED", b.Name)
 			survivors++
 		}
 	}
 	fmt.Printf("%d bugs tried, %d survived\n", tried, survivors)
 	if survivors > 0 {
-		return fmt.Errorf("%d bugs were not caught by all that must catch them", survivors)
+		return fmt.Errorf("%d bugs were not caught", survivors)
 	}
 	return nil
 }
 
-const survived = "SURVIVED"
+// missed is the verdict of a test that goes by chance and had none; then the schedules
+// must catch the bug.
+const missed = "missed"
 
 // try runs the test until it catches the bug.
 func (r *runner) try(c check, name mutant.Name) (verdict, out string, err error) {
@@ -121,7 +124,7 @@ func (r *runner) try(c check, name mutant.Name) (verdict, out string, err error)
 			return fmt.Sprintf("caught, try %d", n), out, nil
 		}
 	}
-	return survived, "", nil
+	return missed, "", nil
 }
 
 // build returns the package's test binary.
