@@ -81,8 +81,8 @@ func spinsFor(parties int) int {
 	case parties > procs:
 		return 0
 	case parties <= 2:
-		return 1 + sched.Spins(spinsForTwo)
+		return max(sched.Spins(spinsForTwo), 1)
 	default:
-		return 1 + sched.Spins(spinsForMany)
+		return max(sched.Spins(spinsForMany), 1)
 	}
 }

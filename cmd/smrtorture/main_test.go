@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/gosmr/gosmr/internal/mutant"
 )
 
 // testSettings are for a short run of a fixed seed.
@@ -144,7 +146,7 @@ func TestRunAll_ErrorMeansStatusAndReproducer(t *testing.T) {
 // What the reproducer says is what the program accepts.
 func TestReproducer(t *testing.T) {
 	t.Setenv("GOMAXPROCS", "3")
-	t.Setenv(mutantEnv, "early-run")
+	t.Setenv(mutant.Env, "early-run")
 	want := &options{
 		scenario: "mixed", seed: 0xffff_ffff_ffff, duration: 1500 * time.Millisecond,
 		hang: time.Minute, failFast: true,

@@ -185,7 +185,7 @@ func (b *breeder) try(ctx context.Context, bug mutant.Name, scenario, flag strin
 	defer cancel()
 	cmd := exec.CommandContext(ctx, path, "-scenario", scenario, "-failfast",
 		"-duration", b.duration.String(), "-hang", b.hang.String(), "-seed", fmt.Sprint(b.seed))
-	cmd.Env = append(os.Environ(), mutantEnv+"="+string(bug), "GORACE=halt_on_error=1")
+	cmd.Env = append(os.Environ(), mutant.Env+"="+string(bug), "GORACE=halt_on_error=1")
 	out, err := cmd.CombinedOutput()
 	var exit *exec.ExitError
 	switch {

@@ -6,16 +6,15 @@ import (
 	"runtime/debug"
 	"strings"
 	"time"
-)
 
-// mutantEnv names the deliberate bug in a library built with -tags smr_mutant.
-const mutantEnv = "SMR_MUTANT"
+	"github.com/gosmr/gosmr/internal/mutant"
+)
 
 // reproducer returns the command that runs a scenario again: in the same build, in
 // the surroundings that matter, and with what the flags were.
 func reproducer(scenario string, o *options, duration time.Duration) string {
 	var b strings.Builder
-	for _, name := range [...]string{mutantEnv, "GOMAXPROCS"} {
+	for _, name := range [...]string{mutant.Env, "GOMAXPROCS"} {
 		if value := os.Getenv(name); value != "" {
 			fmt.Fprintf(&b, "%s=%s ", name, value)
 		}

@@ -9,6 +9,10 @@
 // them all.
 package mutant
 
+// Env is the environment variable that names the bug to switch on, in a build with -tags
+// smr_mutant.
+const Env = "SMR_MUTANT"
+
 // A Name names a bug.
 type Name string
 

@@ -4,9 +4,6 @@ package sched
 
 import "runtime"
 
-// Enabled tells whether this build can be scheduled.
-const Enabled = false
-
 // Go starts a goroutine.
 func Go(fn func()) { go fn() }
 

@@ -7,9 +7,6 @@ import (
 	"unsafe"
 )
 
-// Enabled tells whether this build can be scheduled.
-const Enabled = true
-
 // Go starts a goroutine, on the processor that new ones go to.
 func Go(fn func()) {
 	g := current()
@@ -169,10 +166,6 @@ func Unlocks() bool {
 	x := exploring.Load()
 	return x != nil && x.unlocks
 }
-
-// Preparing reports whether the caller sets up an exploration, alone, or looks at
-// what is left after it.
-func Preparing() bool { return current() == nil && exploring.Load() != nil }
 
 // Pin keeps other goroutines off the caller's virtual processor until Unpin. It is a
 // point where there are others.

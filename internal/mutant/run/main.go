@@ -147,7 +147,7 @@ func (r *runner) build(c check) (bin string, err error) {
 func (c check) run(bin string, name mutant.Name) (string, error) {
 	cmd := exec.Command(bin, "-test.run", "^"+c.test+"$", "-test.timeout", timeout)
 	cmd.Dir = c.pkg
-	cmd.Env = append(os.Environ(), "SMR_MUTANT="+string(name))
+	cmd.Env = append(os.Environ(), mutant.Env+"="+string(name))
 	out, err := cmd.CombinedOutput()
 	if err == nil && strings.Contains(string(out), "no tests to run") {
 		return string(out), fmt.Errorf("no test named %s", c.test)
