@@ -224,7 +224,11 @@ func newMoving(t *testing.T, d *smr.Domain) subject {
 	for i := range 2 * others {
 		s.other(1000+i, true)
 	}
+	for i := range others - 1 { // so that the first turn compacts, however few there are
+		s.other(1000+2*i, false)
+	}
 	s.churn = func(i int) error {
+		i += others - 1
 		keep := i/others%2 == 1
 		s.other(1000+2*(i%others), keep)
 		if i%others == others-1 && !keep {
@@ -373,7 +377,7 @@ func record(d *smr.Domain, s subject, seed uint64) (all []porcupine.Operation, e
 		}
 	}
 	resizer.Go(func() {
-		for i := 0; !stop.Load() && err == nil; i++ {
+		for i := 0; err == nil && (i == 0 || !stop.Load()); i++ {
 			err = churn(i)
 			if i%50 == 0 {
 				runtime.Gosched()
