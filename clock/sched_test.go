@@ -54,6 +54,13 @@ func pollUntil(c *Clock, goal Seq) {
 	}
 }
 
+// await waits for a goal, and fails where that does.
+func await(x *sched.Exec, c *Clock, goal Seq) {
+	if err := c.Wait(context.Background(), goal); err != nil {
+		x.Fail("Wait: %v", err)
+	}
+}
+
 func schedClock(fenced bool) *Clock {
 	c := new(Clock)
 	c.Init(Options{Fenced: fenced})
@@ -247,9 +254,7 @@ func TestSchedules_LeaveAgainstWait(t *testing.T) {
 			})
 			x.Go("waiter", 1, func() {
 				pl.replace(func() {
-					if err := c.Wait(context.Background(), c.Advance()); err != nil {
-						x.Fail("Wait: %v", err)
-					}
+					await(x, c, c.Advance())
 				})
 			})
 			return nil
@@ -273,9 +278,7 @@ func TestSchedules_QuiesceAgainstWait(t *testing.T) {
 			})
 			x.Go("waiter", 1, func() {
 				pl.replace(func() {
-					if err := c.Wait(context.Background(), c.Advance()); err != nil {
-						x.Fail("Wait: %v", err)
-					}
+					await(x, c, c.Advance())
 				})
 			})
 			return nil
@@ -294,15 +297,11 @@ func TestSchedules_QuiesceWakes(t *testing.T) {
 			var done relacq.Uint64
 			x.Go("reader", 0, func() {
 				r.Quiesce()
-				for done.Load() == 0 {
-					sched.Gosched()
-				}
+				sched.Await(&done)
 				r.Offline()
 			})
 			x.Go("waiter", 1, func() {
-				if err := c.Wait(context.Background(), goal); err != nil {
-					x.Fail("Wait: %v", err)
-				}
+				await(x, c, goal)
 				done.Store(1)
 			})
 			return nil
@@ -324,9 +323,7 @@ func TestSchedules_LeaderAndFollower(t *testing.T) {
 		for i, pl := range places {
 			x.Go([]string{"one", "other"}[i], 1+i, func() {
 				pl.replace(func() {
-					if err := c.Wait(context.Background(), c.Advance()); err != nil {
-						x.Fail("Wait: %v", err)
-					}
+					await(x, c, c.Advance())
 				})
 			})
 		}
@@ -346,16 +343,12 @@ func TestSchedules_FollowerGoesFirst(t *testing.T) {
 		var followed relacq.Uint64
 		x.Go("reader", 0, func() {
 			first.Leave(firstGen)
-			for followed.Load() == 0 {
-				sched.Gosched()
-			}
+			sched.Await(&followed)
 			second.Leave(secondGen)
 		})
 		for i, goal := range []Seq{far, near} {
 			x.Go([]string{"leader", "follower"}[i], 1+i, func() {
-				if err := c.Wait(context.Background(), goal); err != nil {
-					x.Fail("Wait: %v", err)
-				}
+				await(x, c, goal)
 				if goal == near {
 					followed.Store(1)
 				}
@@ -404,9 +397,7 @@ func TestSchedules_LeaderGivesUp(t *testing.T) {
 			}
 		})
 		x.Go("other", 2, func() {
-			if err := c.Wait(context.Background(), c.Advance()); err != nil {
-				x.Fail("Wait: %v", err)
-			}
+			await(x, c, c.Advance())
 		})
 		return nil
 	})
@@ -431,14 +422,10 @@ func TestSchedules_PollReachesForFollower(t *testing.T) {
 		})
 		x.Go("reader", 1, func() { r.seq.Store(uint64(loaded)) })
 		x.Go("leader", 2, func() {
-			if err := c.Wait(context.Background(), far); err != nil {
-				x.Fail("Wait: %v", err)
-			}
+			await(x, c, far)
 		})
 		x.Go("follower", 3, func() {
-			if err := c.Wait(context.Background(), near); err != nil {
-				x.Fail("Wait: %v", err)
-			}
+			await(x, c, near)
 			followed.Store(1)
 		})
 		return nil
@@ -496,9 +483,7 @@ func TestSchedules_SealAgainstEnter(t *testing.T) {
 			x.Go("closer", 1, func() {
 				old := pl.p.Load()
 				c.Seal()
-				if err := c.Wait(context.Background(), c.Advance()); err != nil {
-					x.Fail("Wait: %v", err)
-				}
+				await(x, c, c.Advance())
 				old.freed = true // what is left is freed, and needs no unlinking
 			})
 			return nil
@@ -573,9 +558,7 @@ func TestSchedules_SealAgainstQuiescent(t *testing.T) {
 			x.Go("closer", 1, func() {
 				old := pl.p.Load()
 				c.Seal()
-				if err := c.Wait(context.Background(), c.Advance()); err != nil {
-					x.Fail("Wait: %v", err)
-				}
+				await(x, c, c.Advance())
 				old.freed = true
 			})
 			return nil

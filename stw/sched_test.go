@@ -108,6 +108,53 @@ func (st *stage) stop(d *Domain) {
 	}
 }
 
+// A readingStage is one whose domains read in the sections of an smr domain.
+type readingStage struct {
+	*stage
+	dom *smr.Domain
+	p   smr.Pointer[target]
+}
+
+// A target is what readers find and writers free.
+type target struct{ freed bool }
+
+func newReadingStage(x *sched.Exec) *readingStage {
+	dom, err := smr.New(smr.Options{})
+	if err != nil {
+		x.Fail("New: %v", err)
+	}
+	st := &readingStage{stage: newStage(x, Options{SMR: []*smr.Domain{dom}}), dom: dom}
+	st.p.Init(new(target))
+	return st
+}
+
+func (st *readingStage) close() { st.dom.Close(context.Background()) }
+
+// read is what a domain does between two safe points.
+func (st *readingStage) read(d *Domain) {
+	o := st.p.Load(d.Section())
+	for range 2 {
+		if o.freed {
+			st.x.Fail("a reader holds what was freed")
+		}
+		st.look.Load()
+	}
+}
+
+func (st *readingStage) synchronize() {
+	if err := st.dom.Synchronize(context.Background()); err != nil {
+		st.x.Fail("Synchronize: %v", err)
+	}
+}
+
+// replace is what a writer does.
+func (st *readingStage) replace() {
+	old := st.p.LoadSerialized()
+	st.p.Store(new(target))
+	st.synchronize()
+	old.freed = true
+}
+
 // Two domains lead stops, one after the other, or one loses.
 func TestSchedules_StopAgainstStop(t *testing.T) {
 	sched.Explore(t, sched.Options{}, func(x *sched.Exec) func() {
@@ -280,9 +327,7 @@ func TestSchedules_InterruptAgainstEnd(t *testing.T) {
 			st.code(d)
 		})
 		x.Go("outside", 1, func() {
-			for ready.Load() == 0 {
-				sched.Gosched()
-			}
+			sched.Await(&ready)
 			for range 2 {
 				err := dom.Interrupt(func(d *Domain) {
 					if st.user[d.slot] {
@@ -309,9 +354,7 @@ func TestSchedules_ForEachAgainstBlocked(t *testing.T) {
 		st := newStage(x, Options{})
 		var ready, over relacq.Uint64
 		x.Go("outside", 0, func() {
-			for ready.Load() == 0 {
-				sched.Gosched()
-			}
+			sched.Await(&ready)
 			ran := 0
 			st.w.ForEach(func(d *Domain) {
 				if st.user[d.slot] {
@@ -341,61 +384,37 @@ func TestSchedules_ForEachAgainstBlocked(t *testing.T) {
 // poll.
 func TestSchedules_GracePeriodAgainstPoll(t *testing.T) {
 	sched.Explore(t, sched.Options{Procs: 3}, func(x *sched.Exec) func() {
-		dom, err := smr.New(smr.Options{})
-		if err != nil {
-			x.Fail("New: %v", err)
-		}
-		st := newStage(x, Options{SMR: []*smr.Domain{dom}})
-		type target struct{ freed bool }
-		var p smr.Pointer[target]
-		p.Init(new(target))
+		st := newReadingStage(x)
 		var over relacq.Uint64
 		st.domain("reader", 0, func(d *Domain) {
 			for over.Load() == 0 {
-				o := p.Load(d.Section())
-				for range 2 {
-					if o.freed {
-						x.Fail("a reader holds what was freed")
-					}
-					st.look.Load()
-				}
+				st.read(d)
 				d.Relax()
 			}
 		})
 		x.Go("writer", 1, func() {
 			for range 2 { // the second may ask while the first is answered
-				old := p.LoadSerialized()
-				p.Store(new(target))
-				if err := dom.Synchronize(context.Background()); err != nil {
-					x.Fail("Synchronize: %v", err)
-				}
-				old.freed = true
+				st.replace()
 			}
 			over.Store(1)
 		})
-		return func() { dom.Close(context.Background()) }
+		return st.close
 	})
 }
 
 // A handler waits for a grace period.
 func TestSchedules_GracePeriodInStop(t *testing.T) {
 	sched.Explore(t, sched.Options{Procs: 3}, func(x *sched.Exec) func() {
-		dom, err := smr.New(smr.Options{})
-		if err != nil {
-			x.Fail("New: %v", err)
-		}
-		st := newStage(x, Options{SMR: []*smr.Domain{dom}})
+		st := newReadingStage(x)
 		st.domain("leader", 0, func(d *Domain) {
 			st.w.RunOnAll(d, func(h *Domain, _ *Stop) {
 				if h != d {
-					if err := dom.Synchronize(context.Background()); err != nil {
-						x.Fail("Synchronize: %v", err)
-					}
+					st.synchronize()
 				}
 			}, StopOptions{})
 		})
 		st.domain("other", 1, func(d *Domain) { d.Poll() })
-		return func() { dom.Close(context.Background()) }
+		return st.close
 	})
 }
 
@@ -455,9 +474,7 @@ func TestSchedules_SuspendAgainstBlocked(t *testing.T) {
 			st.suspendable(d, &over)
 		})
 		x.Go("outside", 1, func() {
-			for ready.Load() == 0 {
-				sched.Gosched()
-			}
+			sched.Await(&ready)
 			interrupt := func() {
 				if err := dom.Interrupt(fn); err != nil {
 					x.Fail("Interrupt: %v", err)
@@ -546,9 +563,7 @@ func TestSchedules_WaiterPanics(t *testing.T) {
 		st.domain("leads", 1, lead)
 		st.domain("leads, too", 2, lead)
 		x.Go("outside", 3, func() {
-			for ready.Load() == 0 {
-				sched.Gosched()
-			}
+			sched.Await(&ready)
 			dom.Interrupt(func(*Domain) { panic("for the domain") })
 		})
 		return nil
@@ -564,9 +579,7 @@ func TestSchedules_StopAgainstSuspended(t *testing.T) {
 				var dom *Domain
 				var ready, over relacq.Uint64
 				x.Go("outside", 0, func() {
-					for ready.Load() == 0 {
-						sched.Gosched()
-					}
+					sched.Await(&ready)
 					err := st.suspend(context.Background(), dom, func() {
 						if how == "stop" {
 							st.w.Stop()
@@ -607,9 +620,7 @@ func TestSchedules_SuspendAgainstEnd(t *testing.T) {
 			st.code(d)
 		})
 		x.Go("outside", 1, func() {
-			for ready.Load() == 0 {
-				sched.Gosched()
-			}
+			sched.Await(&ready)
 			if err := st.suspend(context.Background(), dom, func() {}); err != nil && err != ErrDead {
 				x.Fail("Suspend: %v", err)
 			}
@@ -634,9 +645,7 @@ func TestSchedules_SuspendAgainstCancel(t *testing.T) {
 			}
 		})
 		x.Go("suspends", 1, func() {
-			for ready.Load() == 0 {
-				sched.Gosched()
-			}
+			sched.Await(&ready)
 			if err := st.suspend(ctx, dom, func() {}); err != nil && err != context.Canceled {
 				x.Fail("Suspend: %v", err)
 			}
@@ -714,9 +723,7 @@ func TestSchedules_StopAgainstFailedSpawn(t *testing.T) {
 			}
 		})
 		x.Go("closer", 1, func() {
-			for ready.Load() == 0 {
-				sched.Gosched()
-			}
+			sched.Await(&ready)
 			if err := st.w.Close(context.Background()); err != nil || started != 2 || ended != 1 {
 				x.Fail("Close: %v; %d domains have started, and %d ended", err, started, ended)
 			}
@@ -729,44 +736,23 @@ func TestSchedules_StopAgainstFailedSpawn(t *testing.T) {
 // the domain itself holds up no grace period.
 func TestSchedules_GracePeriodAgainstBlocked(t *testing.T) {
 	sched.Explore(t, sched.Options{Procs: 3}, func(x *sched.Exec) func() {
-		dom, err := smr.New(smr.Options{})
-		if err != nil {
-			x.Fail("New: %v", err)
-		}
-		st := newStage(x, Options{SMR: []*smr.Domain{dom}})
-		type target struct{ freed bool }
-		var p smr.Pointer[target]
-		p.Init(new(target))
+		st := newReadingStage(x)
 		over := make(chan struct{})
-		read := func(d *Domain) {
-			o := p.Load(d.Section())
-			for range 2 {
-				if o.freed {
-					x.Fail("a reader holds what was freed")
-				}
-				st.look.Load()
-			}
-		}
 		st.domain("domain", 0, func(d *Domain) {
-			if err := d.Interrupt(read); err != nil {
+			if err := d.Interrupt(st.read); err != nil {
 				x.Fail("Interrupt: %v", err)
 			}
-			read(d)
+			st.read(d)
 			d.Blocking(func() { <-over })
-			read(d)
+			st.read(d)
 		})
 		x.Go("writer", 1, func() {
-			old := p.LoadSerialized()
-			p.Store(new(target))
-			if err := dom.Synchronize(context.Background()); err != nil {
-				x.Fail("Synchronize: %v", err)
-			}
-			old.freed = true
+			st.replace()
 			sched.Wakes()
 			close(over)
 		})
-		x.Go("outside", 2, func() { st.w.ForEach(read) })
-		return func() { dom.Close(context.Background()) }
+		x.Go("outside", 2, func() { st.w.ForEach(st.read) })
+		return st.close
 	})
 }
 

@@ -45,6 +45,13 @@ func Gosched() {
 	g.yielded = false
 }
 
+// Await lets others go on until a flag of theirs is not 0.
+func Await(flag interface{ Load() uint64 }) {
+	for flag.Load() == 0 {
+		Gosched()
+	}
+}
+
 // Procs is how many virtual processors there are, or GOMAXPROCS.
 func Procs() int {
 	if x := exploring.Load(); x != nil {
