@@ -3,6 +3,7 @@
 package slab
 
 import (
+	"bytes"
 	"fmt"
 	"runtime"
 	"strings"
@@ -38,7 +39,8 @@ func (s objectStatus) String() string {
 	return [...]string{"in use", "free", "retired"}[s]
 }
 
-const poisonByte = 0xdb
+// poisoned is what freed memory is filled with, a piece at a time.
+var poisoned = bytes.Repeat([]byte{0xdb}, 4<<10)
 
 func (c *checks) init(s *store, keep bool) {
 	c.s, c.keep = s, keep
@@ -71,11 +73,9 @@ func (c *checks) got(p unsafe.Pointer) {
 		c.unlock()
 		panic(fmt.Sprintf("slab: %s: %p is given out while it is %v%s", c.s.name, p, o.state, frames(o.stack)))
 	} else if !c.keep {
-		for i, b := range unsafe.Slice((*byte)(p), c.s.size) {
-			if b != poisonByte {
-				c.unlock()
-				panic(fmt.Sprintf("slab: %s: byte %d of %p was written after it was freed%s", c.s.name, i, p, frames(o.stack)))
-			}
+		if i := unpoisoned(unsafe.Slice((*byte)(p), c.s.size)); i >= 0 {
+			c.unlock()
+			panic(fmt.Sprintf("slab: %s: byte %d of %p was written after it was freed%s", c.s.name, i, p, frames(o.stack)))
 		}
 	}
 	o.state, o.stack = inUse, callers()
@@ -102,10 +102,25 @@ func (c *checks) fill(p unsafe.Pointer) {
 	if c.keep {
 		return
 	}
-	bytes := unsafe.Slice((*byte)(p), c.s.size)
-	for i := range bytes {
-		bytes[i] = poisonByte
+	for mem := unsafe.Slice((*byte)(p), c.s.size); len(mem) > 0; {
+		mem = mem[copy(mem, poisoned):]
 	}
+}
+
+// unpoisoned returns the index of the first byte of mem that fill did not leave, or -1.
+func unpoisoned(mem []byte) int {
+	for start := 0; start < len(mem); start += len(poisoned) {
+		part := mem[start:min(start+len(poisoned), len(mem))]
+		if bytes.Equal(part, poisoned[:len(part)]) {
+			continue
+		}
+		for i, b := range part {
+			if b != poisoned[i] {
+				return start + i
+			}
+		}
+	}
+	return -1
 }
 
 func (c *checks) change(p unsafe.Pointer, from, to objectStatus, what string) {

@@ -8,23 +8,31 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/gosmr/gosmr/internal/mutant"
 )
 
-// timeout bounds one test: a bug that makes it hang is caught by it. tries is how
-// often a test is run before the bug counts as a survivor: whether a litmus test
-// meets a reordering within its half second depends on what else the machine is
-// doing.
+// tries is how often a test that goes by chance is run before the bug counts as a
+// survivor: whether a litmus test meets a reordering within its half second depends on
+// what else the machine is doing.
+const tries = 5
+
+// A bug that makes a test hang is caught by a timeout, of hangs and slower times what the
+// test takes without a bug.
 const (
-	timeout = "40s"
-	tries   = 5
+	hangs  = 10 * time.Second
+	slower = 5
+	most   = 2 * time.Minute // without a bug
 )
 
 func main() {
@@ -36,31 +44,36 @@ func main() {
 
 // A check is one way to look for a bug: a test in a build.
 type check struct {
-	pkg, test string
+	bug       mutant.Bug
+	test      string
 	flags     []string // of go test
-	tries     int
+	schedules bool     // finds what it finds each time
 }
 
 // checks returns how b is looked for.
 func checks(b mutant.Bug) (all []check) {
+	if b.Schedules != "" {
+		all = append(all, check{b, b.Schedules, []string{"-tags", "smr_mutant,smr_sched"}, true})
+	}
 	if b.Test != "" {
-		c := check{b.Package, b.Test, []string{"-tags", "smr_mutant"}, tries}
+		c := check{b, b.Test, []string{"-tags", "smr_mutant"}, false}
 		if b.Race() {
 			c.flags = append(c.flags, "-race")
 		}
 		all = append(all, c)
 	}
-	if b.Schedules != "" { // finds what it finds each time
-		all = append(all, check{b.Package, b.Schedules, []string{"-tags", "smr_mutant,smr_sched"}, 1})
-	}
 	return all
 }
 
-// A runner keeps what it has built, and which tests pass without a bug.
+// A runner keeps what it has built, which tests pass without a bug, and which bugs
+// were caught.
 type runner struct {
-	dir      string
-	binaries map[string]string
-	passes   map[string]bool
+	dir string
+
+	mu     sync.Mutex
+	built  map[string]func() (string, error)
+	passed map[string]func() (time.Duration, error)
+	caught map[mutant.Name]bool
 }
 
 func run(only []string) error {
@@ -70,83 +83,145 @@ func run(only []string) error {
 	}
 	defer os.RemoveAll(dir)
 
-	r := &runner{dir: dir, binaries: make(map[string]string), passes: make(map[string]bool)}
-	tried, survivors := 0, 0
+	r := &runner{
+		dir:    dir,
+		built:  make(map[string]func() (string, error)),
+		passed: make(map[string]func() (time.Duration, error)),
+		caught: make(map[mutant.Name]bool),
+	}
+	// The scheduler lets one goroutine run at a time, so as many of its tests run as
+	// there are processors. Those that go by chance need the processors.
+	var bugs []mutant.Name
+	var schedules, chance []check
 	for _, b := range mutant.Bugs {
 		if len(only) > 0 && !slices.Contains(only, string(b.Name)) {
 			continue
 		}
-		tried++
-		caught := false
+		bugs = append(bugs, b.Name)
 		for _, c := range checks(b) {
-			verdict, out, err := r.try(c, b.Name)
-			if err != nil {
-				return err
+			if c.schedules {
+				schedules = append(schedules, c)
+			} else {
+				chance = append(chance, c)
 			}
-			caught = caught || verdict != missed
-			fmt.Printf("%-14s %-24s %-42s %s\n", verdict, b.Name, c.test, how(out))
 		}
-		if !caught {
-			fmt.Printf("%-14s %s\n", "SURVIVED", b.Name)
+	}
+	if err := r.tryAll(schedules, runtime.GOMAXPROCS(0)); err != nil {
+		return err
+	}
+	if err := r.tryAll(chance, 1); err != nil {
+		return err
+	}
+	survivors := 0
+	for _, name := range bugs {
+		if !r.caught[name] {
+			fmt.Printf("%-14s %s\n", "SURVIVED", name)
 			survivors++
 		}
 	}
-	fmt.Printf("%d bugs tried, %d survived\n", tried, survivors)
+	fmt.Printf("%d bugs tried, %d survived\n", len(bugs), survivors)
 	if survivors > 0 {
 		return fmt.Errorf("%d bugs were not caught", survivors)
 	}
 	return nil
 }
 
-// missed is the verdict of a test that goes by chance and had none; then the schedules
-// must catch the bug.
-const missed = "missed"
+// tryAll tries the checks, some at a time, and prints a line for each.
+func (r *runner) tryAll(all []check, atOnce int) error {
+	var wg sync.WaitGroup
+	var next atomic.Int64
+	errs := make([]error, len(all))
+	for range atOnce {
+		wg.Go(func() {
+			for i := next.Add(1) - 1; i < int64(len(all)); i = next.Add(1) - 1 {
+				errs[i] = r.try(all[i])
+			}
+		})
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}
 
-// try runs the test until it catches the bug.
-func (r *runner) try(c check, name mutant.Name) (verdict, out string, err error) {
-	bin, err := r.build(c)
+// once returns what f did when it was first called for the key.
+func once[T any](r *runner, done map[string]func() (T, error), key string, f func() (T, error)) (T, error) {
+	r.mu.Lock()
+	if done[key] == nil {
+		done[key] = sync.OnceValues(f)
+	}
+	f = done[key]
+	r.mu.Unlock()
+	return f()
+}
+
+// try runs the check's test until it catches the bug, and prints what came of it.
+func (r *runner) try(c check) error {
+	args := append(c.flags, c.bug.Package)
+	bin, err := once(r, r.built, strings.Join(args, " "), func() (string, error) { return r.build(args) })
 	if err != nil {
-		return "", "", err
+		return err
 	}
 	// Without a bug the test must pass, or its failing shows nothing.
-	if key := bin + c.test; !r.passes[key] {
-		if out, err := c.run(bin, ""); err != nil {
-			return "", "", fmt.Errorf("%s fails without a bug: %w\n%s", c.test, err, out)
+	began := time.Now()
+	takes, err := once(r, r.passed, bin+" "+c.test, func() (time.Duration, error) {
+		out, err := c.run(bin, "", most)
+		if err != nil {
+			err = fmt.Errorf("%s fails without a bug: %w\n%s", c.test, err, out)
 		}
-		r.passes[key] = true
+		return time.Since(began), err
+	})
+	if err != nil {
+		return err
 	}
-	for n := 1; n <= c.tries; n++ {
-		out, err := c.run(bin, name)
-		switch {
-		case err != nil && n == 1:
-			return "caught", out, nil
-		case err != nil:
-			return fmt.Sprintf("caught, try %d", n), out, nil
+
+	// What goes by chance may have none; then the schedules must have caught the bug.
+	began = time.Now()
+	verdict, why, left := "missed", "", tries
+	if c.schedules || r.isCaught(c.bug.Name) {
+		left = 1
+	}
+	for n := 1; n <= left && verdict == "missed"; n++ {
+		if out, err := c.run(bin, c.bug.Name, hangs+slower*takes); err != nil {
+			verdict, why = "caught", how(out)
+			if n > 1 {
+				verdict = fmt.Sprintf("caught, try %d", n)
+			}
+			r.setCaught(c.bug.Name)
 		}
 	}
-	return missed, "", nil
+	fmt.Printf("%-14s %-24s %-42s %5.1f s  %s\n", verdict, c.bug.Name, c.test, time.Since(began).Seconds(), why)
+	return nil
 }
 
-// build returns the package's test binary.
-func (r *runner) build(c check) (bin string, err error) {
-	key := c.pkg + strings.Join(c.flags, " ")
-	bin, ok := r.binaries[key]
-	if ok {
-		return bin, nil
-	}
-	bin = filepath.Join(r.dir, fmt.Sprintf("%d.test", len(r.binaries)))
-	build := exec.Command("go", append(append([]string{"test", "-c"}, c.flags...), "-o", bin, c.pkg)...)
-	build.Stderr = os.Stderr
-	if err := build.Run(); err != nil {
-		return "", fmt.Errorf("build %s: %w", c.pkg, err)
-	}
-	r.binaries[key] = bin
-	return bin, nil
+func (r *runner) isCaught(name mutant.Name) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.caught[name]
 }
 
-func (c check) run(bin string, name mutant.Name) (string, error) {
-	cmd := exec.Command(bin, "-test.run", "^"+c.test+"$", "-test.timeout", timeout)
-	cmd.Dir = c.pkg
+func (r *runner) setCaught(name mutant.Name) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.caught[name] = true
+}
+
+// build builds a test binary and returns its path; the arguments are those of go test.
+func (r *runner) build(args []string) (bin string, err error) {
+	f, err := os.CreateTemp(r.dir, "*.test")
+	if err != nil {
+		return "", err
+	}
+	f.Close()
+	cmd := exec.Command("go", append([]string{"test", "-c", "-o", f.Name()}, args...)...)
+	cmd.Stderr = os.Stderr
+	if err := cmd.Run(); err != nil {
+		return "", fmt.Errorf("go test -c %s: %w", strings.Join(args, " "), err)
+	}
+	return f.Name(), nil
+}
+
+func (c check) run(bin string, name mutant.Name, timeout time.Duration) (string, error) {
+	cmd := exec.Command(bin, "-test.run", "^"+c.test+"$", "-test.timeout", timeout.String())
+	cmd.Dir = c.bug.Package
 	cmd.Env = append(os.Environ(), mutant.Env+"="+string(name))
 	out, err := cmd.CombinedOutput()
 	if err == nil && strings.Contains(string(out), "no tests to run") {
