@@ -141,10 +141,14 @@ func runMutants(ctx context.Context, chosen []*scenario, o *options, stdout, std
 	return 0
 }
 
-// hunt tries a bug, without the race detector and with it, twice. It returns what
+// tries is how often a bug is looked for: some need two processors at the same spot at the
+// same time, which a busy machine does not offer.
+const tries = 10
+
+// hunt tries a bug, without the race detector and with it, by turns. It returns what
 // found it, or "".
 func (b *breeder) hunt(ctx context.Context, bug mutant.Name, scenario string) (how string, err error) {
-	for try := range 4 {
+	for try := range tries {
 		race := [...]string{"", "-race"}[try%2]
 		how, err := b.try(ctx, bug, scenario, race)
 		if err != nil || how != "" {
