@@ -1,119 +1,307 @@
-// Command bench measures this library's map beside others, on the same work, in one run.
+// Command bench measures this library and what a program would use in its place, on the
+// same work, in one run, and writes a report: tables, plots, and every number.
 //
-//	go run ./bench [-sizes 1000,1000000] [-procs 1,2] [-reps 5] [-run load] [-seed 1]
+//	go run ./bench                    two minutes; into docs/benchmarks/quick
+//	go run ./bench -full              the whole of it; into docs/benchmarks
+//	go run ./bench -run 'load|swap'   some families
+//	go run ./bench -guard             whether the README's ratios still hold
 //
-// Peers take turns, repetition by repetition, each alone in memory, so that the drift of
-// the machine and the work of the collector hit all alike. What is printed are medians,
-// and what the smrmap.Map takes of the time of each peer: below 1, it is the faster one.
+// It builds what it measures: programs in Go, in C (liburcu, Concurrency Kit) and in Rust
+// (crossbeam). What can't be built here is left out, and the report says how to get it.
+// Each measurement is a process of its own. Peers take turns, repetition by repetition,
+// in an order that changes, so that the machine's drift hits all alike.
 package main
 
 import (
-	"cmp"
+	"context"
+	"errors"
 	"flag"
 	"fmt"
+	"io"
+	"math/rand/v2"
 	"os"
+	"os/signal"
+	"path/filepath"
 	"regexp"
 	"runtime"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
+
+	"github.com/gosmr/gosmr/bench/internal/family"
+	"github.com/gosmr/gosmr/bench/internal/report"
+	"github.com/gosmr/gosmr/bench/internal/run"
 )
 
 func main() {
-	if err := run(); err != nil {
-		fmt.Fprintln(os.Stderr, "bench:", err)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	if err := start(ctx, os.Args[1:], os.Stdout, os.Stderr); err != nil {
+		if !errors.Is(err, flag.ErrHelp) {
+			fmt.Fprintln(os.Stderr, "bench:", err)
+		}
 		os.Exit(1)
 	}
 }
 
-func run() error {
-	sizes := ints{1000, 1_000_000}
-	procs := ints{1, runtime.NumCPU()}
-	flag.Var(&sizes, "sizes", "entries, separated by commas")
-	flag.Var(&procs, "procs", "processors")
-	reps := flag.Int("reps", 5, "repetitions of each measurement")
-	only := flag.String("run", "", "measure only what matches this `regexp`, such as 'load|gc'")
-	peersOnly := flag.String("peers", "", "and only peers that match this `regexp`")
-	seed := flag.Uint64("seed", 1, "of the keys")
-	flag.Parse()
-	if flag.NArg() > 0 {
-		return fmt.Errorf("unexpected argument %q", flag.Arg(0))
+// settings are what a run is told.
+type settings struct {
+	full     bool
+	only     *regexp.Regexp // families
+	peers    *regexp.Regexp
+	procs    ints
+	reps     int
+	duration time.Duration // of a measurement
+	seed     uint64
+	out      string
+}
+
+func start(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	var set settings
+	f := flag.NewFlagSet("bench", flag.ContinueOnError)
+	f.SetOutput(stderr)
+	f.BoolVar(&set.full, "full", false, "everything, which takes an hour, not the quick mode, which takes two minutes")
+	only := f.String("run", "", "only families that match this `regexp`")
+	peers := f.String("peers", "", "only peers that match this `regexp`")
+	f.Var(&set.procs, "procs", "processors, separated by commas (default 1 and all, and between where it is of interest)")
+	f.IntVar(&set.reps, "reps", 0, "repetitions (default 3; 5 if -full)")
+	f.DurationVar(&set.duration, "time", 0, "of one measurement (default 20ms; 200ms if -full)")
+	f.Uint64Var(&set.seed, "seed", 1, "of keys, orders and turns")
+	f.StringVar(&set.out, "out", "", "`directory` of the report (default docs/benchmarks/quick; docs/benchmarks if -full)")
+	guarding := f.Bool("guard", false, "measure the ratios that the README claims, and fail if one is off by more than a factor of two")
+	readme := f.Bool("readme", false, "write the README's figures anew from the committed report; measure nothing")
+	redraw := f.Bool("redraw", false, "write the report anew from its results.csv; measure nothing")
+	if err := f.Parse(args); err != nil {
+		return err
 	}
-	want, err := regexp.Compile(*only)
+	if f.NArg() > 0 {
+		return fmt.Errorf("unexpected argument %q", f.Arg(0))
+	}
+	var err error
+	if set.only, err = regexp.Compile(*only); err != nil {
+		return err
+	}
+	if set.peers, err = regexp.Compile(*peers); err != nil {
+		return err
+	}
+	root, err := findRoot()
 	if err != nil {
 		return err
 	}
-	wantPeer, err := regexp.Compile(*peersOnly)
-	if err != nil {
-		return err
-	}
-	fmt.Printf("%s, %s/%s, %d processors\n", runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU())
-	for _, n := range sizes {
-		r := newResults()
-		for rep := range *reps {
-			for _, p := range peers {
-				if wantPeer.MatchString(p.name) {
-					fmt.Fprintf(os.Stderr, "\r%d entries, repetition %d of %d: %-20s", n, rep+1, *reps, p.name)
-					measure(r, p, n, procs, want, *seed)
-				}
-			}
+	set.defaults(root)
+	switch {
+	case *readme:
+		return writeReadme(root)
+	case *redraw:
+		r, err := report.Read(set.out)
+		if err != nil {
+			return err
 		}
-		fmt.Fprint(os.Stderr, "\r\033[K")
-		r.print(n)
+		return report.Write(set.out, r)
+	}
+
+	dir, err := os.MkdirTemp("", "bench")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	show := progress(stderr)
+	defer show("")
+	all, missing, err := buildAll(ctx, filepath.Join(root, "bench"), dir, show)
+	if err != nil {
+		return err
+	}
+	for _, m := range missing {
+		show("")
+		fmt.Fprintf(stderr, "left out: %s: %s (%s)\n", m.Peers, m.Why, m.How)
+	}
+	if *guarding {
+		return guard(ctx, root, all, set, stdout, show)
+	}
+
+	cells := plan(all, set)
+	if len(cells) == 0 {
+		return errors.New("nothing to measure matches -run and -peers")
+	}
+	r := &run.Run{
+		Machine: machine(), Commit: commit(root), Command: "go run ./bench " + strings.Join(args, " "),
+		Start: time.Now().UTC(), Seed: set.seed, Reps: set.reps, Full: set.full, Missing: missing,
+	}
+	samples, failed, err := measureAll(ctx, cells, set, show)
+	if err != nil {
+		return err
+	}
+	if set.full && set.only.MatchString(family.Instructions) {
+		counted, err := countAll(ctx, filepath.Join(root, "bench"), dir, set, show)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err != nil {
+			failed = append(failed, run.Missing{Peers: "counted instructions", Why: err.Error(), How: "apt-get install valgrind"})
+		}
+		samples = append(samples, counted...)
+	}
+	r.Samples, r.Took = samples, time.Since(r.Start)
+	r.Missing = append(r.Missing, failed...)
+	show("drawing")
+	if err := report.Write(set.out, r); err != nil {
+		return err
+	}
+	show("")
+	fmt.Fprintf(stdout, "%d measurements in %v: %s\n", len(samples), r.Took.Round(time.Second), filepath.Join(set.out, "README.md"))
+	for _, m := range failed {
+		fmt.Fprintf(stdout, "failed: %s: %s\n", m.Peers, m.Why)
+	}
+	if len(failed) > 0 {
+		return fmt.Errorf("%d measurements failed", len(failed))
 	}
 	return nil
 }
 
-// results holds what was measured, by measurement and peer, in the order of coming.
-type results struct {
-	names  []string
-	values map[string]map[string][]float64
+func (s *settings) defaults(root string) {
+	reps, duration, out := 3, 20*time.Millisecond, filepath.Join(root, "docs", "benchmarks", "quick")
+	if s.full {
+		reps, duration, out = 5, 200*time.Millisecond, filepath.Join(root, "docs", "benchmarks")
+	}
+	if s.reps <= 0 {
+		s.reps = reps
+	}
+	if s.duration <= 0 {
+		s.duration = duration
+	}
+	if s.out == "" {
+		s.out = out
+	}
 }
 
-func newResults() *results { return &results{values: make(map[string]map[string][]float64)} }
-
-func (r *results) add(name, peer string, value float64) {
-	if r.values[name] == nil {
-		r.names = append(r.names, name)
-		r.values[name] = make(map[string][]float64)
-	}
-	r.values[name][peer] = append(r.values[name][peer], value)
-}
-
-func (r *results) print(n int) {
-	if len(r.names) == 0 {
-		return
-	}
-	var measured []string // peers
-	for _, p := range peers {
-		if len(r.values[r.names[0]][p.name]) > 0 {
-			measured = append(measured, p.name)
+// plan lists what is to be measured, in the order of the report.
+func plan(peers map[string][]peer, set settings) (cells []cell) {
+	for _, f := range family.All {
+		if !set.only.MatchString(f.Name) {
+			continue
 		}
-	}
-	fmt.Printf("\n%d entries of 8 and 32 bytes: medians, and ours / theirs\n\n| ", n)
-	for _, peer := range measured {
-		fmt.Printf("| %s ", peer)
-	}
-	fmt.Printf("|\n|---%s|\n", strings.Repeat("|---", len(measured)))
-	for _, name := range r.names {
-		fmt.Printf("| %s ", name)
-		for _, peer := range measured {
-			v := median(r.values[name][peer])
-			fmt.Printf("| %.4g ", v)
-			if ours := r.values[name][peers[0].name]; peer != peers[0].name && len(ours) > 0 {
-				fmt.Printf("(%.2f) ", median(ours)/v)
+		params := f.Quick
+		if set.full {
+			params = f.Full
+		}
+		if f.Param == "" {
+			params = []int{0}
+		}
+		for _, param := range params {
+			for _, procs := range processors(f, set) {
+				for _, p := range peers[f.Name] {
+					if set.peers.MatchString(p.name) {
+						cells = append(cells, cell{p, f.Name, param, procs})
+					}
+				}
 			}
 		}
-		fmt.Println("|")
+	}
+	return cells
+}
+
+// processors are how many a family is measured on: one, and all there are.
+func processors(f family.Family, set settings) []int {
+	n := runtime.NumCPU()
+	procs := []int(set.procs)
+	if len(procs) == 0 {
+		procs = []int{1, n}
+		if f.Scale && set.full {
+			for p := 2; p < n; p *= 2 {
+				procs = append(procs, p)
+			}
+		}
+	}
+	if f.OneProc {
+		procs = []int{slices.Max(procs)}
+	}
+	procs = slices.DeleteFunc(slices.Clone(procs), func(p int) bool { return p < f.MinProcs })
+	slices.Sort(procs)
+	return slices.Compact(procs)
+}
+
+// measureAll measures each cell so often, by turns. What fails is not tried again.
+func measureAll(ctx context.Context, cells []cell, set settings, show func(string)) (samples []run.Sample, failed []run.Missing, err error) {
+	out := make(map[cell]bool)
+	began, done, total := time.Now(), 0, len(cells)*set.reps
+	for rep := range set.reps {
+		rnd := rand.New(rand.NewPCG(set.seed, uint64(rep)))
+		for turn := range turns(cells) {
+			rnd.Shuffle(len(turn), func(i, j int) { turn[i], turn[j] = turn[j], turn[i] })
+			for _, c := range turn {
+				done++
+				if out[c] {
+					continue
+				}
+				left := time.Duration(0)
+				if done > 1 {
+					left = time.Since(began) * time.Duration(total-done) / time.Duration(done-1)
+				}
+				show(fmt.Sprintf("%d of %d, %v left: %v", done, total, left.Round(time.Second), c))
+				v, err := c.measure(ctx, set.duration, set.seed)
+				switch {
+				case ctx.Err() != nil:
+					return nil, nil, ctx.Err()
+				case errors.Is(err, errCannot):
+					out[c] = true
+				case err != nil:
+					out[c] = true
+					failed = append(failed, run.Missing{Peers: c.String(), Why: err.Error()})
+				}
+				for _, metric := range sortedKeys(v) {
+					samples = append(samples, run.Sample{
+						Family: c.family, Param: c.param, Procs: c.procs, Peer: c.name, Metric: metric, Rep: rep, Value: v[metric],
+					})
+				}
+			}
+		}
+	}
+	return samples, failed, nil
+}
+
+// turns yields the cells that are compared with one another.
+func turns(cells []cell) func(yield func([]cell) bool) {
+	return func(yield func([]cell) bool) {
+		for len(cells) > 0 {
+			n := 1
+			for n < len(cells) && cells[n].family == cells[0].family && cells[n].param == cells[0].param && cells[n].procs == cells[0].procs {
+				n++
+			}
+			if !yield(slices.Clone(cells[:n])) {
+				return
+			}
+			cells = cells[n:]
+		}
 	}
 }
 
-func median[T cmp.Ordered](v []T) (none T) {
-	if len(v) == 0 {
-		return none
+// progress shows a line in place of the last one, "" for none; where that can't be done,
+// now and then a line.
+func progress(w io.Writer) func(string) {
+	if f, ok := w.(*os.File); ok {
+		if info, err := f.Stat(); err == nil && info.Mode()&os.ModeCharDevice != 0 {
+			return func(line string) { fmt.Fprintf(w, "\r\033[K%s", line) }
+		}
 	}
-	v = slices.Sorted(slices.Values(v))
-	return v[len(v)/2]
+	var last time.Time
+	return func(line string) {
+		if line != "" && time.Since(last) > 10*time.Second {
+			last = time.Now()
+			fmt.Fprintln(w, line)
+		}
+	}
+}
+
+// findRoot returns the directory of the library's module, in or above this one.
+func findRoot() (string, error) {
+	dir, err := os.Getwd()
+	for ; err == nil && filepath.Dir(dir) != dir; dir = filepath.Dir(dir) {
+		if _, err := os.Stat(filepath.Join(dir, "bench", "worker")); err == nil {
+			return dir, nil
+		}
+	}
+	return "", errors.Join(errors.New("run it in a checkout of the library"), err)
 }
 
 // ints is a flag of numbers, separated by commas.
@@ -130,7 +318,5 @@ func (l *ints) Set(s string) error {
 		}
 		*l = append(*l, n)
 	}
-	slices.Sort(*l)
-	*l = slices.Compact(*l)
 	return nil
 }

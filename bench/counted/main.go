@@ -1,0 +1,79 @@
+// Command counted executes operations for package count to count:
+//
+//	counted list
+//	counted PATH N
+//
+// The first prints the paths. The second executes the operation PATH N times on one
+// goroutine, in countedLoop; what happens only once has happened before.
+//
+// Of a reader NAME, there is a path NAME, its section with nothing in it, and NAME+load,
+// the same with one load of the shared pointer and a read of a field of what it points to.
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"slices"
+	"strconv"
+)
+
+// A path is an operation. Its loop is written out for each, so that between two operations
+// is nothing but the loop.
+type path struct {
+	name string
+	make func() (loop func(n int), err error)
+}
+
+// The lists are kept from being inlined here: the copies of their loops would call what
+// the originals have inlined.
+var paths = slices.Concat(floors(), readers(), calls(), walks(), maps())
+
+func main() {
+	if err := run(os.Args[1:]); err != nil {
+		fmt.Fprintln(os.Stderr, "counted:", err)
+		os.Exit(1)
+	}
+}
+
+func run(args []string) error {
+	if len(args) == 1 && args[0] == "list" {
+		for _, p := range paths {
+			fmt.Println(p.name)
+		}
+		return nil
+	}
+	if len(args) != 2 {
+		return errors.New("usage: counted list | PATH N")
+	}
+	n, err := strconv.Atoi(args[1])
+	if err != nil || n < 1 {
+		return fmt.Errorf("not a positive number: %q", args[1])
+	}
+	for _, p := range paths {
+		if p.name == args[0] {
+			loop, err := p.make()
+			if err != nil {
+				return err
+			}
+			warm(loop, n)
+			runtime.Gosched() // the next preemption is 10 ms away
+			countedLoop(loop, n)
+			return nil
+		}
+	}
+	return fmt.Errorf("no path %q", args[0])
+}
+
+// countedLoop is looked for by its name.
+//
+//go:noinline
+func countedLoop(loop func(int), n int) { loop(n) }
+
+// warm is countedLoop, uncounted, so that the stack is deep enough.
+//
+//go:noinline
+func warm(loop func(int), n int) { loop(n) }
+
+var sink uint64

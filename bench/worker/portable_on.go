@@ -1,0 +1,5 @@
+//go:build smr_portable
+
+package main
+
+const portable = true

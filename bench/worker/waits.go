@@ -1,0 +1,171 @@
+package main
+
+import (
+	"runtime/metrics"
+	"sync/atomic"
+	"time"
+
+	"github.com/gosmr/gosmr/slab"
+	"github.com/gosmr/gosmr/smr"
+)
+
+// waits are the families in which somebody waits for readers, or does not.
+func waits() []entry {
+	name := "gosmr"
+	if portable {
+		name = "gosmr-portable"
+	}
+	all := []entry{
+		{"synchronize", name, func(j job) (values, error) { return besideReaders(j, j.param, synchronizes), nil }},
+		{"oversub", name, func(j job) (values, error) { return besideReaders(j, j.param*j.procs, synchronizes), nil }},
+		{"barrier", name, func(j job) (values, error) {
+			return besideReaders(j, j.param, func(s *shared) func() {
+				t := new(tally)
+				return func() {
+					smr.Call(s.dom, t, 64, (*tally).count)
+					must(s.dom.Barrier(background_))
+				}
+			}), nil
+		}},
+		{"flood", name, floodOurs},
+	}
+	if portable {
+		return all
+	}
+	for _, s := range locks() {
+		waitFor := func(j job, readers int) (values, error) {
+			in := s.make()
+			b := inBackground(readers, batch, in.loader)
+			v := latencies(j.for_, 0, in.synchronize).values()
+			b.stop()
+			return v, nil
+		}
+		all = append(all,
+			entry{"synchronize", s.name, func(j job) (values, error) { return waitFor(j, j.param) }},
+			entry{"oversub", s.name, func(j job) (values, error) { return waitFor(j, j.param*j.procs) }})
+	}
+	return append(all, entry{"flood", "atomic.Pointer", floodHeap})
+}
+
+func synchronizes(s *shared) func() {
+	return func() { must(s.dom.Synchronize(background_)) }
+}
+
+// besideReaders times what a function does, while readers load.
+func besideReaders(j job, readers int, what func(*shared) func()) values {
+	s := newShared()
+	b := inBackground(readers, batch, s.loader)
+	v := latencies(j.for_, 0, what(s)).values()
+	b.stop()
+	s.instance(nil).close()
+	return v
+}
+
+// A big object is what a flood replaces.
+type big struct {
+	number uint64
+	_      [1016]byte
+}
+
+// flood has one update as fast as it can beside readers. pending is asked now and then.
+func flood(j job, load func(int) (func(int), func()), update func(number uint64), pending func() int64) values {
+	b := inBackground(j.param, batch, load)
+	peak, updates := int64(0), uint64(0)
+	began := time.Now()
+	for time.Since(began) < j.for_ {
+		for range 100 {
+			updates++
+			update(updates)
+		}
+		peak = max(peak, pending())
+	}
+	took := time.Since(began).Seconds()
+	b.stop()
+	return values{"updates": float64(updates) / took, "peak": float64(peak)}
+}
+
+func floodOurs(j job) (values, error) {
+	dom := newDomain()
+	pool := slab.New[big](dom, slab.Options{Unstable: true})
+	var p smr.Pointer[big]
+	p.Init(got(pool.Get()))
+	unlinked := int64(0)
+	var freed atomic.Int64
+	free := func(o *big) {
+		pool.Free(o)
+		freed.Add(1024)
+	}
+	v := flood(j, func(int) (func(int), func()) {
+		return func(n int) {
+			sum := uint64(0)
+			for range n {
+				s := dom.Enter()
+				sum += p.Load(s).number
+				s.Leave()
+			}
+			sink.Store(sum)
+		}, nil
+	}, func(number uint64) {
+		o := got(pool.Get())
+		*o = big{number: number}
+		smr.Call(dom, p.Swap(o), 1024, free)
+		unlinked += 1024
+	}, func() int64 { return unlinked - freed.Load() })
+	must(dom.Barrier(background_))
+	pool.Free(p.Swap(nil))
+	must(pool.Close(background_))
+	must(dom.Close(background_))
+	return v, nil
+}
+
+// floodHeap leaves it to the collector: what waits is what the heap grows by.
+func floodHeap(j job) (values, error) {
+	var p atomic.Pointer[big]
+	p.Store(new(big))
+	heap := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
+	bytes := func() int64 {
+		metrics.Read(heap)
+		return int64(heap[0].Value.Uint64())
+	}
+	before := bytes()
+	return flood(j, func(int) (func(int), func()) {
+		return func(n int) {
+			sum := uint64(0)
+			for range n {
+				sum += p.Load().number
+			}
+			sink.Store(sum)
+		}, nil
+	}, func(number uint64) {
+		o := new(big)
+		o.number = number
+		p.Store(o)
+	}, func() int64 { return bytes() - before }), nil
+}
+
+// scans are of registered readers.
+func scans() []entry {
+	name := "gosmr"
+	if portable {
+		name = "gosmr-portable"
+	}
+	return []entry{{"scan", name, func(j job) (values, error) {
+		dom := newDomain()
+		readers := make([]*smr.Reader, j.param)
+		for i := range readers {
+			readers[i] = dom.NewReader()
+		}
+		ns := nsPerOp(1, j.for_, 1, func(int) (func(int), func()) {
+			return func(n int) {
+				for range n {
+					for goal := dom.Advance(); !dom.Poll(goal); {
+					}
+				}
+			}, nil
+		})
+		for _, r := range readers {
+			r.Close()
+		}
+		return values{"ns": ns}, dom.Close(background_)
+	}}}
+}
