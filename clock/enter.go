@@ -14,25 +14,23 @@ func (c *Clock) Enter() (*Record, uint64) {
 	word := c.wr.Load()
 	if sl := c.slots.At(id); sl != nil {
 		if r := sl.cur.Load(); r.claim(word) {
-			gen := r.gen.Load()
 			pcpu.Unpin()
-			if c.odd.Load() != 0 {
-				c.enteredOdd(r, gen)
+			gen := r.gen.Load()
+			if c.odd.Load() == 0 {
+				return r, gen
 			}
-			return r, gen
+			return r, c.enteredOdd(r, gen)
 		}
 	}
 	r := c.enterSlow(id, word)
-	gen := r.gen.Load()
 	pcpu.Unpin()
-	if c.odd.Load() != 0 {
-		c.enteredOdd(r, gen)
-	}
-	return r, gen
+	return r, c.entered(r, r.gen.Load())
 }
 
 // Pin opens a section that keeps its processor until it is left. Where the
 // build cannot pin (pcpu.Exclusive is false) it is Enter.
+//
+//go:nosplit
 func (c *Clock) Pin() (*Record, uint64) {
 	if !pcpu.Exclusive {
 		return c.Enter()
@@ -42,18 +40,23 @@ func (c *Clock) Pin() (*Record, uint64) {
 	if sl := c.slots.At(id); sl != nil {
 		if r := sl.cur.Load(); r.claim(word) {
 			gen := r.gen.Load() | genPinned
-			if c.odd.Load() != 0 {
-				c.enteredOdd(r, gen)
+			if c.odd.Load() == 0 {
+				return r, gen
 			}
-			return r, gen
+			return r, c.enteredOdd(r, gen)
 		}
 	}
 	r := c.enterSlow(id, word)
-	gen := r.gen.Load() | genPinned
-	if c.odd.Load() != 0 {
-		c.enteredOdd(r, gen)
+	return r, c.entered(r, r.gen.Load()|genPinned)
+}
+
+// entered completes an entry, whose record is stored, and returns the section's
+// generation.
+func (c *Clock) entered(r *Record, gen uint64) uint64 {
+	if c.odd.Load() == 0 {
+		return gen
 	}
-	return r, gen
+	return c.enteredOdd(r, gen)
 }
 
 // enterSlow claims a record when the obvious one is taken, or the processor has
@@ -75,9 +78,9 @@ func (c *Clock) enterSlow(id int, word uint64) *Record {
 	return r
 }
 
-// enteredOdd completes an entry, whose record is stored, on a clock that is not
-// like most: it executes the entry's own fence where the kernel has no
-// membarrier; and it undoes the entry and panics if the clock is sealed.
+// enteredOdd is entered on a clock that is not like most: it executes the entry's
+// own fence where the kernel has no membarrier, and has Leave do so; and it undoes the
+// entry and panics if the clock is sealed.
 //
 // An entry looks at odd after it has stored its record, with the fence of
 // entries between; a waiter looks at the record after Seal, with the heavy fence
@@ -85,12 +88,16 @@ func (c *Clock) enterSlow(id int, word uint64) *Record {
 // for or refused.
 //
 //go:noinline
-func (c *Clock) enteredOdd(r *Record, gen uint64) {
+func (c *Clock) enteredOdd(r *Record, gen uint64) uint64 {
 	r.fence()
+	if c.fenced() {
+		gen |= genFenced
+	}
 	if c.Sealed() && !mutant.Is(mutant.NoSealedLook) {
 		r.Leave(gen) // and not a mere store of 0: somebody may wait for it already
 		c.panicSealed()
 	}
+	return gen
 }
 
 // Seal makes every later entry panic. Sections that are open stay open, and are

@@ -57,11 +57,7 @@ func (r *Record) Enter() (*Record, uint64) {
 		return r.enterOdd()
 	}
 	r.seq.Store(r.clock.wr.Load())
-	gen := r.gen.Load()
-	if r.clock.odd.Load() != 0 {
-		r.clock.enteredOdd(r, gen)
-	}
-	return r, gen
+	return r, r.clock.entered(r, r.gen.Load())
 }
 
 //go:noinline

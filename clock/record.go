@@ -68,14 +68,15 @@ type record struct {
 	report atomic.Pointer[func()]
 }
 
-// Bits below the generation. genFenced is the record's; the others are in a
-// section's copy only. Leave masks genPinned before it compares the two, and not
-// genQuiescent, so that such a section takes leaveOdd.
+// Bits below the generation, in a section's copy only: a plain section's is the
+// record's, which Leave looks for first.
 const (
-	genPinned    = 1 << iota // copy only: Leave must unpin
-	genFenced                // record and copy: no membarrier, fence in line
-	genQuiescent             // copy only: ends at the next quiescent state
+	genPinned    = 1 << iota // Leave must unpin
+	genFenced                // Leave must fence: no membarrier
+	genQuiescent             // ends at the next quiescent state
 	genStep
+
+	genBits = genStep - 1
 )
 
 // retiredWord is idle to a poller and taken to a reader.
@@ -88,9 +89,6 @@ var _ [64 - unsafe.Sizeof(record{})]byte
 
 func (r *Record) init(c *Clock, kind Kind, cpu int) {
 	r.clock, r.kind, r.cpu = c, kind, int32(cpu)
-	if c.fenced() {
-		r.gen.Store(genFenced)
-	}
 }
 
 // Kind returns the record's kind.
@@ -119,7 +117,7 @@ func (r *Record) fence() {
 
 // Active reports whether the section of generation gen is open.
 func (r *Record) Active(gen uint64) bool {
-	return r != nil && r.gen.Load() == gen&^(genPinned|genQuiescent) && r.open()
+	return r != nil && r.gen.Load() == gen&^genBits && r.open()
 }
 
 // open reports whether some section is open on the record.
@@ -135,32 +133,50 @@ func (r *Record) Leave(gen uint64) {
 	if r == nil {
 		panic("smr: Leave of a zero Section: it was never entered")
 	}
-	if r.gen.Load() != gen&^genPinned {
-		r.leaveOdd(gen)
+	if r.gen.Load() == gen {
+		r.gen.StoreGuarded(gen + genStep)
+		r.seq.Store(0)
+		if r.waiter.Load() == 0 {
+			return // most of the time
+		}
+		r.wake()
 		return
 	}
-	r.gen.StoreGuarded(gen&^genPinned + genStep)
-	r.seq.Store(0)
-	if gen&(genPinned|genFenced) != 0 {
-		if gen&genPinned != 0 {
-			pcpu.Unpin()
+	if r.gen.Load()|genPinned == gen {
+		r.gen.StoreGuarded(gen - genPinned + genStep)
+		r.seq.Store(0)
+		pcpu.Unpin()
+		if r.waiter.Load() == 0 {
+			return
 		}
-		if relacq.Plain && gen&genFenced != 0 && !mutant.Is(mutant.NoLeaveFence) {
-			relacq.Fence() // pairs with heavyFence in Clock.arm
-		}
-	}
-	if r.waiter.Load() != 0 {
 		r.wake()
+		return
 	}
+	r.leaveOdd(gen)
 }
 
-// leaveOdd is Leave for a generation that is not the record's.
+// leaveOdd is Leave for a generation that is neither the record's nor that of its pinned
+// section.
 //
 //go:noinline
 func (r *Record) leaveOdd(gen uint64) {
 	if gen&genQuiescent != 0 {
 		if !r.Active(gen) {
 			panic("smr: Leave of a quiescent Section after its quiescent state: it has ended")
+		}
+		return
+	}
+	if gen&genFenced != 0 && r.gen.Load() == gen&^genBits {
+		r.gen.StoreGuarded(gen&^genBits + genStep)
+		r.seq.Store(0)
+		if gen&genPinned != 0 {
+			pcpu.Unpin()
+		}
+		if !mutant.Is(mutant.NoLeaveFence) {
+			relacq.Fence() // pairs with heavyFence in Clock.arm
+		}
+		if r.waiter.Load() != 0 {
+			r.wake()
 		}
 		return
 	}

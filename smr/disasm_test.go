@@ -60,8 +60,9 @@ var paths = []path{
 	// The same; the section keeps the processor.
 	{`clock.(*Clock).Pin`, []string{pin, load, store}, 1},
 	{`clock.(*Record).Enter`, []string{load, load, store}, 1},
-	// The generation, then the record, and only then the look at waiters.
-	{`clock.(*Record).Leave`, []string{load, store, storeNil, loadFlag}, 2},
+	// The generation, then the record, and only then the look at waiters; once for a plain
+	// section, and once for a pinned one.
+	{`clock.(*Record).Leave`, []string{load, store, storeNil, loadFlag, load, store, storeNil, unpin, loadFlag}, 4},
 	{`clock.(*Record).Online`, []string{load, store}, 1},
 	{`clock.(*Record).Quiesce`, []string{load, store, load, store, loadFlag}, 2},
 	{`clock.(*Record).Offline`, []string{load, store, storeNil, loadFlag}, 2},
