@@ -66,7 +66,7 @@ func start(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	peers := f.String("peers", "", "only peers that match this `regexp`")
 	f.Var(&set.procs, "procs", "processors, separated by commas (default 1 and all, and between where it is of interest)")
 	f.IntVar(&set.reps, "reps", 0, "repetitions (default 3; 5 if -full)")
-	f.DurationVar(&set.duration, "time", 0, "of one measurement (default 20ms; 200ms if -full)")
+	f.DurationVar(&set.duration, "time", 0, "of one measurement (default 20ms; 100ms if -full)")
 	f.Uint64Var(&set.seed, "seed", 1, "of keys, orders and turns")
 	f.StringVar(&set.out, "out", "", "`directory` of the report (default docs/benchmarks/quick; docs/benchmarks if -full)")
 	guarding := f.Bool("guard", false, "measure the ratios that the README claims, and fail if one is off by more than a factor of two")
@@ -162,7 +162,7 @@ func start(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 func (s *settings) defaults(root string) {
 	reps, duration, out := 3, 20*time.Millisecond, filepath.Join(root, "docs", "benchmarks", "quick")
 	if s.full {
-		reps, duration, out = 5, 200*time.Millisecond, filepath.Join(root, "docs", "benchmarks")
+		reps, duration, out = 5, 100*time.Millisecond, filepath.Join(root, "docs", "benchmarks")
 	}
 	if s.reps <= 0 {
 		s.reps = reps

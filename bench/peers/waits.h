@@ -77,8 +77,10 @@ static inline void measure_callback(void)
 	reader r = reader_begin();
 	uint64_t next = now(), end = next + job.ns;
 	do {
-		while (now() < next)
+		while (now() < next) {
 			quiesce(r);
+			sched_yield();
+		}
 		struct sent *s = allocate(16, sizeof *s);
 		s->at = now();
 		defer(r, &s->head, receive);

@@ -88,6 +88,7 @@ func callbacks(j job, size int) (values, error) {
 	began := time.Now()
 	for next := began; time.Since(began) < j.for_; next = next.Add(every) {
 		for time.Now().Before(next) {
+			runtime.Gosched()
 		}
 		smr.Call(s.dom, &sent{time.Now()}, size, func(c *sent) {
 			took := time.Since(c.at)

@@ -11,6 +11,10 @@ import (
 // batch is how many cheap operations are done between two looks at the clock.
 const batch = 1000
 
+// warm is how long goroutines work before they are timed: until the system has moved
+// their threads to processors of their own.
+const warm = 5 * time.Millisecond
+
 // nsPerOp has goroutines execute loops until the time is over, and returns the
 // nanoseconds of one operation of one goroutine. start makes a goroutine's loop, in that
 // goroutine; a loop executes n operations.
@@ -24,9 +28,11 @@ func nsPerOp(goroutines int, d time.Duration, n int, start func(g int) (loop fun
 	for g := range goroutines {
 		done.Go(func() {
 			loop, end := start(g)
-			loop(n) // warm
 			ready.Done()
 			<-begin
+			for began := time.Now(); time.Since(began) < warm; {
+				loop(n)
+			}
 			mine, began := 0, time.Now()
 			for time.Since(began) < d {
 				loop(n)

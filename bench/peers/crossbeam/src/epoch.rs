@@ -1,6 +1,5 @@
 //! crossbeam-epoch.
 
-use std::hint;
 use std::ptr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Barrier, Mutex};
@@ -160,7 +159,7 @@ pub fn callback(a: &Args) -> String {
             guard.flush();
             drop(guard);
             while now.elapsed() < PERIOD {
-                hint::spin_loop();
+                thread::yield_now();
             }
         }
         stop.set();
