@@ -7,12 +7,14 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/gosmr/gosmr/bench/internal/family"
 	"github.com/gosmr/gosmr/bench/internal/report"
+	"github.com/gosmr/gosmr/bench/internal/run"
 )
 
 // A claim is a ratio that the README states, from the committed report: what one peer
@@ -33,80 +35,104 @@ var claims = []claim{
 	{"", "load", 0, 1, "ns", "gosmr-section", "xsync-v4-RBMutex"},
 	{"", "load", 0, 1, "ns", "gosmr-section", "crossbeam-epoch"},
 	{"", "load", 0, 1, "ns", "gosmr-section", "liburcu-memb"},
-	{"the same, on two processors", "load", 0, 2, "ns", "gosmr-section", "sync.RWMutex"},
-	{"quiescent: load, poll", "load", 0, 1, "ns", "gosmr-quiescent", "liburcu-qsbr"},
+	{"", "load", 0, 1, "ns", "gosmr-section", "atomic.Pointer"},
+	{"the same, two processors", "load", 0, 2, "ns", "gosmr-section", "sync.RWMutex"},
+	{"`stw`: section, load, `Poll`", "load", 0, 1, "ns", "gosmr-quiescent", "liburcu-qsbr"},
 	{"`Enter`, `-tags smr_portable`", "load", 0, 1, "ns", "gosmr-portable", "sync.RWMutex"},
-	{"a tenth updates, two processors", "swap", 100, 2, "ns", "gosmr-section", "sync.RWMutex"},
+	{"a hundredth updates, two processors", "swap", 10, 2, "ns", "gosmr-section", "sync.RWMutex"},
+	{"a tenth", "swap", 100, 2, "ns", "gosmr-section", "sync.RWMutex"},
 	{"", "swap", 100, 2, "ns", "gosmr-section", "atomic.Pointer"},
-	{"`Call` and its callback, 10,000 at a time", "call", 10000, 2, "all", "gosmr", "liburcu-memb"},
+	{"`Call` to its callback's end, 10,000", "call", 10_000, 2, "all", "gosmr", "liburcu-memb"},
+	{"", "call", 10_000, 2, "all", "gosmr", "runtime.AddCleanup"},
+	{"`Call` with `Expedite` to callback", "callback", 0, 2, "p50", "gosmr-expedite", "liburcu-memb"},
 	{"`Synchronize`, nobody reading", "synchronize", 0, 2, "p50", "gosmr", "liburcu-memb"},
 	{"`Synchronize` beside a reader", "synchronize", 1, 2, "p50", "gosmr", "liburcu-memb"},
-	{"a walk of 16", "walk", 16, 1, "ns", "gosmr-TailQ", "container/list+RWMutex"},
-	{"map of 1,000: load", "map", 1000, 1, "load", "gosmr-map", "xsync-v4"},
+	{"`smrq`: a section and a walk of 16", "walk", 16, 1, "ns", "gosmr-TailQ", "container/list+RWMutex"},
+	{"beside a writer", "walk-beside", 16, 2, "ns", "gosmr-TailQ", "container/list+RWMutex"},
+	{"that writer's updates", "walk-beside", 16, 2, "updates", "gosmr-TailQ", "container/list+RWMutex"},
+	{"`stw`: stop and restart 2", "stop", 2, 2, "p50", "gosmr-stop", "runtime.ReadMemStats"},
+	{"`Map` of 1,000: load", "map", 1000, 1, "load", "gosmr-map", "xsync-v4"},
 	{"", "map", 1000, 1, "load", "gosmr-map", "sync.Map"},
-	{"map of 100,000: load", "map", 100_000, 1, "load", "gosmr-map", "xsync-v4"},
-	{"the same, 90 % loads", "map", 100_000, 1, "load90", "gosmr-map", "xsync-v4"},
-	{"map of bytes, 100,000: load", "bytes", 100_000, 1, "load", "gosmr-bytes-lent", "fastcache"},
-	{"a forced collection, 1,000,000 entries", "gc", 1_000_000, 2, "gc", "gosmr-map", "xsync-v4"},
+	{"1,000,000: load", "map", 1_000_000, 1, "load", "gosmr-map", "xsync-v4"},
+	{"90 % loads", "map", 1_000_000, 1, "load90", "gosmr-map", "xsync-v4"},
+	{"store over a key", "map", 1_000_000, 1, "store", "gosmr-map", "xsync-v4"},
+	{"", "map", 1_000_000, 1, "store", "gosmr-map", "RWMutex+map"},
+	{"memory of an entry", "map", 1_000_000, 1, "bytes", "gosmr-map", "xsync-v4"},
+	{"`Bytes` of 1,000,000: load, lent", "bytes", 1_000_000, 1, "load", "gosmr-bytes-lent", "fastcache"},
+	{"a forced collection, 5,000,000 entries", "gc", 5_000_000, 2, "gc", "gosmr-map", "xsync-v4"},
 }
 
-// slack is how far off a ratio may be in the quick mode.
-const slack = 2
+// A ratio may be slack times what it was in the quick mode, and is measured so often
+// before it counts as worse than that.
+const (
+	slack = 2
+	tries = 3
+)
 
-// guard measures what the README claims, by turns, and fails if a ratio is not what it
-// was. Times are not compared: machines differ.
+// guard measures what the README claims, by turns, and fails if a ratio is worse than it was.
+// Times are not compared: machines differ.
 func guard(ctx context.Context, root string, peers map[string][]peer, set settings, w io.Writer, show func(string)) error {
 	committed, err := report.Read(filepath.Join(root, "docs", "benchmarks"))
 	if err != nil {
 		return err
 	}
 	then := report.NewTable(committed)
-	procs := machine().Procs
-	var cells []cell
+	set.reps, set.duration = 7, 30*time.Millisecond
+	left := claims
+	for try := 1; ; try++ {
+		samples, failed, err := measureAll(ctx, claimed(left, peers), set, show)
+		if err != nil {
+			return err
+		}
+		for _, m := range failed {
+			return errors.New(m.Why)
+		}
+		show("")
+		now := report.NewTable(&run.Run{Samples: samples})
+		var worse []claim
+		for _, c := range left {
+			was, ok := c.ratio(then)
+			if !ok {
+				return fmt.Errorf("the committed report does not have what the README claims: %+v", c)
+			}
+			verdict := "not measured here"
+			if is, ok := c.ratio(now); ok {
+				verdict = fmt.Sprintf("%.2g", is)
+				if is > was*slack {
+					verdict += ": WORSE"
+					worse = append(worse, c)
+				}
+			}
+			fmt.Fprintf(w, "%-12s %8d %d %-7s %-20s / %-24s %.2g, now %s\n", c.family, c.param, c.procs, c.metric, c.ours, c.beside, was, verdict)
+		}
+		switch {
+		case len(worse) == 0:
+			return nil
+		case try == tries:
+			return fmt.Errorf("%d ratios are more than %d times what the README says", len(worse), slack)
+		}
+		fmt.Fprintf(w, "again, what is worse than it was:\n")
+		left = worse
+	}
+}
+
+// claimed are the cells that claims are about, but for those that take long to set up, need
+// more processors, or could not be built.
+func claimed(claims []claim, peers map[string][]peer) (cells []cell) {
+	const large = 100_000
+	procs := runtime.NumCPU()
 	for _, c := range claims {
 		for _, name := range []string{c.ours, c.beside} {
 			i := slices.IndexFunc(peers[c.family], func(p peer) bool { return p.name == name })
-			if i < 0 || c.param > 100_000 || c.procs > procs {
+			if i < 0 || c.param > large || c.procs > procs {
 				continue
 			}
-			new := cell{peers[c.family][i], c.family, c.param, c.procs}
-			if !slices.Contains(cells, new) {
-				cells = append(cells, new)
+			if cl := (cell{peers[c.family][i], c.family, c.param, c.procs}); !slices.Contains(cells, cl) {
+				cells = append(cells, cl)
 			}
 		}
 	}
-	set.reps, set.duration = 7, 30*time.Millisecond
-	samples, failed, err := measureAll(ctx, cells, set, show)
-	if err != nil {
-		return err
-	}
-	show("")
-	for _, m := range failed {
-		return errors.New(m.Why)
-	}
-	committed.Samples = samples
-	now := report.NewTable(committed)
-	off := 0
-	for _, c := range claims {
-		was, ok := c.ratio(then)
-		if !ok {
-			return fmt.Errorf("the committed report does not have what the README claims: %+v", c)
-		}
-		is, ok := c.ratio(now)
-		verdict := "not measured here"
-		if ok {
-			verdict = fmt.Sprintf("%.2f", is)
-			if is > was*slack {
-				verdict += ": OFF"
-				off++
-			}
-		}
-		fmt.Fprintf(w, "%-16s %8d %d %-6s %-20s / %-24s %.2f, now %s\n", c.family, c.param, c.procs, c.metric, c.ours, c.beside, was, verdict)
-	}
-	if off > 0 {
-		return fmt.Errorf("%d ratios are more than %d times what the README says", off, slack)
-	}
-	return nil
+	return cells
 }
 
 // ratio returns what ours takes of the other's time.
@@ -170,7 +196,7 @@ func withFigures(root, readme string) (string, error) {
 		}
 		ours, _ := t.Lookup(c.family, c.param, c.procs, c.ours, c.metric)
 		beside, _ := t.Lookup(c.family, c.param, c.procs, c.beside, c.metric)
-		text := fmt.Sprintf("%.2f", ratio)
+		text := fmt.Sprintf("%.2g", ratio)
 		if ratio > 1.05 {
 			text = "**" + text + "**"
 		}

@@ -3,6 +3,11 @@
 // program that measures follows.
 package family
 
+import (
+	"slices"
+	"strings"
+)
+
 // A Family is one piece of work that every peer does in its own way.
 type Family struct {
 	Name  string // as the programs are asked for it
@@ -19,7 +24,7 @@ type Family struct {
 	SetupHeavy bool // a measurement takes seconds before it begins
 
 	Metrics []Metric
-	Floor   []string // peers of the family "floor" that bound it, by the operation
+	Floor   []string // what bounds it: peers of the family "floor", or of its own, which then don't count as peers
 }
 
 // A Metric is a number that a measurement yields.
@@ -33,6 +38,14 @@ type Metric struct {
 
 // Ours is what the names of this library's own peers begin with.
 const Ours = "gosmr"
+
+// foreign are what the names of peers begin with that are not written in Go.
+var foreign = []string{"liburcu-", "ck-", "pthread-", "c-", "crossbeam-", "rust-"}
+
+// InGo reports whether a peer is written in Go.
+func InGo(peer string) bool {
+	return !slices.ContainsFunc(foreign, func(prefix string) bool { return strings.HasPrefix(peer, prefix) })
+}
 
 // Floors is the family of what the hardware and the compiler can do at best.
 const Floors = "floor"
@@ -59,6 +72,7 @@ var All = []Family{
 		Name: Instructions, Title: "Instructions of an operation",
 		About:   "Counted under valgrind's callgrind, so that no noise gets in: executed in user code for one operation and its loop, each for one, whatever it waits for. A lock executes few, and waits in each; see the times. The paths named +load follow a pointer and read a word in the section.",
 		OneProc: true, Metrics: []Metric{{Name: "count", Title: "instructions", Unit: "instructions"}},
+		Floor: []string{"empty-loop", "empty-call", "empty-loop-over-keys", "proc-pin"},
 	},
 	{
 		Name: "section", Title: "A read section alone",
@@ -150,7 +164,7 @@ var All = []Family{
 		Name: "walk", Title: "Walking a queue",
 		About: "A section, and in it a walk of a list whose elements are a cache line each.",
 		Param: "elements", Full: []int{1, 16, 1000}, Quick: []int{16}, LogParam: true,
-		Metrics: []Metric{{Name: "ns", Title: "time of a walk", Unit: "ns", Log: true}}, Floor: []string{"empty-loop"},
+		Metrics: []Metric{{Name: "ns", Title: "time of a walk", Unit: "ns", Log: true}}, Floor: []string{"empty-loop", "plain-list"},
 	},
 	{
 		Name: "walk-beside", Title: "Walking a queue beside its writer",

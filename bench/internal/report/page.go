@@ -108,8 +108,8 @@ func (p *page) method() {
 // summary is a row for each family.
 func (p *page) summary() {
 	p.printf("## Summary\n\n")
-	p.printf("The best peer of this library and the best of the others, at one setting of each family. **Bold** ratios are losses, by more than 5 %%.\n\n")
-	p.printf("| Family | Setting | %s | Best other | Ratio | Lowest floor | Ratio to it |\n|---|---|--:|--:|--:|--:|--:|\n", family.Ours)
+	p.printf("The best peer of this library, the best of what else there is for Go, and of the rest, at one setting of each family. **Bold** ratios are losses, by more than 5 %%. Each family has its own plots and tables below, with all peers: not all of them give what the others do.\n\n")
+	p.printf("| Family | Setting | %s | In Go | Ratio | In C or Rust | Ratio | Floor | Ratio |\n|---|---|--:|--:|--:|--:|--:|--:|--:|\n", family.Ours)
 	for _, f := range family.All {
 		metrics := p.table.metrics(f)
 		if f.Name == family.Floors || len(metrics) == 0 {
@@ -117,7 +117,8 @@ func (p *page) summary() {
 		}
 		m := metrics[0]
 		param, procs := p.table.main(f)
-		ours, other := p.table.Best(f, param, procs, m)
+		best := p.table.Best(f, param, procs, m)
+		ours := best.Ours
 		bound, toBound := "–", "–"
 		if floors := p.table.floors(f, m); len(floors) > 0 {
 			bound = said(Result{floors[0].name, Stat{Median: floors[0].value}}, m)
@@ -125,9 +126,9 @@ func (p *page) summary() {
 				toBound = times(Ratio(ours.Stat.Median, floors[0].value, m))
 			}
 		}
-		p.printf("| [%s](#%s) | %s | %s | %s | %s | %s | %s |\n",
+		p.printf("| [%s](#%s) | %s | %s | %s | %s | %s | %s | %s | %s |\n",
 			escape(f.Title), anchor(f.Title), escape(joined(", ", m.Title, paramText(f, param), procsText(f, procs))),
-			said(ours, m), said(other, m), compared(ours, other, m), bound, toBound)
+			said(ours, m), said(best.InGo, m), compared(ours, best.InGo, m), said(best.Foreign, m), compared(ours, best.Foreign, m), bound, toBound)
 	}
 	p.printf("\n")
 }
@@ -162,8 +163,17 @@ type loss struct {
 	lost, of    int
 }
 
-// losses lists where another peer is ahead, the worst first.
+// losses lists where another peer is ahead.
 func (p *page) losses() {
+	p.printf("## Where this library loses\n\n")
+	p.printf("By more than 5 %%, each metric with the setting where it is worst.\n\n")
+	p.listLosses("To what else there is for Go", func(b Bests) Result { return b.InGo })
+	p.listLosses("To C and Rust", func(b Bests) Result { return b.Foreign })
+}
+
+// listLosses lists those to some of the others, the worst first.
+func (p *page) listLosses(title string, of func(Bests) Result) {
+	p.printf("### %s\n\n", title)
 	var all []loss
 	for _, f := range family.All {
 		if f.Name == family.Floors {
@@ -174,7 +184,8 @@ func (p *page) losses() {
 			l := loss{family: f, metric: m}
 			for _, param := range e.params {
 				for _, procs := range e.procs {
-					ours, other := p.table.Best(f, param, procs, m)
+					best := p.table.Best(f, param, procs, m)
+					ours, other := best.Ours, of(best)
 					if ours.Peer == "" || other.Peer == "" {
 						continue
 					}
@@ -204,12 +215,10 @@ func (p *page) losses() {
 		}
 		return 0
 	})
-	p.printf("## Where this library loses\n\n")
 	if len(all) == 0 {
-		p.printf("Nowhere by more than 5 %%, in what was measured.\n\n")
+		p.printf("Nowhere, in what was measured.\n\n")
 		return
 	}
-	p.printf("By more than 5 %%, each metric with the setting where it is worst.\n\n")
 	for i, l := range all {
 		if i == listed {
 			p.printf("\nAnd in %d more; the tables below have them.\n", len(all)-listed)
@@ -283,7 +292,8 @@ func (p *page) results(f family.Family, m family.Metric) {
 	p.printf("%s|\n%s|\n", names, rules)
 	for _, procs := range p.table.ends(f) {
 		for _, param := range p.table.extent(f).params {
-			ours, other := p.table.Best(f, param, procs, m)
+			best := p.table.Best(f, param, procs, m)
+			ours, other := best.Ours, best.Other(m)
 			for _, r := range p.table.Results(f, param, procs, m) {
 				if !f.OneProc {
 					p.printf("| %d ", procs)

@@ -116,19 +116,35 @@ func (t *Table) Results(f family.Family, param, procs int, m family.Metric) []Re
 	return all
 }
 
-// Best returns the best peer of this library, and the best of the others; the name is empty
-// where there is none.
-func (t *Table) Best(f family.Family, param, procs int, m family.Metric) (ours, other Result) {
+// Bests are the best peers of a setting: this library's, the others' that are in Go, and
+// those' that are not. The name is empty where there is none.
+type Bests struct{ Ours, InGo, Foreign Result }
+
+// Other is the best of the others.
+func (b Bests) Other(m family.Metric) Result {
+	if r, ok := Ratio(b.InGo.Stat.Median, b.Foreign.Stat.Median, m); b.InGo.Peer == "" || b.Foreign.Peer != "" && ok && r > 1 {
+		return b.Foreign
+	}
+	return b.InGo
+}
+
+// Best returns the best peers of a setting. Floors are not peers.
+func (t *Table) Best(f family.Family, param, procs int, m family.Metric) (b Bests) {
 	for _, r := range t.Results(f, param, procs, m) {
-		best := &other
-		if isOurs(r.Peer) {
-			best = &ours
+		best := &b.Foreign
+		switch {
+		case slices.Contains(f.Floor, r.Peer):
+			continue
+		case isOurs(r.Peer):
+			best = &b.Ours
+		case family.InGo(r.Peer):
+			best = &b.InGo
 		}
 		if best.Peer == "" {
 			*best = r
 		}
 	}
-	return ours, other
+	return b
 }
 
 // Ratio compares two values of a metric: below 1, ours is the better one, whichever way the
