@@ -239,7 +239,8 @@ func measureAll(ctx context.Context, cells []cell, set settings, show func(strin
 					left = time.Since(began) * time.Duration(total-done) / time.Duration(done-1)
 				}
 				show(fmt.Sprintf("%d of %d, %v left: %v", done, total, left.Round(time.Second), c))
-				v, err := c.measure(ctx, set.duration, set.seed)
+				f, _ := family.Find(c.family)
+				v, err := c.measure(ctx, set.duration*time.Duration(max(1, f.Longer)), set.seed)
 				switch {
 				case ctx.Err() != nil:
 					return nil, nil, ctx.Err()

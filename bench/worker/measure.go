@@ -171,16 +171,24 @@ var sink atomic.Uint64
 // readsBeforeYield is how often a thread of the family "threads" reads at a time.
 const readsBeforeYield = 100
 
-// manyThreads is nsPerOp for more goroutines than processors, which yield.
+// manyThreads is nsPerOp for more goroutines than processors, which yield. It begins when
+// all of them are there.
 func manyThreads(goroutines, procs int, d time.Duration, start func(g int) (loop func(n int), end func())) float64 {
-	began := time.Now()
+	begin := make(chan struct{})
 	b := inBackground(goroutines, readsBeforeYield, func(g int) (func(int), func()) {
 		loop, end := start(g)
+		waited := false
 		return func(n int) {
+			if !waited {
+				<-begin
+				waited = true
+			}
 			loop(n)
 			runtime.Gosched()
 		}, end
 	})
+	began := time.Now()
+	close(begin)
 	time.Sleep(d)
 	ops := b.stop()
 	return float64(time.Since(began).Nanoseconds()) * float64(procs) / float64(ops)

@@ -14,14 +14,14 @@ type Family struct {
 	Title string
 	About string // a sentence or two for the report
 
-	Param      string // what the parameter is; empty: there is none
-	Full       []int  // its values in the full mode
-	Quick      []int
-	LogParam   bool // the parameter's axis is logarithmic
-	OneProc    bool // measured once: the number of processors is no matter
-	MinProcs   int
-	Scale      bool // measured over the numbers of processors between, too
-	SetupHeavy bool // a measurement takes seconds before it begins
+	Param    string // what the parameter is; empty: there is none
+	Full     []int  // its values in the full mode
+	Quick    []int
+	LogParam bool // the parameter's axis is logarithmic
+	OneProc  bool // measured once: the number of processors is no matter
+	MinProcs int
+	Scale    bool // measured over the numbers of processors between, too
+	Longer   int  // a measurement takes so many times as long as others; 0 is 1
 
 	Metrics []Metric
 	Floor   []string // what bounds it: peers of the family "floor", or of its own, which then don't count as peers
@@ -144,6 +144,7 @@ var All = []Family{
 		Name: "oversub", Title: "Waiting, with more readers than processors",
 		About: "As above, with several readers for each processor, which are preempted in their sections.",
 		Param: "readers for each processor", Full: []int{1, 2, 8, 32}, Quick: []int{8}, LogParam: true, Metrics: wait,
+		Longer: 5, // a wait may take the time slices of all readers
 	},
 	{
 		Name: "flood", Title: "Memory in a flood of updates",
@@ -178,7 +179,7 @@ var All = []Family{
 	{
 		Name: "map", Title: "A map",
 		About: "Keys of 8 bytes and values of 32, which are there already.",
-		Param: "entries", Full: []int{1000, 100_000, 1_000_000}, Quick: []int{1000, 100_000}, LogParam: true, Scale: true, SetupHeavy: true,
+		Param: "entries", Full: []int{1000, 100_000, 1_000_000}, Quick: []int{1000, 100_000}, LogParam: true, Scale: true,
 		Metrics: []Metric{
 			{Name: "load", Title: "load", Unit: "ns"},
 			{Name: "load99", Title: "99 % loads", Unit: "ns"},
@@ -194,7 +195,7 @@ var All = []Family{
 	{
 		Name: "bytes", Title: "A map of bytes",
 		About: "Keys of 16 bytes and values of 100, which are there already; a load reads the value where it lies, or a copy, as the peer offers.",
-		Param: "entries", Full: []int{1000, 100_000, 1_000_000}, Quick: []int{1000, 100_000}, LogParam: true, Scale: true, SetupHeavy: true,
+		Param: "entries", Full: []int{1000, 100_000, 1_000_000}, Quick: []int{1000, 100_000}, LogParam: true, Scale: true,
 		Metrics: []Metric{
 			{Name: "load", Title: "load", Unit: "ns"},
 			{Name: "load90", Title: "90 % loads", Unit: "ns"},
@@ -206,7 +207,7 @@ var All = []Family{
 	{
 		Name: "gc", Title: "The collector and a large map",
 		About: "A map of the given size, filled; then forced collections, and a second of 90 % loads while the collector runs as it likes.",
-		Param: "entries", Full: []int{1_000_000, 5_000_000}, Quick: []int{100_000}, OneProc: true, SetupHeavy: true,
+		Param: "entries", Full: []int{1_000_000, 5_000_000}, Quick: []int{100_000}, OneProc: true,
 		Metrics: []Metric{
 			{Name: "gc", Title: "a forced collection", Unit: "ns", Log: true},
 			{Name: "alloc", Title: "allocated for an update", Unit: "B"},
