@@ -61,6 +61,9 @@ func (s *store) trimLate() {
 	given := s.givenBack()
 	if !s.wasteful() || given == s.trimmedAt {
 		s.trimDue.Store(false)
+		if s.givenBack() != given { // by somebody who may have found trimDue set
+			s.suggestTrim()
+		}
 		return
 	}
 	s.trimmedAt = given
