@@ -84,8 +84,8 @@ func guard(ctx context.Context, root string, peers map[string][]peer, set settin
 		if err != nil {
 			return err
 		}
-		for _, m := range failed {
-			return errors.New(m.Why)
+		if len(failed) > 0 {
+			return errors.New(failed[0].Why)
 		}
 		show("")
 		now := report.NewTable(&run.Run{Samples: samples})

@@ -18,6 +18,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"os/signal"
@@ -250,7 +251,7 @@ func measureAll(ctx context.Context, cells []cell, set settings, show func(strin
 					out[c] = true
 					failed = append(failed, run.Missing{Peers: c.String(), Why: err.Error()})
 				}
-				for _, metric := range sortedKeys(v) {
+				for _, metric := range slices.Sorted(maps.Keys(v)) {
 					samples = append(samples, run.Sample{
 						Family: c.family, Param: c.param, Procs: c.procs, Peer: c.name, Metric: metric, Rep: rep, Value: v[metric],
 					})

@@ -6,11 +6,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -164,6 +162,3 @@ func (c cell) measure(ctx context.Context, d time.Duration, seed uint64) (map[st
 	}
 	return v, nil
 }
-
-// sortedKeys is for output that is the same each time.
-func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

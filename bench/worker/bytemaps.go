@@ -30,7 +30,7 @@ func byteMaps() (all []entry) {
 		{"RWMutex+map", newLockedBytes, 0},
 	}
 	if portable {
-		peers = []tablePeer{{"gosmr-portable", func(int) table { return newBytes(true) }, 0}}
+		peers = []tablePeer{{self, func(int) table { return newBytes(true) }, 0}}
 	}
 	for _, p := range peers {
 		all = append(all, entry{"bytes", p.name, func(j job) (values, error) { return tableValues(j, p, byteMixes) }})

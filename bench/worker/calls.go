@@ -11,12 +11,8 @@ import (
 
 // calls are the families of deferred calls.
 func calls() []entry {
-	name := "gosmr"
-	if portable {
-		name = "gosmr-portable"
-	}
 	all := []entry{
-		{"call", name, func(j job) (values, error) {
+		{"call", self, func(j job) (values, error) {
 			dom := newDomain()
 			defer dom.Close(background_)
 			objects := make([]tally, j.param)
@@ -26,8 +22,8 @@ func calls() []entry {
 				}
 			}, func() { must(dom.Barrier(background_)) }), nil
 		}},
-		{"callback", name, func(j job) (values, error) { return callbacks(j, 64) }},
-		{"callback", name + "-expedite", func(j job) (values, error) { return callbacks(j, smr.Expedite) }},
+		{"callback", self, func(j job) (values, error) { return callbacks(j, 64) }},
+		{"callback", self + "-expedite", func(j job) (values, error) { return callbacks(j, smr.Expedite) }},
 	}
 	if portable {
 		return all

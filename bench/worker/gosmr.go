@@ -71,6 +71,13 @@ func (s *shared) load(n int) (sum uint64) {
 	return sum
 }
 
+// hold stays in a section, loads, and leaves it.
+func (s *shared) hold(sec smr.Section, d time.Duration) {
+	spin(d)
+	sink.Store(s.p.Load(sec).number)
+	sec.Leave()
+}
+
 // ours are the kinds of sections.
 func ours() []scheme {
 	section := scheme{"gosmr-section", func() *instance {
@@ -95,17 +102,12 @@ func ours() []scheme {
 						}
 					}
 				},
-				hold: func(d time.Duration) {
-					sec := s.dom.Enter()
-					spin(d)
-					sink.Store(s.p.Load(sec).number)
-					sec.Leave()
-				},
+				hold: func(d time.Duration) { s.hold(s.dom.Enter(), d) },
 			}
 		})
 	}}
 	if portable {
-		section.name = "gosmr-portable"
+		section.name = self
 		return []scheme{section}
 	}
 	return []scheme{section,
@@ -139,12 +141,7 @@ func ours() []scheme {
 							}
 						}
 					},
-					hold: func(d time.Duration) {
-						sec := r.Enter()
-						spin(d)
-						sink.Store(s.p.Load(sec).number)
-						sec.Leave()
-					},
+					hold:  func(d time.Duration) { s.hold(r.Enter(), d) },
 					close: r.Close,
 				}
 			})

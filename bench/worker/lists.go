@@ -58,7 +58,7 @@ func lists() (all []entry) {
 		}})
 	}
 	if portable {
-		add("gosmr-portable", newTailQ, true)
+		add(self, newTailQ, true)
 		return all
 	}
 	add("gosmr-TailQ", newTailQ, true)

@@ -43,7 +43,7 @@ type tablePeer struct {
 
 func mapPeers() []tablePeer {
 	if portable {
-		return []tablePeer{{"gosmr-portable", newSMR, 0}}
+		return []tablePeer{{self, newSMR, 0}}
 	}
 	return []tablePeer{
 		{"gosmr-map", newSMR, 0},

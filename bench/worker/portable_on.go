@@ -3,3 +3,5 @@
 package main
 
 const portable = true
+
+const self = "gosmr-portable"

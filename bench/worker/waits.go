@@ -11,14 +11,10 @@ import (
 
 // waits are the families in which somebody waits for readers, or does not.
 func waits() []entry {
-	name := "gosmr"
-	if portable {
-		name = "gosmr-portable"
-	}
 	all := []entry{
-		{"synchronize", name, func(j job) (values, error) { return besideReaders(j, j.param, synchronizes), nil }},
-		{"oversub", name, func(j job) (values, error) { return besideReaders(j, j.param*j.procs, synchronizes), nil }},
-		{"barrier", name, func(j job) (values, error) {
+		{"synchronize", self, func(j job) (values, error) { return besideReaders(j, j.param, synchronizes), nil }},
+		{"oversub", self, func(j job) (values, error) { return besideReaders(j, j.param*j.procs, synchronizes), nil }},
+		{"barrier", self, func(j job) (values, error) {
 			return besideReaders(j, j.param, func(s *shared) func() {
 				t := new(tally)
 				return func() {
@@ -27,7 +23,7 @@ func waits() []entry {
 				}
 			}), nil
 		}},
-		{"flood", name, floodOurs},
+		{"flood", self, floodOurs},
 	}
 	if portable {
 		return all
@@ -145,11 +141,7 @@ func floodHeap(j job) (values, error) {
 
 // scans are of registered readers.
 func scans() []entry {
-	name := "gosmr"
-	if portable {
-		name = "gosmr-portable"
-	}
-	return []entry{{"scan", name, func(j job) (values, error) {
+	return []entry{{"scan", self, func(j job) (values, error) {
 		dom := newDomain()
 		readers := make([]*smr.Reader, j.param)
 		for i := range readers {
