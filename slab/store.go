@@ -300,6 +300,9 @@ func (s *store) grow() error {
 			s.budget.Put(int64(s.slabSize))
 			return fmt.Errorf("%s: %w: %w", s.name, ErrNoMemory, err)
 		}
+		// The first write has the system find memory for the page, which takes long, and is
+		// where a goroutine is preempted: not with the lock held.
+		(*header)(p).magic = headerMagic
 		sl.base = p
 	}
 	s.mu.Lock()
@@ -313,7 +316,7 @@ func (s *store) grow() error {
 		s.slabs = append(s.slabs, sl)
 	}
 	if s.newCells == nil {
-		*(*header)(sl.base) = header{magic: headerMagic, number: uint64(sl.number)}
+		(*header)(sl.base).number = uint64(sl.number)
 	}
 	s.reserved += int64(s.slabSize)
 	s.spare.push(sl)
