@@ -8,7 +8,11 @@ import (
 // Enter opens a section that may block and migrate, and returns its record and
 // generation. It panics if the clock is sealed.
 //
-//go:nosplit
+// Its prologue looks whether the goroutine is to be preempted, and so must stay. The
+// runtime's signal finds a loop of short sections where it can't preempt it, for most
+// of that is in the runtime or pinned, and tries again 10 ms later. Without a prologue
+// such a loop ran for up to a tenth of a second, and was then preempted in a section,
+// for others to wait for. Leave has none: who is preempted there is in a section.
 func (c *Clock) Enter() (*Record, uint64) {
 	id := pcpu.Pin()
 	word := c.wr.Load()
@@ -28,9 +32,7 @@ func (c *Clock) Enter() (*Record, uint64) {
 }
 
 // Pin opens a section that keeps its processor until it is left. Where the
-// build cannot pin (pcpu.Exclusive is false) it is Enter.
-//
-//go:nosplit
+// build cannot pin (pcpu.Exclusive is false) it is Enter. Its prologue is as needed.
 func (c *Clock) Pin() (*Record, uint64) {
 	if !pcpu.Exclusive {
 		return c.Enter()

@@ -227,29 +227,24 @@ func (c *Clock) lead(goal Seq, b blocker, stop <-chan struct{}, tick <-chan time
 // How long a leader spins before it parks: most sections are over sooner, and
 // parking and being woken costs some microseconds. spinLoads look at a running
 // reader for half a microsecond, and askedLoads at one that has just been asked for
-// a quiescent state for two; spinYields let one run that is waiting for this
-// processor.
+// a quiescent state for two. It does not yield: it would queue up behind every
+// goroutine that waits for a processor, to look again a round of time slices later,
+// where the reader that leaves would have woken it.
 const (
 	spinLoads  = 1000
 	askedLoads = 4000
-	spinYields = 4
 )
 
 // spin reports whether the blocking record changed soon.
 func (b blocker) spin() bool {
-	if b.rec.clock.parallel {
-		loads := spinLoads
-		if b.rec.kind == Quiescent {
-			loads = askedLoads
-		}
-		for range sched.Spins(loads) {
-			if b.rec.seq.Load() != b.word {
-				return true
-			}
-		}
+	if !b.rec.clock.parallel {
+		return false
 	}
-	for range sched.Spins(spinYields) {
-		sched.Gosched()
+	loads := spinLoads
+	if b.rec.kind == Quiescent {
+		loads = askedLoads
+	}
+	for range sched.Spins(loads) {
 		if b.rec.seq.Load() != b.word {
 			return true
 		}

@@ -50,15 +50,17 @@ const (
 	storeOne = `^plain\.go:MOVQ \$0x1, (0x[0-9a-f]+|0)?\(\w+\)$`
 	load     = `:MOVQ (0x[0-9a-f]+|0)?\(\w+\), \w+$`
 	loadFlag = `:MOVL (0x[0-9a-f]+|0)?\(\w+\), \w+$`
+	preempt  = `:CMPQ SP, 0x10\(R14\)$` // the prologue's look at the stack's bound
 	pin      = `CALL runtime\.procPin`
 	unpin    = `CALL runtime\.procUnpin`
 )
 
 var paths = []path{
-	// wr is loaded, and then stored to the record, all of it pinned.
-	{`clock.(*Clock).Enter`, []string{pin, load, store, unpin}, 1},
+	// A look whether to be preempted. Then wr is loaded, and stored to the record, all of
+	// it pinned.
+	{`clock.(*Clock).Enter`, []string{preempt, pin, load, store, unpin}, 1},
 	// The same; the section keeps the processor.
-	{`clock.(*Clock).Pin`, []string{pin, load, store}, 1},
+	{`clock.(*Clock).Pin`, []string{preempt, pin, load, store}, 1},
 	{`clock.(*Record).Enter`, []string{load, load, store}, 1},
 	// The generation, then the record, and only then the look at waiters; once for a plain
 	// section, and once for a pinned one.
