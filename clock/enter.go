@@ -74,10 +74,18 @@ func (c *Clock) enterSlow(id int, word uint64) *Record {
 		}
 	}
 	r := sl.cur.Load()
-	if !r.claim(word) {
-		r = sl.search(c, word)
+	if r.seq.Load() == 0 && r.claim(word) {
+		return r
 	}
-	return r
+	// A nested section, as a rule: the next record is idle.
+	if r = r.next; r == nil {
+		r = sl.all.Load()
+	}
+	if r.seq.Load() == 0 && r.claim(word) {
+		sl.cur.Store(r)
+		return r
+	}
+	return sl.search(c, word)
 }
 
 // enteredOdd is entered on a clock that is not like most: it executes the entry's
