@@ -23,7 +23,8 @@ func waits() []entry {
 				}
 			}), nil
 		}},
-		{"flood", self, floodOurs},
+		{"flood", self, floodCalls},
+		{"flood", self + "-retire", floodRetires},
 	}
 	if portable {
 		return all
@@ -80,17 +81,32 @@ func flood(j job, load func(int) (func(int), func()), update func(number uint64)
 	return values{"updates": float64(updates) / took, "peak": float64(peak)}
 }
 
-func floodOurs(j job) (values, error) {
+// floodCalls frees each object with a deferred call of its own, as objects from anywhere are.
+func floodCalls(j job) (values, error) {
 	dom := newDomain()
 	pool := slab.New[big](dom, slab.Options{Unstable: true})
-	var p smr.Pointer[big]
-	p.Init(got(pool.Get()))
 	unlinked := int64(0)
 	var freed atomic.Int64
 	free := func(o *big) {
 		pool.Free(o)
 		freed.Add(1024)
 	}
+	return floodPool(j, dom, pool, func(o *big) {
+		smr.Call(dom, o, 1024, free)
+		unlinked += 1024
+	}, func() int64 { return unlinked - freed.Load() })
+}
+
+// floodRetires leaves it to the pool.
+func floodRetires(j job) (values, error) {
+	dom := newDomain()
+	pool := slab.New[big](dom, slab.Options{Unstable: true})
+	return floodPool(j, dom, pool, pool.Retire, func() int64 { return pool.Stats().PendingBytes })
+}
+
+func floodPool(j job, dom *smr.Domain, pool *slab.Pool[big], giveBack func(*big), pending func() int64) (values, error) {
+	var p smr.Pointer[big]
+	p.Init(got(pool.Get()))
 	v := flood(j, func(int) (func(int), func()) {
 		return func(n int) {
 			sum := uint64(0)
@@ -104,9 +120,8 @@ func floodOurs(j job) (values, error) {
 	}, func(number uint64) {
 		o := got(pool.Get())
 		*o = big{number: number}
-		smr.Call(dom, p.Swap(o), 1024, free)
-		unlinked += 1024
-	}, func() int64 { return unlinked - freed.Load() })
+		giveBack(p.Swap(o))
+	}, pending)
 	must(dom.Barrier(background_))
 	pool.Free(p.Swap(nil))
 	must(pool.Close(background_))
