@@ -86,6 +86,15 @@ func (b *Budget) take(n int64) error {
 	}
 }
 
+// scarce reports whether little of the budget is left: an eighth.
+func (b *Budget) scarce() bool {
+	if b == nil {
+		return false
+	}
+	limit := b.limit.Load()
+	return limit != 0 && b.used.Load() > limit-limit/8
+}
+
 // Force counts n bytes that the caller takes from the system whatever the limit is, since
 // it can't do without: little, beside what Take is for. It panics if n is negative.
 func (b *Budget) Force(n int64) {

@@ -26,10 +26,10 @@
 // objects as it holds. (XNU's and FreeBSD's SMR zones stamp a magazine in the same
 // way; the magazines themselves are Bonwick's, 2001.)
 //
-// A slab that has all of its objects back is returned to the system, by smr.Call
-// as well: so in a section, what a pointer to an object of a Pool shows is an object
-// of that type until the section ends, even after Free. Only its contents may be
-// another's by then.
+// A slab that has all of its objects back, and was not needed for a check-in of the
+// domain, is returned to the system, by smr.Call as well: so in a section, what a
+// pointer to an object of a Pool shows is an object of that type until the section ends,
+// even after Free. Only its contents may be another's by then.
 //
 // # What lies off the Go heap
 //

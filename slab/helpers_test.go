@@ -12,6 +12,7 @@ var (
 	watchdogContext = testkit.Context
 	newDomain       = testkit.Domain
 	rounds          = testkit.Rounds
+	settle          = testkit.Settle
 )
 
 func get[T any](t testing.TB, p *Pool[T]) *T {

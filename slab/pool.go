@@ -26,7 +26,7 @@ type Options struct {
 	Keep bool
 
 	// Unstable says that Free is called only for objects that no reader can hold. Then
-	// a slab whose objects are all free goes back to the system at once.
+	// a slab whose objects are all free goes back to the system without waiting for readers.
 	Unstable bool
 
 	// OffHeapLinks says that the fields of types smr.Pointer and smrq.Link point to

@@ -347,10 +347,63 @@ func TestPool_GivesMemoryBackByItself(t *testing.T) {
 	for _, obj := range all {
 		p.Retire(obj)
 	}
-	require.NoError(t, d.Barrier(watchdogContext(t)))
-	require.NoError(t, d.Barrier(watchdogContext(t))) // for slabs, which are deferred in turn
+	settle(t, d)
 	require.Less(t, p.Stats().ReservedBytes, int64(4<<20))
 	closeEmpty(t, p)
+}
+
+// What comes and goes in waves keeps its slabs, as long as there is a wave between two
+// looks.
+func TestPool_WavesKeepTheirSlabs(t *testing.T) {
+	d := newDomain(t)
+	p := New[[4096]byte](d, Options{})
+	wave := func() int {
+		var all []*[4096]byte
+		for range 1000 {
+			all = append(all, get(t, p))
+		}
+		for _, obj := range all {
+			p.Free(obj)
+		}
+		return p.Stats().Slabs
+	}
+	p.s.lookDue.Store(true) // the only looks are these
+	most := wave()
+	for range 20 {
+		p.s.dropIdle(false)
+		require.InDelta(t, most, p.Stats().Slabs, 4, "magazines differ, when the test changes processors")
+		wave()
+	}
+	p.s.lookDue.Store(false)
+	wave()
+	settle(t, d)
+	require.LessOrEqual(t, p.Stats().Slabs, 2, "of %d, when the last wave is over", most)
+	closeEmpty(t, p)
+}
+
+// A spare slab is not held back where others may need its memory.
+func TestPool_ScarceMemoryIsNotKept(t *testing.T) {
+	d := newDomain(t)
+	for _, used := range []int64{0, 60 << 20} {
+		b := NewBudget(64 << 20)
+		p := New[[4096]byte](d, Options{Budget: b})
+		require.NoError(t, b.Take(used))
+		var all []*[4096]byte
+		for range 900 {
+			all = append(all, get(t, p))
+		}
+		for _, obj := range all {
+			p.Free(obj)
+		}
+		st := p.Stats()
+		if used == 0 {
+			require.Greater(t, st.ReservedBytes, int64(3<<20))
+		} else {
+			require.Less(t, st.ReservedBytes, int64(2<<20)) // the depot has up to 1 MiB
+		}
+		b.Put(used)
+		closeEmpty(t, p)
+	}
 }
 
 func TestBudget(t *testing.T) {

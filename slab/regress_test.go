@@ -284,9 +284,7 @@ func TestPast_LastObjectsKeepSlabs(t *testing.T) {
 		}
 	}
 	p.Flush()
-	for range 3 {
-		require.NoError(t, d.Barrier(watchdogContext(t)))
-	}
+	settle(t, d)
 	for _, objs := range bySlab {
 		p.Retire(objs[0])
 	}
@@ -294,9 +292,7 @@ func TestPast_LastObjectsKeepSlabs(t *testing.T) {
 	for range 3000 {
 		p.Retire(get(t, p))
 	}
-	for range 3 {
-		require.NoError(t, d.Barrier(watchdogContext(t)))
-	}
+	settle(t, d)
 	st := p.Stats()
 	require.Less(t, st.ReservedBytes, int64(2<<20), "in use %d, pending %d", st.InUse, st.Pending)
 	closeEmpty(t, p)
@@ -317,9 +313,7 @@ func TestPast_FreedMemoryStays(t *testing.T) {
 	for range 100_000 {
 		p.Free(get(t, p))
 	}
-	for range 3 {
-		require.NoError(t, d.Barrier(watchdogContext(t)))
-	}
+	settle(t, d)
 	require.Less(t, p.Stats().ReservedBytes, int64(2<<20), "nothing is in use")
 	closeEmpty(t, p)
 }
@@ -487,9 +481,7 @@ func TestPast_RetiredInRandomOrder(t *testing.T) {
 	for _, obj := range all {
 		p.Retire(obj)
 	}
-	for range 8 { // trims follow one another until nothing more was given back
-		require.NoError(t, d.Barrier(watchdogContext(t)))
-	}
+	settle(t, d)
 	st := p.Stats()
 	require.Less(t, st.ReservedBytes, int64(2<<20), "of %d; in use %d, pending %d", full, st.InUse, st.Pending)
 }

@@ -44,10 +44,10 @@ type store struct {
 	alone  alone
 	reused atomic.Uint64 // retired objects that are free again
 
-	// trimDue: a deferred call will trim. trimmedAt is that call's: what had been given
-	// back when it trimmed last.
-	trimDue   atomic.Bool
-	trimmedAt uint64
+	// lookDue: a deferred call will look. collectedAt is that call's: what had been given
+	// back when it collected last.
+	lookDue     atomic.Bool
+	collectedAt uint64
 
 	// drainMu is held from the unloading of the caches until what was in them is
 	// where others find it, so that who drains next does not overtake it.
@@ -66,8 +66,9 @@ type store struct {
 	slabs   []*slab  // by number; nil: the number is free
 	holes   []uint32
 	partial slabList // those with some free objects and some taken
-	spare   slabList // some with all objects free, against going back and forth
+	spare   slabList // those with all objects free
 	nSpare  int
+	idle    int     // the least that nSpare was since the last look
 	leaving []*slab // on their way to the system, once mu is unlocked
 
 	// evacuating is the slab that is to become whole, in neither list; nil: none.
@@ -106,10 +107,6 @@ const (
 	firstObject = 64 // a line of its own for the header
 	maxObject   = 64 << 10
 	minPerSlab  = 8 // bounds the waste at the end of a slab
-
-	// spareShare is which part of its slabs a store keeps although they are whole.
-	// What comes and goes in waves would else be mapped and unmapped with them.
-	spareShare = 8
 )
 
 func (s *store) init() {
@@ -164,11 +161,16 @@ func (s *store) slabOf(p unsafe.Pointer) (sl *slab, index int) {
 	return sl, int(off / s.size)
 }
 
-// unlock unlocks s.mu, and gives those slabs to the system that became whole under it.
+// unlock unlocks s.mu, gives those slabs to the system that were dropped under it, and
+// asks for a look if there are many spare ones.
 func (s *store) unlock() {
 	leaving := s.leaving
 	s.leaving = nil
+	many := s.nSpare > s.keptLocked()
 	s.mu.Unlock()
+	if many {
+		s.lookSoon()
+	}
 	if len(leaving) == 0 {
 		return
 	}
@@ -212,6 +214,7 @@ func (s *store) fillLocked(m *magazine) {
 			}
 			s.spare.remove(sl)
 			s.nSpare--
+			s.idle = min(s.idle, s.nSpare)
 			s.partial.push(sl)
 		}
 		for w := range sl.free {
@@ -236,8 +239,8 @@ func (s *store) emptyLocked(m *magazine) {
 	}
 }
 
-// putLocked gives an object back to its slab, and a slab that is whole to the
-// system, unless it is to be kept. s.mu is held.
+// putLocked gives an object back to its slab. A slab that is whole is spare then, but
+// where the budget is nearly used up others may want its memory. s.mu is held.
 func (s *store) putLocked(p unsafe.Pointer) {
 	sl, i := s.slabOf(p)
 	if sl.free[i/64]>>(i%64)&1 != 0 {
@@ -256,10 +259,11 @@ func (s *store) putLocked(p unsafe.Pointer) {
 		s.partial.remove(sl)
 		s.spare.push(sl)
 		s.nSpare++
-		if s.closed {
+		switch {
+		case s.closed:
 			s.dropSparesLocked(0)
-		} else {
-			s.dropSparesLocked(1 + (len(s.slabs)-len(s.holes))/spareShare)
+		case s.budget.scarce() || s.dom.Closed(): // there will be no look
+			s.dropSparesLocked(s.keptLocked())
 		}
 	}
 }
@@ -272,6 +276,7 @@ func (s *store) dropSparesLocked(keep int) {
 		s.nSpare--
 		s.dropLocked(sl)
 	}
+	s.idle = min(s.idle, s.nSpare)
 }
 
 // dropLocked gives back a whole slab that is in no list. s.mu is held.

@@ -2,12 +2,33 @@ package slab
 
 import "github.com/gosmr/gosmr/smr"
 
-// trim gives back all that nobody uses: what caches and depot hold goes to the
-// slabs, and slabs that are whole to the system.
+// Memory goes back to the system late: what comes and goes in waves, as it does where each
+// grace period frees what was retired in the last, would else be unmapped and mapped with
+// them. A slab that became whole is spare, and goes back when a look finds that it was not
+// needed since the look before: a look is a deferred call, which asks for the next one
+// while there is something to look at, and so comes once in a grace period or, where calls
+// are few, in a check-in of the domain. (So the depots of slab allocators find their working
+// set: Bonwick and Adams, 2001.)
+
+// trim gives back all that nobody uses, at once.
 func (s *store) trim() {
 	s.drain()
 	s.mu.Lock()
 	defer s.unlock()
+	s.collectLocked()
+	s.dropSparesLocked(0)
+}
+
+// collect moves what caches and depot hold to the slabs.
+func (s *store) collect() {
+	s.drain()
+	s.mu.Lock()
+	defer s.unlock()
+	s.collectLocked()
+}
+
+// collectLocked moves what the depot holds to the slabs. s.mu is held.
+func (s *store) collectLocked() {
 	for s.full != nil {
 		m := s.full
 		s.full, m.next = m.next, nil
@@ -15,7 +36,27 @@ func (s *store) trim() {
 		s.emptyLocked(m)
 		s.keepEmptyLocked(m)
 	}
-	s.dropSparesLocked(0)
+}
+
+// spareShare is which part of its slabs a store keeps although they are whole, however
+// long.
+const spareShare = 8
+
+// keptLocked is how many whole slabs are kept. s.mu is held.
+func (s *store) keptLocked() int { return 1 + (len(s.slabs)-len(s.holes))/spareShare }
+
+// dropIdle gives back the whole slabs that were not needed since the last time: all of
+// them, or those beyond what is kept. It reports whether there are more.
+func (s *store) dropIdle(all bool) (more bool) {
+	s.mu.Lock()
+	defer s.unlock()
+	keep := 0
+	if !all {
+		keep = s.keptLocked()
+	}
+	s.dropSparesLocked(max(s.nSpare-s.idle, keep))
+	s.idle = s.nSpare
+	return s.nSpare > keep
 }
 
 // minWaste is what may lie idle in a store.
@@ -36,37 +77,50 @@ func (s *store) wasteful() bool {
 }
 
 // suggestTrim is called when objects became free. If the store is wasteful it asks for
-// a trim, which a callback of the domain makes some time later: at most one in each
-// check-in of the domain, so that it costs next to nothing also where it does not
-// help, since each slab has an object in use.
+// looks, of which each collects: so that this costs next to nothing also where it does
+// not help, since each slab has an object in use.
 func (s *store) suggestTrim() {
-	if s.trimDue.Load() || !s.wasteful() || !s.trimDue.CompareAndSwap(false, true) {
-		return
+	if !s.lookDue.Load() && s.wasteful() {
+		s.lookSoon()
 	}
-	s.trimSoon()
 }
 
-func (s *store) trimSoon() {
+// lookSoon asks for a look, unless one is due.
+func (s *store) lookSoon() {
+	if s.lookDue.CompareAndSwap(false, true) {
+		s.callLook()
+	}
+}
+
+func (s *store) callLook() {
 	if s.dom.Closed() {
-		s.trimDue.Store(false)
+		s.lookDue.Store(false)
 		return
 	}
-	smr.Call(s.dom, s, 0, (*store).trimLate)
+	smr.Call(s.dom, s, 0, (*store).look)
 }
 
-// trimLate trims, again and again until nothing was given back between two times: what
-// goes into the processors' magazines suggests nothing, and the last of it may hold many
-// slabs.
-func (s *store) trimLate() {
+// look collects if the store is wasteful, and gives back what is idle: again and again
+// until neither is to any purpose. It collects again only if something was given back
+// between: what goes into the processors' magazines suggests nothing, and the last of it
+// may hold many slabs.
+func (s *store) look() {
 	given := s.givenBack()
-	if !s.wasteful() || given == s.trimmedAt {
-		s.trimDue.Store(false)
-		if s.givenBack() != given { // by somebody who may have found trimDue set
-			s.suggestTrim()
-		}
+	wasteful := s.wasteful()
+	collects := wasteful && given != s.collectedAt
+	if collects {
+		s.collectedAt = given
+		s.collect()
+	}
+	if more := s.dropIdle(wasteful); more || collects {
+		s.callLook()
 		return
 	}
-	s.trimmedAt = given
-	s.trim()
-	s.trimSoon()
+	s.lookDue.Store(false)
+	// Somebody may just have found that a look was due.
+	if s.givenBack() != given {
+		s.suggestTrim()
+	}
+	s.mu.Lock()
+	defer s.unlock() // which asks for one if there are many spare slabs
 }

@@ -15,6 +15,7 @@ var (
 	watchdogContext = testkit.Context
 	newDomain       = testkit.Domain
 	rounds          = testkit.Rounds
+	settle          = testkit.Settle
 )
 
 // newMap returns a map that is closed, empty and without leaks, at the end of the test.

@@ -400,7 +400,7 @@ func TestMap_ShrinksAtRest(t *testing.T) {
 		m.Delete(k)
 	}
 	m.c.migrated.Wait()
-	require.NoError(t, m.dom.Barrier(watchdogContext(t)))
+	settle(t, m.dom)
 	st := m.Stats()
 	require.LessOrEqual(t, st.Buckets, 64)
 	require.Less(t, st.ReservedBytes, int64(4<<20))

@@ -35,6 +35,16 @@ func Domain(t testing.TB) *smr.Domain {
 	return d
 }
 
+// Settle has all deferred calls of a domain run, and those that these make, over and over:
+// a pool gives its memory back by calls that follow one another.
+func Settle(t testing.TB, d *smr.Domain) {
+	t.Helper()
+	ctx := Context(t)
+	for range 10 {
+		require.NoError(t, d.Barrier(ctx))
+	}
+}
+
 // Rounds returns how often to do what a test does n times in full.
 func Rounds(n int) int {
 	if testing.Short() {
