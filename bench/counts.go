@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"os/exec"
-	"path/filepath"
 	"strings"
 
 	"github.com/gosmr/gosmr/bench/internal/count"
@@ -11,29 +9,35 @@ import (
 	"github.com/gosmr/gosmr/bench/internal/run"
 )
 
-// countAll counts the instructions of each path of the program counted. Once is enough.
-func countAll(ctx context.Context, source, dir string, set settings, show func(string)) (samples []run.Sample, err error) {
+// countAll counts the instructions of each path. Once is enough.
+func countAll(ctx context.Context, paths []peer, set settings, show func(string)) (samples []run.Sample, failed []run.Missing, err error) {
 	if err := count.Available(); err != nil {
-		return nil, err
+		return nil, []run.Missing{{Peers: "counted instructions", Why: err.Error(), How: "apt-get install valgrind"}}, nil
 	}
-	program := filepath.Join(dir, "counted")
-	if err := goBuild("./counted")(ctx, source, program); err != nil {
-		return nil, err
-	}
-	list, err := exec.CommandContext(ctx, program, "list").Output()
-	if err != nil {
-		return nil, err
-	}
-	for _, path := range strings.Fields(string(list)) {
-		if !set.peers.MatchString(path) {
+	for _, p := range paths {
+		name, operation := ofPath(p.name)
+		if !set.peers.MatchString(name) {
 			continue
 		}
-		show("counting instructions: " + path)
-		n, err := count.Measure(ctx, program, path)
-		if err != nil {
-			return samples, err
+		show("counting instructions: " + p.name)
+		n, err := count.Measure(ctx, p.program, family.Instructions, p.name)
+		switch {
+		case ctx.Err() != nil:
+			return nil, nil, ctx.Err()
+		case err != nil:
+			failed = append(failed, run.Missing{Peers: "counted instructions: " + p.name, Why: err.Error()})
+			continue
 		}
-		samples = append(samples, run.Sample{Family: family.Instructions, Procs: 1, Peer: path, Metric: "count", Value: n})
+		samples = append(samples, run.Sample{Family: family.Instructions, Procs: 1, Peer: name, Metric: operation, Value: n})
 	}
-	return samples, nil
+	return samples, failed, nil
+}
+
+// ofPath returns whose path it is, and of which operation: a metric of the family, so that
+// only what does the same work is compared.
+func ofPath(path string) (peer, operation string) {
+	if i := strings.LastIndexByte(path, '+'); i >= 0 {
+		return path[:i], path[i+1:]
+	}
+	return path, "section"
 }

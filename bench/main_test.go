@@ -2,13 +2,17 @@ package main
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/gosmr/gosmr/bench/internal/count"
 	"github.com/gosmr/gosmr/bench/internal/family"
+	"github.com/gosmr/gosmr/bench/internal/run"
 )
 
 func everything() settings {
@@ -21,6 +25,8 @@ func TestPlan(t *testing.T) {
 		"load":        {{"a", "p"}, {"b", "q"}},
 		"walk-beside": {{"a", "p"}},
 		"call":        {{"a", "p"}},
+
+		family.Instructions: {{"a", "p"}}, // are not timed
 	}
 	cells := plan(peers, everything())
 	require.Equal(t, []cell{
@@ -55,6 +61,79 @@ func TestFamilies(t *testing.T) {
 				require.Contains(t, f.Full, q, f.Name)
 			}
 		}
+	}
+}
+
+// What is not in Go has a path for each peer of the families section and load. All programs
+// execute their paths, and refuse what is none.
+func TestPrograms_Instructions(t *testing.T) {
+	peers, missing, err := buildAll(t.Context(), ".", t.TempDir(), func(string) {})
+	require.NoError(t, err)
+	for _, m := range missing {
+		t.Log("not built: ", m.Peers, ": ", m.Why)
+	}
+	foreign := func(all []peer, of string) (names []string) {
+		for _, p := range all {
+			if name, operation := ofPath(p.name); operation == of && !family.InGo(name) {
+				names = append(names, name)
+			}
+		}
+		return names
+	}
+	paths := peers[family.Instructions]
+	require.Equal(t, foreign(peers["section"], "section"), foreign(paths, "section"))
+	require.Equal(t, foreign(peers["load"], "section"), foreign(paths, "load"))
+
+	operations := make(map[string]bool)
+	f, _ := family.Find(family.Instructions)
+	for _, m := range f.Metrics {
+		operations[m.Name] = true
+	}
+	for _, p := range paths {
+		execute := func(args ...string) (string, error) {
+			out, err := exec.CommandContext(t.Context(), p.program, args...).CombinedOutput()
+			return string(out), err
+		}
+		_, operation := ofPath(p.name)
+		require.True(t, operations[operation], p.name)
+		out, err := execute(family.Instructions, p.name, "1000")
+		require.NoError(t, err, p.name)
+		require.Empty(t, out, p.name)
+		for _, args := range [][]string{
+			{family.Instructions}, {family.Instructions, p.name}, {family.Instructions, p.name, ""}, {family.Instructions, p.name, "0"},
+			{family.Instructions, p.name, "-1"}, {family.Instructions, p.name, "1x"}, {family.Instructions, p.name, "99999999999999999999"},
+			{family.Instructions, p.name, "1", "1"}, {family.Instructions, p.name, "1", "1", "1", "1"},
+			{family.Instructions, p.name + "+no-such", "1"}, {family.Instructions, "no-such", "1"}, {family.Instructions, "", "1"},
+			{"section", p.name, "1"}, {p.name, "1"},
+		} {
+			out, err := execute(args...)
+			require.Error(t, err, "%s %q", p.program, args)
+			require.Equal(t, 1, strings.Count(out, "\n"), "%s %q: %s", p.program, args, out)
+		}
+	}
+}
+
+func TestCountAll(t *testing.T) {
+	if err := count.Available(); err != nil {
+		t.Skip(err)
+	}
+	program := filepath.Join(t.TempDir(), "plain")
+	if err := gcc("plain.c")(t.Context(), ".", program); err != nil {
+		t.Skip(err)
+	}
+	const name = "pthread-rwlock"
+	paths := []peer{{"other", program}, {name, program}, {name + "+no-such", program}, {name + "+load", program}}
+	set := everything()
+	set.peers = regexp.MustCompile("^" + name + "$")
+	samples, failed, err := countAll(t.Context(), paths, set, func(string) {})
+	require.NoError(t, err)
+	require.Len(t, failed, 1, "and the rest is counted")
+	require.Contains(t, failed[0].Peers, "+no-such")
+	require.Len(t, samples, 2)
+	require.Less(t, samples[0].Value, samples[1].Value)
+	for i, operation := range []string{"section", "load"} {
+		samples[i].Value = 0
+		require.Equal(t, run.Sample{Family: family.Instructions, Procs: 1, Peer: name, Metric: operation}, samples[i])
 	}
 }
 

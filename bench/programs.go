@@ -28,6 +28,7 @@ type program struct {
 var programs = []program{
 	{"worker", "everything in Go", "", goBuild("./worker")},
 	{"worker-portable", "this library without its fast path", "", goBuild("-tags", "smr_portable", "./worker")},
+	{"counted", "instructions of what is in Go", "", goBuild("./counted")},
 	{"urcu-memb", "liburcu, memb", "gcc libc6-dev liburcu-dev", gcc("urcu.c", "-DURCU_MEMB", "-lurcu-memb", "-lurcu-cds")},
 	{"urcu-qsbr", "liburcu, qsbr", "gcc libc6-dev liburcu-dev", gcc("urcu.c", "-DURCU_QSBR", "-lurcu-qsbr", "-lurcu-cds")},
 	{"urcu-bp", "liburcu, bp", "gcc libc6-dev liburcu-dev", gcc("urcu.c", "-DURCU_BP", "-lurcu-bp", "-lurcu-cds")},

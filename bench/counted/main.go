@@ -1,22 +1,24 @@
 // Command counted executes operations for package count to count:
 //
 //	counted list
-//	counted PATH N
+//	counted instructions PATH N
 //
-// The first prints the paths. The second executes the operation PATH N times on one
-// goroutine, in countedLoop; what happens only once has happened before.
+// as bench/peers/README.md says. It executes the operation PATH N times on one goroutine,
+// in countedLoop; what happens only once has happened before.
 //
 // Of a reader NAME, there is a path NAME, its section with nothing in it, and NAME+load,
 // the same with one load of the shared pointer and a read of a field of what it points to.
+// What else NAME does is a path NAME+OPERATION.
 package main
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"runtime"
 	"slices"
 	"strconv"
+
+	"github.com/gosmr/gosmr/bench/internal/family"
 )
 
 // A path is an operation. Its loop is written out for each, so that between two operations
@@ -40,19 +42,19 @@ func main() {
 func run(args []string) error {
 	if len(args) == 1 && args[0] == "list" {
 		for _, p := range paths {
-			fmt.Println(p.name)
+			fmt.Println(family.Instructions, p.name)
 		}
 		return nil
 	}
-	if len(args) != 2 {
-		return errors.New("usage: counted list | PATH N")
+	if len(args) != 3 || args[0] != family.Instructions {
+		return fmt.Errorf("usage: counted list | %s PATH N", family.Instructions)
 	}
-	n, err := strconv.Atoi(args[1])
+	n, err := strconv.Atoi(args[2])
 	if err != nil || n < 1 {
-		return fmt.Errorf("not a positive number: %q", args[1])
+		return fmt.Errorf("not a positive number: %q", args[2])
 	}
 	for _, p := range paths {
-		if p.name == args[0] {
+		if p.name == args[1] {
 			loop, err := p.make()
 			if err != nil {
 				return err
@@ -63,7 +65,7 @@ func run(args []string) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("no path %q", args[0])
+	return fmt.Errorf("no path %q", args[1])
 }
 
 // countedLoop is looked for by its name.

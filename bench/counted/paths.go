@@ -270,7 +270,7 @@ func calls() []path {
 	return []path{
 		// All calls go to one chunk that nobody collects meanwhile, so this leaves out what
 		// comes once in 256 of them: the chunk is handed on, and the reclaimer told of it.
-		{"gosmr-call", func() (func(int), error) {
+		{"gosmr+call", func() (func(int), error) {
 			d, err := newDomain(smr.Options{ChunkCalls: 1 << 16, MaxDelay: time.Hour})
 			o := new(object)
 			free := func(*object) {}
@@ -295,7 +295,7 @@ func elementLink(e *element) *smrq.Link[element] { return &e.link }
 //go:noinline
 func walks() []path {
 	return []path{
-		{"gosmr-walk-16", func() (func(int), error) {
+		{"gosmr-TailQ+walk", func() (func(int), error) {
 			d, err := newDomain(smr.Options{})
 			q := smrq.NewTailQ(elementLink)
 			for i := range 16 {
@@ -329,7 +329,7 @@ func maps() []path {
 		keys[i] = uint64(i+1) * 0x9e3779b97f4a7c15
 	}
 	return []path{
-		simple("empty-loop-over-keys", func(n int) {
+		simple("empty-loop-over-keys+map", func(n int) {
 			sum := uint64(0)
 			for ; n > 0; n -= len(keys) {
 				for _, k := range keys[:min(n, len(keys))] {
@@ -338,7 +338,7 @@ func maps() []path {
 			}
 			sink = sum
 		}),
-		{"gosmr-map", func() (func(int), error) {
+		{"gosmr-map+map", func() (func(int), error) {
 			d, err := newDomain(smr.Options{})
 			if err != nil {
 				return nil, err
@@ -363,7 +363,7 @@ func maps() []path {
 				sink = sum
 			}, nil
 		}},
-		{"xsync-v4-Map", func() (func(int), error) {
+		{"xsync-v4+map", func() (func(int), error) {
 			m := xsync4.NewMap[uint64, value]()
 			for _, k := range keys {
 				m.Store(k, value{k})
@@ -379,7 +379,7 @@ func maps() []path {
 				sink = sum
 			}, nil
 		}},
-		{"sync.Map", func() (func(int), error) {
+		{"sync.Map+map", func() (func(int), error) {
 			m := new(sync.Map)
 			for _, k := range keys {
 				m.Store(k, value{k})
@@ -397,7 +397,7 @@ func maps() []path {
 			}, nil
 		}},
 		// The value is read where it lies, in a section of a registered reader.
-		{"gosmr-bytes", func() (func(int), error) {
+		{"gosmr-bytes-lent+bytes", func() (func(int), error) {
 			d, err := newDomain(smr.Options{})
 			if err != nil {
 				return nil, err

@@ -87,16 +87,21 @@ int answer(int argc, char **argv, const struct pair *pairs)
 			printf("%s %s\n", p->family, p->peer);
 		return 0;
 	}
-	if (argc != 7)
-		refuse(2, "usage: %s list | %s FAMILY PEER PARAM PROCS MILLISECONDS SEED", program,
-		       program);
+	bool count = argc > 1 && strcmp(argv[1], INSTRUCTIONS) == 0;
+	if (argc != (count ? 4 : 7))
+		refuse(2, "usage: %s list | FAMILY PEER PARAM PROCS MILLISECONDS SEED | "
+			  INSTRUCTIONS " PATH N", program);
 	for (p = pairs; p->family != NULL; p++) {
 		if (strcmp(p->family, argv[1]) == 0 && strcmp(p->peer, argv[2]) == 0)
 			break;
 	}
 	if (p->family == NULL)
 		refuse(3, "there is no %s of %s", argv[1], argv[2]);
-	job.param = number("PARAM", argv[3], p->low, p->high);
+	job.param = number(count ? "N" : "PARAM", argv[3], p->low, p->high);
+	if (count) {
+		p->measure();
+		_Exit(0);
+	}
 	job.procs = number("PROCS", argv[4], 1, CPU_SETSIZE);
 	job.ns = number("MILLISECONDS", argv[5], 1, UINT32_MAX) * 1000000;
 	job.seed = number("SEED", argv[6], 0, UINT64_MAX);

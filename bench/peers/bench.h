@@ -19,7 +19,7 @@
 
 /* What is asked for. */
 struct job {
-	unsigned param;
+	unsigned param; /* or N: of the family INSTRUCTIONS this is all */
 	unsigned procs;
 	uint64_t ns; /* to measure for */
 	uint64_t seed;
@@ -27,12 +27,14 @@ struct job {
 
 extern struct job job;
 
-/* A pair is a family and a peer that the program has, and what PARAM may be. */
+/* A pair is a family and a peer that the program has, and what PARAM may be, or N. */
 struct pair {
 	const char *family, *peer;
 	void (*measure)(void);
 	unsigned low, high;
 };
+
+#define INSTRUCTIONS "instructions" /* whose pairs answer nothing */
 
 #define ANY 0, INT32_MAX
 #define POSITIVE 1, INT32_MAX

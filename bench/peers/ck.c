@@ -214,6 +214,8 @@ static void measure_scan(void)
 int main(int argc, char **argv)
 {
 	return answer(argc, argv, (const struct pair[]){
+		{INSTRUCTIONS, PEER, count_section, POSITIVE},
+		{INSTRUCTIONS, PEER "+load", count_load, POSITIVE},
 		{"section", PEER, measure_section, ANY},
 		{"load", PEER, measure_load, ANY},
 		{"nested", PEER, measure_nested, POSITIVE},

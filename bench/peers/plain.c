@@ -154,6 +154,8 @@ int main(int argc, char **argv)
 		{"floor", "c-empty-loop", measure_loop, ANY},
 		{"floor", "c-plain-store", measure_store, ANY},
 		{"floor", "c-locked-add", measure_add, ANY},
+		{INSTRUCTIONS, LOCK, count_section, POSITIVE},
+		{INSTRUCTIONS, LOCK "+load", count_load, POSITIVE},
 		{"section", LOCK, measure_section, ANY},
 		{"load", LOCK, measure_load, ANY},
 		{"nested", LOCK, measure_nested, POSITIVE},

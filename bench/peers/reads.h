@@ -26,16 +26,20 @@ static inline void setup(void)
 	shared.p = new_object(SMALL, 0);
 }
 
+static inline void section(reader r)
+{
+	enter(r);
+	leave(r);
+	quiesce(r);
+}
+
 static inline void section_work(struct worker *w)
 {
 	reader r = reader_begin();
 
 	do {
-		for (unsigned i = 0; i < CHEAP; i++) {
-			enter(r);
-			leave(r);
-			quiesce(r);
-		}
+		for (unsigned i = 0; i < CHEAP; i++)
+			section(r);
 	} while (more(w, CHEAP));
 	reader_end(r);
 }
@@ -69,6 +73,39 @@ static inline void measure_load(void)
 {
 	setup();
 	value("ns", rates(job.procs, load_work, NULL, job.ns).ns);
+}
+
+/*
+ * Who counts instructions looks for this function by its name, and counts in it and below:
+ * between two operations is nothing but the loop.
+ */
+__attribute__((noipa)) static void counted_loop(reader r, unsigned n, bool loads)
+{
+	if (loads) {
+		for (unsigned i = 0; i < n; i++)
+			load(r);
+	} else {
+		for (unsigned i = 0; i < n; i++)
+			section(r);
+	}
+}
+
+static inline void count(bool loads)
+{
+	setup();
+	reader r = reader_begin();
+	counted_loop(r, job.param, loads);
+	reader_end(r);
+}
+
+static inline void count_section(void)
+{
+	count(false);
+}
+
+static inline void count_load(void)
+{
+	count(true);
 }
 
 static inline void nested_work(struct worker *w)

@@ -23,8 +23,9 @@
 //
 // Callgrind counts instructions that user code executes, each as one: a locked one and one
 // that misses all caches, too, and one that does nothing and is there for alignment.
-// Valgrind 3.19 passes membarrier(2) on to the kernel, so that this library's readers
-// execute under it what they execute elsewhere; bench/counted refuses where they don't.
+// Valgrind 3.19 passes membarrier(2) on to the kernel, so that this library's readers, and
+// liburcu's, execute under it what they execute elsewhere; bench/counted refuses where they
+// don't.
 package count
 
 import (
@@ -123,7 +124,7 @@ func (r runner) median(ctx context.Context, n int) (int64, error) {
 }
 
 func (r runner) count(ctx context.Context, n int) (int64, error) {
-	args := []string{"--tool=callgrind", "--callgrind-out-file=" + r.out}
+	args := []string{"--quiet", "--tool=callgrind", "--callgrind-out-file=" + r.out}
 	if r.region != "" {
 		args = append(args, "--toggle-collect="+r.region)
 	}

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/gosmr/gosmr/bench/internal/family"
 )
 
 func needValgrind(t *testing.T) {
@@ -58,14 +60,27 @@ func requireMore(t *testing.T, more, less float64) {
 func TestMeasure_Go(t *testing.T) {
 	needValgrind(t)
 	program := build(t, "go", "build", "-o", "BIN", "../../counted")
-	empty := measure(t, program, "empty-loop")
-	requireSame(t, measure(t, program, "empty-loop"), empty)
+	empty := measure(t, program, family.Instructions, "empty-loop")
+	requireSame(t, measure(t, program, family.Instructions, "empty-loop"), empty)
 	requireMore(t, empty, 1)
-	reader := measure(t, program, "gosmr-reader")
-	requireSame(t, measure(t, program, "gosmr-reader"), reader)
+	reader := measure(t, program, family.Instructions, "gosmr-reader")
+	requireSame(t, measure(t, program, family.Instructions, "gosmr-reader"), reader)
 	requireSame(t, reader, math.Round(reader))
 	requireMore(t, reader, empty)
-	requireMore(t, measure(t, program, "gosmr-reader+load"), reader)
+	requireMore(t, measure(t, program, family.Instructions, "gosmr-reader+load"), reader)
+}
+
+// In the peers, only the operation counts, too.
+func TestMeasure_Peer(t *testing.T) {
+	needValgrind(t)
+	program := build(t, "gcc", "-O2", "-pthread", "-o", "BIN", "../../peers/plain.c", "../../peers/bench.c", "-lm")
+	if region(program) != "counted_loop" {
+		t.Fatal("the function that counts is not there")
+	}
+	section := measure(t, program, family.Instructions, "pthread-rwlock")
+	requireSame(t, measure(t, program, family.Instructions, "pthread-rwlock"), section)
+	requireSame(t, section, math.Round(section))
+	requireMore(t, measure(t, program, family.Instructions, "pthread-rwlock+load"), section)
 }
 
 // Both ways to count come to the same.
@@ -85,7 +100,7 @@ func TestMeasure_C(t *testing.T) {
 func TestMeasure_Fails(t *testing.T) {
 	needValgrind(t)
 	program := build(t, "go", "build", "-o", "BIN", "../../counted")
-	if _, err := Measure(t.Context(), program, "no-such-path"); err == nil || !strings.Contains(err.Error(), "no-such-path") {
+	if _, err := Measure(t.Context(), program, family.Instructions, "no-such-path"); err == nil || !strings.Contains(err.Error(), "no-such-path") {
 		t.Errorf("got %v", err)
 	}
 }

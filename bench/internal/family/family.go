@@ -58,7 +58,8 @@ var wait = []Metric{
 	{Name: "mean", Title: "mean wait", Unit: "ns", Log: true},
 }
 
-// Instructions is the family of counted instructions, which package count measures.
+// Instructions is the family of counted instructions, which package count measures. Its
+// metrics are the operations.
 const Instructions = "instructions"
 
 // All are the families, in the order of the report.
@@ -70,8 +71,15 @@ var All = []Family{
 	},
 	{
 		Name: Instructions, Title: "Instructions of an operation",
-		About:   "Counted under valgrind's callgrind, so that no noise gets in: executed in user code for one operation and its loop, each for one, whatever it waits for. A lock executes few, and waits in each; see the times. The paths named +load follow a pointer and read a word in the section.",
-		OneProc: true, Metrics: []Metric{{Name: "count", Title: "instructions", Unit: "instructions"}},
+		About:   "Counted under valgrind's callgrind, so that no noise gets in: executed in user code for one operation and its loop, each for one, whatever it waits for. A lock executes few, and waits in each; see the times.",
+		OneProc: true, Metrics: []Metric{
+			{Name: "section", Title: "an empty section", Unit: "instructions"},
+			{Name: "load", Title: "a section and one load", Unit: "instructions"},
+			{Name: "call", Title: "a deferred call", Unit: "instructions"},
+			{Name: "walk", Title: "a walk of 16 elements", Unit: "instructions"},
+			{Name: "map", Title: "a load from a map of 1,000", Unit: "instructions"},
+			{Name: "bytes", Title: "a load from a map of bytes of 1,000", Unit: "instructions"},
+		},
 		Floor: []string{"empty-loop", "empty-call", "empty-loop-over-keys", "proc-pin"},
 	},
 	{

@@ -342,6 +342,30 @@ func TestWrite_Holes(t *testing.T) {
 	require.NotContains(t, page, "empty-loop")
 }
 
+// An empty section is not compared with a load.
+func TestWrite_Instructions(t *testing.T) {
+	r := new(run.Run)
+	for _, s := range []struct {
+		peer, operation string
+		value           float64
+	}{
+		{"empty-loop", "section", 3}, {"gosmr-reader", "section", 49}, {"sync.RWMutex", "section", 17}, {"liburcu-memb", "section", 25},
+		{"gosmr-reader", "load", 60}, {"atomic.Pointer", "load", 5}, {"liburcu-memb", "load", 27},
+		{"gosmr-map", "map", 107},
+	} {
+		r.Samples = append(r.Samples, run.Sample{Family: family.Instructions, Procs: 1, Peer: s.peer, Metric: s.operation, Value: s.value})
+	}
+	_, page := written(t, r)
+	for _, want := range []string{
+		"| an empty section | gosmr-reader<br>49.0 instructions | sync.RWMutex<br>17.0 instructions | **2.88** | liburcu-memb<br>25.0 instructions | **1.96** | – | – |\n",
+		"(#instructions-of-an-operation), a section and one load: **12.0**, 60.0 instructions to 5.00 instructions of atomic.Pointer\n",
+		"(#instructions-of-an-operation), a section and one load: **2.22**, 60.0 instructions to 27.0 instructions of liburcu-memb\n",
+		"| gosmr-map | 107 instructions | – |\n",
+	} {
+		require.True(t, strings.Contains(page, want), want)
+	}
+}
+
 func TestLosses_AtMostListed(t *testing.T) {
 	r := new(run.Run)
 	for _, f := range family.All {

@@ -60,6 +60,18 @@ const PAIRS: &[(&str, &str, Measure)] = &[
     ("walk-beside", EPOCH, epoch::walk_beside),
 ];
 
+type Count = fn(loads: bool, n: usize);
+
+const INSTRUCTIONS: &str = "instructions";
+const LOAD: &str = "+load";
+
+/// Of each of these, two paths: its empty section, and the one with a load.
+const COUNTED: &[(&str, Count)] = &[
+    (EPOCH, pointer::count::<Epoch>),
+    (RWLOCK, pointer::count::<Locked>),
+    (ARC, pointer::count::<Counted>),
+];
+
 /// The values of PARAM that a family takes.
 fn params(family: &str) -> RangeInclusive<usize> {
     match family {
@@ -76,6 +88,18 @@ fn main() {
         ["list"] => {
             for (family, peer, _) in PAIRS {
                 println!("{family} {peer}");
+            }
+            for (peer, _) in COUNTED {
+                println!("{INSTRUCTIONS} {peer}\n{INSTRUCTIONS} {peer}{LOAD}");
+            }
+        }
+        [INSTRUCTIONS, path, n] => {
+            let n = number("N", n, 1..=usize::MAX);
+            let peer = path.strip_suffix(LOAD);
+            let found = COUNTED.iter().find(|c| c.0 == peer.unwrap_or(path));
+            match found {
+                Some(c) => c.1(peer.is_some(), n),
+                None => die(3, &format!("there is no {INSTRUCTIONS} of {path}")),
             }
         }
         [family, peer, param, procs, ms, seed] => {
@@ -97,7 +121,7 @@ fn main() {
         }
         _ => die(
             2,
-            "usage: crossbeam list | crossbeam FAMILY PEER PARAM PROCS MILLISECONDS SEED",
+            "usage: crossbeam list | FAMILY PEER PARAM PROCS MILLISECONDS SEED | instructions PATH N",
         ),
     }
 }

@@ -53,6 +53,23 @@ pub fn load<P: Pointer>(a: &Args) -> String {
     ns(done.each(0))
 }
 
+/// Executes so many operations. Who counts instructions looks for it by its name, and counts
+/// in it and below: the loop is in the function that it calls once.
+#[no_mangle]
+#[inline(never)]
+fn counted_loop(operations: &dyn Fn(usize), n: usize) {
+    operations(n)
+}
+
+pub fn count<P: Pointer>(loads: bool, n: usize) {
+    let p = P::new();
+    if loads {
+        counted_loop(&|n| (0..n).for_each(|_| p.load()), n);
+    } else {
+        counted_loop(&|n| (0..n).for_each(|_| p.section()), n);
+    }
+}
+
 pub fn swap<P: Replace>(a: &Args) -> String {
     let p = P::new();
     let updates = a.param;
