@@ -77,12 +77,13 @@ func (c *Clock) enterSlow(id int, word uint64) *Record {
 	if r.seq.Load() == 0 && r.claim(word) {
 		return r
 	}
-	// A nested section, as a rule: the next record is idle.
+	// A nested section, as a rule: the next record is idle. It earns credit like a search.
 	if r = r.next; r == nil {
 		r = sl.all.Load()
 	}
 	if r.seq.Load() == 0 && r.claim(word) {
 		sl.cur.Store(r)
+		sl.credit.Store(sl.credit.Load() + maxWalk)
 		return r
 	}
 	return sl.search(c, word)
