@@ -26,7 +26,6 @@ type Budget struct {
 
 	mu      sync.Mutex // guards all below
 	members map[*store]struct{}
-	given   uint64 // what they had been given back when they were asked last
 }
 
 // NewBudget returns a budget of limit bytes; 0 is no bound. It panics if limit is
@@ -117,8 +116,8 @@ func (b *Budget) Put(n int64) {
 }
 
 // reclaim makes all members but one return what they hold and nobody uses. It reports
-// whether that was worth a try: something was given back since the last time, or
-// somebody else did it while this one waited.
+// whether that was worth a try: something was given back to one of them since the last
+// time, or somebody else did it while this one waited.
 //
 // Cost: a fence on all processors for each member that is in use.
 func (b *Budget) reclaim(but *store) bool {
@@ -131,16 +130,16 @@ func (b *Budget) reclaim(but *store) bool {
 	if b.reclaims.Load() != before {
 		return true
 	}
-	var given uint64
+	worth := false
 	for s := range b.members {
-		given += s.givenBack()
+		worth = worth || s != but && s.givenBack() != s.reclaimedAt
 	}
-	if given == b.given {
+	if !worth {
 		return false
 	}
-	b.given = given
 	for s := range b.members {
 		if s != but {
+			s.reclaimedAt = s.givenBack()
 			s.trim()
 		}
 	}

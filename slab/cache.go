@@ -201,12 +201,13 @@ func (s *store) takeOrGrow() (*magazine, error) {
 		if m := s.take(true); m != nil {
 			return m, nil
 		}
-		if !s.budget.reclaim(s) {
-			return nil, err
+		if s.budget.reclaim(s) && s.grow() == nil {
+			continue
 		}
-		if s.grow() != nil {
-			return nil, err
+		if m := s.take(true); m != nil { // others gave it back meanwhile
+			return m, nil
 		}
+		return nil, err
 	}
 }
 

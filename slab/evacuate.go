@@ -186,6 +186,7 @@ func (s *store) endEvacuation(sl *slab) (whole bool) {
 	defer s.unlock()
 	s.evacuating = nil
 	if whole = sl.nFree == s.perSlab; whole {
+		sl.becameWhole()
 		s.dropLocked(sl)
 	} else if sl.nFree > 0 {
 		s.partial.push(sl)

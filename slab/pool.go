@@ -26,7 +26,8 @@ type Options struct {
 	Keep bool
 
 	// Unstable says that Free is called only for objects that no reader can hold. Then
-	// a slab whose objects are all free goes back to the system without waiting for readers.
+	// the memory of a slab whose objects are all free can be had at once where a Budget is
+	// used up. (Else a deferred call returns it to the system, as it does with others'.)
 	Unstable bool
 
 	// OffHeapLinks says that the fields of types smr.Pointer and smrq.Link point to

@@ -370,7 +370,7 @@ func TestPool_WavesKeepTheirSlabs(t *testing.T) {
 	p.s.lookDue.Store(true) // the only looks are these
 	most := wave()
 	for range 20 {
-		p.s.dropIdle(false)
+		p.s.dropIdle()
 		require.InDelta(t, most, p.Stats().Slabs, 4, "magazines differ, when the test changes processors")
 		wave()
 	}

@@ -48,6 +48,7 @@ type store struct {
 	// back when it collected last.
 	lookDue     atomic.Bool
 	collectedAt uint64
+	reclaimedAt uint64 // the same of Budget.reclaim; Budget.mu guards it
 
 	// drainMu is held from the unloading of the caches until what was in them is
 	// where others find it, so that who drains next does not overtake it.
@@ -93,6 +94,7 @@ type slab struct {
 	nFree      int
 	free       []uint64 // a bit for each object that is here
 	prev, next *slab    // in partial or spare
+	goal       smr.Seq  // of a spare one in a stable store: reached when no reader looks at it
 }
 
 // A header is at the start of each slab off the Go heap: what leads from an object
@@ -174,25 +176,27 @@ func (s *store) unlock() {
 	if len(leaving) == 0 {
 		return
 	}
-	if s.stable && !s.unread() {
-		for _, sl := range leaving {
+	unread := true
+	for _, sl := range leaving { // those that became whole first come first
+		if unread = unread && (!s.stable || s.unread(sl)); unread {
+			sl.release()
+		} else {
 			smr.Call(s.dom, sl, int(s.slabSize), (*slab).release)
 		}
-		return
-	}
-	for _, sl := range leaving {
-		sl.release()
 	}
 }
 
-// unread reports whether it is known at once that nobody reads what was unlinked
-// before.
-func (s *store) unread() bool {
-	if mutant.Is(mutant.SlabBeforeReaders) || s.dom.Closed() {
-		return true
+// unread reports whether it is known at once that nobody looks at a whole slab.
+func (s *store) unread(sl *slab) bool {
+	return mutant.Is(mutant.SlabBeforeReaders) || s.dom.Closed() || s.dom.Poll(sl.goal)
+}
+
+// becameWhole is called when the last object of a slab was given back, so that who enters a
+// section now can't get at any. s.mu is held.
+func (sl *slab) becameWhole() {
+	if s := sl.store; s.stable && !s.dom.Closed() {
+		sl.goal = s.dom.Advance()
 	}
-	goal := s.dom.Advance()
-	return s.dom.Poll(goal)
 }
 
 func (sl *slab) release() {
@@ -257,21 +261,25 @@ func (s *store) putLocked(p unsafe.Pointer) {
 	}
 	if sl.nFree == s.perSlab {
 		s.partial.remove(sl)
+		sl.becameWhole()
 		s.spare.push(sl)
 		s.nSpare++
 		switch {
 		case s.closed:
 			s.dropSparesLocked(0)
-		case s.budget.scarce() || s.dom.Closed(): // there will be no look
+		case s.dom.Closed(): // there will be no look
 			s.dropSparesLocked(s.keptLocked())
+		case s.budget.scarce(): // the rest soon, but not all of it for one Free to wait for
+			s.dropSparesLocked(max(s.keptLocked(), s.nSpare-2))
 		}
 	}
 }
 
-// dropSparesLocked gives back all whole slabs but some. s.mu is held.
+// dropSparesLocked gives back all whole slabs but those that became so last.
+// s.mu is held.
 func (s *store) dropSparesLocked(keep int) {
 	for s.nSpare > keep {
-		sl := s.spare.head
+		sl := s.spare.tail
 		s.spare.remove(sl)
 		s.nSpare--
 		s.dropLocked(sl)
@@ -324,18 +332,21 @@ func (s *store) grow() error {
 		(*header)(sl.base).number = uint64(sl.number)
 	}
 	s.reserved += int64(s.slabSize)
+	sl.becameWhole()
 	s.spare.push(sl)
 	s.nSpare++
 	return nil
 }
 
-// A slabList is a stack from whose middle slabs can be taken.
-type slabList struct{ head *slab }
+// A slabList is a stack from whose other end and middle slabs can be taken, too.
+type slabList struct{ head, tail *slab }
 
 func (l *slabList) push(sl *slab) {
 	sl.prev, sl.next = nil, l.head
 	if l.head != nil {
 		l.head.prev = sl
+	} else {
+		l.tail = sl
 	}
 	l.head = sl
 }
@@ -348,6 +359,8 @@ func (l *slabList) remove(sl *slab) {
 	}
 	if sl.next != nil {
 		sl.next.prev = sl.prev
+	} else {
+		l.tail = sl.prev
 	}
 	sl.prev, sl.next = nil, nil
 }

@@ -45,40 +45,40 @@ const spareShare = 8
 // keptLocked is how many whole slabs are kept. s.mu is held.
 func (s *store) keptLocked() int { return 1 + (len(s.slabs)-len(s.holes))/spareShare }
 
-// dropIdle gives back the whole slabs that were not needed since the last time: all of
-// them, or those beyond what is kept. It reports whether there are more.
-func (s *store) dropIdle(all bool) (more bool) {
+// dropIdle gives back the whole slabs that were not needed since the last time, beyond
+// what is kept; where they are very many, a quarter of them, so that neither this callback
+// nor the system is held up. It reports whether there are more.
+func (s *store) dropIdle() (more bool) {
 	s.mu.Lock()
 	defer s.unlock()
-	keep := 0
-	if !all {
-		keep = s.keptLocked()
+	keep := s.keptLocked()
+	idle := min(s.idle, s.nSpare-keep)
+	if idle > 0 {
+		s.dropSparesLocked(s.nSpare - min(idle, max(64, idle/4)))
 	}
-	s.dropSparesLocked(max(s.nSpare-s.idle, keep))
 	s.idle = s.nSpare
-	return s.nSpare > keep
+	return s.nSpare > s.keptLocked()
 }
 
 // minWaste is what may lie idle in a store.
 const minWaste = 1 << 20
 
-// wasteful reports whether most of the slabs' memory is free, and it is more than a
-// little.
+// wasteful reports whether of the memory in slabs that are not whole most is free, and it
+// is more than a little: then more of them could be.
 func (s *store) wasteful() bool {
 	s.mu.Lock()
-	reserved := s.reserved
+	reserved := s.reserved - int64(s.nSpare)*int64(s.slabSize)
 	s.mu.Unlock()
 	if reserved < minWaste {
 		return false
 	}
 	st := s.stats()
-	waste := reserved - st.InUseBytes - st.PendingBytes
-	return waste >= max(minWaste, reserved/2)
+	return reserved-st.InUseBytes-st.PendingBytes >= max(minWaste, reserved/2)
 }
 
 // suggestTrim is called when objects became free. If the store is wasteful it asks for
-// looks, of which each collects: so that this costs next to nothing also where it does
-// not help, since each slab has an object in use.
+// looks, each of which collects: so this costs next to nothing also where it does not help,
+// since each slab has an object in use.
 func (s *store) suggestTrim() {
 	if !s.lookDue.Load() && s.wasteful() {
 		s.lookSoon()
@@ -87,7 +87,7 @@ func (s *store) suggestTrim() {
 
 // lookSoon asks for a look, unless one is due.
 func (s *store) lookSoon() {
-	if s.lookDue.CompareAndSwap(false, true) {
+	if !s.lookDue.Load() && s.lookDue.CompareAndSwap(false, true) {
 		s.callLook()
 	}
 }
@@ -106,13 +106,12 @@ func (s *store) callLook() {
 // may hold many slabs.
 func (s *store) look() {
 	given := s.givenBack()
-	wasteful := s.wasteful()
-	collects := wasteful && given != s.collectedAt
+	collects := given != s.collectedAt && s.wasteful()
 	if collects {
 		s.collectedAt = given
 		s.collect()
 	}
-	if more := s.dropIdle(wasteful); more || collects {
+	if more := s.dropIdle(); more || collects {
 		s.callLook()
 		return
 	}
