@@ -115,11 +115,11 @@ func (b *Budget) Put(n int64) {
 	}
 }
 
-// reclaim makes all members but one return what they hold and nobody uses. It reports
-// whether that was worth a try: something was given back to one of them since the last
-// time, or somebody else did it while this one waited.
+// reclaim makes the members but one return what they hold and nobody uses, where something
+// was given back to them since the last time or there are spare slabs. It reports whether
+// it made one, or somebody else did while this one waited.
 //
-// Cost: a fence on all processors for each member that is in use.
+// Cost: a fence on all processors for each of these members.
 func (b *Budget) reclaim(but *store) bool {
 	if b == nil {
 		return false
@@ -127,24 +127,16 @@ func (b *Budget) reclaim(but *store) bool {
 	before := b.reclaims.Load()
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.reclaims.Load() != before {
-		return true
-	}
-	worth := false
+	tried := b.reclaims.Load() != before
 	for s := range b.members {
-		worth = worth || s != but && s.givenBack() != s.reclaimedAt
-	}
-	if !worth {
-		return false
-	}
-	for s := range b.members {
-		if s != but {
-			s.reclaimedAt = s.givenBack()
-			s.trim()
+		if given := s.givenBack(); s != but && (given != s.reclaimedAt || s.hasSpare()) {
+			s.reclaimedAt = given
+			s.trimUnread()
+			b.reclaims.Add(1)
+			tried = true
 		}
 	}
-	b.reclaims.Add(1)
-	return true
+	return tried
 }
 
 func (b *Budget) join(s *store) {

@@ -76,3 +76,39 @@ func TestBudget_ReclaimsFromWhoReclaimed(t *testing.T) {
 	closeEmpty(t, q)
 	closeEmpty(t, p)
 }
+
+// Two Gets that found nothing both grew the pool, and one slab would have done.
+func TestBudget_ReclaimsNewSlab(t *testing.T) {
+	d := newDomain(t)
+	b := NewBudget(2 * 64 << 10)
+	p := New[flat](d, Options{Budget: b})
+	q := New[page](d, Options{Budget: b, Name: "q"})
+	require.NoError(t, p.s.grow())
+	require.NoError(t, p.s.grow())
+	obj := get(t, p)
+	q.Free(get(t, q))
+	p.Free(obj)
+	closeEmpty(t, q)
+	closeEmpty(t, p)
+}
+
+// A section that keeps memory from others does not keep it from its pool.
+func TestBudget_ReclaimsNothingUnderReader(t *testing.T) {
+	d := newDomain(t)
+	const slabs = 27
+	b := NewBudget((slabs + 13) * 64 << 10)
+	p := New[page](d, Options{Budget: b})
+	n := slabs * p.s.perSlab
+	all := getAll(t, p, n)
+	s := d.Enter()
+	freeAll(p, all)
+	require.ErrorIs(t, b.Take(20*64<<10), ErrNoMemory)
+	require.NoError(t, b.Take(13*64<<10))
+	all = getAll(t, p, n)
+	freeAll(p, all) // the budget is scarce now
+	all = getAll(t, p, n)
+	s.Leave()
+	freeAll(p, all)
+	b.Put(13 * 64 << 10)
+	closeEmpty(t, p)
+}

@@ -222,14 +222,13 @@ func (s *store) freeSlow(p unsafe.Pointer) {
 			to = ld.room(s.capacity)
 		}
 		to.push(p)
-		c.frees.Store(c.frees.Load() + 1)
 	} else {
 		m.push(p)
-		s.alone.frees.Add(1)
 	}
 	c.unpin()
 	some := m.n > 0
 	s.keep(m)
+	s.alone.frees.Add(1) // when all that is counted is where others find it
 	if some {
 		s.suggestTrim()
 	}

@@ -26,10 +26,12 @@
 // objects as it holds. (XNU's and FreeBSD's SMR zones stamp a magazine in the same
 // way; the magazines themselves are Bonwick's, 2001.)
 //
-// A slab that has all of its objects back, and was not needed for a check-in of the
-// domain, is returned to the system, by smr.Call as well: so in a section, what a
-// pointer to an object of a Pool shows is an object of that type until the section ends,
-// even after Free. Only its contents may be another's by then.
+// Slabs that have all of their objects back, but for an eighth, are returned to the system
+// when they were not needed for a while (two deferred calls, so a section that stays open
+// keeps them), or a [Budget] is nearly used up; and those of a Pool not before readers
+// have left that were in a section then. So in a section, what a pointer to an object of a
+// Pool shows is an object of that type until the section ends, even after Free. Only its
+// contents may be another's by then.
 //
 // # What lies off the Go heap
 //

@@ -26,8 +26,9 @@ type Options struct {
 	Keep bool
 
 	// Unstable says that Free is called only for objects that no reader can hold. Then
-	// the memory of a slab whose objects are all free can be had at once where a Budget is
-	// used up. (Else a deferred call returns it to the system, as it does with others'.)
+	// a slab whose objects are all free need not wait for readers before its memory is
+	// another's. (Where nobody else wants it, it goes back to the system when a deferred
+	// call finds it idle, here as in other pools.)
 	Unstable bool
 
 	// OffHeapLinks says that the fields of types smr.Pointer and smrq.Link point to

@@ -201,6 +201,29 @@ func TestFree_SlabWaitsForReaders(t *testing.T) {
 	closeEmpty(t, p)
 }
 
+// The same for slabs that were whole before.
+func TestFree_SlabThatWasWholeWaitsForReaders(t *testing.T) {
+	d := newDomain(t)
+	p := New[flat](d, Options{Keep: true})
+	freeAll(p, getAll(t, p, 10000))
+	all := getAll(t, p, 10000)
+	for _, obj := range all {
+		obj.key = 42
+	}
+	s := d.Enter()
+	freeAll(p, all)
+	p.Flush()
+	lost := 0
+	for _, obj := range all {
+		if obj.key != 42 {
+			lost++
+		}
+	}
+	s.Leave()
+	require.Zero(t, lost, "the slab went back under a reader")
+	closeEmpty(t, p)
+}
+
 // Nobody else holds what Get returned, while others flush and processors come and go.
 func TestPool_OneHolder(t *testing.T) {
 	type owned struct{ holder atomic.Uint32 }

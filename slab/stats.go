@@ -44,7 +44,8 @@ func (s *store) stats() Stats {
 }
 
 // givenBack counts what was freed, retired, or became free after that: while it stays
-// the same, looking for free memory again finds no more.
+// the same, looking for free memory again finds no more, but for new slabs, and a magazine
+// on its way to somebody.
 func (s *store) givenBack() uint64 {
 	n := s.reused.Load() + s.alone.frees.Load() + s.alone.retires.Load()
 	for _, c := range s.caches.All() {

@@ -86,7 +86,7 @@ type store struct {
 type alone struct{ gets, frees, retires atomic.Uint64 }
 
 // A slab is one block of memory, cut into objects. Its fields are guarded by
-// store.mu; base, store and number are constant.
+// store.mu until it was dropped; base, store and number are constant.
 type slab struct {
 	store      *store
 	base       unsafe.Pointer // of the block; of the first object where on the Go heap
@@ -94,7 +94,7 @@ type slab struct {
 	nFree      int
 	free       []uint64 // a bit for each object that is here
 	prev, next *slab    // in partial or spare
-	goal       smr.Seq  // of a spare one in a stable store: reached when no reader looks at it
+	goal       smr.Seq  // of a whole one in a stable store: reached when no reader looks at it
 }
 
 // A header is at the start of each slab off the Go heap: what leads from an object
@@ -170,12 +170,6 @@ func (s *store) unlock() {
 	s.leaving = nil
 	many := s.nSpare > s.keptLocked()
 	s.mu.Unlock()
-	if many {
-		s.lookSoon()
-	}
-	if len(leaving) == 0 {
-		return
-	}
 	unread := true
 	for _, sl := range leaving { // those that became whole first come first
 		if unread = unread && (!s.stable || s.unread(sl)); unread {
@@ -184,6 +178,9 @@ func (s *store) unlock() {
 			smr.Call(s.dom, sl, int(s.slabSize), (*slab).release)
 		}
 	}
+	if many {
+		s.lookSoon()
+	}
 }
 
 // unread reports whether it is known at once that nobody looks at a whole slab.
@@ -191,10 +188,14 @@ func (s *store) unread(sl *slab) bool {
 	return mutant.Is(mutant.SlabBeforeReaders) || s.dom.Closed() || s.dom.Poll(sl.goal)
 }
 
-// becameWhole is called when the last object of a slab was given back, so that who enters a
-// section now can't get at any. s.mu is held.
+// becameWhole is called when a slab is new, and each time when the last object of it was
+// given back, so that who enters a section now can't get at any. s.mu is held.
 func (sl *slab) becameWhole() {
-	if s := sl.store; s.stable && !s.dom.Closed() {
+	s := sl.store
+	if mutant.Is(mutant.WholeOnce) && sl.goal != 0 {
+		return
+	}
+	if s.stable && !s.dom.Closed() {
 		sl.goal = s.dom.Advance()
 	}
 }
@@ -270,7 +271,7 @@ func (s *store) putLocked(p unsafe.Pointer) {
 		case s.dom.Closed(): // there will be no look
 			s.dropSparesLocked(s.keptLocked())
 		case s.budget.scarce(): // the rest soon, but not all of it for one Free to wait for
-			s.dropSparesLocked(max(s.keptLocked(), s.nSpare-2))
+			s.dropUnreadLocked(max(s.keptLocked(), s.nSpare-2))
 		}
 	}
 }

@@ -4,19 +4,44 @@ import "github.com/gosmr/gosmr/smr"
 
 // Memory goes back to the system late: what comes and goes in waves, as it does where each
 // grace period frees what was retired in the last, would else be unmapped and mapped with
-// them. A slab that became whole is spare, and goes back when a look finds that it was not
-// needed since the look before: a look is a deferred call, which asks for the next one
-// while there is something to look at, and so comes once in a grace period or, where calls
-// are few, in a check-in of the domain. (So the depots of slab allocators find their working
-// set: Bonwick and Adams, 2001.)
+// them. A slab that became whole is spare. A few are kept; the others go back when a look
+// finds that they were not needed since the look before: a look is a deferred call, which
+// asks for the next one while there is something to look at, and so comes once in a grace
+// period or, where calls are few, in a check-in of the domain. (So the depots of slab
+// allocators find their working set: Bonwick and Adams, 2001.)
 
-// trim gives back all that nobody uses, at once.
+// trim gives back all that nobody uses, now, or what readers may look at when they have
+// left.
 func (s *store) trim() {
 	s.drain()
 	s.mu.Lock()
 	defer s.unlock()
 	s.collectLocked()
 	s.dropSparesLocked(0)
+}
+
+// trimUnread is trim for others who share the budget: what readers may look at stays, for
+// nobody could have it before they have left, but the store itself.
+func (s *store) trimUnread() {
+	s.drain()
+	s.mu.Lock()
+	defer s.unlock()
+	s.collectLocked()
+	s.dropUnreadLocked(0)
+}
+
+// dropUnreadLocked is dropSparesLocked of those that nobody looks at. s.mu is held.
+func (s *store) dropUnreadLocked(keep int) {
+	for s.nSpare > keep && (!s.stable || s.unread(s.spare.tail)) {
+		s.dropSparesLocked(s.nSpare - 1)
+	}
+}
+
+// hasSpare reports whether there is a whole slab.
+func (s *store) hasSpare() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.nSpare > 0
 }
 
 // collect moves what caches and depot hold to the slabs.
@@ -76,9 +101,9 @@ func (s *store) wasteful() bool {
 	return reserved-st.InUseBytes-st.PendingBytes >= max(minWaste, reserved/2)
 }
 
-// suggestTrim is called when objects became free. If the store is wasteful it asks for
-// looks, each of which collects: so this costs next to nothing also where it does not help,
-// since each slab has an object in use.
+// suggestTrim is called when objects became free. If the store is wasteful it asks for a
+// look, which collects: so this costs next to nothing also where it does not help, since each
+// slab has an object in use.
 func (s *store) suggestTrim() {
 	if !s.lookDue.Load() && s.wasteful() {
 		s.lookSoon()

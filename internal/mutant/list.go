@@ -83,6 +83,7 @@ const (
 	LeaderReads          Name = "leader-reads"
 	RetireIsFree         Name = "retire-is-free"
 	SlabBeforeReaders    Name = "slab-before-readers"
+	WholeOnce            Name = "whole-once"
 	NoCacheFence         Name = "no-cache-fence"
 	NoCacheWait          Name = "no-cache-wait"
 	DepotKeeps           Name = "depot-keeps"
@@ -145,6 +146,7 @@ var Bugs = []Bug{
 	{QuietBeforeClear, "a grace period asks between the statement and the clearing, and is forgotten", "./stw", "TestSMR_RequestDuringPoll", "TestSchedules_GracePeriodAgainstPoll"},
 	{RetireIsFree, "a retired object is given out while readers may hold it", "./slab", "TestRetire_NotReusedBeforeReadersLeft", ""},
 	{SlabBeforeReaders, "a slab goes back to the system while readers look at what was freed in it", "./slab", "TestFree_SlabWaitsForReaders", ""},
+	{WholeOnce, "a slab waits for those readers only that were there when it was whole for the first time", "./slab", "TestFree_SlabThatWasWholeWaitsForReaders", ""},
 	{NoCacheFence, "the cache's busy flag is still in its holder's store buffer when it is unloaded", "./slab", "TestUnload_WaitsForHolder", "TestSchedules_UnloadAgainstHolder"},
 	{NoCacheWait, "a cache is unloaded while its holder is at it", "./slab", "TestUnload_WaitsForHolder", "TestSchedules_UnloadAgainstHolder"},
 	{DepotKeeps, "objects of a slab that is being evacuated are given out again, and it never becomes whole", "./slab", "TestEvacuate_NothingIsGivenOut", ""},
