@@ -45,6 +45,9 @@ var claims = []claim{
 	{"`Call` to its callback's end, 10,000", "call", 10_000, 2, "all", "gosmr", "liburcu-memb"},
 	{"", "call", 10_000, 2, "all", "gosmr", "runtime.AddCleanup"},
 	{"`Call` with `Expedite` to callback", "callback", 0, 2, "p50", "gosmr-expedite", "liburcu-memb"},
+	{"a flood of 1 KiB, by `Pool.Retire`", "flood", 0, 1, "updates", "gosmr-retire", "crossbeam-epoch"},
+	{"by `Call`", "flood", 0, 1, "updates", "gosmr", "crossbeam-epoch"},
+	{"", "flood", 0, 1, "updates", "gosmr", "liburcu-memb"},
 	{"`Synchronize`, nobody reading", "synchronize", 0, 2, "p50", "gosmr", "liburcu-memb"},
 	{"`Synchronize` beside a reader", "synchronize", 1, 2, "p50", "gosmr", "liburcu-memb"},
 	{"`smrq`: a section and a walk of 16", "walk", 16, 1, "ns", "gosmr-TailQ", "container/list+RWMutex"},
@@ -62,12 +65,24 @@ var claims = []claim{
 	{"a forced collection, 5,000,000 entries", "gc", 5_000_000, 2, "gc", "gosmr-map", "xsync-v4"},
 }
 
-// A ratio may be slack times what it was in the quick mode, and is measured so often
-// before it counts as worse than that.
+// A ratio may be slack times what it was, or shared times where processors write to what
+// others read: a virtual machine's processors get at each other's lines in 50 ns on one day,
+// and in 250 on another. It is measured so often before it counts as worse than that.
 const (
-	slack = 2
-	tries = 3
+	slack  = 2
+	shared = 4
+	tries  = 3
 )
+
+func (c claim) slack() float64 {
+	switch c.family {
+	case "swap", "walk-beside", "synchronize":
+		if c.procs > 1 && c.param > 0 {
+			return shared
+		}
+	}
+	return slack
+}
 
 // guard measures what the README claims, by turns, and fails if a ratio is worse than it was.
 // Times are not compared: machines differ.
@@ -98,7 +113,7 @@ func guard(ctx context.Context, root string, peers map[string][]peer, set settin
 			verdict := "not measured here"
 			if is, ok := c.ratio(now); ok {
 				verdict = fmt.Sprintf("%.2g", is)
-				if is > was*slack {
+				if is > was*c.slack() {
 					verdict += ": WORSE"
 					worse = append(worse, c)
 				}
@@ -109,7 +124,7 @@ func guard(ctx context.Context, root string, peers map[string][]peer, set settin
 		case len(worse) == 0:
 			return nil
 		case try == tries:
-			return fmt.Errorf("%d ratios are more than %d times what the README says", len(worse), slack)
+			return fmt.Errorf("%d ratios are more than %d times what the README says, or %d where a cache line goes to and fro", len(worse), slack, shared)
 		}
 		fmt.Fprintf(w, "again, what is worse than it was:\n")
 		left = worse
