@@ -62,7 +62,7 @@ func start(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	var set settings
 	f := flag.NewFlagSet("bench", flag.ContinueOnError)
 	f.SetOutput(stderr)
-	f.BoolVar(&set.full, "full", false, "everything, which takes an hour, not the quick mode, which takes two minutes")
+	f.BoolVar(&set.full, "full", false, "everything, which takes half an hour, not the quick mode, which takes two minutes")
 	only := f.String("run", "", "only families that match this `regexp`; instructions are counted if -full, or if this matches them")
 	peers := f.String("peers", "", "only peers that match this `regexp`")
 	f.Var(&set.procs, "procs", "processors, separated by commas (default 1 and all, and between where it is of interest)")
