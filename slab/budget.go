@@ -129,7 +129,10 @@ func (b *Budget) reclaim(but *store) bool {
 	defer b.mu.Unlock()
 	tried := b.reclaims.Load() != before
 	for s := range b.members {
-		if given := s.givenBack(); s != but && (given != s.reclaimedAt || s.hasSpare()) {
+		if s == but {
+			continue
+		}
+		if given := s.givenBack(); given != s.reclaimedAt || s.hasSpare() {
 			s.reclaimedAt = given
 			s.trimUnread()
 			b.reclaims.Add(1)

@@ -6,21 +6,6 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-type page = [4096]byte
-
-func getAll[T any](t *testing.T, p *Pool[T], n int) (all []*T) {
-	for range n {
-		all = append(all, get(t, p))
-	}
-	return all
-}
-
-func freeAll[T any](p *Pool[T], all []*T) {
-	for _, obj := range all {
-		p.Free(obj)
-	}
-}
-
 // Spare slabs that no reader looks at can be had in a section, too.
 func TestBudget_ReclaimsInSection(t *testing.T) {
 	d := newDomain(t)

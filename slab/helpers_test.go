@@ -21,6 +21,21 @@ func get[T any](t testing.TB, p *Pool[T]) *T {
 	return obj
 }
 
+type page = [4096]byte
+
+func getAll[T any](t testing.TB, p *Pool[T], n int) (all []*T) {
+	for range n {
+		all = append(all, get(t, p))
+	}
+	return all
+}
+
+func freeAll[T any](p *Pool[T], all []*T) {
+	for _, obj := range all {
+		p.Free(obj)
+	}
+}
+
 // closeEmpty closes a pool all of whose objects were given back.
 func closeEmpty[T any](t testing.TB, p *Pool[T]) {
 	require.NoError(t, p.Close(watchdogContext(t)))

@@ -179,23 +179,7 @@ func TestFree_SlabWaitsForReaders(t *testing.T) {
 	d := newDomain(t)
 	p := New[flat](d, Options{Keep: true})
 	s := d.Enter()
-	var all []*flat
-	for range 10000 {
-		obj := get(t, p)
-		obj.key = 42
-		all = append(all, obj)
-	}
-	for _, obj := range all {
-		p.Free(obj)
-	}
-	p.Flush()
-	require.Zero(t, p.Stats().ReservedBytes)
-	lost := 0
-	for _, obj := range all {
-		if obj.key != 42 {
-			lost++
-		}
-	}
+	lost := freeUnderReader(t, p, getAll(t, p, 10000))
 	s.Leave()
 	require.Zero(t, lost, "the slab went back under a reader")
 	closeEmpty(t, p)
@@ -207,21 +191,29 @@ func TestFree_SlabThatWasWholeWaitsForReaders(t *testing.T) {
 	p := New[flat](d, Options{Keep: true})
 	freeAll(p, getAll(t, p, 10000))
 	all := getAll(t, p, 10000)
+	s := d.Enter()
+	lost := freeUnderReader(t, p, all)
+	s.Leave()
+	require.Zero(t, lost, "the slab went back under a reader")
+	closeEmpty(t, p)
+}
+
+// freeUnderReader frees all objects of a pool, looks at them as a reader may whose section is
+// open, and returns how many of them are not what they were.
+func freeUnderReader(t *testing.T, p *Pool[flat], all []*flat) (lost int) {
+	t.Helper()
 	for _, obj := range all {
 		obj.key = 42
 	}
-	s := d.Enter()
 	freeAll(p, all)
 	p.Flush()
-	lost := 0
+	require.Zero(t, p.Stats().ReservedBytes)
 	for _, obj := range all {
 		if obj.key != 42 {
 			lost++
 		}
 	}
-	s.Leave()
-	require.Zero(t, lost, "the slab went back under a reader")
-	closeEmpty(t, p)
+	return lost
 }
 
 // Nobody else holds what Get returned, while others flush and processors come and go.
@@ -379,15 +371,9 @@ func TestPool_GivesMemoryBackByItself(t *testing.T) {
 // looks.
 func TestPool_WavesKeepTheirSlabs(t *testing.T) {
 	d := newDomain(t)
-	p := New[[4096]byte](d, Options{})
+	p := New[page](d, Options{})
 	wave := func() int {
-		var all []*[4096]byte
-		for range 1000 {
-			all = append(all, get(t, p))
-		}
-		for _, obj := range all {
-			p.Free(obj)
-		}
+		freeAll(p, getAll(t, p, 1000))
 		return p.Stats().Slabs
 	}
 	p.s.lookDue.Store(true) // the only looks are these
@@ -409,15 +395,9 @@ func TestPool_ScarceMemoryIsNotKept(t *testing.T) {
 	d := newDomain(t)
 	for _, used := range []int64{0, 60 << 20} {
 		b := NewBudget(64 << 20)
-		p := New[[4096]byte](d, Options{Budget: b})
+		p := New[page](d, Options{Budget: b})
 		require.NoError(t, b.Take(used))
-		var all []*[4096]byte
-		for range 900 {
-			all = append(all, get(t, p))
-		}
-		for _, obj := range all {
-			p.Free(obj)
-		}
+		freeAll(p, getAll(t, p, 900))
 		st := p.Stats()
 		if used == 0 {
 			require.Greater(t, st.ReservedBytes, int64(3<<20))

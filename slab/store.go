@@ -217,9 +217,7 @@ func (s *store) fillLocked(m *magazine) {
 			if sl = s.spare.head; sl == nil {
 				return
 			}
-			s.spare.remove(sl)
-			s.nSpare--
-			s.idle = min(s.idle, s.nSpare)
+			s.removeSpareLocked(sl)
 			s.partial.push(sl)
 		}
 		for w := range sl.free {
@@ -262,9 +260,7 @@ func (s *store) putLocked(p unsafe.Pointer) {
 	}
 	if sl.nFree == s.perSlab {
 		s.partial.remove(sl)
-		sl.becameWhole()
-		s.spare.push(sl)
-		s.nSpare++
+		s.addSpareLocked(sl)
 		switch {
 		case s.closed:
 			s.dropSparesLocked(0)
@@ -276,16 +272,27 @@ func (s *store) putLocked(p unsafe.Pointer) {
 	}
 }
 
+// addSpareLocked is for a slab that is new, or became whole. s.mu is held.
+func (s *store) addSpareLocked(sl *slab) {
+	sl.becameWhole()
+	s.spare.push(sl)
+	s.nSpare++
+}
+
+func (s *store) removeSpareLocked(sl *slab) {
+	s.spare.remove(sl)
+	s.nSpare--
+	s.idle = min(s.idle, s.nSpare)
+}
+
 // dropSparesLocked gives back all whole slabs but those that became so last.
 // s.mu is held.
 func (s *store) dropSparesLocked(keep int) {
 	for s.nSpare > keep {
 		sl := s.spare.tail
-		s.spare.remove(sl)
-		s.nSpare--
+		s.removeSpareLocked(sl)
 		s.dropLocked(sl)
 	}
-	s.idle = min(s.idle, s.nSpare)
 }
 
 // dropLocked gives back a whole slab that is in no list. s.mu is held.
@@ -333,9 +340,7 @@ func (s *store) grow() error {
 		(*header)(sl.base).number = uint64(sl.number)
 	}
 	s.reserved += int64(s.slabSize)
-	sl.becameWhole()
-	s.spare.push(sl)
-	s.nSpare++
+	s.addSpareLocked(sl)
 	return nil
 }
 
