@@ -5,7 +5,6 @@ import (
 	"unsafe"
 
 	"github.com/gosmr/gosmr/internal/mutant"
-	"github.com/gosmr/gosmr/internal/pages"
 	"github.com/gosmr/gosmr/internal/sched/atomic"
 	"github.com/gosmr/gosmr/internal/sched/sync"
 	"github.com/gosmr/gosmr/slab"
@@ -69,7 +68,6 @@ func (t *table) buckets(n int) unsafe.Pointer {
 		return unsafe.Pointer(unsafe.SliceData(make([]bucket, n+1)))
 	}
 	p := unsafe.Pointer(unsafe.SliceData(make([]uint64, size/8)))
-	pages.Huge(p, uintptr(size))
 	if bucketSize == lineSize {
 		p = unsafe.Add(p, -uintptr(p)%lineSize)
 	}
