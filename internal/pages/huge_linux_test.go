@@ -47,8 +47,9 @@ func wholeBlock(t *testing.T) unsafe.Pointer {
 
 // hugeAgain tries on memory of its own whether the kernel can do what is tested.
 func hugeAgain(t *testing.T) bool {
-	p, err := reserve(MaxBlock)
+	p, err := reserve(MaxBlock, MaxBlock)
 	require.NoError(t, err)
+	require.NoError(t, protect(block{p, MaxBlock}, protection))
 	defer unix.MunmapPtr(p, MaxBlock)
 	if !becomesHuge(t, p) {
 		return false

@@ -16,34 +16,61 @@ const (
 	private    = unix.MAP_ANON | unix.MAP_PRIVATE
 )
 
-// reserve maps size bytes aligned to MaxBlock. Memory is taken when it is touched.
-func reserve(size uintptr) (unsafe.Pointer, error) {
-	p, err := unix.MmapPtr(-1, 0, nil, size+MaxBlock, protection, private|noReserve)
-	if err != nil {
-		return nil, fmt.Errorf("%w: mmap of %d bytes: %w", ErrNoMemory, size, err)
-	}
-	start := unsafe.Add(p, -uintptr(p)&(MaxBlock-1))
-	// What is not aligned goes back; if it does not, it costs nothing.
-	if head := uintptr(start) - uintptr(p); head > 0 {
-		unix.MunmapPtr(p, head)
-	}
-	if tail := MaxBlock - (uintptr(start) - uintptr(p)); tail > 0 {
-		unix.MunmapPtr(unsafe.Add(start, size), tail)
-	}
-	adviseHuge(start, size)
-	return start, nil
+// system is what is asked of the system; tests put refusals here.
+var system = struct {
+	mmap     func(size uintptr, prot, flags int) (unsafe.Pointer, error)
+	munmap   func(p unsafe.Pointer, size uintptr) error
+	mprotect func(b []byte, prot int) error
+	madvise  func(b []byte, advice int) error
+}{
+	func(size uintptr, prot, flags int) (unsafe.Pointer, error) {
+		return unix.MmapPtr(-1, 0, nil, size, prot, private|flags)
+	},
+	unix.MunmapPtr, unix.Mprotect, unix.Madvise,
 }
 
-func mapLarge(size uintptr) (unsafe.Pointer, error) {
-	p, err := unix.MmapPtr(-1, 0, nil, size, protection, private)
+// reserve returns size bytes of addresses, aligned to align, that can't be touched until
+// they are protected otherwise.
+func reserve(size, align uintptr) (unsafe.Pointer, error) {
+	// New mappings come to lie beside the last ones, and so most are aligned as they are.
+	p, err := mapped(size, unix.PROT_NONE, noReserve)
+	if err == nil && uintptr(p)&(align-1) != 0 {
+		unmap(p, size)
+		if p, err = mapped(size+align, unix.PROT_NONE, noReserve); err == nil {
+			start := unsafe.Add(p, -uintptr(p)&(align-1))
+			head := uintptr(start) - uintptr(p)
+			unmap(p, head)
+			unmap(unsafe.Add(start, size), align-head)
+			p = start
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	if size >= MaxBlock {
+		adviseHuge(block{p, size})
+	}
+	return p, nil
+}
+
+func mapped(size uintptr, prot, flags int) (unsafe.Pointer, error) {
+	p, err := system.mmap(size, prot, flags)
 	if err != nil {
 		return nil, fmt.Errorf("%w: mmap of %d bytes: %w", ErrNoMemory, size, err)
 	}
 	return p, nil
 }
 
-func unmapLarge(p unsafe.Pointer, size uintptr) {
-	if err := unix.MunmapPtr(p, size); err != nil {
-		panic("pages: munmap: " + err.Error())
+func mapLarge(size uintptr) (unsafe.Pointer, error) {
+	if p := takeKept(size); p != nil {
+		return p, nil
 	}
+	return mapped(size, protection, 0)
+}
+
+func protect(b block, prot int) error {
+	if err := system.mprotect(b.bytes(), prot); err != nil {
+		return fmt.Errorf("%w: mprotect of %d bytes: %w", ErrNoMemory, b.size, err)
+	}
+	return nil
 }

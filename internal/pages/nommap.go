@@ -4,11 +4,14 @@ package pages
 
 import "unsafe"
 
-const onGoHeap = true
+const (
+	onGoHeap   = true
+	protection = 0
+)
 
-func reserve(uintptr) (unsafe.Pointer, error)  { panic("pages: no mmap in this build") }
-func mapLarge(uintptr) (unsafe.Pointer, error) { panic("pages: no mmap in this build") }
-func unmapLarge(unsafe.Pointer, uintptr)       {}
-func decommit(unsafe.Pointer, uintptr)         {}
-func adviseHuge(unsafe.Pointer, uintptr)       {}
-func mended(unsafe.Pointer)                    {}
+func reserve(_, _ uintptr) (unsafe.Pointer, error) { panic("pages: no mmap in this build") }
+func mapLarge(uintptr) (unsafe.Pointer, error)     { panic("pages: no mmap in this build") }
+func protect(block, int) error                     { return nil }
+func unmap(unsafe.Pointer, uintptr)                {}
+func decommit(unsafe.Pointer, uintptr)             {}
+func mended(unsafe.Pointer)                        {}

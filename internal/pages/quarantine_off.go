@@ -4,9 +4,4 @@ package pages
 
 import "unsafe"
 
-type block struct {
-	p    unsafe.Pointer
-	size uintptr
-}
-
 func quarantine(p unsafe.Pointer, size uintptr) [1]block { return [1]block{{p, size}} }

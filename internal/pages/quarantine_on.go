@@ -3,44 +3,43 @@
 package pages
 
 import (
+	"slices"
 	"sync"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
 
-type block struct {
-	p    unsafe.Pointer
-	size uintptr
-}
-
-// quarantined holds the blocks freed last. They can't be touched: who does gets a
-// fault at the line that does it, rather than another's bytes.
+// quarantined holds the blocks freed last. They can't be touched: an access faults at the
+// line that does it, rather than change what is another block by then.
 var quarantined struct {
-	mu     sync.Mutex
-	blocks []block
+	mu     sync.Mutex // guards blocks
+	blocks []block    // the oldest first
 }
 
 const maxQuarantined = 64
 
-// quarantine takes a block in and returns those that may be used again.
-func quarantine(p unsafe.Pointer, size uintptr) []block {
-	protect(block{p, size}, unix.PROT_NONE)
+// quarantine takes a block in, whose memory was given back, and returns those that may be
+// used again. A block that the system does not protect is one of these; one that it does
+// not open again stays for longer.
+func quarantine(p unsafe.Pointer, size uintptr) (usable []block) {
+	b := block{p, size}
 	q := &quarantined
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.blocks = append(q.blocks, block{p, size})
-	if len(q.blocks) <= maxQuarantined {
-		return nil
+	if protect(b, unix.PROT_NONE) != nil {
+		usable = append(usable, b)
+	} else {
+		q.blocks = append(q.blocks, b)
 	}
-	oldest := q.blocks[0]
-	q.blocks = append(q.blocks[:0], q.blocks[1:]...)
-	protect(oldest, protection)
-	return []block{oldest}
-}
-
-func protect(b block, prot int) {
-	if err := unix.Mprotect(unsafe.Slice((*byte)(b.p), b.size), prot); err != nil {
-		panic("pages: mprotect: " + err.Error())
-	}
+	surplus := len(q.blocks) - maxQuarantined
+	q.blocks = slices.DeleteFunc(q.blocks, func(b block) bool {
+		if surplus <= 0 || protect(b, protection) != nil {
+			return false
+		}
+		surplus--
+		usable = append(usable, b)
+		return true
+	})
+	return usable
 }

@@ -17,15 +17,15 @@ func freshHeap(t *testing.T) {
 	}
 	heap.mu.Lock()
 	defer heap.mu.Unlock()
-	regions, lowest := heap.regions, heap.lowest
-	heap.regions, heap.lowest = nil, [orders]int{}
+	old := heap.regionSet
+	heap.regionSet = regionSet{next: maxRegion}
 	t.Cleanup(func() {
 		heap.mu.Lock()
 		defer heap.mu.Unlock()
 		for _, r := range heap.regions {
-			unmapLarge(r.base, reservation)
+			unmap(r.base, r.size)
 		}
-		heap.regions, heap.lowest = regions, lowest
+		heap.regionSet = old
 	})
 }
 
@@ -51,8 +51,8 @@ func allocMany(t *testing.T, size uintptr, n int) []unsafe.Pointer {
 const perMax = MaxBlock / MinBlock
 
 // whole is the counts of free blocks in a region of which nothing is in use.
-func whole() (has [orders]int) {
-	has[orders-1] = perOrder
+func whole(r *region) (has [orders]int) {
+	has[r.top()] = int(r.opened >> (r.top() + minShift))
 	return has
 }
 
@@ -63,7 +63,7 @@ func TestJoin_BuddiesBecomeOneBlock(t *testing.T) {
 	p := alloc(t, MinBlock)
 	join(p, MinBlock)
 	r := heap.regions[0]
-	require.Equal(t, whole(), r.has)
+	require.Equal(t, whole(r), r.has)
 
 	inOrder := make([]int, perMax)
 	for i := range inOrder {
@@ -79,7 +79,7 @@ func TestJoin_BuddiesBecomeOneBlock(t *testing.T) {
 	for _, ordering := range orderings {
 		all := allocMany(t, MinBlock, perMax)
 		require.Equal(t, p, all[0])
-		want := whole()
+		want := whole(r)
 		want[orders-1]--
 		require.Equal(t, want, r.has)
 		for n, i := range ordering {
@@ -91,10 +91,10 @@ func TestJoin_BuddiesBecomeOneBlock(t *testing.T) {
 			}
 			join(all[i], MinBlock)
 		}
-		require.Equal(t, whole(), r.has, "freed in the order %v", ordering)
+		require.Equal(t, whole(r), r.has, "freed in the order %v", ordering)
 		require.Equal(t, p, alloc(t, MaxBlock), "not the lowest address")
 		join(p, MaxBlock)
-		require.Equal(t, whole(), r.has)
+		require.Equal(t, whole(r), r.has)
 	}
 	require.Len(t, heap.regions, 1)
 }
@@ -112,7 +112,7 @@ func TestJoin_Sizes(t *testing.T) {
 			blocks = append(blocks, block{p, size})
 		}
 		r := heap.regions[0]
-		want := whole()
+		want := whole(r)
 		want[orders-1]--
 		require.Equal(t, want, r.has)
 		for i, b := range blocks[1:] { // the largest last: none has its buddy free
@@ -121,7 +121,7 @@ func TestJoin_Sizes(t *testing.T) {
 			require.Equal(t, want, r.has)
 		}
 		join(first, MinBlock) // and now all do
-		require.Equal(t, whole(), r.has)
+		require.Equal(t, whole(r), r.has)
 	}
 	require.Len(t, heap.regions, 1)
 }
@@ -134,9 +134,9 @@ func TestJoin_NeighborsAreNotBuddies(t *testing.T) {
 	r := heap.regions[0]
 	join(all[1], MinBlock)
 	join(all[2], MinBlock)
-	require.Equal(t, [orders]int{0: 2, orders - 1: perOrder - 1}, r.has)
+	require.Equal(t, [orders]int{0: 2, orders - 1: int(r.opened/MaxBlock) - 1}, r.has)
 	join(all[3], MinBlock) // the buddy of 2
-	require.Equal(t, [orders]int{0: 1, 1: 1, orders - 1: perOrder - 1}, r.has)
+	require.Equal(t, [orders]int{0: 1, 1: 1, orders - 1: int(r.opened/MaxBlock) - 1}, r.has)
 	require.Equal(t, all[2], alloc(t, 2*MinBlock))
 	require.Equal(t, all[1], alloc(t, MinBlock))
 }
@@ -145,7 +145,7 @@ func TestJoin_NeighborsAreNotBuddies(t *testing.T) {
 func TestJoin_LowersHint(t *testing.T) {
 	for size := uintptr(MinBlock); size <= MaxBlock; size *= 2 {
 		freshHeap(t)
-		all := allocMany(t, size, int(reservation/size))
+		all := allocMany(t, size, int(maxRegion/size))
 		above := alloc(t, size)
 		require.Len(t, heap.regions, 2)
 		require.Equal(t, above, heap.regions[1].base)
@@ -165,7 +165,7 @@ func TestJoin_LowersHint(t *testing.T) {
 // was cut as what it is.
 func TestJoin_LowersHintOfOtherSizes(t *testing.T) {
 	freshHeap(t)
-	all := allocMany(t, MaxBlock, perOrder)
+	all := allocMany(t, MaxBlock, maxRegion/MaxBlock)
 	above := alloc(t, MaxBlock)
 	join(above, MaxBlock)
 	require.Len(t, heap.regions, 2)
@@ -173,7 +173,7 @@ func TestJoin_LowersHintOfOtherSizes(t *testing.T) {
 	join(all[5], MaxBlock)
 	pieces := allocMany(t, MinBlock, perMax)
 	require.Equal(t, all[5], pieces[0], "the lower region's block is forgotten")
-	require.Equal(t, whole(), heap.regions[1].has, "a second block was cut for what was left of the first")
+	require.Equal(t, whole(heap.regions[1]), heap.regions[1].has, "a second block was cut for what was left of the first")
 	// Freed in pieces it is whole again, and found before those of the upper region, to
 	// which the hint has moved on.
 	require.Equal(t, above, alloc(t, MaxBlock))
@@ -184,8 +184,8 @@ func TestJoin_LowersHintOfOtherSizes(t *testing.T) {
 	for _, p := range append(all, above) {
 		join(p, MaxBlock)
 	}
-	require.Equal(t, whole(), heap.regions[0].has)
-	require.Equal(t, whole(), heap.regions[1].has)
+	require.Equal(t, whole(heap.regions[0]), heap.regions[0].has)
+	require.Equal(t, whole(heap.regions[1]), heap.regions[1].has)
 }
 
 // However often all is freed and allocated in other sizes, the address space is enough.
@@ -193,12 +193,12 @@ func TestJoin_AddressSpaceIsReused(t *testing.T) {
 	freshHeap(t)
 	for round := range 4 * orders {
 		size := uintptr(MinBlock) << (round * 5 % orders)
-		all := allocMany(t, size, int(reservation/size))
+		all := allocMany(t, size, int(maxRegion/size))
 		for _, i := range rand.New(rand.NewPCG(uint64(round), 1)).Perm(len(all)) {
 			join(all[i], size)
 		}
 		require.Len(t, heap.regions, 1)
-		require.Equal(t, whole(), heap.regions[0].has)
+		require.Equal(t, whole(heap.regions[0]), heap.regions[0].has)
 	}
 }
 
@@ -211,7 +211,7 @@ func TestJoin_Misuse(t *testing.T) {
 	join(buddy, MinBlock)
 	require.PanicsWithValue(t, "pages: freed a block twice", func() { join(buddy, MinBlock) })
 	require.PanicsWithValue(t, "pages: freed a block that was never allocated", func() {
-		join(unsafe.Add(p, reservation), MinBlock)
+		join(unsafe.Add(p, maxRegion), MinBlock)
 	})
 }
 

@@ -1,0 +1,204 @@
+package pages
+
+import (
+	"math/bits"
+	"slices"
+	"sync"
+	"unsafe"
+)
+
+// maxRegion is the most that is reserved at a time, in bytes: 64 MiB, 16 MiB where
+// addresses are short.
+const maxRegion = 16 << 20 << (^uintptr(0) >> 63 * 2)
+
+// A region is one reservation, of which all up to opened is in blocks or free. free
+// holds, for each order, a bit for each block of that size that is free and whose buddy
+// is not. All but free, has and opened is constant; heap.mu guards these.
+type region struct {
+	base   unsafe.Pointer // aligned to size, or to MaxBlock if that is less
+	size   uintptr        // a power of two
+	index  int            // in heap.regions
+	opened uintptr        // what lies beyond can't be touched
+	free   [orders][maxRegion / MinBlock / 64]uint64
+	has    [orders]int // bits set
+}
+
+var heap struct {
+	mu sync.Mutex // guards the rest
+	regionSet
+}
+
+type regionSet struct {
+	regions []*region   // the oldest first
+	byBase  []*region   // the same, by address
+	partly  []*region   // those that are not opened to their end: one, unless the system refused
+	lowest  [orders]int // no region below this one has a free block of the order
+	next    uintptr     // what to reserve next; 0: MaxBlock
+}
+
+// takeLocked returns a free block of the order, cut from a larger one if need be, or nil
+// if there is none. heap.mu is held.
+func takeLocked(order int) unsafe.Pointer {
+	for from := order; from < orders; from++ {
+		for i := heap.lowest[from]; i < len(heap.regions); i++ {
+			if r := heap.regions[i]; r.has[from] > 0 {
+				heap.lowest[from] = i
+				return r.cut(from, order)
+			}
+		}
+		heap.lowest[from] = len(heap.regions)
+	}
+	return nil
+}
+
+// growLocked makes a free block of at least size bytes. heap.mu is held.
+func growLocked(size uintptr) error {
+	for i, r := range heap.partly {
+		if r.open() != nil {
+			continue
+		}
+		if r.opened == r.size {
+			heap.partly = slices.Delete(heap.partly, i, i+1)
+		}
+		return nil
+	}
+	var err error
+	for n := max(heap.next, MaxBlock); n >= size; n /= 2 {
+		if err = addRegionLocked(n); err == nil {
+			heap.next = min(max(2*n, MaxBlock), maxRegion)
+			return nil
+		}
+	}
+	return err
+}
+
+// addRegionLocked reserves a region of size bytes and opens the start of it. heap.mu is held.
+func addRegionLocked(size uintptr) error {
+	base, err := reserve(size, min(size, MaxBlock))
+	if err != nil {
+		return err
+	}
+	r := &region{base: base, size: size, index: len(heap.regions)}
+	if err := r.open(); err != nil {
+		unmap(base, size)
+		return err
+	}
+	heap.regions = append(heap.regions, r)
+	heap.byBase = slices.Insert(heap.byBase, searchLocked(base), r)
+	if r.opened < r.size {
+		heap.partly = append(heap.partly, r)
+	}
+	return nil
+}
+
+// open makes the next MaxBlock of a region free; or all the rest, which splits no mapping,
+// where the system does not give less; or the only block of a small region.
+func (r *region) open() error {
+	n := min(r.size-r.opened, MaxBlock)
+	start := unsafe.Add(r.base, r.opened)
+	if err := protect(block{start, n}, protection); err != nil {
+		n = r.size - r.opened
+		if protect(block{start, n}, protection) != nil {
+			return err
+		}
+	}
+	top := r.top()
+	for end := r.opened + n; r.opened < end; r.opened += MinBlock << top {
+		r.set(top, int(r.opened>>(top+minShift)))
+	}
+	r.lowered(top)
+	return nil
+}
+
+// top is the order of the largest blocks of the region.
+func (r *region) top() int { return orderOf(min(r.size, MaxBlock)) }
+
+// cut takes the lowest free block of order from and returns the first of the
+// order-sized parts of it; the others become free.
+func (r *region) cut(from, order int) unsafe.Pointer {
+	i := r.first(from)
+	r.clear(from, i)
+	for ; from > order; from-- {
+		i *= 2
+		r.set(from-1, i+1)
+		r.lowered(from - 1)
+	}
+	return unsafe.Add(r.base, uintptr(i)<<(order+minShift))
+}
+
+// join makes a block free, and its buddy and it one block as long as both are.
+func join(p unsafe.Pointer, size uintptr) {
+	heap.mu.Lock()
+	defer heap.mu.Unlock()
+	r := regionLocked(p)
+	if r == nil {
+		panic("pages: freed a block that was never allocated")
+	}
+	order, top := orderOf(size), r.top()
+	i := int((uintptr(p) - uintptr(r.base)) >> (order + minShift))
+	for o := order; o <= top; o++ {
+		if r.isFree(o, i>>(o-order)) {
+			panic("pages: freed a block twice")
+		}
+	}
+	for ; order < top && r.isFree(order, i^1); order++ {
+		r.clear(order, i^1)
+		i /= 2
+	}
+	if order == orders-1 && size < MaxBlock {
+		mended(unsafe.Add(r.base, i<<maxShift))
+	}
+	r.set(order, i)
+	r.lowered(order)
+}
+
+// regionLocked returns the region of which the opened part has p, nil if there is none.
+// heap.mu is held.
+func regionLocked(p unsafe.Pointer) *region {
+	// The last one that begins at p or below.
+	i := searchLocked(unsafe.Add(p, 1)) - 1
+	if i < 0 {
+		return nil
+	}
+	if r := heap.byBase[i]; uintptr(p)-uintptr(r.base) < r.opened {
+		return r
+	}
+	return nil
+}
+
+// searchLocked returns how many regions begin below p. heap.mu is held.
+func searchLocked(p unsafe.Pointer) int {
+	i, _ := slices.BinarySearchFunc(heap.byBase, uintptr(p), func(r *region, p uintptr) int {
+		if uintptr(r.base) < p {
+			return -1
+		}
+		return 1
+	})
+	return i
+}
+
+func (r *region) set(order, i int) {
+	r.free[order][i/64] |= 1 << (i % 64)
+	r.has[order]++
+}
+
+func (r *region) clear(order, i int) {
+	r.free[order][i/64] &^= 1 << (i % 64)
+	r.has[order]--
+}
+
+func (r *region) isFree(order, i int) bool { return r.free[order][i/64]>>(i%64)&1 != 0 }
+
+func (r *region) first(order int) int {
+	for w, word := range r.free[order] {
+		if word != 0 {
+			return w*64 + bits.TrailingZeros64(word)
+		}
+	}
+	panic("pages: a count of free blocks is wrong")
+}
+
+// lowered notes that the region has a free block of the order.
+func (r *region) lowered(order int) {
+	heap.lowest[order] = min(heap.lowest[order], r.index)
+}

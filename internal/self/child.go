@@ -1,0 +1,36 @@
+package self
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+)
+
+const (
+	child  = "SMR_TEST_CHILD"
+	reason = "can't be tried: "
+)
+
+// InChild runs fn, the whole of a test, in a process of its own: for what can't be undone,
+// such as a limit of the process. fn fails the test as any test function does; it returns
+// why what it is for can't be tried here, or "".
+func InChild(t *testing.T, fn func() (skip string)) {
+	t.Helper()
+	if os.Getenv(child) != "" {
+		if skip := fn(); skip != "" {
+			fmt.Println(reason + skip)
+		}
+		return
+	}
+	cmd := Command("-test.run", "^"+t.Name()+"$", "-test.timeout", "1m", "-test.v")
+	cmd.Env = append(os.Environ(), child+"=1")
+	out, err := cmd.CombinedOutput()
+	if err != nil || !strings.Contains(string(out), "--- PASS") {
+		t.Fatalf("in a process of its own: %v\n%s", err, out)
+	}
+	if _, skip, ok := strings.Cut(string(out), reason); ok {
+		skip, _, _ = strings.Cut(skip, "\n")
+		t.Skip(skip)
+	}
+}
