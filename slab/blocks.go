@@ -8,7 +8,6 @@ import (
 	"unsafe"
 
 	"github.com/gosmr/gosmr/internal/pages"
-	"github.com/gosmr/gosmr/internal/sched/sync"
 	"github.com/gosmr/gosmr/smr"
 )
 
@@ -17,15 +16,16 @@ import (
 // fifth of a block is unused, less than that for small ones; above 64 KiB a block is
 // a mapping of its own.
 //
-// All methods may be called by any number of goroutines. Make it with [NewBlocks]; it
-// must not be copied.
+// All methods may be called by any number of goroutines. All but Retire may block for a
+// moment, and so must not be called in a pinned section. Make it with [NewBlocks]; it must
+// not be copied.
 type Blocks struct {
 	dom     *smr.Domain
 	budget  *Budget
 	name    string
 	classes [numClasses]store
 
-	mu     sync.Mutex // guards all below
+	mu     pinnedLock // guards all below
 	large  map[unsafe.Pointer]*largeBlock
 	stats  Stats // of large blocks
 	closed bool
@@ -125,8 +125,8 @@ func (b *Blocks) Free(block []byte) {
 	}
 }
 
-// Retire gives back a block that was unlinked: see [Pool.Retire]. It panics as Free
-// does.
+// Retire gives back a block that was unlinked: see [Pool.Retire], also for sections. It
+// panics as Free does.
 func (b *Blocks) Retire(block []byte) {
 	if s := b.storeOf(block); s != nil {
 		s.retire1(unsafe.Pointer(unsafe.SliceData(block)))
@@ -168,12 +168,13 @@ func (b *Blocks) getLarge(n int) ([]byte, error) {
 		b.budget.Put(int64(size))
 		return nil, fmt.Errorf("%s: %w: %w", b.name, ErrNoMemory, err)
 	}
+	l := &largeBlock{b, p, size}
 	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.large[p] = &largeBlock{b, p, size}
+	b.large[p] = l
 	b.stats.Gets++
 	b.stats.InUseBytes += int64(size)
 	b.stats.ReservedBytes += int64(size)
+	b.mu.Unlock()
 	return unsafe.Slice((*byte)(p), size)[:n], nil
 }
 
@@ -181,9 +182,9 @@ func (b *Blocks) getLarge(n int) ([]byte, error) {
 func (b *Blocks) takeLarge(block []byte, retire bool) *largeBlock {
 	p := unsafe.Pointer(unsafe.SliceData(block))
 	b.mu.Lock()
-	defer b.mu.Unlock()
 	l := b.large[p]
 	if l == nil || l.size != uintptr(cap(block)) {
+		b.mu.Unlock()
 		panic(fmt.Sprintf("slab: %s: %p of %d bytes is not a block in use", b.name, p, cap(block)))
 	}
 	delete(b.large, p)
@@ -195,6 +196,7 @@ func (b *Blocks) takeLarge(block []byte, retire bool) *largeBlock {
 		b.stats.Frees++
 	}
 	b.stats.InUseBytes -= int64(l.size)
+	b.mu.Unlock()
 	return l
 }
 
@@ -251,10 +253,12 @@ func (b *Blocks) Close(ctx context.Context) error {
 		stores[c] = &b.classes[c]
 	}
 	err := closeStores(ctx, b.dom, stores...)
+	closed := b.classes[0].caches.Sealed()
 	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.closed = b.classes[0].caches.Sealed()
-	if n := len(b.large); n > 0 && b.closed {
+	b.closed = closed
+	n := len(b.large)
+	b.mu.Unlock()
+	if n > 0 && closed {
 		err = errors.Join(err, fmt.Errorf("slab: Close of %s: %d large blocks were not given back", b.name, n))
 	}
 	return err

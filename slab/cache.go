@@ -235,9 +235,9 @@ func (s *store) freeSlow(p unsafe.Pointer) {
 }
 
 // retireSlow is retire when there is no room: the full magazine is handed to the
-// domain.
+// domain. It may run in a pinned section, and so does not block.
 func (s *store) retireSlow(p unsafe.Pointer) {
-	m := s.emptyMagazine()
+	m := s.tryEmptyMagazine()
 	c := s.pinLoaded()
 	if ld := c.magazines(); ld != nil {
 		if ld.retired.n >= s.capacity {

@@ -7,10 +7,7 @@ import (
 	"fmt"
 	"runtime"
 	"strings"
-	"sync/atomic"
 	"unsafe"
-
-	"github.com/gosmr/gosmr/pcpu"
 )
 
 // checks know each object that was ever given out, while its slab is there.
@@ -18,7 +15,7 @@ type checks struct {
 	s    *store
 	keep bool // do not poison
 
-	held    atomic.Bool // a lock that may be taken while pinned; guards objects
+	mu      pinnedLock // guards objects
 	objects map[unsafe.Pointer]*objectState
 }
 
@@ -47,39 +44,24 @@ func (c *checks) init(s *store, keep bool) {
 	c.objects = make(map[unsafe.Pointer]*objectState)
 }
 
-// lock spins: whoever holds it keeps its processor.
-func (c *checks) lock() {
-	pcpu.Pin()
-	for !c.held.CompareAndSwap(false, true) {
-		if !pcpu.Exclusive {
-			runtime.Gosched()
-		}
-	}
-}
-
-func (c *checks) unlock() {
-	c.held.Store(false)
-	pcpu.Unpin()
-}
-
 // got checks that an object about to be given out was not touched since it was freed.
 func (c *checks) got(p unsafe.Pointer) {
-	c.lock()
+	c.mu.Lock()
 	o := c.objects[p]
 	if o == nil {
 		o = new(objectState)
 		c.objects[p] = o
 	} else if o.state != free {
-		c.unlock()
+		c.mu.Unlock()
 		panic(fmt.Sprintf("slab: %s: %p is given out while it is %v%s", c.s.name, p, o.state, frames(o.stack)))
 	} else if !c.keep {
 		if i := unpoisoned(unsafe.Slice((*byte)(p), c.s.size)); i >= 0 {
-			c.unlock()
+			c.mu.Unlock()
 			panic(fmt.Sprintf("slab: %s: byte %d of %p was written after it was freed%s", c.s.name, i, p, frames(o.stack)))
 		}
 	}
 	o.state, o.stack = inUse, callers()
-	c.unlock()
+	c.mu.Unlock()
 }
 
 func (c *checks) freed(p unsafe.Pointer) {
@@ -124,27 +106,27 @@ func unpoisoned(mem []byte) int {
 }
 
 func (c *checks) change(p unsafe.Pointer, from, to objectStatus, what string) {
-	c.lock()
+	c.mu.Lock()
 	o := c.objects[p]
 	if o == nil {
-		c.unlock()
+		c.mu.Unlock()
 		panic(fmt.Sprintf("slab: %s: %s of %p, which is not an object of this pool", c.s.name, what, p))
 	}
 	if o.state != from {
-		c.unlock()
+		c.mu.Unlock()
 		panic(fmt.Sprintf("slab: %s: %s of %p, which is %v%s", c.s.name, what, p, o.state, frames(o.stack)))
 	}
 	o.state = to
 	if to != inUse {
 		o.stack = callers()
 	}
-	c.unlock()
+	c.mu.Unlock()
 }
 
 // drop forgets the objects of a slab that goes back to the system.
 func (c *checks) drop(sl *slab) {
-	c.lock()
-	defer c.unlock()
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	for i := range c.s.perSlab {
 		delete(c.objects, sl.object(i))
 	}
@@ -154,8 +136,8 @@ const maxLeaks = 5
 
 // leaks tells where the objects were gotten that were not given back.
 func (c *checks) leaks() string {
-	c.lock()
-	defer c.unlock()
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	var text strings.Builder
 	n := 0
 	for p, o := range c.objects {

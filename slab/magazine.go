@@ -16,7 +16,8 @@ type magazine struct {
 	store *store
 	next  *magazine // in the depot
 
-	// Of a magazine of retired objects, under store.mu.
+	// Of a magazine of retired objects; under store.mu once it is in waiting. next and
+	// ticket are set before it is in store.arrived.
 	goal    smr.Seq
 	reached bool      // goal is known to be
 	prev    *magazine // in waiting
@@ -131,12 +132,45 @@ func (s *store) emptyMagazineLocked() *magazine {
 
 func (s *store) newMagazine() *magazine { return &magazine{store: s} }
 
+// tryEmptyMagazine is emptyMagazine for a goroutine that must not block: where the lock
+// is taken it makes a new one.
+func (s *store) tryEmptyMagazine() *magazine {
+	if !s.tryLock() {
+		return s.newMagazine()
+	}
+	defer s.mu.Unlock()
+	return s.emptyMagazineLocked()
+}
+
+// tryKeepEmpty is keep for an empty magazine and a goroutine that must not block: where the
+// lock is taken the collector gets it.
+func (s *store) tryKeepEmpty(m *magazine) {
+	if s.tryLock() {
+		defer s.mu.Unlock()
+		s.keepEmptyLocked(m)
+	}
+}
+
+// tryLock is for what may be done in a pinned section. Who locks so and drops no slab
+// unlocks s.mu itself.
+func (s *store) tryLock() bool {
+	if mutant.Is(mutant.RetireBlocks) {
+		s.mu.Lock()
+		return true
+	}
+	return s.mu.TryLock()
+}
+
 // retireMagazine hands what is in a magazine to the domain: it is stamped with a
 // goal, and waits for either somebody who needs it and finds the goal reached, or
-// the domain's callback.
+// the domain's callback. It does not block.
 func (s *store) retireMagazine(m *magazine) {
-	if m.n == 0 || mutant.Is(mutant.RetireIsFree) {
+	if mutant.Is(mutant.RetireIsFree) {
 		s.keep(m)
+		return
+	}
+	if m.n == 0 {
+		s.tryKeepEmpty(m)
 		return
 	}
 	size := m.n * int(s.size)
@@ -145,29 +179,64 @@ func (s *store) retireMagazine(m *magazine) {
 	}
 }
 
-// stamp puts a magazine of retired objects with those that wait, and returns what to
-// give to the domain: nothing if that is closed.
+// stamp puts a magazine of retired objects with those that wait, or, where s.mu is taken,
+// with those that arrive there when it is free. It returns what to give to the domain:
+// nothing if that is closed.
 func (s *store) stamp(m *magazine) *ticket {
-	s.mu.Lock()
-	defer s.unlock()
-	m.goal = s.dom.DeferredAdvance()
-	s.waiting.push(m)
-	if s.dom.Closed() {
-		return nil
+	locked := s.tryLock()
+	if locked {
+		defer s.mu.Unlock()
 	}
-	t := s.tickets
-	if t != nil {
-		s.tickets = t.next
-	} else {
-		t = &ticket{store: s}
+	if !s.dom.Closed() {
+		var t *ticket
+		if locked && s.tickets != nil {
+			t = s.tickets
+			s.tickets = t.next
+		} else {
+			t = &ticket{store: s}
+		}
+		t.m, m.ticket = m, t
 	}
-	t.m, m.ticket = m, t
+	t := m.ticket // the magazine may be another's once it has arrived
+	if mutant.Is(mutant.StampBeforeArrival) {
+		m.goal = s.dom.DeferredAdvance()
+	}
+	for {
+		m.next = s.arrived.Load()
+		if s.arrived.CompareAndSwap(m.next, m) {
+			break
+		}
+	}
+	if locked {
+		s.arriveLocked()
+	}
 	return t
+}
+
+// arriveLocked stamps the magazines that came while s.mu was taken, and puts them with
+// those that wait. They get their goal now and not when they were retired, so that the
+// goals in waiting are in order: who finds the newest one reached takes all for reached.
+// s.mu is held.
+func (s *store) arriveLocked() {
+	if s.arrived.Load() == nil {
+		return
+	}
+	m := s.arrived.Swap(nil)
+	goal := s.dom.DeferredAdvance()
+	for m != nil {
+		next := m.next
+		if !mutant.Is(mutant.StampBeforeArrival) {
+			m.goal = goal
+		}
+		s.waiting.push(m)
+		m = next
+	}
 }
 
 // takeReachedLocked returns the magazine that waits longest, if its goal is reached,
 // else nil. s.mu is held.
 func (s *store) takeReachedLocked(force bool) *magazine {
+	s.arriveLocked()
 	m := s.waiting.oldest
 	if m == nil {
 		return nil
@@ -214,6 +283,7 @@ func (t *ticket) readyLocking() (some bool) {
 	s := t.store
 	s.mu.Lock()
 	defer s.unlock()
+	s.arriveLocked()
 	m := t.m
 	if m != nil {
 		s.readyLocked(m)

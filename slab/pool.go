@@ -49,8 +49,9 @@ type Options struct {
 //
 // The domain must not be closed before the pool.
 //
-// All methods may be called by any number of goroutines. Make a Pool with [New]; it
-// must not be copied.
+// All methods may be called by any number of goroutines. All but Retire, Pin, OffHeap and
+// the methods of [Local] may block for a moment, and so must not be called in a pinned
+// section. Make a Pool with [New]; it must not be copied.
 type Pool[T any] struct{ s store }
 
 // New returns an empty pool whose retired objects wait for the readers of d. It
@@ -105,7 +106,8 @@ func (p *Pool[T]) Free(obj *T) { p.s.free1(unsafe.Pointer(obj)) }
 
 // Retire gives back an object that was unlinked, so that no new reader can find it.
 // It is given out again once every section of the domain that is open now has been
-// left. It may be called in a section. It panics if obj is nil.
+// left. It never blocks, so it may be called in any section, and in a pinned one. It
+// panics if obj is nil.
 //
 // It is cheaper than a deferred call of Free, and writers don't run ahead of readers with
 // it: a Get that finds nothing free looks at the readers itself before it takes more memory
@@ -283,6 +285,7 @@ func closeStores(ctx context.Context, d *smr.Domain, stores ...*store) error {
 func (s *store) ready() bool {
 	s.mu.Lock()
 	defer s.unlock()
+	s.arriveLocked()
 	m := s.waiting.oldest
 	if m == nil {
 		return false

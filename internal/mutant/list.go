@@ -87,6 +87,8 @@ const (
 	NoCacheFence         Name = "no-cache-fence"
 	NoCacheWait          Name = "no-cache-wait"
 	DepotKeeps           Name = "depot-keeps"
+	RetireBlocks         Name = "retire-blocks"
+	StampBeforeArrival   Name = "stamp-before-arrival"
 	UnpinnedSwap         Name = "unpinned-swap"
 	MovedBeforeCopied    Name = "moved-before-copied"
 	NoVersion            Name = "no-version"
@@ -150,6 +152,8 @@ var Bugs = []Bug{
 	{NoCacheFence, "the cache's busy flag is still in its holder's store buffer when it is unloaded", "./slab", "TestUnload_WaitsForHolder", "TestSchedules_UnloadAgainstHolder"},
 	{NoCacheWait, "a cache is unloaded while its holder is at it", "./slab", "TestUnload_WaitsForHolder", "TestSchedules_UnloadAgainstHolder"},
 	{DepotKeeps, "objects of a slab that is being evacuated are given out again, and it never becomes whole", "./slab", "TestEvacuate_NothingIsGivenOut", ""},
+	{RetireBlocks, "retiring in a pinned section waits for a lock, and the runtime ends the process", "./slab", "TestRetire_InPinnedSection", "TestSchedules_RetireInPinnedSection"},
+	{StampBeforeArrival, "a magazine with an old goal waits behind a newer one, and what says that the last is reached says it of both", "./slab", "TestStamp_ArrivedWaitForReaders", ""},
 	{UnpinnedSwap, "an entry that is retired, but not yet unlinked, is handed to the domain", "./smrmap", "TestStore_RetiredUnderOnePin", ""},
 	{MovedBeforeCopied, "a reader finds an entry at its new place before it is there", "./smrmap", "TestCompact_ReadersAndWriters", ""},
 	{NoVersion, "a reader without a section copies an entry while it becomes another's", "./smrmap", "TestLoad_CopyIsOneValue", ""},

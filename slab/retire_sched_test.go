@@ -1,0 +1,50 @@
+//go:build smr_sched
+
+package slab
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/gosmr/gosmr/internal/sched"
+	"github.com/gosmr/gosmr/smr"
+)
+
+// Whoever retires in a pinned section does not block, which the scheduler would find, and
+// what was retired comes back.
+func TestSchedules_RetireInPinnedSection(t *testing.T) {
+	sched.Explore(t, sched.Options{Unlocks: true, Schedules: 20_000}, func(x *sched.Exec) func() {
+		d, err := smr.New(smr.Options{Workers: 1})
+		if err != nil {
+			x.Fail("New: %v", err)
+		}
+		p := New[flat](d, Options{})
+		p.s.capacity = 1 // a magazine for each object
+		objs := getAll(t, p, 3)
+		x.Go("retire", 0, func() {
+			s := d.Pin()
+			for _, obj := range objs {
+				p.Retire(obj)
+			}
+			s.Leave()
+		})
+		x.Go("take", 1, func() {
+			for range 2 {
+				if m := p.s.take(true); m != nil {
+					p.s.keep(m)
+				}
+			}
+		})
+		return func() {
+			ctx, cancel := context.WithTimeout(context.Background(), time.Hour)
+			defer cancel()
+			if err := p.Close(ctx); err != nil {
+				x.Fail("%v", err)
+			}
+			if err := d.Close(ctx); err != nil {
+				x.Fail("%v", err)
+			}
+		}
+	})
+}
