@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"math/bits"
 	"unsafe"
 
@@ -67,12 +68,20 @@ func classSize(c int) int {
 	return (perDoubling + 1 + c%perDoubling) << (c/perDoubling + 5)
 }
 
-// BlockSize returns the capacity of a block that is gotten for n bytes.
+// BlockSize returns the capacity of a block that is gotten for n bytes. Where there can be
+// none, since n is above 1 TiB (1 GiB on 32-bit systems), it returns [math.MaxInt]. It
+// panics if n is negative.
 func BlockSize(n int) int {
-	if n > maxObject {
+	switch {
+	case n < 0:
+		panic("slab: BlockSize of a negative size")
+	case n <= maxObject:
+		return classSize(class(n))
+	case n <= maxBlock:
 		return int(pages.RoundLarge(uintptr(n)))
+	default:
+		return math.MaxInt
 	}
-	return classSize(class(n))
 }
 
 // NewBlocks returns empty Blocks whose retired blocks wait for the readers of d. It

@@ -64,11 +64,11 @@ func (b *Budget) Take(n int64) error {
 
 // take is Take of what is free as it is.
 func (b *Budget) take(n int64) error {
-	if b == nil {
-		return nil
-	}
 	if n < 0 {
 		panic("slab: Take of a negative size")
+	}
+	if b == nil {
+		return nil
 	}
 	for {
 		used := b.used.Load()
@@ -95,23 +95,43 @@ func (b *Budget) scarce() bool {
 }
 
 // Force counts n bytes that the caller takes from the system whatever the limit is, since
-// it can't do without: little, beside what Take is for. It panics if n is negative.
+// it can't do without: little, beside what Take is for. It panics if n is negative, or more
+// than can be counted beside what is used.
 func (b *Budget) Force(n int64) {
 	if n < 0 {
 		panic("slab: Force of a negative size")
 	}
-	if b != nil {
-		b.used.Add(n)
+	if b == nil {
+		return
+	}
+	for {
+		used := b.used.Load()
+		if n > math.MaxInt64-used {
+			panic(fmt.Sprintf("slab: Force of %d bytes beside %d that are used: more than can be counted", n, used))
+		}
+		if b.used.CompareAndSwap(used, used+n) {
+			return
+		}
 	}
 }
 
-// Put gives back n bytes of Take or Force. It panics if n is negative, or more than was taken.
+// Put gives back n bytes of Take or Force. It panics, and gives back nothing, if n is
+// negative, or more than was taken.
 func (b *Budget) Put(n int64) {
 	if n < 0 {
 		panic("slab: Put of a negative size")
 	}
-	if b != nil && b.used.Add(-n) < 0 {
-		panic("slab: Put of more bytes than were taken")
+	if b == nil {
+		return
+	}
+	for {
+		used := b.used.Load()
+		if n > used {
+			panic("slab: Put of more bytes than were taken")
+		}
+		if b.used.CompareAndSwap(used, used-n) {
+			return
+		}
 	}
 }
 

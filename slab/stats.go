@@ -39,7 +39,7 @@ func (s *store) stats() Stats {
 	defer s.mu.Unlock()
 	st.ReservedBytes = s.reserved
 	st.Slabs = len(s.slabs) - len(s.holes)
-	st.FreeBytes = max(0, int64(st.Slabs*s.perSlab)-st.InUse-st.Pending) * int64(s.size)
+	st.FreeBytes = max(0, int64(st.Slabs)*int64(s.perSlab)-st.InUse-st.Pending) * int64(s.size)
 	return st
 }
 

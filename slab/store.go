@@ -82,7 +82,7 @@ type store struct {
 	evacuating *slab
 
 	reserved int64 // bytes of all slabs
-	taken    int   // objects out of their slabs: in use, in magazines, or retired
+	taken    int64 // objects out of their slabs: in use, in magazines, or retired
 	closed   bool
 
 	check checks // of -tags invariants

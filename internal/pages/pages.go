@@ -34,6 +34,8 @@ package pages
 
 import (
 	"errors"
+	"fmt"
+	"math"
 	"math/bits"
 	"unsafe"
 )
@@ -93,6 +95,9 @@ func Free(p unsafe.Pointer, size uintptr) {
 // AllocLarge returns size bytes, zeroed and aligned to a page. size is rounded up
 // with [RoundLarge].
 func AllocLarge(size uintptr) (unsafe.Pointer, error) {
+	if size > math.MaxInt { // no slice is so long
+		return nil, fmt.Errorf("%w: %d bytes", ErrNoMemory, size)
+	}
 	if onGoHeap {
 		return allocGo(size)
 	}

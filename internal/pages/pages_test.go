@@ -1,6 +1,7 @@
 package pages
 
 import (
+	"errors"
 	"math/bits"
 	"math/rand/v2"
 	"sync"
@@ -109,4 +110,27 @@ func TestBlocks_NeverOverlap(t *testing.T) {
 		})
 	}
 	wg.Wait()
+}
+
+// Sizes are rounded up, and none is too large to be refused.
+func TestRoundLarge_AllSizes(t *testing.T) {
+	const most = ^uintptr(0)
+	for shift := 0; uintptr(1)<<shift != 0; shift++ {
+		size := uintptr(1) << shift
+		for _, size := range []uintptr{size - 1, size, size + 1} {
+			rounded := RoundLarge(size)
+			if rounded < size || rounded%largeUnit != 0 || rounded-size >= largeUnit {
+				t.Errorf("%d bytes: %d", size, rounded)
+			}
+		}
+	}
+	for _, size := range []uintptr{most, most - 1, most - largeUnit + 2, most/2 + 1} {
+		rounded := RoundLarge(size)
+		if rounded == 0 || rounded%largeUnit != 0 {
+			t.Errorf("%d bytes: %d", size, rounded)
+		}
+		if _, err := AllocLarge(rounded); !errors.Is(err, ErrNoMemory) {
+			t.Errorf("%d bytes: %v", rounded, err)
+		}
+	}
 }
