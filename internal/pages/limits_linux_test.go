@@ -5,6 +5,8 @@ package pages
 import (
 	"fmt"
 	"os"
+	"runtime"
+	"runtime/debug"
 	"strings"
 	"testing"
 	"unsafe"
@@ -29,56 +31,66 @@ func statusKiB(t *testing.T, key string) (size uintptr) {
 	return 0
 }
 
-// limit lowers a limit of the process to what it uses, and room, and reports whether the
-// system observes it.
-func limit(t *testing.T, resource int, key string, room uintptr) bool {
+// prepare is for a process that will have little memory, which ends where Go's runtime gets
+// none: Go's heap need not grow after it. It returns why there can be no such process here.
+func prepare() (skip string) {
+	ballast := make([]byte, 16<<20)
+	runtime.KeepAlive(ballast)
+	ballast = nil
+	runtime.GC()
+	debug.SetGCPercent(-1)
+	if os.Getenv(self.Emulator) != "" {
+		return "the limit is the emulator's, too"
+	}
+	return ""
+}
+
+// limited runs fn with a limit of the process lowered to what it uses, and room, or says why
+// it does not. fn must leave some of that to Go's runtime.
+func limited(t *testing.T, resource int, key string, room uintptr, fn func()) (skip string) {
 	var old unix.Rlimit
 	require.NoError(t, unix.Getrlimit(resource, &old))
 	most := unix.Rlimit{Cur: uint64(statusKiB(t, key))<<10 + uint64(room), Max: old.Max}
 	require.NoError(t, unix.Setrlimit(resource, &most))
+	defer unix.Setrlimit(resource, &old)
 	p, err := unix.MmapPtr(-1, 0, nil, room+MaxBlock, protection, private)
 	if err == nil {
 		unix.MunmapPtr(p, room+MaxBlock)
+		return "the system does not observe such a limit"
 	}
-	return err != nil
+	fn()
+	return ""
 }
 
-// allocAll allocates blocks until there are no more, and returns how many bytes it got.
-func allocAll(t *testing.T, size uintptr) (total uintptr) {
-	for {
-		p, err := Alloc(size)
-		if err != nil {
-			require.ErrorIs(t, err, ErrNoMemory)
-			return total
-		}
+// use allocates blocks of MinBlock, size bytes of them.
+func use(t *testing.T, size uintptr) {
+	for used := uintptr(0); used < size; used += MinBlock {
+		p, err := Alloc(MinBlock)
+		require.NoError(t, err, "after %d of %d bytes", used, size)
 		*(*byte)(p) = 1
-		total += size
 	}
 }
 
 // Where addresses are few, less is reserved at a time, and what there is can be used.
 func TestAlloc_LittleAddressSpace(t *testing.T) {
 	self.InChild(t, func() string {
-		const room = 8 << 20
-		if !limit(t, unix.RLIMIT_AS, "VmSize", room) {
-			return "no limit of addresses here"
+		if skip := prepare(); skip != "" {
+			return skip
 		}
-		require.GreaterOrEqual(t, allocAll(t, MinBlock), uintptr(room-2*MaxBlock))
-		return ""
+		heap.next = maxRegion
+		return limited(t, unix.RLIMIT_AS, "VmSize", 8<<20, func() { use(t, 5<<20) })
 	})
 }
 
-// Where memory is few, as under strict overcommit (which counts what can be written, as
+// Where memory is scarce, as under strict overcommit (which counts what can be written, as
 // this limit does), what is reserved does not count.
 func TestAlloc_LittleMemory(t *testing.T) {
 	self.InChild(t, func() string {
-		const room = 3<<20 + MinBlock
-		heap.next = maxRegion
-		if !limit(t, unix.RLIMIT_DATA, "VmData", room) {
-			return "no limit of memory here"
+		if skip := prepare(); skip != "" {
+			return skip
 		}
-		require.GreaterOrEqual(t, allocAll(t, MinBlock), uintptr(room-4*MinBlock))
-		return ""
+		heap.next = maxRegion
+		return limited(t, unix.RLIMIT_DATA, "VmData", 5<<20-MinBlock, func() { use(t, 4<<20+2*MinBlock) })
 	})
 }
 
@@ -117,5 +129,29 @@ func TestAlloc_LockedMemory(t *testing.T) {
 			return "this kernel does not give back what is locked"
 		}
 		return ""
+	})
+}
+
+// Where little may be locked, that little can be used.
+func TestAlloc_LittleLockedMemory(t *testing.T) {
+	self.InChild(t, func() string {
+		if skip := prepare(); skip != "" {
+			return skip
+		}
+		if err := unix.Mlockall(unix.MCL_FUTURE); err != nil {
+			return "mlockall: " + err.Error()
+		}
+		// The limit is for threads without this capability.
+		runtime.LockOSThread()
+		header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+		var caps [2]unix.CapUserData
+		if err := unix.Capget(&header, &caps[0]); err != nil {
+			return "capget: " + err.Error()
+		}
+		caps[0].Effective &^= 1 << unix.CAP_IPC_LOCK
+		if err := unix.Capset(&header, &caps[0]); err != nil {
+			return "capset: " + err.Error()
+		}
+		return limited(t, unix.RLIMIT_MEMLOCK, "VmLck", 2<<20-MinBlock, func() { use(t, 1<<20+2*MinBlock) })
 	})
 }
