@@ -234,8 +234,8 @@ func TestReclaimer_NoLostCall(t *testing.T) {
 	// the state that says so.
 	synctest.Test(t, func(t *testing.T) {
 		var ran, called bool
-		d := newDomain(t, Options{beforeStop: func(d *Domain) {
-			if !called {
+		d := newDomain(t, Options{before: func(d *Domain, what string) {
+			if what == "stop" && !called {
 				called = true
 				d.CallFunc(8, func() { ran = true })
 			}

@@ -29,8 +29,9 @@ type Options struct {
 	// CheckIn is how often, while anything is pending, the processors' chunks
 	// are collected and their goals committed although nothing presses. A short
 	// interval frees sooner; a long one makes larger batches. It is at most half
-	// of MaxDelay, and can be changed by SetCheckIn. Default: a quarter of
-	// MaxDelay.
+	// of MaxDelay, and can be changed by SetCheckIn. While a reader holds up what
+	// is pending and nothing is called, each check-in comes after twice the time
+	// of the one before. Default: a quarter of MaxDelay.
 	CheckIn time.Duration
 
 	// StallAfter is how old a grace period is when it is reported to OnStall,
@@ -63,10 +64,11 @@ type Options struct {
 	Workers int
 
 	// For tests: fenced and start reach the clock's options of those names;
-	// beforeStop is called between the reclaimer's look and its stopping.
-	fenced     bool
-	start      Seq
-	beforeStop func(*Domain)
+	// before is called by the reclaimer at each check-in ("check in"), and between
+	// its look and its stopping ("stop") or waiting ("settle").
+	fenced bool
+	start  Seq
+	before func(d *Domain, what string)
 }
 
 const (

@@ -23,12 +23,16 @@ type Quiescent struct {
 	rec *clock.Record
 }
 
-// NewQuiescent registers a quiescent reader, offline at first. report, which may
-// be nil, is called by a goroutine that waits for this reader, each time before
-// it spins and parks: it should make the owner call Quiesce or Offline soon. It must not
-// block, and may be called while the owner does so already, and once more after
-// Close. It panics on a
-// closed domain.
+// NewQuiescent registers a quiescent reader, offline at first. It panics on a closed
+// domain.
+//
+// report, which may be nil, is called by a goroutine that waits for this reader, one of
+// the domain's or of its users', each time before that goroutine spins and parks. It
+// should make the owner call Quiesce or Offline soon. While calls are pending it is
+// called again, at growing intervals, in case the owner missed it. It must not block,
+// panic or end the goroutine: all who wait on the domain wait for it, and a panic comes
+// out of the wait. It may be called while the owner calls Quiesce already, and once more
+// after Close.
 func (d *Domain) NewQuiescent(report func()) *Quiescent {
 	if d.clk.Sealed() {
 		d.panicClosed("NewQuiescent")

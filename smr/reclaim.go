@@ -15,12 +15,16 @@ import (
 // no callback itself, so a slow callback holds up one worker and no grace period.
 //
 //	          a call finds it stopped
-//	stopped ───────────────────────────▶ awake ◀─────────────┐
-//	   ▲                                  │  │               │ kick, check-in
-//	   │    nothing open, waiting, ready  │  │ nothing sealed│
-//	   └──────────────────────────────────┘  └──────────▶ asleep
+//	stopped ───────────────────────────▶ awake ◀──────────────────────┐
+//	   ▲                                  │  │                        │ kick, check-in
+//	   │    nothing open, waiting, ready  │  │ nothing sealed         │
+//	   └──────────────────────────────────┘  └─▶ asleep, or patient ──┘
 //
-// Both changes away from awake are followed by a second look at what callers
+// It is patient when the last check-in found nothing to do and no chunk is open:
+// only a reader that leaves, a worker that finishes or a new call can make work
+// for it, and each of them wakes it. Its check-ins become rare then (see pace).
+//
+// Every change away from awake is followed by a second look at what callers
 // write before they look at the state, so neither a chunk nor a kick is missed.
 type reclaimer struct {
 	// state is one of the constants below. Written by the reclaimer; a caller
@@ -69,8 +73,9 @@ type reclaimer struct {
 
 const (
 	stopped = iota
-	asleep
-	awake
+	asleep  // until the next check-in, or until a chunk is sealed
+	patient // until a chunk is opened or sealed, for one; the next check-in may be far
+	awake   // at work, or waiting for a grace period until the next check-in
 )
 
 // notify makes sure that the reclaimer learns of a chunk that the caller just
@@ -84,6 +89,8 @@ func (r *reclaimer) notify(d *Domain) {
 		if !r.sealed.empty() {
 			r.sendKick()
 		}
+	case patient:
+		r.sendKick()
 	}
 }
 
@@ -121,29 +128,21 @@ func (d *Domain) runReclaimer() {
 
 func (d *Domain) reclaimUntilIdle() {
 	r := &d.reclaim
-	interval := d.CheckIn()
-	due := time.Now().Add(interval)
-	timer := time.NewTimer(interval)
-	defer timer.Stop()
+	p := d.newPace()
+	defer p.timer.Stop()
 	for {
-		if r.flush.Swap(false) || !time.Now().Before(due) {
-			d.drain()
-			d.unstick()
-			interval = d.CheckIn()
-			due = time.Now().Add(interval)
-			timer.Reset(interval)
-		}
+		d.collectIfDue(p)
 		if goal, ok := d.intake(); ok {
-			if _, err := d.clk.WaitOr(goal, r.kick, timer.C); err != nil {
+			d.settle(p)
+			if _, err := d.clk.WaitOr(goal, r.kick, p.timer.C); err != nil {
 				panic("smr: the clock refused its own goal: " + err.Error())
 			}
+			d.unsettle(p)
 			d.promote()
 			continue
 		}
 		if d.idle() {
-			if d.opts.beforeStop != nil {
-				d.opts.beforeStop(d)
-			}
+			d.before("stop")
 			r.state.Store(stopped)
 			if mutant.Is(mutant.StopWithoutLook) ||
 				d.idle() && !r.flush.Load() || !r.state.CompareAndSwap(stopped, awake) {
@@ -151,29 +150,46 @@ func (d *Domain) reclaimUntilIdle() {
 			}
 			continue
 		}
-		r.state.Store(asleep)
+		if !d.settle(p) {
+			r.state.Store(asleep)
+		}
 		if r.sealed.empty() && !r.flush.Load() && !d.idle() {
 			select {
 			case <-r.kick:
-			case <-timer.C:
+			case <-p.timer.C:
 			}
 		}
-		r.state.Store(awake)
+		d.unsettle(p)
+	}
+}
+
+// before tells a test what the reclaimer is about to do.
+func (d *Domain) before(what string) {
+	if d.opts.before != nil {
+		d.opts.before(d, what)
 	}
 }
 
 // idle reports whether there is nothing for the reclaimer to do, now or at the
 // next check-in.
 func (d *Domain) idle() bool {
-	r := &d.reclaim
-	for _, sl := range d.calls.All() {
-		if c := sl.open.Load(); c != nil && c != closedChunk {
-			return false
-		}
+	if d.anyOpen() {
+		return false
 	}
+	r := &d.reclaim
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.sealed.empty() && r.waiting.head == nil && r.ready.head == nil
+}
+
+// anyOpen reports whether a chunk is open.
+func (d *Domain) anyOpen() bool {
+	for _, sl := range d.calls.All() {
+		if c := sl.open.Load(); c != nil && c != closedChunk {
+			return true
+		}
+	}
+	return false
 }
 
 // drain seals the open chunk of every processor. When it returns, every call
@@ -276,82 +292,3 @@ func (d *Domain) promote() {
 // chunksPerWorker is how many ready chunks a worker takes on before another is
 // started: a goroutine costs about as much as a hundred short callbacks.
 const chunksPerWorker = 8
-
-// unstick starts a worker when the others got nothing done since the last
-// check-in.
-func (d *Domain) unstick() {
-	r := &d.reclaim
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.stuck != nil && r.stuck == r.ready.head {
-		d.startWorkerLocked()
-	}
-	r.stuck = r.ready.head
-}
-
-func (r *reclaimer) addOutstandingLocked(c *chunk) {
-	c.older, c.newer = r.newest, nil
-	if r.newest == nil {
-		r.oldest = c
-	} else {
-		r.newest.newer = c
-	}
-	r.newest = c
-}
-
-func (r *reclaimer) removeOutstandingLocked(c *chunk) {
-	if c.older == nil {
-		r.oldest = c.newer
-	} else {
-		c.older.newer = c.newer
-	}
-	if c.newer == nil {
-		r.newest = c.older
-	} else {
-		c.newer.older = c.older
-	}
-	c.older, c.newer = nil, nil
-}
-
-// A chunkQueue is a FIFO of chunks.
-type chunkQueue struct {
-	head, tail *chunk
-	n          int
-}
-
-func (q *chunkQueue) push(c *chunk) {
-	c.next = nil
-	if q.head == nil {
-		q.head = c
-	} else {
-		q.tail.next = c
-	}
-	q.tail = c
-	q.n++
-}
-
-// insert puts c behind the chunks whose goals are not after its own. Nearly
-// always that is the end: goals are taken a moment before chunks are sealed.
-func (q *chunkQueue) insert(c *chunk) {
-	if q.head == nil || !c.goal.Before(q.tail.goal) {
-		q.push(c)
-		return
-	}
-	at := &q.head
-	for !c.goal.Before((*at).goal) {
-		at = &(*at).next
-	}
-	c.next = *at
-	*at = c
-	q.n++
-}
-
-func (q *chunkQueue) pop() *chunk {
-	c := q.head
-	if c != nil {
-		q.head = c.next
-		c.next = nil
-		q.n--
-	}
-	return c
-}

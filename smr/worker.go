@@ -144,7 +144,7 @@ func (d *Domain) finishLocked(c *chunk) {
 		}
 		return done
 	})
-	if r.oldest == nil && r.state.Load() == asleep {
+	if state := r.state.Load(); r.oldest == nil && (state == asleep || state == patient) {
 		r.sendKick() // it may stop, rather than sleep until the next check-in
 	}
 	if len(r.throttled) == 0 {

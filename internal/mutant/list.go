@@ -59,6 +59,8 @@ const (
 	NoDrainFence         Name = "no-drain-fence"
 	NoBusyWait           Name = "no-busy-wait"
 	StopWithoutLook      Name = "stop-without-look"
+	PatientTooLate       Name = "patient-too-late"
+	CloseWakesNobody     Name = "close-wakes-nobody"
 	PanicLosesRest       Name = "panic-loses-rest"
 	BarrierIsSynchronize Name = "barrier-is-synchronize"
 	BarrierWithoutDrain  Name = "barrier-without-drain"
@@ -125,6 +127,8 @@ var Bugs = []Bug{
 	{NoBusyWait, "drain takes the chunk while its owner appends to it", "./smr", "TestDrain_WaitsForAppend", "TestSchedules_AppendAgainstReclaimer"},
 	{NoAppendFence, "the same, on a kernel without membarrier", "./smr", "TestDrain_WaitsForAppend", "TestSchedules_AppendAgainstReclaimer"},
 	{StopWithoutLook, "a call made while the reclaimer stops is forgotten", "./smr", "TestReclaimer_NoLostCall", "TestSchedules_CallAgainstBarrier"},
+	{PatientTooLate, "a call opens a chunk while the reclaimer decides that it has time, and waits for as long as that lasts", "./smr", "TestReclaimer_PatientOneIsTold", "TestSchedules_CallAgainstPatience"},
+	{CloseWakesNobody, "a writer sleeps in Throttle on a domain that is closed, since the last chunk finished while a refused call counted", "./smr", "TestThrottle_CloseWakes", "TestSchedules_ThrottleAgainstClose"},
 	{PanicLosesRest, "a panic drops the callbacks behind it", "./smr", "TestCallback_PanicRunsTheOthers", ""},
 	{BarrierIsSynchronize, "Barrier waits for readers only, not for callbacks", "./smr", "TestBarrier_Concurrent", "TestSchedules_CallAgainstBarrier"},
 	{BarrierWithoutDrain, "Barrier misses what other processors have not handed over", "./smr", "TestBarrier_Concurrent", "TestSchedules_CallAgainstBarrier"},

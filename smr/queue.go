@@ -1,0 +1,68 @@
+package smr
+
+func (r *reclaimer) addOutstandingLocked(c *chunk) {
+	c.older, c.newer = r.newest, nil
+	if r.newest == nil {
+		r.oldest = c
+	} else {
+		r.newest.newer = c
+	}
+	r.newest = c
+}
+
+func (r *reclaimer) removeOutstandingLocked(c *chunk) {
+	if c.older == nil {
+		r.oldest = c.newer
+	} else {
+		c.older.newer = c.newer
+	}
+	if c.newer == nil {
+		r.newest = c.older
+	} else {
+		c.newer.older = c.older
+	}
+	c.older, c.newer = nil, nil
+}
+
+// A chunkQueue is a FIFO of chunks.
+type chunkQueue struct {
+	head, tail *chunk
+	n          int
+}
+
+func (q *chunkQueue) push(c *chunk) {
+	c.next = nil
+	if q.head == nil {
+		q.head = c
+	} else {
+		q.tail.next = c
+	}
+	q.tail = c
+	q.n++
+}
+
+// insert puts c behind the chunks whose goals are not after its own. Nearly
+// always that is the end: goals are taken a moment before chunks are sealed.
+func (q *chunkQueue) insert(c *chunk) {
+	if q.head == nil || !c.goal.Before(q.tail.goal) {
+		q.push(c)
+		return
+	}
+	at := &q.head
+	for !c.goal.Before((*at).goal) {
+		at = &(*at).next
+	}
+	c.next = *at
+	*at = c
+	q.n++
+}
+
+func (q *chunkQueue) pop() *chunk {
+	c := q.head
+	if c != nil {
+		q.head = c.next
+		c.next = nil
+		q.n--
+	}
+	return c
+}
