@@ -143,6 +143,7 @@ func (d *Domain) Close(ctx context.Context) error {
 	d.checkNoOwnSection("Close")
 	d.clk.Seal()
 	d.calls.Seal()
+	d.wakeThrottled()
 	registry.remove(d)
 
 	for {

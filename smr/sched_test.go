@@ -362,3 +362,34 @@ func TestSchedules_CallAgainstPatience(t *testing.T) {
 		return closed(x, d, ran)
 	})
 }
+
+// A writer that waits in Throttle is woken by Close, also if the last chunk finishes
+// while a call that is being refused counts as pending.
+func TestSchedules_ThrottleAgainstClose(t *testing.T) {
+	sched.Explore(t, sched.Options{Procs: 3, Schedules: 20_000}, func(x *sched.Exec) func() {
+		d, err := New(Options{ChunkCalls: 2, Workers: 1, MaxPending: 2})
+		if err != nil {
+			x.Fail("New: %v", err)
+		}
+		asReclaimer(d)
+		ran := 0
+		free := func(n *int) { *n++ }
+		Call(d, &ran, 2, free)
+		d.reclaim.state.Store(stopped)
+		x.Go("writer", 0, func() {
+			if err := d.Throttle(context.Background()); err != nil && err != ErrClosed {
+				x.Fail("Throttle: %v", err)
+			}
+		})
+		x.Go("late", 1, func() {
+			defer func() { recover() }() // "Call on closed domain"
+			Call(d, &ran, 2, free)
+		})
+		x.Go("closer", 2, func() {
+			if err := d.Close(context.Background()); err != nil {
+				x.Fail("Close: %v", err)
+			}
+		})
+		return closed(x, d, nil)
+	})
+}

@@ -103,68 +103,6 @@ func (d *Domain) barrier(ctx context.Context) error {
 	}
 }
 
-// Throttle returns nil when fewer than MaxPending bytes wait to be freed, and
-// until then expedites and waits. If every writer calls it before each Call,
-// outside its section and locks, the bytes pending never exceed MaxPending by
-// more than one Call of each writer. It fails like [Domain.Wait]; when there is
-// no need to wait, only on a closed domain.
-//
-// Cost: one load while well below the bound.
-func (d *Domain) Throttle(ctx context.Context) error {
-	limit := d.opts.MaxPending
-	r := &d.reclaim
-	// Each slot may hold one chunk that is open and one that a drain has taken
-	// and not counted yet. The slots are read second: more may have come.
-	known := r.handedOver.Load()
-	slack := 2 * int64(len(d.calls.All())) * int64(d.opts.ChunkBytes)
-	if limit < 0 || known+slack < limit || d.pendingBytes() < limit {
-		if d.clk.Sealed() {
-			return ErrClosed
-		}
-		return nil
-	}
-	if mutant.Is(mutant.NoThrottle) {
-		return nil
-	}
-	if err := d.mayWait("Throttle"); err != nil {
-		return err
-	}
-	for {
-		wake := make(chan struct{})
-		r.mu.Lock()
-		r.throttled = append(r.throttled, wake)
-		r.mu.Unlock()
-		if d.pendingBytes() < limit {
-			d.unthrottle(wake)
-			return nil
-		}
-		if d.clk.Sealed() { // then there may be nobody left to wake us
-			d.unthrottle(wake)
-			return ErrClosed
-		}
-		d.Flush()
-		select {
-		case <-wake:
-			if d.clk.Sealed() {
-				return ErrClosed
-			}
-			if d.pendingBytes() < limit {
-				return nil
-			}
-		case <-ctx.Done():
-			d.unthrottle(wake)
-			return ctx.Err()
-		}
-	}
-}
-
-func (d *Domain) unthrottle(wake chan struct{}) {
-	r := &d.reclaim
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.throttled = slices.DeleteFunc(r.throttled, func(o chan struct{}) bool { return o == wake })
-}
-
 // Flush asks for everything pending to be freed as soon as its grace period can
 // end. It does not wait, and may be called anywhere.
 func (d *Domain) Flush() {

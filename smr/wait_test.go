@@ -244,3 +244,33 @@ func TestThrottle_WaitsForReaderAndCancels(t *testing.T) {
 		s.Leave()
 	})
 }
+
+// Close ends every wait in Throttle as it begins, also while a call that is being
+// refused counts as pending.
+func TestThrottle_CloseWakes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d, err := New(Options{MaxPending: 100})
+		require.NoError(t, err)
+		s := enterElsewhere(d)
+		d.CallFunc(100, func() {})
+		throttled := make(chan error, 2)
+		for range 2 {
+			go func() { throttled <- d.Throttle(context.Background()) }()
+		}
+		synctest.Wait()
+		require.Empty(t, throttled)
+		refused := &d.reclaim.alone.calledBytes // a caller has found the domain sealed,
+		closed := make(chan error, 1)
+		go func() { closed <- d.Close(t.Context()) }()
+		synctest.Wait()
+		refused.Add(100)
+		s.Leave()
+		require.NoError(t, <-closed)
+		refused.Add(^uint64(99)) // and takes back what it counted
+		synctest.Wait()
+		require.Len(t, throttled, 2, "writers sleep on a closed domain")
+		for range 2 {
+			require.ErrorIs(t, <-throttled, ErrClosed)
+		}
+	})
+}

@@ -151,11 +151,7 @@ func (d *Domain) finishLocked(c *chunk) {
 		return
 	}
 	if d.pendingBytes() < d.opts.MaxPending {
-		for _, wake := range r.throttled {
-			sched.Wakes()
-			close(wake)
-		}
-		r.throttled = nil
+		r.wakeThrottledLocked()
 	} else if r.oldest == nil {
 		d.Flush() // all of it is in open chunks by now
 	}
