@@ -86,7 +86,8 @@ func (s Section) leaving() {
 	d.debug.mu.Unlock()
 }
 
-// dropped runs when no copy of the section is left.
+// dropped runs when no copy of the section is left, on the goroutine that runs the
+// cleanups of all packages.
 func (info *sectionInfo) dropped() {
 	d := info.dom
 	d.debug.mu.Lock()
@@ -100,8 +101,7 @@ func (info *sectionInfo) dropped() {
 	d.describe(info.rec, &sr)
 	sr.Leaked = true
 	st.Readers = []StalledReader{sr}
-	d.stalls.Add(1)
-	d.opts.OnStall(st)
+	d.report(st)
 }
 
 func (p *pointerDebug) loading(s Section) {

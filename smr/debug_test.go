@@ -153,3 +153,46 @@ func TestInvariants_InsidePinnedSections(t *testing.T) {
 	wg.Wait()
 	require.Empty(t, d.debug.sections())
 }
+
+// The collector runs the cleanups of all packages on one goroutine: a report of a leak
+// neither ends it nor holds it up.
+func TestInvariants_LeakReportLeavesCleanupsAlone(t *testing.T) {
+	release := make(chan struct{})
+	for name, onStall := range map[string]func(Stall){
+		"Blocks": func(Stall) { <-release },
+		"Goexit": func(Stall) { runtime.Goexit() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			d, err := New(Options{OnStall: onStall})
+			require.NoError(t, err)
+			var elsewhere sync.WaitGroup
+			elsewhere.Go(func() {
+				for range 20 { // so that all the cleanup goroutines there are get one
+					leakSection(d)
+				}
+			})
+			elsewhere.Wait()
+			require.Eventually(t, func() bool { runtime.GC(); return d.Stats().Stalls == 20 },
+				watchdog, time.Millisecond, "a report ended the goroutine that is to make the next")
+			cleaned := make(chan struct{}, 1)
+			for range 20 {
+				runtime.AddCleanup(new([64]byte), func(struct{}) {
+					select {
+					case cleaned <- struct{}{}:
+					default:
+					}
+				}, struct{}{})
+			}
+			require.Eventually(t, func() bool {
+				runtime.GC()
+				select {
+				case <-cleaned:
+					return true
+				default:
+					return false
+				}
+			}, watchdog, time.Millisecond, "the others' cleanups do not run")
+		})
+	}
+	close(release)
+}

@@ -57,6 +57,7 @@ type Domain struct {
 
 	calls   pcpu.Slots[callSlot]
 	reclaim reclaimer
+	reports reports
 	debug   domainDebug
 }
 
@@ -156,6 +157,9 @@ func (d *Domain) Close(ctx context.Context) error {
 		sched.Gosched() // a callback is just calling again
 	}
 	if err := d.clk.Wait(ctx, d.clk.Advance()); err != nil {
+		return d.closeError(err)
+	}
+	if err := d.reports.wait(ctx); err != nil {
 		return d.closeError(err)
 	}
 	return nil

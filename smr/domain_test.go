@@ -234,15 +234,19 @@ func TestStall_NamesTheReader(t *testing.T) {
 	}
 }
 
-// An OnStall that ends its goroutine, as testing's FailNow does, stops nothing.
+// An OnStall that ends its goroutine, as testing's FailNow does, stops nothing, and
+// receives the later reports.
 func TestStall_GoexitInOnStall(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		d := newDomain(t, Options{StallAfter: time.Second, OnStall: func(Stall) { runtime.Goexit() }})
+		received := 0
+		d := newDomain(t, Options{StallAfter: time.Second, OnStall: func(Stall) { received++; runtime.Goexit() }})
 		s := d.Enter()
 		ran := false
 		d.CallFunc(8, func() { ran = true })
 		time.Sleep(10 * time.Second)
+		synctest.Wait()
 		require.EqualValues(t, 4, d.Stats().Stalls)
+		require.Equal(t, 4, received)
 		s.Leave()
 		require.NoError(t, d.Barrier(t.Context()))
 		require.True(t, ran)
@@ -305,4 +309,47 @@ func TestStats_Counts(t *testing.T) {
 	require.Zero(t, st.Sections)
 	require.EqualValues(t, 2, st.Callbacks)
 	require.NotZero(t, st.Scans)
+}
+
+// An OnStall that blocks holds up neither callbacks nor those who wait.
+func TestStall_BlockedOnStallHoldsUpNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		release := make(chan struct{})
+		d := newDomain(t, Options{StallAfter: time.Second, OnStall: func(Stall) { <-release }})
+		s := enterElsewhere(d)
+		ran := false
+		d.CallFunc(8, func() { ran = true })
+		waited := make(chan error, 1)
+		go func() { waited <- d.Synchronize(t.Context()) }()
+		time.Sleep(10 * time.Second)
+		s.Leave()
+		synctest.Wait()
+		require.True(t, ran, "a callback waits for OnStall")
+		require.Len(t, waited, 1, "a waiter runs OnStall, or waits for one that does")
+		close(release)
+	})
+}
+
+// OnStall is called one report at a time, what is found meanwhile is kept or counted,
+// and Close waits for it.
+func TestStall_ReportsComeOneByOne(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var received []Seq
+		release := make(chan struct{})
+		d := newDomain(t, Options{OnStall: func(st Stall) { <-release; received = append(received, st.Goal) }})
+		for i := range maxReports + 10 {
+			d.report(Stall{Goal: Seq(i)})
+			synctest.Wait() // the first one is in OnStall
+		}
+		require.EqualValues(t, maxReports+10, d.Stats().Stalls)
+		canceled, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		err := d.Close(canceled)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.ErrorContains(t, err, "OnStall has not returned")
+		close(release)
+		require.NoError(t, d.Close(t.Context()))
+		require.Len(t, received, 1+maxReports)
+		require.IsIncreasing(t, received)
+	})
 }

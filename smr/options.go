@@ -40,16 +40,18 @@ type Options struct {
 	// not. Negative: never. Default: 10 s.
 	StallAfter time.Duration
 
-	// OnStall receives stall reports. It is called by a goroutine that waits
-	// for the grace period, one of the domain's or of the user's, so it must be
-	// quick and must not wait on the domain. Under -tags invariants it also
-	// receives the sections that were leaked, from the collector's goroutine. Default: a warning through log/slog.
+	// OnStall receives stall reports and, under -tags invariants, the sections that
+	// were leaked. It is called one report at a time, by a goroutine of the domain's
+	// that exists while there is something to report, so it holds up nothing but
+	// later reports (of which 16 are kept) and Close. It must not wait on the domain.
+	// A panic in it ends the program. Default: a warning through log/slog.
 	OnStall func(Stall)
 
 	// OnPanic receives the panic of a callback, after the callbacks of its chunk
-	// have run. Default: the panic is raised again, as a *CallbackPanic in a
-	// goroutine of the domain's own, which ends the program; that worker first
-	// runs what was ready at the time.
+	// have run, in the worker that ran them. It holds up that chunk and that worker;
+	// a panic in it ends the program. Default: the panic is raised again, as a
+	// *CallbackPanic in a goroutine of the domain's own, which ends the program; that
+	// worker first runs what was ready at the time.
 	OnPanic func(*CallbackPanic)
 
 	// ChunkCalls and ChunkBytes bound how many calls, and how many bytes, a

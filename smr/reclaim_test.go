@@ -1,6 +1,7 @@
 package smr
 
 import (
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -52,10 +53,10 @@ func TestReclaimer_StalledDomainIsIdle(t *testing.T) {
 // that, and goes on by itself.
 func TestReclaimer_BlockedWorkersLeaveItIdle(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		checkIns := 0
+		var checkIns atomic.Int32
 		d := newDomain(t, Options{Workers: 2, before: func(_ *Domain, what string) {
 			if what == "check in" {
-				checkIns++
+				checkIns.Add(1)
 			}
 		}})
 		release := make(chan struct{})
@@ -67,10 +68,10 @@ func TestReclaimer_BlockedWorkersLeaveItIdle(t *testing.T) {
 		d.CallFunc(8, func() { ran++ })
 		time.Sleep(time.Second)
 		synctest.Wait()
-		before := checkIns
+		before := checkIns.Load()
 		time.Sleep(1000 * time.Second)
 		synctest.Wait()
-		require.Less(t, checkIns-before, 20)
+		require.Less(t, checkIns.Load()-before, int32(20))
 		began := time.Now()
 		close(release)
 		synctest.Wait()
@@ -154,17 +155,18 @@ func TestReclaimer_PatientKeepsItsPromises(t *testing.T) {
 // chunk open, and its waiting.
 func TestReclaimer_PatientOneIsTold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var called, ran bool
+		var called atomic.Bool
+		ran := false
 		began := time.Now()
 		d := newDomain(t, Options{before: func(d *Domain, what string) {
-			if what == "settle" && !called && time.Since(began) > time.Minute {
-				called = true
+			if what == "settle" && !called.Load() && time.Since(began) > time.Minute {
+				called.Store(true)
 				d.CallFunc(8, func() { ran = true })
 			}
 		}})
 		s := enterElsewhere(d)
 		d.CallFunc(8, func() {})
-		for !called {
+		for !called.Load() {
 			time.Sleep(time.Second)
 			synctest.Wait()
 		}
@@ -182,17 +184,17 @@ func TestReclaimer_PatientOneIsTold(t *testing.T) {
 func TestReclaimer_AsksQuiescentAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDomain(t, Options{})
-		asked := 0
-		q := d.NewQuiescent(func() { asked++ })
+		var asked atomic.Int32
+		q := d.NewQuiescent(func() { asked.Add(1) })
 		q.Online()
 		d.CallFunc(8, func() {})
 		time.Sleep(time.Second)
 		synctest.Wait()
-		before := asked
+		before := asked.Load()
 		time.Sleep(time.Hour)
 		synctest.Wait()
-		require.Greater(t, asked, before+5)
-		require.Less(t, asked, before+50)
+		require.Greater(t, asked.Load(), before+5)
+		require.Less(t, asked.Load(), before+50)
 		q.Close()
 		synctest.Wait()
 		require.Zero(t, d.Stats().PendingCalls)

@@ -1,14 +1,5 @@
 package smr
 
-import (
-	"fmt"
-	"log/slog"
-	"strings"
-	"time"
-
-	"github.com/gosmr/gosmr/clock"
-)
-
 // Stats is a snapshot of a domain. Its counters grow, from New on.
 type Stats struct {
 	Name string
@@ -59,79 +50,4 @@ func (d *Domain) pendingBytes() int64 {
 		called += sl.calledBytes.Load()
 	}
 	return int64(called - freed)
-}
-
-// A Stall is a report of a grace period that takes longer than
-// [Options.StallAfter]: some reader stays in its section, and what was unlinked
-// since it entered piles up. Nothing is lost by it, and reclamation goes on by
-// itself once the reader leaves.
-type Stall struct {
-	Domain       string
-	Goal         Seq           // the moment that is not reached
-	Age          time.Duration // since a waiter first parked, with no progress after
-	PendingCalls int64
-	PendingBytes int64 // what it holds back, and what came after
-	Readers      []StalledReader
-}
-
-// A StalledReader is a reader that a grace period waits for.
-type StalledReader struct {
-	Kind      clock.Kind
-	Processor int           // where its section was entered; -1 for a registered reader
-	Age       time.Duration // how long it has been in its section, at the least; 0 if not known
-	Stack     string        // what entered it; only under -tags invariants
-
-	// Leaked: the Section was dropped without Leave, and no goroutine can leave
-	// it any more. Found only under -tags invariants, by the collector.
-	Leaked bool
-}
-
-func (s Stall) String() string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "smr: domain %s: grace period %#x not over after %v, %d calls (%d bytes) pending",
-		s.Domain, uint64(s.Goal), s.Age.Round(time.Millisecond), s.PendingCalls, s.PendingBytes)
-	for _, r := range s.Readers {
-		fmt.Fprintf(&b, "; waits for a %v", r.Kind)
-		if r.Processor >= 0 {
-			fmt.Fprintf(&b, " entered on processor %d", r.Processor)
-		}
-		if r.Leaked {
-			b.WriteString(", leaked")
-		}
-		if r.Age > 0 {
-			fmt.Fprintf(&b, ", open for at least %v", r.Age.Round(time.Millisecond))
-		}
-		if r.Stack != "" {
-			fmt.Fprintf(&b, ", entered at:\n%s", r.Stack)
-		}
-	}
-	return b.String()
-}
-
-func logStall(s Stall) { slog.Warn(s.String()) }
-
-// onStall completes the clock's report.
-func (d *Domain) onStall(cs clock.Stall) {
-	d.stalls.Add(1)
-	st := d.newStall(cs.Goal, cs.Age)
-	for _, b := range cs.Readers {
-		sr := StalledReader{Kind: b.Kind, Processor: b.Processor}
-		if b.Oldest {
-			sr.Age = cs.Age
-		}
-		d.describe(b.Record, &sr)
-		st.Readers = append(st.Readers, sr)
-	}
-	d.opts.OnStall(st)
-}
-
-func (d *Domain) newStall(goal Seq, age time.Duration) Stall {
-	stats := d.Stats()
-	return Stall{
-		Domain:       d.opts.Name,
-		Goal:         goal,
-		Age:          age,
-		PendingCalls: stats.PendingCalls,
-		PendingBytes: stats.PendingBytes,
-	}
 }
