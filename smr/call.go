@@ -26,7 +26,8 @@ const Expedite = math.MaxInt
 //
 // Call never blocks. It may be called inside a section, pinned or not, and in a
 // callback. It panics if obj or free is nil, if size is negative, and on a
-// closed domain. A size above 2^47, or what the platform can address, panics too.
+// closed domain. A size above 2^47, or what the platform can address, panics too;
+// one of 128 MiB or more costs an allocation.
 //
 // Cost: a pinned append, about 10 ns, and as much again for running free. Idea:
 // smr_call of XNU; call_rcu of Linux, without the node in the object.
@@ -53,8 +54,8 @@ func (d *Domain) CallFunc(size int, fn func()) {
 func runFunc(obj unsafe.Pointer) { (*(*func())(unsafe.Pointer(&obj)))() }
 
 func (d *Domain) call(fn func(unsafe.Pointer), obj unsafe.Pointer, size int) {
-	if uint(size) > maxSize { // negative, Expedite, or absurd
-		d.callOdd(fn, obj, size)
+	if uint(size) >= largeSize { // large, Expedite, negative, or absurd
+		d.callSpecialSize(fn, obj, size)
 		return
 	}
 	id := pcpu.Pin()
@@ -92,18 +93,27 @@ func (d *Domain) append(sl *callSlot, c *chunk, fn func(unsafe.Pointer), obj uns
 	sl.calledBytes.Store(sl.calledBytes.Load() + uint64(size))
 }
 
-// maxSize bounds a size, so that sums of sizes do not overflow.
-const maxSize = min(1<<47, math.MaxInt-1)
+// The sum of the sizes that are pending may be more than 63 bits hold. Each pending call
+// takes 16 bytes at the least, so there are fewer than 2^36 of them, and if each counts
+// less than largeSize the sum stays below 2^63. What a size has beyond that is counted in
+// units of largeSize: fewer than 2^21 for a call, so less than 2^57 in all.
+const (
+	largeSize = 1 << 27
+	maxSize   = min(1<<47, math.MaxInt-1)
+)
 
-// callOdd is call with a size out of the ordinary.
-func (d *Domain) callOdd(fn func(unsafe.Pointer), obj unsafe.Pointer, size int) {
+// callSpecialSize is call with a size out of the ordinary. A large one gets a chunk of
+// its own, so that no chunk's sum is large.
+func (d *Domain) callSpecialSize(fn func(unsafe.Pointer), obj unsafe.Pointer, size int) {
 	switch {
 	case size == Expedite:
 		d.callSlow(pcpu.Pin(), fn, obj, 0, true)
 	case size < 0:
 		panic("smr: Call with a negative size")
-	default:
+	case size > maxSize:
 		panic("smr: Call with a size beyond what can be addressed")
+	default:
+		d.callAlone(fn, obj, size, false)
 	}
 }
 
@@ -174,20 +184,22 @@ func (d *Domain) lockAny(id int) *callSlot {
 type alone struct{ called, calledBytes atomic.Uint64 }
 
 // callAlone is call without a slot: the call gets a sealed chunk of its own. On a
-// closed domain, where no slot is to be had, only a callback's call is taken, so
-// that chains of callbacks come to their end; any other panics.
+// closed domain, where there is no slot to append to, only a callback's call is taken,
+// so that chains of callbacks come to their end; any other panics.
 func (d *Domain) callAlone(fn func(unsafe.Pointer), obj unsafe.Pointer, size int, expedite bool) {
+	c := &chunk{entries: []entry{{fn, obj}}, n: 1, bytes: int64(size % largeSize), large: int64(size / largeSize)}
 	// Counted first, and then a look whether the domain is sealed; Close seals it
 	// and then looks at the count. So Close waits for a call that is accepted.
-	count := &d.reclaim.alone
-	count.calledBytes.Add(uint64(size))
-	count.called.Add(1)
+	r := &d.reclaim
+	r.large.Add(c.large)
+	r.alone.calledBytes.Add(uint64(c.bytes))
+	r.alone.called.Add(1)
 	if d.calls.Sealed() && !d.inCallback() {
-		count.calledBytes.Add(-uint64(size))
-		count.called.Add(^uint64(0))
+		r.large.Add(-c.large)
+		r.alone.calledBytes.Add(-uint64(c.bytes))
+		r.alone.called.Add(^uint64(0))
 		d.panicClosed("Call")
 	}
-	c := &chunk{entries: []entry{{fn, obj}}, n: 1, bytes: int64(size)}
 	d.handOver(c, d.clk.DeferredAdvance())
 	d.afterCall(expedite)
 }

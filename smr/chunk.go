@@ -34,8 +34,9 @@ type chunk struct {
 	entries []entry // of fixed length; [n:] are zero
 	n       int     // entries made
 	done    int     // entries whose callbacks were started; the worker's
-	bytes   int64
-	counted int64 // how much of bytes is in reclaimer.handedOver
+	bytes   int64   // sum of the sizes, but for
+	large   int64   // units of largeSize, in a chunk of one call
+	counted int64   // how much of bytes is in reclaimer.handedOver
 
 	goal   Seq    // set at sealing
 	ticket uint64 // place in the order of intake

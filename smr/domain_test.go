@@ -3,6 +3,7 @@ package smr
 import (
 	"context"
 	"fmt"
+	"math"
 	"runtime"
 	"slices"
 	"sync"
@@ -28,6 +29,24 @@ func TestNew_Options(t *testing.T) {
 	require.NoError(t, err)
 	require.Regexp(t, `^domain-\d+$`, anonymous.Name())
 	require.NoError(t, anonymous.Close(context.Background()))
+}
+
+// The largest values mean 'no bound'.
+func TestNew_LargestOptions(t *testing.T) {
+	d := newDomain(t, Options{
+		MaxPending: math.MaxInt64, MaxDelay: math.MaxInt64, CheckIn: math.MaxInt64, StallAfter: math.MaxInt64,
+		ChunkCalls: math.MaxInt, ChunkBytes: math.MaxInt, Workers: math.MaxInt,
+	})
+	s := enterElsewhere(d)
+	ran := false
+	d.CallFunc(8, func() { ran = true })
+	d.CallFunc(maxSize, func() {})
+	require.NoError(t, d.Throttle(context.Background()))
+	d.Flush()
+	s.Leave()
+	require.NoError(t, d.Barrier(watchdogContext(t)))
+	require.True(t, ran)
+	require.Zero(t, d.Stats().Stalls)
 }
 
 func TestDefault_IsOneAndStays(t *testing.T) {

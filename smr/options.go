@@ -57,12 +57,13 @@ type Options struct {
 	// ChunkCalls and ChunkBytes bound how many calls, and how many bytes, a
 	// processor collects before it hands them to the reclaimer. Defaults: 256
 	// calls; 256 KiB or, if less, what lets every processor fill a chunk within
-	// an eighth of MaxPending. ChunkBytes is at most MaxPending.
+	// an eighth of MaxPending. ChunkCalls is at most 2^20, ChunkBytes at most
+	// MaxPending.
 	ChunkCalls int
 	ChunkBytes int
 
 	// Workers bounds how many goroutines run callbacks at once. There are none
-	// while there is nothing to run. Default: GOMAXPROCS.
+	// while there is nothing to run. At most 4096. Default: GOMAXPROCS.
 	Workers int
 
 	// For tests: fenced and start reach the clock's options of those names;
@@ -79,6 +80,9 @@ const (
 	defaultStallAfter = 10 * time.Second
 	defaultChunkCalls = 256
 	defaultChunkBytes = 256 << 10
+
+	maxChunkCalls = 1 << 20 // 16 MiB for each processor
+	maxWorkers    = 4096
 )
 
 // normalize checks the options and fills in the defaults. procs is GOMAXPROCS.
@@ -102,6 +106,7 @@ func (o *Options) normalize(procs int) error {
 	setDefault(&o.CheckIn, o.MaxDelay/4)
 	setDefault(&o.StallAfter, defaultStallAfter)
 	setDefault(&o.ChunkCalls, defaultChunkCalls)
+	o.ChunkCalls = min(o.ChunkCalls, maxChunkCalls)
 	if o.ChunkBytes == 0 {
 		o.ChunkBytes = defaultChunkBytes
 		if o.MaxPending > 0 {
@@ -115,6 +120,7 @@ func (o *Options) normalize(procs int) error {
 	}
 	o.ChunkBytes = min(o.ChunkBytes, maxSize)
 	setDefault(&o.Workers, procs)
+	o.Workers = min(o.Workers, maxWorkers)
 	if o.OnStall == nil {
 		o.OnStall = logStall
 	}

@@ -47,6 +47,11 @@ type reclaimer struct {
 	handedOver        atomic.Int64
 	freed, freedBytes atomic.Uint64
 
+	// large is how many units of largeSize are pending, beside the bytes that are
+	// counted elsewhere. Written by atomic add, before such a call is made and after
+	// its callback.
+	large atomic.Int64
+
 	// drainMu serializes drains: a chunk taken from its slot by one drain is
 	// in outstanding before another begins.
 	drainMu sync.Mutex

@@ -1,5 +1,7 @@
 package smr
 
+import "math"
+
 // Stats is a snapshot of a domain. Its counters grow, from New on.
 type Stats struct {
 	Name string
@@ -7,7 +9,7 @@ type Stats struct {
 	Calls        uint64 // deferred calls made
 	Callbacks    uint64 // deferred calls done: callbacks returned, by whole chunks
 	PendingCalls int64  // the difference
-	PendingBytes int64  // their sizes, summed
+	PendingBytes int64  // their sizes, summed; math.MaxInt64 if they are more
 
 	Sections int // open now; registered readers' included
 	Records  int // readers' records, in use or not: what a scan looks at
@@ -42,12 +44,18 @@ func (d *Domain) Stats() Stats {
 	return st
 }
 
-// pendingBytes returns how many bytes wait to be freed: never less than do.
+// pendingBytes returns how many bytes wait to be freed: never less than do, but for
+// what is beyond math.MaxInt64.
 func (d *Domain) pendingBytes() int64 {
-	freed := d.reclaim.freedBytes.Load()
-	called := d.reclaim.alone.calledBytes.Load()
+	r := &d.reclaim
+	freed := r.freedBytes.Load()
+	called := r.alone.calledBytes.Load()
 	for _, sl := range d.calls.All() {
 		called += sl.calledBytes.Load()
 	}
-	return int64(called - freed)
+	pending, large := called-freed, uint64(r.large.Load())
+	if pending > math.MaxInt64 || large > (math.MaxInt64-pending)/largeSize {
+		return math.MaxInt64
+	}
+	return int64(pending + large*largeSize)
 }

@@ -15,7 +15,7 @@ import (
 // no need to wait, only on a closed domain. Close, as it begins, ends the wait of
 // every writer with ErrClosed.
 //
-// Cost: one load while well below the bound.
+// Cost: some loads while well below the bound.
 func (d *Domain) Throttle(ctx context.Context) error {
 	limit := d.opts.MaxPending
 	r := &d.reclaim
@@ -23,7 +23,8 @@ func (d *Domain) Throttle(ctx context.Context) error {
 	// and not counted yet. The slots are read second: more may have come.
 	known := r.handedOver.Load()
 	slack := 2 * int64(len(d.calls.All())) * int64(d.opts.ChunkBytes)
-	if limit < 0 || known+slack < limit || d.pendingBytes() < limit {
+	few := known+slack < limit && r.large.Load() == 0
+	if limit < 0 || few || d.pendingBytes() < limit {
 		if d.clk.Sealed() {
 			return ErrClosed
 		}

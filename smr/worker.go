@@ -135,6 +135,9 @@ func (d *Domain) finishLocked(c *chunk) {
 	r.freed.Add(uint64(c.n))
 	r.freedBytes.Add(uint64(c.bytes))
 	r.handedOver.Add(-c.counted)
+	if c.large != 0 {
+		r.large.Add(-c.large)
+	}
 
 	r.barriers = slices.DeleteFunc(r.barriers, func(b barrierWait) bool {
 		done := r.oldest == nil || r.oldest.ticket > b.ticket
