@@ -3,6 +3,9 @@
 package membarrier
 
 import (
+	"fmt"
+	"os"
+	"runtime/debug"
 	"sync"
 
 	"golang.org/x/sys/unix"
@@ -22,33 +25,54 @@ const (
 func Available() bool { return available() }
 
 var available = sync.OnceValue(func() bool {
-	supported, ok := membarrier(cmdQuery)
+	supported, errno := membarrier(cmdQuery)
 	const need = cmdPrivateExpedited | cmdRegisterPrivateExpedited
-	if !ok || supported&need != need {
+	if errno != 0 || supported&need != need {
 		return false
 	}
-	if _, ok := membarrier(cmdRegisterPrivateExpedited); !ok {
+	if _, errno := membarrier(cmdRegisterPrivateExpedited); errno != 0 {
 		return false
 	}
-	_, ok = membarrier(cmdPrivateExpedited)
-	return ok
+	_, errno = membarrier(cmdPrivateExpedited)
+	return errno == 0
 })
 
 // Barrier executes a full fence on every processor that runs a thread of this
-// process, this one included. It panics if the kernel refuses, which after
-// [Available] reported true would mean that memory is about to be freed under
-// a reader. Cost: 0.1 µs when no other thread runs, else an interrupt to each
-// such processor, 1 to 3 µs.
+// process, this one included. If the kernel refuses what [Available] reported, it ends
+// the program: see the package's doc. Cost: 0.1 µs when no other thread runs, else an
+// interrupt to each such processor, 1 to 3 µs.
 func Barrier() {
-	if _, ok := membarrier(cmdPrivateExpedited); !ok {
-		panic("membarrier: the kernel refused a barrier that it granted before")
+	if _, errno := membarrier(cmdPrivateExpedited); errno != 0 {
+		refused(errno)
 	}
+}
+
+// refused ends the program as a throw of the runtime does: with a stack, and with no
+// chance to recover. It may be called pinned.
+//
+//go:noinline
+func refused(errno unix.Errno) {
+	fmt.Fprintf(os.Stderr, `fatal error: smr: the kernel refuses membarrier(2), which it granted before: %v
+
+A sandbox was put around this program after it had begun to use smr. Readers rely on
+that call, so memory could be freed while they read it. Either have the sandbox allow
+membarrier (system call %d), or install it before the first domain is made, or build
+with -tags smr_portable.
+
+%s`, errno, unix.SYS_MEMBARRIER, debug.Stack())
+	os.Exit(2)
 }
 
 // membarrier uses a raw system call, which keeps the processor: the caller may
 // be pinned. Usually it is over in microseconds; kernels since 6.8 make barriers
-// of different processes wait for one another.
-func membarrier(cmd uintptr) (result uintptr, ok bool) {
-	r, _, errno := unix.RawSyscall(unix.SYS_MEMBARRIER, cmd, 0, 0)
-	return r, errno == 0
+// of different processes wait for one another. The kernel may be short of memory for a
+// moment (ENOMEM), which is no refusal.
+func membarrier(cmd uintptr) (result uintptr, errno unix.Errno) {
+	for range 1000 {
+		result, _, errno = unix.RawSyscall(unix.SYS_MEMBARRIER, cmd, 0, 0)
+		if errno != unix.ENOMEM {
+			break
+		}
+	}
+	return result, errno
 }
