@@ -125,8 +125,9 @@ func (r *Record) open() bool { return r.seq.Load()&^pinnedBit != 0 }
 
 // Leave ends the section of generation gen. It panics if that section is not
 // open. It may be called by another goroutine than the one that entered,
-// unless the section is pinned. Leaving a Quiescent section does nothing: it
-// ends at the next quiescent state.
+// unless the section is pinned, but not by two at the same time: both may find the
+// section open, and the later one then ends the record's next section. Leaving a
+// Quiescent section does nothing: it ends at the next quiescent state.
 //
 //go:nosplit
 func (r *Record) Leave(gen uint64) {

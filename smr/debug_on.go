@@ -76,14 +76,21 @@ func (d *Domain) opened(rec *clock.Record, gen uint64, kind clock.Kind) Section 
 	return Section{sectionDebug: sectionDebug{h}, rec: rec, gen: gen}
 }
 
+// leaving panics if another goroutine is leaving the section. If it has been left, the
+// record says so.
 func (s Section) leaving() {
 	if s.handle == nil || !s.rec.Active(s.gen) {
 		return
 	}
-	d := s.handle.info.dom
-	d.debug.mu.Lock()
-	delete(d.debug.open, s.handle.info)
-	d.debug.mu.Unlock()
+	info := s.handle.info
+	dd := &info.dom.debug
+	dd.mu.Lock()
+	_, open := dd.open[info]
+	delete(dd.open, info)
+	dd.mu.Unlock()
+	if !open && s.rec.Active(s.gen) {
+		panic("smr: Leave of a Section that another goroutine is leaving, entered at:\n" + info.trace())
+	}
 }
 
 // dropped runs when no copy of the section is left, on the goroutine that runs the

@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -97,6 +98,38 @@ func TestInvariants_WaitInsideSection(t *testing.T) {
 	require.ErrorIs(t, d.Wait(canceled, goal), context.Canceled)
 	close(leave)
 	<-left
+}
+
+// Of two goroutines that leave a section at the same time, one panics, and the record's
+// next section stays open.
+func TestInvariants_ConcurrentLeavePanics(t *testing.T) {
+	d := newDomain(t, Options{})
+	s := d.Enter()
+	s.leaving() // the other goroutine is this far
+	text := panicText(t, func() { s.Leave() })
+	require.Contains(t, text, "another goroutine is leaving")
+	require.Contains(t, text, "TestInvariants_ConcurrentLeavePanics")
+	s.rec.Leave(s.gen)
+	require.Contains(t, panicText(t, func() { s.Leave() }), "left before")
+
+	var panics atomic.Int32
+	for range rounds(2000) {
+		s := d.Enter()
+		var both sync.WaitGroup
+		for range 2 {
+			both.Go(func() {
+				defer func() {
+					if recover() != nil {
+						panics.Add(1)
+					}
+				}()
+				s.Leave()
+			})
+		}
+		both.Wait()
+	}
+	require.EqualValues(t, rounds(2000), panics.Load())
+	require.Zero(t, d.Stats().Sections)
 }
 
 //go:noinline

@@ -51,7 +51,29 @@
 // execute no atomic instruction and no fence: see package clock and
 // internal/relacq for what is relied on. Elsewhere, and under the race detector,
 // they use sync/atomic. Entering allocates only when more sections are
-// open than ever before, and Call when more calls are pending. No goroutine and no timer exists while no call is pending.
+// open than ever before, and Call when more calls are pending. No goroutine and no timer
+// exists while no call is pending; one goroutine sleeps while a reader holds up what is.
+//
+// # In a sandbox
+//
+// The fast path needs Linux's membarrier(2). The first domain to be made asks for it;
+// where the kernel refuses, readers execute a fence of their own. A seccomp filter that
+// refuses it only later, when there is a domain, ends the program with a fatal error:
+// going on would free memory under its readers. Install such a filter first, have it
+// allow membarrier, or build with -tags smr_portable.
+//
+// # In testing/synctest
+//
+// A domain belongs to the bubble that it is made in; the one of [Default] to none. A
+// bubble that ends while a call is pending panics ("blocked goroutines remain"), for
+// time stands still in it by then and the domain's goroutine waits for its check-in.
+// End the bubble with the domain's Close, by t.Cleanup for example, or with Barrier:
+//
+//	synctest.Test(t, func(t *testing.T) {
+//		dom, err := smr.New(smr.Options{})
+//		t.Cleanup(func() { dom.Close(context.Background()) })
+//		...
+//	})
 //
 // # Ideas
 //

@@ -62,7 +62,7 @@ type Domain struct {
 }
 
 // New returns a new domain. It returns an error if a field of the options is
-// out of range.
+// out of range. In a testing/synctest bubble, see the package's doc.
 func New(o Options) (*Domain, error) {
 	if err := o.normalize(runtime.GOMAXPROCS(0)); err != nil {
 		return nil, err
@@ -90,7 +90,7 @@ var lastID atomic.Uint64
 
 // Default returns the process-wide domain, made on first use with the zero
 // Options and the name "default". It can't be closed. In a testing/synctest
-// bubble use a domain of the bubble's own.
+// bubble make a domain of the bubble's own instead.
 func Default() *Domain { return defaultDomain() }
 
 var defaultDomain = sync.OnceValue(func() *Domain {
@@ -132,8 +132,10 @@ func (d *Domain) Closed() bool { return d.clk.Sealed() }
 // and Close may be called again to wait for the rest. Closing a closed domain
 // waits likewise and returns nil.
 //
-// It returns ErrInCallback inside a callback of the domain, and an error for
-// the domain of [Default].
+// It must not be called inside a section of this domain, for which it would wait: as
+// for Wait, that panics under -tags invariants, and else lasts until ctx ends. It
+// returns ErrInCallback inside a callback of the domain, and an error for the domain of
+// [Default].
 func (d *Domain) Close(ctx context.Context) error {
 	if d.inCallback() {
 		return ErrInCallback

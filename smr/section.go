@@ -53,10 +53,13 @@ func (d *Domain) Read(fn func(Section)) {
 }
 
 // Leave ends the section. It panics if the section is not open: never entered,
-// or left before, also if its record is in another section's use by now. (Two
-// goroutines that leave one section at the same instant may go unnoticed.)
-// Leaving the section of a [Quiescent] does nothing: that ends at its next
-// quiescent state.
+// or left before, also if its record is in another section's use by now. Leaving the
+// section of a [Quiescent] does nothing: that ends at its next quiescent state.
+//
+// Two goroutines must not leave one section at the same time. The later one may then
+// end the section that uses the record next, without a panic, and what that one's
+// reader holds may be freed while it reads. Have one goroutine own a section at a time.
+// Under -tags invariants the later Leave panics.
 //
 // It must not be called while the goroutine holds pointers that it loaded in
 // the section and will still follow.
