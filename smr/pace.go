@@ -76,12 +76,12 @@ func (d *Domain) settle(p *pace) bool {
 		if mutant.Is(mutant.PatientTooLate) {
 			r.state.Store(patient)
 		}
-	}
-	if !p.patient {
-		r.state.Store(awake)
-		if usual := d.CheckIn(); p.interval > usual {
-			p.next(usual)
+		if !p.patient {
+			r.state.Store(awake)
 		}
+	}
+	if usual := d.CheckIn(); !p.patient && p.interval > usual {
+		p.next(usual)
 	}
 	return p.patient
 }
