@@ -13,7 +13,7 @@
  *   Barrier, Flush, Throttle
  *   readers           end the grace periods of what was taken in, when they like
  *   timer             the check-in: TICKS times when it likes, and whenever nothing else
- *                     happens
+ *                     happens; but never when the reclaimer is patient
  *
  * Everything here is sync/atomic, a mutex or a channel, so steps happen one after the
  * other. What is done under reclaimer.mu is one step. Chunks are sets of calls.
@@ -26,7 +26,8 @@
  *              its grace period is over. When Barrier returns, all that was called before
  *              has run. The check-in is needed for open chunks only: a chunk that is
  *              sealed, or open since before a Flush, a Barrier and a throttled caller
- *              never wait for it; nor does a reclaimer that has nothing to do. In the
+ *              never wait for it; nor does a reclaimer that has nothing to do. A
+ *              reclaimer that is patient does not need it at all. In the
  *              end everything has run and the reclaimer has stopped.
  *   progress   The reclaimer does not go around for ever.
  *
@@ -41,6 +42,7 @@
  *
  *   safety    -DALONE -DEXPEDITE
  *   safety    -DALONE -DTICKS=1
+ *   safety    -DTICKS=2
  *   safety    -DTHROTTLE -DEXPEDITE
  *   safety    -DBARRIER
  *   progress  -DEXPEDITE
@@ -49,6 +51,8 @@
  *
  *   STOP_WITHOUT_LOOK      a call made while the reclaimer stops is forgotten
  *   SLEEP_WITHOUT_LOOK     a chunk sealed while the reclaimer goes to sleep waits there
+ *   PATIENT_TOO_LATE       with TICKS=2: a chunk is opened while the reclaimer decides that it has time
+ *   PATIENT_IS_AWAKE       with TICKS=2: a caller takes a patient reclaimer for one that checks in soon
  *   NOTIFY_LOOKS_FIRST     a caller looks at the reclaimer's state before it installs
  *   START_BY_STORE         two callers both find it stopped and both start one
  *   NO_LAST_KICK           the last callback leaves a reclaimer asleep with nothing to do
@@ -86,6 +90,7 @@
 #define STOPPED 0
 #define ASLEEP  1
 #define AWAKE   2
+#define PATIENT 3
 
 #define NONE   0		/* of a slot: no chunk */
 #define OPEN   128		/* an open chunk, and its calls' bits */
@@ -168,6 +173,7 @@ inline notify() {
 		if
 		:: seen == STOPPED -> seen = AWAKE; goto found_stopped
 		:: seen == ASLEEP -> seen = AWAKE; goto found_asleep
+		:: seen == PATIENT -> seen = AWAKE; goto found_patient
 		:: seen == AWAKE -> goto done
 		fi
 	};
@@ -179,6 +185,11 @@ found_asleep:
 	:: sealed != 0 -> send_kick()
 	:: else
 	fi;
+	goto done;
+found_patient:
+#ifndef PATIENT_IS_AWAKE
+	send_kick();
+#endif
 }
 
 /* Domain.drain, for both slots. */
@@ -215,25 +226,55 @@ inline promote() {
 	}
 }
 
+/* Domain.settle, of one that is quiet: it is patient, or found is true. */
+inline settle() {
+#ifndef PATIENT_TOO_LATE
+	state = PATIENT;
+#endif
+	found = (open[0] != NONE);
+	found = (found || open[1] != NONE);
+	found = (found || sealed != 0);
+	found = (found || flush);
+#ifdef PATIENT_TOO_LATE
+	state = PATIENT;
+#endif
+	if
+	:: found -> state = AWAKE
+	:: else
+	fi
+}
+
 /* A second one may be started while the first has stopped and not returned. A third
  * starts when one of them has. */
 active [2] proctype reclaimer() {
 	byte taken;
-	bool found;
+	bool found, quiet;
 
-end:	atomic { starting > 0 -> starting-- };
+end:	atomic { starting > 0 -> starting--; quiet = false };
+	/* collectIfDue */
 again:	atomic {
-		found = flush || due;
+		found = flush;
 #ifndef CLEARED_AFTER
 		flush = false;
 #endif
 		if
-		:: found -> found = false
+		:: found -> found = false; goto collect
+		:: !found && due
 		:: else -> goto take_in
 		fi
 	};
+	if
+	:: open[0] != NONE -> goto collect
+	:: else
+	fi;
+	if
+	:: open[1] != NONE -> goto collect
+	:: else
+	fi;
+	atomic { quiet = (sealed == 0); due = false; goto take_in };
+collect:
 	drain();
-	due = false;
+	atomic { due = false; quiet = false };
 #ifdef CLEARED_AFTER
 	flush = false;
 #endif
@@ -241,12 +282,29 @@ take_in:
 	atomic {
 		intake();
 		if
-		:: waiting != 0
-		:: else -> goto look0
+		:: waiting == 0 -> goto look0
+		:: waiting != 0 && quiet
+		:: else -> goto await
 		fi
 	};
-	/* WaitOr */
+	settle();
+	if
+	:: found -> found = false; goto await
+	:: else
+	fi;
 	atomic {
+		if
+		:: (waiting & over) != 0
+		:: kick?_
+		fi;
+		quiet = false
+	};
+	state = AWAKE;
+	promote();
+	goto again;
+
+	/* WaitOr */
+await:	atomic {
 		if
 		:: (waiting & over) != 0
 		:: kick?_
@@ -305,7 +363,17 @@ go_on:	atomic {
 		fi
 	};
 
-sleep:	state = ASLEEP;
+sleep:	if
+	:: quiet
+	:: else -> goto nap
+	fi;
+	settle();
+	if
+	:: found -> found = false
+	:: else -> goto look
+	fi;
+nap:	state = ASLEEP;
+look:
 #ifndef SLEEP_WITHOUT_LOOK
 	if
 	:: sealed != 0 -> goto wake
@@ -329,8 +397,8 @@ sleep:	state = ASLEEP;
 	:: else -> goto wake
 	fi;
 asleep:	if
-	:: kick?_
-	:: due
+	:: kick?_ -> quiet = false
+	:: state != PATIENT && due
 	fi;
 wake:	state = AWAKE;
 	goto again;
@@ -360,7 +428,7 @@ inline finish() {
 		fi;
 #ifndef NO_LAST_KICK
 		if
-		:: outstanding == 0 && state == ASLEEP -> send_kick()
+		:: outstanding == 0 && (state == ASLEEP || state == PATIENT) -> send_kick()
 		:: else
 		fi;
 #endif
