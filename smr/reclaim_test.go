@@ -116,6 +116,10 @@ func TestReclaimer_PatientKeepsItsPromises(t *testing.T) {
 			d.CallFunc(8, free)
 		})
 	})
+}
+
+// Flush, Barrier and Close do not wait for a patient reclaimer's next check-in.
+func TestReclaimer_PatientOneIsHurried(t *testing.T) {
 	t.Run("Flush", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			d := newDomain(t, Options{})
