@@ -608,6 +608,54 @@ func TestSchedules_StopAgainstSuspended(t *testing.T) {
 	}
 }
 
+// A domain that is suspended while it waits to lead, wherever on its way, holds up nobody,
+// and leads when it is resumed.
+func TestSchedules_SuspendAgainstQueue(t *testing.T) {
+	for _, others := range []int{0, 1} {
+		t.Run([]string{"alone", "first of two"}[others], func(t *testing.T) {
+			sched.Explore(t, sched.Options{Procs: 3, Schedules: 25_000 - 13_000*others, Walks: 8000}, func(x *sched.Exec) func() {
+				st := newStage(x, Options{})
+				first, err := st.w.newDomain()
+				if err != nil {
+					x.Fail("newDomain: %v", err)
+				}
+				first.begin()
+				led := 0
+				s := st.w.newStop("RunOnAll", first, func(*Domain, *Stop) {
+					if led++; st.held[first.slot] {
+						x.Fail("%v leads while it is suspended", first)
+					}
+				}, StopOptions{})
+				st.w.queue(s) // it has tried, and has failed
+				x.Go("outside", 0, func() {
+					err := st.suspend(context.Background(), first, func() {
+						st.w.Stop()
+						st.w.Start()
+					})
+					if err != nil && err != ErrDead {
+						x.Fail("Suspend: %v", err)
+					}
+				})
+				x.Go("first", 1, func() {
+					s.leadInTurn()
+					st.code(first)
+					first.Deregister()
+				})
+				for range others {
+					st.domain("second", 2, func(d *Domain) {
+						st.w.RunOnAll(d, func(*Domain, *Stop) {}, StopOptions{})
+					})
+				}
+				return func() {
+					if led == 0 {
+						x.Fail("it has not led")
+					}
+				}
+			})
+		})
+	}
+}
+
 // A domain that ends is suspended, or dead; and it ends when it is resumed.
 func TestSchedules_SuspendAgainstEnd(t *testing.T) {
 	sched.Explore(t, sched.Options{Procs: 3}, func(x *sched.Exec) func() {

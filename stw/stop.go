@@ -81,9 +81,9 @@ func (s *Stop) Barrier(last func()) { s.bar.await(last) }
 
 // TryRunOnAll stops the world, runs the handler for every domain, and returns true
 // when all have ended. d is the caller's domain, which leads. If another stop is
-// in progress or just begins, or somebody waits to lead one, it returns false: d has
-// taken part in that one, if it was asked to already, and the handler was not run.
-// Owner.
+// in progress or just begins, or a domain waits to lead one that is not suspended, it
+// returns false: d has taken part in that one, if it was asked to already, and the handler
+// was not run. Owner.
 //
 // It panics inside a handler. A panic in a handler is passed on to the leader, as a
 // [*Panic], when the section has ended, or out of a later Poll if that was
@@ -93,16 +93,22 @@ func (w *World) TryRunOnAll(d *Domain, handler Handler, o StopOptions) bool {
 }
 
 // RunOnAll is TryRunOnAll until that succeeds. Those that wait to lead do so in the
-// order in which they came. Owner.
+// order in which they came; a domain that is suspended when its turn comes lets the others
+// go first, and keeps its place. Owner.
 func (w *World) RunOnAll(d *Domain, handler Handler, o StopOptions) {
 	s := w.newStop("RunOnAll", d, handler, o)
 	if s.try() {
 		return
 	}
 	w.queue(s)
-	defer w.unqueue(s) // also if the domain ends meanwhile
+	s.leadInTurn()
+}
+
+// leadInTurn leads s, which is queued.
+func (s *Stop) leadInTurn() {
+	defer s.w.unqueue(s) // also if the domain ends meanwhile
 	for {
-		d.Blocking(func() { w.waitTurn(s) })
+		s.leader.Blocking(func() { s.w.waitTurn(s) })
 		if s.try() {
 			return
 		}
@@ -163,12 +169,10 @@ func (w *World) lead(s *Stop, external int) bool {
 	if w.stop.Load() != nil {
 		return false
 	}
-	if len(w.leaders) > 0 {
-		if w.leaders[0] != s {
-			return false
-		}
-		w.leaders = w.leaders[1:]
+	if next := w.turnLocked(); next != nil && next != s {
+		return false
 	}
+	w.unqueueLocked(s)
 	s.participants = slices.Clone(w.set)
 	n := len(s.participants)
 	s.entry.Store(int32(n))

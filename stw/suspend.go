@@ -1,6 +1,10 @@
 package stw
 
-import "context"
+import (
+	"context"
+
+	"github.com/gosmr/gosmr/internal/mutant"
+)
 
 // Suspend keeps the domain at a safe point, and returns when it is there: from its
 // next one until [Domain.Resume]; or, while it is blocked, in Blocking for that
@@ -20,26 +24,39 @@ func (d *Domain) Suspend(ctx context.Context) error {
 
 func (d *Domain) askToSuspend() error {
 	d.mu.Lock()
-	defer d.mu.Unlock()
 	if d.ending {
+		d.mu.Unlock()
 		return ErrDead
 	}
 	d.suspends++
 	d.askLocked()
+	d.mu.Unlock()
+	if !mutant.Is(mutant.SuspendWakesNobody) {
+		d.w.turnsChanged()
+	}
 	return nil
 }
 
-func (d *Domain) waitSuspended(ctx context.Context) error {
+// suspended reports whether the domain is suspended, or will be at its next safe point.
+func (d *Domain) suspended() bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	return d.suspends > 0
+}
+
+// waitSuspended waits for what askToSuspend asked for, or takes that back if ctx ends.
+func (d *Domain) waitSuspended(ctx context.Context) error {
+	d.mu.Lock()
 	err := waitCond(ctx, &d.changed, func() bool {
 		return d.state == Suspended || d.state == Blocked && !d.served || d.state == Dead
 	})
-	if err != nil {
-		d.resumeLocked()
+	dead := d.state == Dead
+	d.mu.Unlock()
+	switch {
+	case err != nil:
+		d.Resume()
 		return err
-	}
-	if d.state == Dead {
+	case dead:
 		return ErrDead
 	}
 	return nil
@@ -48,17 +65,19 @@ func (d *Domain) waitSuspended(ctx context.Context) error {
 // Resume takes back one Suspend. It panics if the domain is not suspended.
 func (d *Domain) Resume() {
 	d.mu.Lock()
-	defer d.mu.Unlock()
 	if d.suspends == 0 {
+		d.mu.Unlock()
 		panic("stw: Resume of a domain that is not suspended")
 	}
-	d.resumeLocked()
-}
-
-func (d *Domain) resumeLocked() {
-	if d.suspends--; d.suspends == 0 {
+	d.suspends--
+	resumed := d.suspends == 0
+	if resumed {
 		d.askLocked() // interrupts may have waited
 		d.changed.Broadcast()
+	}
+	d.mu.Unlock()
+	if resumed && !mutant.Is(mutant.ResumeWakesNobody) {
+		d.w.turnsChanged()
 	}
 }
 

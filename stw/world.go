@@ -73,7 +73,7 @@ type World struct {
 	set     []*Domain // those that take part in stops
 	joiners []*Domain // those that wait until they do
 	leavers []*Domain // and until they do no more
-	leaders []*Stop   // those that wait to lead, in their order
+	leaders []*Stop   // those that wait to lead, in their order: see turnLocked
 	byID    map[uint64]*Domain
 	slots   []bool // in use, by a domain in the set or on its way in or out
 	live    int    // how many are
@@ -275,7 +275,7 @@ func (w *World) nextLocked() {
 	w.changed.Broadcast()
 }
 
-// queue makes s one of those that wait to lead. Whoever is first leads next.
+// queue makes s one of those that wait to lead: see turnLocked for which leads next.
 func (w *World) queue(s *Stop) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -288,8 +288,38 @@ func (w *World) queue(s *Stop) {
 func (w *World) unqueue(s *Stop) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if i := slices.Index(w.leaders, s); i >= 0 {
+	if w.unqueueLocked(s) {
+		w.changed.Broadcast()
+	}
+}
+
+func (w *World) unqueueLocked(s *Stop) bool {
+	i := slices.Index(w.leaders, s)
+	if i >= 0 {
 		w.leaders = slices.Delete(w.leaders, i, i+1)
+	}
+	return i >= 0
+}
+
+// turnLocked returns the stop that begins next: the first of those that wait whose domain
+// is not suspended; nil if there is none. A suspended domain keeps its place, and holds up
+// nobody.
+func (w *World) turnLocked() *Stop {
+	for _, s := range w.leaders {
+		if s.leader == nil || !s.leader.suspended() {
+			return s
+		}
+	}
+	return nil
+}
+
+// turnsChanged is called after a domain was suspended or resumed: turnLocked may return
+// another stop now. A domain that waits for its turn holds mu from its look at the
+// suspensions until it sleeps; so it sees the change, or is woken here.
+func (w *World) turnsChanged() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.leaders) > 0 {
 		w.changed.Broadcast()
 	}
 }
@@ -298,7 +328,7 @@ func (w *World) unqueue(s *Stop) {
 func (w *World) waitTurn(s *Stop) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for w.stop.Load() != nil || w.leaders[0] != s {
+	for w.stop.Load() != nil || w.turnLocked() != s {
 		w.changed.Wait()
 	}
 }

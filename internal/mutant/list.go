@@ -83,6 +83,8 @@ const (
 	QuietBeforeClear     Name = "quiet-before-clear"
 	EntersAlone          Name = "enters-alone"
 	LeaderReads          Name = "leader-reads"
+	SuspendWakesNobody   Name = "suspend-wakes-nobody"
+	ResumeWakesNobody    Name = "resume-wakes-nobody"
 	RetireIsFree         Name = "retire-is-free"
 	SlabBeforeReaders    Name = "slab-before-readers"
 	WholeOnce            Name = "whole-once"
@@ -149,6 +151,8 @@ var Bugs = []Bug{
 	{OrphansDropped, "what was asked of a domain that ends is not done", "./stw", "TestInterrupt_AcceptedIsRun", "TestSchedules_InterruptAgainstEnd"},
 	{EntersAlone, "a handler runs while somebody else still runs code of the user's", "./stw", "TestRunOnAll_WaitsForAll", "TestSchedules_StopAgainstStop"},
 	{LeaderReads, "a handler waits for a grace period, which waits for the leader, which waits for the handler", "./stw", "TestSMR_SynchronizeInHandler", "TestSchedules_GracePeriodInStop"},
+	{SuspendWakesNobody, "those behind a domain that is suspended when it may lead sleep on", "./stw", "TestSuspend_FirstToLeadHoldsUpNobody", "TestSchedules_SuspendAgainstQueue"},
+	{ResumeWakesNobody, "a domain that was suspended while it waited to lead sleeps on when it is resumed", "./stw", "TestSuspend_FirstToLeadHoldsUpNobody", "TestSchedules_SuspendAgainstQueue"},
 	{QuietBeforeClear, "a grace period asks between the statement and the clearing, and is forgotten", "./stw", "TestSMR_RequestDuringPoll", "TestSchedules_GracePeriodAgainstPoll"},
 	{RetireIsFree, "a retired object is given out while readers may hold it", "./slab", "TestRetire_NotReusedBeforeReadersLeft", ""},
 	{SlabBeforeReaders, "a slab goes back to the system while readers look at what was freed in it", "./slab", "TestFree_SlabWaitsForReaders", ""},
