@@ -514,6 +514,24 @@ func TestScan(t *testing.T) {
 	c.end(t)
 }
 
+// A frame whose size is out of range leaves the roots as they are, also behind others.
+func TestPushRoots_SizeOutOfRange(t *testing.T) {
+	w := newWorld(t, Options{})
+	asDomain(t, w, func(d *Domain) {
+		for range 3 {
+			for _, n := range []int{-1, math.MinInt, math.MaxInt, math.MaxInt - 1} {
+				require.Panics(t, func() { d.PushRoots(n) }, n)
+			}
+			d.PushRoots(3)[2] = 7
+		}
+		for range 3 {
+			require.Equal(t, []uintptr{0, 0, 7}, d.roots.words(d.roots.frames[len(d.roots.frames)-1]))
+			d.PopRoots()
+		}
+		require.Panics(t, d.PopRoots)
+	})
+}
+
 // Ten thousand domains through eight slots, under stops, ragged barriers,
 // interrupts, suspensions and grace periods.
 func TestBurn(t *testing.T) {

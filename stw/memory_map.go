@@ -2,17 +2,24 @@
 
 package stw
 
-import "golang.org/x/sys/unix"
+import (
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// MmapPtr and not Mmap, whose counterpart takes back only what it gave, in one piece.
 
 func mapMemory(size int) ([]byte, error) {
-	return unix.Mmap(-1, 0, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_ANON|unix.MAP_PRIVATE)
+	p, err := unix.MmapPtr(-1, 0, nil, uintptr(size), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_ANON|unix.MAP_PRIVATE)
+	if err != nil {
+		return nil, err
+	}
+	return unsafe.Slice((*byte)(p), size), nil
 }
 
-func unmapMemory(mem []byte) {
-	if mem == nil {
-		return
-	}
-	if err := unix.Munmap(mem); err != nil {
-		panic("stw: unmap a reservation: " + err.Error()) // it was mapped by mapMemory
-	}
+func unmapMemory(mem []byte) error {
+	return unix.MunmapPtr(unsafe.Pointer(unsafe.SliceData(mem)), uintptr(len(mem)))
 }
+
+func discardMemory(mem []byte) { unix.Madvise(mem, unix.MADV_DONTNEED) }

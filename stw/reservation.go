@@ -7,6 +7,7 @@ import (
 	"unsafe"
 
 	"github.com/gosmr/gosmr/internal/sched/atomic"
+	"github.com/gosmr/gosmr/internal/sched/sync"
 	"github.com/gosmr/gosmr/pcpu"
 )
 
@@ -18,70 +19,103 @@ var ErrExhausted = errors.New("stw: the domain's area is exhausted")
 // emptied, and resized, all together, in a stop. What a domain allocated stays when
 // it ends, until then; the next domain in its slot goes on behind it.
 //
+// An area is a mapping of its own, made when its domain first allocates in it: a world
+// with many slots and few domains takes few, which counts where the system locks what is
+// mapped (mlockall), limits addresses, or does not overcommit.
+//
 // The memory is not looked into by the collector, so it must not hold the only
-// reference to anything on the Go heap. Idea: the minor heaps of OCaml 5.
+// reference to anything on the Go heap; and it stays until [Reservation.Release], also if
+// the Reservation is dropped. Idea: the minor heaps of OCaml 5.
 type Reservation struct {
-	w    *World
-	mem  []byte // written in stops, read by domains
-	size int    // of an area
-	tops []areaTop
+	w     *World
+	size  int    // of an area; written in stops, read by domains
+	areas []area // by slot
+
+	mu   sync.Mutex
+	open []bool // by slot: its area is mapped. Written under mu
 }
 
-// areaTop is how much of an area is in use: a word of the domain that has the slot.
-type areaTop struct {
-	n int
-	_ [pcpu.Stride - unsafe.Sizeof(int(0))]byte
+// An area is used by the domain that has the slot, and replaced in stops.
+type area struct {
+	mem  []byte // nil until something is allocated in it
+	used int
+	_    [pcpu.Stride - unsafe.Sizeof([]byte(nil)) - unsafe.Sizeof(int(0))]byte
 }
 
-// Alignment of what Alloc returns.
-const allocAlign = 16
+// Areas are multiples of a page, which is as many bytes at least as what Alloc returns
+// is aligned to.
+const (
+	areaPage   = 4096
+	allocAlign = 16
+)
 
-// NewReservation reserves memory with an area of the given size, in bytes, for each
-// slot of the world. The system provides it as it is used. Give it back with
-// [Reservation.Release].
-func (w *World) NewReservation(area int) (*Reservation, error) {
-	r := &Reservation{w: w, tops: make([]areaTop, w.opts.Max)}
-	mem, size, err := r.reserve(area)
+// NewReservation reserves an area of the given size, in bytes, rounded up to pages, for
+// each slot of the world. It maps the first: if the system refuses that, it returns an
+// error that wraps [ErrNoMemory]; and another error if the size is negative or beyond all
+// addresses. Give the memory back with [Reservation.Release].
+func (w *World) NewReservation(size int) (*Reservation, error) {
+	size, err := areaSize(size)
 	if err != nil {
 		return nil, err
 	}
-	r.mem, r.size = mem, size
+	r := &Reservation{w: w, size: size, areas: make([]area, w.opts.Max), open: make([]bool, w.opts.Max)}
+	if size > 0 {
+		if r.areas[0].mem, err = r.mapArea(0, size); err != nil {
+			return nil, err
+		}
+	}
 	return r, nil
 }
 
-// reserve maps memory for areas of the given size, rounded up.
-func (r *Reservation) reserve(area int) (mem []byte, size int, err error) {
-	const page = 4096
-	if area < 0 || area > (math.MaxInt-page)/len(r.tops)-page {
-		return nil, 0, fmt.Errorf("stw: reserve %d areas of %d bytes: out of range", len(r.tops), area)
+// areaSize rounds up the size of an area.
+func areaSize(size int) (int, error) {
+	if size < 0 || size > math.MaxInt-areaPage {
+		return 0, fmt.Errorf("stw: an area of %d bytes is out of range: want 0 to %d", size, math.MaxInt-areaPage)
 	}
-	size = (area + page - 1) &^ (page - 1)
-	if size == 0 {
-		return nil, 0, nil
+	return (size + areaPage - 1) &^ (areaPage - 1), nil
+}
+
+// mapArea maps memory for the area of a slot.
+func (r *Reservation) mapArea(slot, size int) ([]byte, error) {
+	mem, err := spare.takeRange(size)
+	if err != nil {
+		return nil, fmt.Errorf("stw: map an area of a Reservation, of slot %d: %w", slot, err)
 	}
-	if mem, err = mapMemory(size * len(r.tops)); err != nil {
-		return nil, 0, fmt.Errorf("stw: reserve %d areas of %d bytes: %w", len(r.tops), size, err)
-	}
-	return mem, size, nil
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.open[slot] = true
+	return mem, nil
 }
 
 // Alloc returns size bytes of the domain's area, aligned to 16, valid until the
 // next Resize, Reset or Release; or [ErrExhausted]. Their contents are whatever was
-// there. Owner of d, or a function that is run for it. Cost: a comparison and an
-// addition.
+// there. If the area is not mapped yet and the system refuses the memory, the error wraps
+// [ErrNoMemory], and a later Alloc tries again. Owner of d, or a function that is run for
+// it. Cost: a comparison and an addition; the first one in an area maps it.
 func (r *Reservation) Alloc(d *Domain, size int) ([]byte, error) {
-	top := &r.tops[d.slot].n
-	if size < 0 || size > r.size-*top {
-		return nil, ErrExhausted
+	a := &r.areas[d.slot]
+	if size < 0 || size > len(a.mem)-a.used {
+		if err := r.openFor(a, d.slot, size); err != nil {
+			return nil, err
+		}
 	}
-	from := d.slot*r.size + *top
-	*top = min(r.size, *top+(size+allocAlign-1)&^(allocAlign-1))
-	return r.mem[from : from+size : from+size], nil
+	b := a.mem[a.used : a.used+size : a.used+size]
+	a.used = min(len(a.mem), a.used+(size+allocAlign-1)&^(allocAlign-1))
+	return b, nil
+}
+
+// openFor maps the area of a slot if it is not, and if size bytes fit into it then.
+func (r *Reservation) openFor(a *area, slot, size int) (err error) {
+	if a.mem != nil || size < 0 || size > r.size {
+		return ErrExhausted
+	}
+	a.mem, err = r.mapArea(slot, r.size)
+	return err
 }
 
 // Used returns how many bytes of the domain's area are in use. Owner of d, or a
 // function that is run for it.
-func (r *Reservation) Used(d *Domain) int { return r.tops[d.slot].n }
+func (r *Reservation) Used(d *Domain) int { return r.areas[d.slot].used }
 
 // Area returns the size of an area. Call it as a domain of the world.
 func (r *Reservation) Area() int { return r.size }
@@ -95,22 +129,51 @@ func (r *Reservation) Reset(d *Domain, evacuate Handler) error {
 }
 
 // Resize replaces all areas by empty ones of another size, in one stop that d leads,
-// after evacuate as for Reset. If the system has not got the memory it returns an
-// error, and nothing has changed. Owner of d.
-func (r *Reservation) Resize(d *Domain, area int, evacuate Handler) error {
-	mem, size, err := r.reserve(area)
+// after evacuate as for Reset. It maps areas for the domains that have one first: if the
+// system refuses, it returns an error that wraps [ErrNoMemory], and nothing has changed.
+// Owner of d.
+func (r *Reservation) Resize(d *Domain, size int, evacuate Handler) error {
+	size, err := areaSize(size)
 	if err != nil {
 		return err
 	}
-	unused := mem
-	defer func() { unmapMemory(unused) }()
+	unused := make([][]byte, len(r.areas)) // by slot
+	defer func() { spare.giveBack(unused...) }()
+	if size > 0 {
+		for _, slot := range r.slotsInUse() {
+			if unused[slot], err = r.mapArea(slot, size); err != nil {
+				return err
+			}
+		}
+	}
 	return r.swap(d, evacuate, func() {
-		unused, r.mem, r.size = r.mem, mem, size
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.size = size
+		for i := range r.areas {
+			r.areas[i].mem, unused[i] = unused[i], r.areas[i].mem
+			r.open[i] = r.areas[i].mem != nil
+		}
 	})
 }
 
+// slotsInUse returns the slots of domains whose areas are mapped.
+func (r *Reservation) slotsInUse() (slots []int) {
+	r.w.mu.Lock()
+	defer r.w.mu.Unlock()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for slot, open := range r.open {
+		if open && r.w.slots[slot] {
+			slots = append(slots, slot)
+		}
+	}
+	return slots
+}
+
 // Release gives the memory back, in one stop that d leads. After it, Alloc returns
-// ErrExhausted. Owner of d.
+// ErrExhausted. What the system does not take back at once is used for other areas, or
+// goes later. Owner of d.
 func (r *Reservation) Release(d *Domain) {
 	if err := r.Resize(d, 0, nil); err != nil {
 		panic(err) // nothing is asked of the system
@@ -132,7 +195,9 @@ func (r *Reservation) swap(d *Domain, evacuate Handler, change func()) error {
 				return
 			}
 			change()
-			clear(r.tops)
+			for i := range r.areas {
+				r.areas[i].used = 0
+			}
 			changed = true
 		})
 	}, StopOptions{})

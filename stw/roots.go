@@ -17,23 +17,25 @@ const rootChunk = 256
 // [World.Scan]. Owner.
 //
 // Words are not pointers to Go's collector: keep in them addresses of memory that
-// it does not own, or handles.
+// it does not own, or handles. It panics, and changes nothing, if n is negative or more
+// words than Go can allocate.
 func (d *Domain) PushRoots(n int) []uintptr {
 	if n < 0 {
 		panic("stw: PushRoots of a negative number of words")
 	}
 	r := &d.roots
-	f := rootFrame{end: n}
+	var f rootFrame
 	if len(r.frames) > 0 {
 		top := r.frames[len(r.frames)-1]
-		f = rootFrame{top.chunk, top.end, top.end + n}
+		f.chunk, f.start = top.chunk, top.end
 	}
-	for f.chunk < len(r.chunks) && f.end > len(r.chunks[f.chunk]) {
-		f = rootFrame{f.chunk + 1, 0, n}
+	for f.chunk < len(r.chunks) && n > len(r.chunks[f.chunk])-f.start {
+		f.chunk, f.start = f.chunk+1, 0
 	}
 	if f.chunk == len(r.chunks) {
 		r.chunks = append(r.chunks, make([]uintptr, max(n, rootChunk)))
 	}
+	f.end = f.start + n
 	r.frames = append(r.frames, f)
 	words := r.words(f)
 	clear(words)
