@@ -59,6 +59,7 @@ type Domain struct {
 	interrupts []func(*Domain)
 	external   bool // the hook is to be called
 	suspends   int
+	held       bool     // suspended, and at a safe point or in Blocking until it is resumed
 	panics     []*Panic // to be passed on to the owner
 	returning  bool     // the owner wants to leave Blocking
 	ending     bool     // and to end: nothing more is accepted

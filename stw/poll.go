@@ -87,11 +87,9 @@ func (d *Domain) serve() {
 			d.pending.Or(asked)
 		}
 	}()
-	// Only what is asked now: each may ask for the next.
-	left := due{len(d.interrupts), d.external}
-	for d.stepLocked(&left) || d.suspendLocked() {
+	for left := d.dueLocked(); d.stepLocked(&left) || d.suspendLocked(&left); {
 	}
-	if len(d.interrupts) > 0 || d.external {
+	if d.askedLocked() {
 		d.pending.Or(asked)
 	}
 	d.mu.Unlock()
@@ -103,27 +101,36 @@ func (d *Domain) askedLocked() bool {
 	return d.stop != nil || len(d.ragged) > 0 || d.suspends > 0 || len(d.interrupts) > 0 || d.external
 }
 
-// due is what may be done yet, of what may ask for itself again.
+// due is what may be done yet at one safe point: what is asked when that begins. There
+// may be more at its end: each function may ask for the next, and each stop is followed by
+// another where domains lead one after the other. That is for the next safe point, or the
+// domain would stay at this one.
 type due struct {
+	stop       bool
+	ragged     int
 	interrupts int
 	external   bool
+}
+
+func (d *Domain) dueLocked() due {
+	return due{true, len(d.ragged), len(d.interrupts), d.external}
 }
 
 // stepLocked does the next of what is asked, with mu released meanwhile, and
 // reports whether there was anything that may be done now. Stops and functions of
 // ragged barriers go first, since somebody waits for each; a suspended domain gets
-// no further than that. It takes interrupts and the hook off what is left, and does no
-// more of them than that.
+// no further than that. It takes off what is left what it did.
 func (d *Domain) stepLocked(left *due) bool {
 	switch {
-	case d.stop != nil:
+	case d.stop != nil && left.stop:
 		s := d.stop
-		d.stop = nil
+		d.stop, left.stop = nil, false
 		d.unlocked(func() {
 			s.takePart(d)
 			yieldWhile(s.spins == 0, func() bool { return !s.ended.Load() })
 		})
-	case len(d.ragged) > 0:
+	case len(d.ragged) > 0 && left.ragged > 0:
+		left.ragged--
 		r := d.ragged[0]
 		d.ragged = d.ragged[1:]
 		d.unlocked(func() {
@@ -181,52 +188,16 @@ func (d *Domain) notePanic(p *Panic) {
 }
 
 // askLocked wakes whoever acts for the domain, after something was noted; or, if
-// the domain is blocked, makes somebody act for it.
+// the domain is blocked, makes somebody act for it, unless the owner is about to.
 func (d *Domain) askLocked() {
 	d.pending.Or(asked)
 	switch {
-	case d.state == Blocked && !d.served:
+	case d.unservedLocked():
 		d.served = true
 		sched.Go(d.serveBlocked)
 	case d.state == Suspended:
 		d.changed.Broadcast()
 	}
-}
-
-// serveBlocked does what is asked of a blocked domain, on another goroutine than
-// its own. There is at most one such goroutine, and none when nothing is asked.
-// Interrupts are left to the owner once that wants to return.
-func (d *Domain) serveBlocked() {
-	defer func() { // also when a function calls Goexit
-		d.mu.Lock()
-		defer d.mu.Unlock()
-		d.endServiceLocked()
-	}()
-	d.mu.Lock()
-	d.serving.Store(true)
-	for {
-		left := due{1, true}
-		if d.returning {
-			left = due{}
-		}
-		if !d.stepLocked(&left) {
-			break
-		}
-	}
-	d.mu.Unlock()
-}
-
-// endServiceLocked ends somebody's acting for a blocked domain, or leaves it to
-// another goroutine if there is more to do.
-func (d *Domain) endServiceLocked() {
-	d.serving.Store(false)
-	interrupted := !d.returning && d.suspends == 0 && (len(d.interrupts) > 0 || d.external)
-	if d.stop != nil || len(d.ragged) > 0 || interrupted {
-		sched.Go(d.serveBlocked)
-		return
-	}
-	d.served = false
-	d.changed.Broadcast()
 }
 
 // passPanic panics, on the owner's goroutine, with what a function that was run

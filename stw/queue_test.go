@@ -2,8 +2,10 @@ package stw
 
 import (
 	"runtime"
+	"sync/atomic"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
@@ -124,4 +126,75 @@ func TestSuspend_KeepsPlaceAmongThoseThatLead(t *testing.T) {
 	l.release(t)
 	join(t, l.waiting...)
 	require.Equal(t, []int{0, 1, 2}, l.led)
+}
+
+// However many stops there are in a row, a few of them pass until a domain is back from
+// Blocking, suspended or gone, and until what was asked of one that is blocked is done.
+func TestStops_FewPassUntilADomainGoesOn(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1)) // who leads goes on until it sleeps
+	w := newWorld(t, Options{})
+	var stops atomic.Int64
+	var quit atomic.Bool
+	hog := spawn(t, w, func(d *Domain) {
+		for !quit.Load() {
+			d.Poll()
+			w.RunOnAll(d, func(*Domain, *Stop) {}, StopOptions{})
+			stops.Add(1)
+		}
+	})
+	blocked, release := startBlocked(t, w)
+	ctx := watchdogContext(t)
+	const rounds, few = 50, 100
+	for _, what := range []struct {
+		name string
+		do   func(d *Domain) (before int64)
+	}{
+		{"back from Blocking", func(d *Domain) (before int64) {
+			d.Blocking(func() {
+				runtime.Gosched()
+				before = stops.Load()
+			})
+			return before
+		}},
+		{"ForEach", func(d *Domain) int64 {
+			before := stops.Load()
+			d.ForEach(func(*Domain) {})
+			return before
+		}},
+		{"an interrupt of a blocked domain", func(d *Domain) int64 {
+			before, done := stops.Load(), make(chan struct{})
+			blocked.Interrupt(func(*Domain) { close(done) })
+			d.Blocking(func() { <-done })
+			return before
+		}},
+		{"Suspend", func(d *Domain) (before int64) {
+			d.Blocking(func() {
+				before = stops.Load()
+				for _, other := range []*Domain{hog, blocked} {
+					require.NoError(t, other.Suspend(ctx))
+					other.Resume()
+				}
+			})
+			return before
+		}},
+		{"the end", func(d *Domain) (before int64) {
+			d.Blocking(func() {
+				join(t, spawn(t, w, func(*Domain) { before = stops.Load() }))
+			})
+			return before
+		}},
+	} {
+		passed := int64(0)
+		asDomain(t, w, func(d *Domain) {
+			for range rounds {
+				before := what.do(d)
+				passed += stops.Load() - before
+			}
+		})
+		t.Logf("%s: %d stops in %d rounds", what.name, passed, rounds)
+		assert.Less(t, passed, int64(rounds*few), what.name)
+	}
+	quit.Store(true)
+	close(release)
+	join(t, hog, blocked)
 }

@@ -56,7 +56,7 @@ func (w *World) forEach(fn func(*Domain)) {
 	for _, d := range w.set {
 		d.mu.Lock()
 		d.ragged = append(d.ragged, r)
-		if d.state == Blocked && !d.served && len(d.ragged) == 1 && d.stop == nil {
+		if d.unservedLocked() && len(d.ragged) == 1 && d.stop == nil {
 			// Not asked: the caller itself acts for it.
 			d.served = true
 			blocked = append(blocked, d)
@@ -69,7 +69,7 @@ func (w *World) forEach(fn func(*Domain)) {
 
 	defer func() { // if the function ends the goroutine, others act for the rest
 		for _, d := range blocked {
-			sched.Go(d.serveBlocked)
+			sched.Go(d.serveRest)
 		}
 	}()
 	for len(blocked) > 0 {
@@ -81,21 +81,6 @@ func (w *World) forEach(fn func(*Domain)) {
 	if p := r.failures.first; p != nil {
 		panic(p)
 	}
-}
-
-// serveRagged acts for a blocked domain as far as r, the first in its list, is
-// concerned, and leaves the rest to a goroutine of its own.
-func (d *Domain) serveRagged(r *ragged) {
-	defer func() { // also if the function ends the goroutine
-		d.mu.Lock()
-		defer d.mu.Unlock()
-		d.endServiceLocked()
-	}()
-	d.mu.Lock()
-	d.ragged = d.ragged[1:]
-	d.serving.Store(true)
-	d.mu.Unlock()
-	r.run(d)
 }
 
 // run runs the function for d.

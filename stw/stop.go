@@ -213,19 +213,24 @@ func (s *Stop) tell(but *Domain) {
 	}
 }
 
-// takePart comes in, waits for the others, runs the handler and leaves. It is
-// called by whoever acts for d.
+// takePart is called by the owner of d.
+func (s *Stop) takePart(d *Domain) {
+	defer s.leave() // also if the handler ends the goroutine
+	s.handle(d)
+}
+
+// handle comes in, waits for the others and runs the handler. It is called by whoever
+// acts for d, who must leave then.
 //
 // A participant is no reader: grace periods that wait for it end, and the handler
 // may wait for one.
-func (s *Stop) takePart(d *Domain) {
+func (s *Stop) handle(d *Domain) {
 	online := !d.offline
 	d.goOffline()
-	defer func() { // also if the handler ends the goroutine
+	defer func() {
 		if online {
 			d.goOnline()
 		}
-		s.leave()
 	}()
 	if p := catch(d, "a stop handler", func() {
 		s.enter(d)

@@ -29,10 +29,15 @@ func (d *Domain) askToSuspend() error {
 		return ErrDead
 	}
 	d.suspends++
-	d.askLocked()
+	if d.state == Suspended || d.unservedLocked() {
+		d.held = true
+		d.pending.Or(asked) // it looks when it comes back from Blocking
+	} else {
+		d.askLocked()
+	}
 	d.mu.Unlock()
 	if !mutant.Is(mutant.SuspendWakesNobody) {
-		d.w.turnsChanged()
+		d.w.suspended()
 	}
 	return nil
 }
@@ -47,9 +52,7 @@ func (d *Domain) suspended() bool {
 // waitSuspended waits for what askToSuspend asked for, or takes that back if ctx ends.
 func (d *Domain) waitSuspended(ctx context.Context) error {
 	d.mu.Lock()
-	err := waitCond(ctx, &d.changed, func() bool {
-		return d.state == Suspended || d.state == Blocked && !d.served || d.state == Dead
-	})
+	err := waitCond(ctx, &d.changed, func() bool { return d.held || d.state == Dead })
 	dead := d.state == Dead
 	d.mu.Unlock()
 	switch {
@@ -72,24 +75,28 @@ func (d *Domain) Resume() {
 	d.suspends--
 	resumed := d.suspends == 0
 	if resumed {
-		d.askLocked() // interrupts may have waited
+		d.held = false
+		if d.askedLocked() {
+			d.askLocked() // what waited
+		}
 		d.changed.Broadcast()
 	}
 	d.mu.Unlock()
 	if resumed && !mutant.Is(mutant.ResumeWakesNobody) {
-		d.w.turnsChanged()
+		d.w.resumed(d)
 	}
 }
 
 // suspendLocked waits, as the owner at a safe point, while the domain is suspended,
 // or until there is something to do meanwhile. It reports whether to go on looking.
-func (d *Domain) suspendLocked() bool {
+func (d *Domain) suspendLocked(left *due) bool {
 	if d.suspends == 0 {
 		return false
 	}
 	online := !d.offline
 	d.goOffline()
 	d.state = Suspended
+	d.held = true
 	d.changed.Broadcast()
 	for d.suspends > 0 && d.stop == nil && len(d.ragged) == 0 {
 		d.changed.Wait()
@@ -100,6 +107,7 @@ func (d *Domain) suspendLocked() bool {
 	if online {
 		d.goOnline()
 	}
+	left.stop, left.ragged = true, len(d.ragged)
 	return true
 }
 

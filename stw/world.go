@@ -72,7 +72,7 @@ type World struct {
 
 	set     []*Domain // those that take part in stops
 	joiners []*Domain // those that wait until they do
-	leavers []*Domain // and until they do no more
+	leavers []*Domain // and until they do no more: blocked, and ending
 	leaders []*Stop   // those that wait to lead, in their order: see turnLocked
 	byID    map[uint64]*Domain
 	slots   []bool // in use, by a domain in the set or on its way in or out
@@ -218,28 +218,23 @@ func (w *World) admitLocked(d *Domain) {
 // leave takes a blocked domain out of the world once nothing is asked of it and
 // nothing can be about to be. Only under both locks that is known: a stop that is
 // led counts on every domain in the set, also on those that are not told yet.
+//
+// Whoever ends what keeps it lets it go at once: the last one out of a stop, who ends the
+// service of it, who resumes it. So nothing that comes in a row keeps it.
 func (w *World) leave(d *Domain) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for !w.stoppable() || !w.removeLocked(d) {
-		if !w.stoppable() {
-			// As in join, the last one out of the stop lets it go.
-			w.leavers = append(w.leavers, d)
-			for slices.Contains(w.leavers, d) {
-				w.changed.Wait()
-			}
-			if d.State() == Dead {
-				return
-			}
-			continue
-		}
-		w.mu.Unlock()
-		d.mu.Lock()
-		for d.served || d.askedLocked() {
-			d.changed.Wait()
-		}
-		d.mu.Unlock()
-		w.mu.Lock()
+	w.leavers = append(w.leavers, d)
+	for w.letGoLocked(d); slices.Contains(w.leavers, d); {
+		w.changed.Wait()
+	}
+}
+
+// letGoLocked takes d out of the world if it waits to leave and may.
+func (w *World) letGoLocked(d *Domain) {
+	if i := slices.Index(w.leavers, d); i >= 0 && w.stoppable() && w.removeLocked(d) {
+		w.leavers = slices.Delete(w.leavers, i, i+1)
+		w.changed.Broadcast()
 	}
 }
 
@@ -268,10 +263,10 @@ func (w *World) nextLocked() {
 	for _, d := range w.joiners {
 		w.admitLocked(d)
 	}
-	for _, d := range w.leavers {
-		w.removeLocked(d) // or it looks again by itself
+	for _, d := range slices.Clone(w.leavers) {
+		w.letGoLocked(d)
 	}
-	w.joiners, w.leavers = nil, nil
+	w.joiners = nil
 	w.changed.Broadcast()
 }
 
@@ -313,12 +308,23 @@ func (w *World) turnLocked() *Stop {
 	return nil
 }
 
-// turnsChanged is called after a domain was suspended or resumed: turnLocked may return
-// another stop now. A domain that waits for its turn holds mu from its look at the
-// suspensions until it sleeps; so it sees the change, or is woken here.
-func (w *World) turnsChanged() {
+// suspended and resumed are called after a domain was: turnLocked may return another stop
+// now. A domain that waits for its turn holds mu from its look at the suspensions until it
+// sleeps; so it sees the change, or is woken here.
+func (w *World) suspended() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.turnsChangedLocked()
+}
+
+func (w *World) resumed(d *Domain) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.turnsChangedLocked()
+	w.letGoLocked(d)
+}
+
+func (w *World) turnsChangedLocked() {
 	if len(w.leaders) > 0 {
 		w.changed.Broadcast()
 	}

@@ -85,6 +85,7 @@ const (
 	LeaderReads          Name = "leader-reads"
 	SuspendWakesNobody   Name = "suspend-wakes-nobody"
 	ResumeWakesNobody    Name = "resume-wakes-nobody"
+	ServedStays          Name = "served-stays"
 	RetireIsFree         Name = "retire-is-free"
 	SlabBeforeReaders    Name = "slab-before-readers"
 	WholeOnce            Name = "whole-once"
@@ -152,6 +153,7 @@ var Bugs = []Bug{
 	{EntersAlone, "a handler runs while somebody else still runs code of the user's", "./stw", "TestRunOnAll_WaitsForAll", "TestSchedules_StopAgainstStop"},
 	{LeaderReads, "a handler waits for a grace period, which waits for the leader, which waits for the handler", "./stw", "TestSMR_SynchronizeInHandler", "TestSchedules_GracePeriodInStop"},
 	{SuspendWakesNobody, "those behind a domain that is suspended when it may lead sleep on", "./stw", "TestSuspend_FirstToLeadHoldsUpNobody", "TestSchedules_SuspendAgainstQueue"},
+	{ServedStays, "a domain that ends sleeps on when what kept it, something done for it, is over", "./stw", "TestSlot_NotReusedWhileServed", "TestSchedules_InterruptAgainstEnd"},
 	{ResumeWakesNobody, "a domain that was suspended while it waited to lead sleeps on when it is resumed", "./stw", "TestSuspend_FirstToLeadHoldsUpNobody", "TestSchedules_SuspendAgainstQueue"},
 	{QuietBeforeClear, "a grace period asks between the statement and the clearing, and is forgotten", "./stw", "TestSMR_RequestDuringPoll", "TestSchedules_GracePeriodAgainstPoll"},
 	{RetireIsFree, "a retired object is given out while readers may hold it", "./slab", "TestRetire_NotReusedBeforeReadersLeft", ""},
