@@ -112,19 +112,11 @@ func (p *stwProgram) excusedLocked(op *stwOp) bool {
 		// Nothing but a stop or a suspension holds these up.
 		return suspended || p.suspendingLocked(op.actor) || p.stoppingLocked() || p.gated > 0
 	}
-	return p.held || p.gated > 0 || suspended || running || reading || p.suspendedLocked()
+	// Others that are suspended hold up nobody.
+	return p.held || p.gated > 0 || suspended || running || reading || p.suspendingLocked(op.actor)
 }
 
-// suspendedLocked reports whether anybody is suspended, or is to be.
-func (p *stwProgram) suspendedLocked() bool {
-	for _, n := range p.suspended {
-		if n > 0 {
-			return true
-		}
-	}
-	return slices.ContainsFunc(p.ops, func(op *stwOp) bool { return op.what == "Suspend" && !op.over })
-}
-
+// suspendingLocked reports whether the actor is about to be suspended.
 func (p *stwProgram) suspendingLocked(a *actor) bool {
 	return slices.ContainsFunc(p.ops, func(op *stwOp) bool { return op.what == "Suspend" && op.actor == a && !op.over })
 }
