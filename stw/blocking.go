@@ -43,6 +43,7 @@ func (d *Domain) EnterBlocking() {
 	if d.askedLocked() {
 		d.askLocked()
 	}
+	d.checkLocked()
 }
 
 // LeaveBlocking is the second half of [Domain.Blocking]. Owner. It panics with what
@@ -68,6 +69,7 @@ func (d *Domain) leaveBlocking() {
 	d.returning = false
 	d.state = Running
 	d.owned()
+	d.checkLocked()
 	d.mu.Unlock()
 	defer d.goOnline() // also if what is served ends the goroutine
 	if d.pending.Load() != 0 {

@@ -12,21 +12,6 @@ import (
 	"github.com/gosmr/gosmr/smr"
 )
 
-// A State says where a domain is between Spawn and its end.
-type State uint8
-
-const (
-	Starting  State = iota // waits to become part of the world
-	Running                // runs its user's code, or is at a safe point
-	Blocked                // in Blocking: others act for it
-	Suspended              // at a safe point until resumed
-	Dead                   // part of the world no more
-)
-
-func (s State) String() string {
-	return [...]string{"starting", "running", "blocked", "suspended", "dead"}[s]
-}
-
 // A Domain is a goroutine that can be stopped: it promises to come to a safe point
 // ([Domain.Poll]) now and then, or to be at one all the time ([Domain.Blocking]).
 //
@@ -51,6 +36,8 @@ type Domain struct {
 	// moments only, never while code of the user's runs.
 	mu      sync.Mutex
 	changed sync.Cond // any of the following changed
+
+	// See State for which of these there are together.
 
 	state      State
 	served     bool // a goroutine acts for the blocked domain now
@@ -234,6 +221,7 @@ func (d *Domain) finish() {
 	if d.askedLocked() && !mutant.Is(mutant.OrphansDropped) {
 		d.askLocked()
 	}
+	d.checkLocked()
 	d.mu.Unlock()
 	d.w.leave(d)
 

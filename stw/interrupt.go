@@ -22,6 +22,7 @@ func (d *Domain) Interrupt(fn func(*Domain)) error {
 	}
 	d.interrupts = append(d.interrupts, fn)
 	d.askLocked()
+	d.checkLocked()
 	return nil
 }
 
@@ -40,5 +41,6 @@ func (d *Domain) InterruptExternal() error {
 	}
 	d.external = true
 	d.askLocked()
+	d.checkLocked()
 	return nil
 }

@@ -92,6 +92,7 @@ func (d *Domain) serve() {
 	if d.askedLocked() {
 		d.pending.Or(asked)
 	}
+	d.checkLocked()
 	d.mu.Unlock()
 	done = true
 }
@@ -156,6 +157,7 @@ func (d *Domain) stepLocked(left *due) bool {
 // unlocked runs do, which may run code of the user's, without mu. If that ends the
 // goroutine, mu stays released.
 func (d *Domain) unlocked(do func()) {
+	d.checkLocked()
 	d.mu.Unlock()
 	do()
 	d.mu.Lock()

@@ -63,6 +63,7 @@ func (w *World) forEach(fn func(*Domain)) {
 		} else {
 			d.askLocked()
 		}
+		d.checkLocked()
 		d.mu.Unlock()
 	}
 	w.mu.Unlock()

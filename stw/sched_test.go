@@ -25,7 +25,7 @@ type stage struct {
 
 	user     [4]bool // by slot: the domain runs code of its user's
 	handling [4]bool // and somebody a handler for it
-	held     [4]bool // it is suspended
+	held     [4]int  // so often it is suspended
 	stops    int     // sections whose handlers have begun and not ended
 }
 
@@ -56,7 +56,7 @@ func (st *stage) domain(name string, proc int, fn func(d *Domain)) {
 func (st *stage) code(d *Domain) {
 	st.user[d.slot] = true
 	for range 2 {
-		if st.handling[d.slot] || st.held[d.slot] {
+		if st.handling[d.slot] || st.held[d.slot] > 0 {
 			st.x.Fail("%v runs while a handler is run for it, or suspended", d)
 		}
 		st.look.Load()
@@ -434,7 +434,7 @@ func (st *stage) interrupt() (fn func(*Domain), ran *int) {
 	ran = new(int)
 	return func(d *Domain) {
 		for range 2 {
-			if st.user[d.slot] || st.held[d.slot] {
+			if st.user[d.slot] || st.held[d.slot] > 0 {
 				st.x.Fail("an interrupt function runs for %v, which runs itself, or is suspended", d)
 			}
 			st.look.Load()
@@ -448,14 +448,14 @@ func (st *stage) suspend(ctx context.Context, d *Domain, hold func()) error {
 	if err := d.Suspend(ctx); err != nil {
 		return err
 	}
-	st.held[d.slot] = true
+	st.held[d.slot]++
 	if st.user[d.slot] {
 		st.x.Fail("%v is suspended, and runs", d)
 	}
 	st.look.Load()
 	hold()
 	st.look.Load()
-	st.held[d.slot] = false
+	st.held[d.slot]--
 	d.Resume()
 	return nil
 }
@@ -510,13 +510,13 @@ func TestSchedules_ServedWhileBlocked(t *testing.T) {
 				acting := false
 				var ran atomic.Int32
 				fn := func(d *Domain) {
-					if acting || st.held[d.slot] {
+					if acting || st.held[d.slot] > 0 {
 						x.Fail("two act for %v, or one while it is suspended", d)
 					}
 					acting = true
 					st.look.Load()
 					acting = false
-					if st.held[d.slot] {
+					if st.held[d.slot] > 0 {
 						x.Fail("%v is suspended while somebody acts for it", d)
 					}
 					ran.Add(1)
@@ -622,7 +622,7 @@ func TestSchedules_SuspendAgainstQueue(t *testing.T) {
 				first.begin()
 				led := 0
 				s := st.w.newStop("RunOnAll", first, func(*Domain, *Stop) {
-					if led++; st.held[first.slot] {
+					if led++; st.held[first.slot] > 0 {
 						x.Fail("%v leads while it is suspended", first)
 					}
 				}, StopOptions{})

@@ -98,4 +98,5 @@ func (d *Domain) endServiceLocked() {
 		d.served = false
 	}
 	d.changed.Broadcast()
+	d.checkLocked()
 }

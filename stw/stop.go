@@ -209,6 +209,7 @@ func (s *Stop) tell(but *Domain) {
 		p.mu.Lock()
 		p.stop = s
 		p.askLocked()
+		p.checkLocked()
 		p.mu.Unlock()
 	}
 }

@@ -35,6 +35,7 @@ func (d *Domain) askToSuspend() error {
 	} else {
 		d.askLocked()
 	}
+	d.checkLocked()
 	d.mu.Unlock()
 	if !mutant.Is(mutant.SuspendWakesNobody) {
 		d.w.suspended()
@@ -81,6 +82,7 @@ func (d *Domain) Resume() {
 		}
 		d.changed.Broadcast()
 	}
+	d.checkLocked()
 	d.mu.Unlock()
 	if resumed && !mutant.Is(mutant.ResumeWakesNobody) {
 		d.w.resumed(d)
@@ -98,6 +100,7 @@ func (d *Domain) suspendLocked(left *due) bool {
 	d.state = Suspended
 	d.held = true
 	d.changed.Broadcast()
+	d.checkLocked()
 	for d.suspends > 0 && d.stop == nil && len(d.ragged) == 0 {
 		d.changed.Wait()
 	}
