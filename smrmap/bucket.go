@@ -78,7 +78,9 @@ func (b *bucket) at(i int) *relacq.Pointer[byte] {
 func (b *bucket) changed(ctl uint64) bool { return (b.ctl.Load()^ctl)>>stateShift != 0 }
 
 // link returns what leads to the next bucket of the chain: its number, 0 if there is none.
-// The half in ctl is never 0 where there is one, and comes last.
+// The half in ctl is never 0 where there is one. It comes last and goes first. A reader that
+// has one half of a link that went and one of a link that came gets a number that may be
+// anybody's, or nobody's yet.
 func link(ctl, tags uint64) uint64 {
 	low := ctl & linkMask
 	if low == 0 {
@@ -87,11 +89,14 @@ func link(ctl, tags uint64) uint64 {
 	return tags>>48<<16 | low
 }
 
-// setLink chains the bucket of the given number behind b.
+// setLink chains the bucket of the given number behind b, which has none behind it.
 func (b *bucket) setLink(number uint64) {
-	b.tags.Store(b.tags.Load() | number>>16<<48)
+	b.tags.Store(b.tags.Load()&tagsMask | number>>16<<48)
 	b.ctl.Store(b.ctl.Load() | number&linkMask)
 }
+
+// empty reports whether a bucket of a locked chain has no entry.
+func (b *bucket) empty() bool { return b.tags.Load()&tagsMask == 0 }
 
 // place puts an entry into a free slot of the locked chain. It is in the map from the
 // store to the slot on: the tag, by which readers come to look at the slot, is there

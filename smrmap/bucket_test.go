@@ -53,21 +53,3 @@ func TestBucket_Words(t *testing.T) {
 	const last = ^uint64(0) >> stateShift << stateShift &^ moved
 	require.Zero(t, bumped(last)>>(stateShift+1))
 }
-
-func TestTable_SpilledBucketsAreDistinct(t *testing.T) {
-	tab, err := newTable(minBits, false, false, nil)
-	require.NoError(t, err)
-	seen := make(map[*bucket]bool)
-	last := tab.at(0)
-	for range 70_000 { // past 2^16, whose low half is 0
-		seen[last] = true
-		next := tab.chain(last)
-		require.False(t, seen[next])
-		require.Equal(t, next, tab.after(last))
-		last = next
-	}
-	require.Nil(t, tab.after(last))
-	for i := range tab.n {
-		require.Equal(t, i == 0, seen[tab.at(i)])
-	}
-}

@@ -281,7 +281,7 @@ func (m *Bytes) Compute(key []byte, fn func(old Item, loaded bool) (Item, Op)) (
 	if op < 0 || op > ExpireOp {
 		panic("smrmap: Compute of Bytes: " + op.String())
 	}
-	unlinked, inserted, emptied := false, false, false
+	unlinked, inserted, look := false, false, false
 	ok = loaded
 	switch {
 	case op == UpdateOp:
@@ -293,7 +293,10 @@ func (m *Bytes) Compute(key []byte, fn func(old Item, loaded bool) (Item, Op)) (
 			p.b.at(p.i).Store(ref(unsafe.Pointer(e)))
 			unlinked = true
 		} else {
-			p = t.vacancy(root)
+			if p, err = t.vacancy(root, false); err != nil {
+				m.blocks.Free(e.block())
+				break
+			}
 			p.b.place(p.i, h, ref(unsafe.Pointer(e)))
 			inserted = true
 		}
@@ -304,7 +307,7 @@ func (m *Bytes) Compute(key []byte, fn func(old Item, loaded bool) (Item, Op)) (
 	case old != nil && (op == DeleteOp || !loaded):
 		p.b.take(p.i)
 		unlinked, ok = true, false
-		emptied = root.tags.Load()&tagsMask == 0
+		look = m.c.tidied(t, root, p.b != root)
 	}
 	ctl = root.ctl.Load()
 	if unlinked {
@@ -322,7 +325,7 @@ func (m *Bytes) Compute(key []byte, fn func(old Item, loaded bool) (Item, Op)) (
 	case inserted:
 		m.c.inserted(t, p, root)
 	case unlinked && op != UpdateOp:
-		m.c.deleted(t, 1, emptied)
+		m.c.deleted(t, 1, look)
 	}
 	return ok, err
 }

@@ -44,6 +44,7 @@ func (m *Bytes) vacate(block []byte) {
 	}
 	gone := e.goneBy(now)
 	var fresh []byte
+	look := false
 	if !gone {
 		fresh = m.blocks.GetFree(e.size())
 	}
@@ -57,14 +58,14 @@ func (m *Bytes) vacate(block []byte) {
 		p.b.at(p.i).Store(ref(unsafe.Pointer(to)))
 	} else {
 		p.b.take(p.i)
+		look = m.c.tidied(t, root, p.b != root)
 	}
-	emptied := root.tags.Load()&tagsMask == 0
-	m.c.lots.release(root, bumped(ctl))
+	m.c.lots.release(root, bumped(root.ctl.Load()))
 	m.retire(e)
 	if fresh != nil {
 		return
 	}
-	m.c.deleted(t, 1, emptied)
+	m.c.deleted(t, 1, look)
 	if gone {
 		m.expired.Add(1)
 	} else {

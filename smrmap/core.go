@@ -1,6 +1,7 @@
 package smrmap
 
 import (
+	"math"
 	"math/bits"
 	"sync"
 
@@ -29,12 +30,14 @@ type core struct {
 	again    atomic.Bool    // somebody found it held
 	migrated sync.WaitGroup // the goroutine that does it
 	stuck    atomic.Int64   // the count below which growing is not tried again, for want of memory
+	kept     atomic.Int64   // the count from which on a loose table is not replaced, for the same
 }
 
 func (c *core) init(o *Options, heap bool, hashOf func(ref) uint64) error {
 	c.heap, c.budget, c.hashOf = heap, o.Budget, hashOf
-	c.minLog = min(max(minBits, bits.Len(uint(max(o.Capacity, 1)*loadDen/(loadNum*slotsPerBucket)))), maxBits)
+	c.minLog = max(minBits, bits.Len64(uint64(o.Capacity)*loadDen/(loadNum*slotsPerBucket)))
 	c.lots = &lots{fence: asym.New()}
+	c.kept.Store(math.MaxInt64)
 	t, err := newTable(c.minLog, heap, false, o.Budget)
 	if err != nil {
 		return err
@@ -55,33 +58,11 @@ func (c *core) lock(h uint64) (*table, *bucket, uint64) {
 	}
 }
 
-// A place is where an entry is: a slot of a bucket in a locked chain.
-type place struct {
-	b *bucket
-	i int
-}
-
-func (p place) load() ref { return p.b.slots[p.i].Load() }
-
-// vacancy returns a free slot of the locked chain, and chains a bucket to it if there
-// is none; so the ctl of the root may be another after it.
-func (t *table) vacancy(b *bucket) place {
-	for {
-		if i := b.free(); i >= 0 {
-			return place{b, i}
-		}
-		next := t.after(b)
-		if next == nil {
-			return place{t.chain(b), 0}
-		}
-		b = next
-	}
-}
-
 // Load factors, in entries for each slot of a root: a table grows above 0.65 and shrinks
 // below a twelfth. In between one lookup in 40 goes to a chained bucket, at most, and an
 // entry costs 16 to 33 bytes of table. (At 0.75 it is one in 15, and a Load of 1000 entries
-// takes a tenth more.)
+// takes a tenth more.) Where keys come and go it is one in nine, since an entry stays
+// where it came to when there is room before it.
 const (
 	loadNum, loadDen = 13, 20
 	shrinkBelow      = 12
@@ -95,10 +76,18 @@ func (c *core) inserted(t *table, p place, root *bucket) {
 	}
 }
 
-// deleted is called when n entries were deleted, and the root has none left.
-func (c *core) deleted(t *table, n int, emptied bool) {
+// tidied is called when entries were taken out of the locked chain of root, chained ones
+// perhaps. It unlinks what is empty at the chain's end, so that the ctl of the root may be
+// another after it, and reports whether the table may be due for replacement.
+func (c *core) tidied(t *table, root *bucket, chained bool) (look bool) {
+	loose := chained && t.shorten(root)
+	return loose || root.empty() && t.n > 1<<c.minLog
+}
+
+// deleted is called when n entries were deleted; look is what tidied said.
+func (c *core) deleted(t *table, n int, look bool) {
 	c.count.Add(-int64(n))
-	if emptied && t.n > 1<<c.minLog {
+	if look {
 		c.resize(t)
 	}
 }
@@ -118,11 +107,14 @@ func (c *core) wanted(t *table) int {
 	return logn
 }
 
-// due reports whether the table should have another size.
-func (c *core) due(t *table) bool { return c.wanted(t) != bits.Len(uint(t.n))-1 }
+// due reports whether the table should be replaced: by one of another size, or of its own
+// if it is loose.
+func (c *core) due(t *table) bool {
+	return 1<<c.wanted(t) != t.n || t.loose() && c.count.Load() < c.kept.Load()
+}
 
-// resize makes a goroutine move the entries to a table of another size, if it is time to
-// and none does so already.
+// resize makes a goroutine move the entries to another table, if it is time to and none
+// does so already.
 //
 // Who finds one at it leaves word in again, and looks once more; that one looks for word
 // after it has unlocked. One of them sees the other.
@@ -157,17 +149,25 @@ func (c *core) migrateAll() {
 
 // begin gives t a next table, if it should have one. resizing is held.
 func (c *core) begin(t *table) bool {
-	logn := c.wanted(t)
-	if 1<<logn == t.n {
+	if !c.due(t) {
 		return false
 	}
+	logn := c.wanted(t)
 	next, err := newTable(logn, c.heap, 1<<logn < t.n, c.budget)
-	if err != nil {
+	switch same := 1<<logn == t.n; {
+	case err == nil && same:
+		c.kept.Store(math.MaxInt64)
+	case err == nil:
+		c.stuck.Store(0)
+	case same:
+		// Try again when there is a good deal less.
+		c.kept.Store(c.count.Load() * 7 / 8)
+		return false
+	default:
 		// Chains become longer instead. Try again when there is a good deal more.
 		c.stuck.Store(c.count.Load() * 9 / 8)
 		return false
 	}
-	c.stuck.Store(0)
 	t.next.Store(next)
 	return true
 }
@@ -204,7 +204,7 @@ func (c *core) move(t, next *table, i, n int) {
 					continue
 				}
 				h := c.hashOf(e)
-				p := next.vacancy(next.bucket(h))
+				p, _ := next.vacancy(next.bucket(h), true)
 				p.b.place(p.i, h, e)
 			}
 		}

@@ -22,7 +22,7 @@
 //	       ├────────────┬────────────┬────────────┬────────────┤
 //	table  │  bucket 0  │  bucket 1  │  bucket 2  │  bucket 3  │
 //	       └────────────┴────────────┴─────┬──────┴────────────┘
-//	                                       └▶ chained bucket, where six are not enough
+//	                                       └▶ chained buckets, where six are not enough
 //
 //	bucket │ ctl │ tags │ entry │ entry │ entry │ entry │ entry │ entry │   64 bytes
 //	                        │
@@ -33,13 +33,19 @@
 // entry into the slot, and to retire the old one, which is used again when no reader can
 // hold it.
 //
+// Chained buckets are the table's: one that is empty, with none behind it, is unlinked, and
+// is any chain's of the table from then on. No reader is waited for. The way to an entry is as
+// it was for as long as the entry is there, so only a reader for which there is nothing can be
+// at a bucket while that becomes another chain's; and the version says so (see below).
+//
 // # Growing and shrinking
 //
 // A goroutine, which is there while there is something to do, moves the entries of one
 // bucket after another to a table of twice or half the size, and marks each as moved.
 // Readers and writers who find the mark look in the next table; nobody waits for more than
 // one bucket. A bucket that is marked does not change any more, so readers who were in it
-// end their lookup there.
+// end their lookup there. (A table with many chained buckets that needs few is replaced by
+// one of the same size.)
 //
 // Since a bucket is a stretch of hashes in a table of any size, a walk keeps its place as a
 // hash. What is there from its start to its end is seen once, whatever the table does.
@@ -59,6 +65,18 @@
 // (see package slab for exceptions), and the table is memory without pointers: a
 // collection looks at none of it. Entries of other Maps are Go objects, one allocation for
 // each Store, and the collector frees them.
+//
+// # What memory is used
+//
+// An entry's share of the table is 16 to 33 bytes in a map that grows, and up to 128 in one
+// that was larger. Chained buckets are a tenth more in a map whose keys stay, and up to a
+// third where keys come and go, however long.
+//
+// The budget counts entries, table and chained buckets. It is exceeded by no more than a
+// quarter of the table and half a KiB, in chained buckets; while the table shrinks, by the
+// half of its size that the next one has; and while entries move, by what chained buckets
+// they need there, about as many as they had. (A map takes some 20 KiB of the Go heap
+// besides.)
 //
 // # When memory ends
 //

@@ -3,6 +3,7 @@ package smrmap
 import (
 	"context"
 	"encoding/binary"
+	"fmt"
 	"testing"
 	"time"
 
@@ -55,20 +56,44 @@ func closeMap(t testing.TB, check func() int, stats func() Stats, end func(conte
 func (c *core) check() (entries int) {
 	c.migrated.Wait()
 	t := c.table.Load()
+	chained := 0
 	for i := range t.n {
 		for b := t.at(i); b != nil; b = t.after(b) {
-			for s := range b.slots {
-				e := b.slots[s].Load()
-				tagged := b.tags.Load() >> (8 * s) & 0xff
-				switch {
-				case (e == nil) != (tagged == 0):
-					panic("a tag without an entry, or the other way round")
-				case e != nil && (t.bucket(c.hashOf(e)) != t.at(i) || tag(c.hashOf(e)) != tagged):
-					panic("an entry in another's bucket")
-				case e != nil:
-					entries++
+			n := c.checkBucket(t, t.at(i), b)
+			entries += n
+			if b != t.at(i) {
+				chained++
+				if n == 0 && t.after(b) == nil {
+					panic("a chain ends with an empty bucket")
 				}
 			}
+		}
+	}
+	spare := 0
+	for number := t.spill.free; number != 0; number = t.spilledAt(number).ctl.Load() >> freeShift {
+		if b := t.spilledAt(number); b.tags.Load() != 0 || b.ctl.Load()&linkMask != 0 {
+			panic("a free bucket that is not empty")
+		}
+		spare++
+	}
+	if given := int(t.spill.last - t.spill.last>>16); chained+spare != given || int64(spare) != t.spill.spare.Load() {
+		panic(fmt.Sprintf("%d buckets were chained, and there are %d in chains, and %d free (%d by count)", given, chained, spare, t.spill.spare.Load()))
+	}
+	return entries
+}
+
+// checkBucket returns how many entries are in bucket b of a root's chain.
+func (c *core) checkBucket(t *table, root, b *bucket) (entries int) {
+	for s := range b.slots {
+		e := b.slots[s].Load()
+		tagged := b.tags.Load() >> (8 * s) & 0xff
+		switch {
+		case (e == nil) != (tagged == 0):
+			panic("a tag without an entry, or the other way round")
+		case e != nil && (t.bucket(c.hashOf(e)) != root || tag(c.hashOf(e)) != tagged):
+			panic("an entry in another's bucket")
+		case e != nil:
+			entries++
 		}
 	}
 	return entries

@@ -255,6 +255,13 @@ func (m *Map[K, V]) newEntry(k K, value V) (*entry[K, V], error) {
 	return e, err
 }
 
+// discard gives back an entry that was not in the map.
+func (m *Map[K, V]) discard(e *entry[K, V]) {
+	if m.pool != nil {
+		m.pool.Free(e)
+	}
+}
+
 // retire gives back an entry that was unlinked.
 func (m *Map[K, V]) retire(e *entry[K, V]) {
 	if m.pool != nil {
@@ -318,7 +325,7 @@ func (m *Map[K, V]) Compute(k K, fn func(old V, loaded bool) (V, Op)) (actual V,
 	if op == ExpireOp || op < 0 || op > ExpireOp {
 		panic("smrmap: Compute of a Map: " + op.String())
 	}
-	emptied := false
+	look := false
 	retired := 0
 	switch {
 	case op == UpdateOp:
@@ -330,14 +337,17 @@ func (m *Map[K, V]) Compute(k K, fn func(old V, loaded bool) (V, Op)) (actual V,
 			p.b.at(p.i).Store(ref(unsafe.Pointer(e)))
 			retired = 1
 		} else {
-			p = t.vacancy(root)
+			if p, err = t.vacancy(root, false); err != nil {
+				m.discard(e)
+				break
+			}
 			p.b.place(p.i, h, ref(unsafe.Pointer(e)))
 		}
 		value = next
 	case op == DeleteOp && old != nil:
 		p.b.take(p.i)
 		retired = 1
-		emptied = root.tags.Load()&tagsMask == 0
+		look = m.c.tidied(t, root, p.b != root)
 	}
 	ctl = root.ctl.Load()
 	if retired > 0 {
@@ -358,7 +368,7 @@ func (m *Map[K, V]) Compute(k K, fn func(old V, loaded bool) (V, Op)) (actual V,
 		return value, true, nil
 	case op == DeleteOp:
 		if old != nil {
-			m.c.deleted(t, 1, emptied)
+			m.c.deleted(t, 1, look)
 		}
 		var none V
 		return none, false, nil

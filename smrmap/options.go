@@ -14,27 +14,30 @@ type Options struct {
 	Domain *smr.Domain
 
 	// Budget is what entries off the Go heap and the table are taken from. Where it is at
-	// its end the table does not grow, but buckets overflow into others, which are counted
-	// and not refused: some percent more. Default: none, no bound.
+	// its end the table does not grow, but buckets overflow into others. Those exceed the
+	// limit by a quarter of the table's size at most; then stores fail whose bucket is full.
+	// (See the package's doc for what is taken while the table is replaced.) Default: none,
+	// no bound.
 	Budget *slab.Budget
 
 	// Capacity is how many entries to make room for at once. The table does not
-	// shrink below it. Default: a few.
+	// shrink below it. If the budget or the system has no memory for such a table, the error
+	// wraps [slab.ErrNoMemory]. Default: a few.
 	Capacity int
 
 	// Now returns the time by which entries of Bytes expire. Default: time.Now.
 	Now func() time.Time
 }
 
-// maxCapacity keeps the table's size in what an int holds.
-const maxCapacity = 1 << (27 + ^uintptr(0)>>63*12)
+// maxCapacity is how many entries the largest table has room for.
+const maxCapacity = 1 << maxBits * slotsPerBucket * loadNum / loadDen
 
 func (o *Options) normalize() error {
 	if o.Capacity < 0 {
 		return fmt.Errorf("smrmap: negative Options.Capacity: %d", o.Capacity)
 	}
 	if o.Capacity > maxCapacity {
-		return fmt.Errorf("smrmap: Options.Capacity too large: %d", o.Capacity)
+		return fmt.Errorf("smrmap: Options.Capacity too large: %d, of at most %d", o.Capacity, maxCapacity)
 	}
 	if o.Domain == nil {
 		o.Domain = smr.Default()
@@ -73,7 +76,7 @@ func (op Op) String() string {
 type Stats struct {
 	Len     int    // entries
 	Buckets int    // of the table, without those that are chained
-	Resizes uint64 // how often the table was replaced by one of another size
+	Resizes uint64 // how often the table was replaced by another
 
 	EntryBytes    int64 // in entries off the Go heap
 	PendingBytes  int64 // in such entries that readers may still hold

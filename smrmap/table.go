@@ -1,12 +1,11 @@
 package smrmap
 
 import (
-	"math/bits"
+	"fmt"
 	"unsafe"
 
 	"github.com/gosmr/gosmr/internal/mutant"
 	"github.com/gosmr/gosmr/internal/sched/atomic"
-	"github.com/gosmr/gosmr/internal/sched/sync"
 	"github.com/gosmr/gosmr/slab"
 )
 
@@ -27,33 +26,47 @@ type table struct {
 	// on to the next one.
 	next atomic.Pointer[table]
 
-	// spill holds the buckets that are chained, in segments of minSpill, 2*minSpill...
-	// Segments come under spillMu, and stay. Numbers begin with 1.
-	spill   [32]atomic.Pointer[bucket] // first of each segment
-	spillMu sync.Mutex
-	spilled uint64 // number of the last bucket given out; under spillMu
-	budget  *slab.Budget
-	size    atomic.Int64 // bytes, as taken from budget
+	spill  spill // the chained buckets
+	budget *slab.Budget
+	size   atomic.Int64 // bytes, as taken from budget: of roots and chained buckets
 }
 
 const (
 	lineSize = 64
 	minBits  = 3
-	maxBits  = 32 // no more than the bits of a hash that entries of Bytes keep
-	minSpill = 8
+	// maxBits is no more than the bits of a hash that entries of Bytes keep, and keeps a
+	// table's size in an int.
+	maxBits = 25 + 7*int(^uintptr(0)>>63)
 )
 
 // newTable returns an empty table. One that is to replace a larger one must be had, also
-// where the budget is at its end.
+// where the budget is at its end. Others may be refused, with an error that wraps
+// [slab.ErrNoMemory].
 func newTable(logn int, heap, must bool, budget *slab.Budget) (*table, error) {
 	t := &table{shift: uint8(64 - logn), n: 1 << logn, heap: heap, budget: budget}
-	if must {
-		budget.Force(bytesOf(t.n))
-	} else if err := budget.Take(bytesOf(t.n)); err != nil {
+	if err := t.take(t.n, must); err != nil {
 		return nil, err
 	}
 	t.root = t.buckets(t.n)
 	return t, nil
+}
+
+// take takes the size of n buckets from the budget, and asks whether the system has as much.
+func (t *table) take(n int, must bool) error {
+	size := bytesOf(n)
+	if must {
+		t.budget.Force(size)
+		return nil
+	}
+	if err := t.budget.Take(size); err != nil {
+		return err
+	}
+	// Go ends the program if the system refuses, so the system is asked before.
+	if err := pages.Probe(uint64(size)); err != nil {
+		t.budget.Put(size)
+		return fmt.Errorf("smrmap: %w: table of %d bytes: %w", slab.ErrNoMemory, size, err)
+	}
+	return nil
 }
 
 // bytesOf returns the size of n buckets, and room to align them.
@@ -85,50 +98,6 @@ func (t *table) bucket(h uint64) *bucket {
 
 // at returns root i.
 func (t *table) at(i int) *bucket { return (*bucket)(unsafe.Add(t.root, i*bucketSize)) }
-
-// chained returns the bucket behind one whose ctl and tags are given, nil if there is
-// none.
-func (t *table) chained(ctl, tags uint64) *bucket {
-	if ctl&linkMask == 0 {
-		return nil
-	}
-	return t.spilledAt(link(ctl, tags))
-}
-
-// after returns the bucket behind b in a locked chain.
-func (t *table) after(b *bucket) *bucket { return t.chained(b.ctl.Load(), b.tags.Load()) }
-
-// spilledAt returns the chained bucket of the given number.
-func (t *table) spilledAt(number uint64) *bucket {
-	seg, i := spillAt(number)
-	return (*bucket)(unsafe.Add(unsafe.Pointer(t.spill[seg].Load()), i*bucketSize))
-}
-
-// spillAt returns the segment of spilled bucket i, and where in it that is.
-func spillAt(i uint64) (seg int, at uint64) {
-	seg = bits.Len64(i/minSpill+1) - 1
-	return seg, i - (1<<seg-1)*minSpill
-}
-
-// chain adds a bucket behind last, the last one of a locked chain, whose ctl it changes.
-// It does so also where the budget is at its end: an entry that has memory must find its
-// place, and be moved when its time comes.
-func (t *table) chain(last *bucket) *bucket {
-	t.spillMu.Lock()
-	defer t.spillMu.Unlock()
-	number := t.spilled + 1
-	if number&linkMask == 0 { // its low half must not be 0
-		number++
-	}
-	seg, at := spillAt(number)
-	if t.spill[seg].Load() == nil {
-		t.budget.Force(bytesOf(minSpill << seg))
-		t.spill[seg].Store((*bucket)(t.buckets(minSpill << seg)))
-	}
-	t.spilled = number
-	last.setLink(number)
-	return (*bucket)(unsafe.Add(unsafe.Pointer(t.spill[seg].Load()), at*bucketSize))
-}
 
 // follow returns the table and the root that a hash belongs to now, and the root's ctl.
 func (t *table) follow(h uint64) (*table, *bucket, uint64) {

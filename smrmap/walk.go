@@ -104,6 +104,7 @@ func (c *core) unlink(pos uint64, choose func(ref) bool, retire func(ref)) (n in
 	var room [4 * slotsPerBucket]ref
 	refs := room[:0]
 	t, root, ctl := c.lock(pos)
+	look := false
 	for b := root; b != nil; b = t.after(b) {
 		for i := range b.slots {
 			if e := b.slots[i].Load(); e != nil && choose(e) {
@@ -113,15 +114,15 @@ func (c *core) unlink(pos uint64, choose func(ref) bool, retire func(ref)) (n in
 		}
 	}
 	if len(refs) > 0 {
-		ctl = bumped(ctl)
+		look = c.tidied(t, root, true)
+		ctl = bumped(root.ctl.Load())
 	}
-	emptied := root.tags.Load()&tagsMask == 0
 	c.lots.release(root, ctl)
 	for _, e := range refs {
 		retire(e)
 	}
 	if len(refs) > 0 {
-		c.deleted(t, len(refs), emptied)
+		c.deleted(t, len(refs), look)
 	}
 	return len(refs), (pos>>t.shift + 1) << t.shift
 }

@@ -101,6 +101,8 @@ const (
 	SlotBeforeTag        Name = "slot-before-tag"
 	NoMovedCheck         Name = "no-moved-check"
 	MovedFirst           Name = "moved-first"
+	FreeBeforeVersion    Name = "free-before-version"
+	CutFromMiddle        Name = "cut-from-middle"
 )
 
 // Bugs lists them all.
@@ -171,4 +173,6 @@ var Bugs = []Bug{
 	{MovedFirst, "a reader looks into the next table before the entry is there", "./smrmap", "TestMap_ReadersDuringResizing", "TestSchedules_GrowAgainstUsers"},
 	{NoParkFence, "the parked one's count is still in its store buffer when the lock is given up", "./smrmap", "TestPark_NoLostWakeup", "TestSchedules_ParkAgainstUnlock"},
 	{SlotBeforeTag, "a reader with an older look at the tags finds an entry, and a later one misses it", "./smrmap", "TestLoadIn_SeenIsSeen", "TestSchedules_SeenIsSeen"},
+	{FreeBeforeVersion, "a walk takes the entries of a bucket that is another chain's by now for those of the chain it is in", "./smrmap", "", "TestSchedules_UnlinkedBucketAgainstWalk"},
+	{CutFromMiddle, "a reader is at a bucket that becomes another chain's, and misses the entry behind it", "./smrmap", "TestChain_EmptyBucketStaysBeforeOthers", "TestSchedules_UnlinkedBucketAgainstReader"},
 }

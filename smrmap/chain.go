@@ -1,0 +1,208 @@
+package smrmap
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"math/bits"
+	"unsafe"
+
+	"github.com/gosmr/gosmr/internal/mutant"
+	"github.com/gosmr/gosmr/internal/pages"
+	"github.com/gosmr/gosmr/internal/sched/atomic"
+	"github.com/gosmr/gosmr/internal/sched/sync"
+)
+
+// A spill is where a table's chained buckets are. A bucket has a number, from 1 on, of 32
+// bits, the lower 16 of which are never all 0: see link.
+//
+// One that was unlinked is given out again at once, to any chain of the table. A reader may
+// still be at it, and go on in the chain that it comes to. That one misses nothing (see
+// bucket), and what it finds is its key's, or it learns by the version of its own root that
+// it was led astray: the version moves on after the unlinking, and before the bucket is free.
+type spill struct {
+	// segments are the first buckets of segments: four of minSpill buckets, four of twice
+	// as many, and so on, so that a fifth of what there is was not used yet, at most.
+	// Written under mu, once each; read by everybody.
+	segments [maxSegments]atomic.Pointer[bucket]
+
+	// spare counts the buckets of the free list. Written under mu; read by everybody.
+	spare atomic.Int64
+
+	mu     sync.Mutex // guards all below, and the ctl of buckets in no chain
+	last   uint64     // number of the last bucket that was given out for the first time
+	free   uint64     // number of the first of those that were unlinked, 0: none
+	forced int64      // bytes that the budget had no room for
+}
+
+const (
+	minSpill    = 8
+	maxSegments = 4*27 + 1 // for any number
+	freeShift   = 18       // of the next free number in a free bucket's ctl, above all that a reader looks at
+)
+
+// segmentOf returns the segment of the bucket with the given number, and where in it
+// that is. Segments 4*k to 4*k+3 have minSpill<<k buckets each.
+func segmentOf(number uint64) (seg int, at uint64) {
+	i := number + 4*minSpill - 1
+	k := bits.Len64(i) - bits.Len(4*minSpill)
+	return k<<2 | int(i>>(k+3)&3), i & (minSpill<<k - 1)
+}
+
+// spilledAt returns the chained bucket of the given number, nil if there is none yet.
+func (t *table) spilledAt(number uint64) *bucket {
+	seg, at := segmentOf(number)
+	first := t.spill.segments[seg].Load()
+	if first == nil {
+		return nil
+	}
+	return (*bucket)(unsafe.Add(unsafe.Pointer(first), at*bucketSize))
+}
+
+// chained returns the bucket behind one whose ctl and tags are given, nil if there is
+// none.
+func (t *table) chained(ctl, tags uint64) *bucket {
+	if ctl&linkMask == 0 {
+		return nil
+	}
+	return t.spilledAt(link(ctl, tags))
+}
+
+// after returns the bucket behind b. In a locked chain that is so until it is unlocked.
+func (t *table) after(b *bucket) *bucket { return t.chained(b.ctl.Load(), b.tags.Load()) }
+
+// A place is where an entry is: a slot of a bucket in a locked chain.
+type place struct {
+	b *bucket
+	i int
+}
+
+func (p place) load() ref { return p.b.slots[p.i].Load() }
+
+// vacancy returns a free slot of the locked chain, and chains a bucket to it if there
+// is none; so the ctl of the root may be another after it. Only if must is false does it
+// return an error, which wraps [slab.ErrNoMemory].
+func (t *table) vacancy(b *bucket, must bool) (place, error) {
+	for {
+		if i := b.free(); i >= 0 {
+			return place{b, i}, nil
+		}
+		next := t.after(b)
+		if next == nil {
+			next, err := t.chain(b, must)
+			return place{next, 0}, err
+		}
+		b = next
+	}
+}
+
+// chain adds a bucket behind last, the last one of a locked chain, whose ctl it changes.
+// Errors are those of vacancy.
+func (t *table) chain(last *bucket, must bool) (*bucket, error) {
+	s := &t.spill
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	number := s.free
+	if number != 0 {
+		b := t.spilledAt(number)
+		s.free = b.ctl.Load() >> freeShift
+		s.spare.Add(-1)
+		b.ctl.Store(0)
+		last.setLink(number)
+		return b, nil
+	}
+	if number = s.last + 1; number&linkMask == 0 { // its low half must not be 0
+		number++
+	}
+	seg, _ := segmentOf(number)
+	if s.segments[seg].Load() == nil {
+		if err := t.addSegment(seg, must); err != nil {
+			return nil, err
+		}
+	}
+	s.last = number
+	last.setLink(number)
+	return t.spilledAt(number), nil
+}
+
+// addSegment allocates a segment. spill.mu is held.
+//
+// What is wanted for an entry that is there already, whose bucket is moved, must be had.
+// Others may exceed the budget by a share of the table, and are refused above that: how
+// many chained buckets a number of entries needs is up to chance.
+func (t *table) addSegment(seg int, must bool) error {
+	s := &t.spill
+	if s.last >= math.MaxUint32 {
+		panic("smrmap: more than 2^32 chained buckets")
+	}
+	n := minSpill << (seg >> 2)
+	size := bytesOf(n)
+	if err := t.take(n, false); err != nil {
+		if !must {
+			if s.forced += size; s.forced > t.share() || errors.Is(err, pages.ErrNoMemory) {
+				s.forced -= size
+				return fmt.Errorf("smrmap: no room to chain a bucket: %w", err)
+			}
+		}
+		t.take(n, true)
+	}
+	s.segments[seg].Store((*bucket)(t.buckets(n)))
+	return nil
+}
+
+// share is how many bytes of chained buckets the budget need not have room for: a quarter
+// of the roots', and one segment.
+func (t *table) share() int64 { return bytesOf(t.n)/4 + bytesOf(minSpill) }
+
+// shorten unlinks the empty buckets at the end of the locked chain, makes them free, and
+// reports whether the table is loose.
+func (t *table) shorten(root *bucket) bool {
+	keep := root
+	for b := t.after(root); b != nil; b = t.after(b) {
+		if !b.empty() {
+			keep = b
+		} else if next := t.after(b); next != nil && mutant.Is(mutant.CutFromMiddle) {
+			number := link(keep.ctl.Load(), keep.tags.Load())
+			keep.ctl.Store(bumped(keep.ctl.Load()) &^ linkMask)
+			keep.setLink(link(b.ctl.Load(), b.tags.Load()))
+			b.ctl.Store(0)
+			t.release(number)
+			return false
+		}
+	}
+	number := link(keep.ctl.Load(), keep.tags.Load())
+	if number == 0 {
+		return false
+	}
+	if mutant.Is(mutant.FreeBeforeVersion) {
+		t.release(number)
+	}
+	// The unlinking comes first, and then the version: a reader that has this version does
+	// not get there.
+	keep.ctl.Store(keep.ctl.Load() &^ linkMask)
+	root.ctl.Store(bumped(root.ctl.Load()))
+	if !mutant.Is(mutant.FreeBeforeVersion) {
+		t.release(number)
+	}
+	return t.loose()
+}
+
+// release makes a bucket that was unlinked, and those behind it, free. They are empty.
+func (t *table) release(number uint64) {
+	s := &t.spill
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for number != 0 {
+		b := t.spilledAt(number)
+		next := link(b.ctl.Load(), b.tags.Load())
+		b.ctl.Store(s.free << freeShift)
+		b.tags.Store(0)
+		s.free = number
+		s.spare.Add(1)
+		number = next
+	}
+}
+
+// loose reports whether so many chained buckets are free that a table of the same size
+// would be a good deal smaller.
+func (t *table) loose() bool { return t.spill.spare.Load() > int64(t.n/2+8*minSpill) }

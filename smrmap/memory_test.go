@@ -1,0 +1,141 @@
+package smrmap
+
+import (
+	"math/rand/v2"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/gosmr/gosmr/slab"
+)
+
+// A cache is a map under a budget: put stores a key, and evict makes room for others.
+type cache struct {
+	c     *core
+	put   func(i int) error
+	evict func(i int) // in need of memory for key i
+}
+
+// caches returns maps of each kind whose entries are off the Go heap.
+func caches(t testing.TB, o Options) map[string]cache {
+	m, b := newMap[uint64, uint64](t, o), newBytes(t, o)
+	oldest := 0
+	return map[string]cache{
+		"Map": {&m.c, func(i int) error { return m.Store(uint64(i), uint64(i)) }, func(int) {
+			for range 1000 {
+				m.Delete(uint64(oldest))
+				oldest++
+			}
+		}},
+		"Bytes": {&b.c, func(i int) error { return b.Store(key(i), key(i)) }, func(int) { b.Evict(64 << 10) }},
+	}
+}
+
+// churn stores n keys that were never there, and evicts where there is no room. It looks at
+// the budget after each step: what is used is never more than the limit and what the doc
+// of Options says.
+func churn(t testing.TB, name string, o Options, n int) {
+	m := caches(t, o)[name]
+	ctx := watchdogContext(t)
+	limit, most := o.Budget.Limit(), int64(0)
+	sample := func() {
+		used := o.Budget.Used()
+		if most = max(most, used); used > limit+m.c.table.Load().share() {
+			t.Fatalf("%d bytes used, of %d", used, limit)
+		}
+	}
+	fails := 0
+	for i := range n {
+		for {
+			err := m.put(i)
+			sample()
+			if err == nil {
+				break
+			}
+			fails++
+			require.ErrorIs(t, err, slab.ErrNoMemory)
+			m.evict(i)
+			sample()
+			require.NoError(t, o.Domain.Barrier(ctx))
+		}
+	}
+	st := m.c.stats()
+	t.Logf("%d stores, %d of them for want of memory twice: at most %.3f of the limit, %d entries, table %.1f bytes an entry",
+		n, fails, float64(most)/float64(limit), st.Len, float64(st.ReservedBytes)/float64(st.Len))
+	require.Greater(t, int64(n), 5*int64(st.Len), "keys came and went several times over")
+}
+
+func TestBudget_BoundsKeysThatComeAndGo(t *testing.T) {
+	for _, name := range []string{"Map", "Bytes"} {
+		t.Run(name, func(t *testing.T) {
+			churn(t, name, Options{Domain: newDomain(t), Budget: slab.NewBudget(2 << 20)}, 500_000)
+		})
+	}
+}
+
+func TestBudget_BoundsKeysThatComeAndGo_AtFullSize(t *testing.T) {
+	if testing.Short() {
+		t.Skip("some ten seconds")
+	}
+	for _, name := range []string{"Map", "Bytes"} {
+		t.Run(name, func(t *testing.T) {
+			churn(t, name, Options{Domain: newDomain(t), Budget: slab.NewBudget(32 << 20)}, 8_000_000)
+		})
+	}
+}
+
+// A table of n entries whose keys change takes a third more than one whose keys do not, at
+// most, and no more the longer they do: after eight times as many keys as there are entries.
+func TestTable_BytesPerEntryAfterTurnover(t *testing.T) {
+	oldest := func([]int) int { return 0 }
+	anyone := func(live []int) int { return rand.IntN(len(live)) }
+	for _, limit := range []int64{0, 1 << 30} {
+		for _, n := range []int{15_000, 27_000} { // of 15,974 and 31,948 with which the table doubles
+			turnOver(t, limit, n, "oldest", oldest)
+			turnOver(t, limit, n, "any", anyone)
+		}
+		if !testing.Short() {
+			turnOver(t, limit, 500_000, "any", anyone) // of 511,180
+		}
+	}
+}
+
+func turnOver(t *testing.T, limit int64, n int, order string, victim func(live []int) int) {
+	o := Options{Domain: newDomain(t), Budget: slab.NewBudget(limit)}
+	m, b := newMap[uint64, value](t, o), newBytes(t, o)
+	testTurnover(t, "Map, "+order, &m.c, n, victim,
+		func(k int) error { return m.Store(uint64(k), value{}) },
+		func(k int) bool { return m.Delete(uint64(k)) },
+		m.Stats)
+	testTurnover(t, "Bytes, "+order, &b.c, n, victim,
+		func(k int) error { return b.Store(key(k), key(k)) },
+		func(k int) bool { return b.Delete(key(k)) },
+		b.Stats)
+}
+
+func testTurnover(t *testing.T, name string, c *core, n int, victim func([]int) int, put func(int) error, remove func(int) bool, stats func() Stats) {
+	live := make([]int, n)
+	for i := range live {
+		require.NoError(t, put(i))
+		live[i] = i
+	}
+	c.migrated.Wait()
+	perEntry := func(st Stats) float64 { return float64(st.ReservedBytes) / float64(st.Len) }
+	table, all := perEntry(c.stats()), perEntry(stats())
+	for k := n; k < 9*n; k++ {
+		i := victim(live)
+		if i == 0 {
+			i = k % n
+		}
+		require.True(t, remove(live[i]))
+		require.NoError(t, put(k))
+		live[i] = k
+		if k%n == n-1 {
+			require.LessOrEqual(t, perEntry(c.stats()), table*4/3, "%s, %d entries, after %d", name, n, k)
+		}
+	}
+	c.migrated.Wait()
+	t.Logf("%s, %d entries: table %.1f bytes an entry, %.1f after turnover; all %.1f, and %.1f",
+		name, n, table, perEntry(c.stats()), all, perEntry(stats()))
+	require.Equal(t, n, stats().Len)
+}
