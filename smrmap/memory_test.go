@@ -68,7 +68,7 @@ func churn(t testing.TB, name string, o Options, n int) {
 func TestBudget_BoundsKeysThatComeAndGo(t *testing.T) {
 	for _, name := range []string{"Map", "Bytes"} {
 		t.Run(name, func(t *testing.T) {
-			churn(t, name, Options{Domain: newDomain(t), Budget: slab.NewBudget(2 << 20)}, 500_000)
+			churn(t, name, Options{Domain: newDomain(t), Budget: slab.NewBudget(1 << 20)}, 200_000)
 		})
 	}
 }
@@ -90,12 +90,12 @@ func TestTable_BytesPerEntryAfterTurnover(t *testing.T) {
 	oldest := func([]int) int { return 0 }
 	anyone := func(live []int) int { return rand.IntN(len(live)) }
 	for _, limit := range []int64{0, 1 << 30} {
-		for _, n := range []int{15_000, 27_000} { // of 15,974 and 31,948 with which the table doubles
-			turnOver(t, limit, n, "oldest", oldest)
-			turnOver(t, limit, n, "any", anyone)
-		}
+		// With 7987, 15,974... and 511,180 entries the table doubles.
+		turnOver(t, limit, 7500, "oldest", oldest)
+		turnOver(t, limit, 7500, "any", anyone)
+		turnOver(t, limit, 12_000, "any", anyone)
 		if !testing.Short() {
-			turnOver(t, limit, 500_000, "any", anyone) // of 511,180
+			turnOver(t, limit, 500_000, "any", anyone)
 		}
 	}
 }

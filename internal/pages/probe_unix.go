@@ -15,16 +15,15 @@ import (
 // promise: others may take the memory in between, and a system that gives more than it has
 // refuses little.
 //
-// Cost: two system calls, where size is 1 MiB or more.
+// Cost: two system calls, where size is 4 MiB or more.
 func Probe(size uint64) error {
 	if size < probed {
 		return nil
 	}
-	// The runtime takes whole arenas, aligned, and notes on them.
-	size += size/64 + arena
-	if size > math.MaxInt {
+	if size > math.MaxInt/2 {
 		return fmt.Errorf("%w: %d bytes", ErrNoMemory, size)
 	}
+	size += size/64 + arena // the runtime takes whole arenas, and notes on them
 	p, err := unix.MmapPtr(-1, 0, nil, uintptr(size), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_ANON|unix.MAP_PRIVATE)
 	if err != nil {
 		return fmt.Errorf("%w: mmap of %d bytes: %w", ErrNoMemory, size, err)
