@@ -46,7 +46,7 @@ func limitAddressSpace(t *testing.T, room uint64) {
 // A table for which the system has no memory is an error, not the end of the process.
 func TestNew_SystemHasNoMemory(t *testing.T) {
 	out := inChild(t, 256<<20, func() {
-		for _, capacity := range []int{10_000_000, 30_000_000, 100_000_000, maxCapacity} {
+		for _, capacity := range []int{20_000_000, 30_000_000, 100_000_000, maxCapacity} {
 			_, err := New[uint64, uint64](Options{Capacity: capacity})
 			_, err2 := New[string, string](Options{Capacity: capacity})
 			_, err3 := NewBytes(Options{Capacity: capacity})
@@ -65,6 +65,9 @@ func TestNew_SystemHasNoMemory(t *testing.T) {
 // A map that grows until the system has no memory for its table goes on with the one it has,
 // or says so. (The budget keeps entries from taking what Go needs for itself.)
 func TestStore_SystemHasNoMemoryForTheTable(t *testing.T) {
+	if testing.Short() {
+		t.Skip("some seconds")
+	}
 	out := inChild(t, 320<<20, func() {
 		m, err := New[uint64, struct{}](Options{Budget: slab.NewBudget(240 << 20)})
 		if err != nil {

@@ -20,10 +20,11 @@ func Probe(size uint64) error {
 	if size < probed {
 		return nil
 	}
-	if size > math.MaxInt/2 {
+	more := size/64 + arena // the runtime takes whole arenas, and notes on them
+	if size > math.MaxInt || size+more > math.MaxInt {
 		return fmt.Errorf("%w: %d bytes", ErrNoMemory, size)
 	}
-	size += size/64 + arena // the runtime takes whole arenas, and notes on them
+	size += more
 	p, err := unix.MmapPtr(-1, 0, nil, uintptr(size), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_ANON|unix.MAP_PRIVATE)
 	if err != nil {
 		return fmt.Errorf("%w: mmap of %d bytes: %w", ErrNoMemory, size, err)
