@@ -15,6 +15,7 @@ import (
 	"github.com/anishathalye/porcupine"
 	"github.com/stretchr/testify/require"
 
+	"github.com/gosmr/gosmr/slab"
 	"github.com/gosmr/gosmr/smr"
 	"github.com/gosmr/gosmr/smrmap"
 )
@@ -89,6 +90,7 @@ type subject struct {
 	stats func() smrmap.Stats
 	close func(context.Context) error
 
+	crowded   bool              // the table stays as it is
 	churn     func(i int) error // what goes on beside; nil: others come and go
 	compact   func(context.Context) (int64, error)
 	compacted *atomic.Int64 // bytes; nil: entries do not move
@@ -156,7 +158,23 @@ func newMap(t *testing.T, d *smr.Domain) subject {
 
 // newOnHeap is a map whose entries are on the Go heap.
 func newOnHeap(t *testing.T, d *smr.Domain) subject {
-	m, err := smrmap.New[string, *uint64](smrmap.Options{Domain: d})
+	return newOnHeapOf(t, smrmap.Options{Domain: d})
+}
+
+// newCrowded is a map whose table can't grow, so that buckets are chained and go again.
+func newCrowded(t *testing.T, d *smr.Domain) subject {
+	const table, larger, others = 576, 1088, 60
+	s := newOnHeapOf(t, smrmap.Options{Domain: d, Budget: slab.NewBudget(table + larger - 1)})
+	s.crowded = true
+	s.churn = func(i int) error {
+		s.other(1000+i*7%others, i/others%2 == 0)
+		return nil
+	}
+	return s
+}
+
+func newOnHeapOf(t *testing.T, o smrmap.Options) subject {
+	m, err := smrmap.New[string, *uint64](o)
 	require.NoError(t, err)
 	deref := func(p *uint64) uint64 {
 		if p == nil {
@@ -319,7 +337,7 @@ func newBytesOf(t *testing.T, d *smr.Domain, lengths uint64) subject {
 func TestMaps_Linearizable(t *testing.T) {
 	for name, make := range map[string]func(*testing.T, *smr.Domain) subject{
 		"Map off the Go heap": newMap, "Map on the Go heap": newOnHeap,
-		"Bytes": newBytes, "Bytes that move": newMoving,
+		"Map with chains": newCrowded, "Bytes": newBytes, "Bytes that move": newMoving,
 	} {
 		t.Run(name, func(t *testing.T) {
 			defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(4))
@@ -327,7 +345,7 @@ func TestMaps_Linearizable(t *testing.T) {
 			if testing.Short() {
 				histories = 20
 			}
-			resizes, evicting, compacted, moves := uint64(0), 0, int64(0), false
+			resizes, evicting, compacted, moves, crowded := uint64(0), 0, int64(0), false, false
 			for seed := range uint64(histories) {
 				d, err := smr.New(smr.Options{})
 				require.NoError(t, err)
@@ -335,6 +353,7 @@ func TestMaps_Linearizable(t *testing.T) {
 				history, err := record(d, s, seed)
 				require.NoError(t, err)
 				resizes += s.stats().Resizes
+				crowded = s.crowded
 				if moves = s.compacted != nil; moves {
 					compacted += s.compacted.Load()
 				}
@@ -357,7 +376,7 @@ func TestMaps_Linearizable(t *testing.T) {
 			}
 			require.Less(t, evicting, histories/2)
 			require.Equal(t, moves, compacted > 0)
-			require.NotZero(t, resizes, "the maps never grew")
+			require.Equal(t, crowded, resizes == 0, "the maps grew %d times", resizes)
 		})
 	}
 }

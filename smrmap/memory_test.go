@@ -127,8 +127,9 @@ func testTurnover(t *testing.T, name string, c *core, n int, victim func([]int) 
 		if i == 0 {
 			i = k % n
 		}
-		require.True(t, remove(live[i]))
-		require.NoError(t, put(k))
+		if err := put(k); err != nil || !remove(live[i]) {
+			t.Fatalf("%d is not there, or %d can't be stored: %v", live[i], k, err)
+		}
 		live[i] = k
 		if k%n == n-1 {
 			require.LessOrEqual(t, perEntry(c.stats()), table*4/3, "%s, %d entries, after %d", name, n, k)
