@@ -35,7 +35,7 @@ type core struct {
 
 func (c *core) init(o *Options, heap bool, hashOf func(ref) uint64) error {
 	c.heap, c.budget, c.hashOf = heap, o.Budget, hashOf
-	c.minLog = max(minBits, bits.Len64(uint64(o.Capacity)*loadDen/(loadNum*slotsPerBucket)))
+	c.minLog = logFor(o.Capacity)
 	c.lots = &lots{fence: asym.New()}
 	c.kept.Store(math.MaxInt64)
 	t, err := newTable(c.minLog, heap, false, o.Budget)
@@ -67,6 +67,12 @@ const (
 	loadNum, loadDen = 13, 20
 	shrinkBelow      = 12
 )
+
+// logFor returns the log of the size of a table with room for capacity entries, which are
+// no more than maxCapacity.
+func logFor(capacity int) int {
+	return max(minBits, bits.Len64(uint64(capacity)*loadDen/(loadNum*slotsPerBucket)))
+}
 
 // inserted is called when an entry has found its place in a bucket of t.
 func (c *core) inserted(t *table, p place, root *bucket) {

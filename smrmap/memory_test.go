@@ -84,6 +84,61 @@ func TestBudget_BoundsKeysThatComeAndGo_AtFullSize(t *testing.T) {
 	}
 }
 
+// While the table is replaced the budget is exceeded by no more than the doc says, also where
+// it has no room at all: a smaller one is half the size, and chains need about what they had.
+func TestBudget_BoundsResizing(t *testing.T) {
+	budget := slab.NewBudget(0)
+	m := newMap[uint64, uint64](t, Options{Budget: budget})
+	m.c.crowd()
+	const n = 30_000
+	for k := range uint64(n) {
+		require.NoError(t, m.Store(k, k))
+		if m.c.table.Load().n < 1<<10 {
+			m.c.stuck.Store(0)
+			m.c.migrated.Wait()
+		} else {
+			m.c.crowd()
+		}
+	}
+	m.c.migrated.Wait()
+	require.Equal(t, 1<<10, m.c.table.Load().n)
+	hashOf, moved := m.c.hashOf, 0
+	m.c.hashOf = func(e ref) uint64 {
+		// By the goroutine that moves entries.
+		t1 := m.c.table.Load()
+		if next := t1.next.Load(); next != nil {
+			moved++
+			excess := t1.share()
+			if next.n < t1.n {
+				excess += bytesOf(next.n)
+			}
+			excess += t1.size.Load() - bytesOf(t1.n) + bytesOf(minSpill)
+			if used := budget.Used(); used > budget.Limit()+excess {
+				t.Errorf("%d bytes used, of %d, from %d buckets to %d", used, budget.Limit(), t1.n, next.n)
+			}
+		}
+		return hashOf(e)
+	}
+	// It grows by as much as there is room for roots.
+	budget.SetLimit(budget.Used() + bytesOf(1<<11))
+	m.c.stuck.Store(0)
+	m.c.resize(m.c.table.Load())
+	m.c.migrated.Wait()
+	require.Equal(t, n, moved)
+	// And it shrinks, without room for anything.
+	budget.SetLimit(budget.Used())
+	for k := range uint64(n) {
+		if m.Delete(k); n-k < 1100 && k%100 == 0 {
+			m.c.migrated.Wait()
+		}
+	}
+	m.c.migrated.Wait()
+	require.Greater(t, moved, n)
+	require.LessOrEqual(t, m.c.table.Load().n, 64)
+	require.Zero(t, m.c.check())
+	m.c.hashOf = hashOf
+}
+
 // A table of n entries whose keys change takes a third more than one whose keys do not, at
 // most, and no more the longer they do: after eight times as many keys as there are entries.
 func TestTable_BytesPerEntryAfterTurnover(t *testing.T) {
