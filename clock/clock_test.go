@@ -92,6 +92,27 @@ func TestPoll_Uncommitted(t *testing.T) {
 	})
 }
 
+// Poll moves rd and wakes a parked waiter; Passed finds out the same, and leaves both.
+func TestPassed_ChangesNothing(t *testing.T) {
+	forEachStart(t, func(t *testing.T, c *Clock) {
+		rec, gen := c.Enter()
+		deferred := c.DeferredAdvance()
+		require.False(t, c.Passed(deferred), "not committed")
+		goal := c.Advance()
+		require.False(t, c.Passed(goal))
+		require.False(t, c.Passed(goal+1), "another clock's")
+		rec.Leave(gen)
+		c.wait.parked.Store(true)
+		rd := c.Reached()
+		require.True(t, c.Passed(goal))
+		require.Equal(t, rd, c.Reached())
+		require.Empty(t, c.wake)
+		require.True(t, c.Poll(goal))
+		require.Len(t, c.wake, 1)
+		require.True(t, c.Passed(goal))
+	})
+}
+
 func TestPoll_GoalNeverIssued(t *testing.T) {
 	forEachStart(t, func(t *testing.T, c *Clock) {
 		other := newClock(c.opts)

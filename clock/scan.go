@@ -92,6 +92,32 @@ func (c *Clock) look(goal Seq, snap snapshot) blocker {
 	return found
 }
 
+// Passed reports whether every reader has reached goal, as [Clock.Poll] does, and
+// leaves the clock as it is: it moves rd nowhere and wakes no waiter. So a
+// goroutine outside the clock's testing/synctest bubble may call it, such as one
+// that runs cleanups. It reports false for a goal that is not committed.
+//
+// Cost: that of Poll, each time.
+func (c *Clock) Passed(goal Seq) bool {
+	if !c.issued(goal) {
+		return false
+	}
+	if c.reached(goal) {
+		return true
+	}
+	snap := c.snapshot()
+	if snap.wr.Before(goal) {
+		return false
+	}
+	passed := true
+	c.eachRecord(func(r *Record) {
+		if at, active := c.position(r.seq.Load(), snap); active && at.Before(goal) {
+			passed = false
+		}
+	})
+	return passed
+}
+
 // eachRecord calls fn for every record.
 func (c *Clock) eachRecord(fn func(*Record)) {
 	for _, sl := range c.slots.All() {

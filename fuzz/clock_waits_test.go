@@ -11,6 +11,9 @@ import (
 func (p *clockProgram) poll(goal clock.Seq) {
 	at, ok := p.model.resolve(goal)
 	want := ok && at <= p.model.wr && at <= p.oldest()
+	if got := p.c.Passed(goal); got != want {
+		p.fail("Passed(%#x) is %v at %#x, the oldest section is %d advances old", goal, got, p.c.Now(), p.model.wr-p.oldest())
+	}
 	if got := p.c.Poll(goal); got != want {
 		p.fail("Poll(%#x) is %v at %#x, the oldest section is %d advances old", goal, got, p.c.Now(), p.model.wr-p.oldest())
 	}

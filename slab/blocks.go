@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"math/bits"
+	"runtime"
 	"unsafe"
 
 	"github.com/gosmr/gosmr/internal/pages"
@@ -20,7 +21,13 @@ import (
 // All methods may be called by any number of goroutines. All but Retire may block for a
 // moment, and so must not be called in a pinned section. Make it with [NewBlocks]; it must
 // not be copied.
-type Blocks struct {
+//
+// Blocks that become unreachable without Close are to the memory what a [Pool] is that
+// does.
+type Blocks struct{ *blocks }
+
+// blocks is what the methods of [Blocks] work on, and stays when a Blocks was dropped.
+type blocks struct {
 	dom     *smr.Domain
 	budget  *Budget
 	name    string
@@ -28,15 +35,17 @@ type Blocks struct {
 
 	mu     pinnedLock // guards all below
 	large  map[unsafe.Pointer]*largeBlock
-	stats  Stats // of large blocks
+	late   []*largeBlock // retired when the domain was closed already
+	stats  Stats         // of large blocks
 	closed bool
 }
 
 // A largeBlock is a block above maxObject.
 type largeBlock struct {
-	b    *Blocks
+	b    *blocks
 	p    unsafe.Pointer
 	size uintptr
+	goal smr.Seq // in blocks.late
 }
 
 const (
@@ -93,13 +102,17 @@ func NewBlocks(d *smr.Domain, o Options) *Blocks {
 	if o.Name == "" {
 		o.Name = "blocks"
 	}
-	b := &Blocks{dom: d, budget: o.Budget, name: o.Name, large: make(map[unsafe.Pointer]*largeBlock)}
-	for c := range b.classes {
-		s := &b.classes[c]
+	in := &blocks{dom: d, budget: o.Budget, name: o.Name, large: make(map[unsafe.Pointer]*largeBlock)}
+	rest := &remains{dom: d, all: o.FreeOnDrop, large: in}
+	for c := range in.classes {
+		s := &in.classes[c]
+		rest.stores = append(rest.stores, s)
 		*s = store{dom: d, budget: o.Budget, size: uintptr(classSize(c)), name: fmt.Sprintf("%s of %d bytes", o.Name, classSize(c))}
 		s.init()
 		s.check.init(s, o.Keep)
 	}
+	b := &Blocks{in}
+	whenDropped(b, rest)
 	return b
 }
 
@@ -113,6 +126,7 @@ func (b *Blocks) Get(n int) ([]byte, error) {
 	if n < 0 {
 		panic("slab: Get of a negative size")
 	}
+	defer runtime.KeepAlive(b)
 	if n > maxObject {
 		return b.getLarge(n)
 	}
@@ -132,6 +146,7 @@ func (b *Blocks) Free(block []byte) {
 	} else {
 		b.takeLarge(block, false).free()
 	}
+	runtime.KeepAlive(b)
 }
 
 // Retire gives back a block that was unlinked: see [Pool.Retire], also for sections. It
@@ -140,13 +155,13 @@ func (b *Blocks) Retire(block []byte) {
 	if s := b.storeOf(block); s != nil {
 		s.retire1(unsafe.Pointer(unsafe.SliceData(block)))
 	} else {
-		l := b.takeLarge(block, true)
-		smr.Call(b.dom, l, int(l.size), (*largeBlock).ready)
+		b.retireLarge(b.takeLarge(block, true))
 	}
+	runtime.KeepAlive(b)
 }
 
 // storeOf returns the store that a block is of, nil for a large one.
-func (b *Blocks) storeOf(block []byte) *store {
+func (b *blocks) storeOf(block []byte) *store {
 	n := cap(block)
 	if n > maxObject {
 		return nil
@@ -158,7 +173,7 @@ func (b *Blocks) storeOf(block []byte) *store {
 	return s
 }
 
-func (b *Blocks) getLarge(n int) ([]byte, error) {
+func (b *blocks) getLarge(n int) ([]byte, error) {
 	if n > maxBlock {
 		return nil, fmt.Errorf("%s: %w: %d bytes", b.name, ErrNoMemory, n)
 	}
@@ -177,7 +192,7 @@ func (b *Blocks) getLarge(n int) ([]byte, error) {
 		b.budget.Put(int64(size))
 		return nil, fmt.Errorf("%s: %w: %w", b.name, ErrNoMemory, err)
 	}
-	l := &largeBlock{b, p, size}
+	l := &largeBlock{b: b, p: p, size: size}
 	b.mu.Lock()
 	b.large[p] = l
 	b.stats.Gets++
@@ -188,7 +203,7 @@ func (b *Blocks) getLarge(n int) ([]byte, error) {
 }
 
 // takeLarge takes a large block out of the list of those in use.
-func (b *Blocks) takeLarge(block []byte, retire bool) *largeBlock {
+func (b *blocks) takeLarge(block []byte, retire bool) *largeBlock {
 	p := unsafe.Pointer(unsafe.SliceData(block))
 	b.mu.Lock()
 	l := b.large[p]
@@ -207,6 +222,37 @@ func (b *Blocks) takeLarge(block []byte, retire bool) *largeBlock {
 	b.stats.InUseBytes -= int64(l.size)
 	b.mu.Unlock()
 	return l
+}
+
+// retireLarge frees a block after a grace period. A domain that is closed takes no call:
+// then the block waits in late until Close asks the readers that are left. It may be
+// called pinned.
+func (b *blocks) retireLarge(l *largeBlock) {
+	if !b.dom.Closed() {
+		smr.Call(b.dom, l, int(l.size), (*largeBlock).ready)
+		return
+	}
+	l.goal = b.dom.Advance()
+	b.mu.Lock()
+	b.late = append(b.late, l)
+	b.mu.Unlock()
+}
+
+// freeLate frees those blocks of late that no reader can hold.
+func (b *blocks) freeLate() {
+	b.mu.Lock()
+	late := b.late
+	b.late = nil
+	b.mu.Unlock()
+	for _, l := range late {
+		if b.dom.Poll(l.goal) {
+			l.ready()
+			continue
+		}
+		b.mu.Lock()
+		b.late = append(b.late, l)
+		b.mu.Unlock()
+	}
 }
 
 func (l *largeBlock) ready() {
@@ -262,6 +308,7 @@ func (b *Blocks) Close(ctx context.Context) error {
 		stores[c] = &b.classes[c]
 	}
 	err := closeStores(ctx, b.dom, stores...)
+	b.freeLate()
 	closed := b.classes[0].caches.Sealed()
 	b.mu.Lock()
 	b.closed = closed
@@ -270,5 +317,6 @@ func (b *Blocks) Close(ctx context.Context) error {
 	if n > 0 && closed {
 		err = errors.Join(err, fmt.Errorf("slab: Close of %s: %d large blocks were not given back", b.name, n))
 	}
+	runtime.KeepAlive(b)
 	return err
 }

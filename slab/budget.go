@@ -144,6 +144,7 @@ func (b *Budget) reclaim(but *store) bool {
 	if b == nil {
 		return false
 	}
+	bury()
 	before := b.reclaims.Load()
 	b.mu.Lock()
 	defer b.mu.Unlock()

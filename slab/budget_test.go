@@ -55,7 +55,7 @@ func TestBudget_ReclaimsFromWhoReclaimed(t *testing.T) {
 	p.s.drain()
 	require.Nil(t, p.s.take(true))
 	freeAll(p, all) // ... others give back ...
-	b.reclaim(&p.s) // ... and it goes on.
+	b.reclaim(p.s)  // ... and it goes on.
 	p.s.grow()
 	q.Free(get(t, q))
 	closeEmpty(t, q)

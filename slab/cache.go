@@ -280,6 +280,9 @@ func (s *store) pinLoaded() *cache {
 func (s *store) drain() {
 	s.drainMu.Lock()
 	defer s.drainMu.Unlock()
+	if s.isAbandoned() {
+		return
+	}
 	for _, ld := range s.unload() {
 		s.keep(ld.get)
 		s.keep(ld.other)

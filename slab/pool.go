@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"runtime"
 	"strings"
 	"unsafe"
 
@@ -31,6 +32,12 @@ type Options struct {
 	// call finds it idle, here as in other pools.)
 	Unstable bool
 
+	// FreeOnDrop says that no object is used once the pool itself is unreachable, but by
+	// readers in sections that are open then: as in a structure that owns both. A pool that
+	// is dropped without Close then gives back objects in use as well. Default: their
+	// memory stays.
+	FreeOnDrop bool
+
 	// OffHeapLinks says that the fields of types smr.Pointer and smrq.Link point to
 	// objects of this pool only, or to others that are never on the Go heap. Then they
 	// do not count as Go pointers, and the pool may be off the Go heap. Default: they count.
@@ -47,12 +54,17 @@ type Options struct {
 // be written into it by way of unsafe. On the Go heap a free object keeps alive what it
 // points to: clear its pointers before it is given back, where that matters.
 //
-// The domain must not be closed before the pool.
+// Close a pool that is not used any more. One that becomes unreachable without Close
+// gives its memory back by itself if no object of it is in use, or Options.FreeOnDrop
+// says that none counts: some time after a garbage collection has found it, when the
+// readers of that time have left. Otherwise its memory stays, since somebody may use the
+// objects, and a warning through log/slog says how many there are. The pool must be
+// reachable wherever its methods, or a [Local] of it, are in use.
 //
 // All methods may be called by any number of goroutines. All but Retire, Pin, OffHeap and
 // the methods of [Local] may block for a moment, and so must not be called in a pinned
 // section. Make a Pool with [New]; it must not be copied.
-type Pool[T any] struct{ s store }
+type Pool[T any] struct{ s *store }
 
 // New returns an empty pool whose retired objects wait for the readers of d. It
 // panics if d is nil.
@@ -64,17 +76,17 @@ func New[T any](d *smr.Domain, o Options) *Pool[T] {
 	if o.Name == "" {
 		o.Name = t.String()
 	}
-	p := &Pool[T]{s: store{dom: d, budget: o.Budget, name: o.Name, stable: !o.Unstable}}
+	s := &store{dom: d, budget: o.Budget, name: o.Name, stable: !o.Unstable}
 	type cell struct {
 		obj  T
 		slab *slab
 	}
 	if offHeap(t, o.OffHeapLinks) {
-		p.s.size = max(t.Size(), uintptr(t.Align()))
+		s.size = max(t.Size(), uintptr(t.Align()))
 	} else {
-		p.s.size = unsafe.Sizeof(cell{})
-		p.s.trailer = unsafe.Offsetof(cell{}.slab)
-		p.s.newCells = func(sl *slab) unsafe.Pointer {
+		s.size = unsafe.Sizeof(cell{})
+		s.trailer = unsafe.Offsetof(cell{}.slab)
+		s.newCells = func(sl *slab) unsafe.Pointer {
 			cells := make([]cell, sl.store.perSlab)
 			for i := range cells {
 				cells[i].slab = sl
@@ -82,8 +94,10 @@ func New[T any](d *smr.Domain, o Options) *Pool[T] {
 			return unsafe.Pointer(&cells[0])
 		}
 	}
-	p.s.init()
-	p.s.check.init(&p.s, o.Keep || p.s.newCells != nil)
+	s.init()
+	s.check.init(s, o.Keep || s.newCells != nil)
+	p := &Pool[T]{s}
+	whenDropped(p, &remains{dom: d, stores: []*store{s}, all: o.FreeOnDrop || !p.OffHeap()})
 	return p
 }
 
@@ -94,6 +108,7 @@ func New[T any](d *smr.Domain, o Options) *Pool[T] {
 // Cost: a pinned pop (4 ns), and a share of loading a magazine.
 func (p *Pool[T]) Get() (*T, error) {
 	obj, err := p.s.get()
+	runtime.KeepAlive(p)
 	return (*T)(obj), err
 }
 
@@ -102,7 +117,10 @@ func (p *Pool[T]) Get() (*T, error) {
 // find a T in their section, but it may be another one's. It panics if obj is nil.
 //
 // Cost: as for Get.
-func (p *Pool[T]) Free(obj *T) { p.s.free1(unsafe.Pointer(obj)) }
+func (p *Pool[T]) Free(obj *T) {
+	p.s.free1(unsafe.Pointer(obj))
+	runtime.KeepAlive(p)
+}
 
 // Retire gives back an object that was unlinked, so that no new reader can find it.
 // It is given out again once every section of the domain that is open now has been
@@ -117,13 +135,19 @@ func (p *Pool[T]) Free(obj *T) { p.s.free1(unsafe.Pointer(obj)) }
 // for more before it is handed to the domain: [Pool.Flush] hands it over at once.
 //
 // Cost: as for Get; one [smr.Call] per magazine. Idea: SMR zones of XNU and FreeBSD.
-func (p *Pool[T]) Retire(obj *T) { p.s.retire1(unsafe.Pointer(obj)) }
+func (p *Pool[T]) Retire(obj *T) {
+	p.s.retire1(unsafe.Pointer(obj))
+	runtime.KeepAlive(p)
+}
 
 // Flush hands all retired objects to the domain, and gives free objects and whole
 // slabs back. It is for a pool that will not be used for a while, and for tests.
 //
 // Cost: a fence on all processors and a walk over what is free in magazines.
-func (p *Pool[T]) Flush() { p.s.trim() }
+func (p *Pool[T]) Flush() {
+	p.s.trim()
+	runtime.KeepAlive(p)
+}
 
 // Stats returns a snapshot.
 func (p *Pool[T]) Stats() Stats { return p.s.stats() }
@@ -133,14 +157,18 @@ func (p *Pool[T]) OffHeap() bool { return p.s.newCells == nil }
 
 // Close waits until everything retired is free, as [smr.Domain.Barrier] does, and
 // gives the memory back. Nobody may use the pool's objects any more, or its methods.
-// The domain should be closed after its pools; if it was before, Close relies on that
-// no section of it is open.
+// The domain may be closed before or after its pools: on a closed one, Close waits for
+// the readers that are left, as [smr.Domain.Close] does.
 //
 // It returns an error if ctx ends first, inside a callback of the domain
 // ([smr.ErrInCallback]; then the pool is open as before), and if objects were not given
 // back, whose slabs then stay; under -tags invariants it says where they were gotten.
 // Close may be called again, after what was missing was given back.
-func (p *Pool[T]) Close(ctx context.Context) error { return closeStores(ctx, p.s.dom, &p.s) }
+func (p *Pool[T]) Close(ctx context.Context) error {
+	err := closeStores(ctx, p.s.dom, p.s)
+	runtime.KeepAlive(p)
+	return err
+}
 
 // A Local is one processor's share of a pool, for a writer that takes one object and
 // retires another in one go, under one pin. Its rules are those of [pcpu.Pin]: from
@@ -240,11 +268,13 @@ func (s *store) retire1(p unsafe.Pointer) {
 
 // closeStores closes stores of one domain.
 func closeStores(ctx context.Context, d *smr.Domain, stores ...*store) error {
+	bury()
 	wait := func() error {
-		if err := d.Barrier(ctx); err != nil && !errors.Is(err, smr.ErrClosed) {
-			return err
+		err := d.Barrier(ctx)
+		if errors.Is(err, smr.ErrClosed) {
+			err = d.Close(ctx) // readers may be left: the first one's ctx may have ended
 		}
-		return nil
+		return err
 	}
 	if err := wait(); err != nil { // inside a callback nothing is closed
 		return err

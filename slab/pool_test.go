@@ -1,6 +1,7 @@
 package slab
 
 import (
+	"context"
 	"reflect"
 	"runtime"
 	"sync"
@@ -290,7 +291,7 @@ func TestUnload_WaitsForHolder(t *testing.T) {
 	for name, fence := range map[string]asym.Fence{"membarrier": asym.New(), "both": asym.Both()} {
 		t.Run(name, func(t *testing.T) {
 			p := New[flat](newDomain(t), Options{})
-			s := &p.s
+			s := p.s
 			s.fence = fence
 			load := func() { // for whoever holds the cache
 				id := pcpu.Pin()
@@ -528,4 +529,36 @@ func TestPool_NoAllocations(t *testing.T) {
 		p.Retire(obj)
 	}))
 	closeEmpty(t, p)
+}
+
+// A domain whose Close ran out of time still has readers, for which the pool's Close waits.
+func TestClose_AfterDomainWaitsForItsReaders(t *testing.T) {
+	d, err := smr.New(smr.Options{})
+	require.NoError(t, err)
+	p := New[flat](d, Options{})
+	b := NewBlocks(d, Options{})
+	objects := getAll(t, p, 2)
+	var blocks [][]byte
+	for _, n := range []int{100, maxObject + 1, maxObject + 1} {
+		block, err := b.Get(n)
+		require.NoError(t, err)
+		blocks = append(blocks, block)
+	}
+	p.Retire(objects[0])
+	b.Retire(blocks[1])
+	s := d.Enter()
+	over, cancel := context.WithCancel(context.Background())
+	cancel()
+	require.ErrorIs(t, d.Close(over), context.Canceled)
+	p.Retire(objects[1])
+	b.Retire(blocks[0])
+	b.Retire(blocks[2])
+	require.ErrorIs(t, p.Close(over), context.Canceled)
+	require.ErrorIs(t, b.Close(over), context.Canceled)
+	require.EqualValues(t, 2, p.Stats().Pending)
+	require.EqualValues(t, 3, b.Stats().Pending)
+	s.Leave()
+	closeEmpty(t, p)
+	require.NoError(t, b.Close(watchdogContext(t)))
+	require.Zero(t, b.Stats().ReservedBytes)
 }

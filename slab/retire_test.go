@@ -112,7 +112,7 @@ func TestRetire_InPinnedSections(t *testing.T) {
 func TestStamp_ArrivedWaitForReaders(t *testing.T) {
 	d := newDomain(t)
 	p := New[flat](d, Options{})
-	s := &p.s
+	s := p.s
 	all := magazines(t, s, 2)
 	s.mu.Lock()
 	tickets := []*ticket{s.stamp(all[0])}
@@ -139,7 +139,7 @@ func TestStamp_ArrivedWaitForReaders(t *testing.T) {
 func TestTicket_MagazineThatArrived(t *testing.T) {
 	d := newDomain(t)
 	p := New[flat](d, Options{})
-	s := &p.s
+	s := p.s
 	all := magazines(t, s, 3)
 	var tickets []*ticket
 	s.mu.Lock()

@@ -23,7 +23,7 @@ func TestSchedules_UnloadAgainstHolder(t *testing.T) {
 			}
 			sched.Explore(t, sched.Options{Bound: 5}, func(x *sched.Exec) func() {
 				p := New[[64]byte](d, Options{})
-				s := &p.s
+				s := p.s
 				s.fence = fence
 				c := s.caches.Grow(pcpu.Pin())
 				pcpu.Unpin()

@@ -64,7 +64,7 @@ func waiting(s *store) int {
 func TestTake_ReaderBetweenOldestAndNewest(t *testing.T) {
 	d := newDomain(t)
 	p := New[flat](d, Options{})
-	s := &p.s
+	s := p.s
 	all := magazines(t, s, 3)
 	oldest := s.stamp(all[0])
 	d.Advance()
@@ -95,7 +95,7 @@ func TestTake_ReaderBetweenOldestAndNewest(t *testing.T) {
 func TestStamp_GoalIsAheadOfReaders(t *testing.T) {
 	d := newDomain(t)
 	p := New[flat](d, Options{})
-	s := &p.s
+	s := p.s
 	all := magazines(t, s, 4)
 	var tickets []*ticket
 	var leaves []func()
@@ -128,7 +128,7 @@ func TestStamp_GoalIsAheadOfReaders(t *testing.T) {
 func TestStamp_MagazineUsedAgain(t *testing.T) {
 	d := newDomain(t)
 	p := New[flat](d, Options{})
-	s := &p.s
+	s := p.s
 	all := magazines(t, s, 2)
 	tickets := []*ticket{s.stamp(all[0]), s.stamp(all[1])}
 	// Both are found to be reached in one look: one by Poll, one by its mark.
@@ -156,7 +156,7 @@ func TestStamp_MagazineUsedAgain(t *testing.T) {
 func TestStamp_MagazineUsedAgainAfterCallback(t *testing.T) {
 	d := newDomain(t)
 	p := New[flat](d, Options{})
-	s := &p.s
+	s := p.s
 	all := magazines(t, s, 2)
 	first, second := s.stamp(all[0]), s.stamp(all[1])
 	require.True(t, takeReached(s) == all[0]) // and the other is marked
@@ -179,7 +179,7 @@ func TestStamp_MagazineUsedAgainAfterCallback(t *testing.T) {
 func TestTake_StampedAfterTheLook(t *testing.T) {
 	d := newDomain(t)
 	p := New[flat](d, Options{})
-	s := &p.s
+	s := p.s
 	all := magazines(t, s, 3)
 	tickets := []*ticket{s.stamp(all[0]), s.stamp(all[1])}
 	require.True(t, takeReached(s) == all[0])
@@ -201,7 +201,7 @@ func TestTake_StampedAfterTheLook(t *testing.T) {
 func TestTicket_MagazineWasTaken(t *testing.T) {
 	d := newDomain(t)
 	p := New[flat](d, Options{})
-	s := &p.s
+	s := p.s
 	m := magazines(t, s, 1)[0]
 	ticket := s.stamp(m)
 	require.True(t, takeReached(s) == m)
@@ -226,7 +226,7 @@ func TestTicket_MagazineWasTaken(t *testing.T) {
 func TestTicket_ObjectsAreGivenOutOnce(t *testing.T) {
 	d := newDomain(t)
 	p := New[flat](d, Options{})
-	s := &p.s
+	s := p.s
 	m := magazines(t, s, 1)[0]
 	ticket := s.stamp(m)
 	require.True(t, takeReached(s) == m)
@@ -253,7 +253,7 @@ func TestTicket_ObjectsAreGivenOutOnce(t *testing.T) {
 func TestTicket_NotReusedBeforeCallback(t *testing.T) {
 	d := newDomain(t)
 	p := New[flat](d, Options{})
-	s := &p.s
+	s := p.s
 	all := magazines(t, s, 2)
 	first := s.stamp(all[0])
 	require.True(t, takeReached(s) == all[0])
@@ -274,7 +274,7 @@ func TestTicket_NotReusedBeforeCallback(t *testing.T) {
 func TestTicket_OneForEachMagazine(t *testing.T) {
 	d := newDomain(t)
 	p := New[flat](d, Options{})
-	s := &p.s
+	s := p.s
 	all := magazines(t, s, 5)
 	out := make(map[*ticket]*magazine)
 	made := make(map[*ticket]bool)
@@ -416,7 +416,7 @@ func TestWaiting_CallbacksInAnyOrder(t *testing.T) {
 	for order := range permutations(4) {
 		for n := range 4 { // how many callbacks come; the others are taken
 			p := New[flat](d, Options{})
-			s := &p.s
+			s := p.s
 			all := magazines(t, s, 4)
 			var tickets []*ticket
 			for _, m := range all {
@@ -464,7 +464,7 @@ func checkNumbers(t testing.TB, s *store) {
 // own.
 func TestSlabs_NumbersAreReused(t *testing.T) {
 	p := New[[4096]byte](newDomain(t), Options{})
-	s := &p.s
+	s := p.s
 	objects := make(map[uint32][]unsafe.Pointer) // taken, by the number of their slab
 	grow := func(n int) {
 		for range n {
@@ -521,7 +521,7 @@ func TestSlabs_DroppedIsForgotten(t *testing.T) {
 	d := newDomain(t)
 	b := NewBudget(0)
 	p := New[flat](d, Options{Budget: b})
-	s := &p.s
+	s := p.s
 	leave := enter(t, d)
 	old := get(t, p)
 	sl, _ := s.slabOf(unsafe.Pointer(old))
@@ -548,7 +548,7 @@ func TestSlabs_DroppedIsForgotten(t *testing.T) {
 func TestStats_WithoutCaches(t *testing.T) {
 	d := newDomain(t)
 	p := New[flat](d, Options{})
-	s := &p.s
+	s := p.s
 	leave := enter(t, d)
 	require.True(t, s.caches.Seal())
 	var all []*flat

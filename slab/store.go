@@ -85,6 +85,8 @@ type store struct {
 	taken    int64 // objects out of their slabs: in use, in magazines, or retired
 	closed   bool
 
+	abandoned bool // its slabs were given back, whatever was in them
+
 	check checks // of -tags invariants
 }
 
@@ -310,8 +312,16 @@ func (s *store) dropLocked(sl *slab) {
 	s.leaving = append(s.leaving, sl)
 }
 
+// isAbandoned reports whether the store has nothing any more: its handle was dropped.
+func (s *store) isAbandoned() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.abandoned
+}
+
 // grow takes a slab from the system. s.mu is not held.
 func (s *store) grow() error {
+	bury()
 	if err := s.budget.take(int64(s.slabSize)); err != nil {
 		return fmt.Errorf("%s: %w", s.name, err)
 	}

@@ -130,6 +130,9 @@ func (s *store) callLook() {
 // between: what goes into the processors' magazines suggests nothing, and the last of it
 // may hold many slabs.
 func (s *store) look() {
+	if s.isAbandoned() {
+		return
+	}
 	given := s.givenBack()
 	collects := given != s.collectedAt && s.wasteful()
 	if collects {

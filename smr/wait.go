@@ -26,6 +26,12 @@ func (d *Domain) Commit(goal Seq) { d.clk.Commit(goal) }
 // for one that this domain never issued.
 func (d *Domain) Poll(goal Seq) bool { return d.clk.Poll(goal) }
 
+// Passed is Poll for code that must not touch the domain's channels, such as a
+// function given to [runtime.AddCleanup]: that runs outside the testing/synctest
+// bubble in which the domain may have been made. It wakes no waiter, and does not
+// remember what it found: each call costs a look at every reader.
+func (d *Domain) Passed(goal Seq) bool { return d.clk.Passed(goal) }
+
 // Wait returns nil once every reader has reached goal, which it commits if need
 // be. It returns [ErrSeq] for a goal that this domain never issued,
 // [ErrInCallback] inside a callback of this domain, [ErrClosed] on a closed

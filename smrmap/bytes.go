@@ -74,7 +74,7 @@ func NewBytes(o Options) (*Bytes, error) {
 	}
 	m := &Bytes{dom: o.Domain, seed: maphash.MakeSeed()}
 	m.now = func() int64 { return o.Now().UnixMilli() }
-	m.blocks = slab.NewBlocks(o.Domain, slab.Options{Name: "smrmap.Bytes", Budget: o.Budget})
+	m.blocks = slab.NewBlocks(o.Domain, slab.Options{Name: "smrmap.Bytes", Budget: o.Budget, FreeOnDrop: true})
 	if err := m.c.init(&o, false, func(e ref) uint64 { return maphash.Bytes(m.seed, asHeader(e).key()) }); err != nil {
 		m.blocks.Close(context.Background()) // they are empty
 		return nil, err

@@ -41,7 +41,7 @@ func New[K comparable, V any](o Options) (*Map[K, V], error) {
 	}
 	m := &Map[K, V]{dom: o.Domain, hasher: newHasher[K]()}
 	if slab.OffHeap[entry[K, V]]() {
-		m.pool = slab.New[entry[K, V]](o.Domain, slab.Options{Budget: o.Budget, Unstable: true})
+		m.pool = slab.New[entry[K, V]](o.Domain, slab.Options{Budget: o.Budget, Unstable: true, FreeOnDrop: true})
 	}
 	if err := m.c.init(&o, m.pool == nil, func(e ref) uint64 { return m.hash(m.entry(e).key) }); err != nil {
 		if m.pool != nil {
@@ -79,6 +79,7 @@ func (m *Map[K, V]) Load(k K) (value V, ok bool) {
 		if root.changed(ctl) || ctl&moved != 0 {
 			break
 		}
+		runtime.KeepAlive(m) // or the entry's memory might go
 		return value, true
 	}
 	return m.load(h, k)
@@ -121,6 +122,7 @@ again:
 			if root.changed(ctl) {
 				goto again
 			}
+			runtime.KeepAlive(m) // or the entry's memory might go
 			return value, true
 		}
 		if b = t.chained(link, tags); b == nil {
@@ -240,6 +242,7 @@ func (m *Map[K, V]) replace(k K, value *V) bool {
 	if wake {
 		m.c.lots.wake(root)
 	}
+	runtime.KeepAlive(m)
 	return done
 }
 

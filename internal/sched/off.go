@@ -4,6 +4,9 @@ package sched
 
 import "runtime"
 
+// Controlled says whether this build runs goroutines under the scheduler.
+const Controlled = false
+
 // Go starts a goroutine.
 func Go(fn func()) { go fn() }
 

@@ -7,6 +7,9 @@ import (
 	"unsafe"
 )
 
+// Controlled says whether this build runs goroutines under the scheduler.
+const Controlled = true
+
 // Go starts a goroutine, on the processor that new ones go to.
 func Go(fn func()) {
 	g := current()
