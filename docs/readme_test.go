@@ -1,0 +1,93 @@
+package docs
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// The README's Go blocks, joined as they stand, are a program that compiles, and in which
+// no check of -tags invariants finds a mistake: no section of one domain is used in another.
+func TestREADME_BlocksAreOneProgram(t *testing.T) {
+	readme, err := os.ReadFile("../README.md")
+	require.NoError(t, err)
+	var blocks strings.Builder
+	rest := string(readme)
+	n := 0
+	for {
+		_, after, found := strings.Cut(rest, "```go\n")
+		if !found {
+			break
+		}
+		block, next, ended := strings.Cut(after, "```\n")
+		require.True(t, ended, "a block without an end")
+		blocks.WriteString(block)
+		rest = next
+		n++
+	}
+	require.GreaterOrEqual(t, n, 2)
+
+	program := before + blocks.String() + after
+	dir := t.TempDir()
+	source := filepath.Join(dir, "main.go")
+	require.NoError(t, os.WriteFile(source, []byte(program), 0o600))
+	here, err := os.Getwd()
+	require.NoError(t, err)
+	overlay, err := json.Marshal(map[string]map[string]string{
+		"Replace": {filepath.Join(here, "readme", "main.go"): source},
+	})
+	require.NoError(t, err)
+	file := filepath.Join(dir, "overlay.json")
+	require.NoError(t, os.WriteFile(file, overlay, 0o600))
+
+	cmd := exec.Command("go", "run", "-overlay", file, "-tags", "invariants", "./readme")
+	cmd.Env = append(os.Environ(), "GOFLAGS=", "GOOS=", "GOARCH=")
+	out, err := cmd.CombinedOutput()
+	require.NoError(t, err, "%s\n%s", out, program)
+	require.Equal(t, "body\n", string(out))
+}
+
+const before = `package main
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+
+	"github.com/gosmr/gosmr/slab"
+	"github.com/gosmr/gosmr/smr"
+	"github.com/gosmr/gosmr/smrmap"
+)
+
+type Table struct{ rows int }
+
+func (t *Table) Size() int { return 8 }
+func (t *Table) Unmap()    {}
+
+type Row struct{ Price int }
+
+type Node struct{ key uint64 }
+
+func use(*Table) {}
+
+func main() {
+	var (
+		first     = &Table{1}
+		fresh     = &Table{2}
+		key, body = []byte("key"), []byte("body\n")
+		at        = int64(1) << 60
+		conn      = os.Stdout
+	)
+`
+
+const after = `
+	if err != nil || !ok || row.Price != 995 || n != len(body) {
+		fmt.Println(err, ok, row, n)
+	}
+}
+`
