@@ -2,9 +2,12 @@ package smrmap
 
 import (
 	"fmt"
+	"runtime"
 	"unsafe"
 
 	"github.com/gosmr/gosmr/internal/mutant"
+	"github.com/gosmr/gosmr/internal/pages"
+	"github.com/gosmr/gosmr/internal/sched"
 	"github.com/gosmr/gosmr/internal/sched/atomic"
 	"github.com/gosmr/gosmr/slab"
 )
@@ -28,8 +31,18 @@ type table struct {
 
 	spill  spill // the chained buckets
 	budget *slab.Budget
-	size   atomic.Int64 // bytes, as taken from budget: of roots and chained buckets
+	size   *charge // of roots and chained buckets
 }
+
+// A charge is what was taken from a budget. It stands apart from its table, so that it can
+// be given back for a table that the collector found dropped with its map.
+type charge struct {
+	atomic.Int64 // bytes
+	budget       *slab.Budget
+}
+
+// drop gives the bytes back, once.
+func (c *charge) drop() { c.budget.Put(c.Swap(0)) }
 
 const (
 	lineSize = 64
@@ -43,11 +56,14 @@ const (
 // where the budget is at its end. Others may be refused, with an error that wraps
 // [slab.ErrNoMemory].
 func newTable(logn int, heap, must bool, budget *slab.Budget) (*table, error) {
-	t := &table{shift: uint8(64 - logn), n: 1 << logn, heap: heap, budget: budget}
+	t := &table{shift: uint8(64 - logn), n: 1 << logn, heap: heap, budget: budget, size: &charge{budget: budget}}
 	if err := t.take(t.n, must); err != nil {
 		return nil, err
 	}
 	t.root = t.buckets(t.n)
+	if budget != nil && !sched.Controlled {
+		runtime.AddCleanup(t, (*charge).drop, t.size)
+	}
 	return t, nil
 }
 
@@ -89,7 +105,7 @@ func (t *table) buckets(n int) unsafe.Pointer {
 
 // drop gives back to the budget what the table took. The memory goes when its last
 // reader does.
-func (t *table) drop() { t.budget.Put(t.size.Swap(0)) }
+func (t *table) drop() { t.size.drop() }
 
 // bucket returns the root for a hash.
 func (t *table) bucket(h uint64) *bucket {
