@@ -187,6 +187,13 @@ func (b *blocks) getLarge(n int) ([]byte, error) {
 	if err := b.budget.Take(int64(size)); err != nil {
 		return nil, fmt.Errorf("%s: %w", b.name, err)
 	}
+	return b.allocLarge(n)
+}
+
+// allocLarge is getLarge of bytes that are taken from the budget already, where they go back
+// if the system has no memory.
+func (b *blocks) allocLarge(n int) ([]byte, error) {
+	size := pages.RoundLarge(uintptr(n))
 	p, err := pages.AllocLarge(size)
 	if err != nil {
 		b.budget.Put(int64(size))

@@ -24,8 +24,11 @@ type Budget struct {
 
 	reclaims atomic.Uint64 // how often members were asked; written under mu
 
+	claim atomic.Pointer[Claim] // has a part in what is put back; written by who holds turn
+
 	mu      sync.Mutex // guards all below
 	members map[*store]struct{}
+	turn    chan struct{} // a lock of one Claim at a time, which one can give up to wait for
 }
 
 // NewBudget returns a budget of limit bytes; 0 is no bound. It panics if limit is
@@ -123,6 +126,9 @@ func (b *Budget) Put(n int64) {
 	}
 	if b == nil {
 		return
+	}
+	if c := b.claim.Load(); c != nil {
+		n -= c.offer(n)
 	}
 	for {
 		used := b.used.Load()

@@ -2,6 +2,7 @@ package slab
 
 import (
 	"context"
+	"slices"
 	"unsafe"
 
 	"github.com/gosmr/gosmr/internal/mutant"
@@ -32,26 +33,21 @@ func (b *Blocks) Evacuate(ctx context.Context, n int, vacate func(block []byte))
 	if err := b.dom.Barrier(ctx); err != nil {
 		return 0, err
 	}
-	s := b.victim(n)
-	if s == nil {
-		return 0, nil
+	most, largest := b.victims(n)
+	if most == nil {
+		most = largest
 	}
-	select {
-	case s.evacuator <- struct{}{}:
-		defer func() { <-s.evacuator }()
-	case <-ctx.Done():
-		return 0, ctx.Err()
-	}
-	return s.evacuate(ctx, func(p unsafe.Pointer) { vacate(unsafe.Slice((*byte)(p), s.size)) })
+	return most.evacuateAlone(ctx, 1, vacate)
 }
 
-// victim returns the store that gives up a slab for blocks of n bytes, nil if none has one.
-func (b *Blocks) victim(n int) *store {
+// victims returns the stores that may give up slabs for blocks of n bytes: the one with the
+// most free blocks, nil if none has as many as a slab holds, so that there would be room for
+// those in use of any slab; and the largest one, nil if none has a slab.
+func (b *Blocks) victims(n int) (most, largest *store) {
 	not := -1
 	if n >= 0 && n <= maxObject {
 		not = class(n)
 	}
-	var most, largest *store
 	var mostFree, mostReserved int64
 	for c := range b.classes {
 		if c == not {
@@ -66,10 +62,7 @@ func (b *Blocks) victim(n int) *store {
 			largest, mostReserved = s, st.ReservedBytes
 		}
 	}
-	if most != nil {
-		return most
-	}
-	return largest
+	return most, largest
 }
 
 // GetFree is [Blocks.Get] for what is free in slabs: it takes no memory from the budget,
@@ -102,13 +95,29 @@ func (s *store) getFree() unsafe.Pointer {
 	return p
 }
 
-// evacuate is Evacuate for one store. evacuator is held.
+// evacuateAlone is evacuate, of up to want bytes, once no other is at it. A nil store has
+// nothing to give.
+func (s *store) evacuateAlone(ctx context.Context, want int64, vacate func(block []byte)) (released int64, err error) {
+	if s == nil {
+		return 0, nil
+	}
+	select {
+	case s.evacuator <- struct{}{}:
+		defer func() { <-s.evacuator }()
+	case <-ctx.Done():
+		return 0, ctx.Err()
+	}
+	slabs := int((want + int64(s.slabSize) - 1) / int64(s.slabSize))
+	return s.evacuate(ctx, slabs, func(p unsafe.Pointer) { vacate(unsafe.Slice((*byte)(p), s.size)) })
+}
+
+// evacuate is Evacuate for up to n slabs of one store. evacuator is held.
 //
-// From begin to end the slab is in no list from which magazines are filled, and the depot
-// keeps nothing: what is retired and freed finds its way back to the slab, which stays
+// From begin to end the slabs are in no list from which magazines are filled, and the depot
+// keeps nothing: what is retired and freed finds its way back to its slab, which stays
 // until the end, also when it is whole. What was on its way to somebody, or in a cache, may
 // be missed, and so everything is done twice.
-func (s *store) evacuate(ctx context.Context, vacate func(unsafe.Pointer)) (released int64, err error) {
+func (s *store) evacuate(ctx context.Context, n int, vacate func(unsafe.Pointer)) (released int64, err error) {
 	// Show which slabs have free objects: those in caches and the depot, and those that
 	// wait for readers. Perhaps that is enough.
 	before := s.bytes()
@@ -120,25 +129,27 @@ func (s *store) evacuate(ctx context.Context, vacate func(unsafe.Pointer)) (rele
 	if released = before - s.bytes(); released > 0 {
 		return released, nil
 	}
-	sl := s.beginEvacuation()
-	if sl == nil {
-		return 0, nil
-	}
+	slabs := s.beginEvacuation(n)
 	defer func() { // also if vacate panics
-		if s.endEvacuation(sl) {
-			released = int64(s.slabSize)
-		}
+		released = int64(s.endEvacuation(slabs)) * int64(s.slabSize)
 	}()
 	for range 2 {
-		for _, p := range s.takenOf(sl) {
-			vacate(p)
+		taken := 0
+		for _, sl := range slabs {
+			for _, p := range s.takenOf(sl) {
+				vacate(p)
+				taken++
+			}
+		}
+		if taken == 0 {
+			break
 		}
 		s.trim()
-		if err = s.dom.Barrier(ctx); err != nil || len(s.takenOf(sl)) == 0 {
-			return 0, err
+		if err = s.dom.Barrier(ctx); err != nil {
+			break
 		}
 	}
-	return 0, nil
+	return 0, err
 }
 
 // bytes returns how much is taken from the system.
@@ -148,22 +159,25 @@ func (s *store) bytes() int64 {
 	return s.reserved
 }
 
-// beginEvacuation takes the slab with the most free objects out of use.
-func (s *store) beginEvacuation() *slab {
+// beginEvacuation takes the n slabs with the most free objects out of use.
+func (s *store) beginEvacuation(n int) []*slab {
 	s.mu.Lock()
 	defer s.unlock()
-	var best *slab
+	var best []*slab
 	for _, sl := range s.slabs {
-		if sl != nil && sl.nFree < s.perSlab && (best == nil || sl.nFree > best.nFree) {
-			best = sl
+		if sl != nil && sl.nFree < s.perSlab {
+			best = append(best, sl)
 		}
 	}
-	if best != nil {
-		if best.nFree > 0 {
-			s.partial.remove(best)
+	slices.SortFunc(best, func(a, b *slab) int { return b.nFree - a.nFree })
+	best = best[:min(n, len(best))]
+	for _, sl := range best {
+		if sl.nFree > 0 {
+			s.partial.remove(sl)
 		}
-		s.evacuating = best
+		sl.evacuated = true
 	}
+	s.evacuating = len(best)
 	return best
 }
 
@@ -179,17 +193,22 @@ func (s *store) takenOf(sl *slab) (taken []unsafe.Pointer) {
 	return taken
 }
 
-// endEvacuation gives the slab back if it is whole, else takes it into use again, and
-// reports which.
-func (s *store) endEvacuation(sl *slab) (whole bool) {
+// endEvacuation gives the slabs back that are whole, takes the others into use again, and
+// returns how many went.
+func (s *store) endEvacuation(slabs []*slab) (whole int) {
 	s.mu.Lock()
 	defer s.unlock()
-	s.evacuating = nil
-	if whole = sl.nFree == s.perSlab; whole {
-		sl.becameWhole()
-		s.dropLocked(sl)
-	} else if sl.nFree > 0 {
-		s.partial.push(sl)
+	s.evacuating = 0
+	for _, sl := range slabs {
+		sl.evacuated = false
+		switch {
+		case sl.nFree == s.perSlab:
+			whole++
+			sl.becameWhole()
+			s.dropLocked(sl)
+		case sl.nFree > 0:
+			s.partial.push(sl)
+		}
 	}
 	return whole
 }
@@ -197,5 +216,5 @@ func (s *store) endEvacuation(sl *slab) (whole bool) {
 // keeps reports whether the depot may keep magazines: not while objects have to find their
 // way back to a slab. s.mu is held.
 func (s *store) keeps() bool {
-	return !s.closed && (s.evacuating == nil || mutant.Is(mutant.DepotKeeps))
+	return !s.closed && (s.evacuating == 0 || mutant.Is(mutant.DepotKeeps))
 }

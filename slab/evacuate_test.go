@@ -100,7 +100,8 @@ func TestEvacuate_FreeBlocks(t *testing.T) {
 func TestEvacuate_NothingIsGivenOut(t *testing.T) {
 	b, s, live := newCrowd(t, 3)
 	s.trim()
-	sl := s.beginEvacuation()
+	slabs := s.beginEvacuation(1)
+	sl := slabs[0]
 	for _, p := range s.takenOf(sl) {
 		retirer(b, live)(live[p])
 	}
@@ -113,7 +114,7 @@ func TestEvacuate_NothingIsGivenOut(t *testing.T) {
 		}
 		require.NoError(t, s.dom.Barrier(watchdogContext(t)))
 	}
-	require.True(t, s.endEvacuation(sl))
+	require.Equal(t, 1, s.endEvacuation(slabs))
 }
 
 // A slab of which a block stays is used as before.
@@ -164,7 +165,7 @@ func TestEvacuate_CanNotWait(t *testing.T) {
 	leave()
 	require.ErrorIs(t, err, context.Canceled)
 	require.Zero(t, released)
-	require.Nil(t, s.evacuating)
+	require.Zero(t, s.evacuating)
 
 	done := make(chan error)
 	smr.Call(b.dom, b, 0, func(b *Blocks) {
@@ -172,7 +173,7 @@ func TestEvacuate_CanNotWait(t *testing.T) {
 		done <- err
 	})
 	require.ErrorIs(t, <-done, smr.ErrInCallback)
-	require.Nil(t, s.evacuating)
+	require.Zero(t, s.evacuating)
 
 	require.NoError(t, b.dom.Barrier(watchdogContext(t)))
 	released, err = b.Evacuate(watchdogContext(t), -1, retirer(b, live))

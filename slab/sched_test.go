@@ -55,3 +55,34 @@ func TestSchedules_UnloadAgainstHolder(t *testing.T) {
 		})
 	}
 }
+
+// What is put back while a claim ends is the claim's or the budget's, under every schedule
+// up to a bound: in the end no byte is taken.
+func TestSchedules_PutAgainstClaim(t *testing.T) {
+	d, err := smr.New(smr.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	sched.Explore(t, sched.Options{Bound: 4}, func(x *sched.Exec) func() {
+		b := &Blocks{&blocks{dom: d, budget: NewBudget(100)}}
+		c := &Claim{b: b, need: 50, want: 50}
+		c.missing.Set(c.want)
+		b.budget.claim.Set(c)
+		b.budget.used.Set(100)
+		for i := range 2 {
+			x.Go("putter", i, func() { b.budget.Put(40) })
+		}
+		x.Go("claimant", 0, func() {
+			if c.spend() {
+				b.budget.Put(c.need)
+			}
+			c.putBack(0)
+			b.budget.claim.Store(nil)
+		})
+		return func() {
+			if used := b.budget.used.Now(); used != 20 {
+				x.Fail("%d bytes are taken instead of 20", used)
+			}
+		}
+	})
+}

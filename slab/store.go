@@ -78,8 +78,7 @@ type store struct {
 	idle    int     // the least that nSpare was since the last look
 	leaving []*slab // on their way to the system, once mu is unlocked
 
-	// evacuating is the slab that is to become whole, in neither list; nil: none.
-	evacuating *slab
+	evacuating int // slabs that are to become whole, in neither list
 
 	reserved int64 // bytes of all slabs
 	taken    int64 // objects out of their slabs: in use, in magazines, or retired
@@ -102,6 +101,7 @@ type slab struct {
 	nFree      int
 	free       []uint64 // a bit for each object that is here
 	prev, next *slab    // in partial or spare
+	evacuated  bool     // it is to become whole, and in neither list
 	goal       smr.Seq  // of a whole one in a stable store: reached when no reader looks at it
 }
 
@@ -260,7 +260,7 @@ func (s *store) putLocked(p unsafe.Pointer) {
 	sl.free[i/64] |= 1 << (i % 64)
 	sl.nFree++
 	s.taken--
-	if sl == s.evacuating {
+	if sl.evacuated {
 		return
 	}
 	if sl.nFree == 1 {
@@ -325,6 +325,12 @@ func (s *store) grow() error {
 	if err := s.budget.take(int64(s.slabSize)); err != nil {
 		return fmt.Errorf("%s: %w", s.name, err)
 	}
+	return s.growBy(nil)
+}
+
+// growBy is grow by a slab whose bytes are taken from the budget already, where they go
+// back if the system has no memory. It fills m with objects, if m is not nil.
+func (s *store) growBy(m *magazine) error {
 	sl := &slab{store: s, nFree: s.perSlab, free: make([]uint64, (s.perSlab+63)/64)}
 	for i := range s.perSlab {
 		sl.free[i/64] |= 1 << (i % 64)
@@ -357,6 +363,9 @@ func (s *store) grow() error {
 	}
 	s.reserved += int64(s.slabSize)
 	s.addSpareLocked(sl)
+	if m != nil {
+		s.fillLocked(m)
+	}
 	return nil
 }
 

@@ -94,6 +94,8 @@ const (
 	DepotKeeps           Name = "depot-keeps"
 	RetireBlocks         Name = "retire-blocks"
 	StampBeforeArrival   Name = "stamp-before-arrival"
+	OfferByStore         Name = "offer-by-store"
+	BarrenAfterwards     Name = "barren-afterwards"
 	UnpinnedSwap         Name = "unpinned-swap"
 	MovedBeforeCopied    Name = "moved-before-copied"
 	NoVersion            Name = "no-version"
@@ -166,6 +168,8 @@ var Bugs = []Bug{
 	{DepotKeeps, "objects of a slab that is being evacuated are given out again, and it never becomes whole", "./slab", "TestEvacuate_NothingIsGivenOut", ""},
 	{RetireBlocks, "retiring in a pinned section waits for a lock, and the runtime ends the process", "./slab", "TestRetire_InPinnedSection", "TestSchedules_RetireInPinnedSection"},
 	{StampBeforeArrival, "a magazine with an old goal waits behind a newer one, and what says that the last is reached says it of both", "./slab", "TestStamp_ArrivedWaitForReaders", ""},
+	{OfferByStore, "bytes that are put back while a claim ends, or beside others, are counted twice, or for good", "./slab", "", "TestSchedules_PutAgainstClaim"},
+	{BarrenAfterwards, "an entry that may be evicted is stored while the CLOCK goes round, and never looked for", "./smrmap", "", "TestSchedules_StoreAgainstEvict"},
 	{UnpinnedSwap, "an entry that is retired, but not yet unlinked, is handed to the domain", "./smrmap", "TestStore_RetiredUnderOnePin", ""},
 	{MovedBeforeCopied, "a reader finds an entry at its new place before it is there", "./smrmap", "TestCompact_ReadersAndWriters", ""},
 	{NoVersion, "a reader without a section copies an entry while it becomes another's", "./smrmap", "TestLoad_CopyIsOneValue", ""},
