@@ -36,6 +36,12 @@ type Bytes struct {
 
 	handMu sync.Mutex
 	hand   uint64 // of the CLOCK: the hash up to which Evict has looked; under handMu
+
+	evictable atomic.Int32 // an Evictable
+	// barren: the CLOCK went all the way round and found nothing that may be evicted. It sets
+	// it before it goes, under handMu; who stores an entry that expires clears it after that
+	// is in the map. Either the CLOCK finds the entry, or it is cleared afterwards.
+	barren atomic.Bool
 }
 
 // An Item is a value and when it expires.
@@ -110,12 +116,19 @@ func (e *header) goneBy(now int64) bool {
 	return at != 0 && at <= now
 }
 
-// newEntry returns an entry that nobody else has; h is the hash of the key.
-func (m *Bytes) newEntry(h uint64, key []byte, it Item) (*header, error) {
+// newEntry returns an entry that nobody else has; h is the hash of the key. It takes spare
+// for it if that is of the right size.
+func (m *Bytes) newEntry(h uint64, key []byte, it Item, spare *[]byte) (*header, error) {
 	if len(key) > MaxLen || len(it.Value) > MaxLen {
 		return nil, fmt.Errorf("%w: key of %d bytes, value of %d", ErrTooLarge, len(key), len(it.Value))
 	}
-	block, err := m.blocks.Get(int(headerSize) + len(key) + len(it.Value))
+	size := int(headerSize) + len(key) + len(it.Value)
+	if spare != nil && cap(*spare) == slab.BlockSize(size) {
+		e := fill(*spare, h, key, it)
+		*spare = nil
+		return e, nil
+	}
+	block, err := m.blocks.Get(size)
 	if err != nil {
 		return nil, err
 	}
@@ -259,6 +272,11 @@ func (m *Bytes) Delete(key []byte) bool {
 //
 // Errors are those of [Bytes.Store].
 func (m *Bytes) Compute(key []byte, fn func(old Item, loaded bool) (Item, Op)) (ok bool, err error) {
+	return m.compute(key, fn, nil)
+}
+
+// compute is Compute that may use a spare block for the entry.
+func (m *Bytes) compute(key []byte, fn func(old Item, loaded bool) (Item, Op), spare *[]byte) (ok bool, err error) {
 	h := maphash.Bytes(m.seed, key)
 	t, root, ctl := m.c.lock(h)
 	done := false
@@ -286,7 +304,7 @@ func (m *Bytes) Compute(key []byte, fn func(old Item, loaded bool) (Item, Op)) (
 	switch {
 	case op == UpdateOp:
 		var e *header
-		if e, err = m.newEntry(h, key, it); err != nil {
+		if e, err = m.newEntry(h, key, it, spare); err != nil {
 			break
 		}
 		if old != nil {
@@ -315,6 +333,9 @@ func (m *Bytes) Compute(key []byte, fn func(old Item, loaded bool) (Item, Op)) (
 	}
 	done = true
 	m.c.lots.release(root, ctl)
+	if it.Expires != 0 && m.barren.Load() {
+		m.barren.Store(false)
+	}
 	if unlinked {
 		if !loaded {
 			m.expired.Add(1)

@@ -24,16 +24,17 @@ func (m *Bytes) Compact(ctx context.Context, size int) (released int64, err erro
 	if size <= 0 {
 		n = -1
 	}
-	return m.blocks.Evacuate(ctx, n, m.vacate)
+	return m.blocks.Evacuate(ctx, n, func(block []byte) { m.vacate(block, m.spared) })
 }
 
-// vacate moves an entry out of a block, or deletes it, if there is one.
+// vacate moves an entry out of a block, if there is one; where there is no room for it, it
+// deletes it, unless it is spared.
 //
 // Whether there is one says the bucket that the block's hash leads to. It is locked, and
 // so, if it has the block, nobody else changes or retires it. What is read of a block
 // that is nobody's, or on its way into the map, may be anything: then no bucket has it,
 // or not yet.
-func (m *Bytes) vacate(block []byte) {
+func (m *Bytes) vacate(block []byte, spared func(*header) bool) {
 	e := (*header)(unsafe.Pointer(unsafe.SliceData(block)))
 	now := m.now() // of the user's, who must not be called with the bucket locked
 	t, root, ctl := m.c.lock(uint64(e.peekHash()) << 32)
@@ -47,6 +48,10 @@ func (m *Bytes) vacate(block []byte) {
 	look := false
 	if !gone {
 		fresh = m.blocks.GetFree(e.size())
+	}
+	if fresh == nil && !gone && spared(e) {
+		m.c.lots.release(root, ctl)
+		return
 	}
 	if fresh != nil {
 		if mutant.Is(mutant.MovedBeforeCopied) {

@@ -242,7 +242,7 @@ func testCompact(t *testing.T, stable, churned, size int) {
 			s := m.dom.Enter() // so that the block stays a block
 			k := key(i)
 			if e := m.lookup(maphash.Bytes(m.seed, k), k); e != nil {
-				m.vacate(e.block())
+				m.vacate(e.block(), m.spared)
 			}
 			s.Leave()
 		}

@@ -81,10 +81,12 @@
 // # When memory ends
 //
 // A Store for which the budget has no room fails with [slab.ErrNoMemory], and the map is as
-// it was. What was retired comes back a grace period later; Bytes can evict entries that
-// were not read for a while ([Bytes.Evict]). Memory is cut into slabs of entries of about
-// one size. Where sizes change, and where the limit is lowered, [Bytes.Compact] gives back
-// slabs: it moves their entries together with others, or evicts them.
+// it was. What was retired comes back a grace period later. [Bytes.StoreEvicting] waits for
+// that, and evicts entries that were not read for a while, as few as make room. Memory is cut
+// into slabs of entries of about one size: where sizes change it moves the entries of a slab
+// together with others, and gives the slab to the new size. [Bytes.Evict] and
+// [Bytes.Compact] are its steps, for a cache that makes room ahead of need, and for a limit
+// that was lowered.
 //
 // The interface is that of xsync's maps, as are the tags; buckets of a cache line are
 // CLHT's (David, Guerraoui, Trigonakis 2015).

@@ -659,7 +659,7 @@ func TestLoadIn_SeenIsSeen(t *testing.T) {
 		return k
 	}
 	hash := func(k []byte) (h uint64) {
-		e, err := m.newEntry(0, k, Item{})
+		e, err := m.newEntry(0, k, Item{}, nil)
 		require.NoError(t, err)
 		h = m.c.hashOf(ref(unsafe.Pointer(e)))
 		m.blocks.Free(e.block())

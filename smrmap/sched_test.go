@@ -4,6 +4,7 @@ package smrmap
 
 import (
 	"context"
+	"hash/maphash"
 	"testing"
 
 	"github.com/gosmr/gosmr/internal/asym"
@@ -150,5 +151,41 @@ func TestSchedules_SeenIsSeen(t *testing.T) {
 			m.store(1, 2)
 		})
 		return func() { r.Close() }
+	})
+}
+
+// An entry that may be evicted and is stored while the CLOCK finds none is found by it, or
+// by the next, under every schedule up to a bound.
+func TestSchedules_StoreAgainstEvict(t *testing.T) {
+	d, err := smr.New(smr.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close(context.Background())
+	seed := maphash.MakeSeed() // the same in each execution
+	sched.Explore(t, sched.Options{Bound: 2, Schedules: 5000}, func(x *sched.Exec) func() {
+		m, err := NewBytes(Options{Domain: d})
+		if err != nil {
+			t.Fatal(err)
+		}
+		m.seed = seed
+		m.SetEvictable(EvictExpiring)
+		m.now = func() int64 { return 1 }
+		stays := m.StoreItem([]byte("stays"), Item{})
+		x.Go("evict", 0, func() { m.Evict(1) })
+		x.Go("store", 1, func() {
+			if err := m.StoreItem([]byte("goes"), Item{Expires: 2}); err != nil || stays != nil {
+				x.Fail("%v, %v", stays, err)
+			}
+		})
+		return func() {
+			m.Evict(1)
+			if n := m.Len(); n != 1 {
+				x.Fail("%d entries are left", n)
+			}
+			if err := m.Close(context.Background()); err != nil {
+				x.Fail("%v", err)
+			}
+		}
 	})
 }

@@ -1,0 +1,195 @@
+package smrmap
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"math"
+
+	"github.com/gosmr/gosmr/slab"
+)
+
+// StoreEvicting is [Bytes.StoreItem] that makes room where the budget is at its end, as
+// [Bytes.ComputeEvicting] does.
+func (m *Bytes) StoreEvicting(ctx context.Context, key []byte, it Item) error {
+	err := m.StoreItem(key, it)
+	if !errors.Is(err, slab.ErrNoMemory) {
+		return err
+	}
+	_, err = m.computeEvicting(ctx, key, func(Item, bool) (Item, Op) { return it, UpdateOp })
+	return err
+}
+
+// ComputeEvicting is [Bytes.Compute] that makes room where the budget is at its end. fn is
+// called again after each attempt, and must not rely on what the last call saw.
+//
+// It does what is least first: it waits for what was retired before; then it moves the
+// entries of a slab together with others of their size, where there is room for all of them;
+// then it evicts, as [Bytes.Evict] does, as many bytes as it needs, and moves what is left in
+// some slab to where those were. What it needs is a slab for entries of this size (64 KiB to
+// 1 MiB), or above 64 KiB the entry's own size; it may be twice that while more than the
+// limit of the budget is taken, as after it was lowered. It evicts at most what it needs
+// three times over, and what is left in the slabs that it empties for want of room
+// elsewhere; mostly the half of that. It never evicts the entry of key, nor what
+// [Bytes.SetEvictable] spares.
+//
+// It returns an error that wraps [slab.ErrNoMemory], and has evicted nothing, if the budget
+// can't hold the entry beside the table and the old value of key, or if readers did not
+// leave before ctx ended; the error wraps ctx.Err() as well then. With the same errors it
+// may have evicted in vain if readers stay from the middle of it on, others take memory by
+// [Bytes.Store] all the time, or the system refuses. Other errors are those of Compute.
+//
+// Any number of goroutines may call it. One at a time makes room in a budget, and keeps
+// what it has made; others wait for it, and then look whether there is room for them, too.
+// It waits for readers, and so must not be called in a section of the domain.
+//
+// Cost: that of Compute while there is memory. Else some hundred microseconds for each
+// megabyte that is moved, and three to ten grace periods.
+func (m *Bytes) ComputeEvicting(ctx context.Context, key []byte, fn func(old Item, loaded bool) (Item, Op)) (ok bool, err error) {
+	ok, err = m.Compute(key, fn)
+	if !errors.Is(err, slab.ErrNoMemory) {
+		return ok, err
+	}
+	return m.computeEvicting(ctx, key, fn)
+}
+
+// mostAttempts bounds how often computeEvicting makes room. Once is enough, unless fn
+// wants more each time.
+const mostAttempts = 4
+
+func (m *Bytes) computeEvicting(ctx context.Context, key []byte, fn func(old Item, loaded bool) (Item, Op)) (ok bool, err error) {
+	p := pressure{m: m, key: key, hash: uint32(maphash.Bytes(m.seed, key) >> 32)}
+	// What is pending may do. And while readers don't leave it would evict in vain.
+	if err := m.dom.Synchronize(ctx); err != nil {
+		return false, p.stopped(err)
+	}
+	if err := m.dom.Barrier(ctx); err != nil {
+		return false, p.stopped(err)
+	}
+	var block []byte
+	giveBack := func() {
+		if block != nil {
+			m.blocks.Free(block[:cap(block)])
+			block = nil
+		}
+	}
+	defer giveBack() // also if fn panics
+	for attempt := 0; ; attempt++ {
+		ok, err = m.compute(key, func(old Item, loaded bool) (Item, Op) {
+			it, op := fn(old, loaded)
+			p.size = int(headerSize) + len(key) + len(it.Value)
+			p.own = 0
+			if loaded {
+				p.own = slab.BlockSize(int(headerSize) + len(key) + len(old.Value))
+			}
+			return it, op
+		}, &block)
+		giveBack() // where fn wants one of another size now
+		if !errors.Is(err, slab.ErrNoMemory) || attempt == mostAttempts {
+			return ok, err
+		}
+		if block, err = p.makeRoom(ctx); err != nil {
+			return ok, err
+		}
+	}
+}
+
+// A pressure is a need for memory of one goroutine.
+type pressure struct {
+	m    *Bytes
+	key  []byte // whose entry is spared
+	hash uint32 // of key, as in a header
+	met  bool   // that entry was
+	size int    // of the new entry
+	own  int    // bytes of the old one's block
+}
+
+// mostRounds bounds how often makeRoom evicts what it needs.
+const mostRounds = 3
+
+// makeRoom returns a block for the entry, or an error that wraps slab.ErrNoMemory.
+func (p *pressure) makeRoom(ctx context.Context) ([]byte, error) {
+	c, err := p.m.blocks.Claim(ctx, p.size)
+	if err != nil {
+		return nil, p.stopped(err)
+	}
+	defer c.End()
+	block, err := c.Get() // others have made room, perhaps
+	if err == nil || !errors.Is(err, slab.ErrNoMemory) {
+		return block, err
+	}
+	if room := c.Room() - int64(p.own); c.Size() > room {
+		return nil, fmt.Errorf("smrmap: %w: an entry of %d bytes takes %d, and what could be evicted for it is %d",
+			slab.ErrNoMemory, p.size, c.Size(), max(0, room))
+	}
+	if err := p.compact(ctx, c); err != nil {
+		return nil, p.stopped(err)
+	}
+	if Evictable(p.m.evictable.Load()) == EvictNone {
+		return c.Get()
+	}
+	for range mostRounds {
+		if block, err = c.Get(); err == nil {
+			return block, nil
+		}
+		if err := p.evict(ctx, c); err != nil {
+			return nil, p.stopped(err)
+		}
+		if block, err = c.Get(); err == nil {
+			return block, nil
+		}
+		if _, err := c.Evacuate(ctx, func(block []byte) { p.m.vacate(block, p.spared) }); err != nil {
+			return nil, p.stopped(err)
+		}
+	}
+	if block, last := c.Get(); last == nil {
+		return block, nil
+	}
+	return nil, err
+}
+
+// compact gives back slabs whose entries find room elsewhere, as long as memory is missing.
+func (p *pressure) compact(ctx context.Context, c *slab.Claim) error {
+	for fruitless := 0; c.Missing() > 0 && fruitless < 2; fruitless++ {
+		released, err := c.Compact(ctx, func(block []byte) { p.m.vacate(block, spareAll) })
+		if err != nil {
+			return err
+		}
+		if released > 0 {
+			fruitless = -1
+		}
+	}
+	return nil
+}
+
+func spareAll(*header) bool { return true }
+
+// evict evicts what the claim misses, and waits for the readers of that.
+func (p *pressure) evict(ctx context.Context, c *slab.Claim) error {
+	need := c.Missing()
+	if need == 0 { // it is the system that refuses
+		need = c.Size()
+	}
+	p.met = false
+	p.m.evict(int(min(need, math.MaxInt)), p.spared)
+	if p.met {
+		p.m.barren.Store(false) // to others it is not
+	}
+	return p.m.dom.Barrier(ctx)
+}
+
+// spared reports whether an entry must not be evicted for this one.
+func (p *pressure) spared(e *header) bool {
+	if e.hash == p.hash && bytes.Equal(e.key(), p.key) {
+		p.met = true
+		return true
+	}
+	return p.m.spared(e)
+}
+
+// stopped returns the error for what ended the waiting.
+func (p *pressure) stopped(err error) error {
+	return fmt.Errorf("smrmap: %w: can't wait for memory for an entry of %d bytes: %w", slab.ErrNoMemory, p.size, err)
+}

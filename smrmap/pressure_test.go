@@ -1,0 +1,287 @@
+package smrmap
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/gosmr/gosmr/slab"
+	"github.com/gosmr/gosmr/smr"
+)
+
+// newFull returns a map whose budget is used up by entries with values of n bytes, under the
+// keys from 0 on, and how many were stored.
+func newFull(t testing.TB, limit int64, n int) (m *Bytes, stored int) {
+	m = newBytes(t, Options{Budget: slab.NewBudget(limit)})
+	for full := 0; full < 2; {
+		err := m.Store(key(stored), valueOf(stored, n))
+		if err == nil {
+			stored++
+			continue
+		}
+		require.ErrorIs(t, err, slab.ErrNoMemory)
+		m.c.migrated.Wait() // then the last table's memory is free
+		full++
+	}
+	return m, stored
+}
+
+// need is what an entry takes of the budget, if it is the first of its size.
+func need(m *Bytes, value int) int64 {
+	c, err := m.blocks.Claim(context.Background(), int(headerSize)+len(key(0))+value)
+	if err != nil {
+		panic(err)
+	}
+	defer c.End()
+	return c.Size()
+}
+
+// A value of another size than all others evicts what it needs, and little more.
+func TestStoreEvicting_EvictsWhatIsNeeded(t *testing.T) {
+	const limit = 16 << 20
+	for _, old := range []int{8, 100, 3000, 50_000, 200_000} {
+		for _, size := range []int{8, 1000, 60_000, 64 << 10, 1 << 20, 8 << 20} {
+			t.Run(fmt.Sprintf("%d/%d", old, size), func(t *testing.T) {
+				m, stored := newFull(t, limit, old)
+				before := m.Stats()
+				require.NoError(t, m.StoreEvicting(watchdogContext(t), key(-1), Item{Value: valueOf(1, size)}))
+				value, ok := m.Load(key(-1), nil)
+				require.True(t, ok)
+				require.Equal(t, valueOf(1, size), value)
+				require.LessOrEqual(t, m.c.budget.Used(), int64(limit*102/100), "chained buckets come all the same")
+				slab := need(m, old)
+				slabs := (need(m, size) + slab - 1) / slab * slab
+				bytes := int64(m.Stats().Evicted) * before.EntryBytes / int64(stored)
+				require.LessOrEqual(t, bytes, slabs*5/4+int64(old), "%d of %d keys were evicted", m.Stats().Evicted, stored)
+				if old == 8 && size == 1000 {
+					require.Less(t, int(m.Stats().Evicted), stored/100)
+				}
+			})
+		}
+	}
+}
+
+// Where memory is free among entries of other sizes, nothing is evicted.
+func TestStoreEvicting_CompactsFirst(t *testing.T) {
+	m, stored := newFull(t, 16<<20, 100)
+	deleted := 0
+	for i := range stored {
+		if i%4 == 0 && m.Delete(key(i)) {
+			deleted++
+		}
+	}
+	for i, size := range []int{1000, 64 << 10, 1 << 20} {
+		require.NoError(t, m.StoreEvicting(watchdogContext(t), key(-1-i), Item{Value: valueOf(1, size)}))
+		require.Zero(t, m.Stats().Evicted, "for %d bytes", size)
+	}
+	require.Equal(t, stored-deleted+3, m.Len())
+}
+
+// What was retired is waited for, and nothing is evicted for it.
+func TestStoreEvicting_WaitsForWhatIsPending(t *testing.T) {
+	m, stored := newFull(t, 4<<20, 100_000)
+	require.True(t, m.Delete(key(0)))
+	require.NoError(t, m.StoreEvicting(watchdogContext(t), key(-1), Item{Value: valueOf(1, 100_000)}))
+	require.Zero(t, m.Stats().Evicted)
+	require.Equal(t, stored, m.Len())
+}
+
+// An attempt that can't succeed evicts nothing.
+func TestStoreEvicting_InVainEvictsNothing(t *testing.T) {
+	const limit = 8 << 20
+	m, stored := newFull(t, limit, 100)
+	unharmed := func(err error) {
+		t.Helper()
+		require.ErrorIs(t, err, slab.ErrNoMemory)
+		require.Zero(t, m.Stats().Evicted)
+		require.Equal(t, stored, m.Len())
+	}
+	ctx := watchdogContext(t)
+	for _, size := range []int{limit + 1, limit, limit - 64<<10, 64 * limit} {
+		unharmed(m.StoreEvicting(ctx, key(-1), Item{Value: make([]byte, size)}))
+	}
+	require.ErrorIs(t, m.StoreEvicting(ctx, key(-1), Item{Value: make([]byte, MaxLen+1)}), ErrTooLarge)
+
+	// Readers who do not leave.
+	s := m.dom.Enter()
+	stopped, cancel := context.WithCancel(ctx)
+	cancel()
+	err := m.StoreEvicting(stopped, key(-1), Item{Value: valueOf(1, 1000)})
+	s.Leave()
+	unharmed(err)
+	require.ErrorIs(t, err, context.Canceled)
+
+	// In a callback it would wait for itself.
+	failed := make(chan error)
+	smr.Call(m.dom, m, 0, func(m *Bytes) {
+		failed <- m.StoreEvicting(ctx, key(-1), Item{Value: valueOf(1, 1000)})
+	})
+	err = <-failed
+	unharmed(err)
+	require.ErrorIs(t, err, smr.ErrInCallback)
+}
+
+// An entry grows out of its memory's bounds: its own old value is not evicted for it.
+func TestComputeEvicting_SparesItsOwnEntry(t *testing.T) {
+	const limit = 8 << 20
+	m := newBytes(t, Options{Budget: slab.NewBudget(limit)})
+	ctx := watchdogContext(t)
+	appendTo := func(k []byte, more int) error {
+		_, err := m.ComputeEvicting(ctx, k, func(old Item, loaded bool) (Item, Op) {
+			require.True(t, loaded)
+			return Item{Value: append(append([]byte(nil), old.Value...), make([]byte, more)...)}, UpdateOp
+		})
+		return err
+	}
+	require.NoError(t, m.Store(key(0), make([]byte, limit*5/8)))
+	require.NoError(t, m.Store(key(1), make([]byte, 100)))
+	require.ErrorIs(t, appendTo(key(0), 1), slab.ErrNoMemory)
+	require.Zero(t, m.Stats().Evicted)
+
+	require.True(t, m.Delete(key(0)))
+	for i := 2; m.Store(key(i), make([]byte, 100)) == nil; i++ {
+	}
+	for size := 100; size < limit/4; size *= 2 {
+		require.NoError(t, appendTo(key(1), size), "%d", size)
+	}
+	require.Positive(t, m.Stats().Evicted)
+}
+
+// Entries that do not expire stay, also where others must move for the new one.
+func TestStoreEvicting_OnlyExpiring(t *testing.T) {
+	m := newBytes(t, Options{Budget: slab.NewBudget(8 << 20)})
+	m.SetEvictable(EvictExpiring)
+	later := m.now() + 1e9
+	n := 0
+	for ; m.StoreItem(key(n), Item{valueOf(n, 100), int64(n%2) * later}) == nil; n++ {
+	}
+	ctx := watchdogContext(t)
+	for i, size := range []int{1000, 50_000, 1 << 20} {
+		require.NoError(t, m.StoreEvicting(ctx, key(-1-i), Item{Value: valueOf(1, size)}))
+	}
+	require.Less(t, int(m.Stats().Evicted), n/3)
+	for i := 0; i < n; i += 2 {
+		_, ok := m.Load(key(i), nil)
+		require.True(t, ok)
+	}
+	// When none is left that expires the map is full, and stays so until there is one.
+	for m.Evict(1<<20) > 0 {
+	}
+	require.NoError(t, m.dom.Barrier(ctx))
+	for n = 1 << 20; m.Store(key(n), valueOf(n, 100)) == nil; n++ {
+	}
+	evicted := m.Stats().Evicted
+	require.ErrorIs(t, m.StoreEvicting(ctx, key(-9), Item{Value: valueOf(1, 100)}), slab.ErrNoMemory)
+	require.Equal(t, evicted, m.Stats().Evicted)
+	require.True(t, m.barren.Load(), "and nothing is looked for")
+	require.True(t, m.Delete(key(0)))
+	require.NoError(t, m.dom.Barrier(ctx))
+	require.NoError(t, m.StoreEvicting(ctx, key(-9), Item{valueOf(1, 100), later}))
+	require.False(t, m.barren.Load())
+	require.NoError(t, m.StoreEvicting(ctx, key(-10), Item{Value: valueOf(1, 100)}))
+	require.Equal(t, evicted+1, m.Stats().Evicted)
+	m.SetEvictable(EvictAll)
+	require.NoError(t, m.StoreEvicting(ctx, key(-11), Item{Value: valueOf(1, 100)}))
+}
+
+// Where nothing may be evicted, entries move for the new one, if there is room for all.
+func TestStoreEvicting_None(t *testing.T) {
+	m, stored := newFull(t, 8<<20, 100)
+	m.SetEvictable(EvictNone)
+	ctx := watchdogContext(t)
+	require.ErrorIs(t, m.StoreEvicting(ctx, key(-1), Item{Value: valueOf(1, 1000)}), slab.ErrNoMemory)
+	require.Zero(t, m.Evict(1000))
+	require.Equal(t, stored, m.Len())
+	for i := range stored / 8 {
+		require.True(t, m.Delete(key(8*i)))
+	}
+	require.NoError(t, m.StoreEvicting(ctx, key(-1), Item{Value: valueOf(1, 100_000)}))
+	require.ErrorIs(t, m.StoreEvicting(ctx, key(-1), Item{Value: valueOf(1, 2<<20)}), slab.ErrNoMemory)
+	require.Equal(t, stored-stored/8+1, m.Len())
+	require.Panics(t, func() { m.SetEvictable(EvictNone + 1) })
+}
+
+// Always-new keys, by many at once, of sizes that change: the budget is kept, no store
+// fails, and most of the memory holds entries all the time.
+func TestStoreEvicting_ManyAtOnce(t *testing.T) {
+	const limit = 16 << 20
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(4))
+	m, _ := newFull(t, limit, 20)
+	table := m.c.stats().ReservedBytes // of which half may be forced, when it shrinks
+	ctx := watchdogContext(t)
+	var wg sync.WaitGroup
+	var failed atomic.Int64
+	var most atomic.Int64
+	for g := range 8 {
+		wg.Go(func() {
+			rnd := rand.New(rand.NewPCG(1, uint64(g)))
+			for i := range rounds(2000) {
+				size := 20
+				switch rnd.IntN(50) {
+				case 0:
+					size = 1000 + rnd.IntN(60_000)
+				case 1:
+					size = 1000
+				case 2:
+					size = 100_000
+				}
+				k := key((g+1)<<24 + i)
+				if err := m.StoreEvicting(ctx, k, Item{Value: valueOf(i, size)}); err != nil {
+					if !errors.Is(err, slab.ErrNoMemory) {
+						t.Error(err)
+					}
+					failed.Add(1)
+				}
+				if used := m.c.budget.Used(); used > most.Load() {
+					most.Store(used)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	require.Zero(t, failed.Load())
+	require.LessOrEqual(t, most.Load(), limit*102/100+table/2, "chained buckets come all the same")
+	require.Greater(t, m.Stats().EntryBytes, int64(limit/3))
+}
+
+// Where the limit was lowered, what is used falls to it as more is stored.
+func TestStoreEvicting_PaysDebts(t *testing.T) {
+	const limit = 8 << 20
+	m, _ := newFull(t, limit, 100)
+	m.c.budget.SetLimit(limit * 3 / 4)
+	ctx := watchdogContext(t)
+	for i := 0; m.c.budget.Used() > limit*3/4; i++ {
+		require.Less(t, i, 100)
+		require.NoError(t, m.StoreEvicting(ctx, key(-1-i), Item{Value: valueOf(1, 100_000)}))
+	}
+}
+
+// fn is called again for each attempt, and what it wants may grow meanwhile.
+func TestComputeEvicting_CallsAgain(t *testing.T) {
+	m, _ := newFull(t, 8<<20, 100)
+	size := 100
+	ok, err := m.ComputeEvicting(watchdogContext(t), key(-1), func(Item, bool) (Item, Op) {
+		size = min(3*size, 1000)
+		return Item{Value: make([]byte, size)}, UpdateOp
+	})
+	require.NoError(t, err)
+	require.True(t, ok)
+	value, _ := m.Load(key(-1), nil)
+	require.Len(t, value, size)
+
+	ok, err = m.ComputeEvicting(watchdogContext(t), key(-2), func(Item, bool) (Item, Op) {
+		if size *= 5; size < 1<<20 {
+			return Item{Value: make([]byte, size)}, UpdateOp
+		}
+		return Item{}, CancelOp
+	})
+	require.NoError(t, err)
+	require.False(t, ok)
+}
