@@ -15,8 +15,9 @@
 //     key, not as a whole; connections run in parallel.
 //   - At maxmemory, writes to keys that exist may still succeed, and a write fails
 //     only if there is no memory for it. MSET may then have set some of its keys.
-//   - The policies are noeviction and allkeys-clock: evict entries that were not
-//     read since they were last considered.
+//   - The policies are noeviction; allkeys-clock, which evicts entries that were not
+//     read since they were last considered; and volatile-clock, which evicts such
+//     entries that expire.
 //   - HELLO 3 is refused: clients fall back to RESP2.
 //   - A command has 1,048,576 arguments at most, a pattern 64 KiB, and the name of
 //     a client or its library 1 KiB.

@@ -53,13 +53,13 @@ var parameters = []parameter{
 		}},
 	{"maxmemory-clients", func(s *Server) string { return strconv.FormatInt(s.opts.MaxClientMemory, 10) }, nil},
 	{"maxmemory-policy",
-		func(s *Server) string { return Policy(s.settings.policy.Load()).String() },
+		func(s *Server) string { return s.policy().String() },
 		func(s *Server, v string) (func(), error) {
 			p, err := ParsePolicy(v)
 			if err != nil {
-				err = errors.New("argument(s) must be one of the following: noeviction, allkeys-clock")
+				err = errors.New("argument(s) must be one of the following: noeviction, allkeys-clock, volatile-clock")
 			}
-			return func() { s.settings.policy.Store(int32(p)) }, err
+			return func() { s.setPolicy(p) }, err
 		}},
 	{"proto-max-bulk-len", constant(strconv.Itoa(resp.MaxBulk)), nil},
 	{"protected-mode",

@@ -9,44 +9,37 @@ import (
 
 	"github.com/gosmr/gosmr/slab"
 	"github.com/gosmr/gosmr/smr"
+	"github.com/gosmr/gosmr/smrmap"
 )
 
-// An evictor makes room in the store when the policy is AllKeysClock. There are
-// three occasions.
+// An evictor makes room in the store when the policy is one that evicts. There are three
+// occasions.
 //
 // Ahead of need, after a batch of writes: when the budget is nearly used up and
 // little of what is used is free or about to become so. The memory of what is evicted
 // is there a grace period later, and by then nobody has waited.
 //
-// When a write found no memory: then that was not enough. More is evicted, and the
-// write waits for a grace period and is tried again. If that does not help either,
-// the memory is free among entries of other sizes, and the store moves some of those
-// together.
+// When a write found no memory: then that was not enough, or the memory is free among
+// entries of other sizes. See [conn.underPressure].
 //
 // When the limit was lowered.
 type evictor struct {
-	// mu is held by who evicts. Others wait for it, and try again with what it
-	// got them before they evict more.
-	mu     sync.Mutex
-	rounds atomic.Uint64 // evictions done; changed under mu
-
+	mu   sync.Mutex   // held by who evicts ahead, or gives memory back
 	debt atomic.Int64 // bytes written since evictAhead looked last
+
+	// inVain is how much was free in the store, among entries of whatever size, when moving
+	// them together was not enough for a write.
+	inVain atomic.Int64
 }
 
 const (
 	// Evicting begins when less than this part of the limit is left, and at most
 	// maxHeadroom.
-	headroomPart = 20
+	headroomPart = 40
 	maxHeadroom  = 64 << 20
 
 	// debtPart is which part of the headroom is written before evictAhead looks again.
-	debtPart = 8
-
-	// A write that finds no memory evicts this part of the limit.
-	evictPart = 64
-
-	// Some of the attempts do no more than wait for others.
-	maxAttempts = 32
+	debtPart = 16
 
 	// maxFruitless is how often in a row giving memory back may fail: a slab can't go
 	// while somebody holds a block of it that is not in the store yet.
@@ -55,12 +48,26 @@ const (
 	// graceTimeout bounds one wait for a grace period. Sections are left within
 	// microseconds, unless a goroutine is descheduled in one.
 	graceTimeout = 100 * time.Millisecond
+
+	// leastFree is what a write needs that needs little: a slab for entries of its size.
+	leastFree = 64 << 10
+
+	// pressureTimeout bounds how long a write waits for memory.
+	pressureTimeout = 10 * time.Second
 )
 
-func (s *Server) evicts() bool { return Policy(s.settings.policy.Load()) == AllKeysClock }
+func (s *Server) policy() Policy { return Policy(s.settings.policy.Load()) }
+
+func (s *Server) evicts() bool { return s.policy() != NoEviction }
+
+// setPolicy changes the policy.
+func (s *Server) setPolicy(p Policy) {
+	s.settings.policy.Store(int32(p))
+	s.data.SetEvictable(p.evictable())
+}
 
 // evictAhead evicts if memory is about to run out, when written bytes have been
-// written: twice as much, so that there is more free in the end.
+// written: what is missing of the headroom, and an eighth of it more.
 func (s *Server) evictAhead(written int) {
 	limit := s.memory.Limit()
 	if limit == 0 || !s.evicts() {
@@ -74,77 +81,48 @@ func (s *Server) evictAhead(written int) {
 		return
 	}
 	defer s.evict.mu.Unlock()
-	debt := s.evict.debt.Swap(0)
-	// What is used and holds no entry is free in a slab, or pending. It is as good
-	// as unused.
-	if slack := limit - s.data.Stats().EntryBytes; slack >= headroom {
-		return
+	s.evict.debt.Store(0)
+	// What is free in a slab, or pending, is as good as unused.
+	st := s.data.Stats()
+	slack := max(0, limit-s.memory.Used()) + st.FreeBytes + st.PendingBytes
+	if slack < headroom {
+		s.data.Evict(int(headroom - slack + headroom/8))
 	}
-	s.data.Evict(int(2 * debt))
-	s.evict.rounds.Add(1)
 }
 
-// tryAgain is called when a write of about size bytes failed for the attempt-th
-// time, from 0 on. It reports whether to try once more.
-func (c *conn) tryAgain(err error, attempt, size int) bool {
+// underPressure is smrmap.Bytes.Compute for a write of about size bytes that found no
+// memory: it makes room, as the policy allows, or waits for what is pending.
+func (c *conn) underPressure(key []byte, size int, fn func(smrmap.Item, bool) (smrmap.Item, smrmap.Op)) error {
 	s := c.srv
-	if !errors.Is(err, slab.ErrNoMemory) || attempt >= maxAttempts {
-		return false
+	free := int64(0)
+	if !s.evicts() {
+		// Where there is little to move together, or that was in vain before, nobody waits to
+		// be told so.
+		st := s.data.Stats()
+		free = st.FreeBytes + st.PendingBytes
+		if free < s.evict.inVain.Load()+max(leastFree, int64(size)) {
+			return slab.ErrNoMemory
+		}
 	}
 	c.wire.mayBlock()
-	if attempt == 0 && s.dom.Stats().PendingBytes > 0 {
-		return s.waitForMemory() // what others freed may do
+	ctx, cancel := context.WithTimeout(s.ctx, pressureTimeout)
+	defer cancel()
+	_, err := s.data.ComputeEvicting(ctx, key, fn)
+	if errors.Is(err, slab.ErrNoMemory) {
+		s.evict.inVain.Store(free)
+	} else {
+		s.evict.inVain.Store(0)
 	}
-	if !s.evicts() {
-		return false
-	}
-	rounds := s.evict.rounds.Load()
-	s.evict.mu.Lock()
-	defer s.evict.mu.Unlock()
-	if s.evict.rounds.Load() != rounds && attempt%2 == 0 {
-		return true // somebody did while we waited
-	}
-	limit := s.memory.Limit()
-	if limit == 0 { // the system has refused
-		limit = s.memory.Used()
-	}
-	if int64(size) > limit/4*3 {
-		return false // beside the table there is hardly room for it alone
-	}
-	// What is free among entries of other sizes is moved together. If there is little
-	// of that, or it is not to be had, more is evicted, which may be all it takes.
-	want := max(2*room(size), limit/evictPart)
-	evict := s.data.Stats().FreeBytes < want || attempt > 2
-	if evict && s.data.Evict(int(want)) == 0 {
-		return false
-	}
-	s.evict.rounds.Add(1)
-	if !s.waitForMemory() {
-		return false
-	}
-	if !evict || attempt > 1 {
-		s.giveBack(size, func(released int64) bool { return released >= room(size) })
-	}
-	return true
+	return err
 }
 
-// room returns how much of the budget an entry of size bytes may need at least: that of
-// a slab for some of its kind, or its own.
-func room(size int) int64 {
-	const slabbed, perSlab = 64 << 10, 16
-	if size <= slabbed {
-		return int64(max(perSlab*size, slabbed))
-	}
-	return int64(size + slabbed)
-}
-
-// giveBack makes the store give memory back to the budget, for an entry of size bytes,
-// until enough says so. evict.mu is held.
-func (s *Server) giveBack(size int, enough func(released int64) bool) {
+// giveBack makes the store give memory back to the budget until enough says so. evict.mu is
+// held.
+func (s *Server) giveBack(enough func(released int64) bool) {
 	released := int64(0)
 	for fruitless := 0; fruitless < maxFruitless && !enough(released); fruitless++ {
 		ctx, cancel := context.WithTimeout(s.ctx, graceTimeout)
-		n, err := s.data.Compact(ctx, size)
+		n, err := s.data.Compact(ctx, 0)
 		cancel()
 		if s.ctx.Err() != nil || errors.Is(err, smr.ErrInCallback) {
 			return
@@ -157,8 +135,7 @@ func (s *Server) giveBack(size int, enough func(released int64) bool) {
 }
 
 // shrink gives memory back until no more is used than the limit allows, or the store
-// has no more that it can do without. It holds up writers that wait for memory for one
-// step at a time.
+// has no more that it can do without.
 func (s *Server) shrink() {
 	if !s.evicts() {
 		return
@@ -178,7 +155,7 @@ func (s *Server) shrink() {
 			s.data.Evict(int(min(over(), step)))
 		}
 		if s.waitForMemory() {
-			s.giveBack(0, func(released int64) bool { return released >= step || over() <= 0 })
+			s.giveBack(func(released int64) bool { return released >= step || over() <= 0 })
 		}
 		s.evict.mu.Unlock()
 		if s.memory.Used() < before {

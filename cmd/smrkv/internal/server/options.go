@@ -6,6 +6,8 @@ import (
 	"runtime"
 	"strings"
 	"time"
+
+	"github.com/gosmr/gosmr/smrmap"
 )
 
 // Options configure a Server. The zero Options is valid; each zero field stands
@@ -123,11 +125,27 @@ const (
 	// last time one was looked for (CLOCK: one bit for each key, where Redis's
 	// allkeys-lru has a time).
 	AllKeysClock
+
+	// VolatileClock is AllKeysClock among the keys that expire. Where there is none, or
+	// what they take is not enough, writes are answered with an error.
+	VolatileClock
 )
 
 var policyNames = map[Policy]string{
-	NoEviction:   "noeviction",
-	AllKeysClock: "allkeys-clock",
+	NoEviction:    "noeviction",
+	AllKeysClock:  "allkeys-clock",
+	VolatileClock: "volatile-clock",
+}
+
+// evictable returns what the store may evict.
+func (p Policy) evictable() smrmap.Evictable {
+	switch p {
+	case AllKeysClock:
+		return smrmap.EvictAll
+	case VolatileClock:
+		return smrmap.EvictExpiring
+	}
+	return smrmap.EvictNone
 }
 
 func (p Policy) String() string { return policyNames[p] }
@@ -139,5 +157,5 @@ func ParsePolicy(name string) (Policy, error) {
 			return p, nil
 		}
 	}
-	return 0, fmt.Errorf("no such policy: %q (there are noeviction and allkeys-clock)", name)
+	return 0, fmt.Errorf("no such policy: %q (there are noeviction, allkeys-clock and volatile-clock)", name)
 }

@@ -116,6 +116,7 @@ func New(o Options) (*Server, error) {
 	if err != nil {
 		return nil, errors.Join(err, dom.Close(context.Background())) // nothing is pending
 	}
+	s.setPolicy(o.Policy)
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.drainBy.Store(math.MaxInt64)
 	s.expire.srv = s

@@ -8,7 +8,7 @@ import (
 
 // settings are the options that CONFIG SET changes. MaxMemory is in the budget.
 type settings struct {
-	policy     atomic.Int32
+	policy     atomic.Int32 // by setPolicy
 	maxClients atomic.Int64
 	timeout    atomic.Int64 // nanoseconds
 	protected  atomic.Bool
@@ -16,7 +16,6 @@ type settings struct {
 }
 
 func (t *settings) init(o *Options) {
-	t.policy.Store(int32(o.Policy))
 	t.maxClients.Store(int64(o.MaxClients))
 	t.timeout.Store(int64(o.Timeout))
 	t.protected.Store(!o.Unprotected)

@@ -48,7 +48,7 @@ func (s *Server) Snapshot() Snapshot {
 		MaxClients:     s.settings.maxClients.Load(),
 		MemoryUsed:     s.memory.Used(),
 		MemoryLimit:    s.memory.Limit(),
-		Policy:         Policy(s.settings.policy.Load()),
+		Policy:         s.policy(),
 		QueryBytes:     s.queries.Used(),
 		ReplyBytes:     s.replies.Used(),
 		HeapBytes:      heapBytes(),

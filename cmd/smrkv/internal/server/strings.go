@@ -1,9 +1,11 @@
 package server
 
 import (
+	"errors"
 	"strconv"
 
 	"github.com/gosmr/gosmr/cmd/smrkv/internal/resp"
+	"github.com/gosmr/gosmr/slab"
 	"github.com/gosmr/gosmr/smrmap"
 )
 
@@ -184,8 +186,8 @@ func cmdMSet(c *conn, args [][]byte) {
 func (c *conn) store(key []byte, it smrmap.Item) bool {
 	size := len(key) + len(it.Value)
 	err := c.srv.data.StoreItem(key, it)
-	for attempt := 0; err != nil && c.tryAgain(err, attempt, size); attempt++ {
-		err = c.srv.data.StoreItem(key, it)
+	if errors.Is(err, slab.ErrNoMemory) {
+		err = c.underPressure(key, size, func(smrmap.Item, bool) (smrmap.Item, smrmap.Op) { return it, smrmap.UpdateOp })
 	}
 	if err != nil {
 		c.errorStore(err)
@@ -239,26 +241,27 @@ func (c *conn) setIf(key, value []byte, o valueOptions) (found, stored, ok bool)
 // If it fails it replies with the error, and with nothing that fn copied, and
 // reports false.
 func (c *conn) compute(key []byte, fn func(old smrmap.Item, loaded bool) (it smrmap.Item, op smrmap.Op, fits bool)) bool {
-	for attempt := 0; ; {
+	for {
 		mark, fits, size := len(c.out.b), true, 0
-		_, err := c.srv.data.Compute(key, func(old smrmap.Item, loaded bool) (it smrmap.Item, op smrmap.Op) {
+		try := func(old smrmap.Item, loaded bool) (it smrmap.Item, op smrmap.Op) {
+			c.out.b = c.out.b[:mark] // without what the last try copied
 			it, op, fits = fn(old, loaded)
 			size = len(key) + len(it.Value)
 			return it, op
-		})
-		switch {
-		case err == nil && fits:
-			return true
-		case err == nil:
-			c.makeRoom(c.want)
-			continue
 		}
-		c.out.b = c.out.b[:mark]
-		if !c.tryAgain(err, attempt, size) {
+		_, err := c.srv.data.Compute(key, try)
+		if errors.Is(err, slab.ErrNoMemory) {
+			err = c.underPressure(key, size, try)
+		}
+		switch {
+		case err != nil:
+			c.out.b = c.out.b[:mark]
 			c.errorStore(err)
 			return false
+		case fits:
+			return true
 		}
-		attempt++
+		c.makeRoom(c.want)
 	}
 }
 

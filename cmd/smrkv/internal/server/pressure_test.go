@@ -1,0 +1,144 @@
+package server
+
+import (
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/gosmr/gosmr/smrmap"
+)
+
+// fill uses memory up with keys that have values of size bytes, and returns how many there
+// are. It samples the memory that is used all the while.
+func (s *testServer) fill(t *testing.T, size int, expires int64) (keys int) {
+	t.Helper()
+	limit := s.memory.Limit()
+	most := int64(0)
+	value := []byte(strings.Repeat("v", size))
+	ctx := testContext(t)
+	for i := 0; i%1024 != 0 || s.data.Stats().Evicted == 0; i++ {
+		err := s.data.StoreEvicting(ctx, []byte(strconv.Itoa(i)), smrmap.Item{Value: value, Expires: expires})
+		require.NoError(t, err)
+		most = max(most, s.memory.Used())
+	}
+	require.LessOrEqual(t, most, limit*105/100, "chained buckets come all the same")
+	return s.data.Len()
+}
+
+// A value of another size than all others evicts what it needs, and little more.
+func TestMemory_OneValueOfAnotherSize(t *testing.T) {
+	const limit = 32 << 20
+	later := int64(1) << 60
+	for name, tc := range map[string]struct {
+		policy  Policy
+		expires int64
+	}{"allkeys": {AllKeysClock, 0}, "volatile": {VolatileClock, later}} {
+		t.Run(name, func(t *testing.T) {
+			s := start(t, Options{MaxMemory: limit, Policy: tc.policy})
+			c := s.dial(t)
+			keys := s.fill(t, 8, tc.expires)
+			for _, size := range []int{1000, 64 << 10, 1 << 20} {
+				before := s.Snapshot().Data
+				require.Equal(t, "+OK\r\n", c.do("SET", "another", strings.Repeat("v", size)))
+				evicted := int(s.Snapshot().Data.Evicted - before.Evicted)
+				if size == 1000 {
+					require.Less(t, evicted, keys/100)
+				}
+				// A slab or its own size, twice, since chained buckets may exceed the limit; and
+				// the headroom for what comes next.
+				bytes := int64(evicted) * before.EntryBytes / int64(before.Len)
+				require.Less(t, bytes, int64(2*(size+64<<10)+limit/headroomPart), "%d bytes", size)
+			}
+			require.Equal(t, oomReply, c.do("SET", "larger than all memory", strings.Repeat("v", limit+1)))
+			evicted := s.Snapshot().Data.Evicted
+			require.Equal(t, oomReply, c.do("SET", "another", strings.Repeat("v", limit*9/10)))
+			require.Equal(t, evicted, s.Snapshot().Data.Evicted)
+		})
+	}
+}
+
+// Many clients at once, each with values of a size of its own.
+func TestMemory_ManyOfOtherSizes(t *testing.T) {
+	const limit, clients = 16 << 20, 16
+	s := start(t, Options{MaxMemory: limit, Policy: AllKeysClock, IOThreads: 4})
+	keys := s.fill(t, 8, 0)
+	before := s.Snapshot().Data
+	var wg sync.WaitGroup
+	for i := range clients {
+		c := s.dial(t)
+		wg.Go(func() {
+			for j := range 10 {
+				if reply := c.do("SET", "k"+strconv.Itoa(i)+":"+strconv.Itoa(j), strings.Repeat("v", 100<<(i%9))); reply != "+OK\r\n" {
+					t.Error(reply)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	// Of each of nine sizes a slab or two, of 512 KiB where they are largest.
+	require.Less(t, int(s.Snapshot().Data.Evicted-before.Evicted), keys*2/5)
+	require.Equal(t, keys-int(s.Snapshot().Data.Evicted-before.Evicted)+10*clients, s.data.Len())
+}
+
+// Each command that writes makes room, and evicts little for it.
+func TestMemory_EachWriteMakesRoom(t *testing.T) {
+	const limit = 16 << 20
+	large := strings.Repeat("v", 300_000) // more than the headroom
+	s := start(t, Options{MaxMemory: limit, Policy: AllKeysClock})
+	c := s.dial(t)
+	for i := range 10 {
+		require.Equal(t, "+OK\r\n", c.do("SET", "k"+strconv.Itoa(i), "value"))
+	}
+	s.fill(t, 8, 0)
+	for _, command := range [][]string{
+		{"SET", "k0", large}, {"SET", "k1", large, "GET"}, {"SET", "k2", large, "EX", "100"}, {"SETNX", "new1", large},
+		{"SETEX", "k3", "100", large}, {"PSETEX", "k4", "100000", large}, {"MSET", "k5", large, "new2", large},
+		{"GETSET", "k6", large}, {"APPEND", "k7", large}, {"APPEND", "new3", large}, {"SETRANGE", "k8", "1", large},
+		{"SETRANGE", "new4", "300000", "v"}, {"INCR", large}, {"DECRBY", large + "2", "7"}, {"INCRBYFLOAT", large + "3", "1.5"},
+	} {
+		before := s.Snapshot().Data
+		reply := c.do(command...)
+		require.NotEqual(t, byte('-'), reply[0], "%.20q: %.100s", command, reply)
+		after := s.Snapshot().Data
+		bytes := int64(after.Evicted-before.Evicted) * before.EntryBytes / int64(before.Len)
+		require.Less(t, bytes, int64(4*(len(large)+64<<10)+limit/headroomPart), "%.20q", command)
+	}
+}
+
+// What a command has found before it found no memory is in the reply once.
+func TestMemory_ReplyIsWholeAfterPressure(t *testing.T) {
+	const limit = 8 << 20
+	s := start(t, Options{MaxMemory: limit, Policy: AllKeysClock})
+	c := s.dial(t)
+	s.fill(t, 100, 0)
+	old := "old"
+	require.Equal(t, "+OK\r\n", c.do("SET", "k", old))
+	for _, size := range []int{1000, 10_000, 100_000, 1 << 20} {
+		value := strings.Repeat("v", size)
+		require.Equal(t, "$"+strconv.Itoa(len(old))+"\r\n"+old+"\r\n", c.do("SET", "k", value, "GET"))
+		old = value
+	}
+}
+
+// With noeviction too, memory that is free among keys of other sizes is moved together.
+func TestMemory_NoEvictionCompacts(t *testing.T) {
+	const limit = 8 << 20
+	s := start(t, Options{MaxMemory: limit})
+	c := s.dial(t)
+	n := 0
+	for ; s.data.Store([]byte(strconv.Itoa(n)), make([]byte, 100)) == nil; n++ {
+	}
+	large := strings.Repeat("v", 1<<20)
+	require.Equal(t, oomReply, c.do("SET", "large", large))
+	deleted := 0
+	for i := 0; i < n; i += 3 {
+		require.Equal(t, ":1\r\n", c.do("DEL", strconv.Itoa(i)))
+		deleted++
+	}
+	require.Equal(t, "+OK\r\n", c.do("SET", "large", large))
+	require.Equal(t, n-deleted+1, s.data.Len())
+	require.Zero(t, s.Snapshot().Data.Evicted)
+}
