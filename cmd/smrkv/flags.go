@@ -39,7 +39,11 @@ func parseFlags(args []string, stderr io.Writer) (config, error) {
 			o.Policy, err = server.ParsePolicy(s)
 			return err
 		})
-	flags.Func("maxmemory-clients", "`bytes` that all connections together may hold in query buffers beyond 16 KiB each, and as many in reply buffers (default 1gb)", bytesFlag(&o.MaxClientMemory))
+	flags.Func("maxmemory-clients", "`bytes` that all connections together may hold for what clients have sent and do not read, or a part of maxmemory such as 10%; beyond it the largest clients are disconnected (default maxmemory, within 128mb and 1gb)",
+		func(s string) (err error) {
+			o.MaxClientMemory, err = server.ParseClientMemory(s)
+			return err
+		})
 	flags.StringVar(&o.RequirePass, "requirepass", "", "`password` that clients must give with AUTH")
 	protected := flags.Bool("protected-mode", true, "without a password, refuse clients from other hosts")
 	flags.IntVar(&o.MaxClients, "maxclients", 10_000, "how many `clients` may be connected")

@@ -12,9 +12,9 @@ import (
 // are used up), and returns the commands and the error it ends with.
 func parse(tb testing.TB, stream []byte, sizes []int, unauthenticated bool) (commands []string, failure string) {
 	tb.Helper()
-	budget := buffer.NewBudget(64 << 20)
+	budget, account := newAccount(64 << 20)
 	var p Parser
-	p.Init(budget)
+	p.Init(account, nil)
 	p.Unauthenticated = unauthenticated
 	fed, peak := 0, 0
 	for i := 0; ; i++ {
@@ -52,7 +52,7 @@ func parse(tb testing.TB, stream []byte, sizes []int, unauthenticated bool) (com
 		fed += n
 	}
 	p.Close()
-	if used := budget.Used(); used != 0 {
+	if used := used(budget); used != 0 {
 		tb.Fatalf("%d bytes of the budget are not given back", used)
 	}
 	return commands, ""
@@ -87,4 +87,17 @@ func FuzzParse(f *testing.F) {
 			}
 		}
 	})
+}
+
+// newAccount returns the account of the only client of a budget.
+func newAccount(limit int64) (*buffer.Budget, *buffer.Account) {
+	b := buffer.NewBudget(limit)
+	c := new(buffer.Client)
+	c.Init(b, func() {})
+	return b, &c.Queries
+}
+
+func used(b *buffer.Budget) int64 {
+	queries, replies := b.Used()
+	return queries + replies
 }

@@ -61,8 +61,10 @@ type Parser struct {
 	// Unauthenticated makes the limits those before AUTH.
 	Unauthenticated bool
 
-	budget *buffer.Budget
+	budget *buffer.Account
+	pool   *buffer.Pool
 	buf    *buffer.Buffer // nil: nothing is buffered
+	waits  bool           // buf is of the smallest size, and charged, since it waits for more
 	start  int            // of the unfinished command
 	pos    int            // first byte not looked at
 	end    int            // of what was read
@@ -79,8 +81,11 @@ type Parser struct {
 // command is incomplete; spans don't care.
 type span struct{ from, to int }
 
-// Init makes p ready. Its buffer's growth is charged to budget.
-func (p *Parser) Init(budget *buffer.Budget) { *p = Parser{budget: budget, bulk: -1} }
+// Init makes p ready. Its buffers are of pool; what they have above the smallest size is
+// charged to budget, and while they wait for the rest of a command all of it.
+func (p *Parser) Init(budget *buffer.Account, pool *buffer.Pool) {
+	*p = Parser{budget: budget, pool: pool, bulk: -1}
+}
 
 // Next returns the next command, at least one argument, or nil if the bytes so
 // far don't hold a complete one. What it returns is valid until the next call of
@@ -264,7 +269,7 @@ func (p *Parser) arguments() [][]byte {
 // buffer would have to grow and the budget has no room.
 func (p *Parser) Space() ([]byte, error) {
 	if p.buf == nil {
-		p.buf = buffer.Get(buffer.Base)
+		p.buf = p.pool.Get(buffer.Base)
 	}
 	if p.start == p.end { // nothing is buffered
 		p.start, p.pos, p.end = 0, 0, 0
@@ -302,13 +307,25 @@ func (p *Parser) grow(size int) error {
 	if !p.budget.Try(size) {
 		return ErrNoRoom
 	}
-	old := p.buf
-	p.moveTo(buffer.Get(size))
-	if cap(old.B) > buffer.Base {
-		p.budget.Release(cap(old.B))
-	}
-	buffer.Put(old)
+	p.replace(size)
 	return nil
+}
+
+// replace moves everything to a buffer of the given size, which is charged if it is not the
+// smallest, and gives the old one back.
+func (p *Parser) replace(size int) {
+	old := p.buf
+	p.moveTo(p.pool.Get(size))
+	p.put(old)
+}
+
+// put gives a buffer back, and what was charged for it.
+func (p *Parser) put(b *buffer.Buffer) {
+	if n := cap(b.B); n > buffer.Base || p.waits {
+		p.budget.Release(n)
+		p.waits = false
+	}
+	p.pool.Put(b)
 }
 
 // moveTo moves what is unfinished to the front of b, which may be the buffer.
@@ -343,10 +360,11 @@ func (p *Parser) Release() {
 	case p.start == p.end:
 		p.giveBack()
 	case cap(p.buf.B) > buffer.Base && p.Buffered() <= buffer.Base/2:
-		old := p.buf
-		p.moveTo(buffer.Get(buffer.Base))
-		p.budget.Release(cap(old.B))
-		buffer.Put(old)
+		p.replace(buffer.Base)
+		fallthrough
+	case cap(p.buf.B) == buffer.Base && !p.waits:
+		p.waits = true
+		p.budget.Take(buffer.Base)
 	}
 	p.shrink()
 }
@@ -363,10 +381,7 @@ func (p *Parser) Close() {
 }
 
 func (p *Parser) giveBack() {
-	if cap(p.buf.B) > buffer.Base {
-		p.budget.Release(cap(p.buf.B))
-	}
-	buffer.Put(p.buf)
+	p.put(p.buf)
 	p.buf = nil
 	p.start, p.pos, p.end = 0, 0, 0
 }

@@ -194,7 +194,7 @@ func TestKeys_TooManyForTheReplyBuffers(t *testing.T) {
 	}
 	require.Equal(t, "-"+errReplySize+"\r\n", c.do("KEYS", "*"))
 	require.Equal(t, "*0\r\n", c.do("KEYS", "none"))
-	require.Zero(t, s.replies.Used())
+	require.Zero(t, s.replyBytes())
 }
 
 // What a connection keeps while it is idle is short.

@@ -6,10 +6,11 @@ import "github.com/gosmr/gosmr/cmd/smrkv/internal/buffer"
 // that writes a whole pipeline before it reads anything, and would wait for the
 // server while that waits for it. (Redis keeps the replies instead, however many
 // they are.) The commands wait here, as bytes, until the replies before them are
-// written. What they take is charged to the queries' budget, of which half is left to
-// commands that are executed.
+// written. What they take is charged as queries, to which half of the budget is left that
+// are executed.
 type ahead struct {
-	budget *buffer.Budget
+	budget *buffer.Account
+	pool   *buffer.Pool
 	bufs   []*buffer.Buffer // filled one after the other
 	taken  int              // of the first one
 }
@@ -29,7 +30,7 @@ func (a *ahead) space() []byte {
 	if !a.budget.TrySpare(aheadSize) {
 		return nil
 	}
-	b := buffer.Get(aheadSize)
+	b := a.pool.Get(aheadSize)
 	a.bufs = append(a.bufs, b)
 	return b.B[:cap(b.B)]
 }
@@ -63,7 +64,7 @@ func (a *ahead) take(p []byte) (n int) {
 }
 
 func (a *ahead) giveBack(b *buffer.Buffer) {
-	buffer.Put(b)
+	a.pool.Put(b)
 	a.budget.Release(aheadSize)
 }
 

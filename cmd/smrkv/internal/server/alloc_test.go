@@ -37,6 +37,7 @@ func inMemory(tb testing.TB, commands string) (*conn, *memoryWire) {
 	s := start(tb, Options{})
 	c, w := newConn(s.Server, 1), &memoryWire{input: commands}
 	c.wire = w
+	tb.Cleanup(c.in.Close)
 	return c, w
 }
 

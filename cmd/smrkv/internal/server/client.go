@@ -20,7 +20,7 @@ var clientCommands = []subcommand{
 	{"KILL", -3, clientKill, []string{"<ip:port> | <option> <value> [<option> <value> [...]]",
 		"Kill connections. Options are ID, ADDR, LADDR, TYPE, USER and SKIPME."}},
 	{"LIST", -2, clientList, []string{"[TYPE <type> | ID <id> [<id> ...]]", "Return information about client connections."}},
-	{"NO-EVICT", 3, clientNoEvict, []string{"(ON|OFF)", "Accepted; clients are not evicted anyway."}},
+	{"NO-EVICT", 3, clientNoEvict, []string{"(ON|OFF)", "Protect current client connection from eviction."}},
 	{"NO-TOUCH", 3, clientNoTouch, []string{"(ON|OFF)", "Accepted; reads count as reads all the same."}},
 	{"SETINFO", 4, clientSetInfo, []string{"<LIB-NAME|LIB-VER> <value>", "Say which library the client uses."}},
 	{"SETNAME", 3, clientSetName, []string{"<name>", "Assign the name <name> to the current connection."}},
@@ -76,6 +76,7 @@ func clientNoEvict(c *conn, args [][]byte) {
 	} else {
 		c.shared.flags.Store(0)
 	}
+	c.mem.Spare(on)
 	c.ok()
 }
 

@@ -49,9 +49,16 @@ var parameters = []parameter{
 			if err != nil {
 				err = errors.New("argument must be a memory value")
 			}
-			return func() { s.memory.SetLimit(n) }, err
+			return func() { s.setMaxMemory(n) }, err
 		}},
-	{"maxmemory-clients", func(s *Server) string { return strconv.FormatInt(s.opts.MaxClientMemory, 10) }, nil},
+	{"maxmemory-clients", (*Server).clientMemoryText,
+		func(s *Server, v string) (func(), error) {
+			n, err := ParseClientMemory(v)
+			if err != nil {
+				err = errors.New("argument must be a memory or percent value")
+			}
+			return func() { s.setClientMemory(n) }, err
+		}},
 	{"maxmemory-policy",
 		func(s *Server) string { return s.policy().String() },
 		func(s *Server, v string) (func(), error) {

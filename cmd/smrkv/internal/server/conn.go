@@ -18,6 +18,7 @@ type conn struct {
 	id   uint64
 	wire transport
 
+	mem buffer.Client // what is charged for it
 	in  resp.Parser
 	out output
 
@@ -77,7 +78,8 @@ var errNothing = errors.New("server: nothing to read")
 
 func newConn(s *Server, id uint64) *conn {
 	c := &conn{srv: s, id: id}
-	c.in.Init(s.queries)
+	c.mem.Init(s.buffers, c.kill)
+	c.in.Init(&c.mem.Queries, s.pool)
 	c.setAuthenticated(s.settings.password.Load() == nil)
 	c.shared.since = time.Now()
 	c.shared.idle.Store(c.shared.since.UnixNano())
@@ -201,8 +203,8 @@ func (o *output) release(c *conn) {
 		return
 	}
 	if size := cap(o.buf.B); size > buffer.Base {
-		c.srv.replies.Release(size)
+		c.mem.Replies.Release(size)
 	}
-	buffer.Put(o.buf)
+	c.srv.pool.Put(o.buf)
 	o.b, o.buf = nil, nil
 }

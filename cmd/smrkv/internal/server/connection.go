@@ -43,6 +43,7 @@ func cmdSelect(c *conn, args [][]byte) {
 func cmdReset(c *conn, _ [][]byte) {
 	c.shared.name.Store(nil)
 	c.shared.flags.Store(0)
+	c.mem.Spare(false)
 	c.setAuthenticated(c.srv.settings.password.Load() == nil)
 	c.simple("RESET")
 }

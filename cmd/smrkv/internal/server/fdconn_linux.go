@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/gosmr/gosmr/cmd/smrkv/internal/buffer"
 	"github.com/gosmr/gosmr/cmd/smrkv/internal/resp"
 )
 
@@ -157,9 +158,15 @@ func (t *fdConn) write(p []byte) error {
 	}
 }
 
+// blockedSize is charged to a client that does not read, for its buffers of the smallest
+// size.
+const blockedSize = 2 * buffer.Base
+
 // waitForClient waits until the client has read something, or written.
 func (t *fdConn) waitForClient(deadline time.Time) error {
 	t.mayBlock()
+	t.c.mem.Queries.Take(blockedSize)
+	defer t.c.mem.Queries.Release(blockedSize)
 	events := uint32(unix.EPOLLOUT | unix.EPOLLONESHOT)
 	if t.readAhead() {
 		events |= unix.EPOLLIN

@@ -130,8 +130,8 @@ func fuzzServe(t *testing.T, input []byte, sizes []int) []byte {
 	st := s.SMR()
 	require.Zero(t, st.PendingBytes)
 	require.Zero(t, st.Sections)
-	require.Zero(t, s.queries.Used(), "query buffers not given back")
-	require.Zero(t, s.replies.Used(), "reply buffers not given back")
+	require.Zero(t, s.queryBytes(), "query buffers not given back")
+	require.Zero(t, s.replyBytes(), "reply buffers not given back")
 	return w.output
 }
 
@@ -173,7 +173,9 @@ func (w *fuzzWire) remote() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 
 // fuzzParse returns the commands in input, up to a protocol error.
 func fuzzParse(input []byte) (commands [][]string, failure error) {
 	var p resp.Parser
-	p.Init(buffer.NewBudget(64 << 20))
+	var client buffer.Client
+	client.Init(buffer.NewBudget(64<<20), func() {})
+	p.Init(&client.Queries, nil)
 	defer p.Close()
 	for {
 		args, err := p.Next()

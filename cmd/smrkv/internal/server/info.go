@@ -117,7 +117,7 @@ func infoClients(w *infoWriter) {
 	w.line("maxclients", w.now.MaxClients)
 	w.line("client_query_buffers", w.now.QueryBytes)
 	w.line("client_reply_buffers", w.now.ReplyBytes)
-	w.line("maxmemory_clients", w.srv.opts.MaxClientMemory)
+	w.line("maxmemory_clients", w.now.ClientLimit)
 }
 
 func infoMemory(w *infoWriter) {
@@ -125,6 +125,7 @@ func infoMemory(w *infoWriter) {
 	w.line("used_memory_human", units.FormatBytes(w.now.MemoryUsed))
 	w.line("used_memory_dataset", w.now.Data.EntryBytes)
 	w.line("used_memory_go_heap", w.now.HeapBytes)
+	w.line("used_memory_buffers", w.now.BufferBytes)
 	w.line("maxmemory", w.now.MemoryLimit)
 	w.line("maxmemory_human", units.FormatBytes(w.now.MemoryLimit))
 	w.line("maxmemory_policy", w.now.Policy)
@@ -142,6 +143,7 @@ func infoStats(w *infoWriter) {
 	w.line("total_net_output_bytes", w.now.NetOut-w.base.NetOut)
 	w.line("keyspace_hits", w.now.Hits-w.base.Hits)
 	w.line("keyspace_misses", w.now.Misses-w.base.Misses)
+	w.line("evicted_clients", w.now.EvictedClients-w.base.EvictedClients)
 	w.line("expired_keys", w.now.Data.Expired-w.base.Data.Expired)
 	w.line("evicted_keys", w.now.Data.Evicted-w.base.Data.Evicted)
 }

@@ -36,6 +36,7 @@ func TestKill_EndsWalk(t *testing.T) {
 			}
 			c, asked = newConn(s.Server, 1), 0
 			c.wire = w
+			defer c.in.Close()
 			c.serve()
 			require.False(t, c.finish(), "the connection has ended")
 			require.Less(t, asked, keys/2)
@@ -66,6 +67,7 @@ func TestKill_EndsMatch(t *testing.T) {
 	w := &killingWire{c: newConn(s.Server, 1)}
 	w.input = encode("KEYS", "*"+strings.Repeat("a", 5_000)+"b") // hundreds of calls
 	w.c.wire = w
+	defer w.c.in.Close()
 	w.c.serve()
 	require.False(t, w.c.finish(), "the connection has ended")
 	require.Equal(t, 2, w.calls)

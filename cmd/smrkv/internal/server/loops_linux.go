@@ -38,7 +38,7 @@ func (ls *loops) take(c *conn, nc net.Conn) bool {
 		return false
 	}
 	t.c = c
-	t.ahead.budget = c.srv.queries
+	t.ahead.budget, t.ahead.pool = &c.mem.Queries, c.srv.pool
 	t.loop = ls.list[c.id%uint64(len(ls.list))]
 	t.writeTimeout = c.srv.opts.WriteTimeout
 	c.wire = t

@@ -42,10 +42,11 @@ type Options struct {
 	// Default: 1 minute.
 	WriteTimeout time.Duration
 
-	// MaxClientMemory bounds what all connections together hold in query
-	// buffers, beyond 16 KiB each, and what they hold in reply buffers. A client
-	// whose command would exceed it is cut off, and a reply that would waits for
-	// others to be read. Default: 1 GiB.
+	// MaxClientMemory bounds what all connections together hold in buffers, for what
+	// clients have sent and do not read: "maxmemory-clients". (Not counted are the 16 KiB
+	// for reading and for writing while commands are executed.) Beyond it the clients that
+	// hold most are disconnected, and a reply waits for others to be read. If negative, it
+	// is a part of MaxMemory, in percent. Default: MaxMemory, within 128 MiB and 1 GiB.
 	MaxClientMemory int64
 
 	// IOThreads is how many event loops serve the connections: "io-threads".
@@ -67,9 +68,8 @@ type Options struct {
 }
 
 const (
-	defaultMaxClients      = 10_000
-	defaultWriteTimeout    = time.Minute
-	defaultMaxClientMemory = 1 << 30
+	defaultMaxClients   = 10_000
+	defaultWriteTimeout = time.Minute
 )
 
 // normalize checks the options and fills in the defaults.
@@ -82,19 +82,20 @@ func (o *Options) normalize() error {
 		{"MaxClients", int64(o.MaxClients)},
 		{"Timeout", int64(o.Timeout)},
 		{"WriteTimeout", int64(o.WriteTimeout)},
-		{"MaxClientMemory", o.MaxClientMemory},
 		{"IOThreads", int64(o.IOThreads)},
 	} {
 		if f.value < 0 {
 			return fmt.Errorf("server: negative Options.%s: %d", f.name, f.value)
 		}
 	}
+	if o.MaxClientMemory < -100 {
+		return fmt.Errorf("server: Options.MaxClientMemory is %d percent of MaxMemory", -o.MaxClientMemory)
+	}
 	if _, ok := policyNames[o.Policy]; !ok {
 		return fmt.Errorf("server: no such Options.Policy: %d", o.Policy)
 	}
 	setDefault(&o.MaxClients, defaultMaxClients)
 	setDefault(&o.WriteTimeout, defaultWriteTimeout)
-	setDefault(&o.MaxClientMemory, defaultMaxClientMemory)
 	setDefault(&o.IOThreads, max(1, runtime.GOMAXPROCS(0)/2))
 	if o.Log == nil {
 		o.Log = slog.Default()

@@ -42,18 +42,18 @@ func (c *conn) makeRoom(n int) {
 	if size > buffer.Base && !c.acquire(size) {
 		size = buffer.Base
 	}
-	c.out.buf = buffer.Get(size)
+	c.out.buf = c.srv.pool.Get(size)
 	c.out.b = c.out.buf.B
 }
 
-// acquire takes size bytes of the replies' budget, for which it may wait. If it
-// reports false, the server ends.
+// acquire takes size bytes for replies, for which it may wait. If it reports false, the
+// server ends, or the client was disconnected.
 func (c *conn) acquire(size int) bool {
-	if c.srv.replies.Try(size) {
+	if c.mem.Replies.Try(size) {
 		return true
 	}
 	c.wire.mayBlock()
-	if c.srv.replies.Acquire(c.srv.ctx, size) != nil {
+	if c.mem.Replies.Acquire(c.srv.ctx, size) != nil {
 		c.broken = true
 		return false
 	}

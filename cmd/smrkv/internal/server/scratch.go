@@ -29,7 +29,7 @@ func (s *scratch) grow(c *conn, n int) bool {
 			return false
 		}
 	}
-	s.buf = buffer.Get(size)
+	s.buf = c.srv.pool.Get(size)
 	return true
 }
 
@@ -38,9 +38,9 @@ func (s *scratch) release(c *conn) {
 		return
 	}
 	if size := cap(s.buf.B); size > buffer.Base {
-		c.srv.replies.Release(size)
+		c.mem.Replies.Release(size)
 	}
-	buffer.Put(s.buf)
+	c.srv.pool.Put(s.buf)
 	s.buf = nil
 }
 
@@ -48,7 +48,7 @@ func (s *scratch) release(c *conn) {
 // reports false if there is no room.
 func (s *scratch) more(c *conn, n int) bool {
 	if s.buf == nil && n <= buffer.Base {
-		s.buf = buffer.Get(n)
+		s.buf = c.srv.pool.Get(n)
 		return true
 	}
 	var old scratch
@@ -60,10 +60,10 @@ func (s *scratch) more(c *conn, n int) bool {
 		old = *s
 	}
 	size := buffer.Size(n)
-	if !c.srv.replies.TryAhead(size) {
+	if !c.mem.Replies.TryAhead(size) {
 		return false
 	}
-	s.buf = buffer.Get(size)
+	s.buf = c.srv.pool.Get(size)
 	if old.buf != nil {
 		s.buf.B = append(s.buf.B, old.buf.B...)
 		old.release(c)

@@ -22,11 +22,13 @@
 // # Memory
 //
 // What a client makes the server hold is bounded. The query buffer grows as
-// bytes arrive, not as they are announced; beyond 16 KiB that is charged to a
-// budget that all connections share. The reply buffer is 16 KiB; when it is full
-// it is written, and when the client does not read, its commands wait with it. A
-// larger value needs a larger buffer for one write, charged to a second budget.
-// See package buffer. A connection whose client is silent holds no buffer.
+// bytes arrive, not as they are announced; beyond 16 KiB, and while it waits for the
+// rest of a command, it is charged to a budget that all connections share. The reply
+// buffer is 16 KiB; when it is full it is written, and when the client does not read,
+// its commands wait with it. A larger value needs a larger buffer for one write,
+// charged to the same budget. Where that is at its end the largest clients are
+// disconnected. See package buffer. A connection whose client is silent between
+// commands holds no buffer.
 //
 // # Panics
 //
@@ -71,8 +73,8 @@ type Server struct {
 	reaper reaper
 	loops  loops
 
-	queries *buffer.Budget // charged by parsers
-	replies *buffer.Budget // charged by reply buffers and copies of values
+	buffers *buffer.Budget // of what clients send and do not read, and copies of values
+	pool    *buffer.Pool
 
 	// ctx ends when connections must not wait for anything any more.
 	ctx    context.Context
@@ -105,12 +107,12 @@ func New(o Options) (*Server, error) {
 		runID:     newRunID(),
 		dom:       dom,
 		memory:    slab.NewBudget(o.MaxMemory),
-		queries:   buffer.NewBudget(o.MaxClientMemory),
-		replies:   buffer.NewBudget(o.MaxClientMemory),
+		pool:      buffer.NewPool(dom),
 		listeners: make(map[net.Listener]struct{}),
 		conns:     make(map[uint64]*conn),
 	}
 	s.settings.init(&o)
+	s.buffers = buffer.NewBudget(s.clientMemory())
 	s.stats.init(len(s.commands.list))
 	s.data, err = smrmap.NewBytes(smrmap.Options{Domain: dom, Budget: s.memory, Now: o.Now})
 	if err != nil {

@@ -11,13 +11,17 @@ type settings struct {
 	policy     atomic.Int32 // by setPolicy
 	maxClients atomic.Int64
 	timeout    atomic.Int64 // nanoseconds
-	protected  atomic.Bool
-	password   atomic.Pointer[password] // nil: none
+	// clientMemory is in bytes, or in percent of maxmemory if it is negative; 0: derived
+	// from that. Changed by setClientMemory.
+	clientMemory atomic.Int64
+	protected    atomic.Bool
+	password     atomic.Pointer[password] // nil: none
 }
 
 func (t *settings) init(o *Options) {
 	t.maxClients.Store(int64(o.MaxClients))
 	t.timeout.Store(int64(o.Timeout))
+	t.clientMemory.Store(o.MaxClientMemory)
 	t.protected.Store(!o.Unprotected)
 	t.setPassword(o.RequirePass)
 }

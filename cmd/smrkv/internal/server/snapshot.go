@@ -19,12 +19,15 @@ type Snapshot struct {
 	MemoryUsed  int64 // bytes that the store has taken from the system
 	MemoryLimit int64 // 0: none
 	Policy      Policy
-	QueryBytes  int64 // buffers charged to Options.MaxClientMemory
+	ClientLimit int64 // of QueryBytes and ReplyBytes together
+	QueryBytes  int64 // buffers charged to it
 	ReplyBytes  int64
+	BufferBytes int64  // that all buffers have taken from the system
 	HeapBytes   uint64 // the Go heap, with buffers but without the store
 
 	Connections    int64 // accepted, rejected ones included
 	Rejected       int64
+	EvictedClients int64 // disconnected for want of room in ClientLimit
 	ProtocolErrors int64
 	Commands       int64
 	Errors         int64 // error replies
@@ -42,6 +45,7 @@ func (s *Server) Snapshot() Snapshot {
 	clients := len(s.conns)
 	s.mu.Unlock()
 	st := &s.stats
+	queries, replies := s.buffers.Used()
 	return Snapshot{
 		Uptime:         time.Since(s.started),
 		Clients:        clients,
@@ -49,8 +53,11 @@ func (s *Server) Snapshot() Snapshot {
 		MemoryUsed:     s.memory.Used(),
 		MemoryLimit:    s.memory.Limit(),
 		Policy:         s.policy(),
-		QueryBytes:     s.queries.Used(),
-		ReplyBytes:     s.replies.Used(),
+		ClientLimit:    s.buffers.Limit(),
+		QueryBytes:     queries,
+		ReplyBytes:     replies,
+		BufferBytes:    s.pool.Bytes(),
+		EvictedClients: s.buffers.Evicted(),
 		HeapBytes:      heapBytes(),
 		Connections:    st.connections.Load(),
 		Rejected:       st.rejected.Load(),
