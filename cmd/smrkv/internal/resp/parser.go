@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/gosmr/gosmr/cmd/smrkv/internal/buffer"
 )
@@ -64,7 +63,6 @@ type Parser struct {
 	budget *buffer.Account
 	pool   *buffer.Pool
 	buf    *buffer.Buffer // nil: nothing is buffered
-	waits  bool           // buf is of the smallest size, and charged, since it waits for more
 	start  int            // of the unfinished command
 	pos    int            // first byte not looked at
 	end    int            // of what was read
@@ -72,14 +70,12 @@ type Parser struct {
 	left  int // arguments still to come; 0: between commands
 	bulk  int // length of the one that is being read; -1: not known yet
 	spans []span
+	room  *buffer.Buffer // whose memory spans is; nil: it is Go's
 	args  [][]byte
-	taken int // of the budget
+	taken int // of the budget, for spans and args
+	waits int // of the budget, for what is not charged else while it waits for more
 	err   error
 }
-
-// A span is an argument's place in the buffer. The buffer may move while a
-// command is incomplete; spans don't care.
-type span struct{ from, to int }
 
 // Init makes p ready. Its buffers are of pool; what they have above the smallest size is
 // charged to budget, and while they wait for the rest of a command all of it.
@@ -224,30 +220,6 @@ func (p *Parser) inline() ([][]byte, error) {
 	return p.arguments(), nil
 }
 
-const (
-	// keptArgs is how many arguments a connection has room for all the time.
-	keptArgs = 32
-
-	// manyArgs is how many it has room for as long as the command takes. Beyond that
-	// the room is charged to the budget.
-	manyArgs = 1024
-)
-
-const bytesPerArg = 16 + 24 // a span and a slice
-
-func (p *Parser) add(s span) error {
-	if n := len(p.spans); n == cap(p.spans) && n >= manyArgs {
-		more := 2*n*bytesPerArg - p.taken
-		if !p.budget.Try(more) {
-			return ErrNoRoom
-		}
-		p.taken += more
-		p.spans = slices.Grow(p.spans, n)
-	}
-	p.spans = append(p.spans, s)
-	return nil
-}
-
 // arguments returns the complete command.
 func (p *Parser) arguments() [][]byte {
 	args := p.args[:0]
@@ -321,9 +293,8 @@ func (p *Parser) replace(size int) {
 
 // put gives a buffer back, and what was charged for it.
 func (p *Parser) put(b *buffer.Buffer) {
-	if n := cap(b.B); n > buffer.Base || p.waits {
+	if n := cap(b.B); n > buffer.Base {
 		p.budget.Release(n)
-		p.waits = false
 	}
 	p.pool.Put(b)
 }
@@ -361,12 +332,27 @@ func (p *Parser) Release() {
 		p.giveBack()
 	case cap(p.buf.B) > buffer.Base && p.Buffered() <= buffer.Base/2:
 		p.replace(buffer.Base)
-		fallthrough
-	case cap(p.buf.B) == buffer.Base && !p.waits:
-		p.waits = true
-		p.budget.Take(buffer.Base)
 	}
 	p.shrink()
+	p.charge()
+}
+
+// charge charges what an unfinished command holds that is not charged when it is taken:
+// most are finished at once.
+func (p *Parser) charge() {
+	n := 0
+	if p.buf != nil && cap(p.buf.B) == buffer.Base {
+		n = buffer.Base
+	}
+	if p.taken == 0 && p.room != nil {
+		n += cap(p.room.B)
+	}
+	if n > p.waits {
+		p.budget.Take(n - p.waits)
+	} else {
+		p.budget.Release(p.waits - n)
+	}
+	p.waits = n
 }
 
 // Close gives the buffer back whatever is in it. The parser must not be used
@@ -377,6 +363,7 @@ func (p *Parser) Close() {
 	}
 	p.left = 0
 	p.shrink()
+	p.charge()
 	p.err = errors.New("resp: parser is closed")
 }
 
@@ -384,23 +371,6 @@ func (p *Parser) giveBack() {
 	p.put(p.buf)
 	p.buf = nil
 	p.start, p.pos, p.end = 0, 0, 0
-}
-
-// shrink gives back the room for the arguments of the last command. Those of an
-// unfinished one stay.
-func (p *Parser) shrink() {
-	if p.left == 0 {
-		p.spans = p.spans[:0]
-	}
-	if n := len(p.spans); n < manyArgs && cap(p.spans) > max(keptArgs, 2*n) {
-		p.spans = append([]span(nil), p.spans...)
-		p.budget.Release(p.taken)
-		p.taken = 0
-	}
-	if cap(p.args) > keptArgs {
-		p.args = nil
-	}
-	clear(p.args[:cap(p.args)]) // or they would keep a buffer that is not pooled
 }
 
 // Memory returns how many bytes the parser holds.

@@ -55,7 +55,7 @@ func clientSetInfo(c *conn, args [][]byte) {
 	case equalFold(args[2], "LIB-VER"):
 		field = &l.version
 	default:
-		c.error(fmt.Sprintf("ERR Unrecognized option '%s'", cString(args[2], len(args[2]))))
+		c.error(fmt.Sprintf("ERR Unrecognized option '%s'", cString(args[2], quotedMost)))
 		return
 	}
 	if !c.checkName(strings.ToLower(string(args[2])), args[3]) {
@@ -113,27 +113,43 @@ func clientList(c *conn, args [][]byte) {
 			clients = nil
 		}
 	case len(args) > 3 && equalFold(args[2], "ID"):
-		ids := make(map[uint64]bool)
+		named := make([]bool, len(clients)) // and not a set of what is asked for, however much that is
 		for _, arg := range args[3:] {
 			id, ok := resp.ParseInt(arg)
 			if !ok || id < 1 {
 				c.error("ERR Invalid client ID")
 				return
 			}
-			ids[uint64(id)] = true
+			if i, found := slices.BinarySearchFunc(clients, uint64(id), (*conn).compareID); found {
+				named[i] = true
+			}
 		}
-		clients = slices.DeleteFunc(clients, func(other *conn) bool { return !ids[other.id] })
+		n := 0
+		for i, other := range clients {
+			if named[i] {
+				clients[n] = other
+				n++
+			}
+		}
+		clients = clients[:n]
 	default:
 		c.error(errSyntax)
 		return
 	}
-	var b strings.Builder
+	var list scratch
+	defer list.release(c)
 	for _, other := range clients {
-		b.WriteString(other.line())
-		b.WriteByte('\n')
+		line := other.line()
+		if !list.more(c, len(line)+1) {
+			c.error(errReplySize)
+			return
+		}
+		list.buf.B = append(append(list.buf.B, line...), '\n')
 	}
-	c.bulkString(b.String())
+	c.bulk(list.bytes())
 }
+
+func (c *conn) compareID(id uint64) int { return cmp.Compare(c.id, id) }
 
 // parseClientType reports whether all clients are of that type, or none; or
 // replies with the error.
@@ -144,7 +160,7 @@ func (c *conn) parseClientType(arg []byte) (normal, ok bool) {
 	case equalFold(arg, "MASTER"), equalFold(arg, "REPLICA"), equalFold(arg, "SLAVE"), equalFold(arg, "PUBSUB"):
 		return false, true
 	}
-	c.error(fmt.Sprintf("ERR Unknown client type '%s'", cString(arg, len(arg))))
+	c.error(fmt.Sprintf("ERR Unknown client type '%s'", cString(arg, quotedMost)))
 	return false, false
 }
 
@@ -217,7 +233,7 @@ func clientKill(c *conn, args [][]byte) {
 	f := killFilter{sparing: c}
 	old := len(args) == 3 // CLIENT KILL addr
 	if old {
-		f.addr, f.sparing = string(args[2]), nil
+		f.addr, f.sparing = shortened(args[2]), nil
 	} else if !c.parseKill(&f, args[2:]) {
 		return
 	}
@@ -259,9 +275,9 @@ func (c *conn) parseKill(f *killFilter, args [][]byte) bool {
 			}
 			f.id = uint64(id)
 		case equalFold(option, "ADDR"):
-			f.addr = string(value)
+			f.addr = shortened(value)
 		case equalFold(option, "LADDR"):
-			f.laddr = string(value)
+			f.laddr = shortened(value)
 		case equalFold(option, "TYPE"):
 			normal, ok := c.parseClientType(value)
 			if !ok {
@@ -270,7 +286,7 @@ func (c *conn) parseKill(f *killFilter, args [][]byte) bool {
 			f.none = f.none || !normal
 		case equalFold(option, "USER"):
 			if string(value) != defaultUser {
-				c.error(fmt.Sprintf("ERR No such user '%s'", cString(value, len(value))))
+				c.error(fmt.Sprintf("ERR No such user '%s'", cString(value, quotedMost)))
 				return false
 			}
 		case equalFold(option, "SKIPME") && equalFold(value, "YES"):
@@ -284,6 +300,9 @@ func (c *conn) parseKill(f *killFilter, args [][]byte) bool {
 	}
 	return true
 }
+
+// shortened is long enough for an address not to be one any more.
+func shortened(arg []byte) string { return string(arg[:min(len(arg), maxName)]) }
 
 func (f *killFilter) matches(c *conn) bool {
 	switch {

@@ -54,8 +54,18 @@ func (s *testServer) unfinished(t *testing.T, size int) (c *client, err error) {
 // a collection: of commands of any size that never end.
 func TestClientMemory_GoesBackAfterAFlood(t *testing.T) {
 	defer debug.SetGCPercent(debug.SetGCPercent(-1)) // nothing of it is the collector's work
-	for name, tc := range map[string]struct{ clients, size int }{
-		"few large": {8, 24 << 20}, "middle": {100, 1 << 20}, "many small": {1000, 8 << 10},
+	arguments := []byte("*1001\r\n" + strings.Repeat("$1\r\na\r\n", 1000))
+	for name, tc := range map[string]struct {
+		clients, size int
+		send          func(io.Writer, int) error
+	}{
+		"few large":  {8, 24 << 20, sendUnfinished},
+		"middle":     {100, 1 << 20, sendUnfinished},
+		"many small": {1000, 8 << 10, sendUnfinished},
+		"arguments": {1000, len(arguments), func(c io.Writer, _ int) error {
+			_, err := c.Write(arguments)
+			return err
+		}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := start(t, Options{MaxClientMemory: 1 << 30})
@@ -68,7 +78,7 @@ func TestClientMemory_GoesBackAfterAFlood(t *testing.T) {
 				c, err := net.Dial("tcp", s.tcp)
 				require.NoError(t, err)
 				defer c.Close()
-				require.NoError(t, sendUnfinished(c, tc.size))
+				require.NoError(t, tc.send(c, tc.size))
 				flood = append(flood, c)
 			}
 			sent := int64(tc.clients * tc.size)
@@ -193,4 +203,38 @@ func TestClientMemory_DisconnectedWhileItWaits(t *testing.T) {
 	waiting.rest()
 	s.eventually(t, "all have gone", func() bool { return s.queryBytes()+s.replyBytes() <= 100<<10 })
 	s.alive(t)
+}
+
+// What a command puts together for its reply is charged, however small the command is, and
+// is given back.
+func TestClientMemory_ListIsCharged(t *testing.T) {
+	s := start(t, Options{MaxClientMemory: 128 << 10})
+	c := s.dial(t)
+	name := strings.Repeat("n", maxName)
+	for range 40 {
+		require.Equal(t, "+OK\r\n", s.dial(t).do("CLIENT", "SETNAME", name))
+	}
+	require.Contains(t, c.do("CLIENT", "LIST"), name)
+	for range 60 {
+		require.Equal(t, "+OK\r\n", s.dial(t).do("CLIENT", "SETNAME", name))
+	}
+	require.Equal(t, "-"+errReplySize+"\r\n", c.do("CLIENT", "LIST"))
+	require.Equal(t, 2, strings.Count(c.do("CLIENT", "LIST", "ID", "1", "7", "7", "1000000"), "id="))
+	require.Zero(t, s.replyBytes())
+}
+
+// An error does not quote what is long.
+func TestClientMemory_ErrorsQuoteLittle(t *testing.T) {
+	c := start(t, Options{}).dial(t)
+	long := strings.Repeat("x", 100_000)
+	require.Equal(t, "+OK\r\n", c.do("SET", "k", "v"))
+	for _, command := range [][]string{
+		{long}, {"NONE", long}, {"CLIENT", long}, {"CLIENT", "SETINFO", long, "v"}, {"CLIENT", "LIST", "TYPE", long},
+		{"CLIENT", "KILL", long}, {"CLIENT", "KILL", "USER", long}, {"EXPIRE", "k", "1", long}, {"HELLO", "2", long},
+		{"CONFIG", "SET", long, "v"}, {"CONFIG", "SET", "maxmemory", long}, {"SET", "k", "v", long},
+	} {
+		reply := c.do(command...)
+		require.Equal(t, byte('-'), reply[0])
+		require.Less(t, len(reply), 1000, "%.40q", command)
+	}
 }

@@ -161,7 +161,7 @@ func configSet(c *conn, args [][]byte) {
 	var set []func()
 	seen := make(map[string]bool)
 	for i := 2; i < len(args); i += 2 {
-		name := string(args[i])
+		name, value := string(cString(args[i], quotedMost)), args[i+1]
 		p := findParameter(name)
 		var failure string
 		switch {
@@ -170,10 +170,12 @@ func configSet(c *conn, args [][]byte) {
 			return
 		case p.parse == nil:
 			failure = "can't set immutable config"
+		case len(value) > maxPattern:
+			failure = "argument is too long"
 		case seen[p.name]:
 			failure = "duplicate parameter"
 		default:
-			f, err := p.parse(c.srv, string(args[i+1]))
+			f, err := p.parse(c.srv, string(value))
 			if err != nil {
 				failure = err.Error()
 			}

@@ -124,7 +124,7 @@ func cmdHello(c *conn, args [][]byte) {
 				}
 				i++
 			default:
-				c.error(fmt.Sprintf("ERR Syntax error in HELLO option '%s'", cString(args[i], len(args[i]))))
+				c.error(fmt.Sprintf("ERR Syntax error in HELLO option '%s'", cString(args[i], quotedMost)))
 				return
 			}
 		}

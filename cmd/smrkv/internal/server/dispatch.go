@@ -36,7 +36,7 @@ func (c *conn) errorArity(name string) {
 
 // rejectUnknown quotes what the client sent, cut as Redis does.
 func (c *conn) rejectUnknown(args [][]byte) {
-	const limit = 128
+	const limit = quotedMost
 	var quoted strings.Builder
 	for _, arg := range args[1:] {
 		if quoted.Len() >= limit {
@@ -46,6 +46,9 @@ func (c *conn) rejectUnknown(args [][]byte) {
 	}
 	c.error(fmt.Sprintf("ERR unknown command '%s', with args beginning with: %s", cString(args[0], limit), quoted.String()))
 }
+
+// quotedMost is how much of an argument an error quotes.
+const quotedMost = 128
 
 // cString returns b up to a NUL, n bytes at most, as C prints it.
 func cString(b []byte, n int) []byte {

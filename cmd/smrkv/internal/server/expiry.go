@@ -60,7 +60,7 @@ func (c *conn) parseExpireCondition(args [][]byte) (cond expireCondition, ok boo
 		case equalFold(arg, "LT"):
 			cond.lt = true
 		default:
-			c.error("ERR Unsupported option " + string(cString(arg, len(arg))))
+			c.error("ERR Unsupported option " + string(cString(arg, quotedMost)))
 			return cond, false
 		}
 	}

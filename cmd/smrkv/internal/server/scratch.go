@@ -33,6 +33,14 @@ func (s *scratch) grow(c *conn, n int) bool {
 	return true
 }
 
+// bytes returns what is in it.
+func (s *scratch) bytes() []byte {
+	if s.buf == nil {
+		return nil
+	}
+	return s.buf.B
+}
+
 func (s *scratch) release(c *conn) {
 	if s.buf == nil {
 		return

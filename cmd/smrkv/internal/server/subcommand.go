@@ -50,5 +50,5 @@ func (c *conn) help(name string, subs []subcommand) {
 
 // errorSubcommand replies with the error for one that doesn't exist.
 func (c *conn) errorSubcommand(args [][]byte) {
-	c.error(fmt.Sprintf("ERR unknown subcommand '%s'. Try %s HELP.", cString(args[1], 128), strings.ToUpper(string(args[0]))))
+	c.error(fmt.Sprintf("ERR unknown subcommand '%s'. Try %s HELP.", cString(args[1], quotedMost), strings.ToUpper(string(args[0]))))
 }
