@@ -40,9 +40,13 @@
 //
 // # What is tried
 //
-// A scenario is a fixed configuration of parts. A seed decides what each goroutine
-// tries, but not how they are scheduled: a run with the same seed is alike, not equal.
-// Sizes follow GOMAXPROCS. The options of the domains are drawn from the seed.
+// A scenario is a fixed configuration of parts. The options of its domains are drawn
+// from the seed, for each scenario anew, and printed before it begins. The seed decides
+// what each goroutine tries, but not how they are scheduled: a run with the same seed is
+// alike, not equal. Sizes follow GOMAXPROCS.
+//
+// A scenario gets a second at least, in which the slowest element passes all of its ages. Where
+// -duration gives less to each of several, so many of them run as it has seconds, drawn from the seed.
 package main
 
 import (
@@ -91,7 +95,7 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 	flags.BoolVar(&o.mutants, "mutants", false,
 		"build with deliberate bugs, one at a time, and see them found; -scenario chooses those of some scenarios")
 	flags.DurationVar(&o.duration, "duration", 10*time.Second,
-		"how long to run, all scenarios together; with -mutants, each try")
+		"how long to run, all scenarios together; several that get less than 1s each take turns, drawn from the seed; with -mutants, each try")
 	flags.Uint64Var(&o.seed, "seed", 0, "seed; 0 draws one")
 	flags.DurationVar(&o.hang, "hang", defaultHang, "a goroutine that makes no progress for so long is an error")
 	flags.BoolVar(&o.failFast, "failfast", false, "end at the first error")
@@ -151,9 +155,31 @@ func command(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	return runAll(ctx, chosen, o, stdout)
 }
 
+// leastShare is how long a scenario must run, where there are several, to be worth it:
+// an element passes its ten ages in half a second where MaxDelay is the longest there is.
+const leastShare = time.Second
+
+// plan returns which of the scenarios to run, and how long each. Where there is too little
+// time for all it draws some from the seed.
+func plan(chosen []*scenario, o *options) (run []*scenario, share time.Duration) {
+	n := max(1, min(len(chosen), int(o.duration/leastShare)))
+	if n == len(chosen) {
+		return chosen, o.duration / time.Duration(n)
+	}
+	for _, i := range rand.New(rand.NewPCG(o.seed, 0)).Perm(len(chosen))[:n] {
+		run = append(run, chosen[i])
+	}
+	return run, o.duration / time.Duration(n)
+}
+
 // runAll runs scenarios one after the other, and returns the exit status.
 func runAll(ctx context.Context, chosen []*scenario, o *options, stdout io.Writer) int {
-	share := o.duration / time.Duration(len(chosen))
+	all := len(chosen)
+	chosen, share := plan(chosen, o)
+	if len(chosen) < all {
+		fmt.Fprintf(stdout, "%v is time for %d of %d scenarios, drawn from the seed; -duration %v for all\n",
+			o.duration, len(chosen), all, time.Duration(all)*leastShare)
+	}
 	var reports []*report
 	var failed []string
 	for _, sc := range chosen {
@@ -171,6 +197,7 @@ func runAll(ctx context.Context, chosen []*scenario, o *options, stdout io.Write
 			duration:  share,
 			hangLimit: o.hang,
 			failFast:  o.failFast,
+			began:     func(drawn string) { fmt.Fprintln(stdout, drawn) },
 			progress: func(p progress) {
 				fmt.Fprintf(stdout, "%s %v\n", sc.name, p.since(last))
 				last = p

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"runtime"
 	"runtime/debug"
@@ -12,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gosmr/gosmr/internal/mutant"
+	"github.com/gosmr/gosmr/smr"
 )
 
 // testSettings are for a short run of a fixed seed.
@@ -35,6 +37,7 @@ func TestScenarios(t *testing.T) {
 		t.Run(sc.name, func(t *testing.T) {
 			// On a busy machine some of it may not have its turn in so short a time.
 			set := testSettings()
+			set.began = func(drawn string) { t.Log(drawn) }
 			for ; ; set.duration *= 2 {
 				rep := sc.run(t.Context(), set)
 				var b strings.Builder
@@ -132,7 +135,7 @@ func TestRun_PanicIsFatal(t *testing.T) {
 
 func TestRunAll_ErrorMeansStatusAndReproducer(t *testing.T) {
 	var out strings.Builder
-	o := &options{seed: 0x2a, duration: 20 * time.Millisecond, hang: defaultHang}
+	o := &options{seed: 0x2a, duration: 2 * time.Second, hang: defaultHang, failFast: true}
 	status := runAll(t.Context(), []*scenario{{"faulty", "", []part{faulty{}}}, {"good", "", nil}}, o, &out)
 	require.Equal(t, 1, status)
 	require.Contains(t, out.String(), "goal: 1, such as\n\tdeliberate\n")
@@ -140,7 +143,7 @@ func TestRunAll_ErrorMeansStatusAndReproducer(t *testing.T) {
 	require.Equal(t, "FAIL", lines[len(lines)-2])
 	again := lines[len(lines)-1]
 	require.True(t, strings.HasPrefix(again, "reproduce: "), again)
-	require.Contains(t, again, " ./cmd/smrtorture -scenario faulty -seed 0x2a -duration 10ms")
+	require.Contains(t, again, " ./cmd/smrtorture -scenario faulty -seed 0x2a -duration 1s -failfast")
 }
 
 // What the reproducer says is what the program accepts.
@@ -177,6 +180,7 @@ func TestCommand_StatusAndVerdict(t *testing.T) {
 	}{
 		{"-duration 50ms -seed 7", 0, "PASS", ""},
 		{"-duration 50ms -scenario duel,mixed", 0, "PASS", ""},
+		{"-duration 2s -scenario duel,mixed", 0, "PASS", ""},
 		{"-duration 0s", 2, "", "-duration 0s is not positive"},
 		{"-hang 1ms", 2, "", "-hang 1ms is less than a second"},
 		{"-scenario mixed,none", 2, "", `there is no "none"; see -list`},
@@ -221,4 +225,50 @@ func TestRunAll_Interrupted(t *testing.T) {
 	require.Zero(t, runAll(ctx, chosen, o, &out))
 	require.Contains(t, out.String(), "reads")
 	require.Contains(t, out.String(), "interrupted: other and what follows was not run")
+}
+
+// Two scenarios of one seed have domains of other options, and one scenario the same each time.
+func TestOptions_AreDrawnForEachScenario(t *testing.T) {
+	drawn := func(scenario string, seed uint64) (o []smr.Options) {
+		r := &rig{name: scenario, settings: settings{seed: seed}}
+		for i := range 16 {
+			o = append(o, drawOptions(r.rand(fmt.Sprint("options of ", i))))
+		}
+		return o
+	}
+	require.Equal(t, drawn("mixed", 1), drawn("mixed", 1))
+	require.NotEqual(t, drawn("mixed", 1), drawn("calls", 1))
+	require.NotEqual(t, drawn("mixed", 1), drawn("mixed", 2))
+}
+
+// What was drawn is printed even if the program is killed by what it finds.
+func TestRun_DrawnOptionsArePrintedFirst(t *testing.T) {
+	var out strings.Builder
+	o := &options{seed: 1, duration: time.Millisecond, hang: defaultHang}
+	require.Zero(t, runAll(t.Context(), []*scenario{{"crowd", "", []part{crowd{}}}}, o, &out))
+	options := strings.Index(out.String(), "domain torture: MaxDelay ")
+	require.Positive(t, options)
+	require.Less(t, options, strings.Index(out.String(), " reads ("))
+}
+
+func TestPlan_EachScenarioHasItsSecond(t *testing.T) {
+	all, err := choose("all")
+	require.NoError(t, err)
+	seen := make(map[string]bool)
+	for seed := range uint64(100) {
+		run, share := plan(all, &options{duration: 5 * time.Second, seed: seed})
+		require.Len(t, run, 5)
+		require.Equal(t, time.Second, share)
+		for _, sc := range run {
+			seen[sc.name] = true
+		}
+	}
+	require.Len(t, seen, len(all), "some are never drawn")
+
+	run, share := plan(all, &options{duration: time.Duration(len(all)) * 2 * time.Second})
+	require.Equal(t, all, run)
+	require.Equal(t, 2*time.Second, share)
+	run, share = plan(all[:1], &options{duration: time.Millisecond})
+	require.Equal(t, all[:1], run, "one is what the caller asked for")
+	require.Equal(t, time.Millisecond, share)
 }

@@ -16,7 +16,6 @@ type report struct {
 	updates  uint64
 	graces   [numWriterKinds]uint64
 	counters []*counter
-	notes    []string
 	errors   *faults
 }
 
@@ -27,7 +26,6 @@ func newReport(r *rig, elapsed time.Duration) *report {
 		reads:    *r.reads.sum(),
 		updates:  r.writes.updates.Load(),
 		counters: r.counters,
-		notes:    r.notes,
 		errors:   &r.faults,
 	}
 	r.reads.mu.Lock() // if something could not be closed, it may be at work
@@ -54,9 +52,6 @@ func (rep *report) counter(name string) uint64 {
 }
 
 func (rep *report) write(w io.Writer) {
-	for _, note := range rep.notes {
-		fmt.Fprintln(w, note)
-	}
 	fmt.Fprintf(w, "%d reads (%d/s), %d updates (%d/s) in %v\n",
 		rep.reads.reads(), perSecond(rep.reads.reads(), rep.elapsed),
 		rep.updates, perSecond(rep.updates, rep.elapsed), rep.elapsed.Round(time.Millisecond))

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"runtime"
 	"runtime/debug"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -24,6 +25,7 @@ type settings struct {
 	hangLimit time.Duration
 
 	failFast bool               // end at the first error
+	began    func(drawn string) // called before anything runs, with the options drawn; nil: not
 	progress func(progress)     // called each second; nil: not
 	fatal    func(*rig, string) // called when the program can't go on; does not return
 }
@@ -49,7 +51,7 @@ type rig struct {
 	tasks    []func(context.Context)
 	checks   []func()
 	counters []*counter
-	notes    []string
+	drawn    []string // the options of the domains, for the reader of a report
 }
 
 // A counter is for the report: what was done of what is worth a word. Added to by
@@ -87,11 +89,12 @@ func (r *rig) counter(name string) *counter {
 	return c
 }
 
-// rand returns the random source of a goroutine, by its name. A seed decides what
-// each of them tries, in whatever scenarios run before.
+// rand returns the random source of a goroutine, or of a domain's options, by its name
+// and the scenario's. The seed decides what each of them tries, whatever scenarios run
+// before; and two scenarios of one seed try different options.
 func (r *rig) rand(name string) *rand.Rand {
 	h := fnv.New64a()
-	h.Write([]byte(name))
+	fmt.Fprintf(h, "%s: %s", r.name, name)
 	return rand.New(rand.NewPCG(r.seed, h.Sum64()))
 }
 
@@ -146,7 +149,7 @@ func (r *rig) domain(name string, change func(*smr.Options)) *smr.Domain {
 		change(&o)
 	}
 	o.Name = name
-	r.notes = append(r.notes, fmt.Sprintf("domain %s: MaxDelay %v, ChunkCalls %d, Workers %d, MaxPending %d",
+	r.drawn = append(r.drawn, fmt.Sprintf("domain %s: MaxDelay %v, ChunkCalls %d, Workers %d, MaxPending %d",
 		name, o.MaxDelay, o.ChunkCalls, o.Workers, o.MaxPending))
 	dom := newDomain(o, &r.faults)
 	r.after(func() {
@@ -204,6 +207,9 @@ func (sc *scenario) run(ctx context.Context, set settings) *report {
 	races := raceErrors()
 	for _, p := range sc.parts {
 		p.join(r)
+	}
+	if set.began != nil {
+		set.began(strings.Join(r.drawn, "\n"))
 	}
 
 	// The watch goes on until the last check is done, so that a goroutine that
