@@ -22,15 +22,18 @@ import (
 type blobs struct{}
 
 const (
-	numBlobs   = 4096
-	blobBudget = 4 << 20
+	numBlobs   = 1 << 14
+	blobBudget = 2 << 20
 	blobHead   = 16 // bytes of the key's number and the generation, which begin a value
+
+	// forcedShare is what part of a budget chained buckets may take beyond it.
+	forcedShare = 16
 )
 
 func (blobs) join(r *rig) {
 	dom := r.domain("blobs", nil)
-	budget := slab.NewBudget(blobBudget)
-	m, err := smrmap.NewBytes(smrmap.Options{Domain: dom, Budget: budget})
+	budget := r.budget("blobs", blobBudget, blobBudget/forcedShare)
+	m, err := smrmap.NewBytes(smrmap.Options{Domain: dom, Budget: budget.Budget})
 	if err != nil {
 		panic(err)
 	}
@@ -41,21 +44,21 @@ func (blobs) join(r *rig) {
 		evicted.Add(st.Evicted)
 		expired.Add(st.Expired)
 		r.faults.within("Close of the blobs", m.Close)
-		if n := budget.Used(); n != 0 {
-			r.faults.add(faultLeak, "%d bytes of the blobs' budget are used by nobody", n)
-		}
 	})
+	stored, refused := r.counter("blobs stored"), r.rare("blobs refused")
+	r.after(func() { r.faults.refused(stored.Load(), refused.Load()) })
 	writers := max(2, r.procs)
 	for i := range writers {
 		name := fmt.Sprintf("writer of blobs %d", i)
 		w := &blobWriter{
 			m: m, rng: r.rand(name), faults: &r.faults, first: uint64(i), step: uint64(writers),
-			known: make(map[uint64]blob),
+			known: make(map[uint64]blob), stored: stored, refused: refused,
 		}
 		r.start(name, func(ctx context.Context, p *pulse) {
 			for ctx.Err() == nil {
 				r.gate.pass()
 				w.write(ctx)
+				budget.look()
 				r.writes.updates.Add(1)
 				p.beat()
 				runtime.Gosched()
@@ -86,10 +89,10 @@ func (blobs) join(r *rig) {
 	r.start("janitor of blobs", func(ctx context.Context, p *pulse) {
 		for cursor := uint64(0); ctx.Err() == nil; {
 			r.gate.pass()
-			switch rng.IntN(4) {
+			switch rng.IntN(16) { // seldom, so that writers come to the end of the budget
 			case 0:
 				m.Evict(1 + rng.IntN(1<<16))
-			case 1:
+			case 1, 2:
 				if _, err := m.Compact(context.Background(), rng.IntN(4096)); err != nil {
 					r.faults.add(faultWait, "Compact: %v", err)
 				}
@@ -140,7 +143,9 @@ type blobWriter struct {
 
 	known      map[uint64]blob
 	generation uint64
-	key, value []byte // scratch
+	stored     *counter
+	refused    *counter // for want of memory, whatever was evicted
+	key, value []byte   // scratch
 }
 
 func (w *blobWriter) write(ctx context.Context) {
@@ -206,6 +211,7 @@ func (w *blobWriter) store(ctx context.Context, key uint64) {
 		err := w.m.StoreItem(w.key, item)
 		if err == nil {
 			w.known[key] = b
+			w.stored.Add(1)
 			return
 		}
 		if !errors.Is(err, slab.ErrNoMemory) {
@@ -213,12 +219,21 @@ func (w *blobWriter) store(ctx context.Context, key uint64) {
 			return
 		}
 		if tries > 4 || ctx.Err() != nil {
+			w.refused.Add(1)
 			return // the entry is what it was
 		}
 		w.m.Evict(len(w.value) << tries)
 		if _, err := w.m.Compact(context.Background(), len(w.value)); err != nil {
 			w.checkError(err)
 		}
+	}
+}
+
+// refused checks that a writer who evicts what it needs is refused a store now and then
+// at most: when others took what it had evicted, time after time.
+func (f *faults) refused(stored, refused uint64) {
+	if refused > 16+stored/64 {
+		f.add(faultMap, "%d stores had no memory, whatever was evicted for them, and %d had", refused, stored)
 	}
 }
 

@@ -27,6 +27,8 @@ const (
 	faultQueue
 	faultPool
 	faultMap
+	faultBudget
+	faultDelay
 	faultStall
 	faultClose
 	faultLeak
@@ -50,6 +52,8 @@ var faultKinds = [numFaultKinds]string{
 	faultQueue:     "queue walk",
 	faultPool:      "object given out",
 	faultMap:       "map entry",
+	faultBudget:    "budget exceeded",
+	faultDelay:     "too late",
 	faultStall:     "stall report",
 	faultClose:     "close",
 	faultLeak:      "leak",

@@ -60,7 +60,7 @@ func (rep *report) idle() (what []string) {
 		what = append(what, "anything")
 	}
 	for _, c := range rep.counters {
-		if c.Load() == 0 {
+		if c.Load() == 0 && !c.rarely {
 			what = append(what, c.name)
 		}
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime"
 	"sync/atomic"
@@ -47,6 +48,8 @@ type stock struct {
 	faults *faults
 	tally  *writeTally
 
+	refused *counter // objects and blocks for which there was no memory
+
 	retired [numObjects]smr.Pointer[object] // given back by Retire, or by Free after a grace period
 	freed   [numObjects]smr.Pointer[object] // given back by Free, at once
 	lumps   [numObjects]smr.Pointer[lump]
@@ -62,16 +65,14 @@ type lump struct {
 func (objects) join(r *rig) {
 	st := &stock{faults: &r.faults, tally: &r.writes}
 	st.dom = r.domain("objects", nil)
-	budget := slab.NewBudget(64 << 20)
-	st.pool = slab.New[object](st.dom, slab.Options{Keep: true, Budget: budget})
-	st.blocks = slab.NewBlocks(st.dom, slab.Options{Budget: budget})
+	budget := r.budget("objects", 2<<20, 0)
+	st.refused = r.rare("objects refused")
+	st.pool = slab.New[object](st.dom, slab.Options{Keep: true, Budget: budget.Budget})
+	st.blocks = slab.NewBlocks(st.dom, slab.Options{Budget: budget.Budget})
 	r.after(func() {
 		st.empty()
 		r.faults.within("Close of the objects' pool", st.pool.Close)
 		r.faults.within("Close of the blocks", st.blocks.Close)
-		if n := budget.Used(); n != 0 {
-			r.faults.add(faultLeak, "%d bytes of the budget are used by nobody", n)
-		}
 	})
 	for i := range max(3, r.procs) {
 		name := fmt.Sprintf("writer of objects %d", i)
@@ -119,11 +120,20 @@ func (st *stock) empty() {
 	}
 }
 
+// refuse notes that there was no memory.
+func (st *stock) refuse(err error) {
+	st.refused.Add(1)
+	if !errors.Is(err, slab.ErrNoMemory) {
+		st.faults.add(faultPool, "Get: %v", err)
+	}
+}
+
 // get returns an object that is ready to be published, or nil if the budget is at its
 // end. It is checked that nobody else has it.
 func (st *stock) get() *object {
 	o, err := st.pool.Get()
 	if err != nil {
+		st.refuse(err)
 		return nil
 	}
 	st.enter(o)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -67,6 +68,51 @@ func TestHoldBack_SeesGoalReachedInSection(t *testing.T) {
 	require.Zero(t, f.total())
 	holdBack(other, dom, newRand(), f)
 	require.EqualValues(t, 1, f.count[faultGoal])
+}
+
+func TestSpate_SeesWhatIsPendingThatShouldNotBe(t *testing.T) {
+	sp := &spate{faults: new(faults), dom: testkit.Domain(t), rng: newRand()}
+	sp.round()
+	require.Zero(t, sp.faults.total())
+	sp.compare(smr.Stats{PendingCalls: 1})
+	sp.settled(smr.Stats{PendingBytes: -1})
+	require.EqualValues(t, 2, sp.faults.count[faultThrottle])
+	sp.called.Add(1)
+	sp.settled(smr.Stats{})
+	require.EqualValues(t, 1, sp.faults.count[faultBarrier], "a call without a callback")
+}
+
+func TestDelay_SeesCallbackThatIsHeldUp(t *testing.T) {
+	d := &delay{faults: new(faults), dom: testkit.Domain(t), rng: newRand(), most: time.Millisecond}
+	require.NotZero(t, d.round())
+	require.Zero(t, d.faults.total())
+	s := d.dom.Enter()
+	require.Zero(t, d.round())
+	require.EqualValues(t, 1, d.faults.count[faultDelay])
+	s.Leave()
+}
+
+func TestPurse_SeesBudgetExceeded(t *testing.T) {
+	p := &purse{Budget: slab.NewBudget(100), limit: 100, allowed: 10, faults: new(faults), peak: new(counter)}
+	p.Force(110)
+	p.look()
+	require.Zero(t, p.faults.total())
+	require.EqualValues(t, 110, p.peak.Load())
+	p.Force(1)
+	p.look()
+	p.Put(111)
+	require.EqualValues(t, 1, p.faults.count[faultBudget])
+	p.look()
+	require.EqualValues(t, 1, p.faults.total())
+	require.EqualValues(t, 111, p.peak.Load())
+}
+
+func TestFaults_SeeStoresThatAreDropped(t *testing.T) {
+	f := new(faults)
+	f.refused(6400, 116)
+	require.Zero(t, f.total())
+	f.refused(6400, 117)
+	require.EqualValues(t, 1, f.count[faultMap])
 }
 
 // endless is a queue whose last element leads to its first.
@@ -217,7 +263,7 @@ func TestBlobs_SeeWrongEntries(t *testing.T) {
 	m, err := smrmap.NewBytes(smrmap.Options{Domain: dom})
 	require.NoError(t, err)
 	f := new(faults)
-	w := &blobWriter{m: m, rng: newRand(), faults: f, step: 1, known: make(map[uint64]blob)}
+	w := &blobWriter{m: m, rng: newRand(), faults: f, step: 1, known: make(map[uint64]blob), stored: new(counter), refused: new(counter)}
 	rd := &blobReader{reader: reader{rng: newRand(), kind: readBytes}, m: m, dom: dom, faults: f}
 	const key = 5
 	w.key = appendKey(nil, key)

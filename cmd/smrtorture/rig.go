@@ -58,7 +58,14 @@ type rig struct {
 // any goroutine; read by the report.
 type counter struct {
 	atomic.Uint64
-	name string
+	name   string
+	rarely bool // it may well be none
+}
+
+// raise makes it n, if it is less.
+func (c *counter) raise(n uint64) {
+	for old := c.Load(); old < n && !c.CompareAndSwap(old, n); old = c.Load() {
+	}
 }
 
 // start adds a goroutine. fn returns soon after ctx has ended, and has p beat all
@@ -86,6 +93,13 @@ func (r *rig) counter(name string) *counter {
 	}
 	c := &counter{name: name}
 	r.counters = append(r.counters, c)
+	return c
+}
+
+// rare returns a counter of what need not happen.
+func (r *rig) rare(name string) *counter {
+	c := r.counter(name)
+	c.rarely = true
 	return c
 }
 

@@ -15,18 +15,21 @@ type scenario struct {
 
 var scenarios = []scenario{
 	{"mixed", "everything at once", []part{
-		crowd{}, toggling{}, churning{}, duels{}, flooding{}, chains{}, barriers{}, goals{}, burning{},
+		crowd{}, toggling{}, churning{}, duels{}, flooding{}, spates{}, delays{}, chains{}, barriers{}, goals{}, burning{},
 		overlap{}, worlds{}, quietWorlds{}, queues{}, objects{}, maps{}, blobs{},
 	}},
 	{"sections", "every kind of section, nested, handed over, slept in", []part{
 		crowd{sleepy: true},
 	}},
 	{"overlap", "sections of two domains at a time", []part{overlap{}}},
-	{"calls", "floods of calls against Throttle, callbacks that call on, calls from sections", []part{
-		crowd{ways: []writerKind{writeCall, writeCallFunc}}, flooding{}, chains{},
+	{"calls", "floods of calls with Throttle and without, callbacks that call on, calls from sections", []part{
+		crowd{ways: []writerKind{writeCall, writeCallFunc}}, flooding{}, spates{}, chains{},
 	}},
 	{"barrier", "Barrier: as many callbacks have run as calls were made", []part{
 		crowd{ways: []writerKind{writeBarrier, writeCall}}, barriers{},
+	}},
+	{"delay", "callbacks that nothing holds up come in time", []part{
+		crowd{ways: []writerKind{writeCall, writeSynchronize}}, delays{},
 	}},
 	{"goals", "goals deferred, polled, given up, and kept across many advances", []part{
 		crowd{ways: []writerKind{writePoll, writeDeferred, writeGiveUp}}, goals{},

@@ -112,7 +112,9 @@ func (w *stocker) free(o *object) {
 func (w *stocker) replaceLump() {
 	block, err := w.blocks.Get(1 + w.rng.IntN(1<<w.rng.IntN(13)))
 	var fresh *lump
-	if err == nil {
+	if err != nil {
+		w.refuse(err)
+	} else {
 		fresh = &lump{block, byte(w.rng.Uint32())}
 		for i := range block {
 			block[i] = fresh.fill

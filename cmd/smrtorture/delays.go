@@ -1,0 +1,92 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"sync/atomic"
+	"time"
+
+	"github.com/gosmr/gosmr/smr"
+)
+
+// delays is calls that nothing holds up, or a reader for a known while only. Each callback
+// must begin within MaxDelay of the call, or of the reader's leaving, where there are
+// processors to spare. Here there are none; so time is measured by how often a goroutine
+// was woken that asked for sleeps of MaxDelay: it depends on the same scheduler, and the
+// same timers, as the reclaimer does.
+type delays struct{}
+
+const (
+	lateWakes = 20          // of the goroutine that measures
+	lateTime  = time.Second // and no less than that, since MaxDelay may be a millisecond
+)
+
+func (delays) join(r *rig) {
+	for i := range 2 {
+		name := fmt.Sprintf("delays %d", i)
+		d := &delay{rng: r.rand(name), faults: &r.faults}
+		d.dom = r.domain(name, func(o *smr.Options) { d.most = o.MaxDelay })
+		inTime := r.counter("callbacks in time")
+		r.start(name, func(ctx context.Context, p *pulse) {
+			for ctx.Err() == nil {
+				r.gate.pass()
+				inTime.Add(d.round())
+				p.beat()
+			}
+		})
+	}
+}
+
+type delay struct {
+	dom    *smr.Domain
+	most   time.Duration // the domain's MaxDelay
+	rng    *rand.Rand
+	faults *faults
+}
+
+// round makes some calls, in some rounds while a reader is in its section, and returns how
+// many had their callbacks.
+func (d *delay) round() uint64 {
+	calls := int64(1 + d.rng.IntN(8))
+	began := new(atomic.Int64)
+	call := func() {
+		for range calls {
+			if d.rng.IntN(2) == 0 {
+				smr.Call(d.dom, began, drawQuietSize(d.rng), func(n *atomic.Int64) { n.Add(1) })
+			} else {
+				d.dom.CallFunc(drawQuietSize(d.rng), func() { began.Add(1) })
+			}
+		}
+	}
+	if d.rng.IntN(2) == 0 {
+		s := d.dom.Enter()
+		call()
+		drawStay(d.rng, true).pass(d.rng)
+		s.Leave()
+	} else {
+		call()
+	}
+	if d.await(func() bool { return began.Load() == calls }) {
+		return uint64(calls)
+	}
+	d.faults.add(faultDelay, "%d of %d callbacks had begun after %d times MaxDelay (%v), and nobody held them up",
+		began.Load(), calls, lateWakes, d.most)
+	return 0
+}
+
+// drawQuietSize draws a size that asks for no haste.
+func drawQuietSize(rng *rand.Rand) int { return rng.IntN(2) * elementSize }
+
+// await waits until done reports true, but not too long; it reports whether it did.
+func (d *delay) await(done func() bool) bool {
+	const slices = 4 // of a sleep, so that most rounds need not wait for all of it
+	start := time.Now()
+	for wakes := 0; !done(); wakes++ {
+		if wakes > slices*lateWakes && time.Since(start) > lateTime+lateWakes*d.most {
+			return false
+		}
+		time.Sleep(d.most / slices)
+	}
+	return true
+}
