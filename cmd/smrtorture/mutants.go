@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -15,9 +16,9 @@ import (
 )
 
 // inReach says which of the deliberate bugs of package mutant a run of the torture
-// program must find, and by which scenario. The others need an interleaving that is
-// too rare to wait for, a kernel without membarrier, or a misuse; they have their own
-// tests: see CONTRIBUTING.md.
+// program is to find, and by which scenario. Where chance may miss one, its schedule
+// program decides: see hunt. The others need an interleaving that is too rare to wait for,
+// a kernel without membarrier, or a misuse; they have their own tests: see CONTRIBUTING.md.
 var inReach = []struct {
 	bug      mutant.Name
 	scenario string
@@ -74,11 +75,11 @@ const mutantHang = 6 * time.Second
 
 // A breeder builds this program with bugs and runs it.
 type breeder struct {
-	dir      string // for the programs
+	dir      string // for the programs and tests
 	seed     uint64
 	duration time.Duration
 	hang     time.Duration
-	programs map[string]string // by what go build is given beside the tag
+	built    map[string]bool // by path
 }
 
 // runMutants runs each bug in reach that some of the chosen scenarios is to find, and
@@ -90,42 +91,40 @@ func runMutants(ctx context.Context, chosen []*scenario, o *options, stdout, std
 		return 2
 	}
 	defer os.RemoveAll(dir)
-	b := &breeder{dir: dir, seed: o.seed, duration: o.duration, hang: o.hang, programs: make(map[string]string)}
+	b := &breeder{dir: dir, seed: o.seed, duration: o.duration, hang: o.hang, built: make(map[string]bool)}
 	if b.hang == defaultHang {
 		b.hang = mutantHang
 	}
 	caught, survived := 0, 0
 	for _, sc := range chosen {
-		tested := false
+		if !sc.hasMutants() {
+			continue
+		}
+		// A scenario that fails without a bug shows nothing.
+		switch how, err := b.try(ctx, "", sc.name, ""); {
+		case err != nil:
+			fmt.Fprintf(stderr, "smrtorture: %v\n", err)
+			return 2
+		case how != "":
+			fmt.Fprintf(stdout, "FAIL\n%s fails without a bug: %s\n", sc.name, how)
+			return 1
+		}
 		for _, m := range inReach {
 			if m.scenario != sc.name {
 				continue
 			}
-			if ctx.Err() != nil {
+			how, err := b.hunt(ctx, m.bug, sc.name)
+			switch {
+			case ctx.Err() != nil:
 				fmt.Fprintln(stdout, "interrupted")
 				return 1
-			}
-			if !tested { // a scenario that fails without a bug shows nothing
-				how, err := b.try(ctx, "", sc.name, "")
-				if err != nil {
-					fmt.Fprintf(stderr, "smrtorture: %v\n", err)
-					return 2
-				}
-				if how != "" {
-					fmt.Fprintf(stdout, "FAIL\n%s fails without a bug: %s\n", sc.name, how)
-					return 1
-				}
-				tested = true
-			}
-			how, err := b.hunt(ctx, m.bug, sc.name)
-			if err != nil {
+			case err != nil:
 				fmt.Fprintf(stderr, "smrtorture: %v\n", err)
 				return 2
 			}
 			verdict := "caught"
 			if how == "" {
-				verdict = "SURVIVED"
-				survived++
+				verdict, survived = "SURVIVED", survived+1
 			} else {
 				caught++
 			}
@@ -141,14 +140,24 @@ func runMutants(ctx context.Context, chosen []*scenario, o *options, stdout, std
 	return 0
 }
 
-// tries is how often a bug is looked for: some need two processors at the same spot at the
-// same time, which a busy machine does not offer.
-const tries = 10
+// How often a scenario looks for a bug. Some need two processors at the same spot at the
+// same time, which a busy machine does not offer. Those have a schedule program as well,
+// which meets the interleaving each time: so the schedules decide, and the scenario
+// only shows that it can find them, too. The others show whatever the interleaving is.
+const (
+	tries         = 10
+	triesByChance = 2 // where there is a schedule program
+)
 
-// hunt tries a bug, without the race detector and with it, by turns. It returns what
-// found it, or "".
+// hunt looks for a bug by the scenario, without the race detector and with it, by turns;
+// and, if that does not find it, by its schedule program. It returns what found it, or "".
 func (b *breeder) hunt(ctx context.Context, bug mutant.Name, scenario string) (how string, err error) {
-	for try := range tries {
+	schedules := schedulesOf(bug)
+	most := tries
+	if schedules != nil {
+		most = triesByChance
+	}
+	for try := range most {
 		race := [...]string{"", "-race"}[try%2]
 		how, err := b.try(ctx, bug, scenario, race)
 		if err != nil || how != "" {
@@ -156,26 +165,76 @@ func (b *breeder) hunt(ctx context.Context, bug mutant.Name, scenario string) (h
 		}
 		b.seed++
 	}
-	return "", nil
+	if schedules == nil {
+		return "", nil
+	}
+	found, err := b.trySchedules(ctx, schedules)
+	if err != nil || !found {
+		return "", err
+	}
+	return fmt.Sprintf("not by chance in %d tries, but by %s %s", most, schedules.Package, schedules.Schedules), nil
 }
+
+// schedulesOf returns the bug if it has a schedule program, or nil.
+func schedulesOf(bug mutant.Name) *mutant.Bug {
+	for i := range mutant.Bugs {
+		if b := &mutant.Bugs[i]; b.Name == bug && b.Schedules != "" {
+			return b
+		}
+	}
+	return nil
+}
+
+// trySchedules runs a bug's schedule program, without the bug and with it. It reports
+// whether the bug made it fail.
+func (b *breeder) trySchedules(ctx context.Context, bug *mutant.Bug) (found bool, err error) {
+	pkg := strings.Replace(bug.Package, ".", module, 1)
+	path := filepath.Join(b.dir, filepath.Base(pkg)+".test")
+	if err := b.build(ctx, path, "test", "-c", "-tags", "smr_mutant,smr_sched", "-o", path, pkg); err != nil {
+		return false, err
+	}
+	run := func(name mutant.Name) ([]byte, error) {
+		ctx, cancel := context.WithTimeout(ctx, time.Minute+10*b.hang) // a bug may make it hang
+		defer cancel()
+		cmd := exec.CommandContext(ctx, path, "-test.run", "^"+bug.Schedules+"$", "-test.v")
+		cmd.Env = append(os.Environ(), mutant.Env+"="+string(name))
+		if name == "" {
+			// To see that the program works, not that there is no bug: a part of the schedules.
+			cmd.Env = append(cmd.Env, "SMR_SCHEDULES=0.1")
+		}
+		return cmd.CombinedOutput()
+	}
+	if out, err := run(""); err != nil || !bytes.Contains(out, []byte("=== RUN   "+bug.Schedules)) {
+		return false, fmt.Errorf("%s of %s does not pass without a bug: %v\n%s", bug.Schedules, pkg, err, out)
+	}
+	_, err = run(bug.Name)
+	return err != nil && ctx.Err() == nil, ctx.Err()
+}
+
+const module = "github.com/gosmr/gosmr"
 
 // program returns the path of this program built with bugs, and with a flag of go
 // build's.
 func (b *breeder) program(ctx context.Context, flag string) (string, error) {
-	if path, ok := b.programs[flag]; ok {
-		return path, nil
-	}
 	path := filepath.Join(b.dir, "smrtorture"+flag)
 	args := []string{"build", "-tags", "smr_mutant", "-o", path}
 	if flag != "" {
 		args = append(args, flag)
 	}
-	out, err := exec.CommandContext(ctx, "go", append(args, "github.com/gosmr/gosmr/cmd/smrtorture")...).CombinedOutput()
-	if err != nil {
-		return "", fmt.Errorf("go %s: %w\n%s", strings.Join(args, " "), err, out)
+	return path, b.build(ctx, path, append(args, module+"/cmd/smrtorture")...)
+}
+
+// build runs the go command to make path, unless it did so before.
+func (b *breeder) build(ctx context.Context, path string, args ...string) error {
+	if b.built[path] {
+		return nil
 	}
-	b.programs[flag] = path
-	return path, nil
+	out, err := exec.CommandContext(ctx, "go", args...).CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("go %s: %w\n%s", strings.Join(args, " "), err, out)
+	}
+	b.built[path] = true
+	return nil
 }
 
 // try runs a scenario with a bug. It returns what found it, or "".

@@ -3,6 +3,7 @@ package main
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -24,6 +25,22 @@ func TestInReach_IsOfThisTree(t *testing.T) {
 	}
 }
 
+// No bug in reach is left to chance: those that have no schedule program are found in any
+// run of their scenario, as they do not depend on who comes first.
+func TestInReach_NoneIsLeftToChance(t *testing.T) {
+	var sure []mutant.Name
+	for _, m := range inReach {
+		if schedulesOf(m.bug) == nil {
+			sure = append(sure, m.bug)
+		}
+	}
+	require.ElementsMatch(t, []mutant.Name{
+		mutant.ForeignGoal, mutant.FutureGoal, mutant.LostSlots, mutant.NoThrottle, mutant.NoRelease,
+		mutant.TailKept, mutant.AppendLosesBackLink, mutant.RetireIsFree, mutant.SlabBeforeReaders,
+		mutant.NoMovedCheck,
+	}, sure)
+}
+
 func TestFoundBy(t *testing.T) {
 	for want, out := range map[string]string{
 		"element too old":     "3 errors\nelement too old: 2, such as\n\tx\npayload changed: 1, such as\n",
@@ -35,6 +52,26 @@ func TestFoundBy(t *testing.T) {
 	} {
 		require.Equal(t, want, foundBy(out))
 	}
+}
+
+// A bug that its scenario does not find, for want of luck, is found by its schedules; and
+// a schedule program that is not there, or that passes, finds nothing.
+func TestHunt_SchedulesDecide(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds the program twice, and a test")
+	}
+	b := &breeder{dir: t.TempDir(), seed: 1, duration: 50 * time.Millisecond, hang: mutantHang, built: make(map[string]bool)}
+	t.Setenv("SMR_SCHEDULES", "0.05") // of the bug that is none
+	const never = "baseline-mutex"    // it uses nothing of the library
+	how, err := b.hunt(t.Context(), mutant.NoDeferredFence, never)
+	require.NoError(t, err)
+	require.Equal(t, "not by chance in 2 tries, but by ./clock TestSchedules_DeferredAgainstCommit", how)
+
+	_, err = b.trySchedules(t.Context(), &mutant.Bug{Package: "./clock", Schedules: "TestSchedules_None"})
+	require.ErrorContains(t, err, "does not pass without a bug")
+	found, err := b.trySchedules(t.Context(), &mutant.Bug{Name: "none", Package: "./clock", Schedules: "TestSchedules_DeferredAgainstCommit"})
+	require.NoError(t, err)
+	require.False(t, found)
 }
 
 // One scenario's bugs, from the build to the verdict.
