@@ -12,7 +12,10 @@ import (
 // runtime's signal finds a loop of short sections where it can't preempt it, for most
 // of that is in the runtime or pinned, and tries again 10 ms later. Without a prologue
 // such a loop ran for up to a tenth of a second, and was then preempted in a section,
-// for others to wait for. Leave has none: who is preempted there is in a section.
+// for others to wait for. Leave has none: who is preempted there is in a section. A build
+// with a profile of its callers would inline Enter, and the prologue with it.
+//
+//go:noinline
 func (c *Clock) Enter() (*Record, uint64) {
 	id := pcpu.Pin()
 	word := c.wr.Load()
@@ -33,6 +36,8 @@ func (c *Clock) Enter() (*Record, uint64) {
 
 // Pin opens a section that keeps its processor until it is left. Where the
 // build cannot pin (pcpu.Exclusive is false) it is Enter. Its prologue is as needed.
+//
+//go:noinline
 func (c *Clock) Pin() (*Record, uint64) {
 	if !pcpu.Exclusive {
 		return c.Enter()

@@ -4,9 +4,11 @@ package smr
 
 import (
 	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -35,6 +37,63 @@ func TestDisassembly_CheckFindsLockedStores(t *testing.T) {
 	}
 }
 
+// A build with a profile inlines what is hot in it, whatever it costs. The stores must be in
+// the same order in the callers, and the entries that must keep their prologue are called.
+func TestDisassembly_InlinedByProfile(t *testing.T) {
+	profile := filepath.Join(t.TempDir(), "hot")
+	require.NoError(t, os.WriteFile(profile, []byte(hotProfile()), 0o644))
+	bin := buildDisasm(t, "-gcflags=github.com/gosmr/gosmr/...=-pgoprofile="+profile)
+	for _, p := range inlinedPaths {
+		require.NoError(t, p.check(disassemble(t, bin, p.name)))
+	}
+}
+
+// hotProfile returns a profile, as go tool preprofile writes it, in which each of these calls
+// is hot, on whatever line of its caller it is.
+func hotProfile() string {
+	const module = "github.com/gosmr/gosmr/"
+	var b strings.Builder
+	b.WriteString("GO PREPROFILE V1\n")
+	hot := func(caller, callee string) {
+		for line := range 60 {
+			fmt.Fprintf(&b, "%s\n%s\n%d 100\n", caller, callee, line)
+		}
+	}
+	for _, caller := range []string{"main.read", "main.visit"} {
+		hot(caller, module+"smr.Section.Leave")
+	}
+	for _, c := range []struct{ caller, of, method, clock string }{
+		{"main.read", "Reader", "Enter", "Record"},
+		{"main.visit", "Domain", "Enter", "Clock"},
+		{"main.visit", "Domain", "Pin", "Clock"},
+		{"main.report", "Quiescent", "Online", "Record"},
+		{"main.report", "Quiescent", "Quiesce", "Record"},
+		{"main.report", "Quiescent", "Offline", "Record"},
+	} {
+		method := module + "smr.(*" + c.of + ")." + c.method
+		hot(c.caller, method)
+		hot(method, module+"clock.(*"+c.clock+")."+c.method)
+	}
+	hot(module+"smr.Section.Leave", module+"clock.(*Record).Leave")
+	return b.String()
+}
+
+// leave is what each of them is where Leave is inlined: see the path of that.
+var (
+	leave        = []string{load, store, storeNil, loadFlag, load, store, storeNil, unpin, loadFlag}
+	inlinedPaths = []path{
+		{`clock.(*Clock).Enter`, []string{preempt, pin, load, store, unpin}, 1},
+		{`clock.(*Clock).Pin`, []string{preempt, pin, load, store}, 1},
+		// Enter's store comes before the load of the pointer, and Leave's after it was followed.
+		{`main.read`, append([]string{load, store, load, follow}, leave...), 5},
+		{`main.visit`, slices.Concat([]string{`CALL .*Clock\)\.Enter`, load, follow}, leave,
+			[]string{`CALL .*Clock\)\.Pin`, load}, leave), 8},
+		// Online and the Offline in it, Quiesce, Offline.
+		{`main.report`, []string{load, store, loadFlag, store, storeNil, loadFlag,
+			load, store, load, store, loadFlag, load, store, storeNil, loadFlag}, 7},
+	}
+)
+
 // A path is a function and what must be in it.
 type path struct {
 	name     string
@@ -53,6 +112,7 @@ const (
 	preempt  = `:CMPQ SP, 0x10\(R14\)$` // the prologue's look at the stack's bound
 	pin      = `CALL runtime\.procPin`
 	unpin    = `CALL runtime\.procUnpin`
+	follow   = `^main\.go:MOVQ 0\(\w+\), \w+$`
 )
 
 var paths = []path{
@@ -72,7 +132,7 @@ var paths = []path{
 	// to the chunk, all of it pinned. The counters are stored between.
 	{`smr.(*Domain).call`, []string{pin, storeOne, load, `call\.go:MOVQ \w+, 0x8\(`, store, store, storeNil, unpin}, -1},
 	// In the caller: enter, load the pointer, follow it, leave.
-	{`main.read`, []string{`CALL .*Record\)\.Enter`, load, `^main\.go:MOVQ 0\(\w+\), \w+$`, `CALL .*Record\)\.Leave`}, 0},
+	{`main.read`, []string{`CALL .*Record\)\.Enter`, load, follow, `CALL .*Record\)\.Leave`}, 0},
 	// The target is written, then published.
 	{`main.publish`, []string{`^main\.go:MOVQ \$0x1, 0\(\w+\)$`, `^plain\.go:MOVQ \w+, 0\(\w+\)$`}, -1},
 }

@@ -212,7 +212,7 @@ func TestPointer_Accessors(t *testing.T) {
 }
 
 func TestSection_NoAllocation(t *testing.T) {
-	if debugging || raceEnabled {
+	if debugging || instrumented {
 		t.Skip("this build allocates to check")
 	}
 	d := newDomain(t, Options{})

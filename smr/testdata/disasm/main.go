@@ -22,23 +22,40 @@ func publish(p *smr.Pointer[int], v *int) {
 	p.Store(v)
 }
 
+// visit enters a section of each kind that has no reader.
+//
+//go:noinline
+func visit(d *smr.Domain, p *smr.Pointer[int]) int {
+	s := d.Enter()
+	v := *p.Load(s)
+	s.Leave()
+	s = d.Pin()
+	v += *p.Load(s)
+	s.Leave()
+	return v
+}
+
+//go:noinline
+func report(q *smr.Quiescent) {
+	q.Online()
+	q.Quiesce()
+	q.Offline()
+}
+
+//go:noinline
+func call(d *smr.Domain, v *int) { smr.Call(d, v, 8, free) }
+
 func free(*int) {}
 
 func main() {
 	d := smr.Default()
 	var p smr.Pointer[int]
 	publish(&p, new(int))
-	s := d.Enter()
-	s.Leave()
-	s = d.Pin()
-	s.Leave()
+	visit(d, &p)
 	r := d.NewReader()
 	v := read(r, &p)
-	q := d.NewQuiescent(nil)
-	q.Online()
-	q.Quiesce()
-	q.Offline()
-	smr.Call(d, new(int), 8, free)
+	report(d.NewQuiescent(nil))
+	call(d, new(int))
 	if d.Barrier(context.Background()) != nil {
 		v++
 	}

@@ -1,5 +1,0 @@
-//go:build !race
-
-package smr
-
-const raceEnabled = false
