@@ -12,8 +12,8 @@ import (
 )
 
 // worlds is domains of package stw that read between their safe points, stop each
-// other, and come and go; grace periods that wait for them; and somebody outside who
-// stops, suspends and interrupts them: see worldops.go. Nobody else reads in this
+// other, and come and go; grace periods that wait for them; and two outside who
+// stop, suspend and interrupt them: see worldops.go. Nobody else reads in this
 // domain of package smr: so a stop, in which nobody is in a section, must have ended
 // every grace period that waited for one.
 //
@@ -47,14 +47,14 @@ type world struct {
 	// Interrupts that were accepted, and functions of theirs that ran.
 	accepted, ran atomic.Uint64
 
-	domains, stops, raggeds, interrupts, suspends *counter
+	domains, stops, raggeds, interrupts, suspends, combined *counter
 }
 
 func (worlds) join(r *rig) {
 	w := &world{
 		faults: &r.faults, reads: &r.reads, writes: &r.writes, gate: &r.gate,
 		domains: r.counter("domains of a world"), stops: r.counter("stops"), raggeds: r.counter("ragged barriers"),
-		interrupts: r.counter("interrupts"), suspends: r.counter("suspensions"),
+		interrupts: r.counter("interrupts"), suspends: r.counter("suspensions"), combined: r.counter("suspensions across stops"),
 	}
 	w.shelf = r.shelf("world")
 	w.dom = w.shelf.dom
@@ -88,15 +88,18 @@ func (worlds) join(r *rig) {
 		}
 		r.start(name, wr.run)
 	}
-	rng := r.rand("outside the world")
-	r.start("outside the world", func(ctx context.Context, p *pulse) {
-		for ctx.Err() == nil {
-			r.gate.pass()
-			w.outside(rng)
-			drawStay(rng, true).pass(rng)
-			p.beat()
-		}
-	})
+	for i := range 2 {
+		name := fmt.Sprintf("outside the world %d", i)
+		rng := r.rand(name)
+		r.start(name, func(ctx context.Context, p *pulse) {
+			for ctx.Err() == nil {
+				r.gate.pass()
+				w.outside(rng)
+				drawStay(rng, true).pass(rng)
+				p.beat()
+			}
+		})
+	}
 }
 
 // live is a domain from its start to its end: of a goroutine of its own, or of the

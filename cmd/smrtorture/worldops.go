@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"slices"
 	"sync/atomic"
 
 	"github.com/gosmr/gosmr/stw"
@@ -99,7 +100,7 @@ func (w *world) interrupt(rng *rand.Rand) {
 
 // outside does one of the things that a goroutine does that is no domain.
 func (w *world) outside(rng *rand.Rand) {
-	switch rng.IntN(5) {
+	switch rng.IntN(6) {
 	case 0:
 		goal := w.dom.Advance()
 		w.w.Stop()
@@ -122,8 +123,11 @@ func (w *world) outside(rng *rand.Rand) {
 		suspended.Resume()
 		w.suspends.Add(1)
 	case 2:
-		if domains := w.w.Domains(); len(domains) > 0 {
-			w.suspendOne(domains[rng.IntN(len(domains))], rng)
+		if d := w.suspend(rng); d != nil {
+			w.nobodyBusy([]*stw.Domain{d}, "a suspension")
+			w.interrupt(rng)
+			drawStay(rng, rng.IntN(8) == 0).pass(rng)
+			d.Resume()
 		}
 	case 3:
 		w.ragged(w.w.ForEach)
@@ -131,20 +135,70 @@ func (w *world) outside(rng *rand.Rand) {
 		for range 1 + rng.IntN(8) {
 			w.interrupt(rng)
 		}
+	case 5:
+		w.combine(rng)
 	}
 }
 
-func (w *world) suspendOne(d *stw.Domain, rng *rand.Rand) {
+// combine keeps domains suspended while the world is stopped and started, asked and
+// interrupted, in any order that one goroutine may have: none of that waits for a
+// domain to be resumed.
+func (w *world) combine(rng *rand.Rand) {
+	var held []*stw.Domain // suspended, one of them perhaps more than once
+	stopped := false
+	for range 2 + rng.IntN(12) {
+		switch n := rng.IntN(8); {
+		case n < 3 && !stopped && len(held) < 4: // in a stopped world it would wait for Start
+			if d := w.suspend(rng); d != nil {
+				held = append(held, d)
+			}
+		case n == 3 && len(held) > 0:
+			i := rng.IntN(len(held))
+			held[i].Resume()
+			held = slices.Delete(held, i, i+1)
+		case n == 4 && !stopped:
+			w.w.Stop()
+			stopped = true
+			w.stops.Add(1)
+		case n < 6 && stopped:
+			w.nobodyBusy(w.w.Domains(), "a stopped world")
+			w.w.Start()
+			stopped = false
+		case n == 6 && !stopped:
+			w.ragged(w.w.ForEach)
+		default:
+			w.interrupt(rng)
+		}
+		w.nobodyBusy(held, "a suspension")
+		drawStay(rng, rng.IntN(32) == 0).pass(rng)
+	}
+	if stopped && rng.IntN(2) == 0 {
+		w.w.Start()
+		stopped = false
+	}
+	for _, d := range held {
+		d.Resume()
+	}
+	if stopped {
+		w.w.Start()
+	}
+	w.combined.Add(1)
+}
+
+// suspend suspends some domain and returns it, or nil if there is none, or it has ended.
+func (w *world) suspend(rng *rand.Rand) *stw.Domain {
+	domains := w.w.Domains()
+	if len(domains) == 0 {
+		return nil
+	}
+	d := domains[rng.IntN(len(domains))]
 	switch err := d.Suspend(context.Background()); {
 	case errors.Is(err, stw.ErrDead):
-		return
+		return nil
 	case err != nil:
 		w.faults.add(faultWait, "Suspend: %v", err)
-		return
+		return nil
 	}
-	w.nobodyBusy([]*stw.Domain{d}, "a suspension")
-	w.interrupt(rng)
-	drawStay(rng, rng.IntN(8) == 0).pass(rng)
-	d.Resume()
 	w.suspends.Add(1)
+	return d
 }

@@ -69,7 +69,7 @@ func TestWorld_SeesWhoIsNotAtASafePoint(t *testing.T) {
 	p, f := broken(t)
 	w := &world{
 		shelf: p, dom: p.dom, faults: f,
-		stops: new(counter), raggeds: new(counter), interrupts: new(counter), suspends: new(counter),
+		stops: new(counter), raggeds: new(counter), interrupts: new(counter), suspends: new(counter), combined: new(counter),
 	}
 	var err error
 	w.w, err = stw.NewWorld(stw.Options{Max: maxDomains, SMR: []*smr.Domain{p.dom}})
