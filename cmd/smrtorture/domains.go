@@ -114,6 +114,9 @@ func (c *churn) closeBusy(dom *smr.Domain) {
 	}
 }
 
+// isClosedPanic reports whether v is what Enter and Call panic with on a closed domain.
+func isClosedPanic(v any) bool { return strings.Contains(fmt.Sprint(v), "closed domain") }
+
 // closeUnderReaders closes dom while others enter sections as fast as they can. A section
 // that was entered is waited for, or refused.
 func (c *churn) closeUnderReaders(dom *smr.Domain) {
@@ -124,7 +127,7 @@ func (c *churn) closeUnderReaders(dom *smr.Domain) {
 		rng := fork(c.rng)
 		wg.Go(func() {
 			defer func() {
-				if v := recover(); !strings.Contains(fmt.Sprint(v), "closed domain") {
+				if v := recover(); !isClosedPanic(v) {
 					c.faults.add(faultDomain, "a reader of a domain that is closed ended with %v", v)
 				}
 			}()

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"sync"
 	"testing"
 	"time"
 
@@ -90,6 +91,22 @@ func TestDelay_SeesCallbackThatIsHeldUp(t *testing.T) {
 	require.Zero(t, d.round())
 	require.EqualValues(t, 1, d.faults.count[faultDelay])
 	s.Leave()
+}
+
+func TestSleepers_SeeWhoSleepsOn(t *testing.T) {
+	stopped := make(chan string, 1)
+	f := &faults{patience: time.Millisecond, fatal: func(text string) { stopped <- text }}
+	sl := &sleeping{rng: newRand(), faults: f}
+	var wg sync.WaitGroup
+	wg.Add(1)
+	sl.awake(&wg)
+	require.Contains(t, <-stopped, "sleep in Throttle")
+	wg.Done()
+	func() {
+		defer sl.refusedCall()
+		panic("deliberate")
+	}()
+	require.EqualValues(t, 1, f.count[faultDomain])
 }
 
 func TestPurse_SeesBudgetExceeded(t *testing.T) {

@@ -15,7 +15,7 @@ type scenario struct {
 
 var scenarios = []scenario{
 	{"mixed", "everything at once", []part{
-		crowd{}, toggling{}, churning{}, duels{}, flooding{}, spates{}, delays{}, chains{}, barriers{}, goals{}, burning{},
+		crowd{}, toggling{}, churning{}, duels{}, flooding{}, spates{}, delays{}, sleepers{}, chains{}, barriers{}, goals{}, burning{},
 		overlap{}, worlds{}, quietWorlds{}, queues{}, objects{}, maps{}, blobs{},
 	}},
 	{"sections", "every kind of section, nested, handed over, slept in", []part{
@@ -54,7 +54,7 @@ var scenarios = []scenario{
 		maps{}, blobs{},
 	}},
 	{"stall", "readers that stay in their sections on purpose are reported by their kinds", []part{stalls{}}},
-	{"domains", "domains that come and go under their users", []part{crowd{}, churning{}}},
+	{"domains", "domains that come and go under their users", []part{crowd{}, churning{}, sleepers{}}},
 	{"baseline-smr", "one writer, and readers of one element at a time: by sections", []part{baseline{newUnderSMR}}},
 	{"baseline-rwmutex", "the same under a sync.RWMutex", []part{baseline{newUnderRWMutex}}},
 	{"baseline-mutex", "the same under a sync.Mutex", []part{baseline{newUnderMutex}}},
