@@ -29,6 +29,7 @@ const (
 	faultMap
 	faultBudget
 	faultDelay
+	faultIdle
 	faultStall
 	faultClose
 	faultLeak
@@ -54,6 +55,7 @@ var faultKinds = [numFaultKinds]string{
 	faultMap:       "map entry",
 	faultBudget:    "budget exceeded",
 	faultDelay:     "too late",
+	faultIdle:      "work for nothing",
 	faultStall:     "stall report",
 	faultClose:     "close",
 	faultLeak:      "leak",

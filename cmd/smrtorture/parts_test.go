@@ -109,6 +109,14 @@ func TestSleepers_SeeWhoSleepsOn(t *testing.T) {
 	require.EqualValues(t, 1, f.count[faultDomain])
 }
 
+func TestLongStay_SeesScansForNothing(t *testing.T) {
+	ls := &longStay{faults: new(faults)}
+	ls.count(stayScans)
+	require.Zero(t, ls.faults.total())
+	ls.count(stayScans + 1)
+	require.EqualValues(t, 1, ls.faults.count[faultIdle])
+}
+
 func TestPurse_SeesBudgetExceeded(t *testing.T) {
 	p := &purse{Budget: slab.NewBudget(100), limit: 100, allowed: 10, faults: new(faults), peak: new(counter)}
 	p.Force(110)

@@ -15,7 +15,7 @@ type scenario struct {
 
 var scenarios = []scenario{
 	{"mixed", "everything at once", []part{
-		crowd{}, toggling{}, churning{}, duels{}, flooding{}, spates{}, delays{}, sleepers{}, chains{}, barriers{}, goals{}, burning{},
+		crowd{}, toggling{}, churning{}, duels{}, flooding{}, spates{}, delays{}, longStays{}, sleepers{}, chains{}, barriers{}, goals{}, burning{},
 		overlap{}, worlds{}, quietWorlds{}, queues{}, objects{}, maps{}, blobs{},
 	}},
 	{"sections", "every kind of section, nested, handed over, slept in", []part{
@@ -29,7 +29,7 @@ var scenarios = []scenario{
 		crowd{ways: []writerKind{writeBarrier, writeCall}}, barriers{},
 	}},
 	{"delay", "callbacks that nothing holds up come in time", []part{
-		crowd{ways: []writerKind{writeCall, writeSynchronize}}, delays{},
+		crowd{ways: []writerKind{writeCall, writeSynchronize}}, delays{}, longStays{},
 	}},
 	{"goals", "goals deferred, polled, given up, and kept across many advances", []part{
 		crowd{ways: []writerKind{writePoll, writeDeferred, writeGiveUp}}, goals{},
