@@ -28,6 +28,7 @@ const (
 	faultPool
 	faultMap
 	faultBudget
+	faultMemory
 	faultDelay
 	faultIdle
 	faultStall
@@ -54,6 +55,7 @@ var faultKinds = [numFaultKinds]string{
 	faultPool:      "object given out",
 	faultMap:       "map entry",
 	faultBudget:    "budget exceeded",
+	faultMemory:    "memory not bounded",
 	faultDelay:     "too late",
 	faultIdle:      "work for nothing",
 	faultStall:     "stall report",

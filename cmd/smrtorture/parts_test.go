@@ -117,6 +117,30 @@ func TestLongStay_SeesScansForNothing(t *testing.T) {
 	require.EqualValues(t, 1, ls.faults.count[faultIdle])
 }
 
+func TestTurnover_SeesMemoryThatGrows(t *testing.T) {
+	dom := testkit.Domain(t)
+	m, err := smrmap.New[uint64, uint64](smrmap.Options{Domain: dom})
+	require.NoError(t, err)
+	w := &window{m: m, dom: dom, faults: new(faults)}
+	for range firstTurns {
+		w.turn(new(pulse))
+	}
+	require.Zero(t, w.faults.total())
+	require.Positive(t, w.least)
+	w.turns++
+	w.compare(smrmap.Stats{Len: windowKeys, ReservedBytes: w.least * 3 / 2, EntryBytes: w.least / 8})
+	require.EqualValues(t, 1, w.faults.count[faultMemory])
+	w.compare(smrmap.Stats{Len: windowKeys - 1})
+	require.EqualValues(t, 1, w.faults.count[faultMap], "an entry is missing")
+	require.NoError(t, m.Close(t.Context()))
+
+	c := &cache{faults: new(faults), full: true}
+	c.compare(cacheLeast)
+	require.Zero(t, c.faults.total())
+	c.compare(cacheLeast - 1)
+	require.EqualValues(t, 1, c.faults.count[faultMemory])
+}
+
 func TestPurse_SeesBudgetExceeded(t *testing.T) {
 	p := &purse{Budget: slab.NewBudget(100), limit: 100, allowed: 10, faults: new(faults), peak: new(counter)}
 	p.Force(110)

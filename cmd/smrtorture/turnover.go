@@ -1,0 +1,159 @@
+package main
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+
+	"github.com/gosmr/gosmr/slab"
+	"github.com/gosmr/gosmr/smr"
+	"github.com/gosmr/gosmr/smrmap"
+)
+
+// turnovers is maps whose keys are always new, as those of sessions and of caches are: each
+// key comes once, and goes when some thousands have come after it, or when memory is
+// wanted. A map that holds as many entries as before takes no more memory than before,
+// however many have passed through it.
+type turnovers struct{}
+
+const (
+	windowKeys  = 1 << 14 // entries of the window
+	firstTurns  = 2       // after so many turnovers it takes what it takes
+	windowSlack = 64 << 10
+
+	cacheBudget = 4 << 20
+	cacheStores = 1 << 15 // in a round of the cache
+	cacheLeast  = 1 << 14 // entries that it holds when it is full, of some 50 bytes each
+)
+
+func (turnovers) join(r *rig) {
+	dom := r.domain("window", nil)
+	m, err := smrmap.New[uint64, uint64](smrmap.Options{Domain: dom})
+	if err != nil {
+		panic(err)
+	}
+	r.after(func() { r.faults.within("Close of the window", m.Close) })
+	w := &window{m: m, dom: dom, faults: &r.faults}
+	turns := r.counter("turnovers of a window")
+	r.start("window", func(ctx context.Context, p *pulse) {
+		for ctx.Err() == nil {
+			r.gate.pass()
+			w.turn(p)
+			r.writes.updates.Add(2 * windowKeys)
+			turns.Add(1)
+		}
+	})
+
+	budget := r.budget("the cache", cacheBudget, cacheBudget/forcedShare)
+	cacheDomain := r.domain("cache", nil)
+	b, err := smrmap.NewBytes(smrmap.Options{Domain: cacheDomain, Budget: budget.Budget})
+	if err != nil {
+		panic(err)
+	}
+	r.after(func() { r.faults.within("Close of the cache", b.Close) })
+	c := &cache{m: b, faults: &r.faults}
+	c.stored, c.refused = r.counter("new keys stored"), r.rare("new keys refused")
+	r.after(func() { r.faults.refused(c.stored.Load(), c.refused.Load()) })
+	r.start("cache", func(ctx context.Context, p *pulse) {
+		for ctx.Err() == nil {
+			r.gate.pass()
+			for i := range cacheStores {
+				c.store(ctx)
+				if i%64 == 0 {
+					budget.look()
+					p.beat()
+				}
+			}
+			r.writes.updates.Add(cacheStores)
+			c.compare(c.m.Len())
+		}
+	})
+}
+
+// A window is a map of the last keys that came.
+type window struct {
+	m      *smrmap.Map[uint64, uint64]
+	dom    *smr.Domain
+	faults *faults
+
+	next  uint64 // the next key
+	turns int
+	least int64 // bytes beside entries, after the first turns
+}
+
+// turn lets as many new keys come as there are old ones, which go.
+func (w *window) turn(p *pulse) {
+	for range windowKeys {
+		if err := w.m.Store(w.next, w.next); err != nil {
+			w.faults.add(faultMap, "a store to the window: %v", err)
+		}
+		if w.next >= windowKeys && !w.m.Delete(w.next-windowKeys) {
+			w.faults.add(faultMap, "key %d is not in the window", w.next-windowKeys)
+		}
+		if w.next++; w.next%64 == 0 {
+			p.beat()
+		}
+	}
+	w.turns++
+	if err := w.dom.Barrier(context.Background()); err != nil {
+		w.faults.add(faultWait, "Barrier: %v", err)
+	}
+	w.compare(w.m.Stats())
+}
+
+// compare checks what the map takes beside its entries.
+func (w *window) compare(st smrmap.Stats) {
+	if st.Len != windowKeys {
+		w.faults.add(faultMap, "%d entries are in a window of %d", st.Len, windowKeys)
+	}
+	beside := st.ReservedBytes - st.EntryBytes - st.PendingBytes - st.FreeBytes
+	if w.turns <= firstTurns {
+		w.least = max(w.least, beside)
+	} else if beside > w.least*5/4+windowSlack {
+		w.faults.add(faultMemory, "%d entries take %d bytes for their table after %d turnovers, and took %d after %d",
+			st.Len, beside, w.turns, w.least, firstTurns)
+	}
+}
+
+// A cache is a map under a budget, which evicts where it is at its end.
+type cache struct {
+	m               *smrmap.Bytes
+	faults          *faults
+	stored, refused *counter
+	next            uint64
+	full            bool
+	key             []byte // scratch
+}
+
+// store stores a new key, and evicts what it needs.
+func (c *cache) store(ctx context.Context) {
+	c.next++
+	c.key = binary.LittleEndian.AppendUint64(c.key[:0], c.next)
+	value := c.key[:8]
+	for tries := 0; ; tries++ {
+		err := c.m.Store(c.key, value)
+		switch {
+		case err == nil:
+			c.stored.Add(1)
+			return
+		case !errors.Is(err, slab.ErrNoMemory):
+			c.faults.add(faultMap, "a store to the cache: %v", err)
+			return
+		case tries > 4 || ctx.Err() != nil:
+			c.refused.Add(1)
+			return
+		}
+		c.full = true
+		c.m.Evict(64 * len(c.key) << tries)
+		if _, err := c.m.Compact(context.Background(), 2*len(c.key)); err != nil {
+			c.faults.add(faultWait, "Compact: %v", err)
+		}
+	}
+}
+
+// compare checks that the cache holds what it has the memory for.
+func (c *cache) compare(entries int) {
+	if c.full && entries < cacheLeast {
+		c.faults.add(faultMemory, "a full cache of %d bytes holds no more than %d entries of 16 bytes", cacheBudget, entries)
+	}
+}
