@@ -207,25 +207,14 @@ func (w *blobWriter) store(ctx context.Context, key uint64) {
 	}
 	w.value = appendBlob(w.value[:0], key, b.generation, w.rng.IntN(1<<(4+w.rng.IntN(9))))
 	item := smrmap.Item{Value: w.value, Expires: b.expires}
-	for tries := 0; ; tries++ {
-		err := w.m.StoreItem(w.key, item)
-		if err == nil {
-			w.known[key] = b
-			w.stored.Add(1)
-			return
-		}
-		if !errors.Is(err, slab.ErrNoMemory) {
-			w.checkError(err)
-			return
-		}
-		if tries > 4 || ctx.Err() != nil {
-			w.refused.Add(1)
-			return // the entry is what it was
-		}
-		w.m.Evict(len(w.value) << tries)
-		if _, err := w.m.Compact(context.Background(), len(w.value)); err != nil {
-			w.checkError(err)
-		}
+	switch err := press(ctx, w.m, w.key, item); {
+	case err == nil:
+		w.known[key] = b
+		w.stored.Add(1)
+	case errors.Is(err, slab.ErrNoMemory): // the entry is what it was
+		w.refused.Add(1)
+	default:
+		w.checkError(err)
 	}
 }
 

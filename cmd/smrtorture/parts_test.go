@@ -141,6 +141,16 @@ func TestTurnover_SeesMemoryThatGrows(t *testing.T) {
 	require.EqualValues(t, 1, c.faults.count[faultMemory])
 }
 
+func TestSizes_SeeMoreEvictedThanNeeded(t *testing.T) {
+	sz := &sizing{faults: new(faults)}
+	require.True(t, sz.compare(100_000, 100_001, 1000), "nothing was evicted")
+	require.True(t, sz.compare(100_000, 98_001, 1000))
+	require.Zero(t, sz.faults.total())
+	require.False(t, sz.compare(100_000, 97_000, 1000))
+	require.False(t, sz.compare(487_721, 1, 1000))
+	require.EqualValues(t, 2, sz.faults.count[faultMemory])
+}
+
 func TestPurse_SeesBudgetExceeded(t *testing.T) {
 	p := &purse{Budget: slab.NewBudget(100), limit: 100, allowed: 10, faults: new(faults), peak: new(counter)}
 	p.Force(110)

@@ -130,24 +130,18 @@ func (c *cache) store(ctx context.Context) {
 	c.next++
 	c.key = binary.LittleEndian.AppendUint64(c.key[:0], c.next)
 	value := c.key[:8]
-	for tries := 0; ; tries++ {
-		err := c.m.Store(c.key, value)
-		switch {
-		case err == nil:
-			c.stored.Add(1)
-			return
-		case !errors.Is(err, slab.ErrNoMemory):
-			c.faults.add(faultMap, "a store to the cache: %v", err)
-			return
-		case tries > 4 || ctx.Err() != nil:
-			c.refused.Add(1)
-			return
-		}
+	err := c.m.Store(c.key, value)
+	if errors.Is(err, slab.ErrNoMemory) {
 		c.full = true
-		c.m.Evict(64 * len(c.key) << tries)
-		if _, err := c.m.Compact(context.Background(), 2*len(c.key)); err != nil {
-			c.faults.add(faultWait, "Compact: %v", err)
-		}
+		err = press(ctx, c.m, c.key, smrmap.Item{Value: value})
+	}
+	switch {
+	case err == nil:
+		c.stored.Add(1)
+	case errors.Is(err, slab.ErrNoMemory):
+		c.refused.Add(1)
+	default:
+		c.faults.add(faultMap, "a store to the cache: %v", err)
 	}
 }
 
