@@ -151,6 +151,18 @@ func TestSizes_SeeMoreEvictedThanNeeded(t *testing.T) {
 	require.EqualValues(t, 2, sz.faults.count[faultMemory])
 }
 
+func TestNeighbours_SeeCostsThatGrowAndLocks(t *testing.T) {
+	nb := &neighbour{faults: &faults{patience: time.Millisecond}, dom: testkit.Domain(t), rng: newRand()}
+	nb.compareCosts("", time.Microsecond, costGrowth*time.Microsecond)
+	require.Zero(t, nb.faults.total())
+	nb.compareCosts("", time.Microsecond, costGrowth*time.Microsecond+1)
+	require.EqualValues(t, 1, nb.faults.count[faultIdle])
+	release := make(chan struct{})
+	nb.unhindered("", func() { <-release })
+	close(release)
+	require.EqualValues(t, 2, nb.faults.count[faultIdle])
+}
+
 func TestPurse_SeesBudgetExceeded(t *testing.T) {
 	p := &purse{Budget: slab.NewBudget(100), limit: 100, allowed: 10, faults: new(faults), peak: new(counter)}
 	p.Force(110)

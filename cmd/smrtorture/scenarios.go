@@ -55,6 +55,7 @@ var scenarios = []scenario{
 	}},
 	{"turnover", "maps whose keys are always new take no more and more memory", []part{turnovers{}}},
 	{"sizes", "a full cache gives up for a value of another size what that takes, and no more", []part{sizes{}}},
+	{"neighbours", "keys of one bucket: NaN, large values, deletes of what is not there", []part{neighbours{}}},
 	{"stall", "readers that stay in their sections on purpose are reported by their kinds", []part{stalls{}}},
 	{"domains", "domains that come and go under their users", []part{crowd{}, churning{}, sleepers{}}},
 	{"baseline-smr", "one writer, and readers of one element at a time: by sections", []part{baseline{newUnderSMR}}},
