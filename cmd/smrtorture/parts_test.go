@@ -163,6 +163,16 @@ func TestNeighbours_SeeCostsThatGrowAndLocks(t *testing.T) {
 	require.EqualValues(t, 2, nb.faults.count[faultIdle])
 }
 
+func TestEndings_SeeWhatIsNotGivenBack(t *testing.T) {
+	e := &ending{faults: new(faults)}
+	e.compare(0)
+	require.Zero(t, e.faults.total())
+	e.compare(1)
+	require.EqualValues(t, 1, e.faults.count[faultLeak])
+	e.check(slab.ErrNoMemory)
+	require.EqualValues(t, 1, e.faults.count[faultPool])
+}
+
 func TestPurse_SeesBudgetExceeded(t *testing.T) {
 	p := &purse{Budget: slab.NewBudget(100), limit: 100, allowed: 10, faults: new(faults), peak: new(counter)}
 	p.Force(110)

@@ -16,7 +16,7 @@ type scenario struct {
 var scenarios = []scenario{
 	{"mixed", "everything at once", []part{
 		crowd{}, toggling{}, churning{}, duels{}, flooding{}, spates{}, delays{}, longStays{}, sleepers{}, chains{}, barriers{}, goals{}, burning{},
-		overlap{}, worlds{}, quietWorlds{}, queues{}, objects{}, maps{}, blobs{}, turnovers{}, sizes{},
+		overlap{}, worlds{}, quietWorlds{}, queues{}, objects{}, maps{}, blobs{}, turnovers{}, sizes{}, endings{},
 	}},
 	{"sections", "every kind of section, nested, handed over, slept in", []part{
 		crowd{sleepy: true},
@@ -56,6 +56,7 @@ var scenarios = []scenario{
 	{"turnover", "maps whose keys are always new take no more and more memory", []part{turnovers{}}},
 	{"sizes", "a full cache gives up for a value of another size what that takes, and no more", []part{sizes{}}},
 	{"neighbours", "keys of one bucket: NaN, large values, deletes of what is not there", []part{neighbours{}}},
+	{"endings", "maps, pools and their domain closed in any order", []part{endings{}}},
 	{"stall", "readers that stay in their sections on purpose are reported by their kinds", []part{stalls{}}},
 	{"domains", "domains that come and go under their users", []part{crowd{}, churning{}, sleepers{}}},
 	{"baseline-smr", "one writer, and readers of one element at a time: by sections", []part{baseline{newUnderSMR}}},
