@@ -31,6 +31,7 @@ const (
 	faultMemory
 	faultDelay
 	faultIdle
+	faultSize
 	faultStall
 	faultClose
 	faultLeak
@@ -58,6 +59,7 @@ var faultKinds = [numFaultKinds]string{
 	faultMemory:    "memory not bounded",
 	faultDelay:     "too late",
 	faultIdle:      "work for nothing",
+	faultSize:      "size out of range",
 	faultStall:     "stall report",
 	faultClose:     "close",
 	faultLeak:      "leak",

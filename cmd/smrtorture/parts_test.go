@@ -1,6 +1,7 @@
 package main
 
 import (
+	"math"
 	"sync"
 	"testing"
 	"time"
@@ -171,6 +172,20 @@ func TestEndings_SeeWhatIsNotGivenBack(t *testing.T) {
 	require.EqualValues(t, 1, e.faults.count[faultLeak])
 	e.check(slab.ErrNoMemory)
 	require.EqualValues(t, 1, e.faults.count[faultPool])
+}
+
+func TestExtremes_SeeSizesOutOfRange(t *testing.T) {
+	ex := &extreme{faults: new(faults), rng: newRand()}
+	ex.refused("", func() { panic("slab: negative size") })
+	ex.notNegative("", 0)
+	require.Zero(t, ex.faults.total())
+	ex.refused("", func() { panic("runtime error: index out of range") })
+	ex.notNegative("", -1)
+	require.EqualValues(t, 2, ex.faults.count[faultSize])
+	for range 1000 {
+		n := ex.near(math.MaxInt)
+		require.GreaterOrEqual(t, n, 0)
+	}
 }
 
 func TestPurse_SeesBudgetExceeded(t *testing.T) {
