@@ -188,6 +188,16 @@ func TestExtremes_SeeSizesOutOfRange(t *testing.T) {
 	}
 }
 
+func TestDrops_SeeWhatStays(t *testing.T) {
+	dr := &dropping{dom: testkit.Domain(t), ending: ending{faults: &faults{patience: time.Millisecond}}}
+	budget := slab.NewBudget(0)
+	dr.await(budget, new(pulse))
+	require.Zero(t, dr.faults.total())
+	budget.Force(1)
+	dr.await(budget, new(pulse))
+	require.NotZero(t, dr.faults.count[faultLeak])
+}
+
 func TestPurse_SeesBudgetExceeded(t *testing.T) {
 	p := &purse{Budget: slab.NewBudget(100), limit: 100, allowed: 10, faults: new(faults), peak: new(counter)}
 	p.Force(110)

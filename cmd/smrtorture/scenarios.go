@@ -58,6 +58,7 @@ var scenarios = []scenario{
 	{"neighbours", "keys of one bucket: NaN, large values, deletes of what is not there", []part{neighbours{}}},
 	{"endings", "maps, pools and their domain closed in any order", []part{endings{}}},
 	{"extremes", "sizes near the end of their range, and past it", []part{extremes{}}},
+	{"drops", "maps and pools that are dropped without Close", []part{drops{}}},
 	{"stall", "readers that stay in their sections on purpose are reported by their kinds", []part{stalls{}}},
 	{"domains", "domains that come and go under their users", []part{crowd{}, churning{}, sleepers{}}},
 	{"baseline-smr", "one writer, and readers of one element at a time: by sections", []part{baseline{newUnderSMR}}},
