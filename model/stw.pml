@@ -8,7 +8,7 @@
  *   telling participants            Stop.tell: one atomic step each, under Domain.mu
  *   clear pending, then look        Domain.pollSlow: two steps
  *   come in, barrier, leave         Stop.takePart, Stop.Barrier, Stop.leave
- *   Blocking, and who acts for it   EnterBlocking, serveBlocked, leaveBlocking
+ *   Blocking, and its stand-in      EnterBlocking, serveBlocked, endService, leaveBlocking
  *   joining                         World.join; or by the last one out, Stop.end
  *   ending                          Domain.finish, World.leave; or likewise
  *
@@ -57,6 +57,7 @@ bool inset[N];		/* under the world's lock */
 bool asked[N];		/* Domain.stop: a stop that it has yet to take part in */
 bool pending[N];
 bool served[N];
+bool returning[N];	/* waits in LeaveBlocking */
 bool user[N];		/* runs code of its user's */
 
 bool stopped;		/* World.stop: somebody leads */
@@ -70,12 +71,13 @@ bool sense;		/* and its phase */
 
 #define ALL_QUIET (!user[0] && !user[1] && !user[2])
 
-/* Under both locks: domain j is asked. Who is blocked gets somebody to act for it. */
+/* Under both locks: domain j is asked. If it is blocked, and not coming back, it gets a
+ * stand-in. */
 inline ask(j) {
 	asked[j] = true;
 	pending[j] = true;
 	if
-	:: state[j] == BLOCKED && !served[j] -> served[j] = true
+	:: state[j] == BLOCKED && !served[j] && !returning[j] -> served[j] = true
 	:: else
 	fi
 }
@@ -98,8 +100,8 @@ inline end_stop() {
 
 bool joining[N], leaving[N];
 
-/* Stop.takePart for domain d, by whoever acts for it. lead: it is the leader's. */
-inline take_part(d, lead) {
+/* Stop.takePart for domain d, by its owner or its stand-in. lead: it is the leader's. */
+inline take_part(d, lead, stands_in) {
 	atomic { assert(entry > 0); entry-- };
 	(entry == 0);
 	/* The handler: one barrier, whose last party looks around. */
@@ -117,6 +119,11 @@ inline take_part(d, lead) {
 		atomic { arrived = 0; sense = !sense }
 	:: else ->
 		(sense != mine)
+	fi;
+	/* endService, before Stop.leave: no other stop can have asked yet. */
+	if
+	:: stands_in -> atomic { assert(!asked[d]); served[d] = false }
+	:: else
 	fi;
 	/* Stop.leave */
 	atomic {
@@ -145,7 +152,7 @@ inline poll(d) {
 #endif
 		atomic { look = asked[d]; asked[d] = false };
 		if
-		:: look -> take_part(d, false)
+		:: look -> take_part(d, false, false)
 		:: else
 		fi;
 #ifdef CLEARED_AFTER
@@ -202,15 +209,15 @@ inline try_lead(d) {
 #ifdef TOLD_TOO_EARLY
 		atomic { set_counts() };
 #endif
-		take_part(d, true);
+		take_part(d, true, false);
 		(!stopped || ran[d] == 0)	/* the leader waits for the end; another may have begun */
 	:: else ->
 		poll(d)
 	fi
 }
 
-/* Domain.serveBlocked: the goroutine that acts for a blocked domain, one for each
- * domain here, asleep while there is nothing to do. */
+/* Domain.serveBlocked: the stand-in of a blocked domain, one for each domain here, asleep
+ * while there is nothing to do. */
 proctype stand_in(byte d) {
 	bool look, last, mine;
 	byte i;
@@ -218,15 +225,9 @@ end:	do
 	:: served[d] ->
 		atomic { look = asked[d]; asked[d] = false };
 		if
-		:: look -> take_part(d, false)
-		:: else
-		fi;
-		atomic {
-			if
-			:: asked[d]
-			:: else -> served[d] = false
-			fi
-		}
+		:: look -> take_part(d, false, true)
+		:: else -> served[d] = false
+		fi
 	od
 }
 
@@ -250,10 +251,12 @@ inline block(d) {
 }
 
 inline unblock(d) {
+	returning[d] = true;
 	atomic {
 #ifndef RETURNS_IN_SERVICE
 		(!served[d]);
 #endif
+		returning[d] = false;
 		state[d] = RUNNING
 	};
 	poll(d)

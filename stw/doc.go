@@ -55,6 +55,27 @@
 // is in progress: a stop counts on every domain in the set from the moment that it is
 // led, also on those that are not told yet.
 //
+// # Sleepers
+//
+// A sleeper depends on no domain's goodwill but that a running one polls: a suspended
+// domain still takes part in stops and ragged barriers, a blocked or ending one has a
+// stand-in, and what a function panics or exits with passes through a deferred wake-up.
+//
+//	sleeps in                 until                              woken by
+//	World.join                no stop is in progress             the end of the stop
+//	World.leave               that, and nothing is asked of it   the end of a stop or service, Resume
+//	RunOnAll, World.Stop      it is the first in the queue       the end of a stop, a waiter that
+//	  (their turn)            that is not suspended              gives up, Suspend, Resume
+//	Blocking (its end)        no stand-in acts for the domain    the end of the service, one step
+//	Suspended                 Resume; a stop, a ragged barrier   Resume, Stop.tell, ForEach
+//	Domain.Suspend            the domain is held                 its safe point, the end of a service
+//	Stop.enter, World.Stop    all participants are in            the last one in
+//	RunOnAll (its end)        all handlers have ended            the last one out
+//	Stop.Barrier              all have arrived, or left          the last one
+//	ForEach                   all have run the function          the last one
+//	World.Close, Join         the domains have ended             Domain.release
+//	a stopped domain          Start                              Start
+//
 // # What not to do
 //
 // A domain that waits for another one, in whatever way, must do so in

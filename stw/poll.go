@@ -119,8 +119,8 @@ func (d *Domain) dueLocked() due {
 
 // stepLocked does the next of what is asked, with mu released meanwhile, and
 // reports whether there was anything that may be done now. Stops and functions of
-// ragged barriers go first, since somebody waits for each; a suspended domain gets
-// no further than that. It takes off what is left what it did.
+// ragged barriers go first, since others wait for each; a suspended domain gets
+// no further than that. What it did it takes off left.
 func (d *Domain) stepLocked(left *due) bool {
 	switch {
 	case d.stop != nil && left.stop:
@@ -189,8 +189,8 @@ func (d *Domain) notePanic(p *Panic) {
 	d.pending.Or(asked)
 }
 
-// askLocked wakes whoever acts for the domain, after something was noted; or, if
-// the domain is blocked, makes somebody act for it, unless the owner is about to.
+// askLocked is called after something was noted. It wakes the suspended domain, or starts
+// a stand-in for the blocked one.
 func (d *Domain) askLocked() {
 	d.pending.Or(asked)
 	switch {

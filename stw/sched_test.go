@@ -637,6 +637,7 @@ func TestSchedules_SuspendAgainstQueue(t *testing.T) {
 					}
 				})
 				x.Go("first", 1, func() {
+					first.owned()
 					s.leadInTurn()
 					st.code(first)
 					first.Deregister()

@@ -5,15 +5,15 @@ import (
 	"github.com/gosmr/gosmr/internal/sched"
 )
 
-// What is asked of a blocked domain is done by a stand-in: a goroutine that exists only
-// while there is something to do, or the caller of ForEach. There is at most one, which
-// served says. It does what is asked when it begins, and is followed by another if more is
-// asked by then; so that the domain can come back, or end, in between, however often it
-// is asked: an owner that wants to come back waits for the end of one service, and a
-// domain that ends is let go at that moment, under the world's lock.
+// A stand-in does what is asked of a blocked domain: a goroutine that exists only while
+// there is something to do, or the caller of ForEach. A domain has one at the most, which
+// served says. A stand-in takes part in one stop, or does the rest that is asked when it
+// begins, and another one follows if there is more by then. In between the domain comes
+// back or ends, however often it is asked: its owner waits in LeaveBlocking for the end of
+// one service, and the end of a service takes an ending domain out of the world.
 
-// unservedLocked reports whether the domain is blocked and nobody acts for it, nor is
-// about to: an owner that is coming back does itself what is asked from then on.
+// unservedLocked reports whether the domain is blocked and waits for a stand-in if asked.
+// An owner that is coming back does itself what is asked from then on.
 func (d *Domain) unservedLocked() bool {
 	return d.state == Blocked && !d.served && !d.returning
 }
@@ -31,15 +31,15 @@ func (d *Domain) serveBlocked() {
 	d.stop = nil
 	d.serving.Store(true)
 	d.mu.Unlock()
-	// The service ends before the section may: when the last one out lets go the domains
-	// that end, it meets none that is served for this section's sake.
+	// The service ends before the section does: the last one out finds each ending domain
+	// free to leave, if nothing else is asked of it.
 	defer s.leave()
 	defer d.endService()
 	s.handle(d)
 }
 
 // serveRest is the stand-in that does what is asked but for stops, which it leaves to the
-// next one: stops in a row do not keep a ragged barrier or an interrupt from its turn.
+// next one: so stops in a row hold up no ragged barrier and no interrupt.
 func (d *Domain) serveRest() {
 	defer d.endService() // also when a function calls Goexit
 	d.mu.Lock()
@@ -51,8 +51,7 @@ func (d *Domain) serveRest() {
 	d.mu.Unlock()
 }
 
-// serveRagged acts for a blocked domain, as the caller of ForEach, as far as r is
-// concerned, the first in its list.
+// serveRagged is the caller of ForEach as the stand-in, for r only, the first in the list.
 func (d *Domain) serveRagged(r *ragged) {
 	defer d.endService() // also if the function ends the goroutine
 	d.mu.Lock()
@@ -62,8 +61,8 @@ func (d *Domain) serveRagged(r *ragged) {
 	r.run(d)
 }
 
-// endService ends somebody's acting for a blocked domain, who must not touch it any more,
-// and leaves it to another goroutine if there is more to do.
+// endService is the last thing that a stand-in does with the domain. It starts another one
+// if there is more to do.
 func (d *Domain) endService() {
 	d.mu.Lock()
 	if !d.ending {
@@ -72,7 +71,8 @@ func (d *Domain) endService() {
 		return
 	}
 	d.mu.Unlock()
-	// It may leave if nothing is asked of it at this moment: nobody asks meanwhile.
+	// Under the world's lock nothing is asked between the end of the service and the look
+	// at whether the domain may leave.
 	d.w.mu.Lock()
 	defer d.w.mu.Unlock()
 	d.mu.Lock()

@@ -75,6 +75,7 @@ func TestSchedules_AskedWhileStateChanges(t *testing.T) {
 					}
 					of.before(d)
 					x.Go("domain", 0, func() {
+						d.owned()
 						of.lives(st, d)
 						d.Deregister()
 					})

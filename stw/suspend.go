@@ -8,10 +8,10 @@ import (
 
 // Suspend keeps the domain at a safe point, and returns when it is there: from its
 // next one until [Domain.Resume]; or, while it is blocked, in Blocking for that
-// long. Interrupt functions wait, stops and ragged barriers do not. Suspensions
-// count. It returns [ErrDead] if the domain has ended, or ctx.Err() if ctx ends
-// first; then it is not suspended. While the world is stopped by [World.Stop] it
-// waits for Start.
+// long. Interrupt functions wait, stops and ragged barriers do not; if the domain waits to
+// lead a stop, others lead before it. Suspensions count. It returns [ErrDead] if the domain
+// has ended, or ctx.Err() if ctx ends first; then it is not suspended. While the world is
+// stopped by [World.Stop] it waits for Start, unless the domain is suspended already.
 //
 // A domain must not suspend itself, or call Suspend outside [Domain.Blocking].
 func (d *Domain) Suspend(ctx context.Context) error {
@@ -122,7 +122,8 @@ type Suspension struct{ domains []*Domain }
 // suspended, and stops go on: see [World.Stop] for what keeps the world still. If ctx
 // ends first, it resumes those that it has suspended, and returns ctx.Err().
 //
-// A domain must not call it outside [Domain.Blocking], and suspends itself then.
+// A domain must not call it outside [Domain.Blocking]; it suspends itself, too, and must
+// resume inside.
 // Idea: the thread ring of the Memory Pool System.
 func (w *World) Suspend(ctx context.Context) (*Suspension, error) {
 	w.checkOutside("Suspend")

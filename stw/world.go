@@ -219,8 +219,8 @@ func (w *World) admitLocked(d *Domain) {
 // nothing can be about to be. Only under both locks that is known: a stop that is
 // led counts on every domain in the set, also on those that are not told yet.
 //
-// Whoever ends what keeps it lets it go at once: the last one out of a stop, who ends the
-// service of it, who resumes it. So nothing that comes in a row keeps it.
+// What ends the last reason to stay takes it out at once: the end of a stop, of a service,
+// a Resume. So stops or ragged barriers in a row do not keep it.
 func (w *World) leave(d *Domain) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -296,9 +296,8 @@ func (w *World) unqueueLocked(s *Stop) bool {
 	return i >= 0
 }
 
-// turnLocked returns the stop that begins next: the first of those that wait whose domain
-// is not suspended; nil if there is none. A suspended domain keeps its place, and holds up
-// nobody.
+// turnLocked returns the stop that begins next: the first in the queue whose domain is not
+// suspended, or nil. A suspended domain keeps its place and lets the others pass.
 func (w *World) turnLocked() *Stop {
 	for _, s := range w.leaders {
 		if s.leader == nil || !s.leader.suspended() {
@@ -308,15 +307,16 @@ func (w *World) turnLocked() *Stop {
 	return nil
 }
 
-// suspended and resumed are called after a domain was: turnLocked may return another stop
-// now. A domain that waits for its turn holds mu from its look at the suspensions until it
-// sleeps; so it sees the change, or is woken here.
+// suspended is called after a domain was suspended: turnLocked may return another stop now.
+// waitTurn holds mu from its look at the suspensions until it sleeps, so it sees the change
+// or is woken here.
 func (w *World) suspended() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.turnsChangedLocked()
 }
 
+// resumed is the same after d was resumed, which also may leave now.
 func (w *World) resumed(d *Domain) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
