@@ -16,8 +16,8 @@ type magazine struct {
 	store *store
 	next  *magazine // in the depot
 
-	// Of a magazine of retired objects; under store.mu once it is in waiting. next and
-	// ticket are set before it is in store.arrived.
+	// Of a magazine of retired objects; under store.mu once it is in waiting. Before, next
+	// and ticket are written by the goroutine that pushes it to store.arrived.
 	goal    smr.Seq
 	reached bool      // goal is known to be
 	prev    *magazine // in waiting
@@ -151,8 +151,8 @@ func (s *store) tryKeepEmpty(m *magazine) {
 	}
 }
 
-// tryLock is for what may be done in a pinned section. Who locks so and drops no slab
-// unlocks s.mu itself.
+// tryLock locks s.mu, if it is free, for what may be done in a pinned section. Nothing is
+// dropped under it, so s.mu.Unlock ends it: unlock does more than a pinned section may.
 func (s *store) tryLock() bool {
 	if mutant.Is(mutant.RetireBlocks) {
 		s.mu.Lock()
@@ -198,24 +198,26 @@ func (s *store) stamp(m *magazine) *ticket {
 		t.m, m.ticket = m, t
 	}
 	t := m.ticket // the magazine may be another's once it has arrived
+	if locked {
+		s.arriveLocked()
+		m.goal = s.dom.DeferredAdvance()
+		s.waiting.push(m)
+		return t
+	}
 	if mutant.Is(mutant.StampBeforeArrival) {
 		m.goal = s.dom.DeferredAdvance()
 	}
 	for {
 		m.next = s.arrived.Load()
 		if s.arrived.CompareAndSwap(m.next, m) {
-			break
+			return t
 		}
 	}
-	if locked {
-		s.arriveLocked()
-	}
-	return t
 }
 
 // arriveLocked stamps the magazines that came while s.mu was taken, and puts them with
 // those that wait. They get their goal now and not when they were retired, so that the
-// goals in waiting are in order: who finds the newest one reached takes all for reached.
+// goals in waiting are in order: takeReachedLocked takes all for reached if the newest is.
 // s.mu is held.
 func (s *store) arriveLocked() {
 	if s.arrived.Load() == nil {

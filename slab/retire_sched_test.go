@@ -11,8 +11,8 @@ import (
 	"github.com/gosmr/gosmr/smr"
 )
 
-// Whoever retires in a pinned section does not block, which the scheduler would find, and
-// what was retired comes back.
+// Retiring does not block in a pinned section (the scheduler reports it if it does), and what
+// was retired comes back.
 func TestSchedules_RetireInPinnedSection(t *testing.T) {
 	sched.Explore(t, sched.Options{Unlocks: true, Schedules: 20_000}, func(x *sched.Exec) func() {
 		d, err := smr.New(smr.Options{Workers: 1})

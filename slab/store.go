@@ -54,10 +54,10 @@ type store struct {
 	// where others find it, so that who drains next does not overtake it.
 	drainMu sync.Mutex
 
-	// arrived is a stack of magazines of retired objects that are on their way to waiting:
-	// whoever retires must not block. Pushed to by compare-and-swap without mu, taken whole
-	// by the holder of mu. Pushing comes before the Call of the ticket, whose callback
-	// takes it.
+	// arrived is a stack of magazines of retired objects on their way to waiting, for
+	// goroutines that must not block. Pushed to by compare-and-swap without mu, taken whole
+	// by the holder of mu. The push comes before the Call of the ticket, whose callback
+	// therefore finds the magazine.
 	arrived atomic.Pointer[magazine]
 
 	evacuator chan struct{} // a lock that one can give up to wait for: has room for who evacuates
