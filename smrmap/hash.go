@@ -14,8 +14,9 @@ type hasher[K comparable] struct {
 	seed   maphash.Seed
 	ints   intHasher
 	isInts bool
-	// odd: keys may differ from themselves, as NaN does. maphash gives those another
-	// hash each time, but an entry must be found again by its own.
+	// odd: keys may differ from themselves, as NaN does. No lookup finds such a key, so any
+	// hash will do for one: maphash gives them another one each time. But the entry of one
+	// keeps its hash, which is that of its address: see Map.hashOf.
 	odd bool
 }
 
@@ -47,16 +48,16 @@ func mayBeNaN(t reflect.Type) bool {
 	return false
 }
 
-// hash returns the hash of k.
+// hash returns the hash of k; that of a key which differs from itself is random.
 func (h *hasher[K]) hash(k K) uint64 {
 	if h.isInts {
 		return h.ints.hash(integer(k))
 	}
-	if h.odd && k != k {
-		return h.ints.a // all of them in one bucket
-	}
 	return maphash.Comparable(h.seed, k)
 }
+
+// differs reports whether k differs from itself.
+func (h *hasher[K]) differs(k K) bool { return h.odd && k != k }
 
 // An intHasher hashes integers, for which maphash.Comparable would be most of a lookup:
 // it multiplies with a secret, twice, and folds (as in wyhash, Wang Yi).

@@ -43,7 +43,7 @@ func New[K comparable, V any](o Options) (*Map[K, V], error) {
 	if slab.OffHeap[entry[K, V]]() {
 		m.pool = slab.New[entry[K, V]](o.Domain, slab.Options{Budget: o.Budget, Unstable: true, FreeOnDrop: true})
 	}
-	if err := m.c.init(&o, m.pool == nil, func(e ref) uint64 { return m.hash(m.entry(e).key) }); err != nil {
+	if err := m.c.init(&o, m.pool == nil, func(e ref) uint64 { return m.hashOf(m.entry(e)) }); err != nil {
 		if m.pool != nil {
 			m.pool.Close(context.Background()) // it is empty
 		}
@@ -53,6 +53,18 @@ func New[K comparable, V any](o Options) (*Map[K, V], error) {
 }
 
 func (m *Map[K, V]) entry(e ref) *entry[K, V] { return (*entry[K, V])(unsafe.Pointer(e)) }
+
+// hashOf returns the hash that leads to entry e, the same for as long as e is in the map.
+//
+// Where the key differs from itself that is the hash of e's address, which nothing moves:
+// such entries are spread as others are, stay in their stretch of hashes when the table
+// changes, and are seen once by a walk.
+func (m *Map[K, V]) hashOf(e *entry[K, V]) uint64 {
+	if m.differs(e.key) {
+		return m.ints.hash(uint64(uintptr(unsafe.Pointer(e))))
+	}
+	return m.hash(e.key)
+}
 
 // OffHeap reports whether entries are off the Go heap.
 func (m *Map[K, V]) OffHeap() bool { return m.pool != nil }
@@ -191,10 +203,14 @@ func (m *Map[K, V]) find(t *table, b *bucket, h uint64, k K) place {
 //
 // Cost: a locked instruction, and where entries are on the Go heap an allocation.
 func (m *Map[K, V]) Store(k K, value V) error {
-	if m.pool != nil && m.replace(k, &value) {
+	if m.pool != nil && unsafe.Sizeof(entry[K, V]{}) <= maxLocked && m.replace(k, &value) {
 		return nil
 	}
-	_, _, err := m.Compute(k, func(V, bool) (V, Op) { return value, UpdateOp })
+	e, err := m.newEntry(k, value)
+	if err != nil {
+		return err
+	}
+	_, err = m.put(e, true)
 	return err
 }
 
@@ -258,18 +274,41 @@ func (m *Map[K, V]) newEntry(k K, value V) (*entry[K, V], error) {
 	return e, err
 }
 
-// discard gives back an entry that was not in the map.
+// retire gives back an entry that was unlinked.
+func (m *Map[K, V]) retire(e *entry[K, V]) {
+	if m.pool != nil {
+		m.pool.Retire(e)
+	}
+}
+
+// discard gives back an entry that was never in the map.
 func (m *Map[K, V]) discard(e *entry[K, V]) {
 	if m.pool != nil {
 		m.pool.Free(e)
 	}
 }
 
-// retire gives back an entry that was unlinked.
-func (m *Map[K, V]) retire(e *entry[K, V]) {
-	if m.pool != nil {
-		m.pool.Retire(e)
+// put puts e, which nobody else has, into the map. If its key is there, e replaces that
+// entry, or, with replace false, put leaves it and returns it, to a caller in a section.
+// It discards e if it returns an entry or an error, which wraps [slab.ErrNoMemory].
+func (m *Map[K, V]) put(e *entry[K, V], replace bool) (there *entry[K, V], err error) {
+	h := m.hashOf(e)
+	t, root, ctl := m.c.lock(h)
+	p := m.find(t, root, h, e.key)
+	if p.b != nil && !replace {
+		there = m.entry(p.load())
+		m.c.lots.release(root, ctl)
+		m.discard(e)
+		return there, nil
 	}
+	old, err := m.c.set(t, root, p, h, unsafe.Pointer(e))
+	switch {
+	case err != nil:
+		m.discard(e)
+	case old != nil:
+		m.retire((*entry[K, V])(old))
+	}
+	return nil, err
 }
 
 // LoadOrStore returns the value of k if there is one, and otherwise stores the one given.
@@ -278,105 +317,152 @@ func (m *Map[K, V]) LoadOrStore(k K, value V) (actual V, loaded bool, err error)
 	if actual, loaded = m.Load(k); loaded {
 		return actual, true, nil
 	}
-	actual, _, err = m.Compute(k, func(old V, there bool) (V, Op) {
-		if loaded = there; there {
-			return old, CancelOp
-		}
-		return value, UpdateOp
-	})
-	return actual, loaded, err
+	if m.pool != nil {
+		s := m.dom.Enter()
+		defer s.Leave()
+	}
+	e, err := m.newEntry(k, value)
+	if err != nil {
+		return actual, false, err
+	}
+	there, err := m.put(e, false)
+	switch {
+	case err != nil:
+		return actual, false, err
+	case there != nil:
+		return there.value, true, nil
+	}
+	return value, false, nil
 }
 
 // LoadAndDelete deletes the entry of k, and returns its value and whether there was one.
+//
+// Cost: a locked instruction. Where there is no entry: that of a [Map.Load], but for one
+// time in 40.
 func (m *Map[K, V]) LoadAndDelete(k K) (value V, loaded bool) {
-	m.Compute(k, func(old V, there bool) (V, Op) {
-		value, loaded = old, there
-		return old, DeleteOp
-	})
-	return value, loaded
+	h := m.hash(k)
+	if m.c.lacks(h) {
+		return value, false
+	}
+	t, root, ctl := m.c.lock(h)
+	p := m.find(t, root, h, k)
+	if p.b == nil {
+		m.c.lots.release(root, ctl)
+		return value, false
+	}
+	old := m.entry(p.load())
+	m.c.remove(t, root, p)
+	value = old.value
+	m.retire(old)
+	return value, true
 }
 
-// Delete deletes the entry of k, and reports whether there was one.
+// Delete deletes the entry of k, and reports whether there was one. Its cost is that of
+// [Map.LoadAndDelete].
 func (m *Map[K, V]) Delete(k K) bool {
 	_, loaded := m.LoadAndDelete(k)
 	return loaded
 }
 
 // Compute calls fn with the value of k, and whether there is one, and does what it says;
-// nobody else writes to k meanwhile. It returns the value of k afterwards, and whether
-// there is one. fn is called once. It should be short, since the bucket is locked, and it
-// must not write to the map or walk over it. If it panics, nothing has happened.
+// nobody else writes to k meanwhile. It returns the value of k afterwards, and whether there
+// is one: the zero value and false after DeleteOp, also where there was one. fn is called
+// once. If it panics, nothing has happened.
+//
+// fn runs with the bucket locked, which holds up writers of k and of the few keys beside it,
+// and the growing of the map, but no reader. It should be short, and must not write to the
+// map or walk over it. Where fn would often find that there is nothing to do, look with
+// [Map.Load] first: that locks nothing.
 //
 // Errors are those of [Map.Store]. Idea: xsync's Compute.
 func (m *Map[K, V]) Compute(k K, fn func(old V, loaded bool) (V, Op)) (actual V, ok bool, err error) {
+	switch {
+	case m.differs(k):
+		return m.computeUnequal(k, fn)
+	case unsafe.Sizeof(entry[K, V]{}) > maxLocked:
+		return m.computeLarge(k, fn)
+	}
+	return m.compute(k, fn, nil)
+}
+
+// compute is Compute; ready, if it is not nil, makes the entry that is to be stored.
+func (m *Map[K, V]) compute(k K, fn func(V, bool) (V, Op), ready func(V) (*entry[K, V], error)) (actual V, ok bool, err error) {
 	h := m.hash(k)
 	t, root, ctl := m.c.lock(h)
 	done := false
 	defer func() {
-		if !done { // fn panicked
-			m.c.lots.release(root, root.ctl.Load())
+		if !done { // fn panicked, or there is nothing to do
+			m.c.lots.release(root, ctl)
 		}
 	}()
 	p := m.find(t, root, h, k)
 	var old *entry[K, V]
-	var value V
 	if p.b != nil {
 		old = m.entry(p.load())
-		value = old.value
+		actual, ok = old.value, true
 	}
-	next, op := fn(value, old != nil)
-	if op == ExpireOp || op < 0 || op > ExpireOp {
-		panic("smrmap: Compute of a Map: " + op.String())
-	}
-	look := false
-	retired := 0
+	next, op := fn(actual, ok)
+	checkOp("a Map", op, DeleteOp)
 	switch {
 	case op == UpdateOp:
 		var e *entry[K, V]
-		if e, err = m.newEntry(k, next); err != nil {
-			break
-		}
-		if old != nil {
-			p.b.at(p.i).Store(ref(unsafe.Pointer(e)))
-			retired = 1
+		if ready == nil {
+			e, err = m.newEntry(k, next)
 		} else {
-			if p, err = t.vacancy(root, false); err != nil {
-				m.discard(e)
-				break
-			}
-			p.b.place(p.i, h, ref(unsafe.Pointer(e)))
+			e, err = ready(next)
 		}
-		value = next
-	case op == DeleteOp && old != nil:
-		p.b.take(p.i)
-		retired = 1
-		look = m.c.tidied(t, root, p.b != root)
+		if err != nil {
+			return actual, ok, err
+		}
+		done = true
+		if _, err = m.c.set(t, root, p, h, unsafe.Pointer(e)); err != nil {
+			m.discard(e)
+			return actual, ok, err
+		}
+		actual, ok = next, true
+	case op == DeleteOp && ok:
+		done = true
+		m.c.remove(t, root, p)
+		fallthrough
+	case op == DeleteOp:
+		var none V
+		actual, ok = none, false
 	}
-	ctl = root.ctl.Load()
-	if retired > 0 {
-		ctl = bumped(ctl)
-	}
-	done = true
-	m.c.lots.release(root, ctl)
-	if retired > 0 {
+	if done && old != nil {
 		m.retire(old)
 	}
-	switch {
-	case err != nil:
-		return value, old != nil, err
-	case op == UpdateOp:
-		if old == nil {
-			m.c.inserted(t, p, root)
+	return actual, ok, nil
+}
+
+// computeLarge is Compute where an entry takes too long to allocate with a bucket locked.
+func (m *Map[K, V]) computeLarge(k K, fn func(V, bool) (V, Op)) (actual V, ok bool, err error) {
+	spare, noMemory := m.newEntry(k, actual)
+	defer func() {
+		if spare != nil {
+			m.discard(spare)
 		}
-		return value, true, nil
-	case op == DeleteOp:
-		if old != nil {
-			m.c.deleted(t, 1, look)
+	}()
+	return m.compute(k, fn, func(next V) (*entry[K, V], error) {
+		e := spare
+		if e != nil {
+			spare, e.value = nil, next
 		}
-		var none V
-		return none, false, nil
+		return e, noMemory
+	})
+}
+
+// computeUnequal is Compute of a key that differs from itself: there is no entry that it
+// finds, and none that anybody else could write to.
+func (m *Map[K, V]) computeUnequal(k K, fn func(V, bool) (V, Op)) (actual V, ok bool, err error) {
+	next, op := fn(actual, false)
+	checkOp("a Map", op, DeleteOp)
+	if op != UpdateOp {
+		return actual, false, nil
 	}
-	return value, old != nil, nil
+	if err := m.Store(k, next); err != nil {
+		return actual, false, err
+	}
+	return next, true, nil
 }
 
 // Len returns the number of entries. Cost: one load per processor.

@@ -25,7 +25,9 @@ type Options struct {
 	// wraps [slab.ErrNoMemory]. Default: a few.
 	Capacity int
 
-	// Now returns the time by which entries of Bytes expire. Default: time.Now.
+	// Now returns the time by which entries of Bytes expire. It is called for entries that
+	// have an expiry, in sections and with a bucket locked, too: it must be quick, and not use
+	// the map. Default: time.Now.
 	Now func() time.Time
 }
 
@@ -70,6 +72,14 @@ func (op Op) String() string {
 		return "ExpireOp"
 	}
 	return fmt.Sprintf("Op(%d)", int(op))
+}
+
+// checkOp panics if op, as the function of Compute returned it, is not one from CancelOp to
+// last.
+func checkOp(what string, op, last Op) {
+	if op < CancelOp || op > last {
+		panic("smrmap: Compute of " + what + ": " + op.String())
+	}
 }
 
 // Stats is a snapshot of a map.

@@ -101,6 +101,8 @@ const (
 	NoVersion            Name = "no-version"
 	NoParkFence          Name = "no-park-fence"
 	SlotBeforeTag        Name = "slot-before-tag"
+	MissInMoved          Name = "miss-in-moved"
+	ClaimIgnored         Name = "claim-ignored"
 	NoMovedCheck         Name = "no-moved-check"
 	MovedFirst           Name = "moved-first"
 	FreeBeforeVersion    Name = "free-before-version"
@@ -176,6 +178,8 @@ var Bugs = []Bug{
 	{NoMovedCheck, "readers and writers go on in a bucket whose entries were moved to the next table", "./lincheck", "TestMaps_Linearizable", ""},
 	{MovedFirst, "a reader looks into the next table before the entry is there", "./smrmap", "TestMap_ReadersDuringResizing", "TestSchedules_GrowAgainstUsers"},
 	{NoParkFence, "the parked one's count is still in its store buffer when the lock is given up", "./smrmap", "TestPark_NoLostWakeup", "TestSchedules_ParkAgainstUnlock"},
+	{MissInMoved, "a Delete without the lock looks into a bucket that was moved, and misses what was stored since", "./smrmap", "TestDelete_FindsWhatIsStoredWhileMoving", "TestSchedules_MissAgainstGrow"},
+	{ClaimIgnored, "somebody writes to a key whose large value is on its way", "./smrmap", "TestCompute_LargeIsAtomic", ""},
 	{SlotBeforeTag, "a reader with an older look at the tags finds an entry, and a later one misses it", "./smrmap", "TestLoadIn_SeenIsSeen", "TestSchedules_SeenIsSeen"},
 	{FreeBeforeVersion, "a walk takes the entries of a bucket that is another chain's by now for those of the chain it is in", "./smrmap", "", "TestSchedules_UnlinkedBucketAgainstWalk"},
 	{CutFromMiddle, "a reader is at a bucket that becomes another chain's, and misses the entry behind it", "./smrmap", "TestChain_EmptyBucketStaysBeforeOthers", "TestSchedules_UnlinkedBucketAgainstReader"},
