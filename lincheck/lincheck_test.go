@@ -233,6 +233,9 @@ func newOnHeapOf(t *testing.T, o smrmap.Options) subject {
 
 func newBytes(t *testing.T, d *smr.Domain) subject { return newBytesOf(t, d, 100) }
 
+// newLarge is a map with values of up to 40 KB, many of which are made without a lock.
+func newLarge(t *testing.T, d *smr.Domain) subject { return newBytesOf(t, d, 40_000) }
+
 // newMoving is a map whose entries are moved all the time. They are of one size class, and
 // in several slabs with room in each: elsewhere they would be evicted.
 func newMoving(t *testing.T, d *smr.Domain) subject {
@@ -338,6 +341,7 @@ func TestMaps_Linearizable(t *testing.T) {
 	for name, make := range map[string]func(*testing.T, *smr.Domain) subject{
 		"Map off the Go heap": newMap, "Map on the Go heap": newOnHeap,
 		"Map with chains": newCrowded, "Bytes": newBytes, "Bytes that move": newMoving,
+		"Bytes of large values": newLarge,
 	} {
 		t.Run(name, func(t *testing.T) {
 			defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(4))

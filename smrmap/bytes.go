@@ -32,6 +32,9 @@ type Bytes struct {
 	seed   maphash.Seed
 	now    func() int64 // Unix milliseconds
 
+	claims  claims // on keys whose large value is on its way
+	claimed func() // called before such a value is made, in tests; else nil
+
 	expired, evicted atomic.Uint64
 
 	handMu sync.Mutex
@@ -81,12 +84,14 @@ func NewBytes(o Options) (*Bytes, error) {
 	m := &Bytes{dom: o.Domain, seed: maphash.MakeSeed()}
 	m.now = func() int64 { return o.Now().UnixMilli() }
 	m.blocks = slab.NewBlocks(o.Domain, slab.Options{Name: "smrmap.Bytes", Budget: o.Budget, FreeOnDrop: true})
-	if err := m.c.init(&o, false, func(e ref) uint64 { return maphash.Bytes(m.seed, asHeader(e).key()) }); err != nil {
+	if err := m.c.init(&o, false, func(e ref) uint64 { return m.hashOf(asHeader(e).key()) }); err != nil {
 		m.blocks.Close(context.Background()) // they are empty
 		return nil, err
 	}
 	return m, nil
 }
+
+func (m *Bytes) hashOf(key []byte) uint64 { return maphash.Bytes(m.seed, key) }
 
 func asHeader(e ref) *header { return (*header)(unsafe.Pointer(e)) }
 
@@ -116,12 +121,18 @@ func (e *header) goneBy(now int64) bool {
 	return at != 0 && at <= now
 }
 
-// newEntry returns an entry that nobody else has; h is the hash of the key. It takes spare
-// for it if that is of the right size.
-func (m *Bytes) newEntry(h uint64, key []byte, it Item, spare *[]byte) (*header, error) {
-	if len(key) > MaxLen || len(it.Value) > MaxLen {
-		return nil, fmt.Errorf("%w: key of %d bytes, value of %d", ErrTooLarge, len(key), len(it.Value))
+// checkLen returns an error if an entry is too large. It comes before all that takes longer
+// for longer ones.
+func checkLen(key, value []byte) error {
+	if len(key) > MaxLen || len(value) > MaxLen {
+		return fmt.Errorf("%w: key of %d bytes, value of %d", ErrTooLarge, len(key), len(value))
 	}
+	return nil
+}
+
+// newEntry returns an entry that nobody else has; h is the hash of the key, and the lengths
+// have been checked. It takes spare, which may be nil, for it if that is of the right size.
+func (m *Bytes) newEntry(h uint64, key []byte, it Item, spare *[]byte) (*header, error) {
 	size := int(headerSize) + len(key) + len(it.Value)
 	if spare != nil && cap(*spare) == slab.BlockSize(size) {
 		e := fill(*spare, h, key, it)
@@ -160,7 +171,10 @@ func (m *Bytes) retire(e *header) { m.blocks.Retire(e.block()) }
 // Cost: no lock, no copy, no allocation.
 func (m *Bytes) LoadIn(s smr.Section, key []byte) (Item, bool) {
 	m.dom.CheckSection(s)
-	e := m.lookup(maphash.Bytes(m.seed, key), key)
+	if len(key) > MaxLen {
+		return Item{}, false
+	}
+	e := m.lookup(m.hashOf(key), key)
 	if e == nil {
 		return Item{}, false
 	}
@@ -199,156 +213,18 @@ func (m *Bytes) lookup(h uint64, key []byte) *header {
 	return nil
 }
 
-// find returns the place of a key in a locked chain; its bucket is nil if there is none.
+// find returns the place of a key in a locked chain; its bucket is nil if there is none. Keys
+// are compared where the hashes are equal: once, that is, however much others have in common.
 func (m *Bytes) find(t *table, b *bucket, h uint64, key []byte) place {
 	for want := tag(h); b != nil; b = t.after(b) {
 		for found := match(b.tags.Load(), want); found != 0; found &= found - 1 {
 			i := index(found)
-			if e := asHeader(b.at(i).Load()); e != nil && bytes.Equal(e.key(), key) {
+			if e := asHeader(b.at(i).Load()); e != nil && e.hash == uint32(h>>32) && bytes.Equal(e.key(), key) {
 				return place{b, i}
 			}
 		}
 	}
 	return place{}
-}
-
-// Store sets the value of a key, never to expire, to a copy of the one given. It returns
-// an error that wraps [slab.ErrNoMemory] if the budget is at its end, and one that wraps
-// [ErrTooLarge]; then the map is as it was.
-func (m *Bytes) Store(key, value []byte) error { return m.StoreItem(key, Item{Value: value}) }
-
-// StoreItem is [Bytes.Store] with an expiry.
-func (m *Bytes) StoreItem(key []byte, it Item) error {
-	_, err := m.Compute(key, func(Item, bool) (Item, Op) { return it, UpdateOp })
-	return err
-}
-
-// LoadOrStore appends the value of a key to dst if there is one; otherwise it stores the
-// item given, and appends its value. Errors are those of [Bytes.Store].
-func (m *Bytes) LoadOrStore(key []byte, it Item, dst []byte) (actual []byte, loaded bool, err error) {
-	if dst, loaded = m.Load(key, dst); loaded {
-		return dst, true, nil
-	}
-	_, err = m.Compute(key, func(old Item, there bool) (Item, Op) {
-		if loaded = there; there {
-			dst = append(dst, old.Value...)
-			return old, CancelOp
-		}
-		return it, UpdateOp
-	})
-	if !loaded && err == nil {
-		dst = append(dst, it.Value...)
-	}
-	return dst, loaded, err
-}
-
-// LoadAndDelete deletes the entry of a key; it appends its value to dst, and reports
-// whether there was one.
-func (m *Bytes) LoadAndDelete(key, dst []byte) ([]byte, bool) {
-	loaded := false
-	m.Compute(key, func(old Item, there bool) (Item, Op) {
-		loaded = there
-		dst = append(dst, old.Value...)
-		return old, DeleteOp
-	})
-	return dst, loaded
-}
-
-// Delete deletes the entry of a key, and reports whether there was one.
-func (m *Bytes) Delete(key []byte) bool {
-	loaded := false
-	m.Compute(key, func(old Item, there bool) (Item, Op) {
-		loaded = there
-		return old, DeleteOp
-	})
-	return loaded
-}
-
-// Compute calls fn with the item of a key, and whether there is one, and does what it
-// says; nobody else writes to the key meanwhile. It reports whether the key has a value
-// afterwards. fn is called once. It must not write to the map or walk over it, and should
-// be short, since the bucket is locked. old.Value is valid until fn returns; what fn returns is
-// copied, and may be a part of it. If fn panics, nothing has happened.
-//
-// Errors are those of [Bytes.Store].
-func (m *Bytes) Compute(key []byte, fn func(old Item, loaded bool) (Item, Op)) (ok bool, err error) {
-	return m.compute(key, fn, nil)
-}
-
-// compute is Compute that may use a spare block for the entry.
-func (m *Bytes) compute(key []byte, fn func(old Item, loaded bool) (Item, Op), spare *[]byte) (ok bool, err error) {
-	h := maphash.Bytes(m.seed, key)
-	t, root, ctl := m.c.lock(h)
-	done := false
-	defer func() {
-		if !done { // fn panicked
-			m.c.lots.release(root, root.ctl.Load())
-		}
-	}()
-	p := m.find(t, root, h, key)
-	var old *header
-	var before Item
-	loaded := false
-	if p.b != nil {
-		old = asHeader(p.load())
-		if loaded = !m.gone(old); loaded {
-			before = old.item() // nobody else changes it now
-		}
-	}
-	it, op := fn(before, loaded)
-	if op < 0 || op > ExpireOp {
-		panic("smrmap: Compute of Bytes: " + op.String())
-	}
-	unlinked, inserted, look := false, false, false
-	ok = loaded
-	switch {
-	case op == UpdateOp:
-		var e *header
-		if e, err = m.newEntry(h, key, it, spare); err != nil {
-			break
-		}
-		if old != nil {
-			p.b.at(p.i).Store(ref(unsafe.Pointer(e)))
-			unlinked = true
-		} else {
-			if p, err = t.vacancy(root, false); err != nil {
-				m.blocks.Free(e.block())
-				break
-			}
-			p.b.place(p.i, h, ref(unsafe.Pointer(e)))
-			inserted = true
-		}
-		ok = !m.past(it.Expires)
-	case op == ExpireOp && loaded:
-		old.expires.Store(it.Expires)
-		ok = !m.past(it.Expires)
-	case old != nil && (op == DeleteOp || !loaded):
-		p.b.take(p.i)
-		unlinked, ok = true, false
-		look = m.c.tidied(t, root, p.b != root)
-	}
-	ctl = root.ctl.Load()
-	if unlinked {
-		ctl = bumped(ctl)
-	}
-	done = true
-	m.c.lots.release(root, ctl)
-	if it.Expires != 0 && m.barren.Load() {
-		m.barren.Store(false)
-	}
-	if unlinked {
-		if !loaded {
-			m.expired.Add(1)
-		}
-		m.retire(old)
-	}
-	switch {
-	case inserted:
-		m.c.inserted(t, p, root)
-	case unlinked && op != UpdateOp:
-		m.c.deleted(t, 1, look)
-	}
-	return ok, err
 }
 
 // Len returns the number of entries, with those whose time has come and that nobody met.

@@ -380,3 +380,25 @@ func TestBytes_NoAllocations(t *testing.T) {
 		m.Store(k, v)
 	}))
 }
+
+// Bytes looks at keys and values, and lets go of them: those on the caller's stack stay there.
+func TestBytes_ArgumentsDoNotEscape(t *testing.T) {
+	if invariants.Enabled {
+		t.Skip("invariants keep track of each object")
+	}
+	m := newBytes(t, Options{})
+	for range 100_000 { // so that there are magazines enough
+		require.NoError(t, m.Store(key(1), key(1)))
+	}
+	require.Zero(t, testing.AllocsPerRun(10_000, func() {
+		var k, v [40]byte
+		var room [50]byte
+		m.Store(k[:], v[:])
+		m.StoreItem(k[:], Item{Value: v[:]})
+		m.LoadOrStore(k[:], Item{Value: v[:]}, room[:0])
+		m.Compute(k[:], func(Item, bool) (Item, Op) { return Item{}, UpdateOp })
+		m.Load(k[:], room[:0])
+		m.LoadAndDelete(k[:], room[:0])
+		m.Delete(k[:])
+	}))
+}

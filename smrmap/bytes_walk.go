@@ -73,7 +73,11 @@ func (m *Bytes) Keys() iter.Seq[[]byte] {
 // Clear deletes every entry that is in the map when it is called, unless somebody else
 // stores to its key meanwhile. It is a walk, not one step: other operations go on.
 func (m *Bytes) Clear() {
-	m.c.clear(func(r ref) { m.retire(asHeader(r)) })
+	for pos := uint64(0); ; {
+		if _, _, pos = m.purge(pos, func(*header) bool { return true }); pos == 0 {
+			return
+		}
+	}
 }
 
 // Sweep deletes the entries whose time has come, among about count entries from cursor

@@ -49,8 +49,8 @@ func (m *Bytes) vacate(block []byte, spared func(*header) bool) {
 	if !gone {
 		fresh = m.blocks.GetFree(e.size())
 	}
-	if fresh == nil && !gone && spared(e) {
-		m.c.lots.release(root, ctl)
+	if fresh == nil && !gone && (spared(e) || m.claims.on(e.hash) != nil) {
+		m.c.lots.release(root, ctl) // a claimed one is being replaced
 		return
 	}
 	if fresh != nil {

@@ -35,6 +35,14 @@ func (m *Bytes) SetEvictable(which Evictable) {
 	m.barren.Store(false)
 }
 
+// evictableCame is called when an entry was stored, or its expiry changed, and it can be
+// seen: Evict may find something again that it did not find before.
+func (m *Bytes) evictableCame(expires bool) {
+	if expires && m.barren.Load() {
+		m.barren.Store(false)
+	}
+}
+
 // spared reports whether an entry must not be evicted.
 func (m *Bytes) spared(e *header) bool {
 	switch Evictable(m.evictable.Load()) {
@@ -91,10 +99,14 @@ func (m *Bytes) evict(size int, spared func(*header) bool) (retired int) {
 	return retired
 }
 
-// purge deletes those entries of the bucket that hash pos belongs to which choose says. It
-// returns how many, how many bytes they took, and where the next bucket begins.
+// purge deletes those entries of the bucket that hash pos belongs to which choose says, but
+// for one whose key is claimed for a large value. It returns how many, how many bytes they
+// took, and where the next bucket begins.
 func (m *Bytes) purge(pos uint64, choose func(*header) bool) (n, bytes int, next uint64) {
-	n, next = m.c.unlink(pos, func(r ref) bool { return choose(asHeader(r)) }, func(r ref) {
+	n, next = m.c.unlink(pos, func(r ref) bool {
+		e := asHeader(r)
+		return m.claims.on(e.hash) == nil && choose(e)
+	}, func(r ref) {
 		bytes += len(asHeader(r).block())
 		m.retire(asHeader(r))
 	})

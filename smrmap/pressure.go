@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"hash/maphash"
 	"math"
 
 	"github.com/gosmr/gosmr/slab"
@@ -60,7 +59,7 @@ func (m *Bytes) ComputeEvicting(ctx context.Context, key []byte, fn func(old Ite
 const mostAttempts = 4
 
 func (m *Bytes) computeEvicting(ctx context.Context, key []byte, fn func(old Item, loaded bool) (Item, Op)) (ok bool, err error) {
-	p := pressure{m: m, key: key, hash: uint32(maphash.Bytes(m.seed, key) >> 32)}
+	p := pressure{m: m, key: key, hash: uint32(m.hashOf(key) >> 32)}
 	// What is pending may do. And while readers don't leave it would evict in vain.
 	if err := m.dom.Synchronize(ctx); err != nil {
 		return false, p.stopped(err)

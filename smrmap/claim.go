@@ -1,0 +1,87 @@
+package smrmap
+
+import (
+	"github.com/gosmr/gosmr/internal/mutant"
+	"github.com/gosmr/gosmr/internal/sched"
+	"github.com/gosmr/gosmr/internal/sched/atomic"
+	"github.com/gosmr/gosmr/internal/sched/sync"
+)
+
+// Claims keep others from writing to a key between the moment when the function of Compute
+// has returned a large value for it, and that when the value is in the map: to allocate,
+// fault in and copy it takes up to seconds, for which the bucket is not locked.
+//
+// A key is claimed with its bucket locked. Whoever locks the bucket afterwards, or what the
+// bucket became in the next table, comes to the claim before it looks for the key: one load,
+// while there is no claim. Who wants to write to the key waits, who goes through buckets to
+// delete entries leaves out the claimed one, and a move takes the entry along: it has other
+// places meanwhile, but stays what it was.
+type claims struct {
+	// n is the length of list. Written under mu, and where it goes up with the bucket of the
+	// claimed key locked; read by whoever has a bucket locked. The lock orders the two.
+	n atomic.Int64
+
+	mu   sync.Mutex
+	list []*claim
+}
+
+// A claim is on all keys with the given high half of the hash: on one, but for one in 2^32.
+type claim struct {
+	hash uint32
+	done chan struct{} // closed when the claim has gone
+}
+
+// add claims a key, which nobody else has claimed. The bucket is locked.
+func (c *claims) add(hash uint32) *claim {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	cl := &claim{hash, make(chan struct{})}
+	c.list = append(c.list, cl)
+	c.n.Store(int64(len(c.list)))
+	return cl
+}
+
+// on returns the claim on a key whose bucket is locked, nil if there is none.
+func (c *claims) on(hash uint32) *claim {
+	if c.n.Load() == 0 || mutant.Is(mutant.ClaimIgnored) {
+		return nil
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, cl := range c.list {
+		if cl.hash == hash {
+			return cl
+		}
+	}
+	return nil
+}
+
+// drop takes a claim back, and wakes all who wait for it.
+func (c *claims) drop(cl *claim) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for i := range c.list {
+		if c.list[i] == cl {
+			last := len(c.list) - 1
+			c.list[i], c.list[last] = c.list[last], nil
+			c.list = c.list[:last]
+			break
+		}
+	}
+	c.n.Store(int64(len(c.list)))
+	sched.Wakes()
+	close(cl.done)
+}
+
+// lock locks the root that a hash belongs to, when nobody has a claim on the key.
+func (m *Bytes) lock(h uint64) (*table, *bucket, uint64) {
+	for {
+		t, root, ctl := m.c.lock(h)
+		cl := m.claims.on(uint32(h >> 32))
+		if cl == nil {
+			return t, root, ctl
+		}
+		m.c.lots.release(root, ctl)
+		<-cl.done
+	}
+}
