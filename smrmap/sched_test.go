@@ -5,6 +5,7 @@ package smrmap
 import (
 	"context"
 	"hash/maphash"
+	"math/bits"
 	"testing"
 
 	"github.com/gosmr/gosmr/internal/asym"
@@ -80,7 +81,7 @@ func (m *schedMap) grow() {
 	c := &m.c
 	c.resizing.Lock()
 	t := c.table.Load()
-	next, err := newTable(c.minLog+1, c.heap, true, nil)
+	next, err := newTable(bits.Len(uint(t.n)), c.heap, true, nil)
 	if err != nil {
 		m.x.Fail("newTable: %v", err)
 	}
@@ -185,6 +186,32 @@ func TestSchedules_StoreAgainstEvict(t *testing.T) {
 			}
 			if err := m.Close(context.Background()); err != nil {
 				x.Fail("%v", err)
+			}
+		}
+	})
+}
+
+// Who deletes a key without locking its bucket, since the key is not there, was right at some
+// moment of its looking, also while the bucket moves to the next table: what was stored
+// before it began it deletes, and of two who delete one entry, one does.
+func TestSchedules_MissAgainstGrow(t *testing.T) {
+	exploreMap(t, 3, func(x *sched.Exec, m *schedMap) func() {
+		m.c.minLog++ // so that it does not shrink by itself
+		deleted := 0
+		remove := func() {
+			if m.Delete(2) {
+				deleted++
+			}
+		}
+		x.Go("grow", 0, m.grow)
+		x.Go("writer", 1, func() {
+			m.store(2, 2)
+			remove()
+		})
+		x.Go("deleter", 2, remove)
+		return func() {
+			if deleted != 1 || m.load(2) != 0 {
+				x.Fail("deleted %d times, %d is left", deleted, m.load(2))
 			}
 		}
 	})
