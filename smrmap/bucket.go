@@ -65,6 +65,13 @@ func match(tags, t uint64) uint64 {
 	return (x - tagBits) &^ x & tagHigh
 }
 
+// occupied returns a word with the high bit of byte i set if slot i has a tag, which it has
+// while it holds an entry.
+func occupied(tags uint64) uint64 {
+	tags &= tagsMask
+	return (tags&^tagHigh + (tagHigh - tagBits) | tags) & tagHigh
+}
+
 // index returns the slot of the lowest match.
 func index(m uint64) int { return bits.TrailingZeros64(m) >> 3 }
 

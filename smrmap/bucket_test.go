@@ -54,3 +54,16 @@ func TestBucket_Words(t *testing.T) {
 	const last = ^uint64(0) >> stateShift << stateShift &^ moved
 	require.Zero(t, bumped(last)>>(stateShift+1))
 }
+
+func TestBucket_Occupied(t *testing.T) {
+	for _, set := range [][]byte{{}, {1}, {0, 1}, {1, 0, 0x80, 0, 0x7f, 0xff}, {0xff, 0xff, 0xff, 0xff, 0xff, 0xff}, {0x80, 1, 0, 0, 0, 1}} {
+		tags, want := uint64(0xffff)<<48, uint64(0) // the link's half is no tag
+		for i, b := range set {
+			tags |= uint64(b) << (8 * i)
+			if b != 0 {
+				want |= 0x80 << (8 * i)
+			}
+		}
+		require.Equal(t, want, occupied(tags), "%x", set)
+	}
+}

@@ -14,48 +14,47 @@ import (
 // (Redis, which keeps nothing of a walk either, may show an entry more than once. Here
 // the cursor is a hash, and buckets are stretches of hashes.)
 func (m *Bytes) Scan(cursor uint64, count int, fn func(key []byte, it Item)) (next uint64) {
-	m.walk(cursor, func(refs []ref, next uint64) bool {
-		cursor = next
-		for _, r := range refs {
-			e := asHeader(r)
-			if it := e.item(); !m.past(it.Expires) {
-				fn(e.key(), it)
-				count--
-			}
+	var room [batchRefs]ref
+	refs := room[:0]
+	for {
+		refs, cursor, _ = m.each(refs[:0], cursor, func(key []byte, it Item) bool {
+			fn(key, it)
+			count--
+			return true
+		})
+		if count <= 0 || cursor == 0 {
+			return cursor
 		}
-		return count > 0
-	})
-	return cursor
+	}
 }
 
-// walk calls fn with the entries of each bucket, in a section, and with where the next
-// bucket begins, until it returns false or the map ends.
-func (m *Bytes) walk(pos uint64, fn func(refs []ref, next uint64) bool) {
-	var room [4 * slotsPerBucket]ref
-	refs := room[:0]
-	step := func() bool {
-		s := m.dom.Enter()
-		defer s.Leave()
-		refs, pos = m.c.snapshot(pos, refs)
-		return fn(refs, pos)
+// each calls yield for the entries of the bucket that hash pos belongs to, in a section,
+// until it returns false, which each reports. It returns where the next bucket begins, and
+// buf, which it uses.
+func (m *Bytes) each(buf []ref, pos uint64, yield func(key []byte, it Item) bool) (_ []ref, next uint64, more bool) {
+	s := m.dom.Enter()
+	defer s.Leave()
+	buf, next = m.c.snapshot(pos, buf)
+	for _, r := range buf {
+		e := asHeader(r)
+		if it := e.item(); !m.past(it.Expires) && !yield(e.key(), it) {
+			return buf, next, false
+		}
 	}
-	for step() && pos != 0 {
-	}
+	return buf, next, true
 }
 
 // All returns a walk over the map: see [Bytes.Scan]. Key and value are borrowed until the
 // loop's body ends, which is in a section, too.
 func (m *Bytes) All() iter.Seq2[[]byte, Item] {
 	return func(yield func([]byte, Item) bool) {
-		m.walk(0, func(refs []ref, _ uint64) bool {
-			for _, r := range refs {
-				e := asHeader(r)
-				if it := e.item(); !m.past(it.Expires) && !yield(e.key(), it) {
-					return false
-				}
+		var room [batchRefs]ref
+		refs, more := room[:0], true
+		for pos := uint64(0); ; {
+			if refs, pos, more = m.each(refs[:0], pos, yield); !more || pos == 0 {
+				return
 			}
-			return true
-		})
+		}
 	}
 }
 
@@ -77,6 +76,20 @@ func (m *Bytes) Clear() {
 		if _, _, pos = m.purge(pos, func(*header) bool { return true }); pos == 0 {
 			return
 		}
+	}
+}
+
+// walk calls fn with the entries of each bucket, in a section, and with where the next
+// bucket begins, until it returns false or the map ends.
+func (m *Bytes) walk(pos uint64, fn func(refs []ref, next uint64) bool) {
+	var refs []ref
+	step := func() bool {
+		s := m.dom.Enter()
+		defer s.Leave()
+		refs, pos = m.c.snapshot(pos, refs[:0])
+		return fn(refs, pos)
+	}
+	for step() && pos != 0 {
 	}
 }
 

@@ -23,6 +23,7 @@ type core struct {
 	minLog  int
 	budget  *slab.Budget
 	hashOf  func(ref) uint64 // the hash of an entry's key
+	looks   func(ref)        // called by a walk for each entry it looks at, in tests; else nil
 	count   pcpu.Counter     // entries
 	resizes atomic.Uint64
 

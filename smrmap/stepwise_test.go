@@ -53,13 +53,12 @@ func TestUnlink_MovesTheVersion(t *testing.T) {
 // whileLooking calls fn once, in the middle of the next look of a walk at the bucket of
 // entry e: when e is looked at.
 func (c *core) whileLooking(e ref, fn func()) {
-	hashOf, done := c.hashOf, false
-	c.hashOf = func(x ref) uint64 {
+	done := false
+	c.looks = func(x ref) {
 		if x == e && !done {
 			done = true
 			fn()
 		}
-		return hashOf(x)
 	}
 }
 
@@ -429,13 +428,12 @@ func TestUnlock_WakesWhoWaits(t *testing.T) {
 		m.Compute(1, func(int, bool) (int, Op) { panic("mine") })
 	})
 	wakes("a walk that had to lock", func() {
-		hashOf, looks := m.c.hashOf, 0
-		defer func() { m.c.hashOf = hashOf }()
-		m.c.hashOf = func(e ref) uint64 {
+		looks := 0
+		defer func() { m.c.looks = nil }()
+		m.c.looks = func(ref) {
 			if looks++; looks <= 3 { // the bucket changes under the first three looks
 				root.ctl.Store(bumped(root.ctl.Load()))
 			}
-			return hashOf(e)
 		}
 		for range m.All() {
 			break
@@ -512,12 +510,12 @@ func TestAll_CopiesInItsSection(t *testing.T) {
 	}
 	m.c.migrated.Wait()
 	root := m.c.table.Load().at(0)
-	hashOf, looks := m.c.hashOf, 0
+	looks := 0
 	last := -1
 	var wg sync.WaitGroup
-	m.c.hashOf = func(e ref) uint64 {
+	m.c.looks = func(e ref) {
 		if looks++; looks == n {
-			m.c.hashOf = hashOf
+			m.c.looks = nil
 			last = m.entry(e).key
 			// Without a new version, as if it were after All's last look at that.
 			tab, root, ctl := m.c.lock(0)
@@ -537,7 +535,6 @@ func TestAll_CopiesInItsSection(t *testing.T) {
 			})
 			<-started
 		}
-		return hashOf(e)
 	}
 	seen := 0
 	for k, v := range m.All() {

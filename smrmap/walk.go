@@ -1,6 +1,10 @@
 package smrmap
 
-import "iter"
+import (
+	"iter"
+	"slices"
+	"unsafe"
+)
 
 // A walk goes through the hashes in order. Its position is the hash up to which, not
 // included, it has seen everything; buckets are stretches of hashes in a table of any
@@ -9,32 +13,32 @@ import "iter"
 
 // snapshot appends to buf the entries of the bucket that hash pos belongs to, and whose
 // hash is pos or above, and returns where the next bucket begins; 0 after the last. The
-// caller is in a section.
+// caller is in a section, if entries are off the Go heap.
 //
 // No entry was unlinked from the bucket between the first look and the last one, so that
 // none which went and came is there twice.
 func (c *core) snapshot(pos uint64, buf []ref) (_ []ref, next uint64) {
+	n := len(buf)
 	for try := 0; ; try++ {
 		t, root, ctl := c.table.Load().follow(pos)
-		wake := false
 		if try == 3 { // somebody deletes all the time
 			t, root, ctl = c.lock(pos)
 		}
-		buf = buf[:0]
-		for b := root; b != nil; b = t.after(b) {
-			for i := range b.slots {
-				if e := b.slots[i].Load(); e != nil && c.hashOf(e) >= pos {
-					buf = append(buf, e)
-				}
+		buf = buf[:n]
+		for b, link := root, ctl; ; link = b.ctl.Load() {
+			tags := b.tags.Load()
+			buf = c.collect(b, tags, buf)
+			if b = t.chained(link, tags); b == nil {
+				break
 			}
+		}
+		if pos != pos>>t.shift<<t.shift { // the table has changed since the walk was here
+			buf = c.from(pos, buf, n)
 		}
 		same := !root.changed(ctl)
 		if try == 3 {
-			wake = c.lots.unlock(root, ctl)
+			c.lots.release(root, ctl)
 			same = true
-		}
-		if wake {
-			c.lots.wake(root)
 		}
 		if same {
 			return buf, (pos>>t.shift + 1) << t.shift
@@ -42,31 +46,100 @@ func (c *core) snapshot(pos uint64, buf []ref) (_ []ref, next uint64) {
 	}
 }
 
+// collect appends the entries of a bucket to buf.
+func (c *core) collect(b *bucket, tags uint64, buf []ref) []ref {
+	for used := occupied(tags); used != 0; used &= used - 1 {
+		e := b.at(index(used)).Load()
+		if e == nil {
+			continue // deleted just now
+		}
+		if c.looks != nil {
+			c.looks(e)
+		}
+		buf = append(buf, e)
+	}
+	return buf
+}
+
+// from takes those entries out of buf, from the nth on, whose hash is below pos.
+func (c *core) from(pos uint64, buf []ref, n int) []ref {
+	return append(buf[:n], slices.DeleteFunc(buf[n:], func(e ref) bool { return c.hashOf(e) < pos })...)
+}
+
+// A batch is what a walk over a Map looks at before it goes on with the loop's body, so
+// that it waits for several entries at a time where they are in no cache.
+const (
+	batchRefs    = 32      // entries
+	batchBuckets = 128     // buckets, most of which may be empty
+	batchBytes   = 2 << 10 // what is copied, but for the last bucket
+)
+
+// batch is snapshot for several buckets, until there are about most entries.
+func (c *core) batch(pos uint64, buf []ref, most int) (_ []ref, next uint64) {
+	for range batchBuckets {
+		if buf, pos = c.snapshot(pos, buf); pos == 0 || len(buf) > most-slotsPerBucket {
+			break
+		}
+	}
+	return buf, pos
+}
+
 // All returns a walk over the map. An entry that is there from start to end is seen once,
 // one that comes or goes meanwhile perhaps; none is seen twice. What is yielded are
 // copies. The map may be changed by the loop's body.
 //
-// Cost: a section for each bucket.
+// Cost: a section for some eight buckets, where entries are off the Go heap; no allocation,
+// but where the few entries of a bucket take more than 2 KiB.
 func (m *Map[K, V]) All() iter.Seq2[K, V] {
 	return func(yield func(K, V) bool) {
-		var refs []ref
-		var copies []entry[K, V]
-		for pos := uint64(0); ; {
-			s := m.dom.Enter()
-			refs, pos = m.c.snapshot(pos, refs)
-			copies = copies[:0]
-			for _, e := range refs {
-				copies = append(copies, *m.entry(e))
-			}
-			s.Leave()
-			for i := range copies {
-				if !yield(copies[i].key, copies[i].value) {
-					return
-				}
-			}
-			if pos == 0 {
+		if m.pool == nil {
+			m.eachOnHeap(yield)
+		} else {
+			m.eachOffHeap(yield)
+		}
+	}
+}
+
+// eachOnHeap is All where the collector keeps what is yielded.
+func (m *Map[K, V]) eachOnHeap(yield func(K, V) bool) {
+	var room [batchRefs]ref
+	refs := room[:0]
+	for pos := uint64(0); ; {
+		refs, pos = m.c.batch(pos, refs[:0], batchRefs)
+		for _, r := range refs {
+			if e := m.entry(r); !yield(e.key, e.value) {
 				return
 			}
+		}
+		if pos == 0 {
+			return
+		}
+	}
+}
+
+// eachOffHeap is All where what is yielded must be copied in a section: to the stack, if
+// it has room there.
+func (m *Map[K, V]) eachOffHeap(yield func(K, V) bool) {
+	var room [batchRefs]ref
+	refs := room[:0]
+	var space [batchBytes / 8]uint64 // entries hold no Go pointers
+	most := int(batchBytes / max(unsafe.Sizeof(entry[K, V]{}), 1))
+	copies := unsafe.Slice((*entry[K, V])(unsafe.Pointer(&space)), most)[:0]
+	for pos := uint64(0); ; {
+		s := m.dom.Enter()
+		refs, pos = m.c.batch(pos, refs[:0], min(most, batchRefs))
+		copies = slices.Grow(copies[:0], len(refs))[:len(refs)]
+		for i := range copies {
+			copies[i] = *m.entry(refs[i])
+		}
+		s.Leave()
+		for i := range copies {
+			if !yield(copies[i].key, copies[i].value) {
+				return
+			}
+		}
+		if pos == 0 {
+			return
 		}
 	}
 }
