@@ -6,9 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"runtime"
-	"runtime/debug"
-	"sync"
 	"testing"
 	"unsafe"
 
@@ -40,33 +37,11 @@ func splitMappings(t *testing.T) (skip string) {
 	return "mappings are not counted here"
 }
 
-// settleRuntime sees to that Go's runtime needs no more mappings, for its heap and threads: it
-// ends the process where it gets none.
-func settleRuntime() {
-	heap := make([]byte, 64<<20)
-	runtime.KeepAlive(heap)
-	heap = nil
-	runtime.GC()
-	debug.SetGCPercent(-1)
-	const threads = 16
-	var started, ended sync.WaitGroup
-	started.Add(threads)
-	for range threads {
-		ended.Go(func() {
-			runtime.LockOSThread()
-			defer runtime.UnlockOSThread()
-			started.Done()
-			started.Wait()
-		})
-	}
-	ended.Wait()
-}
-
 // Where the system takes no memory back, since the process has as many mappings as it may
 // have, giving back does what it always does.
 func TestGivingBack_AtMaxMapCount(t *testing.T) {
 	self.InChild(t, func() string {
-		settleRuntime()
+		self.Settle()
 		d := newDomain(t)
 		b := NewBudget(0)
 		blocks := NewBlocks(d, Options{Budget: b})

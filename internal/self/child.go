@@ -3,7 +3,10 @@ package self
 import (
 	"fmt"
 	"os"
+	"runtime"
+	"runtime/debug"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -33,4 +36,26 @@ func InChild(t *testing.T, fn func() (skip string)) {
 		skip, _, _ = strings.Cut(skip, "\n")
 		t.Skip(skip)
 	}
+}
+
+// Settle sees to that Go's runtime needs no more memory of the system for a while, for its
+// heap and threads: it ends the process where it gets none.
+func Settle() {
+	heap := make([]byte, 32<<20)
+	runtime.KeepAlive(heap)
+	heap = nil
+	runtime.GC()
+	debug.SetGCPercent(-1)
+	const threads = 16
+	var started, ended sync.WaitGroup
+	started.Add(threads)
+	for range threads {
+		ended.Go(func() {
+			runtime.LockOSThread()
+			defer runtime.UnlockOSThread()
+			started.Done()
+			started.Wait()
+		})
+	}
+	ended.Wait()
 }
