@@ -71,10 +71,10 @@ func TestChain_EmptiedBucketsAreUsedAgain(t *testing.T) {
 			require.Zero(t, c.check())
 		}
 	}
-	for name, empty := range map[string]func(m *Map[int, int], k int){
-		"Delete":  func(m *Map[int, int], k int) { m.Delete(k) },
-		"Clear":   func(m *Map[int, int], k int) { m.Clear() },
-		"Compute": func(m *Map[int, int], k int) { m.Compute(k, func(int, bool) (int, Op) { return 0, DeleteOp }) },
+	for name, empty := range map[string]func(m *Map[uint64, int], k uint64){
+		"Delete":  func(m *Map[uint64, int], k uint64) { m.Delete(k) },
+		"Clear":   func(m *Map[uint64, int], k uint64) { m.Clear() },
+		"Compute": func(m *Map[uint64, int], k uint64) { m.Compute(k, func(int, bool) (int, Op) { return 0, DeleteOp }) },
 	} {
 		for order, at := range map[string]func(i int) int{
 			"forwards":  func(i int) int { return i },
@@ -82,10 +82,10 @@ func TestChain_EmptiedBucketsAreUsedAgain(t *testing.T) {
 			"by turns":  func(i int) int { return i * 7 % n },
 		} {
 			t.Run("Map "+name+" "+order, func(t *testing.T) {
-				m := newMap[int, int](t, Options{})
+				m := newMap[uint64, int](t, Options{})
 				m.ints = intHasher{0, 1 << 60} // the product's upper half is the key's bits from 4 on
 				m.c.crowd()
-				key := func(round, i int) int { return round*31%(1<<minBits)<<61 | i<<4 }
+				key := func(round, i int) uint64 { return uint64(round)*31%(1<<minBits)<<61 | uint64(i)<<4 }
 				test(t, &m.c, 20, func(round int) {
 					for i := range n {
 						require.NoError(t, m.Store(key(round, i), i))
