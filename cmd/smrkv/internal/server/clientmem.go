@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/gosmr/gosmr/cmd/smrkv/internal/buffer"
 	"github.com/gosmr/gosmr/cmd/smrkv/internal/units"
 )
 
@@ -16,6 +17,10 @@ const (
 	leastClientMemory = 128 << 20
 	mostClientMemory  = 1 << 30
 )
+
+// blockedSize is charged to a client that does not read, for its buffers of the smallest
+// size.
+const blockedSize = 2 * buffer.Base
 
 // ParseClientMemory parses the bound of clients' memory: an amount such as 256mb, or a part
 // of maxmemory such as 5%, which is returned as a negative number.

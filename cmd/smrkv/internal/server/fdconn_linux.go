@@ -11,7 +11,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/gosmr/gosmr/cmd/smrkv/internal/buffer"
 	"github.com/gosmr/gosmr/cmd/smrkv/internal/resp"
 )
 
@@ -157,10 +156,6 @@ func (t *fdConn) write(p []byte) error {
 		}
 	}
 }
-
-// blockedSize is charged to a client that does not read, for its buffers of the smallest
-// size.
-const blockedSize = 2 * buffer.Base
 
 // waitForClient waits until the client has read something, or written.
 func (t *fdConn) waitForClient(deadline time.Time) error {
