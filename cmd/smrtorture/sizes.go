@@ -105,18 +105,7 @@ func (sz *sizing) compare(before, after, size int) bool {
 	return true
 }
 
-// press stores an item in a cache, and makes room for it if need be. It fails if
-// there is none, whatever was evicted.
+// press stores an item in a cache, which makes room for it if need be.
 func press(ctx context.Context, m *smrmap.Bytes, key []byte, it smrmap.Item) error {
-	for tries := 0; ; tries++ {
-		err := m.StoreItem(key, it)
-		if !errors.Is(err, slab.ErrNoMemory) || tries > 4 || ctx.Err() != nil {
-			return err
-		}
-		size := len(key) + len(it.Value)
-		m.Evict(size << tries)
-		if _, err := m.Compact(context.Background(), size); err != nil {
-			return err
-		}
-	}
+	return m.StoreEvicting(ctx, key, it)
 }
