@@ -31,6 +31,18 @@ func caches(t testing.TB, o Options) map[string]cache {
 	}
 }
 
+// excess is what the budget is exceeded by, at most.
+func (c *core) excess() int64 {
+	t := c.table.Load()
+	bytes := t.share()
+	if next := t.next.Load(); next != nil { // entries move
+		if bytes += t.size.Load() - bytesOf(t.n) + bytesOf(minSpill); next.n < t.n {
+			bytes += bytesOf(next.n)
+		}
+	}
+	return bytes
+}
+
 // churn stores n keys that were never there, and evicts where there is no room. It looks at
 // the budget after each step: what is used is never more than the limit and what the doc
 // of Options says.
@@ -39,9 +51,11 @@ func churn(t testing.TB, name string, o Options, n int) {
 	ctx := watchdogContext(t)
 	limit, most := o.Budget.Limit(), int64(0)
 	sample := func() {
+		before := m.c.excess()
 		used := o.Budget.Used()
-		if most = max(most, used); used > limit+m.c.table.Load().share() {
-			t.Fatalf("%d bytes used, of %d", used, limit)
+		most = max(most, used)
+		if excess := max(before, m.c.excess()); used > limit+excess {
+			t.Fatalf("%d bytes used, of %d and %d", used, limit, excess)
 		}
 	}
 	fails := 0
@@ -105,16 +119,10 @@ func TestBudget_BoundsResizing(t *testing.T) {
 	hashOf, moved := m.c.hashOf, 0
 	m.c.hashOf = func(e ref) uint64 {
 		// By the goroutine that moves entries.
-		t1 := m.c.table.Load()
-		if next := t1.next.Load(); next != nil {
+		if m.c.table.Load().next.Load() != nil {
 			moved++
-			excess := t1.share()
-			if next.n < t1.n {
-				excess += bytesOf(next.n)
-			}
-			excess += t1.size.Load() - bytesOf(t1.n) + bytesOf(minSpill)
-			if used := budget.Used(); used > budget.Limit()+excess {
-				t.Errorf("%d bytes used, of %d, from %d buckets to %d", used, budget.Limit(), t1.n, next.n)
+			if used, excess := budget.Used(), m.c.excess(); used > budget.Limit()+excess {
+				t.Errorf("%d bytes used, of %d and %d", used, budget.Limit(), excess)
 			}
 		}
 		return hashOf(e)
