@@ -12,7 +12,6 @@ import (
 
 type slot struct {
 	id int
-	n  int
 }
 
 func newSlots() *Slots[slot] {

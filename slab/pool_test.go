@@ -89,9 +89,9 @@ func TestPool_FreshObjectsAreZero(t *testing.T) {
 
 func TestPool_WhereObjectsLie(t *testing.T) {
 	type node struct {
-		key  int
-		next smr.Pointer[int]
-		link smrq.Link[int]
+		_ int
+		_ smr.Pointer[int]
+		_ smrq.Link[int]
 	}
 	require.True(t, OffHeap[flat]())
 	require.True(t, OffHeap[[3]struct {

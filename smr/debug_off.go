@@ -8,8 +8,10 @@ import "github.com/gosmr/gosmr/clock"
 
 const debugging = false
 
+//lint:ignore U1000 it has fields under -tags invariants
 type domainDebug struct{}
 
+//lint:ignore U1000 it has fields under -tags invariants
 type sectionDebug struct{}
 
 type pointerDebug struct{}

@@ -58,7 +58,8 @@ type Domain struct {
 	calls   pcpu.Slots[callSlot]
 	reclaim reclaimer
 	reports reports
-	debug   domainDebug
+	//lint:ignore U1000 it is used under -tags invariants
+	debug domainDebug
 }
 
 // New returns a new domain. It returns an error if a field of the options is

@@ -12,6 +12,7 @@ import (
 // goroutine. As long as it is open, memory of its domain piles up: keep it as
 // short as the reading.
 type Section struct {
+	//lint:ignore U1000 it is used under -tags invariants
 	sectionDebug
 	rec *clock.Record
 	gen uint64

@@ -300,44 +300,6 @@ func TestPast_LoadInMisuse(t *testing.T) {
 	}
 }
 
-func testAllocs[K comparable, V any](t *testing.T, name string, k K, v V, storeToo bool) {
-	t.Run(name, func(t *testing.T) {
-		m := rawMap[K, V](t, Options{})
-		require.NoError(t, m.Store(k, v))
-		for range 20_000 {
-			m.Store(k, v)
-		}
-		n := testing.AllocsPerRun(5000, func() { m.Load(k) })
-		if n != 0 {
-			t.Errorf("Load: %v allocations", n)
-		}
-		n = testing.AllocsPerRun(5000, func() {
-			s := m.dom.Enter()
-			m.LoadIn(s, k)
-			s.Leave()
-		})
-		if n != 0 {
-			t.Errorf("LoadIn: %v allocations", n)
-		}
-		if storeToo {
-			if n := testing.AllocsPerRun(20_000, func() { m.Store(k, v) }); n != 0 {
-				t.Errorf("Store: %v allocations", n)
-			}
-			if n := testing.AllocsPerRun(20_000, func() { m.Delete(k); m.Store(k, v) }); n != 0 {
-				t.Errorf("Delete, Store: %v allocations", n)
-			}
-			if n := testing.AllocsPerRun(20_000, func() { m.LoadOrStore(k, v) }); n != 0 {
-				t.Errorf("LoadOrStore: %v allocations", n)
-			}
-			if n := testing.AllocsPerRun(20_000, func() {
-				m.Compute(k, func(V, bool) (V, Op) { return v, UpdateOp })
-			}); n != 0 {
-				t.Errorf("Compute: %v allocations", n)
-			}
-		}
-	})
-}
-
 // fn ends in every way while the chain of its bucket is long, and writers wait.
 func TestPast_ComputeEnds(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(8))

@@ -139,12 +139,13 @@ func inFirstBucket(m *Bytes, n int) (keys [][]byte) {
 // the runtime has that for ==. The test is skipped where that is somewhere else.
 func keysThat(t testing.TB, hook func()) (a, b any) {
 	type rtype struct { // the start of abi.Type
-		size, ptrBytes                 uintptr
-		hash                           uint32
-		tflag, align, fieldAlign, kind uint8
-		equal                          func(x, y unsafe.Pointer) bool
-		gcData                         *byte
-		str, ptrToThis                 int32
+		size, _ uintptr
+		_       uint32
+		_, _, _ uint8
+		kind    uint8
+		equal   func(x, y unsafe.Pointer) bool
+		_       *byte
+		_, _    int32
 	}
 	if runtime.Compiler != "gc" {
 		t.Skip("the layout of types is not known")

@@ -2,6 +2,7 @@
 
 package smrq
 
+//lint:ignore U1000 it has fields under -tags invariants
 type queueDebug struct{}
 
 // GuardedBy names the lock that serializes the queue's writers. Under -tags

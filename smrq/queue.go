@@ -11,6 +11,7 @@ import (
 // are back links and a tail. Each operation asks for that where it matters: a
 // predictable branch, and one piece of code to trust.
 type queue[T any] struct {
+	//lint:ignore U1000 it is used under -tags invariants
 	queueDebug
 
 	// head is the first element. Written by writers, read by readers, as next is.

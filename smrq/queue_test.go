@@ -72,7 +72,7 @@ func TestInitWith_EmbeddedQueue(t *testing.T) {
 }
 
 func TestNew_AccessorOutsideElement(t *testing.T) {
-	type holder struct{ other *node }
+	type holder struct{ _ *node }
 	var elsewhere smrq.Link[holder]
 	require.PanicsWithValue(t, "smrq: the accessor must return the address of a Link that is a field of the smrq_test.holder itself",
 		func() { smrq.NewList(func(*holder) *smrq.Link[holder] { return &elsewhere }) })

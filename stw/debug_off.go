@@ -4,6 +4,7 @@ package stw
 
 // Without -tags invariants nobody looks who calls.
 
+//lint:ignore U1000 it has fields under -tags invariants
 type domainDebug struct{}
 
 func (d *Domain) owned()       {}

@@ -64,6 +64,7 @@ type Domain struct {
 	roots   rootStack
 	locals  []any
 
+	//lint:ignore U1000 it is used under -tags invariants
 	debug domainDebug
 }
 

@@ -47,9 +47,9 @@ func (p *parking) wake() {
 	if p.parked.Load() == 0 {
 		return
 	}
-	// Whoever holds the lock has looked and is about to sleep.
 	p.mu.Lock()
-	p.mu.Unlock() //nolint:staticcheck // see above
+	//lint:ignore SA2001 whoever held the lock had looked, and sleeps now
+	p.mu.Unlock()
 	p.cond.Broadcast()
 }
 

@@ -78,4 +78,5 @@ func countedLoop(loop func(int), n int) { loop(n) }
 //go:noinline
 func warm(loop func(int), n int) { loop(n) }
 
+//lint:ignore U1000 what is stored there is not optimized away
 var sink uint64

@@ -31,7 +31,7 @@ func calls() []entry {
 	return append(all, entry{"call", "runtime.AddCleanup", func(j job) (values, error) {
 		var ran atomic.Int64
 		sent := int64(0)
-		type object struct{ words [8]uint64 }
+		type object struct{ _ [8]uint64 }
 		return bursts(j, func() {
 			for range j.param {
 				runtime.AddCleanup(new(object), func(int) { ran.Add(1) }, 0)

@@ -42,15 +42,6 @@ func newReport(r *rig, elapsed time.Duration) *report {
 
 func (rep *report) ok() bool { return rep.errors.total() == 0 }
 
-func (rep *report) counter(name string) uint64 {
-	for _, c := range rep.counters {
-		if c.name == name {
-			return c.Load()
-		}
-	}
-	return 0
-}
-
 func (rep *report) write(w io.Writer) {
 	fmt.Fprintf(w, "%d reads (%d/s), %d updates (%d/s) in %v\n",
 		rep.reads.reads(), perSecond(rep.reads.reads(), rep.elapsed),

@@ -1,3 +1,5 @@
+//lint:file-ignore SA1019 commands that the client has deprecated are still commands
+
 package server
 
 import (

@@ -1,7 +1,6 @@
 package server
 
 import (
-	"fmt"
 	"math/rand/v2"
 	"strconv"
 	"strings"
@@ -210,6 +209,6 @@ func TestMemory_ReadersSeeWholeValues(t *testing.T) {
 func checkWhole(t *testing.T, key, reply string) {
 	_, value, _ := strings.Cut(strings.TrimSuffix(reply, "\r\n"), "\r\n")
 	if rest := strings.ReplaceAll(value, key+";", ""); rest != "" {
-		t.Error(fmt.Sprintf("%s: %.100q", key, rest))
+		t.Errorf("%s: %.100q", key, rest)
 	}
 }
