@@ -12,7 +12,8 @@
 // # Differences from Redis
 //
 //   - Commands on more than one key (MSET, MGET, DEL, ...) are atomic for each
-//     key, not as a whole; connections run in parallel.
+//     key, not as a whole; connections run in parallel. EXEC, MSETNX, RENAME and
+//     COPY are atomic as a whole, and stop the other connections meanwhile.
 //   - At maxmemory, writes to keys that exist may still succeed, and a write fails
 //     only if there is no memory for it. MSET may then have set some of its keys.
 //   - The policies are noeviction; allkeys-clock, which evicts entries that were not

@@ -103,6 +103,9 @@ const (
 	SlotBeforeTag        Name = "slot-before-tag"
 	MissInMoved          Name = "miss-in-moved"
 	ClaimIgnored         Name = "claim-ignored"
+	ExecNotAlone         Name = "exec-not-alone"
+	WatchBesideWriters   Name = "watch-beside-writers"
+	EvictionInExec       Name = "eviction-in-exec"
 	NoMovedCheck         Name = "no-moved-check"
 	MovedFirst           Name = "moved-first"
 	FreeBeforeVersion    Name = "free-before-version"
@@ -183,4 +186,7 @@ var Bugs = []Bug{
 	{SlotBeforeTag, "a reader with an older look at the tags finds an entry, and a later one misses it", "./smrmap", "TestLoadIn_SeenIsSeen", "TestSchedules_SeenIsSeen"},
 	{FreeBeforeVersion, "a walk takes the entries of a bucket that is another chain's by now for those of the chain it is in", "./smrmap", "", "TestSchedules_UnlinkedBucketAgainstWalk"},
 	{CutFromMiddle, "a reader is at a bucket that becomes another chain's, and misses the entry behind it", "./smrmap", "TestChain_EmptyBucketStaysBeforeOthers", "TestSchedules_UnlinkedBucketAgainstReader"},
+	{ExecNotAlone, "commands of others run between those of a transaction", "./cmd/smrkv/internal/server", "TestExec_NeverTorn", ""},
+	{WatchBesideWriters, "a command finds nothing watched, and writes after WATCH has returned", "./cmd/smrkv/internal/server", "TestWatch_WaitsForWriters", ""},
+	{EvictionInExec, "a key that one command of a transaction has seen is evicted before the next", "./cmd/smrkv/internal/server", "TestGate_BackgroundWaits", ""},
 }

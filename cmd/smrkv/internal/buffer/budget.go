@@ -178,6 +178,14 @@ func (a *Account) Take(n int) {
 	disconnect(cut)
 }
 
+// TakeAhead is Take that disconnects nobody: the bound is exceeded until others ask for room.
+func (a *Account) TakeAhead(n int) {
+	b := a.client.budget
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	a.takeLocked(int64(n))
+}
+
 // Acquire takes n bytes, and waits until there is room for them: first come, first
 // served. It returns ctx.Err() when ctx ends first, and ErrDisconnected.
 func (a *Account) Acquire(ctx context.Context, n int) error {

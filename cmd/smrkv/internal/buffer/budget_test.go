@@ -168,3 +168,16 @@ func TestBudget_TrySpare(t *testing.T) {
 	require.NotContains(t, cut, true)
 	require.EqualValues(t, 10, b.total())
 }
+
+// TakeAhead exceeds the bound, and the next who asks has the largest disconnected for it.
+func TestBudget_TakeAhead(t *testing.T) {
+	b, c, cut := newClients(100, 2)
+	c[0].Replies.TakeAhead(120)
+	require.EqualValues(t, 120, b.total())
+	require.Equal(t, []bool{false, false}, cut)
+	require.False(t, c[0].Replies.TryAhead(1))
+	require.True(t, c[1].Queries.Try(10))
+	require.Equal(t, []bool{true, false}, cut)
+	c[0].Replies.Release(120)
+	require.EqualValues(t, 10, b.total())
+}

@@ -124,7 +124,10 @@ func TestBadInput_ClientThatDoesNotRead(t *testing.T) {
 	c.begun()
 	for s.count.Load() > 1 {
 		require.LessOrEqual(t, s.replyBytes(), int64(limit))
-		require.Less(t, heap()-before+s.pool.Bytes(), int64(8*limit))
+		require.Less(t, s.pool.Bytes(), int64(8*limit))
+		if !raceEnabled { // or the heap has what the detector makes of it
+			require.Less(t, heap()-before+s.pool.Bytes(), int64(8*limit))
+		}
 		s.alive(t)
 	}
 	require.Zero(t, s.replyBytes())

@@ -180,10 +180,15 @@ func (s *Server) clients() []*conn {
 func (c *conn) line() string {
 	sh := &c.shared
 	now := time.Now()
-	flags := "N"
-	if sh.flags.Load()&flagNoEvict != 0 {
-		flags = "e"
+	flags := ""
+	queued := sh.queued.Load() - 1
+	if queued >= 0 {
+		flags += "x"
 	}
+	if sh.flags.Load()&flagNoEvict != 0 {
+		flags += "e"
+	}
+	flags = cmp.Or(flags, "N")
 	name, command := "", "NULL"
 	if p := sh.name.Load(); p != nil {
 		name = *p
@@ -195,9 +200,9 @@ func (c *conn) line() string {
 	if p := sh.library.Load(); p != nil {
 		lib = *p
 	}
-	return fmt.Sprintf("id=%d addr=%s laddr=%s name=%s age=%d idle=%d flags=%s db=0 sub=0 psub=0 ssub=0 multi=-1 cmd=%s user=default redir=-1 resp=2 lib-name=%s lib-ver=%s",
+	return fmt.Sprintf("id=%d addr=%s laddr=%s name=%s age=%d idle=%d flags=%s db=0 sub=0 psub=0 ssub=0 multi=%d cmd=%s user=default redir=-1 resp=2 lib-name=%s lib-ver=%s",
 		c.id, address(c.wire.remote(), c.wire.local()), address(c.wire.local(), nil), name,
-		int64(now.Sub(sh.since).Seconds()), c.idleSeconds(now), flags, command, lib.name, lib.version)
+		int64(now.Sub(sh.since).Seconds()), c.idleSeconds(now), flags, queued, command, lib.name, lib.version)
 }
 
 func (c *conn) idleSeconds(now time.Time) int64 {

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -54,6 +55,8 @@ var goRedisTests = []struct {
 	{"scan", testGoRedisScan},
 	{"server", testGoRedisServer},
 	{"pipeline", testGoRedisPipeline},
+	{"transactions", testGoRedisTransactions},
+	{"two keys", testGoRedisTwoKeys},
 }
 
 // is returns a check that a result is want, without an error.
@@ -338,4 +341,86 @@ func testGoRedisPipeline(t *testing.T, rdb *redis.Client) {
 	for i, cmd := range incrs {
 		require.EqualValues(t, i+1, cmd.Val())
 	}
+}
+
+func testGoRedisTransactions(t *testing.T, rdb *redis.Client) {
+	ctx := testContext(t)
+	var n *redis.IntCmd
+	var get *redis.StringCmd
+	_, err := rdb.TxPipelined(ctx, func(p redis.Pipeliner) error {
+		p.Set(ctx, "k", "v", time.Hour)
+		n = p.Incr(ctx, "n")
+		get = p.Get(ctx, "k")
+		return nil
+	})
+	require.NoError(t, err)
+	require.EqualValues(t, 1, n.Val())
+	require.Equal(t, "v", get.Val())
+
+	// An error of one command is its own, and the rest is done.
+	cmds, err := rdb.TxPipelined(ctx, func(p redis.Pipeliner) error {
+		p.Incr(ctx, "k")
+		p.Incr(ctx, "n")
+		return nil
+	})
+	require.ErrorContains(t, err, "not an integer")
+	require.NoError(t, cmds[1].Err())
+	_, err = rdb.TxPipelined(ctx, func(p redis.Pipeliner) error {
+		p.Incr(ctx, "n")
+		p.Do(ctx, "nonsense")
+		return nil
+	})
+	require.ErrorContains(t, err, "EXECABORT")
+	got, err := rdb.Get(ctx, "n").Int()
+	is[int](t)(2, got, err)
+
+	// The loop of go-redis's own documentation: nothing is lost.
+	const clients, each = 8, 50
+	var wg sync.WaitGroup
+	for range clients {
+		wg.Go(func() {
+			for range each {
+				for {
+					err := rdb.Watch(ctx, func(tx *redis.Tx) error {
+						n, err := tx.Get(ctx, "count").Int()
+						if err != nil && err != redis.Nil {
+							return err
+						}
+						_, err = tx.TxPipelined(ctx, func(p redis.Pipeliner) error {
+							p.Set(ctx, "count", n+1, 0)
+							return nil
+						})
+						return err
+					}, "count")
+					if err == nil {
+						break
+					}
+					if err != redis.TxFailedErr {
+						t.Error(err)
+						return
+					}
+				}
+			}
+		})
+	}
+	wg.Wait()
+	got, err = rdb.Get(ctx, "count").Int()
+	is[int](t)(clients*each, got, err)
+}
+
+func testGoRedisTwoKeys(t *testing.T, rdb *redis.Client) {
+	ctx := testContext(t)
+	yes := is[bool](t)
+	ok, err := rdb.MSetNX(ctx, "a", 1, "b", 2).Result()
+	yes(true, ok, err)
+	ok, err = rdb.MSetNX(ctx, "b", 1, "c", 2).Result()
+	yes(false, ok, err)
+	got, err := rdb.Rename(ctx, "a", "c").Result()
+	is[string](t)("OK", got, err)
+	ok, err = rdb.RenameNX(ctx, "b", "c").Result()
+	yes(false, ok, err)
+	n, err := rdb.Copy(ctx, "c", "d", 0, false).Result()
+	is[int64](t)(1, n, err)
+	n, err = rdb.Exists(ctx, "a", "b", "c", "d").Result()
+	is[int64](t)(3, n, err)
 }

@@ -191,10 +191,25 @@ func configSet(c *conn, args [][]byte) {
 		f()
 	}
 	if seen["maxmemory"] || seen["maxmemory-policy"] {
-		c.wire.mayBlock()
-		c.srv.shrink()
+		c.giveBack()
 	}
 	c.ok()
+}
+
+// giveBack gives memory back to a limit that was lowered: outside the gate, for it may
+// take seconds, and evicts.
+func (c *conn) giveBack() {
+	if c.hold == holdAll { // within EXEC
+		c.after = append(c.after, func() {
+			c.wire.mayBlock()
+			c.srv.shrink()
+		})
+		return
+	}
+	c.pause()
+	c.wire.mayBlock()
+	c.srv.shrink()
+	c.resume()
 }
 
 func findParameter(name string) *parameter {

@@ -31,6 +31,11 @@ type conn struct {
 	want    int // room that copyBulk found missing
 	digits  [20]byte
 
+	hold, paused hold         // of the gate
+	tx           *transaction // nil: not after MULTI
+	watch        *watcher     // nil: nothing is watched
+	after        []func()     // what EXEC leaves for when others run again
+
 	shared sharedState
 }
 
@@ -42,7 +47,8 @@ type sharedState struct {
 	name    atomic.Pointer[string]
 	library atomic.Pointer[library]
 	flags   atomic.Int32
-	killed  atomic.Bool // by kill
+	queued  atomic.Int64 // commands since MULTI, plus one; 0: not after MULTI
+	killed  atomic.Bool  // by kill
 }
 
 // A library is what the client says it is, by CLIENT SETINFO.
@@ -142,6 +148,7 @@ func (c *conn) goOn() bool { return !c.shared.killed.Load() && c.srv.ctx.Err() =
 
 // batch executes the commands that have arrived.
 func (c *conn) batch() {
+	defer c.done()
 	for !c.closing && !c.broken && !c.shared.killed.Load() {
 		args, err := c.in.Next()
 		if err != nil {
@@ -151,8 +158,13 @@ func (c *conn) batch() {
 		if args == nil {
 			return
 		}
+		c.begin()
 		c.execute(args)
+		if c.hold != holdShard { // it took long, or ran alone
+			c.done()
+		}
 		if c.written >= writtenAtOnce {
+			c.done()
 			c.flush()
 			c.settle()
 		}
@@ -170,7 +182,7 @@ func (c *conn) fail(err error) {
 // memory must be given back first.
 const writtenAtOnce = 64 << 10
 
-// settle lets the store's memory keep up with what this connection has written:
+// settle, between commands, lets the store's memory keep up with what this connection has written:
 // it waits when too much is pending, and evicts when too little is free.
 func (c *conn) settle() {
 	written := c.written
@@ -184,6 +196,7 @@ func (c *conn) settle() {
 
 // end gives back what the connection holds.
 func (c *conn) end() {
+	c.discard()
 	c.wire.close()
 	c.in.Close()
 	c.out.release(c)
@@ -195,6 +208,10 @@ func (c *conn) end() {
 type output struct {
 	b   []byte         // what is to be written
 	buf *buffer.Buffer // whose memory that is; nil: none
+
+	// While a command runs alone nothing is written, since that may wait for the client.
+	holding bool
+	held    []heldOutput // what is to be written before b
 }
 
 // release gives the buffer back. Nothing may be in it.

@@ -28,7 +28,14 @@ func cmdQuit(c *conn, _ [][]byte) {
 }
 
 func cmdSelect(c *conn, args [][]byte) {
-	db, ok := c.parseInt(args[1])
+	if c.selectDB(args[1]) {
+		c.ok()
+	}
+}
+
+// selectDB reports whether arg is the database that there is, or replies with the error.
+func (c *conn) selectDB(arg []byte) bool {
+	db, ok := c.parseInt(arg)
 	switch {
 	case !ok:
 	case db < math.MinInt32 || db > math.MaxInt32:
@@ -36,11 +43,13 @@ func cmdSelect(c *conn, args [][]byte) {
 	case db != 0:
 		c.error("ERR DB index is out of range")
 	default:
-		c.ok()
+		return true
 	}
+	return false
 }
 
 func cmdReset(c *conn, _ [][]byte) {
+	c.discard()
 	c.shared.name.Store(nil)
 	c.shared.flags.Store(0)
 	c.mem.Spare(false)

@@ -104,6 +104,7 @@ func (cmd *command) categories() []string {
 	add("fast", cmd.flags&fast != 0)
 	add("slow", cmd.flags&fast == 0)
 	add("dangerous", cmd.flags&dangerous != 0)
+	add("transaction", cmd.group == groupMulti)
 	add("connection", cmd.group == groupConnection && cmd.name != "client" || cmd.name == "command")
 	return list
 }

@@ -16,13 +16,22 @@ func (c *conn) execute(args [][]byte) {
 		return
 	}
 	if len(args) != cmd.arity && (cmd.arity >= 0 || len(args) < -cmd.arity) {
-		c.errorArity(cmd.name)
+		c.reject(cmd, arityError(cmd.name))
 		return
 	}
 	if c.mustAuthenticate() && cmd.flags&noAuth == 0 {
-		c.error("NOAUTH Authentication required.")
+		c.reject(cmd, "NOAUTH Authentication required.")
 		return
 	}
+	if c.tx != nil && cmd.flags&unqueued == 0 {
+		c.enqueue(cmd, args)
+		return
+	}
+	c.run(cmd, args)
+}
+
+// run runs a command that may be run, and for whose reply there is smallReply of room.
+func (c *conn) run(cmd *command, args [][]byte) {
 	c.tally.count(cmd, &c.srv.stats)
 	if c.shared.command.Load() != cmd {
 		c.shared.command.Store(cmd)
@@ -30,12 +39,18 @@ func (c *conn) execute(args [][]byte) {
 	cmd.run(c, args)
 }
 
-func (c *conn) errorArity(name string) {
-	c.error("ERR wrong number of arguments for '" + name + "' command")
+func (c *conn) errorArity(name string) { c.error(arityError(name)) }
+
+func arityError(name string) string {
+	return "ERR wrong number of arguments for '" + name + "' command"
 }
 
 // rejectUnknown quotes what the client sent, cut as Redis does.
 func (c *conn) rejectUnknown(args [][]byte) {
+	if isHTTP(args[0]) {
+		c.refuseHTTP()
+		return
+	}
 	const limit = quotedMost
 	var quoted strings.Builder
 	for _, arg := range args[1:] {
@@ -44,7 +59,7 @@ func (c *conn) rejectUnknown(args [][]byte) {
 		}
 		fmt.Fprintf(&quoted, "'%s' ", cString(arg, limit-quoted.Len()))
 	}
-	c.error(fmt.Sprintf("ERR unknown command '%s', with args beginning with: %s", cString(args[0], limit), quoted.String()))
+	c.reject(nil, fmt.Sprintf("ERR unknown command '%s', with args beginning with: %s", cString(args[0], limit), quoted.String()))
 }
 
 // quotedMost is how much of an argument an error quotes.

@@ -65,7 +65,7 @@ func (e *expirer) wake() {
 	e.timer.Reset(tickEvery)
 }
 
-// stop ends it for good, and waits for a tick that runs.
+// stop ends it for good, and waits for a round that runs.
 func (e *expirer) stop() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -77,38 +77,63 @@ func (e *expirer) stop() {
 
 func (e *expirer) tick() {
 	defer e.srv.opts.step()
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.stopped {
-		return
-	}
 	removed, swept := 0, 0
 	for start := time.Now(); time.Since(start) < sweepFor; {
-		if e.sweep == 0 {
-			e.found = 0
-			e.dirty.Store(false)
-		}
-		var n, expiring int
-		e.sweep, n, expiring = e.srv.data.Sweep(e.sweep, sweepN)
+		n, after := 0, sweepOn
+		e.srv.background(func() { n, after = e.round() })
 		removed += n
 		swept += sweepN
-		e.found += expiring
-		if e.sweep != 0 {
-			continue
+		if after == sweepNoMore {
+			return
 		}
-		e.expiring.Store(int64(e.found))
-		if e.found == 0 {
-			e.needed.Store(false)
-			if !e.dirty.Load() {
-				return
-			}
-			e.needed.Store(true)
+		if after == sweepLater {
+			break
 		}
-		break
 	}
 	next := tickEvery
 	if removed > swept/8 {
 		next = tickSoon
 	}
-	e.timer.Reset(next)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if !e.stopped {
+		e.timer.Reset(next)
+	}
+}
+
+// What comes after a round.
+type afterRound int
+
+const (
+	sweepOn     afterRound = iota
+	sweepLater             // the walk is at its end
+	sweepNoMore            // so it is, nothing expires any more, and no timer is set
+)
+
+// round goes on with the walk for some entries, which takes no longer than EXEC may wait.
+func (e *expirer) round() (removed int, after afterRound) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.stopped {
+		return 0, sweepNoMore
+	}
+	if e.sweep == 0 {
+		e.found = 0
+		e.dirty.Store(false)
+	}
+	var expiring int
+	e.sweep, removed, expiring = e.srv.data.Sweep(e.sweep, sweepN)
+	e.found += expiring
+	if e.sweep != 0 {
+		return removed, sweepOn
+	}
+	e.expiring.Store(int64(e.found))
+	if e.found == 0 {
+		e.needed.Store(false)
+		if !e.dirty.Load() {
+			return removed, sweepNoMore
+		}
+		e.needed.Store(true)
+	}
+	return removed, sweepLater
 }

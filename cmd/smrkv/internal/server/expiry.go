@@ -40,7 +40,7 @@ func (c *conn) expireAt(args [][]byte, base, unit int64) {
 		return smrmap.Item{Expires: when}, smrmap.ExpireOp, true
 	})
 	if done {
-		c.stored(0, when)
+		c.stored(args[1], 0, when)
 	}
 	c.bool(done)
 }
@@ -97,6 +97,9 @@ func cmdPersist(c *conn, args [][]byte) {
 		}
 		return smrmap.Item{}, smrmap.ExpireOp, true
 	})
+	if done {
+		c.touch(args[1])
+	}
 	c.bool(done)
 }
 

@@ -160,6 +160,7 @@ func (t *fdConn) write(p []byte) error {
 // waitForClient waits until the client has read something, or written.
 func (t *fdConn) waitForClient(deadline time.Time) error {
 	t.mayBlock()
+	t.c.pause()
 	t.c.mem.Queries.Take(blockedSize)
 	defer t.c.mem.Queries.Release(blockedSize)
 	events := uint32(unix.EPOLLOUT | unix.EPOLLONESHOT)

@@ -44,7 +44,7 @@ func cmdIncrByFloat(c *conn, args [][]byte) {
 	case failure != "":
 		c.error(failure)
 	default:
-		c.stored(len(key)+len(sum), expires)
+		c.stored(key, len(key)+len(sum), expires)
 		c.bulk(sum)
 	}
 }

@@ -118,6 +118,7 @@ func infoClients(w *infoWriter) {
 	w.line("client_query_buffers", w.now.QueryBytes)
 	w.line("client_reply_buffers", w.now.ReplyBytes)
 	w.line("maxmemory_clients", w.now.ClientLimit)
+	w.line("total_watched_keys", w.now.WatchedKeys)
 }
 
 func infoMemory(w *infoWriter) {
@@ -139,6 +140,7 @@ func infoStats(w *infoWriter) {
 	w.line("total_commands_processed", w.now.Commands-w.base.Commands)
 	w.line("total_error_replies", w.now.Errors-w.base.Errors)
 	w.line("protocol_errors", w.now.ProtocolErrors-w.base.ProtocolErrors)
+	w.line("http_connections_refused", w.now.HTTP-w.base.HTTP)
 	w.line("total_net_input_bytes", w.now.NetIn-w.base.NetIn)
 	w.line("total_net_output_bytes", w.now.NetOut-w.base.NetOut)
 	w.line("keyspace_hits", w.now.Hits-w.base.Hits)

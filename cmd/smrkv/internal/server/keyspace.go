@@ -11,6 +11,7 @@ func cmdDel(c *conn, args [][]byte) {
 	n := 0
 	for _, key := range args[1:] {
 		if c.srv.data.Delete(key) {
+			c.touch(key)
 			n++
 		}
 	}
@@ -44,13 +45,13 @@ func cmdFlush(c *conn, args [][]byte) {
 		c.error(errSyntax)
 		return
 	}
-	c.wire.mayBlock() // it takes long
+	c.takesLong()
 	c.srv.data.Clear()
 	c.ok()
 }
 
 func cmdTime(c *conn, _ [][]byte) {
-	now := c.srv.opts.Now()
+	now := c.srv.clock()
 	c.array(2)
 	c.bulkString(strconv.FormatInt(now.Unix(), 10))
 	c.bulkString(strconv.Itoa(now.Nanosecond() / int(time.Microsecond)))

@@ -77,7 +77,13 @@ func (s *Server) evictAhead(written int) {
 	if limit-s.memory.Used() >= headroom {
 		return
 	}
-	if s.evict.debt.Add(int64(written)) < headroom/debtPart || !s.evict.mu.TryLock() {
+	if s.evict.debt.Add(int64(written)) >= headroom/debtPart {
+		s.tryBackground(func() { s.evictDebt(limit, headroom) }) // or after the next batch
+	}
+}
+
+func (s *Server) evictDebt(limit, headroom int64) {
+	if !s.evict.mu.TryLock() {
 		return
 	}
 	defer s.evict.mu.Unlock()
@@ -91,29 +97,54 @@ func (s *Server) evictAhead(written int) {
 }
 
 // underPressure is smrmap.Bytes.Compute for a write of about size bytes that found no
-// memory: it makes room, as the policy allows, or waits for what is pending.
+// memory: it makes room, as the policy allows, or waits for what is pending. It holds the
+// gate's slow meanwhile, since it evicts; loops go on.
 func (c *conn) underPressure(key []byte, size int, fn func(smrmap.Item, bool) (smrmap.Item, smrmap.Op)) error {
 	s := c.srv
-	free := int64(0)
-	if !s.evicts() {
-		// Where there is little to move together, or that was in vain before, nobody waits to
-		// be told so.
-		st := s.data.Stats()
-		free = st.FreeBytes + st.PendingBytes
-		if free < s.evict.inVain.Load()+max(leastFree, int64(size)) {
+	if c.hold == holdAll {
+		if !s.pendingMayDo() {
 			return slab.ErrNoMemory
 		}
+		_, err := s.data.Compute(key, fn)
+		return err
 	}
-	c.wire.mayBlock()
+	free, hopeless := s.inVain(int64(size))
+	if hopeless {
+		return slab.ErrNoMemory
+	}
+	c.takesLong()
 	ctx, cancel := context.WithTimeout(s.ctx, pressureTimeout)
 	defer cancel()
 	_, err := s.data.ComputeEvicting(ctx, key, fn)
-	if errors.Is(err, slab.ErrNoMemory) {
-		s.evict.inVain.Store(free)
-	} else {
-		s.evict.inVain.Store(0)
-	}
+	s.evict.result(free, !errors.Is(err, slab.ErrNoMemory))
 	return err
+}
+
+// pendingMayDo is for a write within EXEC that found no memory. Nothing is evicted there, and
+// others wait: see spare. So it waits once for what is pending, and reports whether trying
+// again makes sense.
+func (s *Server) pendingMayDo() bool {
+	return s.dom.Stats().PendingBytes > 0 && s.waitForMemory()
+}
+
+// inVain reports whether there is no point in looking for size bytes: nothing may be evicted,
+// and there is little to move together, or that was in vain before. Then nobody waits to be
+// told so. It returns what to tell evictor.result.
+func (s *Server) inVain(size int64) (free int64, hopeless bool) {
+	if s.evicts() {
+		return 0, false
+	}
+	st := s.data.Stats()
+	free = st.FreeBytes + st.PendingBytes
+	return free, free < s.evict.inVain.Load()+max(leastFree, size)
+}
+
+// result notes what became of looking for memory with so much free.
+func (e *evictor) result(free int64, found bool) {
+	if found {
+		free = 0
+	}
+	e.inVain.Store(free)
 }
 
 // giveBack makes the store give memory back to the budget until enough says so. evict.mu is
@@ -150,14 +181,16 @@ func (s *Server) shrink() {
 	stuck := false
 	for over() > 0 && s.ctx.Err() == nil {
 		before := s.memory.Used()
-		s.evict.mu.Lock()
-		if stuck || s.data.Stats().FreeBytes < step {
-			s.data.Evict(int(min(over(), step)))
-		}
-		if s.waitForMemory() {
-			s.giveBack(func(released int64) bool { return released >= step || over() <= 0 })
-		}
-		s.evict.mu.Unlock()
+		s.background(func() {
+			s.evict.mu.Lock()
+			defer s.evict.mu.Unlock()
+			if stuck || s.data.Stats().FreeBytes < step {
+				s.data.Evict(int(min(over(), step)))
+			}
+			if s.waitForMemory() {
+				s.giveBack(func(released int64) bool { return released >= step || over() <= 0 })
+			}
+		})
 		if s.memory.Used() < before {
 			stuck = false
 		} else if stuck {

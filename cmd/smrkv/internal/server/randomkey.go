@@ -13,7 +13,7 @@ const randomSample = 16
 // cmdRandomKey takes the keys that follow on a random place, round the map, and
 // replies with one of them.
 func cmdRandomKey(c *conn, _ [][]byte) {
-	c.wire.mayBlock() // it takes long where most keys have expired
+	c.takesLong() // where most keys have expired
 	for {
 		mark, seen, copied := len(c.out.b), 0, true
 		choose := func(key []byte, _ smrmap.Item) {
@@ -34,6 +34,9 @@ func cmdRandomKey(c *conn, _ [][]byte) {
 		case copied:
 			return
 		}
-		c.makeRoom(c.want)
+		if !c.makeRoom(c.want) {
+			c.error(errReplyRoom)
+			return
+		}
 	}
 }

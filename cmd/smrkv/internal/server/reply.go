@@ -27,15 +27,24 @@ const bulkOverhead = resp.HeaderSize + 2
 // room makes sure that n bytes can be appended to the output. It may write, and
 // wait: not to be called in a section, nor in a function of Compute.
 func (c *conn) room(n int) {
-	if cap(c.out.b)-len(c.out.b) < n {
+	switch {
+	case cap(c.out.b)-len(c.out.b) >= n:
+	case c.out.holding:
+		c.holdMore(n, true)
+	default:
 		c.makeRoom(n)
 	}
 }
 
-func (c *conn) makeRoom(n int) {
+// makeRoom is room for when there is none. It reports false if there can't be: within
+// EXEC, where it does not write or wait.
+func (c *conn) makeRoom(n int) bool {
+	if c.out.holding {
+		return c.holdMore(n, false)
+	}
 	c.flush()
 	if cap(c.out.b) >= n {
-		return
+		return true
 	}
 	c.out.release(c)
 	size := buffer.Size(n)
@@ -44,15 +53,22 @@ func (c *conn) makeRoom(n int) {
 	}
 	c.out.buf = c.srv.pool.Get(size)
 	c.out.b = c.out.buf.B
+	return true
 }
 
 // acquire takes size bytes for replies, for which it may wait. If it reports false, the
-// server ends, or the client was disconnected.
+// server ends, or the client was disconnected; or there are none within EXEC, where it does
+// not wait.
 func (c *conn) acquire(size int) bool {
+	if c.hold == holdAll {
+		return c.mem.Replies.TryAhead(size)
+	}
 	if c.mem.Replies.Try(size) {
 		return true
 	}
 	c.wire.mayBlock()
+	c.pause()
+	defer c.resume()
 	if c.mem.Replies.Acquire(c.srv.ctx, size) != nil {
 		c.broken = true
 		return false
@@ -62,6 +78,9 @@ func (c *conn) acquire(size int) bool {
 
 // flush writes the output. Buffers that had to be larger are given back.
 func (c *conn) flush() {
+	if c.out.holding {
+		return
+	}
 	if len(c.out.b) > 0 {
 		c.writeNow(c.out.b)
 		c.out.b = c.out.b[:0]
@@ -80,6 +99,7 @@ func (c *conn) writeNow(b []byte) {
 	if err := c.wire.write(b); err != nil {
 		c.broken = true
 	}
+	c.resume() // where it had to wait
 }
 
 func (c *conn) ok() { c.simple("OK") }
@@ -90,6 +110,9 @@ func (c *conn) simple(s string) {
 }
 
 func (c *conn) error(s string) {
+	if len(s)+3 > smallReply && !c.reserve(len(s)+3) { // it quotes what the client sent
+		s = errReplyRoom
+	}
 	c.room(len(s) + 3)
 	c.tally.errors++
 	c.out.b = resp.AppendError(c.out.b, s)
@@ -119,6 +142,10 @@ func (c *conn) array(n int) {
 }
 
 func (c *conn) bulkString(s string) {
+	if !c.reserve(len(s) + bulkOverhead) {
+		c.error(errReplyRoom)
+		return
+	}
 	c.room(len(s) + bulkOverhead)
 	c.out.b = resp.AppendBulk(c.out.b, s)
 }
@@ -126,6 +153,10 @@ func (c *conn) bulkString(s string) {
 // bulk replies with b, which stays as it is until the command is done: if it is
 // large it is not copied.
 func (c *conn) bulk(b []byte) {
+	if !c.reserve(len(b) + bulkOverhead) {
+		c.error(errReplyRoom)
+		return
+	}
 	if len(b) <= buffer.Base-bulkOverhead {
 		c.room(len(b) + bulkOverhead)
 		c.out.b = resp.AppendBulk(c.out.b, b)
@@ -137,8 +168,12 @@ func (c *conn) bulk(b []byte) {
 	c.out.b = append(c.out.b, '\r', '\n')
 }
 
-// raw writes b, which is encoded already.
+// raw writes b, which is encoded already, and has room if replies are held.
 func (c *conn) raw(b []byte) {
+	if c.out.holding {
+		c.out.b = append(c.out.b, b...)
+		return
+	}
 	c.flush()
 	c.writeNow(b)
 	c.room(smallReply)

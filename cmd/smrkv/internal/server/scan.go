@@ -52,7 +52,7 @@ func cmdScan(c *conn, args [][]byte) {
 		}
 	}
 	if count > scanStep {
-		c.wire.mayBlock() // it takes long
+		c.takesLong()
 	}
 	l := c.newKeyList(pattern)
 	l.none = !strings
@@ -65,7 +65,7 @@ func cmdScan(c *conn, args [][]byte) {
 			break
 		}
 	}
-	if l.failed {
+	if l.failed || !c.reserve(smallReply+l.size()) {
 		c.error(errReplySize)
 		return
 	}
@@ -96,7 +96,7 @@ func cmdKeys(c *conn, args [][]byte) {
 		c.error(errPattern)
 		return
 	}
-	c.wire.mayBlock() // it takes long
+	c.takesLong()
 	l := c.newKeyList(args[1])
 	defer l.release()
 	for cursor := uint64(0); ; {
@@ -105,7 +105,7 @@ func cmdKeys(c *conn, args [][]byte) {
 			break
 		}
 	}
-	if l.failed {
+	if l.failed || !c.reserve(smallReply+l.size()) {
 		c.error(errReplySize)
 		return
 	}
@@ -135,7 +135,8 @@ type place struct{ from, key, to int }
 func (c *conn) newKeyList(pattern []byte) *keyList {
 	l := &keyList{c: c, all: string(pattern) == "*"}
 	l.match = matcher{pattern: pattern, goOn: func() bool {
-		c.wire.mayBlock() // it takes long
+		c.takesLong()
+		c.pause()
 		runtime.Gosched() // others would wait for 10 ms, where there is one processor
 		return c.goOn()
 	}}
@@ -146,6 +147,7 @@ func (c *conn) newKeyList(pattern []byte) *keyList {
 // go on, and how many they were.
 func (l *keyList) scan(cursor uint64, n int) (next uint64, seen int) {
 	size := l.size()
+	l.c.resume() // where the last step has compared for long
 	next, seen = l.collect(cursor, n)
 	if l.full && n > 1 { // of fewer keys at a time there may be room for those that match
 		l.truncate(size)

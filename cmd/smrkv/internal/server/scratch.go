@@ -19,13 +19,15 @@ func (s *scratch) splice(old, piece []byte, offset, n int) []byte {
 }
 
 // grow makes room for n bytes. What was in it is lost. It may write and wait, as
-// c.room does, and reports false if the connection must end.
+// c.room does, and reports false if the connection must end, or if there is no room,
+// which is then the reply.
 func (s *scratch) grow(c *conn, n int) bool {
 	s.release(c)
 	size := buffer.Size(n)
 	if size > buffer.Base {
 		c.flush() // whoever waits for the budget must hold nothing of it
 		if !c.acquire(size) {
+			c.error(errReplyRoom)
 			return false
 		}
 	}

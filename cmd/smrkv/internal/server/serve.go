@@ -102,7 +102,7 @@ func (s *Server) admit(nc net.Conn) {
 	}
 	c := newConn(s, s.lastID.Add(1))
 	if !s.loops.take(c, nc) {
-		c.wire = &stream{nc, s.opts.WriteTimeout}
+		c.wire = &stream{c, nc, s.opts.WriteTimeout}
 	}
 	if !s.remember(c) {
 		s.count.Add(-1)

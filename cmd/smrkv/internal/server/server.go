@@ -19,6 +19,12 @@
 // memory or for anything else, so a client can't hold back the store's memory,
 // however slow it is.
 //
+// # Transactions
+//
+// Commands of different connections run side by side, each holding a share of the
+// server's gate; EXEC, and commands on two keys that must be one step, hold all of it.
+// Nobody waits for a client while holding it. See gate, and watches for WATCH.
+//
 // # Memory
 //
 // What a client makes the server hold is bounded. The query buffer grows as
@@ -73,6 +79,11 @@ type Server struct {
 	reaper reaper
 	loops  loops
 
+	gate       gate
+	frozen     atomic.Int64 // the time in Unix microseconds, while a command runs alone; 0: it goes on
+	watches    watches
+	httpWarned warnTimer
+
 	buffers *buffer.Budget // of what clients send and do not read, and copies of values
 	pool    *buffer.Pool
 
@@ -114,7 +125,9 @@ func New(o Options) (*Server, error) {
 	s.settings.init(&o)
 	s.buffers = buffer.NewBudget(s.clientMemory())
 	s.stats.init(len(s.commands.list))
-	s.data, err = smrmap.NewBytes(smrmap.Options{Domain: dom, Budget: s.memory, Now: o.Now})
+	s.gate = newGate(o.IOThreads)
+	s.watches.init()
+	s.data, err = smrmap.NewBytes(smrmap.Options{Domain: dom, Budget: s.memory, Now: s.clock})
 	if err != nil {
 		return nil, errors.Join(err, dom.Close(context.Background())) // nothing is pending
 	}
@@ -151,4 +164,4 @@ var expired = func() context.Context {
 }()
 
 // now returns the time in Unix milliseconds.
-func (s *Server) now() int64 { return s.opts.Now().UnixMilli() }
+func (s *Server) now() int64 { return s.clock().UnixMilli() }

@@ -29,6 +29,7 @@ type Snapshot struct {
 	Rejected       int64
 	EvictedClients int64 // disconnected for want of room in ClientLimit
 	ProtocolErrors int64
+	HTTP           int64 // connections ended since they spoke HTTP
 	Commands       int64
 	Errors         int64 // error replies
 	Hits, Misses   int64
@@ -37,6 +38,8 @@ type Snapshot struct {
 	Data     smrmap.Stats
 	Expiring int64 // entries with an expiry, by the last walk of active expiry
 	SMR      smr.Stats
+
+	WatchedKeys int64 // counted for each connection that watches one
 }
 
 // Snapshot returns how things are. It is not taken at one instant.
@@ -62,6 +65,7 @@ func (s *Server) Snapshot() Snapshot {
 		Connections:    st.connections.Load(),
 		Rejected:       st.rejected.Load(),
 		ProtocolErrors: st.protocolErrors.Load(),
+		HTTP:           st.http.Load(),
 		Commands:       st.commands.Load(),
 		Errors:         st.errors.Load(),
 		Hits:           st.hits.Load(),
@@ -71,6 +75,7 @@ func (s *Server) Snapshot() Snapshot {
 		Data:           s.data.Stats(),
 		Expiring:       s.expire.expiring.Load(),
 		SMR:            s.dom.Stats(),
+		WatchedKeys:    s.watches.count.Load(),
 	}
 }
 

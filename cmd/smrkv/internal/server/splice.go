@@ -66,7 +66,7 @@ func (c *conn) splice(key, piece []byte, at func(length int) int64) {
 			}
 			continue
 		}
-		c.stored(len(key)+total, expires)
+		c.stored(key, len(key)+total, expires)
 		c.int(int64(total))
 		return
 	}

@@ -12,6 +12,7 @@ type stats struct {
 	connections    atomic.Int64 // accepted, refused ones included
 	rejected       atomic.Int64
 	protocolErrors atomic.Int64
+	http           atomic.Int64 // connections that were used for HTTP, and ended
 
 	commands pcpu.Counter
 	errors   pcpu.Counter

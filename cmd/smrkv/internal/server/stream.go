@@ -11,6 +11,7 @@ import (
 // and holds a buffer meanwhile. It serves what an event loop can't: connections
 // without a file descriptor, and systems without epoll.
 type stream struct {
+	c            *conn
 	nc           net.Conn
 	writeTimeout time.Duration
 }
@@ -26,7 +27,10 @@ func (t *stream) read(in *resp.Parser) (int, error) {
 // writeChunk is what a client must read within Options.WriteTimeout.
 const writeChunk = 256 << 10
 
-func (t *stream) write(p []byte) error { return writeInTime(t.nc, p, t.writeTimeout) }
+func (t *stream) write(p []byte) error {
+	t.c.pause()
+	return writeInTime(t.nc, p, t.writeTimeout)
+}
 
 func writeInTime(nc net.Conn, p []byte, timeout time.Duration) error {
 	for len(p) > 0 {

@@ -29,15 +29,67 @@ func (c *conn) get(key []byte) {
 			c.tally.hits++
 			return
 		}
-		c.makeRoom(c.want)
+		if !c.makeRoom(c.want) {
+			c.error(errReplyRoom)
+			return
+		}
 	}
 }
 
+// cmdMGet replies with values that are there at one moment, as far as EXEC goes: they are
+// copied without a pause. Only what is larger than all clients' replies may be together is
+// copied one value at a time.
 func cmdMGet(c *conn, args [][]byte) {
-	c.array(len(args) - 1)
-	for _, key := range args[1:] {
-		c.get(key)
+	for !c.copyValues(args[1:]) {
+		if int64(c.want) > c.srv.buffers.Limit() && !c.out.holding {
+			c.array(len(args) - 1)
+			for _, key := range args[1:] {
+				c.get(key)
+			}
+			return
+		}
+		if !c.makeRoom(c.want) {
+			c.error(errReplyRoom)
+			return
+		}
 	}
+}
+
+// copyValues replies with the values of keys. If there is not enough room it does nothing
+// and reports false, as copyBulk does.
+func (c *conn) copyValues(keys [][]byte) bool {
+	if c.broken {
+		return true // nobody will see
+	}
+	room := cap(c.out.b) - len(c.out.b)
+	out, hits := c.out.b, int64(0)
+	c.want = resp.HeaderSize
+	if c.want <= room {
+		out = resp.AppendArray(out, len(keys))
+	}
+	for _, key := range keys {
+		s := c.srv.dom.Enter()
+		it, ok := c.srv.data.LoadIn(s, key)
+		c.want += len(it.Value) + bulkOverhead
+		switch {
+		case c.want > room:
+		case ok:
+			out = resp.AppendBulk(out, it.Value)
+		default:
+			out = resp.AppendNull(out)
+		}
+		s.Leave()
+		if ok {
+			hits++
+		}
+	}
+	if c.want > room {
+		return false
+	}
+	c.out.b = out
+	c.tally.hits += hits
+	c.tally.misses += int64(len(keys)) - hits
+	return true
 }
 
 func cmdStrLen(c *conn, args [][]byte) {
@@ -89,7 +141,10 @@ func cmdGetRange(c *conn, args [][]byte) {
 			}
 			return
 		}
-		c.makeRoom(c.want)
+		if !c.makeRoom(c.want) {
+			c.error(errReplyRoom)
+			return
+		}
 	}
 }
 
@@ -193,12 +248,14 @@ func (c *conn) store(key []byte, it smrmap.Item) bool {
 		c.errorStore(err)
 		return false
 	}
-	c.stored(size, it.Expires)
+	c.stored(key, size, it.Expires)
 	return true
 }
 
-// stored is to be called after each write.
-func (c *conn) stored(size int, expires int64) {
+// stored is to be called after each write of a value or of when it expires, without a
+// pause.
+func (c *conn) stored(key []byte, size int, expires int64) {
+	c.touch(key)
 	c.written += size
 	if expires != 0 {
 		c.srv.expire.note()
@@ -231,7 +288,7 @@ func (c *conn) setIf(key, value []byte, o valueOptions) (found, stored, ok bool)
 		}
 	}
 	if ok && stored {
-		c.stored(len(key)+len(value), expires)
+		c.stored(key, len(key)+len(value), expires)
 	}
 	return found, stored, ok
 }
@@ -260,19 +317,27 @@ func (c *conn) compute(key []byte, fn func(old smrmap.Item, loaded bool) (it smr
 			return false
 		case fits:
 			return true
+		case !c.makeRoom(c.want):
+			c.error(errReplyRoom)
+			return false
 		}
-		c.makeRoom(c.want)
 	}
 }
 
 func cmdGetDel(c *conn, args [][]byte) {
 	var found bool
-	c.compute(args[1], func(old smrmap.Item, loaded bool) (it smrmap.Item, op smrmap.Op, fits bool) {
+	ok := c.compute(args[1], func(old smrmap.Item, loaded bool) (it smrmap.Item, op smrmap.Op, fits bool) {
 		if found = loaded; loaded && !c.copyBulk(old.Value) {
 			return it, smrmap.CancelOp, false
 		}
 		return it, smrmap.DeleteOp, true
 	})
+	if !ok {
+		return
+	}
+	if found {
+		c.touch(args[1])
+	}
 	c.found(found)
 }
 
@@ -304,7 +369,7 @@ func cmdGetEx(c *conn, args [][]byte) {
 		return
 	}
 	var found bool
-	c.compute(args[1], func(old smrmap.Item, loaded bool) (it smrmap.Item, op smrmap.Op, fits bool) {
+	ok := c.compute(args[1], func(old smrmap.Item, loaded bool) (it smrmap.Item, op smrmap.Op, fits bool) {
 		if found = loaded; !loaded {
 			return it, smrmap.CancelOp, true
 		}
@@ -316,11 +381,13 @@ func cmdGetEx(c *conn, args [][]byte) {
 		}
 		return smrmap.Item{Expires: o.expires}, smrmap.ExpireOp, true // 0 for PERSIST
 	})
-	if !found {
+	switch {
+	case !ok:
+	case !found:
 		c.null()
-		return
+	default:
+		c.stored(args[1], 0, o.expires)
 	}
-	c.stored(0, o.expires)
 }
 
 func cmdIncr(c *conn, args [][]byte) { c.incr(args[1], 1) }
@@ -379,7 +446,7 @@ func (c *conn) incr(key []byte, by int64) {
 	case failure != "":
 		c.error(failure)
 	default:
-		c.stored(len(key)+len(c.digits), expires)
+		c.stored(key, len(key)+len(c.digits), expires)
 		c.int(n)
 	}
 }

@@ -20,18 +20,45 @@ func (c *conn) dispatch(subs []subcommand, args [][]byte) {
 		c.help(strings.ToUpper(string(args[0])), subs)
 		return
 	}
-	for _, sub := range subs {
+	if sub, failure := findSubcommand(subs, args); failure == "" {
+		sub.run(c, args)
+	} else {
+		c.error(failure)
+	}
+}
+
+// findSubcommand returns the one that args[1] names, or with which error to reply.
+func findSubcommand(subs []subcommand, args [][]byte) (sub *subcommand, failure string) {
+	for i := range subs {
+		sub := &subs[i]
 		switch {
 		case !equalFold(args[1], sub.name):
 		case len(args) != sub.arity && (sub.arity >= 0 || len(args) < -sub.arity):
-			c.errorArity(strings.ToLower(string(args[0]) + "|" + sub.name))
-			return
+			return nil, arityError(strings.ToLower(string(args[0]) + "|" + sub.name))
 		default:
-			sub.run(c, args)
-			return
+			return sub, ""
 		}
 	}
-	c.errorSubcommand(args)
+	return nil, fmt.Sprintf("ERR unknown subcommand '%s'. Try %s HELP.", cString(args[1], quotedMost), strings.ToUpper(string(args[0])))
+}
+
+// checkSubcommand returns the error that a command of args would reply with, "" if it
+// would be executed.
+func (cmd *command) checkSubcommand(args [][]byte) (failure string) {
+	var subs []subcommand
+	switch cmd.name {
+	case "client":
+		subs = clientCommands
+	case "config":
+		subs = configCommands
+	case "command":
+		subs = commandCommands
+	}
+	if subs == nil || len(args) < 2 || len(args) == 2 && equalFold(args[1], "HELP") {
+		return ""
+	}
+	_, failure = findSubcommand(subs, args)
+	return failure
 }
 
 func (c *conn) help(name string, subs []subcommand) {
@@ -46,9 +73,4 @@ func (c *conn) help(name string, subs []subcommand) {
 	for _, l := range lines {
 		c.simple(l)
 	}
-}
-
-// errorSubcommand replies with the error for one that doesn't exist.
-func (c *conn) errorSubcommand(args [][]byte) {
-	c.error(fmt.Sprintf("ERR unknown subcommand '%s'. Try %s HELP.", cString(args[1], quotedMost), strings.ToUpper(string(args[0]))))
 }

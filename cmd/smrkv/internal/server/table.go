@@ -29,6 +29,7 @@ type keyRange struct{ first, last, step int }
 
 var (
 	oneKey   = keyRange{1, 1, 1}
+	twoKeys  = keyRange{1, 2, 1}
 	allKeys  = keyRange{1, -1, 1}
 	keyPairs = keyRange{1, -1, 2}
 	noKeys   keyRange
@@ -48,6 +49,7 @@ const (
 	allowBusy
 	dangerous // a category, not a flag, for Redis
 	keyspace  // as above
+	unqueued  // executed at once after MULTI; not a flag for Redis either
 )
 
 // The groups, which most categories follow from.
@@ -56,6 +58,7 @@ const (
 	groupGeneric    = "generic"
 	groupConnection = "connection"
 	groupServer     = "server"
+	groupMulti      = "transactions"
 )
 
 const (
@@ -63,6 +66,7 @@ const (
 	change     = write | denyOOM | fast
 	always     = loading | stale
 	handshake  = noScript | always | fast | noAuth | allowBusy
+	multi      = noScript | always | fast | allowBusy
 	readKeys   = read | keyspace
 	changeKeys = write | fast | keyspace
 )
@@ -84,6 +88,7 @@ func newCommands() *commands {
 		{"incrbyfloat", 3, change, oneKey, groupString, "2.6.0", "Add to the floating-point value of a key", cmdIncrByFloat},
 		{"mget", -2, read, allKeys, groupString, "1.0.0", "Get the values of keys, one after the other", cmdMGet},
 		{"mset", -3, write | denyOOM, keyPairs, groupString, "1.0.1", "Set the values of keys, one after the other", cmdMSet},
+		{"msetnx", -3, write | denyOOM, keyPairs, groupString, "1.0.1", "Set the values of keys, all of them, unless one exists", cmdMSetNX},
 		{"psetex", 4, write | denyOOM, oneKey, groupString, "2.6.0", "Set the value of a key and in how many milliseconds it expires", cmdPSetEx},
 		{"set", -3, write | denyOOM, oneKey, groupString, "1.0.0", "Set the value of a key", cmdSet},
 		{"setex", 4, write | denyOOM, oneKey, groupString, "2.0.0", "Set the value of a key and in how many seconds it expires", cmdSetEx},
@@ -92,6 +97,7 @@ func newCommands() *commands {
 		{"strlen", 2, read, oneKey, groupString, "2.2.0", "Get the length of the value of a key", cmdStrLen},
 		{"substr", 4, readOnly, oneKey, groupString, "1.0.0", "Get a part of the value of a key", cmdGetRange},
 
+		{"copy", -3, write | denyOOM | keyspace, twoKeys, groupGeneric, "6.2.0", "Copy the value of a key, and when it expires, to another", cmdCopy},
 		{"del", -2, write | keyspace, allKeys, groupGeneric, "1.0.0", "Delete keys", cmdDel},
 		{"exists", -2, readKeys, allKeys, groupGeneric, "1.0.0", "Count which keys exist", cmdExists},
 		{"expire", -3, changeKeys, oneKey, groupGeneric, "1.0.0", "Set in how many seconds a key expires", cmdExpire},
@@ -104,6 +110,8 @@ func newCommands() *commands {
 		{"pexpiretime", 2, readKeys, oneKey, groupGeneric, "7.0.0", "Get when a key expires, in Unix milliseconds", cmdPExpireTime},
 		{"pttl", 2, readKeys, oneKey, groupGeneric, "2.6.0", "Get in how many milliseconds a key expires", cmdPTTL},
 		{"randomkey", 1, readOnly | keyspace, noKeys, groupGeneric, "1.0.0", "Get a key, whichever it is", cmdRandomKey},
+		{"rename", 3, write | keyspace, twoKeys, groupGeneric, "1.0.0", "Rename a key, whatever the new name's was", cmdRename},
+		{"renamenx", 3, changeKeys, twoKeys, groupGeneric, "1.0.0", "Rename a key, unless the new name exists", cmdRenameNX},
 		{"scan", -2, readOnly | keyspace, noKeys, groupGeneric, "2.8.0", "List the keys, some at a time", cmdScan},
 		{"touch", -2, readKeys, allKeys, groupGeneric, "3.2.1", "Read keys, so that they are not evicted, and count which exist", cmdExists},
 		{"ttl", 2, readKeys, oneKey, groupGeneric, "1.0.0", "Get in how many seconds a key expires", cmdTTL},
@@ -115,9 +123,15 @@ func newCommands() *commands {
 		{"echo", 2, always | fast, noKeys, groupConnection, "1.0.0", "Reply with the argument", cmdEcho},
 		{"hello", -1, handshake, noKeys, groupConnection, "6.0.0", "Agree on the protocol", cmdHello},
 		{"ping", -1, fast, noKeys, groupConnection, "1.0.0", "Reply with PONG or the argument", cmdPing},
-		{"quit", -1, handshake, noKeys, groupConnection, "1.0.0", "Close the connection", cmdQuit},
-		{"reset", 1, handshake, noKeys, groupConnection, "6.2.0", "Make the connection as it was at first", cmdReset},
+		{"quit", -1, handshake | unqueued, noKeys, groupConnection, "1.0.0", "Close the connection", cmdQuit},
+		{"reset", 1, handshake | unqueued, noKeys, groupConnection, "6.2.0", "Make the connection as it was at first", cmdReset},
 		{"select", 2, always | fast, noKeys, groupConnection, "1.0.0", "Choose the database, of which there is one", cmdSelect},
+
+		{"discard", 1, multi | unqueued, noKeys, groupMulti, "2.0.0", "Forget the commands since MULTI", cmdDiscard},
+		{"exec", 1, noScript | loading | stale | unqueued, noKeys, groupMulti, "1.2.0", "Execute the commands since MULTI, alone", cmdExec},
+		{"multi", 1, multi | unqueued, noKeys, groupMulti, "1.2.0", "Keep the commands from here on for EXEC", cmdMulti},
+		{"unwatch", 1, multi, noKeys, groupMulti, "2.2.0", "Forget what is watched", cmdUnwatch},
+		{"watch", -2, multi | unqueued, allKeys, groupMulti, "2.2.0", "Let EXEC fail if a key was changed until then", cmdWatch},
 
 		{"command", -1, always, noKeys, groupServer, "2.8.13", "Describe the commands", cmdCommand},
 		{"config", -2, 0, noKeys, groupServer, "2.0.0", "Commands about the configuration", cmdConfig},

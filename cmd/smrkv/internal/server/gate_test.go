@@ -1,0 +1,170 @@
+package server
+
+import (
+	"runtime"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/gosmr/gosmr/slab"
+	"github.com/gosmr/gosmr/smrmap"
+)
+
+// What deletes keys in the background does so before or after a transaction.
+func TestGate_BackgroundWaits(t *testing.T) {
+	var ms atomic.Int64
+	ms.Store(1)
+	s := start(t, Options{MaxMemory: 16 << 20, Policy: AllKeysClock, Now: func() time.Time { return time.UnixMilli(ms.Load()) }})
+	s.expire.stop() // the test does it
+	for name, deletes := range map[string]func(){
+		"active expiry": func() {
+			s.expire.mu.Lock()
+			s.expire.stopped = false
+			s.expire.mu.Unlock()
+			s.expire.note()
+			s.expire.tick()
+			s.expire.stop()
+		},
+		"a lower limit": func() { s.memory.SetLimit(4 << 20); s.shrink() },
+		"eviction ahead": func() {
+			s.evict.debt.Store(1 << 20)
+			for !s.tryBackground(func() { s.evictDebt(1, 1<<30) }) {
+				runtime.Gosched()
+			}
+		},
+	} {
+		s.data.Clear()
+		s.memory.SetLimit(16 << 20)
+		for i := range 20_000 {
+			require.NoError(t, s.data.StoreItem([]byte(strconv.Itoa(i)), smrmap.Item{Value: make([]byte, 300), Expires: 1000}))
+		}
+		if name == "active expiry" {
+			ms.Store(2000)
+		}
+		s.gate.lock(func() {}) // as EXEC does
+		n := s.data.Len()
+		done := make(chan struct{})
+		go func() {
+			deletes()
+			close(done)
+		}()
+		for range 20_000 {
+			runtime.Gosched()
+		}
+		within := s.data.Len()
+		s.gate.unlock()
+		<-done
+		require.Equal(t, n, within, name)
+		require.Less(t, s.data.Len(), n, name+": or it shows nothing")
+		ms.Store(1)
+	}
+}
+
+// A write that waits for memory, and evicts, keeps transactions waiting, but not its loop;
+// and within a transaction nothing is evicted.
+func TestGate_WriteWithoutMemory(t *testing.T) {
+	c, _ := inMemory(t, "")
+	c.srv.settings.policy.Store(int32(AllKeysClock))
+	require.NoError(t, c.srv.data.Store([]byte("k"), []byte("v")))
+	fn := func(smrmap.Item, bool) (smrmap.Item, smrmap.Op) {
+		return smrmap.Item{Value: []byte("v")}, smrmap.UpdateOp
+	}
+	c.alone(func() {
+		require.ErrorIs(t, c.underPressure([]byte("l"), 100, fn), slab.ErrNoMemory)
+		require.Equal(t, holdAll, c.hold)
+	})
+	require.Equal(t, 1, c.srv.data.Len())
+	c.begin()
+	require.NoError(t, c.underPressure([]byte("l"), 100, fn))
+	require.Equal(t, holdSlow, c.hold)
+	require.Equal(t, 2, c.srv.data.Len())
+	c.done()
+	require.Equal(t, holdNone, c.hold)
+}
+
+// A pause in a command gives back what it holds, and resume takes the same again.
+func TestGate_Pause(t *testing.T) {
+	c, _ := inMemory(t, "")
+	c.pause()
+	c.resume()
+	require.Equal(t, holdNone, c.hold)
+	for _, h := range []hold{holdShard, holdSlow} {
+		c.begin()
+		if h == holdSlow {
+			c.takesLong()
+		}
+		require.Equal(t, h, c.hold)
+		c.pause()
+		c.pause()
+		c.srv.gate.lock(func() {}) // nobody has it
+		c.srv.gate.unlock()
+		c.resume()
+		c.resume()
+		require.Equal(t, h, c.hold)
+		c.alone(func() {
+			c.pause()
+			c.resume()
+			c.takesLong()
+			require.Equal(t, holdAll, c.hold)
+			c.alone(func() {})
+		})
+		require.Equal(t, h, c.hold)
+		c.done()
+	}
+}
+
+// A loop serves its clients while EXEC, or WATCH, waits for a long command: the one that
+// EXEC came by, and those whose writes would evict ahead of need.
+func TestGate_LoopsGoOnWhileExecWaits(t *testing.T) {
+	s := start(t, Options{MaxMemory: 8 << 20, Policy: AllKeysClock, IOThreads: 1})
+	other := s.dial(t)
+	s.fill(t, 100, 0)
+	for _, waiting := range []string{encode("MULTI") + encode("INCR", "n") + encode("EXEC"), encode("WATCH", "k")} {
+		s.gate.slow.RLock() // as by a long command
+		c := s.dial(t)
+		c.send(waiting)
+		for list := ""; !strings.Contains(list, "cmd=exec") && !strings.Contains(list, "cmd=watch"); {
+			list = other.do("CLIENT", "LIST")
+		}
+		for range 1000 {
+			runtime.Gosched()
+		}
+		value := strings.Repeat("v", 100)
+		for i := range 100 {
+			require.Equal(t, "+OK\r\n", other.do("SET", strconv.Itoa(i), value)) // of keys that there are
+			s.evict.debt.Store(1 << 30)
+		}
+		require.Equal(t, "+PONG\r\n", other.do("PING"))
+		s.gate.slow.RUnlock()
+		require.Equal(t, "+OK\r\n", c.reply())
+	}
+}
+
+// The largest client is disconnected while it waits at the gate: what it holds does not count
+// any more, and nothing of its transaction is executed.
+func TestGate_LargestIsDisconnectedWhileItWaits(t *testing.T) {
+	both(t, func(t *testing.T, o Options) {
+		o.MaxClientMemory = 8 << 20
+		s := start(t, o)
+		admin := s.dial(t)
+		s.gate.slow.RLock() // as by a long command
+		c := s.dial(t)
+		c.send(encode("MULTI") + encode("SET", "k", strings.Repeat("v", 3<<20)) + encode("EXEC"))
+		for !strings.Contains(admin.do("CLIENT", "LIST"), "multi=1 cmd=exec") {
+		}
+		// As much as has room only without it: commands that are not complete.
+		for range 3 {
+			_, err := s.unfinished(t, 1500<<10)
+			require.NoError(t, err)
+		}
+		s.eventually(t, "it was disconnected", func() bool { return s.Snapshot().EvictedClients > 0 })
+		s.gate.slow.RUnlock()
+		require.NotContains(t, c.rest(), "*1")
+		require.Equal(t, ":0\r\n", admin.do("EXISTS", "k"))
+		require.EqualValues(t, 1, s.Snapshot().EvictedClients)
+	})
+}

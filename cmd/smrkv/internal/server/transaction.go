@@ -1,0 +1,169 @@
+package server
+
+import (
+	"strings"
+
+	"github.com/gosmr/gosmr/cmd/smrkv/internal/resp"
+)
+
+// This file has MULTI and what belongs to it, but for WATCH.
+
+// A transaction is what a connection has queued since MULTI. Its memory is charged to the
+// client's queries, as that of an unfinished command is.
+type transaction struct {
+	queue  []queued
+	size   int  // charged
+	writes need // of its commands
+	failed bool // a command was refused: EXEC will not execute any, and none is kept
+}
+
+type queued struct {
+	cmd  *command
+	args [][]byte
+}
+
+// queuedOverhead and argOverhead are what a queued command takes beside its bytes.
+const (
+	queuedOverhead = 96
+	argOverhead    = 24
+)
+
+const (
+	errExecAbort = "EXECABORT Transaction discarded because of previous errors."
+	errQueueRoom = "OOM no room in -maxmemory-clients to queue that"
+)
+
+func cmdMulti(c *conn, _ [][]byte) {
+	if c.tx != nil {
+		c.error("ERR MULTI calls can not be nested")
+		return
+	}
+	c.tx = new(transaction)
+	c.shared.queued.Store(1)
+	c.ok()
+}
+
+func cmdDiscard(c *conn, _ [][]byte) {
+	if c.tx == nil {
+		c.error("ERR DISCARD without MULTI")
+		return
+	}
+	c.discard()
+	c.ok()
+}
+
+// discard ends the transaction, if there is one, and forgets what is watched.
+func (c *conn) discard() {
+	if c.tx != nil {
+		c.mem.Queries.Release(c.tx.size)
+		c.tx = nil
+		c.shared.queued.Store(0)
+	}
+	c.unwatch()
+}
+
+// reject replies with an error before the command is executed or queued. Its
+// transaction can't be executed any more.
+func (c *conn) reject(cmd *command, text string) {
+	if cmd != nil && cmd.name == "exec" {
+		c.abort(text)
+		return
+	}
+	if c.tx != nil {
+		c.tx.fail(c)
+	}
+	c.error(text)
+}
+
+// abort ends the transaction without executing any of it.
+func (c *conn) abort(why string) {
+	c.discard()
+	c.error("EXECABORT Transaction discarded because of: " + strings.TrimPrefix(why, "ERR "))
+}
+
+func (t *transaction) fail(c *conn) {
+	t.failed = true
+	t.queue = nil
+	c.mem.Queries.Release(t.size)
+	t.size = 0
+}
+
+// enqueue keeps a command for EXEC.
+func (c *conn) enqueue(cmd *command, args [][]byte) {
+	t := c.tx
+	if failure := cmd.checkSubcommand(args); failure != "" {
+		c.reject(cmd, failure)
+		return
+	}
+	if cmd.flags&denyOOM != 0 && !c.srv.evicts() && c.srv.overLimit() {
+		c.reject(cmd, errOOM)
+		return
+	}
+	if t.failed || c.watch != nil && c.watch.dirty.Load() { // EXEC will not execute it
+		c.simple("QUEUED")
+		return
+	}
+	bytes := 0
+	for _, arg := range args {
+		bytes += len(arg)
+	}
+	size := bytes + queuedOverhead + argOverhead*len(args)
+	if !c.mem.Queries.Try(size) {
+		c.reject(cmd, errQueueRoom)
+		return
+	}
+	t.size += size
+	if cmd.flags&denyOOM != 0 {
+		for _, arg := range args[1:] {
+			t.writes.count(len(arg))
+		}
+		t.writes.total += entryOverhead
+	}
+	// The arguments are the parser's: they are copied.
+	all, copies := make([]byte, 0, bytes), make([][]byte, len(args))
+	for i, arg := range args {
+		from := len(all)
+		all = append(all, arg...)
+		copies[i] = all[from:len(all):len(all)]
+	}
+	t.queue = append(t.queue, queued{cmd, copies})
+	c.shared.queued.Store(int64(len(t.queue)) + 1)
+	c.simple("QUEUED")
+}
+
+// cmdExec executes what is queued, alone: see gate. A command that fails does not keep the
+// others from being executed.
+func cmdExec(c *conn, _ [][]byte) {
+	t := c.tx
+	switch {
+	case t == nil:
+		c.error("ERR EXEC without MULTI")
+		return
+	case t.failed:
+		c.discard()
+		c.error(errExecAbort)
+		return
+	case c.watch != nil && c.watch.dirty.Load(): // no need to stop others for that
+	case !c.spare(t.writes):
+		c.abort(errOOM)
+		return
+	}
+	c.alone(func() {
+		if c.changed() {
+			c.nullArray()
+			return
+		}
+		c.unwatch() // what is written now is no change
+		c.array(len(t.queue))
+		for _, q := range t.queue {
+			c.room(smallReply)
+			c.run(q.cmd, q.args)
+		}
+	})
+	c.discard()
+}
+
+func (c *conn) nullArray() {
+	c.room(resp.HeaderSize)
+	c.out.b = append(c.out.b, "*-1\r\n"...)
+}

@@ -1,0 +1,160 @@
+package server
+
+import (
+	"errors"
+
+	"github.com/gosmr/gosmr/slab"
+	"github.com/gosmr/gosmr/smrmap"
+)
+
+// This file has the commands that write to a key because of what another is. They are
+// executed alone: see gate.
+
+func cmdMSetNX(c *conn, args [][]byte) {
+	if len(args)%2 == 0 {
+		c.errorArity("msetnx")
+		return
+	}
+	var n need
+	for i := 1; i < len(args); i += 2 {
+		n.add(len(args[i]) + len(args[i+1]))
+	}
+	if !c.spare(n) {
+		c.error(errOOM)
+		return
+	}
+	c.alone(func() {
+		for i := 1; i < len(args); i += 2 {
+			if c.exists(string(args[i])) {
+				c.int(0)
+				return
+			}
+		}
+		if c.storeAll(args[1:]) {
+			c.int(1)
+		}
+	})
+}
+
+// storeAll stores keys that don't exist, with their values, or replies with why it can't
+// and stores none.
+func (c *conn) storeAll(pairs [][]byte) bool {
+	for i := 0; i < len(pairs); i += 2 {
+		if c.store(pairs[i], smrmap.Item{Value: pairs[i+1]}) {
+			continue
+		}
+		for j := 0; j < i; j += 2 {
+			c.srv.data.Delete(pairs[j])
+		}
+		return false
+	}
+	return true
+}
+
+func cmdRename(c *conn, args [][]byte) {
+	c.copyKey(args[1], args[2], copyOptions{move: true, replace: true}, func(copied, found bool) {
+		if found {
+			c.ok()
+		} else {
+			c.error("ERR no such key")
+		}
+	})
+}
+
+func cmdRenameNX(c *conn, args [][]byte) {
+	c.copyKey(args[1], args[2], copyOptions{move: true}, func(copied, found bool) {
+		if found {
+			c.bool(copied)
+		} else {
+			c.error("ERR no such key")
+		}
+	})
+}
+
+func cmdCopy(c *conn, args [][]byte) {
+	var o copyOptions
+	for i := 3; i < len(args); i++ {
+		switch {
+		case equalFold(args[i], "REPLACE"):
+			o.replace = true
+		case equalFold(args[i], "DB") && i+1 < len(args):
+			if i++; !c.selectDB(args[i]) {
+				return
+			}
+		default:
+			c.error(errSyntax)
+			return
+		}
+	}
+	if string(args[1]) == string(args[2]) {
+		c.error("ERR source and destination objects are the same")
+		return
+	}
+	c.copyKey(args[1], args[2], o, func(copied, found bool) {
+		if found {
+			c.tally.hits++
+		} else {
+			c.tally.misses++
+		}
+		c.bool(copied)
+	})
+}
+
+type copyOptions struct {
+	move    bool // delete the source
+	replace bool // whatever the destination is
+}
+
+// copyKey stores what from has, with when it expires, as to. It calls reply with whether
+// it did, or would have were they not the same, and whether there is a from; or replies
+// with why it could not.
+func (c *conn) copyKey(from, to []byte, o copyOptions, reply func(copied, found bool)) {
+	if it, ok := c.peek(from); ok {
+		n := need{beside: int64(slab.BlockSize(len(from) + it.length + entryOverhead))}
+		if n.add(len(to) + it.length); !c.spare(n) {
+			c.error(errOOM)
+			return
+		}
+	}
+	c.alone(func() {
+		it, found := c.peek(from)
+		same := string(from) == string(to)
+		if !found || same || !o.replace && c.exists(string(to)) {
+			reply(found && same && o.replace, found)
+			return
+		}
+		if err := c.storeCopy(from, to); err != nil {
+			c.errorStore(err)
+			return
+		}
+		c.stored(to, len(to)+it.length, it.expires)
+		if o.move {
+			c.srv.data.Delete(from)
+			c.touch(from)
+		}
+		reply(true, true)
+	})
+}
+
+// storeCopy stores as to what from has. Time stands still, and from exists.
+func (c *conn) storeCopy(from, to []byte) error {
+	try := func() error {
+		s := c.srv.dom.Enter()
+		defer s.Leave()
+		it, _ := c.srv.data.LoadIn(s, from)
+		return c.srv.data.StoreItem(to, it)
+	}
+	err := try()
+	if errors.Is(err, slab.ErrNoMemory) && c.srv.pendingMayDo() {
+		err = try()
+	}
+	return err
+}
+
+// peek looks at an entry, which is not counted as a hit or a miss.
+func (c *conn) peek(key []byte) (glance, bool) {
+	s := c.srv.dom.Enter()
+	defer s.Leave()
+	it, ok := c.srv.data.LoadIn(s, key)
+	return glance{len(it.Value), it.Expires}, ok
+}
