@@ -17,6 +17,8 @@ type fuzzModel struct {
 
 	sent []byte // the commands
 	want []byte // the replies
+
+	fuzzTransaction
 }
 
 // The commands of a program, each a byte modulo their number, and what follows it; and
@@ -43,6 +45,14 @@ const (
 	fuzzFlush
 	fuzzArity   // which
 	fuzzUnknown // which, and which argument
+	fuzzMSetNX  // key, value, key, value
+	fuzzRename  // key, key, 0: RENAME or 1: RENAMENX
+	fuzzCopy    // key, key, 1: REPLACE
+	fuzzMulti
+	fuzzExec
+	fuzzDiscard
+	fuzzWatch // key, key
+	fuzzUnwatch
 	fuzzOps
 )
 
@@ -155,13 +165,13 @@ func (m *fuzzModel) bulk(s string, ok bool) {
 
 const fuzzNotInteger = "-ERR value is not an integer or out of range"
 
-// step makes one command.
-func (m *fuzzModel) step() {
+// command makes one command, that is executed at once.
+func (m *fuzzModel) command() {
 	switch op := m.next() % fuzzOps; op {
 	case fuzzSet:
 		k, v := m.key(), m.value()
 		m.send("SET", k, v)
-		m.data[k] = v
+		m.put(k, v)
 		m.reply("+OK")
 	case fuzzGet:
 		k := m.key()
@@ -172,13 +182,13 @@ func (m *fuzzModel) step() {
 		a, b := m.key(), m.key()
 		m.send([]string{"DEL", "UNLINK"}[m.next()%2], a, b)
 		n := len(m.data)
-		delete(m.data, a)
-		delete(m.data, b)
+		m.remove(a)
+		m.remove(b)
 		m.int(n - len(m.data))
 	case fuzzAppend:
 		k, v := m.key(), m.value()
 		m.send("APPEND", k, v)
-		m.data[k] += v
+		m.put(k, m.data[k]+v)
 		m.int(len(m.data[k]))
 	case fuzzIncr, fuzzIncrBy:
 		m.add(op == fuzzIncrBy)
@@ -194,13 +204,13 @@ func (m *fuzzModel) step() {
 		k, v := m.key(), m.value()
 		m.send("GETSET", k, v)
 		old, ok := m.data[k]
-		m.data[k] = v
+		m.put(k, v)
 		m.bulk(old, ok)
 	case fuzzGetDel:
 		k := m.key()
 		m.send("GETDEL", k)
 		old, ok := m.data[k]
-		delete(m.data, k)
+		m.remove(k)
 		m.bulk(old, ok)
 	case fuzzSetNX:
 		k, v := m.key(), m.value()
@@ -208,14 +218,14 @@ func (m *fuzzModel) step() {
 		if _, ok := m.data[k]; ok {
 			m.int(0)
 		} else {
-			m.data[k] = v
+			m.put(k, v)
 			m.int(1)
 		}
 	case fuzzMSet:
 		a, v, b, w := m.key(), m.value(), m.key(), m.value()
 		m.send("MSET", a, v, b, w)
-		m.data[a] = v
-		m.data[b] = w
+		m.put(a, v)
+		m.put(b, w)
 		m.reply("+OK")
 	case fuzzMGet:
 		a, b, c := m.key(), m.key(), m.key()
@@ -244,15 +254,21 @@ func (m *fuzzModel) step() {
 		m.bulk(v, true)
 	case fuzzFlush:
 		m.send("FLUSHALL")
-		clear(m.data)
+		for k := range m.data {
+			m.remove(k)
+		}
 		m.reply("+OK")
 	case fuzzArity:
 		name := []string{"get", "set", "append", "mset", "ping"}[m.next()%5]
 		args := map[string]int{"get": 2, "set": 1, "append": 3, "mset": 3, "ping": 2}[name]
 		m.send(append([]string{name}, strings.Split(strings.Repeat("x", args), "")...)...)
 		m.reply("-ERR wrong number of arguments for '%s' command", name)
+		m.refused = args < 3 && name != "ping" || name == "append"
 	case fuzzUnknown:
 		m.unknown()
+		m.refused = true
+	default:
+		m.transactional(op)
 	}
 }
 
@@ -289,7 +305,7 @@ func (m *fuzzModel) add(withArgument bool) {
 		m.reply("-ERR increment or decrement would overflow")
 		return
 	}
-	m.data[k] = sum.String()
+	m.put(k, sum.String())
 	m.reply(":%v", sum)
 }
 
@@ -353,7 +369,7 @@ func (m *fuzzModel) setRange() {
 			v = append(v, 0)
 		}
 		copy(v[offset:], piece)
-		m.data[k] = string(v)
+		m.put(k, string(v))
 		m.int(len(v))
 	}
 }
@@ -379,7 +395,7 @@ func (m *fuzzModel) setIf() {
 	}
 	stored := !(nx && had) && !(xx && !had)
 	if stored {
-		m.data[k] = v
+		m.put(k, v)
 	}
 	switch {
 	case get:
