@@ -41,6 +41,9 @@ const (
 	freeShift   = 18       // of the next free number in a free bucket's ctl, above all that a reader looks at
 )
 
+// errCrowded says that a bucket is full, and there is no memory to chain another to it.
+var errCrowded = errors.New("no room to chain a bucket")
+
 // segmentOf returns the segment of the bucket with the given number, and where in it
 // that is. Segments 4*k to 4*k+3 have minSpill<<k buckets each.
 func segmentOf(number uint64) (seg int, at uint64) {
@@ -141,7 +144,7 @@ func (t *table) addSegment(seg int, must bool) error {
 		if !must {
 			if s.forced += size; s.forced > t.share() || errors.Is(err, pages.ErrNoMemory) {
 				s.forced -= size
-				return fmt.Errorf("smrmap: no room to chain a bucket: %w", err)
+				return fmt.Errorf("smrmap: %w: %w", errCrowded, err)
 			}
 		}
 		t.take(n, true)

@@ -31,7 +31,8 @@ func (m *Bytes) StoreEvicting(ctx context.Context, key []byte, it Item) error {
 // 1 MiB), or above 64 KiB the entry's own size; it may be twice that while more than the
 // limit of the budget is taken, as after it was lowered. It evicts at most what it needs
 // three times over, and what is left in the slabs that it empties for want of room
-// elsewhere; mostly the half of that. It never evicts the entry of key, nor what
+// elsewhere; mostly the half of that. Where there is memory, but no slot in the key's bucket
+// and none to chain another to it, it evicts one entry of that. It never evicts the entry of key, nor what
 // [Bytes.SetEvictable] spares.
 //
 // It returns an error that wraps [slab.ErrNoMemory], and has evicted nothing, if the budget
@@ -58,8 +59,13 @@ func (m *Bytes) ComputeEvicting(ctx context.Context, key []byte, fn func(old Ite
 // wants more each time.
 const mostAttempts = 4
 
+// mostCrowded bounds how often it makes room in a full bucket, where others may be quicker
+// to use it.
+const mostCrowded = 64
+
 func (m *Bytes) computeEvicting(ctx context.Context, key []byte, fn func(old Item, loaded bool) (Item, Op)) (ok bool, err error) {
-	p := pressure{m: m, key: key, hash: uint32(m.hashOf(key) >> 32)}
+	h := m.hashOf(key)
+	p := pressure{m: m, key: key, hash: uint32(h >> 32)}
 	// What is pending may do. And while readers don't leave it would evict in vain.
 	if err := m.dom.Synchronize(ctx); err != nil {
 		return false, p.stopped(err)
@@ -75,6 +81,7 @@ func (m *Bytes) computeEvicting(ctx context.Context, key []byte, fn func(old Ite
 		}
 	}
 	defer giveBack() // also if fn panics
+	crowded := 0
 	for attempt := 0; ; attempt++ {
 		ok, err = m.compute(key, func(old Item, loaded bool) (Item, Op) {
 			it, op := fn(old, loaded)
@@ -86,8 +93,16 @@ func (m *Bytes) computeEvicting(ctx context.Context, key []byte, fn func(old Ite
 			return it, op
 		}, &block)
 		giveBack() // where fn wants one of another size now
-		if !errors.Is(err, slab.ErrNoMemory) || attempt == mostAttempts {
+		if !errors.Is(err, slab.ErrNoMemory) || attempt >= mostAttempts {
 			return ok, err
+		}
+		if errors.Is(err, errCrowded) { // there is room, but not in this bucket
+			if !p.thin(h) || crowded == mostCrowded {
+				return ok, err
+			}
+			crowded++
+			attempt--
+			continue
 		}
 		if block, err = p.makeRoom(ctx); err != nil {
 			return ok, err
@@ -177,6 +192,24 @@ func (p *pressure) evict(ctx context.Context, c *slab.Claim) error {
 		p.m.barren.Store(false) // to others it is not
 	}
 	return p.m.dom.Barrier(ctx)
+}
+
+// thin evicts one entry of the bucket that h belongs to, whose slot is free then, and reports
+// whether there was one.
+func (p *pressure) thin(h uint64) bool {
+	if Evictable(p.m.evictable.Load()) == EvictNone {
+		return false
+	}
+	found := false
+	n, _, _ := p.m.purge(h, func(e *header) bool {
+		if found || p.spared(e) {
+			return false
+		}
+		found = true
+		return true
+	})
+	p.m.evicted.Add(uint64(n))
+	return n > 0
 }
 
 // spared reports whether an entry must not be evicted for this one.
