@@ -183,6 +183,8 @@ func (b *blocks) getLarge(n int) ([]byte, error) {
 	if closed {
 		panic("slab: Get from closed " + b.name)
 	}
+	bury()
+	b.freeLate()
 	size := pages.RoundLarge(uintptr(n))
 	if err := b.budget.Take(int64(size)); err != nil {
 		return nil, fmt.Errorf("%s: %w", b.name, err)
@@ -235,8 +237,7 @@ func (b *blocks) takeLarge(block []byte, retire bool) *largeBlock {
 // then the block waits in late until Close asks the readers that are left. It may be
 // called pinned.
 func (b *blocks) retireLarge(l *largeBlock) {
-	if !b.dom.Closed() {
-		smr.Call(b.dom, l, int(l.size), (*largeBlock).ready)
+	if smr.TryCall(b.dom, l, int(l.size), (*largeBlock).ready) {
 		return
 	}
 	l.goal = b.dom.Advance()

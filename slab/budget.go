@@ -127,6 +127,9 @@ func (b *Budget) Put(n int64) {
 	if b == nil {
 		return
 	}
+	if used := b.used.Load(); n > used {
+		panic("slab: Put of more bytes than were taken")
+	}
 	if c := b.claim.Load(); c != nil {
 		n -= c.offer(n)
 	}

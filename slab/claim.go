@@ -3,6 +3,8 @@ package slab
 import (
 	"context"
 	"errors"
+	"fmt"
+	"runtime"
 	"unsafe"
 
 	"github.com/gosmr/gosmr/internal/mutant"
@@ -37,7 +39,9 @@ type Claim struct {
 }
 
 // Claim begins to collect memory for a block of n bytes. There is one claim for a budget at
-// a time: others wait for it to end, and return ctx.Err() if ctx ends first.
+// a time: others wait for it to end, and return ctx.Err() if ctx ends first. It waits for
+// readers, too, with the errors of [smr.Domain.Barrier], and so must not be called inside a
+// section. Claims of one budget must not be made in different testing/synctest bubbles.
 //
 // Where more than the limit of the budget is taken, the claim collects up to twice what it
 // needs, and the rest goes back: so what is taken falls to the limit. It panics if n is
@@ -45,6 +49,12 @@ type Claim struct {
 func (b *Blocks) Claim(ctx context.Context, n int) (*Claim, error) {
 	if n < 0 {
 		panic("slab: Claim of a negative size")
+	}
+	if n > maxBlock {
+		return nil, fmt.Errorf("%s: %w: %d bytes", b.name, ErrNoMemory, n)
+	}
+	if err := b.dom.Barrier(ctx); err != nil { // inside a callback, rather than wait for who waits for it
+		return nil, err
 	}
 	c := &Claim{b: b, n: n, need: int64(BlockSize(n))}
 	if n <= maxObject {
@@ -103,12 +113,17 @@ func (c *Claim) Size() int64 { return c.need }
 // Missing returns how many bytes must still be put back for Get to have memory.
 func (c *Claim) Missing() int64 { return c.missing.Load() }
 
-// Room returns an upper bound of what may become free for the block: what is left of the
-// budget, and all that its [Blocks] have taken.
+// Room returns an upper bound of what may become free for the block: all that its [Blocks]
+// have taken, and what is left of the budget, or less what is taken beyond it.
 func (c *Claim) Room() int64 {
 	room := c.b.Stats().ReservedBytes
-	if budget := c.b.budget; budget != nil {
-		room += max(0, budget.Limit()-budget.Used()) + c.want - c.Missing()
+	budget := c.b.budget
+	if budget == nil {
+		return room
+	}
+	room += c.want - c.Missing()
+	if limit := budget.Limit(); limit != 0 {
+		room += limit - budget.Used()
 	}
 	return room
 }
@@ -117,6 +132,7 @@ func (c *Claim) Room() int64 {
 // was collected. It returns an error that wraps [ErrNoMemory] if neither is there, and may
 // then be called again.
 func (c *Claim) Get() ([]byte, error) {
+	defer runtime.KeepAlive(c.b)
 	block, err := c.b.Get(c.n)
 	if err == nil || !errors.Is(err, ErrNoMemory) || !c.spend() {
 		return block, err
@@ -160,12 +176,14 @@ func (c *Claim) putBack(keep int64) {
 // Compact is Evacuate of slabs for whose blocks there is room in others of their size. It
 // returns 0 if there are none.
 func (c *Claim) Compact(ctx context.Context, vacate func(block []byte)) (released int64, err error) {
+	defer runtime.KeepAlive(c.b)
 	most, _ := c.b.victims(c.n)
 	return most.evacuateAlone(ctx, 1, vacate)
 }
 
 // Evacuate is [Blocks.Evacuate] of as many slabs as are missing, at most maxEvacuated.
 func (c *Claim) Evacuate(ctx context.Context, vacate func(block []byte)) (released int64, err error) {
+	defer runtime.KeepAlive(c.b)
 	most, largest := c.b.victims(c.n)
 	if most == nil {
 		most = largest

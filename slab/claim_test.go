@@ -7,6 +7,8 @@ import (
 	"unsafe"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/gosmr/gosmr/smr"
 )
 
 // newClaimed returns Blocks that have used their budget of limit bytes up by blocks of n.
@@ -177,4 +179,26 @@ func TestClaim_CompactAndEvacuate(t *testing.T) {
 	require.Empty(t, live)
 	require.Zero(t, c.Missing())
 	c.End()
+}
+
+func TestClaim_Refused(t *testing.T) {
+	d := newDomain(t)
+	budget := NewBudget(1 << 20)
+	b := NewBlocks(d, Options{Budget: budget})
+	_, err := b.Claim(watchdogContext(t), maxBlock+1)
+	require.ErrorIs(t, err, ErrNoMemory, "larger than there is")
+	var inCallback error
+	d.CallFunc(0, func() { _, inCallback = b.Claim(context.Background(), 1) })
+	require.NoError(t, d.Barrier(watchdogContext(t)))
+	require.ErrorIs(t, inCallback, smr.ErrInCallback)
+
+	require.NoError(t, budget.Take(100))
+	c, err := b.Claim(watchdogContext(t), 1)
+	require.NoError(t, err)
+	require.Panics(t, func() { budget.Put(150) }, "more than was taken, with a claim open")
+	require.EqualValues(t, 100, budget.Used())
+	c.End()
+	require.EqualValues(t, 100, budget.Used())
+	budget.Put(100)
+	require.NoError(t, b.Close(watchdogContext(t)))
 }

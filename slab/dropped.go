@@ -81,10 +81,12 @@ func bury() {
 	graveyard.n.Store(0)
 	graveyard.mu.Unlock()
 	var stay []*remains
+	refused := make(map[*smr.Domain]bool) // whose readers hold back an earlier goal
 	for _, r := range list {
-		if r.dom.Passed(r.goal) {
+		if !refused[r.dom] && r.dom.Passed(r.goal) {
 			r.release()
 		} else {
+			refused[r.dom] = true
 			stay = append(stay, r)
 		}
 	}
@@ -180,7 +182,8 @@ func (s *store) abandon() []*slab {
 			slabs = append(slabs, sl)
 		}
 	}
-	s.slabs, s.holes, s.reserved, s.taken = nil, nil, 0, 0
+	slabs = append(slabs, s.late...)
+	s.slabs, s.holes, s.late, s.reserved, s.taken = nil, nil, nil, 0, 0
 	return slabs
 }
 

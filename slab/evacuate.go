@@ -2,6 +2,7 @@ package slab
 
 import (
 	"context"
+	"runtime"
 	"slices"
 	"unsafe"
 
@@ -29,6 +30,7 @@ import (
 // Cost: a fence on all processors, one or two calls of vacate for each block of 64 KiB or
 // more, and two or three grace periods. Idea: memcached's slab rebalancer.
 func (b *Blocks) Evacuate(ctx context.Context, n int, vacate func(block []byte)) (released int64, err error) {
+	defer runtime.KeepAlive(b)
 	// Inside a callback this fails, rather than wait for somebody who waits for it.
 	if err := b.dom.Barrier(ctx); err != nil {
 		return 0, err
@@ -68,6 +70,7 @@ func (b *Blocks) victims(n int) (most, largest *store) {
 // GetFree is [Blocks.Get] for what is free in slabs: it takes no memory from the budget,
 // and returns nil if there is nothing, or n is above 64 KiB.
 func (b *Blocks) GetFree(n int) []byte {
+	defer runtime.KeepAlive(b)
 	if n < 0 || n > maxObject {
 		return nil
 	}

@@ -175,7 +175,7 @@ func (s *store) retireMagazine(m *magazine) {
 	}
 	size := m.n * int(s.size)
 	if t := s.stamp(m); t != nil {
-		smr.Call(s.dom, t, size, (*ticket).ready)
+		smr.TryCall(s.dom, t, size, (*ticket).ready) // else the magazine waits for Get, or Close
 	}
 }
 

@@ -56,8 +56,9 @@ type Options struct {
 //
 // Close a pool that is not used any more. One that becomes unreachable without Close
 // gives its memory back by itself if no object of it is in use, or Options.FreeOnDrop
-// says that none counts: some time after a garbage collection has found it, when the
-// readers of that time have left. Otherwise its memory stays, since somebody may use the
+// says that none counts: after a garbage collection has found it, or, if readers were in
+// sections then, when they have left and some pool of the process is made, closed or takes
+// memory. Otherwise its memory stays, since somebody may use the
 // objects, and a warning through log/slog says how many there are. The pool must be
 // reachable wherever its methods, or a [Local] of it, are in use.
 //
@@ -299,6 +300,7 @@ func closeStores(ctx context.Context, d *smr.Domain, stores ...*store) error {
 	}
 	var errs []error
 	for _, s := range stores {
+		s.releaseLate()
 		s.budget.leave(s)
 		s.mu.Lock()
 		taken := s.taken

@@ -562,3 +562,94 @@ func TestClose_AfterDomainWaitsForItsReaders(t *testing.T) {
 	require.NoError(t, b.Close(watchdogContext(t)))
 	require.Zero(t, b.Stats().ReservedBytes)
 }
+
+// Whoever retires and frees beside Domain.Close is not told off for it, and nothing is lost.
+func TestRetire_BesideDomainClose(t *testing.T) {
+	for range rounds(200) {
+		d, err := smr.New(smr.Options{})
+		require.NoError(t, err)
+		budget := NewBudget(0)
+		p := New[flat](d, Options{Budget: budget})
+		p.s.capacity = 1 // a call for each object
+		all := getAll(t, p, 400)
+		begun, done := make(chan struct{}), make(chan any, 1)
+		go func() {
+			defer func() { done <- recover() }()
+			close(begun)
+			for i, obj := range all {
+				if i%2 == 0 {
+					p.Retire(obj)
+				} else {
+					p.Free(obj)
+				}
+			}
+		}()
+		<-begun
+		require.NoError(t, d.Close(watchdogContext(t)))
+		require.Nil(t, <-done)
+		closeEmpty(t, p)
+		require.Zero(t, budget.Used())
+	}
+}
+
+// A domain whose Close has begun may have readers: slabs of objects that were freed, rather
+// than retired, stay until they have left.
+func TestFree_SlabWaitsForReadersOfClosingDomain(t *testing.T) {
+	d, err := smr.New(smr.Options{})
+	require.NoError(t, err)
+	p := New[page](d, Options{})
+	all := getAll(t, p, 200)
+	for _, obj := range all {
+		obj[0] = 7
+	}
+	p.Flush()
+	s := d.Enter()
+	over, cancel := context.WithCancel(context.Background())
+	cancel()
+	require.Error(t, d.Close(over))
+	freeAll(p, all)
+	p.Flush()
+	require.GreaterOrEqual(t, p.Stats().ReservedBytes, int64(len(all)*len(page{})))
+	if invariantsOff := p.s.check.leaks() == ""; invariantsOff && p.OffHeap() {
+		for _, obj := range all {
+			_ = obj[0] // does not fault
+		}
+	}
+	s.Leave()
+	closeEmpty(t, p)
+}
+
+// What arrived while the lock was taken is found by Close on a closed domain, and finds
+// nothing in a pool that was dropped.
+func TestRetire_ArrivedBeforeCloseOrDrop(t *testing.T) {
+	for _, drop := range []bool{false, true} {
+		d, err := smr.New(smr.Options{})
+		require.NoError(t, err)
+		budget := NewBudget(0)
+		p := New[flat](d, Options{Budget: budget})
+		all := getAll(t, p, 10)
+		if !drop {
+			require.NoError(t, d.Close(watchdogContext(t)))
+		}
+		for _, obj := range all {
+			p.Retire(obj)
+		}
+		unloaded := p.s.unload()
+		p.s.mu.Lock()
+		for _, ld := range unloaded {
+			p.s.retireMagazine(ld.retired)
+		}
+		p.s.mu.Unlock()
+		if drop {
+			(&remains{dom: d, stores: []*store{p.s}}).release()
+			require.NoError(t, d.Close(watchdogContext(t)))
+		} else {
+			for _, ld := range unloaded {
+				p.s.keep(ld.get)
+				p.s.keep(ld.other)
+			}
+			closeEmpty(t, p)
+		}
+		require.Zero(t, budget.Used())
+	}
+}

@@ -77,6 +77,7 @@ type store struct {
 	nSpare  int
 	idle    int     // the least that nSpare was since the last look
 	leaving []*slab // on their way to the system, once mu is unlocked
+	late    []*slab // until the readers of a closed domain have left
 
 	evacuating int // slabs that are to become whole, in neither list
 
@@ -172,7 +173,8 @@ func (s *store) slabOf(p unsafe.Pointer) (sl *slab, index int) {
 }
 
 // unlock unlocks s.mu, gives those slabs to the system that were dropped under it, and
-// asks for a look if there are many spare ones.
+// asks for a look if there are many spare ones. On a closed domain, which takes no call,
+// slabs that readers may look at wait in late.
 func (s *store) unlock() {
 	leaving := s.leaving
 	s.leaving = nil
@@ -180,10 +182,15 @@ func (s *store) unlock() {
 	s.mu.Unlock()
 	unread := true
 	for _, sl := range leaving { // those that became whole first come first
-		if unread = unread && (!s.stable || s.unread(sl)); unread {
+		unread = unread && (!s.stable || s.unread(sl))
+		switch {
+		case unread:
 			sl.release()
-		} else {
-			smr.Call(s.dom, sl, int(s.slabSize), (*slab).release)
+		case !smr.TryCall(s.dom, sl, int(s.slabSize), (*slab).release):
+			s.mu.Lock()
+			s.late = append(s.late, sl)
+			s.reserved += int64(s.slabSize)
+			s.mu.Unlock()
 		}
 	}
 	if many {
@@ -191,9 +198,22 @@ func (s *store) unlock() {
 	}
 }
 
+// releaseLate gives back what waited for the readers of a closed domain, when they have
+// left.
+func (s *store) releaseLate() {
+	s.mu.Lock()
+	late := s.late
+	s.late = nil
+	s.reserved -= int64(len(late)) * int64(s.slabSize)
+	s.mu.Unlock()
+	for _, sl := range late {
+		sl.release()
+	}
+}
+
 // unread reports whether it is known at once that nobody looks at a whole slab.
 func (s *store) unread(sl *slab) bool {
-	return mutant.Is(mutant.SlabBeforeReaders) || s.dom.Closed() || s.dom.Poll(sl.goal)
+	return mutant.Is(mutant.SlabBeforeReaders) || s.dom.Poll(sl.goal)
 }
 
 // becameWhole is called when a slab is new, and each time when the last object of it was
@@ -203,7 +223,7 @@ func (sl *slab) becameWhole() {
 	if mutant.Is(mutant.WholeOnce) && sl.goal != 0 {
 		return
 	}
-	if s.stable && !s.dom.Closed() {
+	if s.stable {
 		sl.goal = s.dom.Advance()
 	}
 }
@@ -296,6 +316,14 @@ func (s *store) removeSpareLocked(sl *slab) {
 // dropSparesLocked gives back all whole slabs but those that became so last.
 // s.mu is held.
 func (s *store) dropSparesLocked(keep int) {
+	if s.stable && s.dom.Closed() { // there will be no call: what readers look at stays until Close
+		s.dropUnreadLocked(keep)
+		return
+	}
+	s.dropAllLocked(keep)
+}
+
+func (s *store) dropAllLocked(keep int) {
 	for s.nSpare > keep {
 		sl := s.spare.tail
 		s.removeSpareLocked(sl)

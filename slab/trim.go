@@ -33,7 +33,7 @@ func (s *store) trimUnread() {
 // dropUnreadLocked is dropSparesLocked of those that nobody looks at. s.mu is held.
 func (s *store) dropUnreadLocked(keep int) {
 	for s.nSpare > keep && (!s.stable || s.unread(s.spare.tail)) {
-		s.dropSparesLocked(s.nSpare - 1)
+		s.dropAllLocked(s.nSpare - 1)
 	}
 }
 
@@ -118,11 +118,9 @@ func (s *store) lookSoon() {
 }
 
 func (s *store) callLook() {
-	if s.dom.Closed() {
+	if !smr.TryCall(s.dom, s, 0, (*store).look) {
 		s.lookDue.Store(false)
-		return
 	}
-	smr.Call(s.dom, s, 0, (*store).look)
 }
 
 // look collects if the store is wasteful, and gives back what is idle: again and again

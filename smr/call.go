@@ -38,7 +38,21 @@ func Call[T any](d *Domain, obj *T, size int, free func(*T)) {
 	if free == nil {
 		panic("smr: Call with a nil function")
 	}
-	d.call(*(*func(unsafe.Pointer))(unsafe.Pointer(&free)), unsafe.Pointer(obj), size)
+	if !d.call(*(*func(unsafe.Pointer))(unsafe.Pointer(&free)), unsafe.Pointer(obj), size) {
+		d.panicClosed("Call")
+	}
+}
+
+// TryCall is [Call], but on a closed domain it does nothing and reports false, where Call
+// panics: for whoever may run beside [Domain.Close], and keeps what it could not give away.
+func TryCall[T any](d *Domain, obj *T, size int, free func(*T)) bool {
+	if obj == nil {
+		panic("smr: TryCall with a nil object")
+	}
+	if free == nil {
+		panic("smr: TryCall with a nil function")
+	}
+	return d.call(*(*func(unsafe.Pointer))(unsafe.Pointer(&free)), unsafe.Pointer(obj), size)
 }
 
 // CallFunc is [Call] for a function without an object. A closure made for this
@@ -47,39 +61,40 @@ func (d *Domain) CallFunc(size int, fn func()) {
 	if fn == nil {
 		panic("smr: CallFunc with a nil function")
 	}
-	d.call(runFunc, *(*unsafe.Pointer)(unsafe.Pointer(&fn)), size)
+	if !d.call(runFunc, *(*unsafe.Pointer)(unsafe.Pointer(&fn)), size) {
+		d.panicClosed("Call")
+	}
 }
 
 // runFunc calls the func() that obj is: a func value is one pointer.
 func runFunc(obj unsafe.Pointer) { (*(*func())(unsafe.Pointer(&obj)))() }
 
-func (d *Domain) call(fn func(unsafe.Pointer), obj unsafe.Pointer, size int) {
+// call reports whether the call was accepted: it is not on a closed domain.
+func (d *Domain) call(fn func(unsafe.Pointer), obj unsafe.Pointer, size int) bool {
 	if uint(size) >= largeSize { // large, Expedite, negative, or absurd
-		d.callSpecialSize(fn, obj, size)
-		return
+		return d.callSpecialSize(fn, obj, size)
 	}
 	id := pcpu.Pin()
 	sl := d.calls.At(id)
 	if sl == nil || !sl.lock(d) {
-		d.callSlow(id, fn, obj, size, false)
-		return
+		return d.callSlow(id, fn, obj, size, false)
 	}
 	c := sl.open.Load()
 	if c == nil || c.n >= len(c.entries) {
 		sl.unlock()
-		d.callSlow(id, fn, obj, size, false)
-		return
+		return d.callSlow(id, fn, obj, size, false)
 	}
 	d.append(sl, c, fn, obj, size)
 	if !c.full(d) {
 		sl.unlock()
 		pcpu.Unpin()
-		return
+		return true
 	}
 	d.seal(sl, c)
 	sl.unlock()
 	pcpu.Unpin()
 	d.reclaim.notify(d)
+	return true
 }
 
 // append adds an entry to the open chunk of the locked slot, which has room.
@@ -104,23 +119,22 @@ const (
 
 // callSpecialSize is call with a size out of the ordinary. A large one gets a chunk of
 // its own, so that no chunk's sum is large.
-func (d *Domain) callSpecialSize(fn func(unsafe.Pointer), obj unsafe.Pointer, size int) {
+func (d *Domain) callSpecialSize(fn func(unsafe.Pointer), obj unsafe.Pointer, size int) bool {
 	switch {
 	case size == Expedite:
-		d.callSlow(pcpu.Pin(), fn, obj, 0, true)
+		return d.callSlow(pcpu.Pin(), fn, obj, 0, true)
 	case size < 0:
 		panic("smr: Call with a negative size")
 	case size > maxSize:
 		panic("smr: Call with a size beyond what can be addressed")
-	default:
-		d.callAlone(fn, obj, size, false)
 	}
+	return d.callAlone(fn, obj, size, false)
 }
 
 // callSlow is call when the processor has no slot, or the slot no chunk, or
 // (where the processor is not exclusive) the slot is taken; or to expedite. It
 // is called pinned, and unpins.
-func (d *Domain) callSlow(id int, fn func(unsafe.Pointer), obj unsafe.Pointer, size int, expedite bool) {
+func (d *Domain) callSlow(id int, fn func(unsafe.Pointer), obj unsafe.Pointer, size int, expedite bool) bool {
 	sl := d.lockSlot(id)
 	var c *chunk
 	if sl != nil {
@@ -134,8 +148,7 @@ func (d *Domain) callSlow(id int, fn func(unsafe.Pointer), obj unsafe.Pointer, s
 	}
 	if c == nil {
 		pcpu.Unpin()
-		d.callAlone(fn, obj, size, expedite)
-		return
+		return d.callAlone(fn, obj, size, expedite)
 	}
 	d.append(sl, c, fn, obj, size)
 	if expedite || c.full(d) {
@@ -144,6 +157,7 @@ func (d *Domain) callSlow(id int, fn func(unsafe.Pointer), obj unsafe.Pointer, s
 	sl.unlock()
 	pcpu.Unpin()
 	d.afterCall(expedite)
+	return true
 }
 
 // afterCall tells the reclaimer of a call that it may have to know of.
@@ -185,8 +199,8 @@ type alone struct{ called, calledBytes atomic.Uint64 }
 
 // callAlone is call without a slot: the call gets a sealed chunk of its own. On a
 // closed domain, where there is no slot to append to, only a callback's call is taken,
-// so that chains of callbacks come to their end; any other panics.
-func (d *Domain) callAlone(fn func(unsafe.Pointer), obj unsafe.Pointer, size int, expedite bool) {
+// so that chains of callbacks come to their end; any other is refused.
+func (d *Domain) callAlone(fn func(unsafe.Pointer), obj unsafe.Pointer, size int, expedite bool) bool {
 	c := &chunk{entries: []entry{{fn, obj}}, n: 1, bytes: int64(size % largeSize), large: int64(size / largeSize)}
 	// Counted first, and then a look whether the domain is sealed; Close seals it
 	// and then looks at the count. So Close waits for a call that is accepted.
@@ -198,8 +212,9 @@ func (d *Domain) callAlone(fn func(unsafe.Pointer), obj unsafe.Pointer, size int
 		r.large.Add(-c.large)
 		r.alone.calledBytes.Add(-uint64(c.bytes))
 		r.alone.called.Add(^uint64(0))
-		d.panicClosed("Call")
+		return false
 	}
 	d.handOver(c, d.clk.DeferredAdvance())
 	d.afterCall(expedite)
+	return true
 }

@@ -53,8 +53,8 @@ func (d *Domain) collectIfDue(p *pace) {
 	}
 	mayStart := d.unstick()
 	p.quiet = !collect && !mayStart && r.sealed.empty()
-	if p.quiet && p.interval < maxInterval {
-		p.next(2 * p.interval)
+	if p.quiet {
+		p.next(max(d.CheckIn(), min(2*min(p.interval, maxInterval), maxInterval)))
 	} else {
 		p.next(d.CheckIn())
 	}

@@ -28,8 +28,9 @@ type Quiescent struct {
 //
 // report, which may be nil, is called by a goroutine that waits for this reader, one of
 // the domain's or of its users', each time before that goroutine spins and parks. It
-// should make the owner call Quiesce or Offline soon. While calls are pending it is
-// called again, at growing intervals, in case the owner missed it. It must not block,
+// should make the owner call Quiesce or Offline soon. While calls are pending, and no
+// user's wait is parked, it is called again, at growing intervals, in case the owner missed
+// it; but the owner should not miss it. It must not block,
 // panic or end the goroutine: all who wait on the domain wait for it, and a panic comes
 // out of the wait. It may be called while the owner calls Quiesce already, and once more
 // after Close.

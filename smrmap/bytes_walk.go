@@ -70,7 +70,7 @@ func (m *Bytes) Keys() iter.Seq[[]byte] {
 }
 
 // Clear deletes every entry that is in the map when it is called, unless somebody else
-// stores to its key meanwhile. It is a walk, not one step: other operations go on.
+// stores to its key meanwhile, or is about to store a large value there by Compute. It is a walk, not one step: other operations go on.
 func (m *Bytes) Clear() {
 	for pos := uint64(0); ; {
 		if _, _, pos = m.purge(pos, func(*header) bool { return true }); pos == 0 {

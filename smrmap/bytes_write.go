@@ -164,7 +164,8 @@ func (m *Bytes) take(key []byte) *header {
 // and the growing of the map, but no reader. It should be short, and must not write to the
 // map or walk over it. While a large value that it returned is copied, only writers of the
 // key itself wait. Where fn would often find that there is nothing to do, look with
-// [Bytes.LoadIn] first: that locks nothing.
+// [Bytes.LoadIn] first: that locks nothing. fn must not wait for readers: others may wait for
+// the bucket in a section.
 //
 // Errors are those of [Bytes.Store].
 func (m *Bytes) Compute(key []byte, fn func(old Item, loaded bool) (Item, Op)) (ok bool, err error) {

@@ -162,10 +162,11 @@ func (c *core) begin(t *table) bool {
 	logn := c.wanted(t)
 	next, err := newTable(logn, c.heap, 1<<logn < t.n, c.budget)
 	switch same := 1<<logn == t.n; {
-	case err == nil && same:
-		c.kept.Store(math.MaxInt64)
 	case err == nil:
-		c.stuck.Store(0)
+		c.kept.Store(math.MaxInt64)
+		if !same {
+			c.stuck.Store(0)
+		}
 	case same:
 		// Try again when there is a good deal less.
 		c.kept.Store(c.count.Load() * 7 / 8)

@@ -55,27 +55,38 @@ func (m *Bytes) spared(e *header) bool {
 }
 
 // evict is Evict that spares more than it has to.
+//
+// A whole walk that met nothing but spared entries leaves the map barren; one that met
+// entries which were read, or whose keys are claimed, does not.
 func (m *Bytes) evict(size int, spared func(*header) bool) (retired int) {
-	// An entry that was read is taken when the hand comes by again, and the first and the last
-	// round are not whole ones.
+	if size <= 0 {
+		return 0
+	}
+	// An entry that was read is taken when the hand comes by again, or in the last round. The
+	// first and the last round are not whole ones.
 	const mostSpared, mostRounds = 256, 3
 	inARow, now := 0, m.now()
 	m.handMu.Lock()
 	defer m.handMu.Unlock()
-	which := m.evictable.Load()
-	if Evictable(which) == EvictNone || m.barren.Load() {
+	if Evictable(m.evictable.Load()) == EvictNone || m.barren.Load() {
 		return 0
 	}
 	if !mutant.Is(mutant.BarrenAfterwards) {
 		m.barren.Store(true) // unless somebody stores, or something is found
 	}
+	which := Evictable(m.evictable.Load()) // after barren: SetEvictable stores them in this order
+	met := which == EvictAll
 	for round := 0; m.Len() > 0 && retired < size && round < mostRounds; {
 		left := size - retired
-		n, bytes, next := m.purge(m.hand, func(e *header) bool {
-			if left <= 0 || spared(e) {
+		n, bytes, next := m.purgeUnclaimed(m.hand, func(e *header, claimed bool) bool {
+			if spared(e) {
 				return false
 			}
-			if e.used.Swap(0) != 0 && inARow < mostSpared && !e.goneBy(now) {
+			met = true
+			if left <= 0 || claimed {
+				return false
+			}
+			if e.used.Swap(0) != 0 && inARow < mostSpared && round < mostRounds-1 && !e.goneBy(now) {
 				inARow++
 				return false
 			}
@@ -91,7 +102,7 @@ func (m *Bytes) evict(size int, spared func(*header) bool) (retired int) {
 			round++
 		}
 	}
-	if retired > 0 || Evictable(which) == EvictAll {
+	if met {
 		m.barren.Store(false)
 	} else if mutant.Is(mutant.BarrenAfterwards) {
 		m.barren.Store(true)
@@ -103,9 +114,14 @@ func (m *Bytes) evict(size int, spared func(*header) bool) (retired int) {
 // for one whose key is claimed for a large value. It returns how many, how many bytes they
 // took, and where the next bucket begins.
 func (m *Bytes) purge(pos uint64, choose func(*header) bool) (n, bytes int, next uint64) {
+	return m.purgeUnclaimed(pos, func(e *header, claimed bool) bool { return !claimed && choose(e) })
+}
+
+// purgeUnclaimed is purge that shows choose claimed entries as well, which it must not choose.
+func (m *Bytes) purgeUnclaimed(pos uint64, choose func(e *header, claimed bool) bool) (n, bytes int, next uint64) {
 	n, next = m.c.unlink(pos, func(r ref) bool {
 		e := asHeader(r)
-		return m.claims.on(e.hash) == nil && choose(e)
+		return choose(e, m.claims.on(e.hash) != nil)
 	}, func(r ref) {
 		bytes += len(asHeader(r).block())
 		m.retire(asHeader(r))

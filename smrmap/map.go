@@ -372,7 +372,8 @@ func (m *Map[K, V]) Delete(k K) bool {
 // fn runs with the bucket locked, which holds up writers of k and of the few keys beside it,
 // and the growing of the map, but no reader. It should be short, and must not write to the
 // map or walk over it. Where fn would often find that there is nothing to do, look with
-// [Map.Load] first: that locks nothing.
+// [Map.Load] first: that locks nothing. fn must not wait for readers: others may wait for the
+// bucket in a section.
 //
 // Errors are those of [Map.Store]. Idea: xsync's Compute.
 func (m *Map[K, V]) Compute(k K, fn func(old V, loaded bool) (V, Op)) (actual V, ok bool, err error) {

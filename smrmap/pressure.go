@@ -65,7 +65,7 @@ const mostCrowded = 64
 
 func (m *Bytes) computeEvicting(ctx context.Context, key []byte, fn func(old Item, loaded bool) (Item, Op)) (ok bool, err error) {
 	h := m.hashOf(key)
-	p := pressure{m: m, key: key, hash: uint32(h >> 32)}
+	p := pressure{m: m, key: key, hash: uint32(h >> 32), size: int(headerSize) + len(key)}
 	// What is pending may do. And while readers don't leave it would evict in vain.
 	if err := m.dom.Synchronize(ctx); err != nil {
 		return false, p.stopped(err)

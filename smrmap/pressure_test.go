@@ -317,3 +317,39 @@ func TestStoreEvicting_FullBucket(t *testing.T) {
 		require.Less(t, stored, 1_000_000, "no bucket was full")
 	}
 }
+
+// A call of Evict that wants nothing says nothing about what may be evicted, and neither does
+// one that meets claimed entries only.
+func TestEvict_NotBarrenForNothing(t *testing.T) {
+	m := newBytes(t, Options{})
+	m.SetEvictable(EvictExpiring)
+	now := m.now()
+	require.NoError(t, m.StoreItem(key(1), Item{Value: valueOf(1, 100), Expires: now + 1e9}))
+	require.Zero(t, m.Evict(0))
+	require.False(t, m.barren.Load())
+	cl := m.claims.add(uint32(m.hashOf(key(1)) >> 32))
+	require.Zero(t, m.Evict(1))
+	m.claims.drop(cl)
+	require.False(t, m.barren.Load())
+	require.Positive(t, m.Evict(1))
+}
+
+// An entry for which the limit has no room, as it is now, evicts nothing.
+func TestStoreEvicting_BeyondLoweredLimit(t *testing.T) {
+	m, stored := newFull(t, 8<<20, 100)
+	m.c.budget.SetLimit(1 << 20)
+	require.ErrorIs(t, m.StoreEvicting(watchdogContext(t), key(-1), Item{Value: valueOf(1, 2<<20)}), slab.ErrNoMemory)
+	require.Equal(t, stored, m.Len())
+}
+
+// Small entries come after large ones: the table is too small for them, and can't grow.
+func TestStoreEvicting_SmallAfterLarge(t *testing.T) {
+	m := newBytes(t, Options{Budget: slab.NewBudget(4 << 20)})
+	ctx := watchdogContext(t)
+	for i := range 1500 {
+		require.NoError(t, m.StoreEvicting(ctx, key(i), Item{Value: valueOf(i, 8000)}))
+	}
+	for i := range rounds(40_000) {
+		require.NoError(t, m.StoreEvicting(ctx, key(1<<24+i), Item{Value: valueOf(i, 8)}))
+	}
+}

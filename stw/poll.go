@@ -85,6 +85,10 @@ func (d *Domain) serve() {
 		d.serving.Store(false)
 		if !done { // a function called Goexit: deferred code may poll
 			d.pending.Or(asked)
+			d.mu.Lock()
+			for left := d.dueLocked(); d.suspends > 0 && (d.suspendLocked(&left) && d.suspends > 0 && d.stepLocked(&left)); {
+			}
+			d.mu.Unlock()
 		}
 	}()
 	for left := d.dueLocked(); d.stepLocked(&left) || d.suspendLocked(&left); {

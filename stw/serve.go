@@ -34,14 +34,14 @@ func (d *Domain) serveBlocked() {
 	// The service ends before the section does: the last one out finds each ending domain
 	// free to leave, if nothing else is asked of it.
 	defer s.leave()
-	defer d.endService()
+	defer d.endService(false)
 	s.handle(d)
 }
 
 // serveRest is the stand-in that does what is asked but for stops, which it leaves to the
 // next one: so stops in a row hold up no ragged barrier and no interrupt.
 func (d *Domain) serveRest() {
-	defer d.endService() // also when a function calls Goexit
+	defer d.endService(true) // also when a function calls Goexit
 	d.mu.Lock()
 	d.serving.Store(true)
 	left := d.dueLocked()
@@ -53,7 +53,7 @@ func (d *Domain) serveRest() {
 
 // serveRagged is the caller of ForEach as the stand-in, for r only, the first in the list.
 func (d *Domain) serveRagged(r *ragged) {
-	defer d.endService() // also if the function ends the goroutine
+	defer d.endService(true) // also if the function ends the goroutine
 	d.mu.Lock()
 	d.ragged = d.ragged[1:]
 	d.serving.Store(true)
@@ -63,10 +63,10 @@ func (d *Domain) serveRagged(r *ragged) {
 
 // endService is the last thing that a stand-in does with the domain. It starts another one
 // if there is more to do.
-func (d *Domain) endService() {
+func (d *Domain) endService(stopNext bool) {
 	d.mu.Lock()
 	if !d.ending {
-		d.endServiceLocked()
+		d.endServiceLocked(stopNext)
 		d.mu.Unlock()
 		return
 	}
@@ -76,21 +76,23 @@ func (d *Domain) endService() {
 	d.w.mu.Lock()
 	defer d.w.mu.Unlock()
 	d.mu.Lock()
-	d.endServiceLocked()
+	d.endServiceLocked(stopNext)
 	d.mu.Unlock()
 	if !mutant.Is(mutant.ServedStays) {
 		d.w.letGoLocked(d)
 	}
 }
 
-func (d *Domain) endServiceLocked() {
+// endServiceLocked ends a service, or starts the next one. With stopNext, after one that left
+// stops out, a stop comes before the rest: so neither of the two holds up the other.
+func (d *Domain) endServiceLocked(stopNext bool) {
 	d.serving.Store(false)
 	d.held = d.suspends > 0
 	rest := len(d.ragged) > 0 || d.suspends == 0 && (len(d.interrupts) > 0 || d.external)
 	switch {
 	case d.returning: // the owner goes on with it
 		d.served = false
-	case rest:
+	case rest && !(stopNext && d.stop != nil):
 		sched.Go(d.serveRest)
 	case d.stop != nil:
 		sched.Go(d.serveBlocked)

@@ -137,7 +137,10 @@ func (s *Stop) try() bool {
 	s.setUp()
 	s.tell(d)
 	s.takeLead()
-	if p := s.failures.first; p != nil && !s.opts.Async {
+	if s.opts.Async {
+		return true // others may be adding to failures yet
+	}
+	if p := s.failures.first; p != nil {
 		panic(p)
 	}
 	return true

@@ -159,12 +159,15 @@ func (s *Suspension) Resume() {
 	domains := s.domains
 	s.domains = nil
 	for i, d := range domains {
-		defer func() {
-			if v := recover(); v != nil {
-				(&Suspension{domains[i+1:]}).Resume()
-				panic(v)
-			}
+		resumed := false
+		func() {
+			defer func() {
+				if !resumed {
+					(&Suspension{domains[i+1:]}).Resume()
+				}
+			}()
+			d.Resume()
+			resumed = true
 		}()
-		d.Resume()
 	}
 }

@@ -1,0 +1,107 @@
+package stw
+
+import (
+	"context"
+	"runtime"
+	"sync/atomic"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// A blocked domain for which there is always something else to do does not keep a stop from
+// coming in.
+func TestBlocking_EndlessInterruptsLetStopsIn(t *testing.T) {
+	w := newWorld(t, Options{})
+	d, release := startBlocked(t, w)
+	var quit atomic.Bool
+	running := make(chan struct{})
+	n := 0
+	var again func(*Domain)
+	again = func(d *Domain) {
+		if n++; n == 10 {
+			close(running)
+		}
+		if !quit.Load() {
+			d.Interrupt(again)
+		}
+	}
+	require.NoError(t, d.Interrupt(again))
+	<-running
+	stopped := make(chan struct{})
+	go func() {
+		w.Stop()
+		close(stopped)
+	}()
+	select {
+	case <-stopped:
+	case <-watchdogContext(t).Done():
+		quit.Store(true)
+		t.Error("the stop does not come in")
+		<-stopped
+	}
+	quit.Store(true)
+	w.Start()
+	close(release)
+	join(t, d)
+}
+
+// Resuming what somebody has resumed already panics, and takes nobody else's suspension away.
+func TestSuspension_ResumedOnceTooOften(t *testing.T) {
+	w := newWorld(t, Options{})
+	var domains []*Domain
+	var releases []chan struct{}
+	for range 3 {
+		d, r := startBlocked(t, w)
+		domains, releases = append(domains, d), append(releases, r)
+	}
+	ctx := context.Background()
+	s, err := w.Suspend(ctx)
+	require.NoError(t, err)
+	require.NoError(t, domains[2].Suspend(ctx)) // somebody else's
+	domains[1].Resume()                         // once too often
+	require.Panics(t, s.Resume)
+	require.Equal(t, []int{0, 0, 1}, []int{domains[0].suspends, domains[1].suspends, domains[2].suspends})
+	domains[2].Resume()
+	for _, r := range releases {
+		close(r)
+	}
+	join(t, domains...)
+}
+
+// A suspended domain in which a function ends the goroutine stays suspended: what its user
+// deferred runs afterwards.
+func TestSuspend_GoexitWaitsForResume(t *testing.T) {
+	for _, how := range []string{"ForEach", "stop"} {
+		t.Run(how, func(t *testing.T) {
+			w := newWorld(t, Options{})
+			var resumed, early atomic.Bool
+			d, err := w.Spawn(func(d *Domain) {
+				defer func() { early.Store(!resumed.Load()) }()
+				for {
+					d.Relax()
+				}
+			})
+			require.NoError(t, err)
+			require.NoError(t, d.Suspend(context.Background()))
+			if how == "ForEach" {
+				w.ForEach(func(*Domain) { runtime.Goexit() })
+			} else {
+				join(t, spawn(t, w, func(l *Domain) {
+					w.RunOnAll(l, func(h *Domain, _ *Stop) {
+						if h == d {
+							runtime.Goexit()
+						}
+					}, StopOptions{})
+				}))
+			}
+			for range 1000 {
+				runtime.Gosched()
+			}
+			resumed.Store(true)
+			d.Resume()
+			join(t, d)
+			require.False(t, early.Load())
+		})
+	}
+}
