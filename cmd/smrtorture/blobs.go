@@ -211,7 +211,8 @@ func (w *blobWriter) store(ctx context.Context, key uint64) {
 	case err == nil:
 		w.known[key] = b
 		w.stored.Add(1)
-	case errors.Is(err, slab.ErrNoMemory): // the entry is what it was
+	case ctx.Err() != nil: // it gave up; the entry is what it was
+	case errors.Is(err, slab.ErrNoMemory): // so it is here
 		w.refused.Add(1)
 	default:
 		w.checkError(err)

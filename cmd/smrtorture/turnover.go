@@ -138,6 +138,7 @@ func (c *cache) store(ctx context.Context) {
 	switch {
 	case err == nil:
 		c.stored.Add(1)
+	case ctx.Err() != nil: // it gave up
 	case errors.Is(err, slab.ErrNoMemory):
 		c.refused.Add(1)
 	default:
