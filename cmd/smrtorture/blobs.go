@@ -26,8 +26,9 @@ const (
 	blobBudget = 2 << 20
 	blobHead   = 16 // bytes of the key's number and the generation, which begin a value
 
-	// forcedShare is what part of a budget chained buckets may take beyond it.
-	forcedShare = 16
+	// forcedShare is what part of a budget a map may take beyond it: a quarter of its table
+	// for chained buckets, and half of that while it shrinks, where a table is half of it all.
+	forcedShare = 4
 )
 
 func (blobs) join(r *rig) {

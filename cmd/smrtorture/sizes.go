@@ -97,7 +97,7 @@ func (sz *sizing) compare(before, after, size int) bool {
 	if size > sizesSlab { // a block of its own
 		slab = size
 	}
-	needed := size + 3*slab // more than a slab, as entries are evicted from many
+	needed := size + 6*slab // more than a slab, as entries are evicted from many
 	if lost := before + 1 - after; lost > before*needed/sizesBudget {
 		sz.faults.add(faultMemory, "%d of %d small entries were evicted for a value of %d bytes", lost, before, size)
 		return false

@@ -17,8 +17,8 @@ import (
 type turnovers struct{}
 
 const (
-	windowKeys  = 1 << 14 // entries of the window
-	firstTurns  = 2       // after so many turnovers it takes what it takes
+	windowKeys  = 12_000 // entries of the window, for which a table neither grows nor shrinks
+	firstTurns  = 2      // after so many turnovers it takes what it takes
 	windowSlack = 64 << 10
 
 	cacheBudget = 4 << 20
