@@ -116,6 +116,33 @@ func TestSchedules_ReaderAgainstPoller(t *testing.T) {
 	})
 }
 
+// Passed, which moves nothing, waits for the same readers, also beside a poller that does.
+func TestSchedules_ReaderAgainstPassed(t *testing.T) {
+	eachKind(t, func(t *testing.T, enterOf func(c *Clock) func() (*Record, uint64), fenced bool) {
+		sched.Explore(t, sched.Options{Schedules: 5000}, func(x *sched.Exec) func() {
+			c := schedClock(fenced)
+			pl := newPlace(x)
+			enter := enterOf(c)
+			x.Go("reader", 0, func() {
+				r, gen := enter()
+				pl.visit()
+				r.Leave(gen)
+			})
+			x.Go("writer", 1, func() {
+				for range 2 {
+					pl.replace(func() {
+						for goal := c.Advance(); !c.Passed(goal); {
+							sched.Gosched()
+						}
+					})
+				}
+			})
+			x.Go("poller", 1, func() { c.Poll(c.Advance()) })
+			return nil
+		})
+	})
+}
+
 // Two who poll at once do not get each other's readers freed, and neither takes back
 // what the other found.
 func TestSchedules_TwoPollers(t *testing.T) {
