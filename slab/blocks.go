@@ -24,7 +24,10 @@ import (
 //
 // Blocks that become unreachable without Close are to the memory what a [Pool] is that
 // does.
-type Blocks struct{ *blocks }
+type Blocks struct {
+	*blocks
+	cleanup runtime.Cleanup // for who drops it without Close
+}
 
 // blocks is what the methods of [Blocks] work on, and stays when a Blocks was dropped.
 type blocks struct {
@@ -111,8 +114,8 @@ func NewBlocks(d *smr.Domain, o Options) *Blocks {
 		s.init()
 		s.check.init(s, o.Keep)
 	}
-	b := &Blocks{in}
-	whenDropped(b, rest)
+	b := &Blocks{blocks: in}
+	b.cleanup = whenDropped(b, rest)
 	return b
 }
 
@@ -324,6 +327,9 @@ func (b *Blocks) Close(ctx context.Context) error {
 	b.mu.Unlock()
 	if n > 0 && closed {
 		err = errors.Join(err, fmt.Errorf("slab: Close of %s: %d large blocks were not given back", b.name, n))
+	}
+	if err == nil {
+		b.cleanup.Stop()
 	}
 	runtime.KeepAlive(b)
 	return err

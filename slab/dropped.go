@@ -41,11 +41,12 @@ var graveyard struct {
 
 // whenDropped has the remains of a handle taken care of. Under the scheduler of
 // -tags smr_sched the collector must not meddle.
-func whenDropped[H any](handle *H, r *remains) {
+func whenDropped[H any](handle *H, r *remains) (c runtime.Cleanup) {
 	bury()
 	if !sched.Controlled {
-		runtime.AddCleanup(handle, (*remains).drop, r)
+		c = runtime.AddCleanup(handle, (*remains).drop, r)
 	}
+	return c
 }
 
 // drop runs when the handle is unreachable: no method of it is at work, and none will be.

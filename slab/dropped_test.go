@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gosmr/gosmr/internal/sched"
+	"github.com/gosmr/gosmr/internal/testkit"
 	"github.com/gosmr/gosmr/smr"
 )
 
@@ -160,7 +161,7 @@ func TestDrop_InBubble(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d, err := smr.New(smr.Options{})
 		require.NoError(t, err)
-		s := d.Enter()
+		s := testkit.Enter(d)
 		goal := d.Advance()
 		waited := make(chan error)
 		go func() { waited <- d.Wait(t.Context(), goal) }()

@@ -65,7 +65,10 @@ type Options struct {
 // All methods may be called by any number of goroutines. All but Retire, Pin, OffHeap and
 // the methods of [Local] may block for a moment, and so must not be called in a pinned
 // section. Make a Pool with [New]; it must not be copied.
-type Pool[T any] struct{ s *store }
+type Pool[T any] struct {
+	s       *store
+	cleanup runtime.Cleanup // for who drops it without Close
+}
 
 // New returns an empty pool whose retired objects wait for the readers of d. It
 // panics if d is nil.
@@ -97,8 +100,8 @@ func New[T any](d *smr.Domain, o Options) *Pool[T] {
 	}
 	s.init()
 	s.check.init(s, o.Keep || s.newCells != nil)
-	p := &Pool[T]{s}
-	whenDropped(p, &remains{dom: d, stores: []*store{s}, all: o.FreeOnDrop || !p.OffHeap()})
+	p := &Pool[T]{s: s}
+	p.cleanup = whenDropped(p, &remains{dom: d, stores: []*store{s}, all: o.FreeOnDrop || !p.OffHeap()})
 	return p
 }
 
@@ -167,6 +170,9 @@ func (p *Pool[T]) OffHeap() bool { return p.s.newCells == nil }
 // Close may be called again, after what was missing was given back.
 func (p *Pool[T]) Close(ctx context.Context) error {
 	err := closeStores(ctx, p.s.dom, p.s)
+	if err == nil {
+		p.cleanup.Stop()
+	}
 	runtime.KeepAlive(p)
 	return err
 }

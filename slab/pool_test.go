@@ -15,6 +15,7 @@ import (
 	"github.com/gosmr/gosmr/internal/asym"
 	"github.com/gosmr/gosmr/internal/invariants"
 	"github.com/gosmr/gosmr/internal/pages"
+	"github.com/gosmr/gosmr/internal/testkit"
 	"github.com/gosmr/gosmr/pcpu"
 	"github.com/gosmr/gosmr/smr"
 	"github.com/gosmr/gosmr/smrq"
@@ -546,7 +547,7 @@ func TestClose_AfterDomainWaitsForItsReaders(t *testing.T) {
 	}
 	p.Retire(objects[0])
 	b.Retire(blocks[1])
-	s := d.Enter()
+	s := testkit.Enter(d)
 	over, cancel := context.WithCancel(context.Background())
 	cancel()
 	require.ErrorIs(t, d.Close(over), context.Canceled)
@@ -603,7 +604,7 @@ func TestFree_SlabWaitsForReadersOfClosingDomain(t *testing.T) {
 		obj[0] = 7
 	}
 	p.Flush()
-	s := d.Enter()
+	s := testkit.Enter(d)
 	over, cancel := context.WithCancel(context.Background())
 	cancel()
 	require.Error(t, d.Close(over))

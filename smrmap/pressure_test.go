@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/gosmr/gosmr/internal/testkit"
 	"github.com/gosmr/gosmr/slab"
 	"github.com/gosmr/gosmr/smr"
 )
@@ -113,7 +114,7 @@ func TestStoreEvicting_InVainEvictsNothing(t *testing.T) {
 	require.ErrorIs(t, m.StoreEvicting(ctx, key(-1), Item{Value: make([]byte, MaxLen+1)}), ErrTooLarge)
 
 	// Readers who do not leave.
-	s := m.dom.Enter()
+	s := testkit.Enter(m.dom)
 	stopped, cancel := context.WithCancel(ctx)
 	cancel()
 	err := m.StoreEvicting(stopped, key(-1), Item{Value: valueOf(1, 1000)})
