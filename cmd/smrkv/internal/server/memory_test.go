@@ -125,7 +125,7 @@ func TestMemory_OneSize(t *testing.T) {
 		s := start(t, Options{MaxMemory: limit, Policy: AllKeysClock})
 		c := s.dial(t)
 		value := strings.Repeat("v", size)
-		for i := 0; s.Snapshot().Data.Evicted == 0 || i%100 != 0; i++ {
+		for i := 0; i%100 != 0 || s.Snapshot().Data.Evicted == 0; i++ {
 			require.Equal(t, "+OK\r\n", c.do("SET", strconv.Itoa(i), value), "%d bytes, the %d-th", size, i)
 		}
 		require.Greater(t, s.data.Stats().EntryBytes, int64(limit/2), "%d bytes", size)
