@@ -100,7 +100,10 @@ func TestBadInput_QueryBuffersAreBounded(t *testing.T) {
 		}
 	}
 	s.eventually(t, "some were disconnected", func() bool { return s.Snapshot().EvictedClients > 0 && s.queryBytes() <= limit })
-	require.Less(t, heap()-before+s.pool.Bytes(), int64(4*limit+clients<<17))
+	require.Less(t, s.pool.Bytes(), int64(4*limit+clients<<17))
+	if !raceEnabled { // or the heap has what the detector makes of it
+		require.Less(t, heap()-before+s.pool.Bytes(), int64(4*limit+clients<<17))
+	}
 	s.alive(t)
 	for _, c := range open {
 		c.Close()
