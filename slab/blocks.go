@@ -10,6 +10,7 @@ import (
 	"unsafe"
 
 	"github.com/gosmr/gosmr/internal/pages"
+	"github.com/gosmr/gosmr/internal/pinned"
 	"github.com/gosmr/gosmr/smr"
 )
 
@@ -36,7 +37,7 @@ type blocks struct {
 	name    string
 	classes [numClasses]store
 
-	mu     pinnedLock // guards all below
+	mu     pinned.Lock // guards all below
 	large  map[unsafe.Pointer]*largeBlock
 	late   []*largeBlock // retired when the domain was closed already
 	stats  Stats         // of large blocks

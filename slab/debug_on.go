@@ -8,6 +8,8 @@ import (
 	"runtime"
 	"strings"
 	"unsafe"
+
+	"github.com/gosmr/gosmr/internal/pinned"
 )
 
 // checks know each object that was ever given out, while its slab is there.
@@ -15,7 +17,7 @@ type checks struct {
 	s    *store
 	keep bool // do not poison
 
-	mu      pinnedLock // guards objects
+	mu      pinned.Lock // guards objects
 	objects map[unsafe.Pointer]*objectState
 }
 

@@ -10,33 +10,15 @@ import (
 
 	"github.com/gosmr/gosmr/clock"
 	"github.com/gosmr/gosmr/internal/goid"
-	"github.com/gosmr/gosmr/pcpu"
+	"github.com/gosmr/gosmr/internal/pinned"
 )
 
 const debugging = true
 
 // domainDebug lists the sections that are open.
 type domainDebug struct {
-	mu   pinnedLock
+	mu   pinned.Lock
 	open map[*sectionInfo]struct{}
-}
-
-// A pinnedLock may be taken in a pinned section, where a mutex would block: it
-// spins, and whoever holds it keeps its processor.
-type pinnedLock struct{ held atomic.Bool }
-
-func (l *pinnedLock) Lock() {
-	pcpu.Pin()
-	for !l.held.CompareAndSwap(false, true) {
-		if !pcpu.Exclusive {
-			runtime.Gosched() // the holder may have been preempted
-		}
-	}
-}
-
-func (l *pinnedLock) Unlock() {
-	l.held.Store(false)
-	pcpu.Unpin()
 }
 
 // sectionInfo is what is known of one section. The fields are constant but for
