@@ -6,7 +6,6 @@ import (
 	"unsafe"
 
 	"github.com/gosmr/gosmr/internal/membarrier"
-	"github.com/gosmr/gosmr/internal/mutant"
 	"github.com/gosmr/gosmr/internal/relacq"
 	"github.com/gosmr/gosmr/internal/sched/atomic"
 	"github.com/gosmr/gosmr/pcpu"
@@ -146,9 +145,7 @@ func (c *Clock) Advance() Seq {
 // with the fence in Advance and Commit: a reader that entered at the goal read
 // a wr that somebody advanced after this load, hence after the unlinking.
 func (c *Clock) DeferredAdvance() Seq {
-	if !mutant.Is(mutant.NoDeferredFence) {
-		relacq.Fence()
-	}
+	relacq.Fence()
 	return Seq(c.wr.Load()) + increment
 }
 
@@ -164,8 +161,8 @@ func (c *Clock) Commit(goal Seq) {
 // issued reports whether this clock can have returned goal.
 func (c *Clock) issued(goal Seq) bool {
 	wr := c.Now()
-	own := (goal-wr)&(increment-1) == 0 || mutant.Is(mutant.ForeignGoal)
-	future := (wr + increment).Before(goal) && !mutant.Is(mutant.FutureGoal)
+	own := (goal-wr)&(increment-1) == 0
+	future := (wr + increment).Before(goal)
 	return goal != 0 && own && !future
 }
 
@@ -186,9 +183,6 @@ func (c *Clock) Poll(goal Seq) bool {
 // poll is Poll, and returns what holds back a goal that is not reached, if it had
 // to look and found something.
 func (c *Clock) poll(goal Seq) (reached bool, b blocker) {
-	if mutant.Is(mutant.FutureGoal) && Seq(c.wr.Load()+uint64(increment)).Before(goal) {
-		return true, blocker{}
-	}
 	if !c.issued(goal) {
 		return false, blocker{}
 	}
@@ -196,7 +190,7 @@ func (c *Clock) poll(goal Seq) (reached bool, b blocker) {
 		return true, blocker{}
 	}
 	if Seq(c.wr.Load()).Before(goal) {
-		return mutant.Is(mutant.UncommittedGoal), blocker{}
+		return false, blocker{}
 	}
 	before := c.Reached()
 	b = c.scan(goal)

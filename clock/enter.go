@@ -1,7 +1,6 @@
 package clock
 
 import (
-	"github.com/gosmr/gosmr/internal/mutant"
 	"github.com/gosmr/gosmr/pcpu"
 )
 
@@ -109,7 +108,7 @@ func (c *Clock) enteredOdd(r *Record, gen uint64) uint64 {
 	if c.fenced() {
 		gen |= genFenced
 	}
-	if c.Sealed() && !mutant.Is(mutant.NoSealedLook) {
+	if c.Sealed() {
 		r.Leave(gen) // and not a mere store of 0: somebody may wait for it already
 		c.panicSealed()
 	}

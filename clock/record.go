@@ -3,7 +3,6 @@ package clock
 import (
 	"unsafe"
 
-	"github.com/gosmr/gosmr/internal/mutant"
 	"github.com/gosmr/gosmr/internal/relacq"
 	"github.com/gosmr/gosmr/internal/sched"
 	"github.com/gosmr/gosmr/internal/sched/atomic"
@@ -110,7 +109,7 @@ func (r *Record) claim(word uint64) bool {
 // fence is the fence of entries, where there is no membarrier. It pairs with
 // Clock.heavyFence.
 func (r *Record) fence() {
-	if r.clock.fenced() && !mutant.Is(mutant.NoLightFence) {
+	if r.clock.fenced() {
 		relacq.Fence()
 	}
 }
@@ -173,16 +172,10 @@ func (r *Record) leaveOdd(gen uint64) {
 		if gen&genPinned != 0 {
 			pcpu.Unpin()
 		}
-		if !mutant.Is(mutant.NoLeaveFence) {
-			relacq.Fence() // pairs with heavyFence in Clock.arm
-		}
+		relacq.Fence() // pairs with heavyFence in Clock.arm
 		if r.waiter.Load() != 0 {
 			r.wake()
 		}
-		return
-	}
-	if mutant.Is(mutant.DoubleLeave) {
-		r.seq.Store(0)
 		return
 	}
 	panic("smr: Leave of a Section that is not open: it was left before")
@@ -193,7 +186,7 @@ func (r *Record) leaveOdd(gen uint64) {
 //
 //go:noinline
 func (r *Record) wake() {
-	if r.waiter.Swap(0) != 0 && !mutant.Is(mutant.NoWake) {
+	if r.waiter.Swap(0) != 0 {
 		r.clock.wakeLeader()
 	}
 }

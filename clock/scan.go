@@ -2,7 +2,6 @@ package clock
 
 import (
 	"github.com/gosmr/gosmr/internal/membarrier"
-	"github.com/gosmr/gosmr/internal/mutant"
 	"github.com/gosmr/gosmr/internal/relacq"
 )
 
@@ -16,7 +15,7 @@ import (
 // fence on every processor.
 func (c *Clock) heavyFence() {
 	switch {
-	case !relacq.Plain || mutant.Is(mutant.NoHeavyFence):
+	case !relacq.Plain:
 	case c.fenced():
 		relacq.Fence()
 	default:
@@ -85,9 +84,6 @@ func (c *Clock) look(goal Seq, snap snapshot) blocker {
 		}
 	}
 	c.eachRecord(each)
-	if mutant.Is(mutant.LateCandidate) && oldest == snap.wr {
-		oldest = c.Now()
-	}
 	c.raise(oldest)
 	return found
 }
@@ -151,8 +147,6 @@ func (c *Clock) position(word uint64, snap snapshot) (at Seq, active bool) {
 		return 0, false
 	case at-rd <= wr-rd:
 		return at, true
-	case mutant.Is(mutant.StaleIsIdle):
-		return 0, false
 	case at-rd <= Seq(c.wr.Load())-rd:
 		return wr, true
 	default:
@@ -164,7 +158,7 @@ func (c *Clock) position(word uint64, snap snapshot) (at Seq, active bool) {
 func (c *Clock) raise(seq Seq) {
 	for {
 		rd := c.rd.Load()
-		if !Seq(rd).Before(seq) && !mutant.Is(mutant.ReachedGoesBack) {
+		if !Seq(rd).Before(seq) {
 			return
 		}
 		if c.rd.CompareAndSwap(rd, uint64(seq)) {

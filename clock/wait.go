@@ -5,7 +5,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/gosmr/gosmr/internal/mutant"
 	"github.com/gosmr/gosmr/internal/sched"
 	"github.com/gosmr/gosmr/internal/sched/atomic"
 	"github.com/gosmr/gosmr/internal/sched/sync"
@@ -91,9 +90,7 @@ func (c *Clock) WaitOr(goal Seq, stop <-chan struct{}, tick <-chan time.Time) (r
 	for {
 		q.mu.Lock()
 		if c.reached(goal) {
-			if !mutant.Is(mutant.ReachedForgetsLead) {
-				c.wakeFollowersLocked() // it may have been woken to lead
-			}
+			c.wakeFollowersLocked() // it may have been woken to lead
 			q.mu.Unlock()
 			return true, nil
 		}
@@ -149,7 +146,7 @@ func (c *Clock) wakeFollowersLocked() {
 	next := q.leading
 	q.followers = slices.DeleteFunc(q.followers, func(f *follower) bool {
 		wake := c.reached(f.goal)
-		if !wake && !next && !mutant.Is(mutant.NoNextLeader) {
+		if !wake && !next {
 			wake, next = true, true
 		}
 		if wake {
@@ -172,9 +169,6 @@ func (c *Clock) lead(goal Seq, b blocker, stop <-chan struct{}, tick <-chan time
 		told := c.Reached() // whoever is told of that: this goal's waiter too
 		if !told.Before(goal) {
 			return true
-		}
-		if mutant.Is(mutant.ToldTooLate) {
-			told = c.Reached()
 		}
 		c.wait.mu.Lock()
 		c.wakeFollowersLocked()
@@ -201,7 +195,7 @@ func (c *Clock) lead(goal Seq, b blocker, stop <-chan struct{}, tick <-chan time
 			stalled = stall.C
 		}
 		c.wait.parked.Store(true)
-		if c.Reached() != told && !mutant.Is(mutant.ParkedTooLate) {
+		if c.Reached() != told {
 			// A poller moved rd and looked at parked before: a follower's goal
 			// may be reached, or this one.
 			c.wait.parked.Store(false)
@@ -260,10 +254,8 @@ func (b blocker) spin() bool {
 // the same fence between. At least one of them sees the other.
 func (c *Clock) arm(b blocker) bool {
 	b.rec.waiter.Store(1)
-	if !mutant.Is(mutant.NoArmFence) {
-		c.heavyFence()
-	}
-	return mutant.Is(mutant.NoSecondLook) || b.rec.seq.Load() == b.word
+	c.heavyFence()
+	return b.rec.seq.Load() == b.word
 }
 
 // askForReports calls the report function of each Quiescent record that holds

@@ -1,7 +1,6 @@
 package pcpu
 
 import (
-	"github.com/gosmr/gosmr/internal/mutant"
 	"github.com/gosmr/gosmr/internal/sched"
 	"github.com/gosmr/gosmr/internal/sched/atomic"
 )
@@ -88,11 +87,7 @@ func (s *Slots[T]) Grow(id int) *T {
 			n = max(n, id+1)
 		}
 		grown := make([]*T, n)
-		keep := old.all
-		if mutant.Is(mutant.LostSlots) {
-			keep = nil
-		}
-		for i := copy(grown, keep); i < n; i++ {
+		for i := copy(grown, old.all); i < n; i++ {
 			grown[i] = s.create(i)
 		}
 		s.arr.CompareAndSwap(old, &array[T]{live: grown, all: grown})

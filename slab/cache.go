@@ -3,7 +3,6 @@ package slab
 import (
 	"unsafe"
 
-	"github.com/gosmr/gosmr/internal/mutant"
 	"github.com/gosmr/gosmr/internal/relacq"
 	"github.com/gosmr/gosmr/internal/sched"
 	"github.com/gosmr/gosmr/pcpu"
@@ -305,11 +304,9 @@ func (s *store) unload() []*loaded {
 	if out == nil {
 		return nil
 	}
-	if !mutant.Is(mutant.NoCacheFence) {
-		s.fence.Heavy() // pairs with cache.lock
-	}
+	s.fence.Heavy() // pairs with cache.lock
 	for _, c := range all {
-		for c.busy.Load() != 0 && !mutant.Is(mutant.NoCacheWait) {
+		for c.busy.Load() != 0 {
 			// Its holder is pinned, or in the portable build was preempted.
 			sched.Gosched()
 		}

@@ -7,7 +7,6 @@ import (
 	"runtime"
 	"unsafe"
 
-	"github.com/gosmr/gosmr/internal/mutant"
 	"github.com/gosmr/gosmr/internal/sched/atomic"
 )
 
@@ -95,10 +94,6 @@ func (c *Claim) offer(n int64) int64 {
 		m := min(n, missing)
 		if m == 0 {
 			return 0
-		}
-		if mutant.Is(mutant.OfferByStore) {
-			c.missing.Store(missing - m)
-			return m
 		}
 		if c.missing.CompareAndSwap(missing, missing-m) {
 			return m

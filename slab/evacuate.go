@@ -5,8 +5,6 @@ import (
 	"runtime"
 	"slices"
 	"unsafe"
-
-	"github.com/gosmr/gosmr/internal/mutant"
 )
 
 // Evacuate gives the memory of one slab back to the budget, so that blocks of n bytes can
@@ -219,5 +217,5 @@ func (s *store) endEvacuation(slabs []*slab) (whole int) {
 // keeps reports whether the depot may keep magazines: not while objects have to find their
 // way back to a slab. s.mu is held.
 func (s *store) keeps() bool {
-	return !s.closed && (s.evacuating == 0 || mutant.Is(mutant.DepotKeeps))
+	return !s.closed && s.evacuating == 0
 }

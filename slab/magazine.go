@@ -3,7 +3,6 @@ package slab
 import (
 	"unsafe"
 
-	"github.com/gosmr/gosmr/internal/mutant"
 	"github.com/gosmr/gosmr/smr"
 )
 
@@ -154,10 +153,6 @@ func (s *store) tryKeepEmpty(m *magazine) {
 // tryLock locks s.mu, if it is free, for what may be done in a pinned section. Nothing is
 // dropped under it, so s.mu.Unlock ends it: unlock does more than a pinned section may.
 func (s *store) tryLock() bool {
-	if mutant.Is(mutant.RetireBlocks) {
-		s.mu.Lock()
-		return true
-	}
 	return s.mu.TryLock()
 }
 
@@ -165,10 +160,6 @@ func (s *store) tryLock() bool {
 // goal, and waits for either somebody who needs it and finds the goal reached, or
 // the domain's callback. It does not block.
 func (s *store) retireMagazine(m *magazine) {
-	if mutant.Is(mutant.RetireIsFree) {
-		s.keep(m)
-		return
-	}
 	if m.n == 0 {
 		s.tryKeepEmpty(m)
 		return
@@ -204,9 +195,6 @@ func (s *store) stamp(m *magazine) *ticket {
 		s.waiting.push(m)
 		return t
 	}
-	if mutant.Is(mutant.StampBeforeArrival) {
-		m.goal = s.dom.DeferredAdvance()
-	}
 	for {
 		m.next = s.arrived.Load()
 		if s.arrived.CompareAndSwap(m.next, m) {
@@ -227,9 +215,7 @@ func (s *store) arriveLocked() {
 	goal := s.dom.DeferredAdvance()
 	for m != nil {
 		next := m.next
-		if !mutant.Is(mutant.StampBeforeArrival) {
-			m.goal = goal
-		}
+		m.goal = goal
 		s.waiting.push(m)
 		m = next
 	}

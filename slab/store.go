@@ -6,7 +6,6 @@ import (
 	"unsafe"
 
 	"github.com/gosmr/gosmr/internal/asym"
-	"github.com/gosmr/gosmr/internal/mutant"
 	"github.com/gosmr/gosmr/internal/pages"
 	"github.com/gosmr/gosmr/internal/sched/atomic"
 	"github.com/gosmr/gosmr/internal/sched/sync"
@@ -213,16 +212,13 @@ func (s *store) releaseLate() {
 
 // unread reports whether it is known at once that nobody looks at a whole slab.
 func (s *store) unread(sl *slab) bool {
-	return mutant.Is(mutant.SlabBeforeReaders) || s.dom.Poll(sl.goal)
+	return s.dom.Poll(sl.goal)
 }
 
 // becameWhole is called when a slab is new, and each time when the last object of it was
 // given back, so that who enters a section now can't get at any. s.mu is held.
 func (sl *slab) becameWhole() {
 	s := sl.store
-	if mutant.Is(mutant.WholeOnce) && sl.goal != 0 {
-		return
-	}
 	if s.stable {
 		sl.goal = s.dom.Advance()
 	}

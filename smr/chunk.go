@@ -3,7 +3,6 @@ package smr
 import (
 	"unsafe"
 
-	"github.com/gosmr/gosmr/internal/mutant"
 	"github.com/gosmr/gosmr/internal/relacq"
 	"github.com/gosmr/gosmr/internal/sched/atomic"
 	"github.com/gosmr/gosmr/pcpu"
@@ -113,9 +112,7 @@ func (sl *callSlot) lock(d *Domain) bool {
 		return sl.busy.CompareAndSwap(0, 1)
 	}
 	sl.busy.Store(1)
-	if !mutant.Is(mutant.NoAppendFence) {
-		d.clk.LightFence()
-	}
+	d.clk.LightFence()
 	return true
 }
 
@@ -187,9 +184,7 @@ func (d *Domain) seal(sl *callSlot, c *chunk) {
 	// Counted before the swap, so that Throttle never misses them; and left so
 	// if a drain has the chunk, which takes into account what is counted.
 	d.count(c)
-	if mutant.Is(mutant.SealByStore) {
-		sl.open.Store(nil)
-	} else if !sl.open.CompareAndSwap(c, nil) {
+	if !sl.open.CompareAndSwap(c, nil) {
 		return
 	}
 	c.goal = d.clk.DeferredAdvance()

@@ -1,4 +1,4 @@
-//go:build linux && amd64 && gc && go1.25 && !go1.28 && !race && !smr_portable && !invariants && !smr_mutant
+//go:build linux && amd64 && gc && go1.25 && !go1.28 && !race && !smr_portable && !invariants
 
 package smr
 

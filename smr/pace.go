@@ -1,10 +1,6 @@
 package smr
 
-import (
-	"time"
-
-	"github.com/gosmr/gosmr/internal/mutant"
-)
+import "time"
 
 // A pace is when the reclaimer checks in next. As long as check-ins find something
 // to do they come every Options.CheckIn. One that finds nothing doubles the time to
@@ -67,15 +63,10 @@ func (d *Domain) settle(p *pace) bool {
 	r := &d.reclaim
 	p.patient = false
 	if p.quiet {
-		if !mutant.Is(mutant.PatientTooLate) {
-			r.state.Store(patient)
-		}
+		r.state.Store(patient)
 		// A call opens or seals its chunk and then looks at the state.
 		p.patient = !d.anyOpen() && r.sealed.empty() && !r.flush.Load()
 		d.before("settle")
-		if mutant.Is(mutant.PatientTooLate) {
-			r.state.Store(patient)
-		}
 		if !p.patient {
 			r.state.Store(awake)
 		}

@@ -3,7 +3,6 @@ package smr
 import (
 	"unsafe"
 
-	"github.com/gosmr/gosmr/internal/mutant"
 	"github.com/gosmr/gosmr/internal/relacq"
 )
 
@@ -60,10 +59,6 @@ func (p *Pointer[T]) Clear() { p.p.Store(nil) }
 // MOV on linux/amd64, where atomic.Pointer uses XCHG) and the collector's write
 // barrier. Idea: smr_serialized_store of XNU, rcu_assign_pointer of Linux.
 func (p *Pointer[T]) Store(target *T) {
-	if mutant.Is(mutant.NoRelease) {
-		p.p.StorePrivate(target)
-		return
-	}
 	p.p.Store(target)
 }
 

@@ -3,7 +3,6 @@ package smr
 import (
 	"time"
 
-	"github.com/gosmr/gosmr/internal/mutant"
 	"github.com/gosmr/gosmr/internal/sched"
 	"github.com/gosmr/gosmr/internal/sched/atomic"
 	"github.com/gosmr/gosmr/internal/sched/sync"
@@ -149,8 +148,7 @@ func (d *Domain) reclaimUntilIdle() {
 		if d.idle() {
 			d.before("stop")
 			r.state.Store(stopped)
-			if mutant.Is(mutant.StopWithoutLook) ||
-				d.idle() && !r.flush.Load() || !r.state.CompareAndSwap(stopped, awake) {
+			if d.idle() && !r.flush.Load() || !r.state.CompareAndSwap(stopped, awake) {
 				return
 			}
 			continue
@@ -223,13 +221,9 @@ func (d *Domain) drain() {
 			c.next, taken = taken, c
 		}
 	}
-	if !mutant.Is(mutant.NoDrainFence) {
-		d.clk.HeavyFence()
-	}
+	d.clk.HeavyFence()
 	for _, sl := range slots {
-		if !mutant.Is(mutant.NoBusyWait) {
-			sl.awaitIdle()
-		}
+		sl.awaitIdle()
 	}
 	if taken == nil {
 		return
@@ -284,9 +278,6 @@ func (d *Domain) promote() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	reached := d.clk.Reached()
-	if mutant.Is(mutant.EarlyRun) {
-		reached = d.clk.Now() + 1<<40
-	}
 	for c := r.waiting.head; c != nil && !reached.Before(c.goal); c = r.waiting.head {
 		r.ready.push(r.waiting.pop())
 	}

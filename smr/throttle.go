@@ -4,7 +4,6 @@ import (
 	"context"
 	"slices"
 
-	"github.com/gosmr/gosmr/internal/mutant"
 	"github.com/gosmr/gosmr/internal/sched"
 )
 
@@ -28,9 +27,6 @@ func (d *Domain) Throttle(ctx context.Context) error {
 		if d.clk.Sealed() {
 			return ErrClosed
 		}
-		return nil
-	}
-	if mutant.Is(mutant.NoThrottle) {
 		return nil
 	}
 	if err := d.mayWait("Throttle"); err != nil {
@@ -85,9 +81,6 @@ func (r *reclaimer) wakeThrottledLocked() {
 // finishes may not do: it wakes nobody while calls that are being refused, and
 // counted meanwhile, keep PendingBytes up.
 func (d *Domain) wakeThrottled() {
-	if mutant.Is(mutant.CloseWakesNobody) {
-		return
-	}
 	r := &d.reclaim
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -3,8 +3,6 @@ package smr
 import (
 	"context"
 	"slices"
-
-	"github.com/gosmr/gosmr/internal/mutant"
 )
 
 // Advance moves the domain's clock and returns a goal: once it is reached, no
@@ -66,9 +64,6 @@ func (d *Domain) Barrier(ctx context.Context) error {
 	if err := d.mayWait("Barrier"); err != nil {
 		return err
 	}
-	if mutant.Is(mutant.BarrierIsSynchronize) {
-		return d.clk.Wait(ctx, d.clk.Advance())
-	}
 	return d.barrier(ctx)
 }
 
@@ -80,9 +75,7 @@ type barrierWait struct {
 
 func (d *Domain) barrier(ctx context.Context) error {
 	r := &d.reclaim
-	if !mutant.Is(mutant.BarrierWithoutDrain) {
-		d.drain()
-	}
+	d.drain()
 	d.intake()
 	r.mu.Lock()
 	if r.oldest == nil {

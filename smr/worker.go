@@ -6,7 +6,6 @@ import (
 	"slices"
 
 	"github.com/gosmr/gosmr/internal/goid"
-	"github.com/gosmr/gosmr/internal/mutant"
 	"github.com/gosmr/gosmr/internal/sched"
 )
 
@@ -113,9 +112,6 @@ func (d *Domain) runSome(w *worker, c *chunk) {
 	defer func() {
 		if value := recover(); value != nil {
 			w.panics = append(w.panics, &CallbackPanic{d.opts.Name, value, debug.Stack()})
-			if mutant.Is(mutant.PanicLosesRest) {
-				c.done = c.n
-			}
 		}
 	}()
 	for c.done < c.n {

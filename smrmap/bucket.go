@@ -4,7 +4,6 @@ import (
 	"math/bits"
 	"unsafe"
 
-	"github.com/gosmr/gosmr/internal/mutant"
 	"github.com/gosmr/gosmr/internal/relacq"
 )
 
@@ -109,9 +108,6 @@ func (b *bucket) empty() bool { return b.tags.Load()&tagsMask == 0 }
 // store to the slot on: the tag, by which readers come to look at the slot, is there
 // before.
 func (b *bucket) place(i int, h uint64, e ref) {
-	if mutant.Is(mutant.SlotBeforeTag) {
-		b.slots[i].Store(e)
-	}
 	b.tags.Store(b.tags.Load() | tag(h)<<(8*i))
 	b.slots[i].Store(e)
 }
@@ -135,9 +131,4 @@ func (b *bucket) free() int {
 // bumped returns ctl with the version of the locked root moved on, which tells readers
 // without a section that an entry was unlinked. It goes out with the unlocking store,
 // after the unlinking and before the entry is retired.
-func bumped(ctl uint64) uint64 {
-	if mutant.Is(mutant.NoVersion) {
-		return ctl
-	}
-	return ctl + versionOne
-}
+func bumped(ctl uint64) uint64 { return ctl + versionOne }

@@ -7,7 +7,6 @@ import (
 	"math/bits"
 	"unsafe"
 
-	"github.com/gosmr/gosmr/internal/mutant"
 	"github.com/gosmr/gosmr/internal/pages"
 	"github.com/gosmr/gosmr/internal/sched/atomic"
 	"github.com/gosmr/gosmr/internal/sched/sync"
@@ -164,29 +163,17 @@ func (t *table) shorten(root *bucket) bool {
 	for b := t.after(root); b != nil; b = t.after(b) {
 		if !b.empty() {
 			keep = b
-		} else if next := t.after(b); next != nil && mutant.Is(mutant.CutFromMiddle) {
-			number := link(keep.ctl.Load(), keep.tags.Load())
-			keep.ctl.Store(bumped(keep.ctl.Load()) &^ linkMask)
-			keep.setLink(link(b.ctl.Load(), b.tags.Load()))
-			b.ctl.Store(0)
-			t.release(number)
-			return false
 		}
 	}
 	number := link(keep.ctl.Load(), keep.tags.Load())
 	if number == 0 {
 		return false
 	}
-	if mutant.Is(mutant.FreeBeforeVersion) {
-		t.release(number)
-	}
 	// The unlinking comes first, and then the version: a reader that has this version does
 	// not get there.
 	keep.ctl.Store(keep.ctl.Load() &^ linkMask)
 	root.ctl.Store(bumped(root.ctl.Load()))
-	if !mutant.Is(mutant.FreeBeforeVersion) {
-		t.release(number)
-	}
+	t.release(number)
 	return t.loose()
 }
 

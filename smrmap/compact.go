@@ -3,8 +3,6 @@ package smrmap
 import (
 	"context"
 	"unsafe"
-
-	"github.com/gosmr/gosmr/internal/mutant"
 )
 
 // Compact gives the memory of one slab back to the budget: for a writer of an item for
@@ -54,9 +52,6 @@ func (m *Bytes) vacate(block []byte, spared func(*header) bool) {
 		return
 	}
 	if fresh != nil {
-		if mutant.Is(mutant.MovedBeforeCopied) {
-			p.b.at(p.i).Store(unsafe.SliceData(fresh))
-		}
 		// The hash is read again, since the entry may be another one than it was of.
 		to := fill(fresh, uint64(e.hash)<<32, e.key(), e.item())
 		to.used.Store(e.used.Load())

@@ -6,7 +6,6 @@ import (
 	"sync"
 
 	"github.com/gosmr/gosmr/internal/asym"
-	"github.com/gosmr/gosmr/internal/mutant"
 	"github.com/gosmr/gosmr/internal/sched/atomic"
 	"github.com/gosmr/gosmr/pcpu"
 	"github.com/gosmr/gosmr/slab"
@@ -52,7 +51,7 @@ func (c *core) lock(h uint64) (*table, *bucket, uint64) {
 	for t := c.table.Load(); ; t = t.next.Load() {
 		b := t.bucket(h)
 		ctl := c.lots.lock(b)
-		if ctl&moved == 0 || mutant.Is(mutant.NoMovedCheck) {
+		if ctl&moved == 0 {
 			return t, b, ctl
 		}
 		c.lots.release(b, ctl)
@@ -202,9 +201,6 @@ func (c *core) move(t, next *table, i, n int) {
 		ctl[k] = c.lots.lock(t.at(i + k))
 	}
 	for k := range n {
-		if mutant.Is(mutant.MovedFirst) {
-			t.at(i + k).ctl.Store(ctl[k] | moved)
-		}
 		for b := t.at(i + k); b != nil; b = t.after(b) {
 			for s := range b.slots {
 				e := b.slots[s].Load()

@@ -1,10 +1,6 @@
 package smrmap
 
-import (
-	"fmt"
-
-	"github.com/gosmr/gosmr/internal/mutant"
-)
+import "fmt"
 
 // Evict deletes entries until blocks of size bytes are retired, and returns how many
 // bytes that were; less if there is nothing more to evict. They can be used again a grace
@@ -71,9 +67,7 @@ func (m *Bytes) evict(size int, spared func(*header) bool) (retired int) {
 	if Evictable(m.evictable.Load()) == EvictNone || m.barren.Load() {
 		return 0
 	}
-	if !mutant.Is(mutant.BarrenAfterwards) {
-		m.barren.Store(true) // unless somebody stores, or something is found
-	}
+	m.barren.Store(true)                   // unless somebody stores, or something is found
 	which := Evictable(m.evictable.Load()) // after barren: SetEvictable stores them in this order
 	met := which == EvictAll
 	for round := 0; m.Len() > 0 && retired < size && round < mostRounds; {
@@ -104,8 +98,6 @@ func (m *Bytes) evict(size int, spared func(*header) bool) (retired int) {
 	}
 	if met {
 		m.barren.Store(false)
-	} else if mutant.Is(mutant.BarrenAfterwards) {
-		m.barren.Store(true)
 	}
 	return retired
 }

@@ -4,7 +4,6 @@ import (
 	"unsafe"
 
 	"github.com/gosmr/gosmr/internal/asym"
-	"github.com/gosmr/gosmr/internal/mutant"
 	"github.com/gosmr/gosmr/internal/relacq"
 	"github.com/gosmr/gosmr/internal/sched"
 	"github.com/gosmr/gosmr/internal/sched/sync"
@@ -87,9 +86,7 @@ func (l *lots) park(b *bucket) {
 	w := waiter{b, make(chan struct{})}
 	lot.waiters = append(lot.waiters, w)
 	lot.parked.Store(uint64(len(lot.waiters)))
-	if !mutant.Is(mutant.NoParkFence) {
-		l.fence.Heavy() // pairs with unlock
-	}
+	l.fence.Heavy() // pairs with unlock
 	if b.ctl.Load()&locked == 0 {
 		lot.remove(len(lot.waiters) - 1)
 		lot.mu.Unlock()

@@ -5,7 +5,6 @@ import (
 	"runtime"
 	"unsafe"
 
-	"github.com/gosmr/gosmr/internal/mutant"
 	"github.com/gosmr/gosmr/slab"
 	"github.com/gosmr/gosmr/smr"
 )
@@ -111,7 +110,7 @@ again:
 	}
 	root := t.bucket(h)
 	ctl := root.ctl.Load()
-	if ctl&moved != 0 && !mutant.Is(mutant.NoMovedCheck) {
+	if ctl&moved != 0 {
 		t = t.next.Load()
 		tries = 0
 		goto again
@@ -239,11 +238,6 @@ func (m *Map[K, V]) replace(k K, value *V) bool {
 				continue
 			}
 			if e := l.Swap(old); e != nil {
-				if mutant.Is(mutant.UnpinnedSwap) {
-					l.Unpin()
-					runtime.Gosched()
-					l = m.pool.Pin()
-				}
 				e.key = k
 				e.value = *value
 				slot.Store(ref(unsafe.Pointer(e)))

@@ -5,7 +5,6 @@ import (
 	"runtime"
 	"unsafe"
 
-	"github.com/gosmr/gosmr/internal/mutant"
 	"github.com/gosmr/gosmr/internal/pages"
 	"github.com/gosmr/gosmr/internal/sched"
 	"github.com/gosmr/gosmr/internal/sched/atomic"
@@ -120,7 +119,7 @@ func (t *table) follow(h uint64) (*table, *bucket, uint64) {
 	for {
 		b := t.bucket(h)
 		ctl := b.ctl.Load()
-		if ctl&moved == 0 || mutant.Is(mutant.NoMovedCheck) {
+		if ctl&moved == 0 {
 			return t, b, ctl
 		}
 		t = t.next.Load()

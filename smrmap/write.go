@@ -1,10 +1,6 @@
 package smrmap
 
-import (
-	"unsafe"
-
-	"github.com/gosmr/gosmr/internal/mutant"
-)
+import "unsafe"
 
 // What Map and Bytes do with a bucket they have locked, and what they need not lock one for.
 //
@@ -32,11 +28,7 @@ const maxLocked = 16 << 10
 //     not be looked at, since what it lacks may have been stored in the next table before
 //     the look began.
 func (c *core) lacks(h uint64) bool {
-	t := c.table.Load()
-	b := t.bucket(h)
-	if !mutant.Is(mutant.MissInMoved) {
-		t, b, _ = t.follow(h)
-	}
+	t, b, _ := c.table.Load().follow(h)
 	for want := tag(h); b != nil; {
 		ctl := b.ctl.Load()
 		tags := b.tags.Load()

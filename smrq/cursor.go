@@ -1,7 +1,5 @@
 package smrq
 
-import "github.com/gosmr/gosmr/internal/mutant"
-
 // A Cursor is a writer's walk that can take elements out as it goes, in O(1) on
 // every kind, since it knows the predecessor. Each step decides once, with Next or
 // Erase:
@@ -90,9 +88,6 @@ func (c *Cursor[T]) decide(op string) {
 // head others may have been inserted before them.
 func (c *Cursor[T]) checkPlace(op string) {
 	q := c.q
-	if mutant.Is(mutant.StaleCursor) {
-		return
-	}
 	q.checkReady(op)
 	q.checkOwner(op, c.cur)
 	if c.at == nil && q.head.LoadSerialized() != c.cur {

@@ -3,7 +3,6 @@ package smrq
 import (
 	"iter"
 
-	"github.com/gosmr/gosmr/internal/mutant"
 	"github.com/gosmr/gosmr/smr"
 )
 
@@ -111,11 +110,6 @@ func (q *queue[T]) Replace(old, e *T) {
 	o, l := q.removable(op, old), q.unlinked(op, e)
 	at := q.before(op, o)
 	q.checkNeighbors(op, at, o)
-	if mutant.Is(mutant.ReplaceByTurns) {
-		q.unlink(op, at, o)
-		q.insert(op, at, e, true)
-		return
-	}
 
 	next := o.next.LoadSerialized()
 	q.own(at, l, next)
@@ -157,7 +151,7 @@ func (q *queue[T]) append(src *queue[T]) {
 	}
 
 	first.owner += oneLoan
-	if q.kind&double != 0 && !mutant.Is(mutant.AppendLosesBackLink) {
+	if q.kind&double != 0 {
 		first.prev = last
 	}
 	if q.kind&tailed != 0 {
@@ -205,9 +199,6 @@ func (q *queue[T]) insert(op string, at *Link[T], e *T, visible bool) {
 	case !visible:
 		l.next.StoreUnserialized(next)
 		slot.StoreUnserialized(l)
-	case mutant.Is(mutant.PublishBeforeNext):
-		slot.Store(l)
-		l.next.StoreRelaxed(next)
 	default:
 		// next is published already. It must be set before the store, with release,
 		// that publishes l. (It is no private store itself: l may have been moved
@@ -244,16 +235,13 @@ func (q *queue[T]) unlink(op string, at, l *Link[T]) {
 	// become visible before that one. Every store of package relacq keeps the
 	// order of stores, so here it does not.)
 	q.nextOf(at).StoreRelaxed(next)
-	if mutant.Is(mutant.RemoveClearsNext) {
-		l.next.Clear()
-	}
 	if q.kind&double != 0 {
 		l.prev = nil
 		if next != nil {
 			next.prev = at
 		}
 	}
-	if q.kind&tailed != 0 && next == nil && !mutant.Is(mutant.TailKept) {
+	if q.kind&tailed != 0 && next == nil {
 		q.tail = at
 	}
 	l.owner = 0

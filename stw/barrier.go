@@ -1,8 +1,6 @@
 package stw
 
 import (
-	"github.com/gosmr/gosmr/internal/mutant"
-	"github.com/gosmr/gosmr/internal/sched"
 	"github.com/gosmr/gosmr/internal/sched/atomic"
 )
 
@@ -85,11 +83,6 @@ func (b *barrier) leave() {
 // flip ends a phase in which all parties but the caller have arrived.
 func (b *barrier) flip(old, parties uint64) {
 	sense := ^old & senseBit
-	if mutant.Is(mutant.SenseBeforeReset) {
-		b.state.Store(old&^senseBit | sense)
-		b.park.wake()
-		sched.Gosched()
-	}
 	b.state.Store(parties*oneParty | sense)
 	b.park.wake()
 }

@@ -1,7 +1,5 @@
 package stw
 
-import "github.com/gosmr/gosmr/internal/mutant"
-
 // Blocking runs fn, which may block, while the domain is at a safe point all the
 // time: stops, ragged barriers and interrupts do not wait for it, but are served on
 // its behalf. fn must not touch what a stop protects, hold protected pointers, or
@@ -61,10 +59,8 @@ func (d *Domain) leaveBlocking() {
 		panic("stw: LeaveBlocking of a domain that is " + d.state.String())
 	}
 	d.returning = true
-	if !mutant.Is(mutant.ReturnsInService) {
-		for d.served {
-			d.changed.Wait()
-		}
+	for d.served {
+		d.changed.Wait()
 	}
 	d.returning = false
 	d.state = Running

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/gosmr/gosmr/internal/mutant"
 	"github.com/gosmr/gosmr/internal/sched"
 	"github.com/gosmr/gosmr/internal/sched/atomic"
 	"github.com/gosmr/gosmr/internal/sched/sync"
@@ -219,7 +218,7 @@ func (d *Domain) finish() {
 	d.ending = true
 	d.state = Blocked
 	d.disowned()
-	if d.askedLocked() && !mutant.Is(mutant.OrphansDropped) {
+	if d.askedLocked() {
 		d.askLocked()
 	}
 	d.checkLocked()

@@ -1,4 +1,4 @@
-//go:build !invariants && !smr_mutant
+//go:build !invariants
 
 package stw
 

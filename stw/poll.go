@@ -5,7 +5,6 @@ import (
 	"runtime/debug"
 
 	"github.com/gosmr/gosmr/internal/invariants"
-	"github.com/gosmr/gosmr/internal/mutant"
 	"github.com/gosmr/gosmr/internal/sched"
 	"github.com/gosmr/gosmr/internal/sched/sync"
 )
@@ -37,17 +36,9 @@ func (d *Domain) pollSlow() {
 	d.mustRun("Poll")
 	d.check("Poll")
 	asked := d.pending.Load() != 0
-	if !mutant.Is(mutant.QuietBeforeClear) {
-		d.clearPending()
-	}
+	d.clearPending()
 	for _, q := range d.readers {
 		q.Quiesce()
-	}
-	if mutant.Is(mutant.QuietBeforeClear) {
-		for range 100 { // a wider window: who asks spins first
-			sched.Gosched()
-		}
-		d.clearPending()
 	}
 	d.serve()
 	if asked {
@@ -59,18 +50,10 @@ func (d *Domain) pollSlow() {
 // clearPending is called before the owner looks at what is asked, and before its
 // readers state that they are quiescent, or come online: what is asked from then
 // on sets pending again.
-func (d *Domain) clearPending() {
-	if !mutant.Is(mutant.ClearedAfter) {
-		d.pending.Store(0)
-	}
-}
+func (d *Domain) clearPending() { d.pending.Store(0) }
 
 // serve does, at a safe point of the owner's, all that is asked.
 func (d *Domain) serve() {
-	if mutant.Is(mutant.ClearedAfter) {
-		defer d.pending.Store(0)
-		defer sched.Gosched()
-	}
 	d.mu.Lock()
 	if len(d.panics) > 0 {
 		d.pending.Or(asked) // to be passed on by the next poll, if not by this one

@@ -1,7 +1,6 @@
 package stw
 
 import (
-	"github.com/gosmr/gosmr/internal/mutant"
 	"github.com/gosmr/gosmr/internal/sched"
 )
 
@@ -78,9 +77,7 @@ func (d *Domain) endService(stopNext bool) {
 	d.mu.Lock()
 	d.endServiceLocked(stopNext)
 	d.mu.Unlock()
-	if !mutant.Is(mutant.ServedStays) {
-		d.w.letGoLocked(d)
-	}
+	d.w.letGoLocked(d)
 }
 
 // endServiceLocked ends a service, or starts the next one. With stopNext, after one that left

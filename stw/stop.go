@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/gosmr/gosmr/internal/mutant"
 	"github.com/gosmr/gosmr/internal/sched/atomic"
 )
 
@@ -150,9 +149,7 @@ func (s *Stop) try() bool {
 // unless that is asynchronous: others' handlers may wait for grace periods.
 func (s *Stop) takeLead() {
 	d := s.leader
-	if !mutant.Is(mutant.LeaderReads) {
-		d.goOffline()
-	}
+	d.goOffline()
 	d.serving.Store(true)
 	defer func() {
 		d.serving.Store(false)
@@ -250,7 +247,7 @@ func (s *Stop) enter(d *Domain) {
 		s.park.wake()
 		return
 	}
-	if s.opts.Async || mutant.Is(mutant.EntersAlone) {
+	if s.opts.Async {
 		return
 	}
 	allIn := func() bool { return s.entry.Load() == 0 }
@@ -264,11 +261,7 @@ func (s *Stop) enter(d *Domain) {
 // leave ends a participant's part. The last one out ends the section.
 func (s *Stop) leave() {
 	s.bar.leave()
-	last := s.inside.Add(-1) == 0
-	if mutant.Is(mutant.LeaderEnds) {
-		last = s.ended.CompareAndSwap(false, true)
-	}
-	if last {
+	if s.inside.Add(-1) == 0 {
 		s.end()
 	}
 }

@@ -2,8 +2,6 @@ package stw
 
 import (
 	"context"
-
-	"github.com/gosmr/gosmr/internal/mutant"
 )
 
 // Suspend keeps the domain at a safe point, and returns when it is there: from its
@@ -37,9 +35,7 @@ func (d *Domain) askToSuspend() error {
 	}
 	d.checkLocked()
 	d.mu.Unlock()
-	if !mutant.Is(mutant.SuspendWakesNobody) {
-		d.w.suspended()
-	}
+	d.w.suspended()
 	return nil
 }
 
@@ -84,7 +80,7 @@ func (d *Domain) Resume() {
 	}
 	d.checkLocked()
 	d.mu.Unlock()
-	if resumed && !mutant.Is(mutant.ResumeWakesNobody) {
+	if resumed {
 		d.w.resumed(d)
 	}
 }

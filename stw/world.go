@@ -7,7 +7,6 @@ import (
 	"runtime"
 	"slices"
 
-	"github.com/gosmr/gosmr/internal/mutant"
 	"github.com/gosmr/gosmr/internal/sched"
 	"github.com/gosmr/gosmr/internal/sched/atomic"
 	"github.com/gosmr/gosmr/internal/sched/sync"
@@ -239,16 +238,14 @@ func (w *World) letGoLocked(d *Domain) {
 }
 
 // stoppable reports whether no stop is in progress, that would count on the set.
-func (w *World) stoppable() bool {
-	return w.stop.Load() == nil || mutant.Is(mutant.LeaveWithoutLock)
-}
+func (w *World) stoppable() bool { return w.stop.Load() == nil }
 
 // removeLocked takes a blocked domain out of the set, unless something is asked of
 // it, and reports whether it did.
 func (w *World) removeLocked(d *Domain) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.served || d.askedLocked() && !mutant.Is(mutant.OrphansDropped) {
+	if d.served || d.askedLocked() {
 		return false
 	}
 	d.state = Dead

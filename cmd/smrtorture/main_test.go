@@ -12,7 +12,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/gosmr/gosmr/internal/mutant"
 	"github.com/gosmr/gosmr/smr"
 )
 
@@ -149,13 +148,12 @@ func TestRunAll_ErrorMeansStatusAndReproducer(t *testing.T) {
 // What the reproducer says is what the program accepts.
 func TestReproducer(t *testing.T) {
 	t.Setenv("GOMAXPROCS", "3")
-	t.Setenv(mutant.Env, "early-run")
 	want := &options{
 		scenario: "mixed", seed: 0xffff_ffff_ffff, duration: 1500 * time.Millisecond,
 		hang: time.Minute, failFast: true,
 	}
 	again := reproducer(want.scenario, want, want.duration)
-	require.True(t, strings.HasPrefix(again, "SMR_MUTANT=early-run GOMAXPROCS=3 "), again)
+	require.True(t, strings.HasPrefix(again, "GOMAXPROCS=3 "), again)
 	_, args, found := strings.Cut(again, " ./cmd/smrtorture ")
 	require.True(t, found)
 	got, err := parse(strings.Fields(args), io.Discard)

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -20,44 +21,43 @@ import (
 // program decides: see hunt. The others need an interleaving that is too rare to wait for,
 // a kernel without membarrier, or a misuse; they have their own tests: see CONTRIBUTING.md.
 var inReach = []struct {
-	bug      mutant.Name
-	scenario string
+	bug, scenario string
 }{
-	{mutant.NoHeavyFence, "duel"},
-	{mutant.NoDeferredFence, "duel"},
-	{mutant.LateCandidate, "duel"},
-	{mutant.ForeignGoal, "domains"},
-	{mutant.FutureGoal, "domains"},
-	{mutant.UncommittedGoal, "domains"},
-	{mutant.NoWake, "wait"},
-	{mutant.NoNextLeader, "wait"},
-	{mutant.ReachedForgetsLead, "wait"},
-	{mutant.LostSlots, "procs"},
-	{mutant.SealByStore, "handover"},
-	{mutant.NoBusyWait, "handover"},
-	{mutant.StopWithoutLook, "handover"},
-	{mutant.BarrierIsSynchronize, "barrier"},
-	{mutant.BarrierWithoutDrain, "barrier"},
-	{mutant.NoThrottle, "calls"},
-	{mutant.EarlyRun, "calls"},
-	{mutant.NoRelease, "queues"},
-	{mutant.RemoveClearsNext, "queues"},
-	{mutant.ReplaceByTurns, "queues"},
-	{mutant.TailKept, "queues"},
-	{mutant.AppendLosesBackLink, "queues"},
-	{mutant.ClearedAfter, "stw"},
-	{mutant.ReturnsInService, "stw"},
-	{mutant.SenseBeforeReset, "stw"},
-	{mutant.LeaveWithoutLock, "stw"},
-	{mutant.LeaderEnds, "stw"},
-	{mutant.OrphansDropped, "stw"},
-	{mutant.EntersAlone, "stw"},
-	{mutant.LeaderReads, "stw"},
-	{mutant.QuietBeforeClear, "stw"},
-	{mutant.RetireIsFree, "pool"},
-	{mutant.SlabBeforeReaders, "pool"},
-	{mutant.NoCacheWait, "pool"},
-	{mutant.NoMovedCheck, "map"},
+	{"no-heavy-fence", "duel"},
+	{"no-deferred-fence", "duel"},
+	{"late-candidate", "duel"},
+	{"foreign-goal", "domains"},
+	{"future-goal", "domains"},
+	{"uncommitted-goal", "domains"},
+	{"no-wake", "wait"},
+	{"no-next-leader", "wait"},
+	{"reached-forgets-lead", "wait"},
+	{"lost-slots", "procs"},
+	{"seal-by-store", "handover"},
+	{"no-busy-wait", "handover"},
+	{"stop-without-look", "handover"},
+	{"barrier-is-synchronize", "barrier"},
+	{"barrier-without-drain", "barrier"},
+	{"no-throttle", "calls"},
+	{"early-run", "calls"},
+	{"no-release", "queues"},
+	{"remove-clears-next", "queues"},
+	{"replace-by-turns", "queues"},
+	{"tail-kept", "queues"},
+	{"append-loses-back-link", "queues"},
+	{"cleared-after", "stw"},
+	{"returns-in-service", "stw"},
+	{"sense-before-reset", "stw"},
+	{"leave-without-lock", "stw"},
+	{"leader-ends", "stw"},
+	{"orphans-dropped", "stw"},
+	{"enters-alone", "stw"},
+	{"leader-reads", "stw"},
+	{"quiet-before-clear", "stw"},
+	{"retire-is-free", "pool"},
+	{"slab-before-readers", "pool"},
+	{"no-cache-wait", "pool"},
+	{"no-moved-check", "map"},
 }
 
 func (sc *scenario) hasMutants() bool {
@@ -79,7 +79,23 @@ type breeder struct {
 	seed     uint64
 	duration time.Duration
 	hang     time.Duration
+	root     string          // of the repository
 	built    map[string]bool // by path
+}
+
+func newBreeder(ctx context.Context, dir string, o *options) (*breeder, error) {
+	root, err := exec.CommandContext(ctx, "go", "list", "-f", "{{.Module.Dir}}", module+"/clock").Output()
+	if err != nil {
+		return nil, fmt.Errorf("the bugs are patches of the sources, which go list must find: %w", err)
+	}
+	b := &breeder{
+		dir: dir, seed: o.seed, duration: o.duration, hang: o.hang,
+		root: strings.TrimSpace(string(root)), built: make(map[string]bool),
+	}
+	if b.hang == defaultHang {
+		b.hang = mutantHang
+	}
+	return b, nil
 }
 
 // runMutants runs each bug in reach that some of the chosen scenarios is to find, and
@@ -91,9 +107,10 @@ func runMutants(ctx context.Context, chosen []*scenario, o *options, stdout, std
 		return 2
 	}
 	defer os.RemoveAll(dir)
-	b := &breeder{dir: dir, seed: o.seed, duration: o.duration, hang: o.hang, built: make(map[string]bool)}
-	if b.hang == defaultHang {
-		b.hang = mutantHang
+	b, err := newBreeder(ctx, dir, o)
+	if err != nil {
+		fmt.Fprintf(stderr, "smrtorture: %v\n", err)
+		return 2
 	}
 	caught, survived := 0, 0
 	for _, sc := range chosen {
@@ -151,7 +168,8 @@ const (
 
 // hunt looks for a bug by the scenario, without the race detector and with it, by turns;
 // and, if that does not find it, by its schedule program. It returns what found it, or "".
-func (b *breeder) hunt(ctx context.Context, bug mutant.Name, scenario string) (how string, err error) {
+func (b *breeder) hunt(ctx context.Context, bug, scenario string) (how string, err error) {
+	defer b.forget(bug)
 	schedules := schedulesOf(bug)
 	most := tries
 	if schedules != nil {
@@ -176,11 +194,9 @@ func (b *breeder) hunt(ctx context.Context, bug mutant.Name, scenario string) (h
 }
 
 // schedulesOf returns the bug if it has a schedule program, or nil.
-func schedulesOf(bug mutant.Name) *mutant.Bug {
-	for i := range mutant.Bugs {
-		if b := &mutant.Bugs[i]; b.Name == bug && b.Schedules != "" {
-			return b
-		}
+func schedulesOf(name string) *mutant.Bug {
+	if b, ok := mutant.Named(name); ok && b.Schedules != "" {
+		return &b
 	}
 	return nil
 }
@@ -189,18 +205,17 @@ func schedulesOf(bug mutant.Name) *mutant.Bug {
 // whether the bug made it fail.
 func (b *breeder) trySchedules(ctx context.Context, bug *mutant.Bug) (found bool, err error) {
 	pkg := strings.Replace(bug.Package, ".", module, 1)
-	path := filepath.Join(b.dir, filepath.Base(pkg)+".test")
-	if err := b.build(ctx, path, "test", "-c", "-tags", "smr_mutant,smr_sched", "-o", path, pkg); err != nil {
-		return false, err
-	}
-	run := func(name mutant.Name) ([]byte, error) {
+	run := func(name string) ([]byte, error) {
+		path, err := b.build(ctx, name, filepath.Base(pkg)+".test", "test", "-c", "-tags", "smr_sched", pkg)
+		if err != nil {
+			return nil, err
+		}
 		ctx, cancel := context.WithTimeout(ctx, time.Minute+10*b.hang) // a bug may make it hang
 		defer cancel()
 		cmd := exec.CommandContext(ctx, path, "-test.run", "^"+bug.Schedules+"$", "-test.v")
-		cmd.Env = append(os.Environ(), mutant.Env+"="+string(name))
 		if name == "" {
 			// To see that the program works, not that there is no bug: a part of the schedules.
-			cmd.Env = append(cmd.Env, "SMR_SCHEDULES=0.1")
+			cmd.Env = append(os.Environ(), "SMR_SCHEDULES=0.1")
 		}
 		return cmd.CombinedOutput()
 	}
@@ -208,38 +223,62 @@ func (b *breeder) trySchedules(ctx context.Context, bug *mutant.Bug) (found bool
 		return false, fmt.Errorf("%s of %s does not pass without a bug: %v\n%s", bug.Schedules, pkg, err, out)
 	}
 	_, err = run(bug.Name)
-	return err != nil && ctx.Err() == nil, ctx.Err()
+	var exit *exec.ExitError
+	switch {
+	case ctx.Err() != nil:
+		return false, ctx.Err()
+	case errors.As(err, &exit):
+		return true, nil
+	}
+	return false, err
 }
 
 const module = "github.com/gosmr/gosmr"
 
-// program returns the path of this program built with bugs, and with a flag of go
-// build's.
-func (b *breeder) program(ctx context.Context, flag string) (string, error) {
-	path := filepath.Join(b.dir, "smrtorture"+flag)
-	args := []string{"build", "-tags", "smr_mutant", "-o", path}
-	if flag != "" {
-		args = append(args, flag)
-	}
-	return path, b.build(ctx, path, append(args, module+"/cmd/smrtorture")...)
-}
-
-// build runs the go command to make path, unless it did so before.
-func (b *breeder) build(ctx context.Context, path string, args ...string) error {
+// build runs the go command, with a bug unless that is "", and returns the path of what it
+// made, which name tells from what else is made. It does so once.
+func (b *breeder) build(ctx context.Context, bug, name string, args ...string) (path string, err error) {
+	path = filepath.Join(b.dir, name+"-"+bug)
 	if b.built[path] {
-		return nil
+		return path, nil
 	}
-	out, err := exec.CommandContext(ctx, "go", args...).CombinedOutput()
-	if err != nil {
-		return fmt.Errorf("go %s: %w\n%s", strings.Join(args, " "), err, out)
+	flags := []string{"-o", path}
+	if bug != "" {
+		m, ok := mutant.Named(bug)
+		if !ok {
+			return "", fmt.Errorf("there is no bug %s", bug)
+		}
+		overlay, err := m.WriteOverlay(b.root, b.dir)
+		if err != nil {
+			return "", err
+		}
+		flags = append(flags, "-overlay", overlay)
+	}
+	args = slices.Insert(args, 1, flags...)
+	if out, err := exec.CommandContext(ctx, "go", args...).CombinedOutput(); err != nil {
+		return "", fmt.Errorf("go %s: %v\n%s", strings.Join(args, " "), err, out)
 	}
 	b.built[path] = true
-	return nil
+	return path, nil
+}
+
+// forget removes what was built with a bug.
+func (b *breeder) forget(bug string) {
+	for path := range b.built {
+		if strings.HasSuffix(path, "-"+bug) {
+			os.Remove(path)
+			delete(b.built, path)
+		}
+	}
 }
 
 // try runs a scenario with a bug. It returns what found it, or "".
-func (b *breeder) try(ctx context.Context, bug mutant.Name, scenario, flag string) (how string, err error) {
-	path, err := b.program(ctx, flag)
+func (b *breeder) try(ctx context.Context, bug, scenario, flag string) (how string, err error) {
+	args := []string{"build", module + "/cmd/smrtorture"}
+	if flag != "" {
+		args = slices.Insert(args, 1, flag)
+	}
+	path, err := b.build(ctx, bug, "smrtorture"+flag, args...)
 	if err != nil {
 		return "", err
 	}
@@ -248,7 +287,7 @@ func (b *breeder) try(ctx context.Context, bug mutant.Name, scenario, flag strin
 	defer cancel()
 	cmd := exec.CommandContext(ctx, path, "-scenario", scenario, "-failfast",
 		"-duration", b.duration.String(), "-hang", b.hang.String(), "-seed", fmt.Sprint(b.seed))
-	cmd.Env = append(os.Environ(), mutant.Env+"="+string(bug), "GORACE=halt_on_error=1")
+	cmd.Env = append(os.Environ(), "GORACE=halt_on_error=1")
 	out, err := cmd.CombinedOutput()
 	var exit *exec.ExitError
 	switch {

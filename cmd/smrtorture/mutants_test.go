@@ -11,13 +11,10 @@ import (
 )
 
 func TestInReach_IsOfThisTree(t *testing.T) {
-	known := make(map[mutant.Name]bool)
-	for _, b := range mutant.Bugs {
-		known[b.Name] = true
-	}
-	seen := make(map[mutant.Name]bool)
+	seen := make(map[string]bool)
 	for _, m := range inReach {
-		require.True(t, known[m.bug], m.bug)
+		_, known := mutant.Named(m.bug)
+		require.True(t, known, m.bug)
 		require.False(t, seen[m.bug], m.bug)
 		seen[m.bug] = true
 		_, err := choose(m.scenario)
@@ -28,16 +25,16 @@ func TestInReach_IsOfThisTree(t *testing.T) {
 // No bug in reach is left to chance: those that have no schedule program are found in any
 // run of their scenario, as they do not depend on who comes first.
 func TestInReach_NoneIsLeftToChance(t *testing.T) {
-	var sure []mutant.Name
+	var sure []string
 	for _, m := range inReach {
 		if schedulesOf(m.bug) == nil {
 			sure = append(sure, m.bug)
 		}
 	}
-	require.ElementsMatch(t, []mutant.Name{
-		mutant.ForeignGoal, mutant.FutureGoal, mutant.LostSlots, mutant.NoThrottle, mutant.NoRelease,
-		mutant.TailKept, mutant.AppendLosesBackLink, mutant.RetireIsFree, mutant.SlabBeforeReaders,
-		mutant.NoMovedCheck,
+	require.ElementsMatch(t, []string{
+		"foreign-goal", "future-goal", "lost-slots", "no-throttle", "no-release",
+		"tail-kept", "append-loses-back-link", "retire-is-free", "slab-before-readers",
+		"no-moved-check",
 	}, sure)
 }
 
@@ -60,16 +57,17 @@ func TestHunt_SchedulesDecide(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds the program twice, and a test")
 	}
-	b := &breeder{dir: t.TempDir(), seed: 1, duration: 50 * time.Millisecond, hang: mutantHang, built: make(map[string]bool)}
+	b, err := newBreeder(t.Context(), t.TempDir(), &options{seed: 1, duration: 50 * time.Millisecond, hang: mutantHang})
+	require.NoError(t, err)
 	t.Setenv("SMR_SCHEDULES", "0.05") // of the bug that is none
 	const never = "baseline-mutex"    // it uses nothing of the library
-	how, err := b.hunt(t.Context(), mutant.NoDeferredFence, never)
+	how, err := b.hunt(t.Context(), "no-deferred-fence", never)
 	require.NoError(t, err)
 	require.Equal(t, "not by chance in 2 tries, but by ./clock TestSchedules_DeferredAgainstCommit", how)
 
 	_, err = b.trySchedules(t.Context(), &mutant.Bug{Package: "./clock", Schedules: "TestSchedules_None"})
 	require.ErrorContains(t, err, "does not pass without a bug")
-	found, err := b.trySchedules(t.Context(), &mutant.Bug{Name: "none", Package: "./clock", Schedules: "TestSchedules_DeferredAgainstCommit"})
+	found, err := b.trySchedules(t.Context(), &mutant.Bug{Name: "early-run", Package: "./clock", Schedules: "TestSchedules_DeferredAgainstCommit"})
 	require.NoError(t, err)
 	require.False(t, found)
 }

@@ -6,18 +6,14 @@ import (
 	"runtime/debug"
 	"strings"
 	"time"
-
-	"github.com/gosmr/gosmr/internal/mutant"
 )
 
 // reproducer returns the command that runs a scenario again: in the same build, in
 // the surroundings that matter, and with what the flags were.
 func reproducer(scenario string, o *options, duration time.Duration) string {
 	var b strings.Builder
-	for _, name := range [...]string{mutant.Env, "GOMAXPROCS"} {
-		if value := os.Getenv(name); value != "" {
-			fmt.Fprintf(&b, "%s=%s ", name, value)
-		}
+	if procs := os.Getenv("GOMAXPROCS"); procs != "" {
+		fmt.Fprintf(&b, "GOMAXPROCS=%s ", procs)
 	}
 	var build []debug.BuildSetting
 	if info, ok := debug.ReadBuildInfo(); ok {

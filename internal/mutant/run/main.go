@@ -1,15 +1,19 @@
-// Command run switches each bug of package mutant on, one at a time, and runs
-// the tests that must catch it. It prints a line for each, with what it was caught by,
-// and exits with status 1 if one survives.
+// Command run builds each bug of package mutant, one at a time, and runs the tests that must
+// catch it. It prints a line for each, with what it was caught by, and exits with status 1 if
+// one survives.
 //
 // Usage, in the module's root:
 //
-//	go run ./internal/mutant/run [name ...]
+//	go run ./internal/mutant/run [name ...]         # all, or these
+//	go run ./internal/mutant/run -list              # what there are, and what catches them
+//	go run ./internal/mutant/run -overlay DIR name  # for go build -overlay, into DIR
 package main
 
 import (
 	"errors"
+	"flag"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"runtime"
@@ -36,7 +40,19 @@ const (
 )
 
 func main() {
-	if err := run(os.Args[1:]); err != nil {
+	list := flag.Bool("list", false, "print the bugs, what each allows, and what catches it")
+	overlay := flag.String("overlay", "", "write the named bug's overlay into this `directory`, and print its path")
+	flag.Parse()
+	err := errors.New("-overlay takes one name")
+	switch {
+	case *list:
+		err = printBugs(os.Stdout)
+	case *overlay == "":
+		err = run(flag.Args())
+	case flag.NArg() == 1:
+		err = printOverlay(*overlay, flag.Arg(0))
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
@@ -53,16 +69,45 @@ type check struct {
 // checks returns how b is looked for.
 func checks(b mutant.Bug) (all []check) {
 	if b.Schedules != "" {
-		all = append(all, check{b, b.Schedules, []string{"-tags", "smr_mutant,smr_sched"}, true})
+		all = append(all, check{b, b.Schedules, []string{"-tags", "smr_sched"}, true})
 	}
 	if b.Test != "" {
-		c := check{b, b.Test, []string{"-tags", "smr_mutant"}, false}
-		if b.Race() {
-			c.flags = append(c.flags, "-race")
+		c := check{bug: b, test: b.Test}
+		if b.Race {
+			c.flags = []string{"-race"}
 		}
 		all = append(all, c)
 	}
 	return all
+}
+
+// printBugs prints a table in Markdown.
+func printBugs(w io.Writer) error {
+	var b strings.Builder
+	b.WriteString("| mutant | what it allows | caught by |\n|---|---|---|\n")
+	for _, bug := range mutant.Bugs() {
+		fmt.Fprintf(&b, "| `%s` | %s | `%s`", bug.Name, bug.Why, bug.Package)
+		for _, test := range []string{bug.Test, bug.Schedules} {
+			if test != "" {
+				fmt.Fprintf(&b, " `%s`", test)
+			}
+		}
+		b.WriteString(" |\n")
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+func printOverlay(dir, name string) error {
+	b, ok := mutant.Named(name)
+	if !ok {
+		return fmt.Errorf("there is no mutant %s; -list prints them", name)
+	}
+	path, err := b.WriteOverlay(".", dir)
+	if err == nil {
+		fmt.Println(path)
+	}
+	return err
 }
 
 // A runner keeps what it has built, which tests pass without a bug, and which bugs
@@ -73,7 +118,7 @@ type runner struct {
 	mu     sync.Mutex
 	built  map[string]func() (string, error)
 	passed map[string]func() (time.Duration, error)
-	caught map[mutant.Name]bool
+	caught map[string]bool
 }
 
 func run(only []string) error {
@@ -87,14 +132,19 @@ func run(only []string) error {
 		dir:    dir,
 		built:  make(map[string]func() (string, error)),
 		passed: make(map[string]func() (time.Duration, error)),
-		caught: make(map[mutant.Name]bool),
+		caught: make(map[string]bool),
 	}
 	// The scheduler lets one goroutine run at a time, so as many of its tests run as
 	// there are processors. Those that go by chance need the processors.
-	var bugs []mutant.Name
+	var bugs []string
 	var schedules, chance []check
-	for _, b := range mutant.Bugs {
-		if len(only) > 0 && !slices.Contains(only, string(b.Name)) {
+	for _, name := range only {
+		if _, ok := mutant.Named(name); !ok {
+			return fmt.Errorf("there is no mutant %s; -list prints them", name)
+		}
+	}
+	for _, b := range mutant.Bugs() {
+		if len(only) > 0 && !slices.Contains(only, b.Name) {
 			continue
 		}
 		bugs = append(bugs, b.Name)
@@ -155,15 +205,15 @@ func once[T any](r *runner, done map[string]func() (T, error), key string, f fun
 
 // try runs the check's test until it catches the bug, and prints what came of it.
 func (r *runner) try(c check) error {
-	args := append(c.flags, c.bug.Package)
-	bin, err := once(r, r.built, strings.Join(args, " "), func() (string, error) { return r.build(args) })
+	args := append(slices.Clone(c.flags), c.bug.Package)
+	sound, err := once(r, r.built, strings.Join(args, " "), func() (string, error) { return r.build(args) })
 	if err != nil {
 		return err
 	}
 	// Without a bug the test must pass, or its failing shows nothing.
-	began := time.Now()
-	takes, err := once(r, r.passed, bin+" "+c.test, func() (time.Duration, error) {
-		out, err := c.run(bin, "", most)
+	takes, err := once(r, r.passed, sound+" "+c.test, func() (time.Duration, error) {
+		began := time.Now()
+		out, err := c.run(sound, most)
 		if err != nil {
 			err = fmt.Errorf("%s fails without a bug: %w\n%s", c.test, err, out)
 		}
@@ -173,14 +223,23 @@ func (r *runner) try(c check) error {
 		return err
 	}
 
+	began := time.Now()
+	overlay, err := c.bug.WriteOverlay(".", r.dir)
+	if err != nil {
+		return err
+	}
+	bin, err := r.build(append([]string{"-overlay", overlay}, args...))
+	if err != nil {
+		return fmt.Errorf("mutant %s does not build: %w", c.bug.Name, err)
+	}
+	defer os.Remove(bin)
 	// What goes by chance may have none; then the schedules must have caught the bug.
-	began = time.Now()
 	verdict, why, left := "missed", "", tries
 	if c.schedules || r.isCaught(c.bug.Name) {
 		left = 1
 	}
 	for n := 1; n <= left && verdict == "missed"; n++ {
-		if out, err := c.run(bin, c.bug.Name, hangs+slower*takes); err != nil {
+		if out, err := c.run(bin, hangs+slower*takes); err != nil {
 			verdict, why = "caught", how(out)
 			if n > 1 {
 				verdict = fmt.Sprintf("caught, try %d", n)
@@ -192,13 +251,13 @@ func (r *runner) try(c check) error {
 	return nil
 }
 
-func (r *runner) isCaught(name mutant.Name) bool {
+func (r *runner) isCaught(name string) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.caught[name]
 }
 
-func (r *runner) setCaught(name mutant.Name) {
+func (r *runner) setCaught(name string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.caught[name] = true
@@ -219,10 +278,9 @@ func (r *runner) build(args []string) (bin string, err error) {
 	return f.Name(), nil
 }
 
-func (c check) run(bin string, name mutant.Name, timeout time.Duration) (string, error) {
+func (c check) run(bin string, timeout time.Duration) (string, error) {
 	cmd := exec.Command(bin, "-test.run", "^"+c.test+"$", "-test.timeout", timeout.String())
 	cmd.Dir = c.bug.Package
-	cmd.Env = append(os.Environ(), mutant.Env+"="+string(name))
 	out, err := cmd.CombinedOutput()
 	if err == nil && strings.Contains(string(out), "no tests to run") {
 		return string(out), fmt.Errorf("no test named %s", c.test)

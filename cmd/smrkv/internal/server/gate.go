@@ -3,8 +3,6 @@ package server
 import (
 	"sync"
 	"time"
-
-	"github.com/gosmr/gosmr/internal/mutant"
 )
 
 // A gate lets commands run side by side, or one of them alone: EXEC and the commands on
@@ -50,9 +48,6 @@ func newGate(shards int) gate { return gate{shards: make([]gateShard, shards)} }
 // lock waits until nobody else holds anything. It calls mayBlock before it waits for a
 // command that takes long, or for another EXEC.
 func (g *gate) lock(mayBlock func()) {
-	if mutant.Is(mutant.ExecNotAlone) {
-		return
-	}
 	lockSlowly(&g.slow, mayBlock)
 	for i := range g.shards {
 		g.shards[i].Lock()
@@ -60,9 +55,6 @@ func (g *gate) lock(mayBlock func()) {
 }
 
 func (g *gate) unlock() {
-	if mutant.Is(mutant.ExecNotAlone) {
-		return
-	}
 	for i := range g.shards {
 		g.shards[i].Unlock()
 	}
@@ -73,9 +65,6 @@ func (g *gate) unlock() {
 // a time. A command may move from its shard to slow, not back: so that comes last. mayBlock
 // is called as by lock.
 func (g *gate) pass(mayBlock func()) {
-	if mutant.Is(mutant.WatchBesideWriters) {
-		return
-	}
 	for i := range g.shards {
 		passOne(&g.shards[i].RWMutex, func() {}) // it ends soon
 	}
@@ -203,10 +192,6 @@ func (c *conn) alone(fn func()) {
 
 // background calls fn, which deletes keys, while no EXEC runs.
 func (s *Server) background(fn func()) {
-	if mutant.Is(mutant.EvictionInExec) {
-		fn()
-		return
-	}
 	s.gate.slow.RLock()
 	defer s.gate.slow.RUnlock()
 	fn()
@@ -215,10 +200,6 @@ func (s *Server) background(fn func()) {
 // tryBackground is background for who serves a loop: it does nothing if fn would have to
 // wait for an EXEC, which may be waiting for a long command.
 func (s *Server) tryBackground(fn func()) (done bool) {
-	if mutant.Is(mutant.EvictionInExec) {
-		fn()
-		return true
-	}
 	if !s.gate.slow.TryRLock() {
 		return false
 	}

@@ -1,0 +1,149 @@
+package mutant
+
+// smrBugs are those of package smr.
+var smrBugs = []Bug{
+	{
+		Name:      "seal-by-store",
+		Why:       "owner and drain both take the chunk",
+		Package:   "./smr",
+		Test:      "TestSeal_DrainTookTheChunk",
+		Schedules: "TestSchedules_AppendAgainstDrain",
+		Patch: `
+@ smr/chunk.go
+-	if !sl.open.CompareAndSwap(c, nil) {
+-		return
+-	}
++	sl.open.Store(nil)
+`,
+	},
+	{
+		Name:      "no-drain-fence",
+		Why:       "the owner's busy flag is still in its store buffer when drain looks",
+		Package:   "./smr",
+		Test:      "TestDrain_WaitsForAppend",
+		Schedules: "TestSchedules_AppendAgainstReclaimer",
+		Patch: `
+@ smr/reclaim.go
+-	d.clk.HeavyFence()
+`,
+	},
+	{
+		Name:      "no-busy-wait",
+		Why:       "drain takes the chunk while its owner appends to it",
+		Package:   "./smr",
+		Test:      "TestDrain_WaitsForAppend",
+		Schedules: "TestSchedules_AppendAgainstReclaimer",
+		Patch: `
+@ smr/reclaim.go
+-		sl.awaitIdle()
++		_ = sl
+`,
+	},
+	{
+		Name:      "no-append-fence",
+		Why:       "the same, on a kernel without membarrier",
+		Package:   "./smr",
+		Test:      "TestDrain_WaitsForAppend",
+		Schedules: "TestSchedules_AppendAgainstReclaimer",
+		Patch: `
+@ smr/chunk.go
+-	d.clk.LightFence()
+`,
+	},
+	{
+		Name:      "stop-without-look",
+		Why:       "a call made while the reclaimer stops is forgotten",
+		Package:   "./smr",
+		Test:      "TestReclaimer_NoLostCall",
+		Schedules: "TestSchedules_CallAgainstBarrier",
+		Patch: `
+@ smr/reclaim.go
+-			if d.idle() && !r.flush.Load() || !r.state.CompareAndSwap(stopped, awake) {
++			if true {
+`,
+	},
+	{
+		Name:      "patient-too-late",
+		Why:       "a call opens a chunk while the reclaimer decides that it has time, and waits for as long as that lasts",
+		Package:   "./smr",
+		Test:      "TestReclaimer_PatientOneIsTold",
+		Schedules: "TestSchedules_CallAgainstPatience",
+		Patch: `
+@ smr/pace.go
+-		r.state.Store(patient)
+@
+ 		d.before("settle")
++		r.state.Store(patient)
+`,
+	},
+	{
+		Name:      "close-wakes-nobody",
+		Why:       "a writer sleeps in Throttle on a domain that is closed, since the last chunk finished while a refused call counted",
+		Package:   "./smr",
+		Test:      "TestThrottle_CloseWakes",
+		Schedules: "TestSchedules_ThrottleAgainstClose",
+		Patch: `
+@ smr/throttle.go
+ func (d *Domain) wakeThrottled() {
++	return
+`,
+	},
+	{
+		Name:    "panic-loses-rest",
+		Why:     "a panic drops the callbacks behind it",
+		Package: "./smr",
+		Test:    "TestCallback_PanicRunsTheOthers",
+		Patch: `
+@ smr/worker.go
+ 			w.panics = append(w.panics, &CallbackPanic{d.opts.Name, value, debug.Stack()})
++			c.done = c.n
+`,
+	},
+	{
+		Name:      "barrier-is-synchronize",
+		Why:       "Barrier waits for readers only, not for callbacks",
+		Package:   "./smr",
+		Test:      "TestBarrier_Concurrent",
+		Schedules: "TestSchedules_CallAgainstBarrier",
+		Patch: `
+@ smr/wait.go
+-	return d.barrier(ctx)
++	return d.clk.Wait(ctx, d.clk.Advance())
+`,
+	},
+	{
+		Name:      "barrier-without-drain",
+		Why:       "Barrier misses what other processors have not handed over",
+		Package:   "./smr",
+		Test:      "TestBarrier_Concurrent",
+		Schedules: "TestSchedules_CallAgainstBarrier",
+		Patch: `
+@ smr/wait.go
+-	d.drain()
+`,
+	},
+	{
+		Name:    "no-throttle",
+		Why:     "Throttle lets writers pass whatever is pending",
+		Package: "./smr",
+		Test:    "TestThrottle_Bound",
+		Patch: `
+@ smr/throttle.go
+ 		return nil
+ 	}
++	return nil
+`,
+	},
+	{
+		Name:      "early-run",
+		Why:       "chunks run without waiting for their goal",
+		Package:   "./smr",
+		Test:      "TestCall_NotBeforeReadersLeft",
+		Schedules: "TestSchedules_CallAgainstReader",
+		Patch: `
+@ smr/reclaim.go
+-	reached := d.clk.Reached()
++	reached := d.clk.Now() + 1<<40
+`,
+	},
+}

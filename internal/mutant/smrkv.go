@@ -1,0 +1,50 @@
+package mutant
+
+// smrkvBugs are those of the service.
+var smrkvBugs = []Bug{
+	{
+		Name:    "exec-not-alone",
+		Why:     "commands of others run between those of a transaction",
+		Package: "./cmd/smrkv/internal/server",
+		Test:    "TestExec_NeverTorn",
+		Patch: `
+@ cmd/smrkv/internal/server/gate.go
+ func (g *gate) lock(mayBlock func()) {
++	return
+@
+ func (g *gate) unlock() {
++	return
+`,
+	},
+	{
+		Name:    "watch-beside-writers",
+		Why:     "a command finds nothing watched, and writes after WATCH has returned",
+		Package: "./cmd/smrkv/internal/server",
+		Test:    "TestWatch_WaitsForWriters",
+		Patch: `
+@ cmd/smrkv/internal/server/gate.go
+ func (g *gate) pass(mayBlock func()) {
++	return
+`,
+	},
+	{
+		Name:    "eviction-in-exec",
+		Why:     "a key that one command of a transaction has seen is evicted before the next",
+		Package: "./cmd/smrkv/internal/server",
+		Test:    "TestGate_BackgroundWaits",
+		Patch: `
+@ cmd/smrkv/internal/server/gate.go
+ func (s *Server) background(fn func()) {
++	if true {
++		fn()
++		return
++	}
+@
+ func (s *Server) tryBackground(fn func()) (done bool) {
++	if true {
++		fn()
++		return true
++	}
+`,
+	},
+}

@@ -1,0 +1,167 @@
+package mutant
+
+// smrmapBugs are those of the maps.
+var smrmapBugs = []Bug{
+	{
+		Name:      "barren-afterwards",
+		Why:       "an entry that may be evicted is stored while the CLOCK goes round, and never looked for",
+		Package:   "./smrmap",
+		Schedules: "TestSchedules_StoreAgainstEvict",
+		Patch: `
+@ smrmap/evict.go
+-	m.barren.Store(true)                   // unless somebody stores, or something is found
+@
+-	if met {
+-		m.barren.Store(false)
+-	}
++	m.barren.Store(!met)
+`,
+	},
+	{
+		Name:    "unpinned-swap",
+		Why:     "an entry that is retired, but not yet unlinked, is handed to the domain",
+		Package: "./smrmap",
+		Test:    "TestStore_RetiredUnderOnePin",
+		Patch: `
+@ smrmap/map.go
+ 			if e := l.Swap(old); e != nil {
++				l.Unpin()
++				runtime.Gosched()
++				l = m.pool.Pin()
+`,
+	},
+	{
+		Name:    "moved-before-copied",
+		Why:     "a reader finds an entry at its new place before it is there",
+		Package: "./smrmap",
+		Test:    "TestCompact_ReadersAndWriters",
+		Patch: `
+@ smrmap/compact.go
+ 	}
+ 	if fresh != nil {
++		p.b.at(p.i).Store(unsafe.SliceData(fresh))
+`,
+	},
+	{
+		Name:    "no-version",
+		Why:     "a reader without a section copies an entry while it becomes another's",
+		Package: "./smrmap",
+		Test:    "TestLoad_CopyIsOneValue",
+		Patch: `
+@ smrmap/bucket.go
+-func bumped(ctl uint64) uint64 { return ctl + versionOne }
++func bumped(ctl uint64) uint64 { return ctl }
+`,
+	},
+	{
+		Name:    "no-moved-check",
+		Why:     "readers and writers go on in a bucket whose entries were moved to the next table",
+		Package: "./lincheck",
+		Test:    "TestMaps_Linearizable",
+		Patch: `
+@ smrmap/core.go
+-		if ctl&moved == 0 {
++		if true {
+@ smrmap/map.go
+-	if ctl&moved != 0 {
++	if false {
+@ smrmap/table.go
+-		if ctl&moved == 0 {
++		if true {
+`,
+	},
+	{
+		Name:      "moved-first",
+		Why:       "a reader looks into the next table before the entry is there",
+		Package:   "./smrmap",
+		Test:      "TestMap_ReadersDuringResizing",
+		Schedules: "TestSchedules_GrowAgainstUsers",
+		Patch: `
+@ smrmap/core.go
+ 		ctl[k] = c.lots.lock(t.at(i + k))
+ 	}
+ 	for k := range n {
++		t.at(i + k).ctl.Store(ctl[k] | moved)
+`,
+	},
+	{
+		Name:      "no-park-fence",
+		Why:       "the parked one's count is still in its store buffer when the lock is given up",
+		Package:   "./smrmap",
+		Test:      "TestPark_NoLostWakeup",
+		Schedules: "TestSchedules_ParkAgainstUnlock",
+		Patch: `
+@ smrmap/lock.go
+-	l.fence.Heavy() // pairs with unlock
+`,
+	},
+	{
+		Name:      "miss-in-moved",
+		Why:       "a Delete without the lock looks into a bucket that was moved, and misses what was stored since",
+		Package:   "./smrmap",
+		Test:      "TestDelete_FindsWhatIsStoredWhileMoving",
+		Schedules: "TestSchedules_MissAgainstGrow",
+		Patch: `
+@ smrmap/write.go
+-	t, b, _ := c.table.Load().follow(h)
++	t := c.table.Load()
++	b := t.bucket(h)
+`,
+	},
+	{
+		Name:    "claim-ignored",
+		Why:     "somebody writes to a key whose large value is on its way",
+		Package: "./smrmap",
+		Test:    "TestCompute_LargeIsAtomic",
+		Patch: `
+@ smrmap/claim.go
+-	if c.n.Load() == 0 {
++	if true {
+`,
+	},
+	{
+		Name:      "slot-before-tag",
+		Why:       "a reader with an older look at the tags finds an entry, and a later one misses it",
+		Package:   "./smrmap",
+		Test:      "TestLoadIn_SeenIsSeen",
+		Schedules: "TestSchedules_SeenIsSeen",
+		Race:      true,
+		Patch: `
+@ smrmap/bucket.go
++	b.slots[i].Store(e)
+ 	b.tags.Store(b.tags.Load() | tag(h)<<(8*i))
+-	b.slots[i].Store(e)
+`,
+	},
+	{
+		Name:      "free-before-version",
+		Why:       "a walk takes the entries of a bucket that is another chain's by now for those of the chain it is in",
+		Package:   "./smrmap",
+		Schedules: "TestSchedules_UnlinkedBucketAgainstWalk",
+		Patch: `
+@ smrmap/chain.go
++	t.release(number)
+ 	keep.ctl.Store(keep.ctl.Load() &^ linkMask)
+ 	root.ctl.Store(bumped(root.ctl.Load()))
+-	t.release(number)
+`,
+	},
+	{
+		Name:      "cut-from-middle",
+		Why:       "a reader is at a bucket that becomes another chain's, and misses the entry behind it",
+		Package:   "./smrmap",
+		Test:      "TestChain_EmptyBucketStaysBeforeOthers",
+		Schedules: "TestSchedules_UnlinkedBucketAgainstReader",
+		Patch: `
+@ smrmap/chain.go
+ 			keep = b
++		} else if next := t.after(b); next != nil {
++			number := link(keep.ctl.Load(), keep.tags.Load())
++			keep.ctl.Store(bumped(keep.ctl.Load()) &^ linkMask)
++			keep.setLink(link(b.ctl.Load(), b.tags.Load()))
++			b.ctl.Store(0)
++			t.release(number)
++			return false
+`,
+	},
+}

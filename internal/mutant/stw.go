@@ -1,0 +1,170 @@
+package mutant
+
+// stwBugs are those of package stw.
+var stwBugs = []Bug{
+	{
+		Name:      "cleared-after",
+		Why:       "what is asked of a domain while it serves is forgotten",
+		Package:   "./stw",
+		Test:      "TestInterrupt_NoneIsLost",
+		Schedules: "TestSchedules_InterruptAgainstPoll",
+		Patch: `
+@ stw/poll.go
+-func (d *Domain) clearPending() { d.pending.Store(0) }
++func (d *Domain) clearPending() {}
+@
+ func (d *Domain) serve() {
++	defer d.pending.Store(0)
++	defer sched.Gosched()
+`,
+	},
+	{
+		Name:      "returns-in-service",
+		Why:       "a blocked domain comes back in the middle of what is done for it",
+		Package:   "./stw",
+		Test:      "TestBlocking_ServedUntilTheEnd",
+		Schedules: "TestSchedules_StopAgainstBlocked",
+		Patch: `
+@ stw/blocking.go
+-	for d.served {
++	for false {
+`,
+	},
+	{
+		Name:      "sense-before-reset",
+		Why:       "a fast party arrives for the next phase while the arrivals of the last one still count",
+		Package:   "./stw",
+		Test:      "TestBarrier_Phases",
+		Schedules: "TestSchedules_StopAgainstSpawn",
+		Patch: `
+@ stw/barrier.go
+ import (
++	"github.com/gosmr/gosmr/internal/sched"
+@
+ 	sense := ^old & senseBit
++	b.state.Store(old&^senseBit | sense)
++	b.park.wake()
++	sched.Gosched()
+`,
+	},
+	{
+		Name:      "leave-without-lock",
+		Why:       "a domain ends while a stop that counts on it is about to tell it",
+		Package:   "./stw",
+		Test:      "TestEnd_WaitsForStop",
+		Schedules: "TestSchedules_StopAgainstStop",
+		Patch: `
+@ stw/world.go
+-func (w *World) stoppable() bool { return w.stop.Load() == nil }
++func (w *World) stoppable() bool { return true }
+`,
+	},
+	{
+		Name:      "leader-ends",
+		Why:       "a stop begins while somebody still runs the handler of the last one",
+		Package:   "./stw",
+		Test:      "TestRunOnAll_LastOneOutEnds",
+		Schedules: "TestSchedules_LastLeaver",
+		Patch: `
+@ stw/stop.go
+ 	s.bar.leave()
+-	if s.inside.Add(-1) == 0 {
++	s.inside.Add(-1)
++	if s.ended.CompareAndSwap(false, true) {
+`,
+	},
+	{
+		Name:      "orphans-dropped",
+		Why:       "what was asked of a domain that ends is not done",
+		Package:   "./stw",
+		Test:      "TestInterrupt_AcceptedIsRun",
+		Schedules: "TestSchedules_InterruptAgainstEnd",
+		Patch: `
+@ stw/domain.go
+-	if d.askedLocked() {
++	if false {
+@ stw/world.go
+-	if d.served || d.askedLocked() {
++	if d.served {
+`,
+	},
+	{
+		Name:      "enters-alone",
+		Why:       "a handler runs while somebody else still runs code of the user's",
+		Package:   "./stw",
+		Test:      "TestRunOnAll_WaitsForAll",
+		Schedules: "TestSchedules_StopAgainstStop",
+		Patch: `
+@ stw/stop.go
+ 	}
+-	if s.opts.Async {
++	if true {
+`,
+	},
+	{
+		Name:      "leader-reads",
+		Why:       "a handler waits for a grace period, which waits for the leader, which waits for the handler",
+		Package:   "./stw",
+		Test:      "TestSMR_SynchronizeInHandler",
+		Schedules: "TestSchedules_GracePeriodInStop",
+		Patch: `
+@ stw/stop.go
+ 	d := s.leader
+-	d.goOffline()
+`,
+	},
+	{
+		Name:      "suspend-wakes-nobody",
+		Why:       "those behind a domain that is suspended when it may lead sleep on",
+		Package:   "./stw",
+		Test:      "TestSuspend_FirstToLeadHoldsUpNobody",
+		Schedules: "TestSchedules_SuspendAgainstQueue",
+		Patch: `
+@ stw/suspend.go
+-	d.w.suspended()
+`,
+	},
+	{
+		Name:      "served-stays",
+		Why:       "a domain that ends sleeps on when what kept it, something done for it, is over",
+		Package:   "./stw",
+		Test:      "TestSlot_NotReusedWhileServed",
+		Schedules: "TestSchedules_InterruptAgainstEnd",
+		Patch: `
+@ stw/serve.go
+-	d.w.letGoLocked(d)
+`,
+	},
+	{
+		Name:      "resume-wakes-nobody",
+		Why:       "a domain that was suspended while it waited to lead sleeps on when it is resumed",
+		Package:   "./stw",
+		Test:      "TestSuspend_FirstToLeadHoldsUpNobody",
+		Schedules: "TestSchedules_SuspendAgainstQueue",
+		Patch: `
+@ stw/suspend.go
+-	if resumed {
+-		d.w.resumed(d)
+-	}
++	_ = resumed
+`,
+	},
+	{
+		Name:      "quiet-before-clear",
+		Why:       "a grace period asks between the statement and the clearing, and is forgotten",
+		Package:   "./stw",
+		Test:      "TestSMR_RequestDuringPoll",
+		Schedules: "TestSchedules_GracePeriodAgainstPoll",
+		Patch: `
+@ stw/poll.go
+-	d.clearPending()
+@
+ 		q.Quiesce()
+ 	}
++	for range 100 { // a wider window: who asks spins first
++		sched.Gosched()
++	}
++	d.clearPending()
+`,
+	},
+}
