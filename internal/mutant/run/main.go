@@ -5,6 +5,7 @@
 // Usage, in the module's root:
 //
 //	go run ./internal/mutant/run [name ...]         # all, or these
+//	go run ./internal/mutant/run -chance 0.25       # by chance only some of what schedules catch
 //	go run ./internal/mutant/run -list              # what there are, and what catches them
 //	go run ./internal/mutant/run -overlay DIR name  # for go build -overlay, into DIR
 package main
@@ -14,6 +15,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"runtime"
@@ -39,7 +41,12 @@ const (
 	most   = 2 * time.Minute // without a bug
 )
 
+// soundPart is the part of the schedules that are explored without a bug. It shows that the
+// program works; that there is no bug is for go test to find out, by all of them.
+const soundPart = 0.1
+
 func main() {
+	part := flag.Float64("chance", 1, "the `part` of the bugs caught by schedules to try by chance as well; they are drawn")
 	list := flag.Bool("list", false, "print the bugs, what each allows, and what catches it")
 	overlay := flag.String("overlay", "", "write the named bug's overlay into this `directory`, and print its path")
 	flag.Parse()
@@ -48,7 +55,7 @@ func main() {
 	case *list:
 		err = printBugs(os.Stdout)
 	case *overlay == "":
-		err = run(flag.Args())
+		err = run(flag.Args(), *part)
 	case flag.NArg() == 1:
 		err = printOverlay(*overlay, flag.Arg(0))
 	}
@@ -121,7 +128,7 @@ type runner struct {
 	caught map[string]bool
 }
 
-func run(only []string) error {
+func run(only []string, part float64) error {
 	dir, err := os.MkdirTemp("", "mutants")
 	if err != nil {
 		return err
@@ -151,7 +158,7 @@ func run(only []string) error {
 		for _, c := range checks(b) {
 			if c.schedules {
 				schedules = append(schedules, c)
-			} else {
+			} else if b.Schedules == "" || rand.Float64() < part {
 				chance = append(chance, c)
 			}
 		}
@@ -213,11 +220,15 @@ func (r *runner) try(c check) error {
 	// Without a bug the test must pass, or its failing shows nothing.
 	takes, err := once(r, r.passed, sound+" "+c.test, func() (time.Duration, error) {
 		began := time.Now()
-		out, err := c.run(sound, most)
+		out, err := c.run(sound, most, fmt.Sprint("SMR_SCHEDULES=", soundPart))
 		if err != nil {
 			err = fmt.Errorf("%s fails without a bug: %w\n%s", c.test, err, out)
 		}
-		return time.Since(began), err
+		takes := time.Since(began)
+		if c.schedules {
+			takes *= time.Duration(1 / soundPart)
+		}
+		return takes, err
 	})
 	if err != nil {
 		return err
@@ -278,9 +289,10 @@ func (r *runner) build(args []string) (bin string, err error) {
 	return f.Name(), nil
 }
 
-func (c check) run(bin string, timeout time.Duration) (string, error) {
+func (c check) run(bin string, timeout time.Duration, env ...string) (string, error) {
 	cmd := exec.Command(bin, "-test.run", "^"+c.test+"$", "-test.timeout", timeout.String())
 	cmd.Dir = c.bug.Package
+	cmd.Env = append(os.Environ(), env...)
 	out, err := cmd.CombinedOutput()
 	if err == nil && strings.Contains(string(out), "no tests to run") {
 		return string(out), fmt.Errorf("no test named %s", c.test)

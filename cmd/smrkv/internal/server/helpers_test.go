@@ -126,12 +126,12 @@ func dial(t testing.TB, network, addr string) *client {
 
 func newClient(t testing.TB, nc net.Conn) *client {
 	t.Cleanup(func() { nc.Close() })
-	nc.SetDeadline(time.Now().Add(time.Minute)) // against a hang
 	return &client{t, nc, bufio.NewReaderSize(nc, 64<<10)}
 }
 
 func (c *client) send(raw string) {
 	c.t.Helper()
+	c.SetDeadline(time.Now().Add(time.Minute)) // against a hang
 	_, err := io.WriteString(c, raw)
 	require.NoError(c.t, err)
 }
@@ -141,6 +141,27 @@ func (c *client) do(args ...string) string {
 	c.t.Helper()
 	c.send(encode(args...))
 	return c.reply()
+}
+
+// pipeline sends the n commands together, and requires the same reply to each.
+func (c *client) pipeline(n int, reply string, command func(i int) []string) {
+	c.t.Helper()
+	var b strings.Builder
+	for i := range n {
+		b.WriteString(encode(command(i)...))
+	}
+	c.send(b.String())
+	for i := range n {
+		require.Equal(c.t, reply, c.reply(), "the %d-th", i)
+	}
+}
+
+// small returns a limit of memory: an eighth of it for short tests.
+func small(limit int64) int64 {
+	if testing.Short() {
+		return limit / 8
+	}
+	return limit
 }
 
 func encode(args ...string) string {

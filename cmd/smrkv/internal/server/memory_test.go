@@ -41,9 +41,7 @@ func TestMemory_NoEviction(t *testing.T) {
 	require.Equal(t, "$1000\r\n"+value+"\r\n", c.do("GET", "0"), "as it was")
 	require.Equal(t, "$-1\r\n", c.do("GET", "new"))
 	require.Equal(t, ":1\r\n", c.do("EXPIRE", "0", "100"))
-	for i := range n {
-		require.Equal(t, ":1\r\n", c.do("DEL", strconv.Itoa(i)))
-	}
+	c.pipeline(n, ":1\r\n", func(i int) []string { return []string{"DEL", strconv.Itoa(i)} })
 	require.Equal(t, "+OK\r\n", c.do("SET", "new", large))
 	require.Equal(t, "+OK\r\n", c.do("FLUSHALL"))
 	require.Equal(t, "+OK\r\n", c.do("SET", "new", large))
@@ -56,8 +54,13 @@ func TestMemory_Eviction(t *testing.T) {
 	s := start(t, Options{MaxMemory: limit, Policy: AllKeysClock})
 	c := s.dial(t)
 	require.Equal(t, "+OK\r\n", c.do("SET", "hot", "value"))
-	for i := range 30_000 {
-		require.Equal(t, "+OK\r\n", c.do("SET", "key:"+strconv.Itoa(i), strings.Repeat("v", 1000)))
+	value := strings.Repeat("v", 1000)
+	writes := 30_000
+	if testing.Short() {
+		writes = 12_000
+	}
+	for i := 0; i < writes; i += 10 {
+		c.pipeline(10, "+OK\r\n", func(j int) []string { return []string{"SET", "key:" + strconv.Itoa(i+j), value} })
 		require.Equal(t, "$5\r\nvalue\r\n", c.do("GET", "hot"), "after %d keys", i)
 		require.LessOrEqual(t, s.memory.Used(), int64(limit*102/100), "chained buckets come all the same")
 	}
@@ -120,43 +123,44 @@ func TestMemory_LimitLowered(t *testing.T) {
 
 // Values of one size, of any: what is evicted makes room for the next.
 func TestMemory_OneSize(t *testing.T) {
-	const limit = 16 << 20
+	limit := small(32 << 20)
 	for _, size := range []int{10, 3000, 40_000, 60_000, 100_000, 1 << 20} {
 		s := start(t, Options{MaxMemory: limit, Policy: AllKeysClock})
 		c := s.dial(t)
 		value := strings.Repeat("v", size)
-		for i := 0; i%100 != 0 || s.Snapshot().Data.Evicted == 0; i++ {
-			require.Equal(t, "+OK\r\n", c.do("SET", strconv.Itoa(i), value), "%d bytes, the %d-th", size, i)
+		for i := 0; s.Snapshot().Data.Evicted == 0; i += 100 {
+			c.pipeline(100, "+OK\r\n", func(j int) []string { return []string{"SET", strconv.Itoa(i + j), value} })
 		}
-		require.Greater(t, s.data.Stats().EntryBytes, int64(limit/2), "%d bytes", size)
+		require.Greater(t, s.data.Stats().EntryBytes, limit/2, "%d bytes", size)
 	}
 }
 
 // When values are of another size than before, as much is evicted as the new ones need,
 // and little more.
 func TestMemory_SizesChange(t *testing.T) {
-	const limit = 16 << 20
+	limit := small(32 << 20)
 	s := start(t, Options{MaxMemory: limit, Policy: AllKeysClock})
 	c := s.dial(t)
-	for i := 0; s.Snapshot().Data.Evicted == 0; i++ {
-		require.Equal(t, "+OK\r\n", c.do("SET", "old:"+strconv.Itoa(i), strings.Repeat("v", 80)))
+	old, value := strings.Repeat("v", 80), strings.Repeat("v", 1000)
+	for i := 0; s.Snapshot().Data.Evicted == 0; i += 100 {
+		c.pipeline(100, "+OK\r\n", func(j int) []string { return []string{"SET", "old:" + strconv.Itoa(i+j), old} })
 	}
-	least := int64(limit)
-	for i := range 2000 { // 2 of 16 MiB
-		require.Equal(t, "+OK\r\n", c.do("SET", "new:"+strconv.Itoa(i), strings.Repeat("v", 1000)))
+	least := limit
+	n := int(limit / 8 / 1000)
+	for i := 0; i < n; i += 10 {
+		c.pipeline(10, "+OK\r\n", func(j int) []string { return []string{"SET", "new:" + strconv.Itoa(i+j), value} })
 		least = min(least, s.data.Stats().EntryBytes)
 	}
-	require.Greater(t, least, int64(limit/2))
+	require.Greater(t, least, limit/2)
 	missing := 0
-	for i := range 2000 {
+	for i := range n {
 		if c.do("GET", "new:"+strconv.Itoa(i)) == "$-1\r\n" {
 			missing++
 		}
 	}
-	require.Less(t, missing, 1000)
-	large := strings.Repeat("v", 2<<20)
-	require.Equal(t, "+OK\r\n", c.do("SET", "large", large))
-	require.Greater(t, s.data.Stats().EntryBytes, int64(limit/2))
+	require.Less(t, missing, n/2)
+	require.Equal(t, "+OK\r\n", c.do("SET", "large", strings.Repeat("v", int(limit/8))))
+	require.Greater(t, s.data.Stats().EntryBytes, limit/2)
 }
 
 func lastOf(reply string) string { return reply[strings.LastIndexByte(reply, '$'):] }

@@ -12,9 +12,12 @@ import (
 )
 
 // fill uses memory up with keys that have values of size bytes, and returns how many there
-// are. It samples the memory that is used all the while.
+// are. It samples the memory that is used all the while. Short tests have fewer and larger ones.
 func (s *testServer) fill(t *testing.T, size int, expires int64) (keys int) {
 	t.Helper()
+	if testing.Short() {
+		size = max(size, 120)
+	}
 	limit := s.memory.Limit()
 	most := int64(0)
 	value := []byte(strings.Repeat("v", size))
@@ -30,7 +33,7 @@ func (s *testServer) fill(t *testing.T, size int, expires int64) (keys int) {
 
 // A value of another size than all others evicts what it needs, and little more.
 func TestMemory_OneValueOfAnotherSize(t *testing.T) {
-	const limit = 32 << 20
+	limit := int64(32 << 20)
 	later := int64(1) << 60
 	for name, tc := range map[string]struct {
 		policy  Policy
@@ -50,11 +53,11 @@ func TestMemory_OneValueOfAnotherSize(t *testing.T) {
 				// A slab or its own size, twice, since chained buckets may exceed the limit; and
 				// the headroom for what comes next.
 				bytes := int64(evicted) * before.EntryBytes / int64(before.Len)
-				require.Less(t, bytes, int64(2*(size+64<<10)+limit/headroomPart), "%d bytes", size)
+				require.Less(t, bytes, int64(2*(size+64<<10))+limit/headroomPart, "%d bytes", size)
 			}
-			require.Equal(t, oomReply, c.do("SET", "larger than all memory", strings.Repeat("v", limit+1)))
+			require.Equal(t, oomReply, c.do("SET", "larger than all memory", strings.Repeat("v", int(limit+1))))
 			evicted := s.Snapshot().Data.Evicted
-			require.Equal(t, oomReply, c.do("SET", "another", strings.Repeat("v", limit*9/10)))
+			require.Equal(t, oomReply, c.do("SET", "another", strings.Repeat("v", int(limit*9/10))))
 			require.Equal(t, evicted, s.Snapshot().Data.Evicted)
 		})
 	}
