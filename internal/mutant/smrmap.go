@@ -56,7 +56,7 @@ var smrmapBugs = []Bug{
 	{
 		Name:    "no-moved-check",
 		Why:     "readers and writers go on in a bucket whose entries were moved to the next table",
-		Package: "./lincheck",
+		Package: "./checks/lincheck",
 		Test:    "TestMaps_Linearizable",
 		Patch: `
 @ smrmap/core.go

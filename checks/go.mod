@@ -1,8 +1,9 @@
-module github.com/gosmr/gosmr/leaktest
+module github.com/gosmr/gosmr/checks
 
 go 1.25.0
 
 require (
+	github.com/anishathalye/porcupine v1.3.1
 	github.com/gosmr/gosmr v0.0.0
 	github.com/stretchr/testify v1.12.1
 	go.uber.org/goleak v1.3.0
