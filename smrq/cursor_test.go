@@ -5,7 +5,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/gosmr/gosmr/internal/queuetest"
+	"github.com/gosmr/gosmr/internal/testkit/queuetest"
 )
 
 func TestCursor_OnceAStep(t *testing.T) {

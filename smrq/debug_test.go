@@ -8,7 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/gosmr/gosmr/internal/queuetest"
+	"github.com/gosmr/gosmr/internal/testkit/queuetest"
 	"github.com/gosmr/gosmr/smr"
 )
 

@@ -8,8 +8,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gosmr/gosmr/internal/invariants"
-	"github.com/gosmr/gosmr/internal/queuetest"
 	"github.com/gosmr/gosmr/internal/testkit"
+	"github.com/gosmr/gosmr/internal/testkit/queuetest"
 )
 
 // newDomain returns a domain that is closed when the test ends.

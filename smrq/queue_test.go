@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gosmr/gosmr/internal/invariants"
-	"github.com/gosmr/gosmr/internal/queuetest"
+	"github.com/gosmr/gosmr/internal/testkit/queuetest"
 	"github.com/gosmr/gosmr/smrq"
 )
 

@@ -8,9 +8,9 @@ import (
 	"github.com/gosmr/gosmr/smrq"
 )
 
-// A program is a string of bytes: an operation, then its arguments, each taken
-// modulo how many there are to choose from. So every string is a program, and most
-// misuse the queues, which must panic then and change nothing.
+// A program is a string of bytes: an operation, then its arguments, each taken modulo the
+// number of choices. So every string is a program. Most programs misuse the queues, which
+// must then panic and change nothing.
 
 // Elems is how many elements a program uses.
 const Elems = 12
@@ -29,9 +29,8 @@ type machine struct {
 	was   [queues]int   // the first element of a moved queue, or -1
 }
 
-// Run runs a program on two queues of a kind, with the elements given (there must
-// be Elems of them, in no queue), for readers in section s. It returns what
-// differs from the model.
+// Run runs a program on two queues of a kind, and reports the first difference from the model.
+// elems are [Elems] elements that are in no queue; reads are in section s.
 func Run(k Kind, elems []*Elem, s smr.Section, program []byte) error {
 	m := &machine{program: program, section: s, elems: elems}
 	for i := range m.q {
@@ -237,8 +236,7 @@ func (m *machine) eraseAll(q Queue, mask int) {
 	}
 }
 
-// lent reports whether a queue that was moved still leads to e: then e can't be
-// removed.
+// lent reports whether a queue that was moved still leads to e, which then can't be removed.
 func (m *machine) lent(e int) bool {
 	for i := range m.moved {
 		if m.moved[i] && m.was[i] == e {
@@ -309,8 +307,8 @@ func (m *machine) check() error {
 	return nil
 }
 
-// checkMoved checks that a reader that enters a moved queue still finds its
-// elements, and those behind them where they are now.
+// checkMoved checks that a reader of a moved queue still finds its elements, and behind them
+// those that follow where they are now.
 func (m *machine) checkMoved(i int) error {
 	var got []int
 	for e := range m.q[i].All(m.section) {
@@ -344,7 +342,7 @@ func key(e *Elem) int {
 	return e.Key
 }
 
-// catch returns what do panics with.
+// catch returns the value that do panics with, nil if it does not.
 func catch(do func()) (p any) {
 	defer func() { p = recover() }()
 	do()

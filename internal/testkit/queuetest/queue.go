@@ -1,5 +1,5 @@
-// Package queuetest runs programs on the queues of package smrq and compares every
-// state with a model. Tests of smrq give it random programs, fuzzing its own.
+// Package queuetest runs programs on the queues of package smrq and compares each state with
+// a model. The tests of smrq draw programs at random; FuzzQueues evolves them.
 package queuetest
 
 import (
@@ -10,7 +10,7 @@ import (
 	"github.com/gosmr/gosmr/smrq"
 )
 
-// An Elem is an element. Its Link is neither its first field nor its last.
+// An Elem is an element of a queue. Its Link is neither its first field nor its last.
 type Elem struct {
 	Key  int
 	Link smrq.Link[Elem]

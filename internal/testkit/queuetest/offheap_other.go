@@ -4,5 +4,5 @@ package queuetest
 
 import "errors"
 
-// OffHeap returns an error: here nobody has said how to map memory.
+// OffHeap returns an error: this system has no mmap.
 func OffHeap(int) ([]*Elem, func(), error) { return nil, nil, errors.ErrUnsupported }
