@@ -17,10 +17,10 @@ import (
 	"github.com/gosmr/gosmr/bench/internal/run"
 )
 
-// A claim is a ratio that the README states, from the committed report: what one peer
-// takes of the time of another.
+// A claim is a ratio of the committed run that README.md or docs/performance.md states: what
+// one peer takes of the time of another.
 type claim struct {
-	what         string
+	what         string // "": the same as the claim before
 	family       string
 	param        int
 	procs        int
@@ -28,41 +28,45 @@ type claim struct {
 	ours, beside string
 }
 
+// The README has the first claims, docs/performance.md all of them.
+const inReadme = 10
+
 var claims = []claim{
-	{"`Reader`: enter, load, leave", "load", 0, 1, "ns", "gosmr-reader", "sync.RWMutex"},
-	{"`Pin`: the same", "load", 0, 1, "ns", "gosmr-pin", "sync.RWMutex"},
-	{"`Enter`: the same", "load", 0, 1, "ns", "gosmr-section", "sync.RWMutex"},
-	{"", "load", 0, 1, "ns", "gosmr-section", "xsync-v4-RBMutex"},
-	{"", "load", 0, 1, "ns", "gosmr-section", "crossbeam-epoch"},
-	{"", "load", 0, 1, "ns", "gosmr-section", "liburcu-memb"},
+	{"`Enter`, a load, `Leave`", "load", 0, 1, "ns", "gosmr-section", "sync.RWMutex"},
 	{"", "load", 0, 1, "ns", "gosmr-section", "atomic.Pointer"},
+	{"", "load", 0, 1, "ns", "gosmr-section", "liburcu-memb"},
 	{"the same, two processors", "load", 0, 2, "ns", "gosmr-section", "sync.RWMutex"},
-	{"`stw`: section, load, `Poll`", "load", 0, 1, "ns", "gosmr-quiescent", "liburcu-qsbr"},
+	{"`Call` to its callback's end, 10,000 calls", "call", 10_000, 2, "all", "gosmr", "runtime.AddCleanup"},
+	{"objects of 1 KiB replaced and freed by `Call`", "flood", 0, 1, "updates", "gosmr", "crossbeam-epoch"},
+	{"`smrq`: a walk of 16 beside a writer", "walk-beside", 16, 2, "ns", "gosmr-TailQ", "container/list+RWMutex"},
+	{"`Map` of 1,000,000: load", "map", 1_000_000, 1, "load", "gosmr-map", "xsync-v4"},
+	{"the same: store over a key", "map", 1_000_000, 1, "store", "gosmr-map", "xsync-v4"},
+	{"`Map` of 5,000,000: a forced collection", "gc", 5_000_000, 2, "gc", "gosmr-map", "xsync-v4"},
+
+	{"`Reader`: enter, a load, leave", "load", 0, 1, "ns", "gosmr-reader", "sync.RWMutex"},
+	{"`Pin`: the same", "load", 0, 1, "ns", "gosmr-pin", "sync.RWMutex"},
+	{"`Enter`: the same", "load", 0, 1, "ns", "gosmr-section", "xsync-v4-RBMutex"},
+	{"", "load", 0, 1, "ns", "gosmr-section", "crossbeam-epoch"},
 	{"`Enter`, `-tags smr_portable`", "load", 0, 1, "ns", "gosmr-portable", "sync.RWMutex"},
-	{"a hundredth updates, two processors", "swap", 10, 2, "ns", "gosmr-section", "sync.RWMutex"},
+	{"`stw`: section, load, `Poll`", "load", 0, 1, "ns", "gosmr-quiescent", "liburcu-qsbr"},
+	{"`Enter`, a hundredth updates, two processors", "swap", 10, 2, "ns", "gosmr-section", "sync.RWMutex"},
 	{"a tenth", "swap", 100, 2, "ns", "gosmr-section", "sync.RWMutex"},
 	{"", "swap", 100, 2, "ns", "gosmr-section", "atomic.Pointer"},
-	{"`Call` to its callback's end, 10,000", "call", 10_000, 2, "all", "gosmr", "liburcu-memb"},
-	{"", "call", 10_000, 2, "all", "gosmr", "runtime.AddCleanup"},
+	{"`Call` to its callback's end, 10,000 calls", "call", 10_000, 2, "all", "gosmr", "liburcu-memb"},
 	{"`Call` with `Expedite` to callback", "callback", 0, 2, "p50", "gosmr-expedite", "liburcu-memb"},
-	{"a flood of 1 KiB, by `Pool.Retire`", "flood", 0, 1, "updates", "gosmr-retire", "crossbeam-epoch"},
-	{"by `Call`", "flood", 0, 1, "updates", "gosmr", "crossbeam-epoch"},
-	{"", "flood", 0, 1, "updates", "gosmr", "liburcu-memb"},
-	{"`Synchronize`, nobody reading", "synchronize", 0, 2, "p50", "gosmr", "liburcu-memb"},
+	{"objects of 1 KiB replaced and freed by `Call`", "flood", 0, 1, "updates", "gosmr", "liburcu-memb"},
+	{"by `Pool.Retire`", "flood", 0, 1, "updates", "gosmr-retire", "crossbeam-epoch"},
+	{"`Synchronize`, no reader", "synchronize", 0, 2, "p50", "gosmr", "liburcu-memb"},
 	{"`Synchronize` beside a reader", "synchronize", 1, 2, "p50", "gosmr", "liburcu-memb"},
 	{"`smrq`: a section and a walk of 16", "walk", 16, 1, "ns", "gosmr-TailQ", "container/list+RWMutex"},
-	{"beside a writer", "walk-beside", 16, 2, "ns", "gosmr-TailQ", "container/list+RWMutex"},
-	{"that writer's updates", "walk-beside", 16, 2, "updates", "gosmr-TailQ", "container/list+RWMutex"},
+	{"beside a writer: the writer's updates", "walk-beside", 16, 2, "updates", "gosmr-TailQ", "container/list+RWMutex"},
 	{"`stw`: stop and restart 2", "stop", 2, 2, "p50", "gosmr-stop", "runtime.ReadMemStats"},
 	{"`Map` of 1,000: load", "map", 1000, 1, "load", "gosmr-map", "xsync-v4"},
 	{"", "map", 1000, 1, "load", "gosmr-map", "sync.Map"},
-	{"1,000,000: load", "map", 1_000_000, 1, "load", "gosmr-map", "xsync-v4"},
-	{"90 % loads", "map", 1_000_000, 1, "load90", "gosmr-map", "xsync-v4"},
-	{"store over a key", "map", 1_000_000, 1, "store", "gosmr-map", "xsync-v4"},
-	{"", "map", 1_000_000, 1, "store", "gosmr-map", "RWMutex+map"},
+	{"`Map` of 1,000,000: 90 % loads", "map", 1_000_000, 1, "load90", "gosmr-map", "xsync-v4"},
+	{"store over a key", "map", 1_000_000, 1, "store", "gosmr-map", "RWMutex+map"},
 	{"memory of an entry", "map", 1_000_000, 1, "bytes", "gosmr-map", "xsync-v4"},
 	{"`Bytes` of 1,000,000: load, lent", "bytes", 1_000_000, 1, "load", "gosmr-bytes-lent", "fastcache"},
-	{"a forced collection, 5,000,000 entries", "gc", 5_000_000, 2, "gc", "gosmr-map", "xsync-v4"},
 }
 
 // A ratio may be slack times what it was, or shared times where processors write to what
@@ -84,10 +88,10 @@ func (c claim) slack() float64 {
 	return slack
 }
 
-// guard measures what the README claims, by turns, and fails if a ratio is worse than it was.
-// Times are not compared: machines differ.
+// guard measures the claims, by turns, and fails if a ratio is worse than it was. It compares
+// no times: machines differ.
 func guard(ctx context.Context, root string, peers map[string][]peer, set settings, w io.Writer, show func(string)) error {
-	committed, err := report.Read(filepath.Join(root, "docs", "benchmarks"))
+	committed, err := report.Read(committedDir(root))
 	if err != nil {
 		return err
 	}
@@ -108,7 +112,7 @@ func guard(ctx context.Context, root string, peers map[string][]peer, set settin
 		for _, c := range left {
 			was, ok := c.ratio(then)
 			if !ok {
-				return fmt.Errorf("the committed report does not have what the README claims: %+v", c)
+				return fmt.Errorf("the committed run has no %+v", c)
 			}
 			verdict := "not measured here"
 			if is, ok := c.ratio(now); ok {
@@ -124,7 +128,7 @@ func guard(ctx context.Context, root string, peers map[string][]peer, set settin
 		case len(worse) == 0:
 			return nil
 		case try == tries:
-			return fmt.Errorf("%d ratios are more than %d times what the README says, or %d where a cache line goes to and fro", len(worse), slack, shared)
+			return fmt.Errorf("%d ratios are more than %d times what the pages say, or %d where a cache line goes to and fro", len(worse), slack, shared)
 		}
 		fmt.Fprintf(w, "again, what is worse than it was:\n")
 		left = worse
@@ -171,35 +175,50 @@ func (c claim) of() family.Metric {
 	panic(fmt.Sprintf("no metric %s in family %q", c.metric, c.family))
 }
 
-// The README has its figures between these two lines.
+// A page has its figures between these two lines.
 const (
-	begin = "<!-- figures: go run ./bench -readme -->"
+	begin = "<!-- figures: go run ./bench -redraw -->"
 	end   = "<!-- end of figures -->"
 )
 
-// writeReadme puts the figures of the committed report into the README.
-func writeReadme(root string) error {
-	path := filepath.Join(root, "README.md")
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return err
-	}
-	fresh, err := withFigures(root, string(text))
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(path, []byte(fresh), 0o644)
+// pages are what states figures, under the root of the repository, with their claims.
+var pages = map[string][]claim{
+	"README.md":           claims[:inReadme],
+	"docs/performance.md": claims,
 }
 
-func withFigures(root, readme string) (string, error) {
-	before, rest, ok := strings.Cut(readme, begin)
+// publish makes a run the committed one: it writes its summary, and its figures into the pages.
+func publish(root string, r *run.Run) error {
+	fresh := make(map[string]string)
+	for page, claims := range pages {
+		text, err := os.ReadFile(filepath.Join(root, page))
+		if err != nil {
+			return err
+		}
+		if fresh[page], err = withFigures(string(text), r, claims); err != nil {
+			return fmt.Errorf("%s: %w", page, err)
+		}
+	}
+	if err := report.WriteSummary(committedDir(root), r); err != nil {
+		return err
+	}
+	for page, text := range fresh {
+		if err := os.WriteFile(filepath.Join(root, page), []byte(text), 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// committedDir is where the summary and the samples of the committed run are.
+func committedDir(root string) string { return filepath.Join(root, "docs", "benchmarks") }
+
+// withFigures returns a page with the figures of the claims in place of those that it has.
+func withFigures(page string, r *run.Run, claims []claim) (string, error) {
+	before, rest, ok := strings.Cut(page, begin)
 	_, after, ok2 := strings.Cut(rest, end)
 	if !ok || !ok2 {
-		return "", fmt.Errorf("the README has no lines %q and %q", begin, end)
-	}
-	r, err := report.Read(filepath.Join(root, "docs", "benchmarks"))
-	if err != nil {
-		return "", err
+		return "", fmt.Errorf("has no lines %q and %q", begin, end)
 	}
 	t := report.NewTable(r)
 	var b strings.Builder
@@ -207,7 +226,7 @@ func withFigures(root, readme string) (string, error) {
 	for _, c := range claims {
 		ratio, ok := c.ratio(t)
 		if !ok {
-			return "", fmt.Errorf("the committed report has no %+v", c)
+			return "", fmt.Errorf("the run has no %+v", c)
 		}
 		ours, _ := t.Lookup(c.family, c.param, c.procs, c.ours, c.metric)
 		beside, _ := t.Lookup(c.family, c.param, c.procs, c.beside, c.metric)

@@ -1,10 +1,15 @@
 // Command bench measures this library and what a program would use in its place, on the
 // same work, in one run, and writes a report: tables, plots, and every number.
 //
-//	go run ./bench                    two minutes; into docs/benchmarks/quick
-//	go run ./bench -full              the whole of it; into docs/benchmarks
+//	go run ./bench                    two minutes; into bench/out/quick
+//	go run ./bench -full              half an hour; into bench/out/full
 //	go run ./bench -run 'load|swap'   some families
-//	go run ./bench -guard             whether the README's ratios still hold
+//	go run ./bench -publish           makes bench/out/full the committed run
+//	go run ./bench -redraw            the report of the committed run; into bench/out/committed
+//	go run ./bench -guard             whether the ratios that the README states still hold
+//
+// Committed are a run's samples, the summary of its report and a few plots, in docs/benchmarks,
+// and its figures in README.md and docs/performance.md. Git ignores bench/out.
 //
 // It builds what it measures: programs in Go, in C (liburcu, Concurrency Kit) and in Rust
 // (crossbeam). What can't be built here is left out, and the report says how to get it.
@@ -13,6 +18,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -49,6 +55,7 @@ func main() {
 // settings are what a run is told.
 type settings struct {
 	full     bool
+	chosen   bool           // -run was given
 	only     *regexp.Regexp // families
 	peers    *regexp.Regexp
 	procs    ints
@@ -58,6 +65,7 @@ type settings struct {
 	out      string
 }
 
+// start does what the arguments ask for: one of the modes, or to measure.
 func start(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	var set settings
 	f := flag.NewFlagSet("bench", flag.ContinueOnError)
@@ -69,10 +77,10 @@ func start(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	f.IntVar(&set.reps, "reps", 0, "repetitions (default 3; 5 if -full)")
 	f.DurationVar(&set.duration, "time", 0, "of one measurement (default 20ms; 100ms if -full)")
 	f.Uint64Var(&set.seed, "seed", 1, "of keys, orders and turns")
-	f.StringVar(&set.out, "out", "", "`directory` of the report (default docs/benchmarks/quick; docs/benchmarks if -full)")
-	guarding := f.Bool("guard", false, "measure the ratios that the README claims, and fail if one is off by more than a factor of two")
-	readme := f.Bool("readme", false, "write the README's figures anew from the committed report; measure nothing")
-	redraw := f.Bool("redraw", false, "write the report anew from its results.csv; measure nothing")
+	f.StringVar(&set.out, "out", "", "`directory` of the whole report (default bench/out/quick; full, or committed, with the flag)")
+	guarding := f.Bool("guard", false, "measure the ratios that the README states, and fail if one is off by more than a factor of two")
+	publishing := f.Bool("publish", false, "make the run in -out (default bench/out/full) the committed one; measure nothing")
+	redraw := f.Bool("redraw", false, "write the whole report of the committed run, its summary and its figures anew; measure nothing")
 	if err := f.Parse(args); err != nil {
 		return err
 	}
@@ -86,22 +94,40 @@ func start(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if set.peers, err = regexp.Compile(*peers); err != nil {
 		return err
 	}
+	set.chosen = *only != ""
 	root, err := findRoot()
 	if err != nil {
 		return err
 	}
-	set.defaults(root)
+	out := func(name string) string { return cmp.Or(set.out, filepath.Join(root, "bench", "out", name)) }
 	switch {
-	case *readme:
-		return writeReadme(root)
-	case *redraw:
-		r, err := report.Read(set.out)
+	case *publishing:
+		r, err := report.Read(out("full"))
 		if err != nil {
 			return err
 		}
-		return report.Write(set.out, r)
+		return publish(root, r)
+	case *redraw:
+		r, err := report.Read(committedDir(root))
+		if err != nil {
+			return err
+		}
+		if err := report.Write(out("committed"), r); err != nil {
+			return err
+		}
+		return publish(root, r)
 	}
+	if set.full {
+		set.out = out("full")
+	} else {
+		set.out = out("quick")
+	}
+	set.defaults()
+	return measure(ctx, root, args, set, *guarding, stdout, stderr)
+}
 
+// measure builds all programs and has them measure, for a report or for the guard.
+func measure(ctx context.Context, root string, args []string, set settings, guarding bool, stdout, stderr io.Writer) error {
 	dir, err := os.MkdirTemp("", "bench")
 	if err != nil {
 		return err
@@ -117,12 +143,12 @@ func start(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		show("")
 		fmt.Fprintf(stderr, "left out: %s: %s (%s)\n", m.Peers, m.Why, m.How)
 	}
-	if *guarding {
+	if guarding {
 		return guard(ctx, root, all, set, stdout, show)
 	}
 
 	cells := plan(all, set)
-	counting := set.only.MatchString(family.Instructions) && (set.full || *only != "")
+	counting := set.only.MatchString(family.Instructions) && (set.full || set.chosen)
 	if len(cells) == 0 && !counting {
 		return errors.New("nothing to measure matches -run and -peers")
 	}
@@ -158,19 +184,16 @@ func start(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	return nil
 }
 
-func (s *settings) defaults(root string) {
-	reps, duration, out := 3, 20*time.Millisecond, filepath.Join(root, "docs", "benchmarks", "quick")
+func (s *settings) defaults() {
+	reps, duration := 3, 20*time.Millisecond
 	if s.full {
-		reps, duration, out = 5, 100*time.Millisecond, filepath.Join(root, "docs", "benchmarks")
+		reps, duration = 5, 100*time.Millisecond
 	}
 	if s.reps <= 0 {
 		s.reps = reps
 	}
 	if s.duration <= 0 {
 		s.duration = duration
-	}
-	if s.out == "" {
-		s.out = out
 	}
 }
 

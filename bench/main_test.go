@@ -12,6 +12,7 @@ import (
 
 	"github.com/gosmr/gosmr/bench/internal/count"
 	"github.com/gosmr/gosmr/bench/internal/family"
+	"github.com/gosmr/gosmr/bench/internal/report"
 	"github.com/gosmr/gosmr/bench/internal/run"
 )
 
@@ -150,13 +151,61 @@ func TestClaims_AreOfWhatThereIs(t *testing.T) {
 	}
 }
 
-// The README's figures are those of the committed report.
-func TestReadme_HasTheReportsFigures(t *testing.T) {
-	text, err := os.ReadFile(filepath.Join("..", "README.md"))
+// What is committed of a run is what its samples give: the figures of the pages, the summary,
+// and no plot more.
+func TestCommitted_IsOfItsSamples(t *testing.T) {
+	const how = "go run ./bench -redraw writes it"
+	r, err := report.Read(committedDir(".."))
 	require.NoError(t, err)
-	fresh, err := withFigures("..", string(text))
+	for page, claims := range pages {
+		text, err := os.ReadFile(filepath.Join("..", page))
+		require.NoError(t, err)
+		fresh, err := withFigures(string(text), r, claims)
+		require.NoError(t, err)
+		require.Equal(t, fresh, string(text), "%s: %s", page, how)
+	}
+	fresh := t.TempDir()
+	require.NoError(t, report.WriteSummary(fresh, r))
+	require.Equal(t, names(t, fresh), names(t, committedDir("..")), how)
+	for _, dir := range []string{fresh, committedDir("..")} {
+		text, err := os.ReadFile(filepath.Join(dir, "README.md"))
+		require.NoError(t, err)
+		require.Less(t, strings.Count(string(text), "\n"), 150)
+	}
+	want, err := os.ReadFile(filepath.Join(fresh, "README.md"))
 	require.NoError(t, err)
-	require.Equal(t, fresh, string(text), "go run ./bench -readme writes them")
+	got, err := os.ReadFile(filepath.Join(committedDir(".."), "README.md"))
+	require.NoError(t, err)
+	require.Equal(t, string(want), string(got), how)
+}
+
+// Each plot that is committed is shown by a page for readers, and they show no other.
+func TestCommitted_PlotsAreShown(t *testing.T) {
+	shown := make(map[string]bool)
+	for _, page := range []string{"README.md", "docs/performance.md"} {
+		text, err := os.ReadFile(filepath.Join("..", page))
+		require.NoError(t, err)
+		for _, m := range regexp.MustCompile(`\]\((\S+\.svg)\)`).FindAllStringSubmatch(string(text), -1) {
+			shown[filepath.Base(m[1])] = true
+		}
+	}
+	for _, name := range names(t, committedDir("..")) {
+		if filepath.Ext(name) == ".svg" {
+			require.True(t, shown[name], name)
+			delete(shown, name)
+		}
+	}
+	require.Empty(t, shown)
+}
+
+func names(t *testing.T, dir string) (names []string) {
+	t.Helper()
+	all, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	for _, e := range all {
+		names = append(names, e.Name())
+	}
+	return names
 }
 
 func TestFlags(t *testing.T) {

@@ -2,6 +2,8 @@ package report
 
 import (
 	"bufio"
+	"bytes"
+	"compress/gzip"
 	"encoding/csv"
 	"encoding/json"
 	"fmt"
@@ -16,7 +18,7 @@ import (
 	"github.com/gosmr/gosmr/bench/internal/run"
 )
 
-const resultsCSV = "results.csv"
+const samplesFile = "results.csv.gz"
 
 var columns = []string{"family", "param", "procs", "peer", "metric", "rep", "value"}
 
@@ -105,14 +107,34 @@ func ReadCSV(rd io.Reader) (*run.Run, error) {
 	}
 }
 
+// writeSamples writes a run into a directory, compressed.
+func writeSamples(dir string, r *run.Run) error {
+	var file bytes.Buffer
+	z, err := gzip.NewWriterLevel(&file, gzip.BestCompression)
+	if err != nil {
+		return err
+	}
+	if err := WriteCSV(z, r); err != nil {
+		return err
+	}
+	if err := z.Close(); err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(dir, samplesFile), file.Bytes(), 0o666)
+}
+
 // Read returns the run whose report is in a directory.
 func Read(dir string) (*run.Run, error) {
-	f, err := os.Open(filepath.Join(dir, resultsCSV))
+	f, err := os.Open(filepath.Join(dir, samplesFile))
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	r, err := ReadCSV(f)
+	z, err := gzip.NewReader(f)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", f.Name(), err)
+	}
+	r, err := ReadCSV(z)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", f.Name(), err)
 	}

@@ -14,9 +14,16 @@ import (
 // The places where the library loses that are listed, at most.
 const listed = 20
 
+// kept are the metrics whose plots the summary has: those that README.md and
+// docs/performance.md show.
+var kept = []struct{ family, metric string }{
+	{"load", "ns"}, {"callback", "p50"}, {"oversub", "p50"}, {"flood", "peak"}, {"walk-beside", "ns"}, {"map", "store"},
+}
+
 // A page is a report while it is written.
 type page struct {
 	run   *run.Run
+	short bool // the summary only
 	table *Table
 	looks map[string]look
 	out   bytes.Buffer
@@ -36,6 +43,9 @@ func (p *page) write() error {
 	p.method()
 	p.summary()
 	p.losses()
+	if p.short {
+		return p.keptPlots()
+	}
 	for _, f := range family.All {
 		if metrics := p.table.metrics(f); len(metrics) > 0 {
 			if err := p.family(f, metrics); err != nil {
@@ -78,7 +88,7 @@ func (p *page) head() {
 	row("Repetitions", fmt.Sprint(r.Reps))
 	row("Seed", fmt.Sprint(r.Seed))
 	row("Another like it", strings.ReplaceAll(code(r.Command), "|", `\|`))
-	row("Samples", "["+resultsCSV+"]("+resultsCSV+")")
+	row("Samples", "["+samplesFile+"]("+samplesFile+")")
 	p.printf("\n")
 }
 
@@ -103,12 +113,15 @@ func (p *page) method() {
 		p.printf("What is shown are medians of %d; brackets and whiskers go from min to max. ", p.run.Reps)
 	}
 	p.printf("Times are those of one thread. A ratio is this library's time by the other's, and where more is better the other's value by this library's: **below 1, this library is ahead**, whatever the metric. A floor is what the hardware or the runtime takes for what a scheme can't do without, on one processor.\n\n")
+	if p.short {
+		p.printf("This is the summary. `go run ./bench -redraw` writes the whole report of this run into `bench/out`, with all tables and plots; `go run ./bench -full` measures anew.\n\n")
+	}
 }
 
 // summary is a row for each family.
 func (p *page) summary() {
 	p.printf("## Summary\n\n")
-	p.printf("The best peer of this library, the best of what else there is for Go, and of the rest, at one setting of each family. **Bold** ratios are losses, by more than 5 %%. Each family has its own plots and tables below, with all peers: not all of them give what the others do.\n\n")
+	p.printf("The best peer of this library, the best of what else there is for Go, and of the rest, at one setting of each family. **Bold** ratios are losses, by more than 5 %%. Not all peers give what the others do.\n\n")
 	p.printf("| Family | Setting | %s | In Go | Ratio | In C or Rust | Ratio | Floor | Ratio |\n|---|---|--:|--:|--:|--:|--:|--:|--:|\n", family.Ours)
 	for _, f := range family.All {
 		metrics := p.table.metrics(f)
@@ -126,11 +139,19 @@ func (p *page) summary() {
 				toBound = times(Ratio(ours.Stat.Median, floors[0].value, m))
 			}
 		}
-		p.printf("| [%s](#%s) | %s | %s | %s | %s | %s | %s | %s | %s |\n",
-			escape(f.Title), anchor(f.Title), escape(joined(", ", m.Title, paramText(f, param), procsText(f, procs))),
+		p.printf("| %s | %s | %s | %s | %s | %s | %s | %s | %s |\n",
+			p.titleOf(f), escape(joined(", ", m.Title, paramText(f, param), procsText(f, procs))),
 			said(ours, m), said(best.InGo, m), compared(ours, best.InGo, m), said(best.Foreign, m), compared(ours, best.Foreign, m), bound, toBound)
 	}
 	p.printf("\n")
+}
+
+// titleOf names a family, with a link to its section where the page has one.
+func (p *page) titleOf(f family.Family) string {
+	if p.short {
+		return escape(f.Title)
+	}
+	return fmt.Sprintf("[%s](#%s)", escape(f.Title), anchor(f.Title))
 }
 
 // said names a peer and its value.
@@ -221,7 +242,7 @@ func (p *page) listLosses(title string, of func(Bests) Result) {
 	}
 	for i, l := range all {
 		if i == listed {
-			p.printf("\nAnd in %d more; the tables below have them.\n", len(all)-listed)
+			p.printf("\nAnd in %d more; the tables of the whole report have them.\n", len(all)-listed)
 			break
 		}
 		in := "everywhere"
@@ -231,7 +252,7 @@ func (p *page) listLosses(title string, of func(Bests) Result) {
 		if l.of == 1 {
 			in = ""
 		}
-		p.printf("- [%s](#%s), %s: **%s**, %s to %s of %s", escape(l.family.Title), anchor(l.family.Title), escape(l.metric.Title), times(l.ratio, true),
+		p.printf("- %s, %s: **%s**, %s to %s of %s", p.titleOf(l.family), escape(l.metric.Title), times(l.ratio, true),
 			value(l.ours.Stat.Median, l.metric.Unit), value(l.other.Stat.Median, l.metric.Unit), escape(l.other.Peer))
 		if about := joined("; behind ", escape(l.where), in); about != "" {
 			p.printf(" (%s)", about)
@@ -239,6 +260,25 @@ func (p *page) listLosses(title string, of func(Bests) Result) {
 		p.printf("\n")
 	}
 	p.printf("\n")
+}
+
+// keptPlots shows the plots that the summary has.
+func (p *page) keptPlots() error {
+	p.printf("## Plots\n\n")
+	for _, k := range kept {
+		f, _ := family.Find(k.family)
+		for _, m := range p.table.metrics(f) {
+			if m.Name != k.metric {
+				continue
+			}
+			plots, err := p.plots(f, m)
+			if err != nil {
+				return err
+			}
+			p.printf("%s\n\n", strings.Join(plots, "\n\n"))
+		}
+	}
+	return nil
 }
 
 // family is a section: the first metric's plots in the open, the rest folded.
@@ -269,7 +309,7 @@ func (p *page) family(f family.Family, metrics []family.Metric) error {
 }
 
 // results is the table of a metric. Of more than two numbers of processors it has the ends;
-// results.csv has all.
+// the samples have all.
 func (p *page) results(f family.Family, m family.Metric) {
 	floors := p.table.floors(f, m)
 	names, rules := "", ""

@@ -7,14 +7,20 @@ import (
 	"github.com/gosmr/gosmr/bench/internal/family"
 )
 
-// plots draws a metric of a family, and returns the lines of markdown that show it.
+// plots draws a metric of a family, and returns the lines of markdown that show it. The summary
+// has one plot of a metric, with all processors, under a name that no machine changes.
 func (p *page) plots(f family.Family, m family.Metric) ([]string, error) {
 	d := drawing{page: p, family: f, metric: m, floors: p.table.floors(f, m)}
 	params, procs := d.params(), p.table.ends(f)
+	suffix := func(procs int) string { return fmt.Sprint("-", procs) }
+	if p.short && len(params) > 1 {
+		procs = procs[len(procs)-1:]
+		suffix = func(int) string { return "" }
+	}
 	switch {
 	case len(params) > 2:
 		for _, n := range procs {
-			d.lines(fmt.Sprint("-", n), f.Param, f.LogParam || wide(params), procsText(f, n), func(yield func(x, param, procs int)) {
+			d.lines(suffix(n), f.Param, f.LogParam || wide(params), procsText(f, n), func(yield func(x, param, procs int)) {
 				for _, param := range params {
 					yield(param, param, n)
 				}
@@ -26,7 +32,7 @@ func (p *page) plots(f family.Family, m family.Metric) ([]string, error) {
 			for _, param := range params {
 				blocks = append(blocks, block{paramText(f, param), p.table.Results(f, param, n, m)})
 			}
-			d.bars(fmt.Sprint("-", n), procsText(f, n), blocks)
+			d.bars(suffix(n), procsText(f, n), blocks)
 		}
 	default:
 		var blocks []block
@@ -35,7 +41,7 @@ func (p *page) plots(f family.Family, m family.Metric) ([]string, error) {
 		}
 		d.bars("", paramText(f, params[0]), blocks)
 	}
-	if all := p.table.extent(f).procs; f.Scale && len(all) > 2 {
+	if all := p.table.extent(f).procs; f.Scale && len(all) > 2 && !p.short {
 		param, _ := p.table.main(f)
 		d.lines("-scale", "processors", wide(all), paramText(f, param), func(yield func(x, param, procs int)) {
 			for _, n := range all {

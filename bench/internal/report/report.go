@@ -1,8 +1,7 @@
-// Package report makes of a run what people look at: plots, tables, and the samples.
+// Package report turns a run into pages, plots and the file of its samples.
 package report
 
 import (
-	"bytes"
 	"os"
 	"path/filepath"
 	"strings"
@@ -10,25 +9,28 @@ import (
 	"github.com/gosmr/gosmr/bench/internal/run"
 )
 
-// Write writes the report into a directory: README.md, plots as SVG files, and results.csv,
-// of which [Read] makes the run again. The latter comes first, so that no run is lost to a
-// report that fails. Plots of an earlier report are removed.
-func Write(dir string, r *run.Run) error {
+// Write writes the whole report into a directory: a page, README.md, with every table, a plot
+// of each metric as an SVG file, and the samples, from which [Read] makes the run again. The
+// samples come first, so that no run is lost to a report that fails. Plots of an earlier
+// report are removed.
+func Write(dir string, r *run.Run) error { return write(dir, r, false) }
+
+// WriteSummary writes the part of a report that is committed: a page without the tables, the
+// few plots that prose shows, and the samples. It, too, removes earlier plots.
+func WriteSummary(dir string, r *run.Run) error { return write(dir, r, true) }
+
+func write(dir string, r *run.Run, short bool) error {
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return err
 	}
-	var samples bytes.Buffer
-	if err := WriteCSV(&samples, r); err != nil {
-		return err
-	}
-	if err := os.WriteFile(filepath.Join(dir, resultsCSV), samples.Bytes(), 0o666); err != nil {
+	if err := writeSamples(dir, r); err != nil {
 		return err
 	}
 	if err := check(r.Samples); err != nil {
 		return err
 	}
 	t := NewTable(r)
-	p := page{run: r, table: t, looks: looksOf(t), files: make(map[string][]byte)}
+	p := page{run: r, short: short, table: t, looks: looksOf(t), files: make(map[string][]byte)}
 	if err := p.write(); err != nil {
 		return err
 	}

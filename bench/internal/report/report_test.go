@@ -229,6 +229,44 @@ func TestWrite_Plots(t *testing.T) {
 	}, names)
 }
 
+// The summary has no table and no link into one, and the kept plots, under the same names on
+// any machine. Its samples are all of them.
+func TestWriteSummary(t *testing.T) {
+	for _, procs := range [][]int{{1, 2}, {1, 2, 4, 64}} {
+		r := &run.Run{Reps: 1}
+		for _, f := range family.All {
+			params := f.Full
+			if f.Param == "" {
+				params = []int{0}
+			}
+			for _, m := range f.Metrics {
+				for _, param := range params {
+					for _, n := range procs {
+						r.Samples = append(r.Samples, run.Sample{Family: f.Name, Param: param, Procs: n, Peer: "gosmr", Metric: m.Name, Value: float64(len(r.Samples))})
+					}
+				}
+			}
+		}
+		dir := t.TempDir()
+		require.NoError(t, WriteSummary(dir, r))
+		again, err := Read(dir)
+		require.NoError(t, err)
+		require.Equal(t, r, again)
+		b, err := os.ReadFile(filepath.Join(dir, "README.md"))
+		require.NoError(t, err)
+		require.NotContains(t, string(b), "<details>")
+		require.NotContains(t, string(b), "](#")
+		all, err := filepath.Glob(filepath.Join(dir, "*.svg"))
+		require.NoError(t, err)
+		require.Len(t, all, len(kept))
+		for _, k := range kept {
+			name := k.family + "-" + k.metric + ".svg"
+			require.Equal(t, 1, strings.Count(string(b), "]("+name+")"), name)
+			require.FileExists(t, filepath.Join(dir, name))
+		}
+	}
+}
+
 func TestWrite_Deterministic(t *testing.T) {
 	dir, _ := written(t, testRun())
 	again, _ := written(t, testRun())
