@@ -2,6 +2,7 @@ package docs
 
 import (
 	"encoding/json"
+	"go/format"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -11,8 +12,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The README's Go blocks, joined as they stand, are a program that compiles, and in which
-// no check of -tags invariants finds a mistake: no section of one domain is used in another.
+// The README's Go blocks are formatted, and joined as they stand they are a program that
+// compiles, and in which -tags invariants finds no mistake: no section of one domain protects
+// a read of another's.
 func TestREADME_BlocksAreOneProgram(t *testing.T) {
 	readme, err := os.ReadFile("../README.md")
 	require.NoError(t, err)
@@ -26,6 +28,9 @@ func TestREADME_BlocksAreOneProgram(t *testing.T) {
 		}
 		block, next, ended := strings.Cut(after, "```\n")
 		require.True(t, ended, "a block without an end")
+		formatted, err := format.Source([]byte(block))
+		require.NoError(t, err)
+		require.Equal(t, string(formatted), block)
 		blocks.WriteString(block)
 		rest = next
 		n++
@@ -52,6 +57,14 @@ func TestREADME_BlocksAreOneProgram(t *testing.T) {
 	require.Equal(t, "body\n", string(out))
 }
 
+// A README that is read to its end is short.
+func TestREADME_IsShort(t *testing.T) {
+	readme, err := os.ReadFile("../README.md")
+	require.NoError(t, err)
+	require.LessOrEqual(t, strings.Count(string(readme), "\n"), 160)
+}
+
+// before and after make a program of the blocks: what they use, and what checks them.
 const before = `package main
 
 import (
