@@ -5,7 +5,6 @@ import (
 	"slices"
 
 	"github.com/gosmr/gosmr/smr"
-	"github.com/gosmr/gosmr/smrq"
 )
 
 // A program is a string of bytes: an operation, then its arguments, each taken modulo the
@@ -59,181 +58,26 @@ func (m *machine) next(n int) int {
 
 // step executes one operation, on the queue and on the model.
 func (m *machine) step() (what string, err error) {
-	op, i := m.next(16), m.next(queues)
-	q, at := m.q[i], m.model[i]
-	usable := !m.moved[i]
-	tailed, hasTail := q.(Tailed)
-
-	var do func()
-	legal := usable
-	e, x := m.next(Elems), 0
-	free, in := m.isFree(e), slices.Index(at, e)
-	switch op {
-	case 0, 1:
-		what = fmt.Sprintf("InsertHead(%d)", e)
-		do = func() { q.InsertHead(m.elems[e]) }
-		if op == 1 {
-			do = func() { q.InsertHeadRelaxed(m.elems[e]) }
-		}
-		legal = legal && free
-		at = slices.Insert(slices.Clone(at), 0, e)
-	case 2, 3, 4:
-		if !hasTail {
-			return "no tail", nil
-		}
-		what = fmt.Sprintf("InsertTail(%d)", e)
-		do = func() { tailed.InsertTail(m.elems[e]) }
-		if op == 3 {
-			do = func() { tailed.InsertTailRelaxed(m.elems[e]) }
-		}
-		legal = legal && free
-		at = append(slices.Clone(at), e)
-	case 5, 6:
-		x = m.next(Elems)
-		what = fmt.Sprintf("InsertAfter(%d, %d)", x, e)
-		do = func() { q.InsertAfter(m.elems[x], m.elems[e]) }
-		if op == 6 {
-			do = func() { q.InsertAfterRelaxed(m.elems[x], m.elems[e]) }
-		}
-		after := slices.Index(at, x)
-		legal = legal && free && after >= 0
-		if legal {
-			at = slices.Insert(slices.Clone(at), after+1, e)
-		}
-	case 7, 8:
-		what = fmt.Sprintf("Remove(%d)", e)
-		do = func() { q.Remove(m.elems[e]) }
-		legal = legal && in >= 0 && !m.lent(e)
-		if legal {
-			at = slices.Delete(slices.Clone(at), in, in+1)
-		}
-	case 9:
-		x = m.next(Elems)
-		what = fmt.Sprintf("Replace(%d, %d)", x, e)
-		do = func() { q.Replace(m.elems[x], m.elems[e]) }
-		old := slices.Index(at, x)
-		legal = legal && free && old >= 0 && !m.lent(x)
-		if legal {
-			at = slices.Clone(at)
-			at[old] = e
-		}
-	case 10:
-		j := m.next(queues)
-		what = fmt.Sprintf("Append(queue %d)", j)
-		do = func() { q.AppendFrom(m.q[j]) }
-		legal = legal && i != j && !m.moved[j]
-		if legal {
-			at = append(slices.Clone(at), m.model[j]...)
-			m.moved[j], m.was[j] = true, first(m.model[j])
-		}
-	case 11:
-		what = "Init"
-		dropped := at
-		do = func() {
-			q.Init()
-			for _, key := range dropped { // dropped; no reader is there
-				m.elems[key].Link = smrq.Link[Elem]{}
-			}
-		}
-		for _, key := range dropped {
-			if m.lent(key) {
-				return what, nil
-			}
-		}
-		legal = true
-		m.moved[i] = false
-		at = nil
-	case 12, 13:
-		mask := m.next(256) | m.next(256)<<8
-		for key := range Elems {
-			if m.lent(key) {
-				mask &^= 1 << key
-			}
-		}
-		what = fmt.Sprintf("erasing %#x", mask)
-		do = func() { m.erase(q, mask) }
-		if op == 13 {
-			what = "All, " + what
-			do = func() { m.eraseAll(q, mask) }
-		}
-		if !usable {
-			return what, nil
-		}
-		at = slices.DeleteFunc(slices.Clone(at), func(key int) bool { return mask>>key&1 != 0 })
-	case 14:
-		what = fmt.Sprintf("NextSerialized(%d)", e)
-		do = func() {
-			want := -1
-			if in >= 0 && in+1 < len(at) {
-				want = at[in+1]
-			}
-			if got := key(q.NextSerialized(m.elems[e])); got != want {
-				err = fmt.Errorf("got %d, want %d", got, want)
-			}
-		}
-		legal = legal && in >= 0
-	case 15:
-		// To the other end, as on use.
-		what = fmt.Sprintf("move %d", e)
-		if in < 0 || !usable || m.lent(e) {
-			return what, nil
-		}
-		at = slices.Delete(slices.Clone(at), in, in+1)
-		do = func() {
-			q.Remove(m.elems[e])
-			if hasTail {
-				tailed.InsertTail(m.elems[e])
-			} else {
-				q.InsertHead(m.elems[e])
-			}
-		}
-		if hasTail {
-			at = append(at, e)
-		} else {
-			at = slices.Insert(at, 0, e)
-		}
+	code, i, e := m.next(16), m.next(queues), m.next(Elems)
+	o := m.operation(code, i, e)
+	what = fmt.Sprintf("queue %d: %s", i, o.what)
+	if o.do == nil {
+		return what, nil
 	}
-	what = fmt.Sprintf("queue %d: %s", i, what)
-
-	panicked := catch(do)
+	var panicked any
+	func() {
+		defer func() { panicked = recover() }()
+		err = o.do()
+	}()
 	switch {
-	case legal && panicked != nil:
+	case o.legal && panicked != nil:
 		return what, fmt.Errorf("panics: %v", panicked)
-	case !legal && panicked == nil:
+	case !o.legal && panicked == nil:
 		return what, fmt.Errorf("should panic")
-	}
-	if legal {
-		m.model[i] = at
-		if op == 10 {
-			for j := range m.model {
-				if j != i && m.moved[j] {
-					m.model[j] = nil
-				}
-			}
-		}
+	case o.legal && o.then != nil:
+		o.then()
 	}
 	return what, err
-}
-
-// erase erases with a cursor.
-func (m *machine) erase(q Queue, mask int) {
-	for c := q.Cursor(); c.Step(); {
-		e := c.Elem()
-		if mask>>e.Key&1 == 0 {
-			c.Next()
-		} else if c.Erase() != e {
-			panic("Erase returned another element")
-		}
-	}
-}
-
-// eraseAll removes elements while AllSerialized is at them.
-func (m *machine) eraseAll(q Queue, mask int) {
-	for e := range q.AllSerialized() {
-		if mask>>e.Key&1 != 0 {
-			q.Remove(e)
-		}
-	}
 }
 
 // lent reports whether a queue that was moved still leads to e, which then can't be removed.
@@ -340,11 +184,4 @@ func key(e *Elem) int {
 		return -1
 	}
 	return e.Key
-}
-
-// catch returns the value that do panics with, nil if it does not.
-func catch(do func()) (p any) {
-	defer func() { p = recover() }()
-	do()
-	return nil
 }

@@ -1,0 +1,222 @@
+package queuetest
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/gosmr/gosmr/smrq"
+)
+
+// An operation is one step of a program, on one queue.
+type operation struct {
+	what  string
+	do    func() error // nil: not for this queue as it is
+	legal bool         // else do must panic
+	then  func()       // what it changes in the model, if it is legal
+}
+
+// operation decodes one: of sixteen, on queue i and element e; some read more of the program.
+func (m *machine) operation(code, i, e int) operation {
+	q := m.q[i]
+	tailed, hasTail := q.(Tailed)
+	switch code {
+	case 0:
+		return m.insert(i, e, 0, "InsertHead", q.InsertHead)
+	case 1:
+		return m.insert(i, e, 0, "InsertHeadRelaxed", q.InsertHeadRelaxed)
+	case 2, 4:
+		if hasTail {
+			return m.insert(i, e, len(m.model[i]), "InsertTail", tailed.InsertTail)
+		}
+		return operation{what: "no tail"}
+	case 3:
+		if hasTail {
+			return m.insert(i, e, len(m.model[i]), "InsertTailRelaxed", tailed.InsertTailRelaxed)
+		}
+		return operation{what: "no tail"}
+	case 5:
+		return m.insertAfter(i, e, m.next(Elems), q.InsertAfter)
+	case 6:
+		return m.insertAfter(i, e, m.next(Elems), q.InsertAfterRelaxed)
+	case 7, 8:
+		return m.remove(i, e)
+	case 9:
+		return m.replace(i, m.next(Elems), e)
+	case 10:
+		return m.append(i, m.next(queues))
+	case 11:
+		return m.init(i)
+	case 12:
+		return m.eraseSome(i, "Erase", eraseByCursor)
+	case 13:
+		return m.eraseSome(i, "All, Remove", eraseInAll)
+	case 14:
+		return m.nextOf(i, e)
+	default:
+		return m.toOtherEnd(i, e)
+	}
+}
+
+// usable reports whether the queue was not moved: a moved one needs Init first.
+func (m *machine) usable(i int) bool { return !m.moved[i] }
+
+// insert inserts e at one of the queue's ends.
+func (m *machine) insert(i, e, at int, name string, do func(*Elem)) operation {
+	return operation{
+		what:  fmt.Sprintf("%s(%d)", name, e),
+		do:    func() error { do(m.elems[e]); return nil },
+		legal: m.usable(i) && m.isFree(e),
+		then:  func() { m.model[i] = slices.Insert(m.model[i], at, e) },
+	}
+}
+
+func (m *machine) insertAfter(i, e, x int, do func(at, e *Elem)) operation {
+	at := slices.Index(m.model[i], x)
+	return operation{
+		what:  fmt.Sprintf("InsertAfter(%d, %d)", x, e),
+		do:    func() error { do(m.elems[x], m.elems[e]); return nil },
+		legal: m.usable(i) && m.isFree(e) && at >= 0,
+		then:  func() { m.model[i] = slices.Insert(m.model[i], at+1, e) },
+	}
+}
+
+func (m *machine) remove(i, e int) operation {
+	at := slices.Index(m.model[i], e)
+	return operation{
+		what:  fmt.Sprintf("Remove(%d)", e),
+		do:    func() error { m.q[i].Remove(m.elems[e]); return nil },
+		legal: m.usable(i) && at >= 0 && !m.lent(e),
+		then:  func() { m.model[i] = slices.Delete(m.model[i], at, at+1) },
+	}
+}
+
+func (m *machine) replace(i, x, e int) operation {
+	at := slices.Index(m.model[i], x)
+	return operation{
+		what:  fmt.Sprintf("Replace(%d, %d)", x, e),
+		do:    func() error { m.q[i].Replace(m.elems[x], m.elems[e]); return nil },
+		legal: m.usable(i) && m.isFree(e) && at >= 0 && !m.lent(x),
+		then:  func() { m.model[i][at] = e },
+	}
+}
+
+// append moves the elements of queue j to the end of queue i.
+func (m *machine) append(i, j int) operation {
+	return operation{
+		what:  fmt.Sprintf("Append(queue %d)", j),
+		do:    func() error { m.q[i].AppendFrom(m.q[j]); return nil },
+		legal: m.usable(i) && i != j && !m.moved[j],
+		then: func() {
+			m.moved[j], m.was[j] = true, first(m.model[j])
+			m.model[i] = append(m.model[i], m.model[j]...)
+			m.model[j] = nil
+		},
+	}
+}
+
+// init empties a queue and unlinks its elements: no reader is there.
+func (m *machine) init(i int) operation {
+	if slices.ContainsFunc(m.model[i], m.lent) {
+		return operation{what: "Init"}
+	}
+	return operation{
+		what: "Init",
+		do: func() error {
+			m.q[i].Init()
+			for _, key := range m.model[i] {
+				m.elems[key].Link = smrq.Link[Elem]{}
+			}
+			return nil
+		},
+		legal: true,
+		then:  func() { m.moved[i], m.model[i] = false, nil },
+	}
+}
+
+// eraseSome removes a set of elements during a walk.
+func (m *machine) eraseSome(i int, name string, erase func(q Queue, mask int)) operation {
+	mask := m.next(256) | m.next(256)<<8
+	for key := range Elems {
+		if m.lent(key) {
+			mask &^= 1 << key
+		}
+	}
+	o := operation{what: fmt.Sprintf("%s of %#x", name, mask)}
+	if m.usable(i) {
+		o.legal = true
+		o.do = func() error { erase(m.q[i], mask); return nil }
+		o.then = func() {
+			m.model[i] = slices.DeleteFunc(m.model[i], func(key int) bool { return mask>>key&1 != 0 })
+		}
+	}
+	return o
+}
+
+// eraseByCursor erases with a cursor.
+func eraseByCursor(q Queue, mask int) {
+	for c := q.Cursor(); c.Step(); {
+		e := c.Elem()
+		if mask>>e.Key&1 == 0 {
+			c.Next()
+		} else if c.Erase() != e {
+			panic("Erase returned another element")
+		}
+	}
+}
+
+// eraseInAll removes elements while AllSerialized is at them.
+func eraseInAll(q Queue, mask int) {
+	for e := range q.AllSerialized() {
+		if mask>>e.Key&1 != 0 {
+			q.Remove(e)
+		}
+	}
+}
+
+func (m *machine) nextOf(i, e int) operation {
+	at := slices.Index(m.model[i], e)
+	return operation{
+		what: fmt.Sprintf("NextSerialized(%d)", e),
+		do: func() error {
+			want := -1
+			if at >= 0 && at+1 < len(m.model[i]) {
+				want = m.model[i][at+1]
+			}
+			if got := key(m.q[i].NextSerialized(m.elems[e])); got != want {
+				return fmt.Errorf("got %d, want %d", got, want)
+			}
+			return nil
+		},
+		legal: m.usable(i) && at >= 0,
+	}
+}
+
+// toOtherEnd removes e and inserts it at the tail, or at the head of a queue without one, as
+// caches do on use.
+func (m *machine) toOtherEnd(i, e int) operation {
+	o := operation{what: fmt.Sprintf("move %d", e)}
+	at := slices.Index(m.model[i], e)
+	if at < 0 || !m.usable(i) || m.lent(e) {
+		return o
+	}
+	o.legal = true
+	tailed, hasTail := m.q[i].(Tailed)
+	o.do = func() error {
+		m.q[i].Remove(m.elems[e])
+		if hasTail {
+			tailed.InsertTail(m.elems[e])
+		} else {
+			m.q[i].InsertHead(m.elems[e])
+		}
+		return nil
+	}
+	o.then = func() {
+		rest := slices.Delete(m.model[i], at, at+1)
+		if hasTail {
+			m.model[i] = append(rest, e)
+		} else {
+			m.model[i] = slices.Insert(rest, 0, e)
+		}
+	}
+	return o
+}
