@@ -268,8 +268,8 @@ func readers() (all []path) {
 //go:noinline
 func calls() []path {
 	return []path{
-		// All calls go to one chunk that nobody collects meanwhile, so this leaves out what
-		// comes once in 256 of them: the chunk is handed on, and the reclaimer told of it.
+		// All calls go to one chunk that is not collected meanwhile, so this leaves out what
+		// happens once in 256 of them: the chunk is handed on, and the reclaimer notified.
 		{"gosmr+call", func() (func(int), error) {
 			d, err := newDomain(smr.Options{ChunkCalls: 1 << 16, MaxDelay: time.Hour})
 			o := new(object)

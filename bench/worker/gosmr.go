@@ -149,7 +149,7 @@ func ours() []scheme {
 		{"gosmr-pin", func() *instance {
 			s := newShared()
 			return s.instance(func() *reader {
-				return &reader{ // not held: who is pinned keeps its processor from all others
+				return &reader{ // not held: a pinned goroutine keeps its processor from all others
 					empty: func(n int) {
 						for range n {
 							sec := s.dom.Pin()

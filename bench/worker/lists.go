@@ -180,7 +180,7 @@ func newCopiedSlice(order []int) queue {
 	}
 }
 
-// newPlainList is what a walk costs if nobody ever writes.
+// newPlainList is what a walk costs where there is no writer.
 func newPlainList(order []int) queue {
 	all := make([]plainRecord, len(order))
 	var head *plainRecord

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// batch is how many cheap operations are done between two looks at the clock.
+// batch is how many cheap operations are done between two readings of the clock.
 const batch = 1000
 
 // warm is how long goroutines work before they are timed: until the system has moved

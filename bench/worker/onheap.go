@@ -7,8 +7,8 @@ import (
 // onHeap are the schemes that leave it to the collector, or count.
 func onHeap() []scheme {
 	return []scheme{
-		// Sections cost nothing: what is loaded lives as long as anybody holds it. Nobody
-		// knows when that ends.
+		// Sections cost nothing: the collector keeps what is loaded while a goroutine holds it,
+		// and does not say when that ends.
 		{"atomic.Pointer", func() *instance {
 			var p atomic.Pointer[object]
 			p.Store(new(object))

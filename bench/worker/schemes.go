@@ -14,8 +14,8 @@ func (o *object) fill(number uint64) {
 	*o = object{number: number}
 }
 
-// A scheme is one way to let readers follow a pointer while somebody replaces what it
-// points to. What it does not offer is nil.
+// A scheme is one way to let readers follow a pointer while a writer replaces its target. What
+// the scheme does not offer is nil.
 type scheme struct {
 	name string
 	make func() *instance

@@ -9,7 +9,7 @@ import (
 	"github.com/gosmr/gosmr/smr"
 )
 
-// waits are the families in which somebody waits for readers, or does not.
+// waits are the families in which a writer waits for readers, or defers the wait.
 func waits() []entry {
 	all := []entry{
 		{"synchronize", self, func(j job) (values, error) { return besideReaders(j, j.param, synchronizes), nil }},
