@@ -13,7 +13,7 @@ import (
 // The memory of a table is Go's, and the collector hands it to others later: nothing that is
 // asked of the system for it may stay.
 func TestTable_LeavesNoAdviceOnGoHeap(t *testing.T) {
-	m, err := New[uint64, uint64](Options{Domain: newDomain(t), Capacity: 4 << 20})
+	m, err := New[uint64, uint64](Options{Domain: newDomain(t), Capacity: 512 << 10})
 	require.NoError(t, err)
 	table := m.c.table.Load()
 	middle := uintptr(unsafe.Pointer(table.at(table.n / 2)))

@@ -148,7 +148,7 @@ func TestCompact_BesideDeletes(t *testing.T) {
 			}
 		})
 	}
-	for range rounds(10_000) {
+	for range reduced(10_000, 300) {
 		_, err := m.Compact(watchdogContext(t), 0)
 		if !assert.NoError(t, err) {
 			break
@@ -222,7 +222,7 @@ func testCompact(t *testing.T, stable, churned, size int) {
 	ctx := watchdogContext(t)
 	rnd := rand.New(rand.NewPCG(3, 0))
 	released := int64(0)
-	for round := range rounds(100) {
+	for round := range reduced(100, 3) {
 		// There is room for those that move, since others have just gone.
 		for i := range churned {
 			if i%3 != 0 {

@@ -19,6 +19,22 @@ var (
 	settle          = testkit.Settle
 )
 
+// reduced returns how much of something a test does: in full, or under -short.
+func reduced(full, short int) int {
+	if testing.Short() {
+		return short
+	}
+	return full
+}
+
+// equal is require.Equal for what == compares: quick where the values are large.
+func equal[T comparable](t testing.TB, want, got T) {
+	t.Helper()
+	if want != got {
+		require.Equal(t, want, got)
+	}
+}
+
 // newMap returns a map that is closed, empty and without leaks, at the end of the test.
 func newMap[K comparable, V any](t testing.TB, o Options) *Map[K, V] {
 	if o.Domain == nil {

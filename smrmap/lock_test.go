@@ -22,7 +22,7 @@ func TestPark_NoLostWakeup(t *testing.T) {
 			l := &lots{fence: fence}
 			b := new(bucket)
 			var turn atomic.Int64 // odd: the lock is held, and the waiter may park
-			n := int64(rounds(40_000))
+			n := int64(reduced(40_000, 2000))
 			var wg sync.WaitGroup
 			wg.Go(func() {
 				for i := range n {

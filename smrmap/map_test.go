@@ -94,7 +94,7 @@ func testOracle[K, V comparable](t *testing.T, m *Map[K, V], newKey func(int) K,
 		case 3:
 			got, ok := m.LoadAndDelete(k)
 			require.Equal(t, had, ok)
-			require.Equal(t, old, got)
+			equal(t, old, got)
 			delete(want, k)
 		case 4, 5:
 			require.Equal(t, had, m.Delete(k))
@@ -104,16 +104,16 @@ func testOracle[K, V comparable](t *testing.T, m *Map[K, V], newKey func(int) K,
 			require.NoError(t, err)
 			require.Equal(t, had, loaded)
 			if had {
-				require.Equal(t, old, got)
+				equal(t, old, got)
 			} else {
-				require.Equal(t, v, got)
+				equal(t, v, got)
 				want[k] = v
 			}
 		case 7, 8:
 			op := []Op{CancelOp, UpdateOp, DeleteOp}[rnd.IntN(3)]
 			got, ok, err := m.Compute(k, func(o V, loaded bool) (V, Op) {
 				require.Equal(t, had, loaded)
-				require.Equal(t, old, o)
+				equal(t, old, o)
 				return v, op
 			})
 			require.NoError(t, err)
@@ -125,16 +125,16 @@ func testOracle[K, V comparable](t *testing.T, m *Map[K, V], newKey func(int) K,
 			}
 			now, has := want[k]
 			require.Equal(t, has, ok)
-			require.Equal(t, now, got)
+			equal(t, now, got)
 		default:
 			got, ok := m.Load(k)
 			require.Equal(t, had, ok)
-			require.Equal(t, old, got)
+			equal(t, old, got)
 			s := m.dom.Enter()
 			p, ok := m.LoadIn(s, k)
 			require.Equal(t, had, ok)
 			if ok {
-				require.Equal(t, old, *p)
+				equal(t, old, *p)
 			} else {
 				require.Nil(t, p)
 			}
@@ -233,7 +233,7 @@ func TestMap_ReadersDuringResizing(t *testing.T) {
 	})
 	for g := range uint64(2) {
 		writers.Go(func() {
-			for range rounds(60) {
+			for range reduced(60, 2) {
 				const n = 4000
 				for i := range uint64(n) {
 					k := 1 + i*2 + g
@@ -271,6 +271,10 @@ func TestLoad_CopyIsOneValue(t *testing.T) {
 			v[i] = x
 		}
 	}
+	n := rounds(150_000)
+	if !optimistic { // Load copies in a section
+		n /= 10
+	}
 	var v wide
 	for k := range 4 {
 		require.NoError(t, m.Store(k, v))
@@ -297,7 +301,7 @@ func TestLoad_CopyIsOneValue(t *testing.T) {
 	for g := range 3 {
 		writers.Go(func() {
 			var v wide
-			for i := 0; i < rounds(150_000) && torn.Load() == 0; i++ {
+			for i := 0; i < n && torn.Load() == 0; i++ {
 				fill(&v, uint64(i*3+g))
 				m.Store(i%4, v)
 			}
@@ -383,7 +387,7 @@ func TestMap_NoMemory(t *testing.T) {
 func TestMap_BytesPerEntry(t *testing.T) {
 	m := newMap[uint64, value](t, Options{})
 	n := uint64(0)
-	for _, upTo := range []uint64{10_000, 25_000, 50_000, 90_000, 120_000, 200_000} {
+	for _, upTo := range []uint64{10_000, 25_000, 40_000, 90_000, 120_000, 200_000}[:reduced(6, 3)] {
 		for ; n < upTo; n++ {
 			require.NoError(t, m.Store(n, value{}))
 		}
@@ -395,12 +399,13 @@ func TestMap_BytesPerEntry(t *testing.T) {
 // A map that was large gives its memory back by itself.
 func TestMap_ShrinksAtRest(t *testing.T) {
 	m := newMap[uint64, value](t, Options{})
-	for k := range uint64(200_000) {
+	n := uint64(reduced(200_000, 50_000))
+	for k := range n {
 		require.NoError(t, m.Store(k, value{}))
 	}
 	m.c.migrated.Wait()
-	require.Greater(t, m.Stats().Buckets, 30_000)
-	for k := range uint64(200_000) {
+	require.Greater(t, m.Stats().Buckets, int(n)*3/20)
+	for k := range n {
 		m.Delete(k)
 	}
 	m.c.migrated.Wait()

@@ -82,7 +82,8 @@ func churn(t testing.TB, name string, o Options, n int) {
 func TestBudget_BoundsKeysThatComeAndGo(t *testing.T) {
 	for _, name := range []string{"Map", "Bytes"} {
 		t.Run(name, func(t *testing.T) {
-			churn(t, name, Options{Domain: newDomain(t), Budget: slab.NewBudget(1 << 20)}, 200_000)
+			budget := slab.NewBudget(int64(reduced(1<<20, 1<<19)))
+			churn(t, name, Options{Domain: newDomain(t), Budget: budget}, reduced(200_000, 70_000))
 		})
 	}
 }
@@ -152,14 +153,17 @@ func TestBudget_BoundsResizing(t *testing.T) {
 func TestTable_BytesPerEntryAfterTurnover(t *testing.T) {
 	oldest := func([]int) int { return 0 }
 	anyone := func(live []int) int { return rand.IntN(len(live)) }
+	// With 3993, 7987, 15,974... and 511,180 entries the table doubles.
+	turnOver(t, 0, 3750, "oldest", oldest)
+	turnOver(t, 1<<30, 6000, "any", anyone)
+	if testing.Short() {
+		return
+	}
 	for _, limit := range []int64{0, 1 << 30} {
-		// With 7987, 15,974... and 511,180 entries the table doubles.
 		turnOver(t, limit, 7500, "oldest", oldest)
 		turnOver(t, limit, 7500, "any", anyone)
 		turnOver(t, limit, 12_000, "any", anyone)
-		if !testing.Short() {
-			turnOver(t, limit, 500_000, "any", anyone)
-		}
+		turnOver(t, limit, 500_000, "any", anyone)
 	}
 }
 

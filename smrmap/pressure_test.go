@@ -46,10 +46,10 @@ func need(m *Bytes, value int) int64 {
 
 // A value of another size than all others evicts what it needs, and little more.
 func TestStoreEvicting_EvictsWhatIsNeeded(t *testing.T) {
-	const limit = 16 << 20
+	limit := int64(reduced(16<<20, 4<<20))
 	for i, old := range []int{8, 100, 3000, 50_000, 200_000} {
-		for j, size := range []int{8, 1000, 60_000, 64 << 10, 1 << 20, 8 << 20} {
-			if testing.Short() && (i+j)%4 != 1 { // each of them once or twice
+		for j, size := range []int{8, 1000, 60_000, 64 << 10, int(limit / 16), int(limit / 2)} {
+			if testing.Short() && ((i+j)%4 != 1 || i+j == 5 && i == 0) { // each of them once or twice
 				continue
 			}
 			t.Run(fmt.Sprintf("%d/%d", old, size), func(t *testing.T) {
@@ -60,13 +60,13 @@ func TestStoreEvicting_EvictsWhatIsNeeded(t *testing.T) {
 				value, ok := m.Load(key(-1), nil)
 				require.True(t, ok)
 				require.Equal(t, valueOf(1, size), value)
-				require.LessOrEqual(t, m.c.budget.Used(), int64(limit*102/100), "chained buckets come all the same")
+				require.LessOrEqual(t, m.c.budget.Used(), limit*102/100, "chained buckets come all the same")
 				slab := need(m, old)
 				slabs := (need(m, size) + over + slab - 1) / slab * slab
 				bytes := int64(m.Stats().Evicted) * before.EntryBytes / int64(stored)
 				require.LessOrEqual(t, bytes, slabs*5/4+int64(old), "%d of %d keys were evicted", m.Stats().Evicted, stored)
 				if old == 8 && size == 1000 {
-					require.Less(t, int(m.Stats().Evicted), stored/100)
+					require.Less(t, int64(m.Stats().Evicted)*limit, int64(stored)*(16<<20)/100, "a slab's")
 				}
 			})
 		}
@@ -75,14 +75,15 @@ func TestStoreEvicting_EvictsWhatIsNeeded(t *testing.T) {
 
 // Where memory is free among entries of other sizes, nothing is evicted.
 func TestStoreEvicting_CompactsFirst(t *testing.T) {
-	m, stored := newFull(t, 16<<20, 100)
+	limit := int64(reduced(16<<20, 4<<20))
+	m, stored := newFull(t, limit, 100)
 	deleted := 0
 	for i := range stored {
 		if i%4 == 0 && m.Delete(key(i)) {
 			deleted++
 		}
 	}
-	for i, size := range []int{1000, 64 << 10, 1 << 20} {
+	for i, size := range []int{1000, 64 << 10, int(limit / 16)} {
 		require.NoError(t, m.StoreEvicting(watchdogContext(t), key(-1-i), Item{Value: valueOf(1, size)}))
 		require.Zero(t, m.Stats().Evicted, "for %d bytes", size)
 	}
@@ -100,8 +101,8 @@ func TestStoreEvicting_WaitsForWhatIsPending(t *testing.T) {
 
 // An attempt that can't succeed evicts nothing.
 func TestStoreEvicting_InVainEvictsNothing(t *testing.T) {
-	const limit = 8 << 20
-	m, stored := newFull(t, limit, 100)
+	limit := reduced(8<<20, 2<<20)
+	m, stored := newFull(t, int64(limit), 100)
 	unharmed := func(err error) {
 		t.Helper()
 		require.ErrorIs(t, err, slab.ErrNoMemory)
@@ -135,8 +136,8 @@ func TestStoreEvicting_InVainEvictsNothing(t *testing.T) {
 
 // An entry grows out of its memory's bounds: its own old value is not evicted for it.
 func TestComputeEvicting_SparesItsOwnEntry(t *testing.T) {
-	const limit = 8 << 20
-	m := newBytes(t, Options{Budget: slab.NewBudget(limit)})
+	limit := reduced(8<<20, 2<<20)
+	m := newBytes(t, Options{Budget: slab.NewBudget(int64(limit))})
 	ctx := watchdogContext(t)
 	appendTo := func(k []byte, more int) error {
 		_, err := m.ComputeEvicting(ctx, k, func(old Item, loaded bool) (Item, Op) {
@@ -161,14 +162,15 @@ func TestComputeEvicting_SparesItsOwnEntry(t *testing.T) {
 
 // Entries that do not expire stay, also where others must move for the new one.
 func TestStoreEvicting_OnlyExpiring(t *testing.T) {
-	m := newBytes(t, Options{Budget: slab.NewBudget(8 << 20)})
+	limit := reduced(8<<20, 4<<20)
+	m := newBytes(t, Options{Budget: slab.NewBudget(int64(limit))})
 	m.SetEvictable(EvictExpiring)
 	later := m.now() + 1e9
 	n := 0
 	for ; m.StoreItem(key(n), Item{valueOf(n, 100), int64(n%2) * later}) == nil; n++ {
 	}
 	ctx := watchdogContext(t)
-	for i, size := range []int{1000, 50_000, 1 << 20} {
+	for i, size := range []int{1000, 50_000, reduced(1<<20, 1<<18)} {
 		require.NoError(t, m.StoreEvicting(ctx, key(-1-i), Item{Value: valueOf(1, size)}))
 	}
 	require.Less(t, int(m.Stats().Evicted), n/3)
@@ -198,7 +200,8 @@ func TestStoreEvicting_OnlyExpiring(t *testing.T) {
 
 // Where nothing may be evicted, entries move for the new one, if there is room for all.
 func TestStoreEvicting_None(t *testing.T) {
-	m, stored := newFull(t, 8<<20, 100)
+	limit := reduced(8<<20, 2<<20)
+	m, stored := newFull(t, int64(limit), 100)
 	m.SetEvictable(EvictNone)
 	ctx := watchdogContext(t)
 	require.ErrorIs(t, m.StoreEvicting(ctx, key(-1), Item{Value: valueOf(1, 1000)}), slab.ErrNoMemory)
@@ -208,7 +211,7 @@ func TestStoreEvicting_None(t *testing.T) {
 		require.True(t, m.Delete(key(8*i)))
 	}
 	require.NoError(t, m.StoreEvicting(ctx, key(-1), Item{Value: valueOf(1, 100_000)}))
-	require.ErrorIs(t, m.StoreEvicting(ctx, key(-1), Item{Value: valueOf(1, 2<<20)}), slab.ErrNoMemory)
+	require.ErrorIs(t, m.StoreEvicting(ctx, key(-1), Item{Value: valueOf(1, limit/4)}), slab.ErrNoMemory)
 	require.Equal(t, stored-stored/8+1, m.Len())
 	require.Panics(t, func() { m.SetEvictable(EvictNone + 1) })
 }
@@ -216,7 +219,7 @@ func TestStoreEvicting_None(t *testing.T) {
 // Always-new keys, by many at once, of sizes that change: the budget is kept, hardly a store
 // fails, and most of the memory holds entries all the time.
 func TestStoreEvicting_ManyAtOnce(t *testing.T) {
-	const limit = 16 << 20
+	limit := int64(reduced(16<<20, 8<<20))
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(4))
 	m, _ := newFull(t, limit, 20)
 	table := m.c.stats().ReservedBytes // of which half may be forced, when it shrinks
@@ -253,12 +256,12 @@ func TestStoreEvicting_ManyAtOnce(t *testing.T) {
 	wg.Wait()
 	require.LessOrEqual(t, failed.Load(), int64(8*rounds(2000)/1000), "others may use what one evicts, eight times in a row")
 	require.LessOrEqual(t, most.Load(), limit*102/100+table/2, "chained buckets come all the same")
-	require.Greater(t, m.Stats().EntryBytes, int64(limit/3))
+	require.Greater(t, m.Stats().EntryBytes, limit/3)
 }
 
 // Where the limit was lowered, what is used falls to it as more is stored.
 func TestStoreEvicting_PaysDebts(t *testing.T) {
-	const limit = 8 << 20
+	limit := int64(reduced(8<<20, 2<<20))
 	m, _ := newFull(t, limit, 100)
 	m.c.budget.SetLimit(limit * 3 / 4)
 	ctx := watchdogContext(t)
@@ -270,7 +273,7 @@ func TestStoreEvicting_PaysDebts(t *testing.T) {
 
 // fn is called again for each attempt, and what it wants may grow meanwhile.
 func TestComputeEvicting_CallsAgain(t *testing.T) {
-	m, _ := newFull(t, 8<<20, 100)
+	m, _ := newFull(t, int64(reduced(8<<20, 2<<20)), 100)
 	size := 100
 	ok, err := m.ComputeEvicting(watchdogContext(t), key(-1), func(Item, bool) (Item, Op) {
 		size = min(3*size, 1000)
@@ -338,9 +341,10 @@ func TestEvict_NotBarrenForNothing(t *testing.T) {
 
 // An entry for which the limit has no room, as it is now, evicts nothing.
 func TestStoreEvicting_BeyondLoweredLimit(t *testing.T) {
-	m, stored := newFull(t, 8<<20, 100)
-	m.c.budget.SetLimit(1 << 20)
-	require.ErrorIs(t, m.StoreEvicting(watchdogContext(t), key(-1), Item{Value: valueOf(1, 2<<20)}), slab.ErrNoMemory)
+	limit := reduced(8<<20, 2<<20)
+	m, stored := newFull(t, int64(limit), 100)
+	m.c.budget.SetLimit(int64(limit / 8))
+	require.ErrorIs(t, m.StoreEvicting(watchdogContext(t), key(-1), Item{Value: valueOf(1, limit/4)}), slab.ErrNoMemory)
 	require.Equal(t, stored, m.Len())
 }
 

@@ -310,7 +310,7 @@ func TestPast_ComputeEnds(t *testing.T) {
 	var bad atomic.Int64
 	for g := range 8 {
 		wg.Go(func() {
-			for i := range 3000 {
+			for i := range reduced(3000, 500) {
 				var in sync.WaitGroup
 				in.Go(func() {
 					defer func() { recover() }()
@@ -441,7 +441,7 @@ func TestPast_GCStress(t *testing.T) {
 	var bad atomic.Int64
 	for g := range 4 {
 		wg.Go(func() {
-			for round := range 10 {
+			for round := range reduced(10, 3) {
 				for i := range 2000 {
 					m.Store(fmt.Sprint(g, i), &[4]uint64{uint64(i), uint64(i), uint64(round), uint64(g)})
 				}
@@ -474,7 +474,7 @@ func TestPast_GCStress(t *testing.T) {
 func TestPast_FailedShrinkIsForgotten(t *testing.T) {
 	budget := slab.NewBudget(0)
 	m := newMap[uint64, value](t, Options{Budget: budget})
-	const n = 100_000
+	n := reduced(100_000, 25_000)
 	for k := range uint64(n) {
 		require.NoError(t, m.Store(k, value{}))
 	}

@@ -540,7 +540,7 @@ func TestAll_CopiesInItsSection(t *testing.T) {
 	seen := 0
 	for k, v := range m.All() {
 		require.GreaterOrEqual(t, k, 0)
-		require.Equal(t, pageOf(uint64(k)), v, "key %d", k)
+		equal(t, pageOf(uint64(k)), v)
 		seen++
 	}
 	wg.Wait()

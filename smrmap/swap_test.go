@@ -52,7 +52,7 @@ func TestStore_RetiredUnderOnePin(t *testing.T) {
 	})
 	for g := range 3 {
 		writers.Go(func() {
-			for i := range rounds(1_000_000) {
+			for i := range reduced(1_000_000, 30_000) {
 				store((i+g)%keys, i)
 				if bad.Load() > 0 {
 					return
