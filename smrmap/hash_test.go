@@ -47,7 +47,7 @@ func TestUnequalKeys_SpreadAndSeenOnce(t *testing.T) {
 }
 
 func testUnequal[K comparable](t *testing.T, k, ordinary K) {
-	const n = 3000
+	n := reduced(3000, 1000)
 	m := newMap[K, int](t, Options{})
 	require.NoError(t, m.Store(ordinary, -1))
 	for i := range n {

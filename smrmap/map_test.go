@@ -234,7 +234,7 @@ func TestMap_ReadersDuringResizing(t *testing.T) {
 	for g := range uint64(2) {
 		writers.Go(func() {
 			for range reduced(60, 2) {
-				const n = 4000
+				n := reduced(4000, 2000)
 				for i := range uint64(n) {
 					k := 1 + i*2 + g
 					if m.Store(k, mark(k)) != nil {
@@ -387,7 +387,7 @@ func TestMap_NoMemory(t *testing.T) {
 func TestMap_BytesPerEntry(t *testing.T) {
 	m := newMap[uint64, value](t, Options{})
 	n := uint64(0)
-	for _, upTo := range []uint64{10_000, 25_000, 40_000, 90_000, 120_000, 200_000}[:reduced(6, 3)] {
+	for _, upTo := range []uint64{10_000, 25_000, 40_000, 90_000, 120_000, 200_000}[:reduced(6, 2)] {
 		for ; n < upTo; n++ {
 			require.NoError(t, m.Store(n, value{}))
 		}
@@ -416,9 +416,10 @@ func TestMap_ShrinksAtRest(t *testing.T) {
 }
 
 func TestMap_Capacity(t *testing.T) {
-	m := newMap[int, int](t, Options{Capacity: 100_000})
+	n := reduced(100_000, 30_000)
+	m := newMap[int, int](t, Options{Capacity: n})
 	before := m.Stats().Buckets
-	for i := range 100_000 {
+	for i := range n {
 		require.NoError(t, m.Store(i, i))
 	}
 	m.Clear()
