@@ -29,20 +29,6 @@ type blocker struct {
 	word uint64 // what its seq was
 }
 
-// HeavyFence is for other handshakes between a goroutine that runs often and one
-// that runs rarely: a store and a later load of the frequent side, made with
-// relacq and [Clock.LightFence] between, are ordered against a store and a later
-// load of the rare side with HeavyFence between.
-func (c *Clock) HeavyFence() { c.heavyFence() }
-
-// LightFence is the frequent side's half of [Clock.HeavyFence]: nothing where
-// the kernel has membarrier or stores are sequentially consistent.
-func (c *Clock) LightFence() {
-	if c.fenced() {
-		relacq.Fence()
-	}
-}
-
 // A snapshot is what a scan knows before it looks at the records.
 type snapshot struct{ rd, wr Seq }
 

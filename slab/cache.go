@@ -1,31 +1,25 @@
 package slab
 
 import (
+	"slices"
 	"unsafe"
 
+	"github.com/gosmr/gosmr/internal/owned"
 	"github.com/gosmr/gosmr/internal/relacq"
-	"github.com/gosmr/gosmr/internal/sched"
 	"github.com/gosmr/gosmr/pcpu"
 )
 
 // A cache is what one processor holds of a store: magazines for taking, and one for
-// retiring. Who holds busy owns the loaded magazines.
-//
-// busy is 1 while somebody does. Where pcpu.Exclusive it is written by the
-// processor alone; else taken by compare-and-swap. loaded is installed by the
-// holder of busy, by compare-and-swap, and swapped out by unload. The holder stores
-// busy and then loads loaded, with the light fence between; unload swaps loaded and
-// then looks at busy, with the heavy fence between. Either the holder finds nothing
-// loaded, or unload finds it busy and waits.
+// retiring. Its owner, from lock to unlock, owns the loaded magazines; unload revokes those
+// of all caches. Package owned says how the two get along.
 type cache struct {
-	s      *store // constant
-	busy   relacq.Uint64
-	loaded relacq.Pointer[loaded]
+	s *store // constant
+	owned.Slot[loaded]
 
-	// Counts, written by the holder of busy, read by Stats from anywhere.
+	// Counts, written by the owner, read by Stats from anywhere.
 	gets, frees, retires relacq.Uint64
 
-	_ [pcpu.Stride - unsafe.Sizeof(uintptr(0)) - 4*unsafe.Sizeof(relacq.Uint64{}) - unsafe.Sizeof(relacq.Pointer[loaded]{})]byte
+	_ [pcpu.Stride - unsafe.Sizeof(uintptr(0)) - unsafe.Sizeof(owned.Slot[loaded]{}) - 3*unsafe.Sizeof(relacq.Uint64{})]byte
 }
 
 // loaded is the magazines of a cache. It is dropped when it was unloaded.
@@ -40,7 +34,7 @@ type loaded struct {
 // block, panic, or run for long.
 func (s *store) pin() *cache {
 	c := s.caches.At(pcpu.Pin())
-	if c != nil && c.lock() {
+	if c != nil && c.TryLock(s.fence) {
 		return c
 	}
 	return nil
@@ -49,22 +43,9 @@ func (s *store) pin() *cache {
 // unpin ends what pin began; c may be nil, as for the methods below.
 func (c *cache) unpin() {
 	if c != nil {
-		c.busy.Store(0)
+		c.Unlock()
 	}
 	pcpu.Unpin()
-}
-
-// lock takes the cache, and reports whether it got it.
-func (c *cache) lock() bool {
-	if c.busy.Load() != 0 {
-		return false
-	}
-	if !pcpu.Exclusive {
-		return c.busy.CompareAndSwap(0, 1)
-	}
-	c.busy.Store(1)
-	c.s.fence.Light() // pairs with unload
-	return true
 }
 
 // magazines returns what is loaded, nil if nothing is. Who asks twice under one pin may
@@ -73,7 +54,7 @@ func (c *cache) magazines() *loaded {
 	if c == nil {
 		return nil
 	}
-	return c.loaded.Load()
+	return c.Value.Load()
 }
 
 // get returns a free object, nil if there is none at hand.
@@ -262,12 +243,12 @@ func (s *store) pinLoaded() *cache {
 			return nil
 		}
 	}
-	if !c.lock() {
+	if !c.TryLock(s.fence) {
 		return nil
 	}
-	if c.loaded.Load() == nil {
+	if c.Value.Load() == nil {
 		ld := &loaded{get: s.newMagazine(), other: s.newMagazine(), retired: s.newMagazine()}
-		if !c.loaded.CompareAndSwap(nil, ld) {
+		if !c.Value.CompareAndSwap(nil, ld) {
 			panic("slab: two at one cache")
 		}
 	}
@@ -289,27 +270,12 @@ func (s *store) drain() {
 	}
 }
 
-// unload takes the magazines of all caches, when nobody is at work on them any more.
+// unload takes the magazines of all caches, when their owners have left them. If there are
+// none it saves the fence: what an owner has taken out of its cache is on its way already.
 func (s *store) unload() []*loaded {
-	all := s.caches.All()
-	var out []*loaded
-	for _, c := range all {
-		if c.loaded.Load() == nil {
-			continue
-		}
-		if ld := c.loaded.Swap(nil); ld != nil {
-			out = append(out, ld)
-		}
-	}
-	if out == nil {
+	caches := s.caches.All()
+	if !slices.ContainsFunc(caches, func(c *cache) bool { return c.Value.Load() != nil }) {
 		return nil
 	}
-	s.fence.Heavy() // pairs with cache.lock
-	for _, c := range all {
-		for c.busy.Load() != 0 {
-			// Its holder is pinned, or in the portable build was preempted.
-			sched.Gosched()
-		}
-	}
-	return out
+	return owned.Revoke(s.fence, caches, nil)
 }

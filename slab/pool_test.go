@@ -294,15 +294,6 @@ func TestUnload_WaitsForHolder(t *testing.T) {
 			p := New[flat](newDomain(t), Options{})
 			s := p.s
 			s.fence = fence
-			load := func() { // for whoever holds the cache
-				id := pcpu.Pin()
-				c := s.caches.At(id)
-				if c == nil {
-					c = s.caches.Grow(id)
-				}
-				c.loaded.CompareAndSwap(nil, &loaded{get: s.newMagazine(), other: s.newMagazine(), retired: s.newMagazine()})
-				pcpu.Unpin()
-			}
 			var stop atomic.Bool
 			var broken, taken atomic.Int64
 			var wg sync.WaitGroup
@@ -322,7 +313,7 @@ func TestUnload_WaitsForHolder(t *testing.T) {
 					}
 					c.unpin()
 					if ld == nil {
-						load()
+						s.pinLoaded().unpin()
 					}
 					if i%1000 == 0 {
 						runtime.Gosched()

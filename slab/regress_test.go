@@ -10,6 +10,7 @@ import (
 	"os"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -71,14 +72,7 @@ func TestPast_FlushOvertakenByFlush(t *testing.T) {
 	done := make(chan struct{})
 	go func() { p.Flush(); close(done) }()
 	// until the first drain has swapped the cache out
-	for {
-		any := false
-		for _, c := range p.s.caches.All() {
-			any = any || c.loaded.Load() != nil && c.busy.Load() != 0
-		}
-		if !any {
-			break
-		}
+	for slices.ContainsFunc(p.s.caches.All(), func(c *cache) bool { return c.Value.Load() != nil }) {
 		runtime.Gosched()
 	}
 	second := make(chan int64)

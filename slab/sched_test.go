@@ -8,7 +8,6 @@ import (
 	"github.com/gosmr/gosmr/internal/asym"
 	"github.com/gosmr/gosmr/internal/relacq"
 	"github.com/gosmr/gosmr/internal/sched"
-	"github.com/gosmr/gosmr/pcpu"
 	"github.com/gosmr/gosmr/smr"
 )
 
@@ -25,9 +24,7 @@ func TestSchedules_UnloadAgainstHolder(t *testing.T) {
 				p := New[[64]byte](d, Options{})
 				s := p.s
 				s.fence = fence
-				c := s.caches.Grow(pcpu.Pin())
-				pcpu.Unpin()
-				c.loaded.Store(&loaded{get: s.newMagazine(), other: s.newMagazine(), retired: s.newMagazine()})
+				s.pinLoaded().unpin()
 				var look relacq.Uint64
 				held := false
 				x.Go("holder", 0, func() {

@@ -76,22 +76,22 @@ func (d *Domain) call(fn func(unsafe.Pointer), obj unsafe.Pointer, size int) boo
 	}
 	id := pcpu.Pin()
 	sl := d.calls.At(id)
-	if sl == nil || !sl.lock(d) {
+	if sl == nil || !sl.TryLock(d.fence) {
 		return d.callSlow(id, fn, obj, size, false)
 	}
-	c := sl.open.Load()
+	c := sl.Value.Load()
 	if c == nil || c.n >= len(c.entries) {
-		sl.unlock()
+		sl.Unlock()
 		return d.callSlow(id, fn, obj, size, false)
 	}
 	d.append(sl, c, fn, obj, size)
 	if !c.full(d) {
-		sl.unlock()
+		sl.Unlock()
 		pcpu.Unpin()
 		return true
 	}
 	d.seal(sl, c)
-	sl.unlock()
+	sl.Unlock()
 	pcpu.Unpin()
 	d.reclaim.notify(d)
 	return true
@@ -138,11 +138,11 @@ func (d *Domain) callSlow(id int, fn func(unsafe.Pointer), obj unsafe.Pointer, s
 	sl := d.lockSlot(id)
 	var c *chunk
 	if sl != nil {
-		if c = sl.open.Load(); c == nil {
+		if c = sl.Value.Load(); c == nil {
 			c = sl.install(d)
 		}
 		if c == nil || c == closedChunk {
-			sl.unlock()
+			sl.Unlock()
 			c = nil
 		}
 	}
@@ -154,7 +154,7 @@ func (d *Domain) callSlow(id int, fn func(unsafe.Pointer), obj unsafe.Pointer, s
 	if expedite || c.full(d) {
 		d.seal(sl, c)
 	}
-	sl.unlock()
+	sl.Unlock()
 	pcpu.Unpin()
 	d.afterCall(expedite)
 	return true
@@ -178,7 +178,7 @@ func (d *Domain) lockSlot(id int) *callSlot {
 			return nil
 		}
 	}
-	if sl.lock(d) {
+	if sl.TryLock(d.fence) {
 		return sl
 	}
 	return d.lockAny(id)
@@ -187,7 +187,7 @@ func (d *Domain) lockSlot(id int) *callSlot {
 // lockAny locks a slot other than id's, or returns nil when all are taken.
 func (d *Domain) lockAny(id int) *callSlot {
 	for i := range d.calls.All() {
-		if sl := d.calls.At(id + 1 + i); sl != nil && sl.lock(d) {
+		if sl := d.calls.At(id + 1 + i); sl != nil && sl.TryLock(d.fence) {
 			return sl
 		}
 	}

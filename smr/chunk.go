@@ -3,6 +3,7 @@ package smr
 import (
 	"unsafe"
 
+	"github.com/gosmr/gosmr/internal/owned"
 	"github.com/gosmr/gosmr/internal/relacq"
 	"github.com/gosmr/gosmr/internal/sched/atomic"
 	"github.com/gosmr/gosmr/pcpu"
@@ -26,7 +27,7 @@ type entry struct {
 
 // A chunk is a batch of deferred calls that share a goal.
 //
-// While open, it is written by whoever holds its slot's busy flag. Sealed, it
+// While open, it is written by the owner of its slot. Sealed, it
 // belongs to the stage that holds it; the hand-overs (compare-and-swap on the
 // slot or the stack, reclaimer.mu) order the plain fields.
 type chunk struct {
@@ -46,25 +47,17 @@ type chunk struct {
 	older *chunk
 }
 
-// A callSlot is a processor's end of the queue of deferred calls.
+// A callSlot is a processor's end of the queue of deferred calls. The value of the slot is
+// the open chunk, to which its owner appends and which drain revokes.
 type callSlot struct {
-	// busy is 1 while a goroutine appends to the slot. Where pcpu.Exclusive it
-	// is written by the processor alone; else taken by compare-and-swap. Read
-	// by drain, with the heavy fence between that and its Swap of open. The
-	// appender stores busy and then loads open, with the light fence between:
-	// either it finds the chunk gone, or drain finds it busy and waits.
-	busy relacq.Uint64
+	owned.Slot[chunk]
 
-	// open is the chunk that calls go to. Installed and removed by
-	// compare-and-swap by the holder of busy; swapped out by drain.
-	open relacq.Pointer[chunk]
-
-	// called and calledBytes only grow. Written by the holder of busy, read by
-	// Throttle and Stats from anywhere.
+	// called and calledBytes only grow. Written by the owner, read by Throttle and
+	// Stats from anywhere.
 	called      relacq.Uint64
 	calledBytes relacq.Uint64
 
-	spare *chunk // empty chunks; the holder of busy's
+	spare *chunk // empty chunks; the owner's
 
 	returned *returnedChunks
 }
@@ -102,22 +95,6 @@ func (d *Domain) newChunk(home *callSlot) *chunk {
 	return &chunk{entries: make([]entry, d.opts.ChunkCalls), home: home}
 }
 
-// lock takes the slot for an append, and reports whether it got it. It never
-// fails where the processor is exclusive: nobody else can be there.
-func (sl *callSlot) lock(d *Domain) bool {
-	if sl.busy.Load() != 0 {
-		return false
-	}
-	if !pcpu.Exclusive {
-		return sl.busy.CompareAndSwap(0, 1)
-	}
-	sl.busy.Store(1)
-	d.clk.LightFence()
-	return true
-}
-
-func (sl *callSlot) unlock() { sl.busy.Store(0) }
-
 // install puts an empty chunk into the slot and returns it, or nil if the
 // domain closed the slot. The slot is locked and holds none.
 func (sl *callSlot) install(d *Domain) *chunk {
@@ -131,7 +108,7 @@ func (sl *callSlot) install(d *Domain) *chunk {
 	}
 	sl.spare = c.next
 	c.next = nil
-	if !sl.open.CompareAndSwap(nil, c) {
+	if !sl.Value.CompareAndSwap(nil, c) {
 		c.next, sl.spare = sl.spare, c
 		return nil
 	}
@@ -184,7 +161,7 @@ func (d *Domain) seal(sl *callSlot, c *chunk) {
 	// Counted before the swap, so that Throttle never misses them; and left so
 	// if a drain has the chunk, which takes into account what is counted.
 	d.count(c)
-	if !sl.open.CompareAndSwap(c, nil) {
+	if !sl.Value.CompareAndSwap(c, nil) {
 		return
 	}
 	c.goal = d.clk.DeferredAdvance()

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/gosmr/gosmr/clock"
+	"github.com/gosmr/gosmr/internal/asym"
 	"github.com/gosmr/gosmr/internal/sched"
 	"github.com/gosmr/gosmr/internal/sched/atomic"
 	"github.com/gosmr/gosmr/pcpu"
@@ -56,6 +57,7 @@ type Domain struct {
 	stalls  atomic.Uint64
 
 	calls   pcpu.Slots[callSlot]
+	fence   asym.Fence // between their owners and drain
 	reclaim reclaimer
 	reports reports
 	//lint:ignore U1000 it is used under -tags invariants
@@ -80,6 +82,10 @@ func New(o Options) (*Domain, error) {
 		Start:      o.start,
 	})
 	d.calls.Init(d.newCallSlot)
+	d.fence = asym.New()
+	if o.fenced {
+		d.fence = asym.Both()
+	}
 	d.reclaim.kick = make(chan struct{}, 1)
 	d.reclaim.workers = make([]atomic.Uint64, o.Workers)
 	d.SetCheckIn(o.CheckIn)

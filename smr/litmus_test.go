@@ -18,18 +18,18 @@ func TestDrain_WaitsForAppend(t *testing.T) {
 			// A slot that nobody else uses: no calls are made on this domain.
 			sl := d.calls.Grow(0)
 			c := d.newChunk(nil)
-			sl.open.Store(c)
+			sl.Value.Store(c)
 			var drained litmus.Word
 			broken := 0
 			litmus.Duel(t,
 				func(round uint64) {
-					if !sl.lock(d) {
+					if !sl.TryLock(d.fence) {
 						panic("somebody uses the slot")
 					}
-					if sl.open.Load() != nil && drained.Glance(round) {
+					if sl.Value.Load() != nil && drained.Glance(round) {
 						broken++
 					}
-					sl.unlock()
+					sl.Unlock()
 				},
 				func(round uint64) {
 					d.drain()
@@ -37,9 +37,9 @@ func TestDrain_WaitsForAppend(t *testing.T) {
 				},
 				func(uint64) {
 					d.reclaim.sealed.takeAll()
-					sl.open.Store(c)
+					sl.Value.Store(c)
 				})
-			sl.open.Store(nil)
+			sl.Value.Store(nil)
 			require.Zero(t, broken, "drains returned while the chunk they took was being written")
 		})
 	}
@@ -49,11 +49,11 @@ func TestDrain_WaitsForAppend(t *testing.T) {
 func TestSeal_DrainTookTheChunk(t *testing.T) {
 	d := newDomain(t, Options{})
 	sl := d.calls.Grow(0)
-	sl.open.Store(d.newChunk(nil))
-	require.True(t, sl.lock(d))
-	c := sl.open.Load()
-	require.Same(t, c, sl.open.Swap(nil)) // as drain does, which now waits for busy
+	sl.Value.Store(d.newChunk(nil))
+	require.True(t, sl.TryLock(d.fence))
+	c := sl.Value.Load()
+	require.Same(t, c, sl.Value.Swap(nil)) // as drain does, which now waits for busy
 	d.seal(sl, c)
-	sl.unlock()
+	sl.Unlock()
 	require.True(t, d.reclaim.sealed.empty(), "the chunk would be in the stack twice")
 }

@@ -1,8 +1,7 @@
 package smr
 
 import (
-	"time"
-
+	"github.com/gosmr/gosmr/internal/owned"
 	"github.com/gosmr/gosmr/internal/sched"
 	"github.com/gosmr/gosmr/internal/sched/atomic"
 	"github.com/gosmr/gosmr/internal/sched/sync"
@@ -188,7 +187,7 @@ func (d *Domain) idle() bool {
 // anyOpen reports whether a chunk is open.
 func (d *Domain) anyOpen() bool {
 	for _, sl := range d.calls.All() {
-		if c := sl.open.Load(); c != nil && c != closedChunk {
+		if c := sl.Value.Load(); c != nil && c != closedChunk {
 			return true
 		}
 	}
@@ -198,11 +197,9 @@ func (d *Domain) anyOpen() bool {
 // drain seals the open chunk of every processor. When it returns, every call
 // that happened before is in the sealed stack or was there.
 //
-// It swaps each slot's chunk out, executes the heavy fence, and waits until no
-// slot is busy: a caller that found its chunk before the swap became visible
-// has set busy before the fence, and is waited for; any other finds the chunk
-// gone. Only then are the chunks' entries, and their owners' unlinking, visible
-// here, and a goal taken now covers them.
+// The chunks' entries, and what their owners had unlinked before, are visible once the
+// slots are revoked; so the goal is taken after that, and covers them. A caller that was
+// about to hand its chunk over by itself has done so by then.
 func (d *Domain) drain() {
 	r := &d.reclaim
 	r.drainMu.Lock()
@@ -211,42 +208,13 @@ func (d *Domain) drain() {
 	if d.clk.Sealed() {
 		left = closedChunk
 	}
-	slots := d.calls.All()
-	var taken *chunk
-	for _, sl := range slots {
-		if sl.open.Load() == left {
-			continue
-		}
-		if c := sl.open.Swap(left); c != nil && c != closedChunk {
-			c.next, taken = taken, c
-		}
-	}
-	d.clk.HeavyFence()
-	for _, sl := range slots {
-		sl.awaitIdle()
-	}
-	if taken == nil {
+	taken := owned.Revoke(d.fence, d.calls.All(), left)
+	if len(taken) == 0 {
 		return
 	}
 	goal := d.clk.DeferredAdvance()
-	for c := taken; c != nil; {
-		next := c.next
+	for _, c := range taken {
 		d.handOver(c, goal)
-		c = next
-	}
-}
-
-// awaitIdle waits until the append that is going on, if any, is over. Its
-// goroutine is on a processor, or (where that is not exclusive) was preempted.
-func (sl *callSlot) awaitIdle() {
-	for i := 0; sl.busy.Load() != 0; i++ {
-		switch {
-		case i < sched.Spins(100):
-		case i < 120:
-			sched.Gosched()
-		default:
-			time.Sleep(20 * time.Microsecond)
-		}
 	}
 }
 

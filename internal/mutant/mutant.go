@@ -39,7 +39,7 @@ type Bug struct {
 
 // Bugs returns them all.
 func Bugs() []Bug {
-	return slices.Concat(clockBugs, smrBugs, smrqBugs, stwBugs, slabBugs, smrmapBugs, smrkvBugs)
+	return slices.Concat(clockBugs, ownedBugs, smrBugs, smrqBugs, stwBugs, slabBugs, smrmapBugs, smrkvBugs)
 }
 
 // Named returns the bug of that name, and whether there is one.

@@ -39,29 +39,6 @@ var slabBugs = []Bug{
 `,
 	},
 	{
-		Name:      "no-cache-fence",
-		Why:       "the cache's busy flag is still in its holder's store buffer when it is unloaded",
-		Package:   "./slab",
-		Test:      "TestUnload_WaitsForHolder",
-		Schedules: "TestSchedules_UnloadAgainstHolder",
-		Patch: `
-@ slab/cache.go
--	s.fence.Heavy() // pairs with cache.lock
-`,
-	},
-	{
-		Name:      "no-cache-wait",
-		Why:       "a cache is unloaded while its holder is at it",
-		Package:   "./slab",
-		Test:      "TestUnload_WaitsForHolder",
-		Schedules: "TestSchedules_UnloadAgainstHolder",
-		Patch: `
-@ slab/cache.go
--		for c.busy.Load() != 0 {
-+		for c.busy.Load() != 0 && false {
-`,
-	},
-	{
 		Name:    "depot-keeps",
 		Why:     "objects of a slab that is being evacuated are given out again, and it never becomes whole",
 		Package: "./slab",

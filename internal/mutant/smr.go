@@ -10,44 +10,10 @@ var smrBugs = []Bug{
 		Schedules: "TestSchedules_AppendAgainstDrain",
 		Patch: `
 @ smr/chunk.go
--	if !sl.open.CompareAndSwap(c, nil) {
+-	if !sl.Value.CompareAndSwap(c, nil) {
 -		return
 -	}
-+	sl.open.Store(nil)
-`,
-	},
-	{
-		Name:      "no-drain-fence",
-		Why:       "the owner's busy flag is still in its store buffer when drain looks",
-		Package:   "./smr",
-		Test:      "TestDrain_WaitsForAppend",
-		Schedules: "TestSchedules_AppendAgainstReclaimer",
-		Patch: `
-@ smr/reclaim.go
--	d.clk.HeavyFence()
-`,
-	},
-	{
-		Name:      "no-busy-wait",
-		Why:       "drain takes the chunk while its owner appends to it",
-		Package:   "./smr",
-		Test:      "TestDrain_WaitsForAppend",
-		Schedules: "TestSchedules_AppendAgainstReclaimer",
-		Patch: `
-@ smr/reclaim.go
--		sl.awaitIdle()
-+		_ = sl
-`,
-	},
-	{
-		Name:      "no-append-fence",
-		Why:       "the same, on a kernel without membarrier",
-		Package:   "./smr",
-		Test:      "TestDrain_WaitsForAppend",
-		Schedules: "TestSchedules_AppendAgainstReclaimer",
-		Patch: `
-@ smr/chunk.go
--	d.clk.LightFence()
++	sl.Value.Store(nil)
 `,
 	},
 	{

@@ -1,0 +1,98 @@
+package mutant
+
+// ownedBugs are those of the handshake of package owned, each for both of its users: deferred
+// calls and the caches of pools.
+var ownedBugs = []Bug{
+	{
+		Name:      "no-drain-fence",
+		Why:       "the owner's busy flag is still in its store buffer when drain looks",
+		Package:   "./smr",
+		Test:      "TestDrain_WaitsForAppend",
+		Schedules: "TestSchedules_AppendAgainstReclaimer",
+		Patch:     noHeavyFence,
+	},
+	{
+		Name:      "no-busy-wait",
+		Why:       "drain takes the chunk while its owner appends to it",
+		Package:   "./smr",
+		Test:      "TestDrain_WaitsForAppend",
+		Schedules: "TestSchedules_AppendAgainstReclaimer",
+		Patch:     noOwnerWait,
+	},
+	{
+		Name:      "no-append-fence",
+		Why:       "the same, on a kernel without membarrier",
+		Package:   "./smr",
+		Test:      "TestDrain_WaitsForAppend",
+		Schedules: "TestSchedules_AppendAgainstReclaimer",
+		Patch:     noLightFence,
+	},
+	{
+		Name:      "no-cache-fence",
+		Why:       "the cache's busy flag is still in its owner's store buffer when it is unloaded",
+		Package:   "./slab",
+		Test:      "TestUnload_WaitsForHolder",
+		Schedules: "TestSchedules_UnloadAgainstHolder",
+		Patch:     noHeavyFence,
+	},
+	{
+		Name:      "no-cache-wait",
+		Why:       "a cache is unloaded while its owner is at it",
+		Package:   "./slab",
+		Test:      "TestUnload_WaitsForHolder",
+		Schedules: "TestSchedules_UnloadAgainstHolder",
+		Patch:     noOwnerWait,
+	},
+	{
+		Name:      "no-cache-lock-fence",
+		Why:       "the same, on a kernel without membarrier",
+		Package:   "./slab",
+		Test:      "TestUnload_WaitsForHolder",
+		Schedules: "TestSchedules_UnloadAgainstHolder",
+		Patch:     noLightFence,
+	},
+	{
+		Name:      "fence-before-revoking",
+		Why:       "an owner locks its slot after the fence and still finds the value, and the revoker finds no owner",
+		Package:   "./internal/owned",
+		Schedules: "TestSchedules_RevokeAgainstOwner",
+		Patch: `
+@ internal/owned/slot.go
+ 	for _, s := range all {
++		fence.Heavy()
+ 		sl := s.slot()
+@
+-	fence.Heavy() // pairs with TryLock's
+`,
+	},
+	{
+		Name:      "wait-before-revoking",
+		Why:       "an owner that comes after the wait uses a value that is revoked under it",
+		Package:   "./internal/owned",
+		Schedules: "TestSchedules_RevokeAgainstOwner",
+		Patch: `
+@ internal/owned/slot.go
+ 		sl := s.slot()
++		sl.awaitUnlocked()
+@
+-		s.slot().awaitUnlocked()
++		_ = s
+`,
+	},
+}
+
+const (
+	noHeavyFence = `
+@ internal/owned/slot.go
+-	fence.Heavy() // pairs with TryLock's
+`
+	noLightFence = `
+@ internal/owned/slot.go
+-	fence.Light() // pairs with Revoke's
+`
+	noOwnerWait = `
+@ internal/owned/slot.go
+-		s.slot().awaitUnlocked()
++		_ = s
+`
+)
