@@ -5,7 +5,7 @@ import (
 	"unsafe"
 
 	"github.com/gosmr/gosmr/internal/sched"
-	"github.com/gosmr/gosmr/internal/sched/atomic"
+	satomic "github.com/gosmr/gosmr/internal/sched/atomic"
 	"github.com/gosmr/gosmr/pcpu"
 )
 
@@ -32,13 +32,7 @@ const Expedite = math.MaxInt
 // Cost: a pinned append, about 10 ns, and as much again for running free. Idea:
 // smr_call of XNU; call_rcu of Linux, without the node in the object.
 func Call[T any](d *Domain, obj *T, size int, free func(*T)) {
-	if obj == nil {
-		panic("smr: Call with a nil object")
-	}
-	if free == nil {
-		panic("smr: Call with a nil function")
-	}
-	if !d.call(*(*func(unsafe.Pointer))(unsafe.Pointer(&free)), unsafe.Pointer(obj), size) {
+	if !TryCall(d, obj, size, free) {
 		d.panicClosed("Call")
 	}
 }
@@ -47,10 +41,10 @@ func Call[T any](d *Domain, obj *T, size int, free func(*T)) {
 // panics: for whoever may run beside [Domain.Close], and keeps what it could not give away.
 func TryCall[T any](d *Domain, obj *T, size int, free func(*T)) bool {
 	if obj == nil {
-		panic("smr: TryCall with a nil object")
+		panic("smr: Call with a nil object")
 	}
 	if free == nil {
-		panic("smr: TryCall with a nil function")
+		panic("smr: Call with a nil function")
 	}
 	return d.call(*(*func(unsafe.Pointer))(unsafe.Pointer(&free)), unsafe.Pointer(obj), size)
 }
@@ -69,20 +63,22 @@ func (d *Domain) CallFunc(size int, fn func()) {
 // runFunc calls the func() that obj is: a func value is one pointer.
 func runFunc(obj unsafe.Pointer) { (*(*func())(unsafe.Pointer(&obj)))() }
 
-// call reports whether the call was accepted: it is not on a closed domain.
+// call makes a deferred call, and reports whether it was accepted: it is not on a closed
+// domain. This is the fast path, which finds room in the processor's open chunk.
 func (d *Domain) call(fn func(unsafe.Pointer), obj unsafe.Pointer, size int) bool {
 	if uint(size) >= largeSize { // large, Expedite, negative, or absurd
-		return d.callSpecialSize(fn, obj, size)
+		return d.callSlow(fn, obj, size)
 	}
-	id := pcpu.Pin()
-	sl := d.calls.At(id)
+	sl := d.calls.At(pcpu.Pin())
 	if sl == nil || !sl.TryLock(d.fence) {
-		return d.callSlow(id, fn, obj, size, false)
+		pcpu.Unpin()
+		return d.callSlow(fn, obj, size)
 	}
 	c := sl.Value.Load()
 	if c == nil || c.n >= len(c.entries) {
 		sl.Unlock()
-		return d.callSlow(id, fn, obj, size, false)
+		pcpu.Unpin()
+		return d.callSlow(fn, obj, size)
 	}
 	d.append(sl, c, fn, obj, size)
 	if !c.full(d) {
@@ -90,7 +86,7 @@ func (d *Domain) call(fn func(unsafe.Pointer), obj unsafe.Pointer, size int) boo
 		pcpu.Unpin()
 		return true
 	}
-	d.seal(sl, c)
+	d.handOverOpen(sl, c)
 	sl.Unlock()
 	pcpu.Unpin()
 	d.reclaim.notify(d)
@@ -117,104 +113,92 @@ const (
 	maxSize   = min(1<<47, math.MaxInt-1)
 )
 
-// callSpecialSize is call with a size out of the ordinary. A large one gets a chunk of
-// its own, so that no chunk's sum is large.
-func (d *Domain) callSpecialSize(fn func(unsafe.Pointer), obj unsafe.Pointer, size int) bool {
+// callSlow is call for every case but the common one. A call goes to an open chunk if it
+// can, else it gets a chunk of its own: so does one of a large size, so that no chunk's sum
+// is large.
+func (d *Domain) callSlow(fn func(unsafe.Pointer), obj unsafe.Pointer, size int) bool {
+	expedite := size == Expedite
 	switch {
-	case size == Expedite:
-		return d.callSlow(pcpu.Pin(), fn, obj, 0, true)
+	case expedite:
+		size = 0
 	case size < 0:
 		panic("smr: Call with a negative size")
 	case size > maxSize:
 		panic("smr: Call with a size beyond what can be addressed")
 	}
-	return d.callAlone(fn, obj, size, false)
-}
-
-// callSlow is call when the processor has no slot, or the slot no chunk, or
-// (where the processor is not exclusive) the slot is taken; or to expedite. It
-// is called pinned, and unpins.
-func (d *Domain) callSlow(id int, fn func(unsafe.Pointer), obj unsafe.Pointer, size int, expedite bool) bool {
-	sl := d.lockSlot(id)
-	var c *chunk
-	if sl != nil {
-		if c = sl.Value.Load(); c == nil {
-			c = sl.install(d)
-		}
-		if c == nil || c == closedChunk {
-			sl.Unlock()
-			c = nil
-		}
+	appended := size < largeSize && d.appendSlow(fn, obj, size, expedite)
+	if !appended && !d.callUnslotted(fn, obj, size) {
+		return false
 	}
-	if c == nil {
-		pcpu.Unpin()
-		return d.callAlone(fn, obj, size, expedite)
-	}
-	d.append(sl, c, fn, obj, size)
-	if expedite || c.full(d) {
-		d.seal(sl, c)
-	}
-	sl.Unlock()
-	pcpu.Unpin()
-	d.afterCall(expedite)
-	return true
-}
-
-// afterCall tells the reclaimer of a call that it may have to know of.
-func (d *Domain) afterCall(expedite bool) {
 	if expedite {
 		d.Flush()
 	} else {
 		d.reclaim.notify(d)
 	}
+	return true
 }
 
-// lockSlot locks the slot of id or, where that is taken, another. It returns nil
-// when all are, and on a closed domain.
-func (d *Domain) lockSlot(id int) *callSlot {
-	sl := d.calls.At(id)
+// appendSlow makes room in a slot, appends to its chunk, and hands that over if it is full
+// or expedite is set. It reports false if it got no slot, or the domain is closed.
+func (d *Domain) appendSlow(fn func(unsafe.Pointer), obj unsafe.Pointer, size int, expedite bool) bool {
+	sl := d.lockSlot(pcpu.Pin())
 	if sl == nil {
-		if sl = d.calls.Grow(id); sl == nil {
-			return nil
+		pcpu.Unpin()
+		return false
+	}
+	c := sl.Value.Load()
+	if c == nil {
+		c = sl.install(d)
+	}
+	open := c != closedChunk
+	if open {
+		d.append(sl, c, fn, obj, size)
+		if expedite || c.full(d) {
+			d.handOverOpen(sl, c)
 		}
 	}
-	if sl.TryLock(d.fence) {
-		return sl
-	}
-	return d.lockAny(id)
+	sl.Unlock()
+	pcpu.Unpin()
+	return open
 }
 
-// lockAny locks a slot other than id's, or returns nil when all are taken.
-func (d *Domain) lockAny(id int) *callSlot {
-	for i := range d.calls.All() {
-		if sl := d.calls.At(id + 1 + i); sl != nil && sl.TryLock(d.fence) {
-			return sl
+// lockSlot locks the slot of the pinned processor id, which it makes if need be. Where that
+// is not exclusive and the slot is taken, any other slot will do. It returns nil if all are
+// taken, and on a closed domain.
+func (d *Domain) lockSlot(id int) *callSlot {
+	sl := d.calls.Grow(id)
+	if sl == nil || sl.TryLock(d.fence) {
+		return sl
+	}
+	if !pcpu.Exclusive {
+		for i := range d.calls.All() {
+			if sl := d.calls.At(id + 1 + i); sl != nil && sl.TryLock(d.fence) {
+				return sl
+			}
 		}
 	}
 	return nil
 }
 
-// alone counts the calls that went by no slot. Written by atomic add.
-type alone struct{ called, calledBytes atomic.Uint64 }
+// unslotted counts the calls that went by no slot. Written by atomic add.
+type unslotted struct{ called, calledBytes satomic.Uint64 }
 
-// callAlone is call without a slot: the call gets a sealed chunk of its own. On a
-// closed domain, where there is no slot to append to, only a callback's call is taken,
-// so that chains of callbacks come to their end; any other is refused.
-func (d *Domain) callAlone(fn func(unsafe.Pointer), obj unsafe.Pointer, size int, expedite bool) bool {
+// callUnslotted makes a call without a slot, by a chunk of its own. A closed domain refuses
+// it, except from its own callbacks, so that chains of callbacks come to their end.
+func (d *Domain) callUnslotted(fn func(unsafe.Pointer), obj unsafe.Pointer, size int) bool {
 	c := &chunk{entries: []entry{{fn, obj}}, n: 1, bytes: int64(size % largeSize), large: int64(size / largeSize)}
-	// Counted first, and then a look whether the domain is sealed; Close seals it
-	// and then looks at the count. So Close waits for a call that is accepted.
+	// Close seals the slots and then reads the counts; this counts and then looks whether
+	// they are sealed. So Close waits for a call that is accepted.
 	r := &d.reclaim
 	r.large.Add(c.large)
-	r.alone.calledBytes.Add(uint64(c.bytes))
-	r.alone.called.Add(1)
+	r.unslotted.calledBytes.Add(uint64(c.bytes))
+	r.unslotted.called.Add(1)
 	if d.calls.Sealed() && !d.inCallback() {
 		r.large.Add(-c.large)
-		r.alone.calledBytes.Add(-uint64(c.bytes))
-		r.alone.called.Add(^uint64(0))
+		r.unslotted.calledBytes.Add(-uint64(c.bytes))
+		r.unslotted.called.Add(^uint64(0))
 		return false
 	}
 	d.handOver(c, d.clk.DeferredAdvance())
-	d.afterCall(expedite)
 	return true
 }

@@ -85,25 +85,25 @@ func TestCall_WithinMaxDelay(t *testing.T) {
 	})
 }
 
-// A chunk that is sealed late, with an early goal, does not wait for the goals
+// A chunk that is handed over late, with an early goal, does not wait for the goals
 // of those before it.
 func TestReclaimer_WaitsInOrderOfGoals(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDomain(t, Options{})
-		sealed := func(goal Seq, fn func()) {
+		handOver := func(goal Seq, fn func()) {
 			c := d.newChunk(nil)
 			c.entries[0] = entry{runFunc, *(*unsafe.Pointer)(unsafe.Pointer(&fn))}
 			c.n, c.goal = 1, goal
-			d.reclaim.alone.called.Add(1)
-			d.reclaim.sealed.push(c)
+			d.reclaim.unslotted.called.Add(1)
+			d.reclaim.inbox.push(c)
 		}
 		var ran []string
 		early := d.Advance()
 		s := d.Enter()
 		late := d.Advance()
-		sealed(late, func() { ran = append(ran, "late") })
-		sealed(early, func() { ran = append(ran, "early") })
-		sealed(late, func() { ran = append(ran, "later") })
+		handOver(late, func() { ran = append(ran, "late") })
+		handOver(early, func() { ran = append(ran, "early") })
+		handOver(late, func() { ran = append(ran, "later") })
 		d.reclaim.wakeUp(d)
 		synctest.Wait()
 		require.Equal(t, []string{"early"}, ran, "its readers have all left")

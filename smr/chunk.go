@@ -5,15 +5,15 @@ import (
 
 	"github.com/gosmr/gosmr/internal/owned"
 	"github.com/gosmr/gosmr/internal/relacq"
-	"github.com/gosmr/gosmr/internal/sched/atomic"
+	satomic "github.com/gosmr/gosmr/internal/sched/atomic"
 	"github.com/gosmr/gosmr/pcpu"
 )
 
 // A deferred call goes this way:
 //
-//	 Call                seal                  intake      grace period   worker
-//	──────▶ open chunk ────────▶ sealed stack ────────▶ waiting ──────▶ ready ──▶ run
-//	        (its processor's)    (lock-free push)       (by goal, under reclaimer.mu)
+//	 Call                hand over             intake      grace period   worker
+//	──────▶ open chunk ────────────▶ inbox ─────────▶ waiting ──────▶ ready ──▶ run
+//	        (its processor's)        (lock-free push) (by goal, under reclaimer.mu)
 //
 // A chunk is owned by one stage at a time; what moves it on is said where it
 // happens.
@@ -27,7 +27,7 @@ type entry struct {
 
 // A chunk is a batch of deferred calls that share a goal.
 //
-// While open, it is written by the owner of its slot. Sealed, it
+// While open, it is written by the owner of its slot. Handed over, it
 // belongs to the stage that holds it; the hand-overs (compare-and-swap on the
 // slot or the stack, reclaimer.mu) order the plain fields.
 type chunk struct {
@@ -36,13 +36,13 @@ type chunk struct {
 	done    int     // entries whose callbacks were started; the worker's
 	bytes   int64   // sum of the sizes, but for
 	large   int64   // units of largeSize, in a chunk of one call
-	counted int64   // how much of bytes is in reclaimer.handedOver
+	counted bool    // bytes are in reclaimer.handedOver
 
-	goal   Seq    // set at sealing
+	goal   Seq    // set as it is handed over
 	ticket uint64 // place in the order of intake
 
 	home  *callSlot // where the empty chunk goes back to; nil: nowhere
-	next  *chunk    // in the sealed stack, waiting, ready, or a spare list
+	next  *chunk    // in the inbox, waiting, ready, or a spare list
 	newer *chunk    // by ticket, until finished
 	older *chunk
 }
@@ -65,8 +65,8 @@ type callSlot struct {
 // returnedChunks is a stack of empty chunks from the workers: pushed one at a
 // time, taken whole, so that the pop problem (ABA) does not arise.
 type returnedChunks struct {
-	head atomic.Pointer[chunk]
-	n    atomic.Int32 // about how many
+	head satomic.Pointer[chunk]
+	n    satomic.Int32 // about how many
 }
 
 // paddedCallSlot keeps what the processor writes apart from what workers write.
@@ -95,7 +95,7 @@ func (d *Domain) newChunk(home *callSlot) *chunk {
 	return &chunk{entries: make([]entry, d.opts.ChunkCalls), home: home}
 }
 
-// install puts an empty chunk into the slot and returns it, or nil if the
+// install puts an empty chunk into the slot and returns it, or closedChunk if the
 // domain closed the slot. The slot is locked and holds none.
 func (sl *callSlot) install(d *Domain) *chunk {
 	c := sl.spare
@@ -110,7 +110,7 @@ func (sl *callSlot) install(d *Domain) *chunk {
 	c.next = nil
 	if !sl.Value.CompareAndSwap(nil, c) {
 		c.next, sl.spare = sl.spare, c
-		return nil
+		return closedChunk
 	}
 	return c
 }
@@ -120,12 +120,12 @@ func (c *chunk) giveBack() {
 	if c.home == nil || c.home.returned.n.Add(1) > maxSpare {
 		return
 	}
-	c.n, c.done, c.bytes, c.counted = 0, 0, 0, 0
+	c.n, c.done, c.bytes, c.counted = 0, 0, 0, false
 	pushChunk(&c.home.returned.head, c)
 }
 
 // pushChunk pushes a chunk to a stack that is only pushed to and taken whole.
-func pushChunk(stack *atomic.Pointer[chunk], c *chunk) {
+func pushChunk(stack *satomic.Pointer[chunk], c *chunk) {
 	for {
 		head := stack.Load()
 		c.next = head
@@ -135,14 +135,14 @@ func pushChunk(stack *atomic.Pointer[chunk], c *chunk) {
 	}
 }
 
-// sealedStack is a stack of chunks: pushed by callers without a lock, taken
+// A chunkStack is a stack of chunks: pushed by callers without a lock, taken
 // whole under reclaimer.mu.
-type sealedStack struct{ head atomic.Pointer[chunk] }
+type chunkStack struct{ head satomic.Pointer[chunk] }
 
-func (s *sealedStack) push(c *chunk) { pushChunk(&s.head, c) }
+func (s *chunkStack) push(c *chunk) { pushChunk(&s.head, c) }
 
 // takeAll empties the stack and returns the chunks in the order of pushing.
-func (s *sealedStack) takeAll() *chunk {
+func (s *chunkStack) takeAll() *chunk {
 	var oldest *chunk
 	for c := s.head.Swap(nil); c != nil; {
 		next := c.next
@@ -152,36 +152,35 @@ func (s *sealedStack) takeAll() *chunk {
 	return oldest
 }
 
-func (s *sealedStack) empty() bool { return s.head.Load() == nil }
+func (s *chunkStack) empty() bool { return s.head.Load() == nil }
 
-// seal takes a full chunk out of the locked slot and hands it to the reclaimer,
-// with a goal that covers all its entries. It does nothing if a drain took the
-// chunk first.
-func (d *Domain) seal(sl *callSlot, c *chunk) {
-	// Counted before the swap, so that Throttle never misses them; and left so
-	// if a drain has the chunk, which takes into account what is counted.
-	d.count(c)
-	if !sl.Value.CompareAndSwap(c, nil) {
-		return
-	}
-	c.goal = d.clk.DeferredAdvance()
-	d.reclaim.sealed.push(c)
-}
-
-// handOver hands a chunk that is in no slot to the reclaimer.
-func (d *Domain) handOver(c *chunk, goal Seq) {
-	d.count(c)
-	c.goal = goal
-	d.reclaim.sealed.push(c)
-}
-
-// full reports whether an open chunk is to be sealed.
+// full reports whether an open chunk is to be handed over.
 func (c *chunk) full(d *Domain) bool {
 	return c.n >= len(c.entries) || c.bytes >= int64(d.opts.ChunkBytes)
 }
 
-// count adds to handedOver what of the chunk is not in it yet.
+// handOverOpen hands the open chunk of the locked slot to the reclaimer, unless a drain
+// took it first. It counts the chunk either way, so that the caller's next Throttle does
+// not miss it.
+func (d *Domain) handOverOpen(sl *callSlot, c *chunk) {
+	d.count(c)
+	if sl.Value.CompareAndSwap(c, nil) {
+		d.handOver(c, d.clk.DeferredAdvance())
+	}
+}
+
+// handOver hands a chunk that is in no slot to the reclaimer, with a goal that covers all
+// its entries.
+func (d *Domain) handOver(c *chunk, goal Seq) {
+	d.count(c)
+	c.goal = goal
+	d.reclaim.inbox.push(c)
+}
+
+// count adds the chunk to handedOver, once. No entry is appended after that.
 func (d *Domain) count(c *chunk) {
-	d.reclaim.handedOver.Add(c.bytes - c.counted)
-	c.counted = c.bytes
+	if !c.counted {
+		c.counted = true
+		d.reclaim.handedOver.Add(c.bytes)
+	}
 }

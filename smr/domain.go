@@ -12,7 +12,7 @@ import (
 	"github.com/gosmr/gosmr/clock"
 	"github.com/gosmr/gosmr/internal/asym"
 	"github.com/gosmr/gosmr/internal/sched"
-	"github.com/gosmr/gosmr/internal/sched/atomic"
+	satomic "github.com/gosmr/gosmr/internal/sched/atomic"
 	"github.com/gosmr/gosmr/pcpu"
 )
 
@@ -53,8 +53,8 @@ type Domain struct {
 
 	// checkIn is Options.CheckIn as it is now, in nanoseconds. Written by
 	// SetCheckIn, read by the reclaimer.
-	checkIn atomic.Int64
-	stalls  atomic.Uint64
+	checkIn satomic.Int64
+	stalls  satomic.Uint64
 
 	calls   pcpu.Slots[callSlot]
 	fence   asym.Fence // between their owners and drain
@@ -87,13 +87,13 @@ func New(o Options) (*Domain, error) {
 		d.fence = asym.Both()
 	}
 	d.reclaim.kick = make(chan struct{}, 1)
-	d.reclaim.workers = make([]atomic.Uint64, o.Workers)
+	d.reclaim.workers = make([]satomic.Uint64, o.Workers)
 	d.SetCheckIn(o.CheckIn)
 	registry.add(d)
 	return d, nil
 }
 
-var lastID atomic.Uint64
+var lastID satomic.Uint64
 
 // Default returns the process-wide domain, made on first use with the zero
 // Options and the name "default". It can't be closed. In a testing/synctest

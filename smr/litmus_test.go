@@ -36,7 +36,7 @@ func TestDrain_WaitsForAppend(t *testing.T) {
 					drained.Store(round)
 				},
 				func(uint64) {
-					d.reclaim.sealed.takeAll()
+					d.reclaim.inbox.takeAll()
 					sl.Value.Store(c)
 				})
 			sl.Value.Store(nil)
@@ -45,15 +45,15 @@ func TestDrain_WaitsForAppend(t *testing.T) {
 	}
 }
 
-// A drain that takes the chunk between an append and the sealing keeps it.
-func TestSeal_DrainTookTheChunk(t *testing.T) {
+// A drain that takes the chunk between an append and the handing over keeps it.
+func TestHandOver_DrainTookTheChunk(t *testing.T) {
 	d := newDomain(t, Options{})
 	sl := d.calls.Grow(0)
 	sl.Value.Store(d.newChunk(nil))
 	require.True(t, sl.TryLock(d.fence))
 	c := sl.Value.Load()
 	require.Same(t, c, sl.Value.Swap(nil)) // as drain does, which now waits for busy
-	d.seal(sl, c)
+	d.handOverOpen(sl, c)
 	sl.Unlock()
-	require.True(t, d.reclaim.sealed.empty(), "the chunk would be in the stack twice")
+	require.True(t, d.reclaim.inbox.empty(), "the chunk would be in the inbox twice")
 }

@@ -48,7 +48,7 @@ func (d *Domain) collectIfDue(p *pace) {
 		d.drain()
 	}
 	mayStart := d.unstick()
-	p.quiet = !collect && !mayStart && r.sealed.empty()
+	p.quiet = !collect && !mayStart && r.inbox.empty()
 	if p.quiet {
 		p.next(max(d.CheckIn(), min(2*min(p.interval, maxInterval), maxInterval)))
 	} else {
@@ -65,7 +65,7 @@ func (d *Domain) settle(p *pace) bool {
 	if p.quiet {
 		r.state.Store(patient)
 		// A call opens or seals its chunk and then looks at the state.
-		p.patient = !d.anyOpen() && r.sealed.empty() && !r.flush.Load()
+		p.patient = !d.anyOpen() && r.inbox.empty() && !r.flush.Load()
 		d.before("settle")
 		if !p.patient {
 			r.state.Store(awake)

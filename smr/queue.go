@@ -42,7 +42,7 @@ func (q *chunkQueue) push(c *chunk) {
 }
 
 // insert puts c behind the chunks whose goals are not after its own. Nearly
-// always that is the end: goals are taken a moment before chunks are sealed.
+// always that is the end: goals are taken a moment before chunks are handed over.
 func (q *chunkQueue) insert(c *chunk) {
 	if q.head == nil || !c.goal.Before(q.tail.goal) {
 		q.push(c)

@@ -3,19 +3,19 @@ package smr
 import (
 	"github.com/gosmr/gosmr/internal/owned"
 	"github.com/gosmr/gosmr/internal/sched"
-	"github.com/gosmr/gosmr/internal/sched/atomic"
-	"github.com/gosmr/gosmr/internal/sched/sync"
+	satomic "github.com/gosmr/gosmr/internal/sched/atomic"
+	ssync "github.com/gosmr/gosmr/internal/sched/sync"
 )
 
 // The reclaimer is one goroutine per domain that exists while anything waits for
-// a grace period or a worker. It collects sealed chunks, drives their grace
+// a grace period or a worker. It takes in the chunks handed over, drives their grace
 // periods, and starts workers for the chunks whose grace period is over. It runs
 // no callback itself, so a slow callback holds up one worker and no grace period.
 //
 //	          a call finds it stopped
 //	stopped ───────────────────────────▶ awake ◀──────────────────────┐
 //	   ▲                                  │  │                        │ kick, check-in
-//	   │    nothing open, waiting, ready  │  │ nothing sealed         │
+//	   │    nothing open, waiting, ready  │  │ inbox empty            │
 //	   └──────────────────────────────────┘  └─▶ asleep, or patient ──┘
 //
 // It is patient when the last check-in found nothing to do and no chunk is open:
@@ -27,34 +27,34 @@ import (
 type reclaimer struct {
 	// state is one of the constants below. Written by the reclaimer; a caller
 	// moves it from stopped to awake, and then starts the goroutine.
-	state atomic.Uint32
+	state satomic.Uint32
 
 	// kick wakes a sleeping reclaimer. Sent to without blocking; capacity 1.
 	kick chan struct{}
 
 	// flush asks the reclaimer to drain at once. Set by anybody before the
 	// kick, cleared by the reclaimer before the drain.
-	flush atomic.Bool
+	flush satomic.Bool
 
-	sealed sealedStack
-	alone  alone
+	inbox     chunkStack // handed over, and not taken in yet
+	unslotted unslotted
 
-	// handedOver is how many bytes are sealed, or on their way from a slot to
+	// handedOver is how many bytes are handed over, or on their way from a slot to
 	// the reclaimer, and not freed yet. freed and freedBytes only grow, after
 	// the callbacks have returned. Written by atomic add.
-	handedOver        atomic.Int64
-	freed, freedBytes atomic.Uint64
+	handedOver        satomic.Int64
+	freed, freedBytes satomic.Uint64
 
 	// large is how many units of largeSize are pending, beside the bytes that are
 	// counted elsewhere. Written by atomic add, before such a call is made and after
 	// its callback.
-	large atomic.Int64
+	large satomic.Int64
 
 	// drainMu serializes drains: a chunk taken from its slot by one drain is
 	// in outstanding before another begins.
-	drainMu sync.Mutex
+	drainMu ssync.Mutex
 
-	mu sync.Mutex // guards all below
+	mu ssync.Mutex // guards all below
 
 	waiting chunkQueue // for their grace period, in the order of their goals
 	ready   chunkQueue // for a worker
@@ -70,26 +70,26 @@ type reclaimer struct {
 	// workers holds the goroutine number of each worker, 0 where there is none;
 	// its length is Options.Workers. Written under mu, read by inCallback
 	// without.
-	workers  []atomic.Uint64
-	nWorkers atomic.Int32 // how many there are, or are starting
+	workers  []satomic.Uint64
+	nWorkers satomic.Int32 // how many there are, or are starting
 }
 
 const (
 	stopped = iota
-	asleep  // until the next check-in, or until a chunk is sealed
-	patient // until a chunk is opened or sealed, for one; the next check-in may be far
+	asleep  // until the next check-in, or until a chunk is handed over
+	patient // until a chunk is opened or handed over, for one; the next check-in may be far
 	awake   // at work, or waiting for a grace period until the next check-in
 )
 
 // notify makes sure that the reclaimer learns of a chunk that the caller just
-// installed or sealed. It never blocks. That atomic operation comes before the
+// installed or handed over. It never blocks. That atomic operation comes before the
 // load of state here; the reclaimer stores state and then looks at the chunks.
 func (r *reclaimer) notify(d *Domain) {
 	switch r.state.Load() {
 	case stopped:
 		r.start(d)
 	case asleep:
-		if !r.sealed.empty() {
+		if !r.inbox.empty() {
 			r.sendKick()
 		}
 	case patient:
@@ -155,7 +155,7 @@ func (d *Domain) reclaimUntilIdle() {
 		if !d.settle(p) {
 			r.state.Store(asleep)
 		}
-		if r.sealed.empty() && !r.flush.Load() && !d.idle() {
+		if r.inbox.empty() && !r.flush.Load() && !d.idle() {
 			select {
 			case <-r.kick:
 			case <-p.timer.C:
@@ -181,7 +181,7 @@ func (d *Domain) idle() bool {
 	r := &d.reclaim
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.sealed.empty() && r.waiting.head == nil && r.ready.head == nil
+	return r.inbox.empty() && r.waiting.head == nil && r.ready.head == nil
 }
 
 // anyOpen reports whether a chunk is open.
@@ -195,7 +195,7 @@ func (d *Domain) anyOpen() bool {
 }
 
 // drain seals the open chunk of every processor. When it returns, every call
-// that happened before is in the sealed stack or was there.
+// that happened before is in the inbox or was there.
 //
 // The chunks' entries, and what their owners had unlinked before, are visible once the
 // slots are revoked; so the goal is taken after that, and covers them. A caller that was
@@ -218,13 +218,13 @@ func (d *Domain) drain() {
 	}
 }
 
-// intake takes sealed chunks in, commits their goals, and returns the goal to
+// intake empties the inbox, commits their goals, and returns the goal to
 // wait for next, if any chunk waits.
 func (d *Domain) intake() (goal Seq, ok bool) {
 	r := &d.reclaim
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for c := r.sealed.takeAll(); c != nil; {
+	for c := r.inbox.takeAll(); c != nil; {
 		next := c.next
 		r.lastTicket++
 		c.ticket = r.lastTicket

@@ -9,7 +9,7 @@ import (
 
 	"github.com/gosmr/gosmr/internal/relacq"
 	"github.com/gosmr/gosmr/internal/sched"
-	"github.com/gosmr/gosmr/internal/sched/atomic"
+	satomic "github.com/gosmr/gosmr/internal/sched/atomic"
 )
 
 // What follows are small programs that package sched runs under every schedule up to
@@ -34,7 +34,7 @@ func schedUrgent(x *sched.Exec, chunk int) *Domain {
 }
 
 // awaitCount polls until a count is reached.
-func awaitCount(n *atomic.Int32, want int32) {
+func awaitCount(n *satomic.Int32, want int32) {
 	for n.Load() < want {
 		sched.Gosched()
 	}
@@ -123,7 +123,7 @@ func TestSchedules_CallAgainstBarrier(t *testing.T) {
 	sched.Explore(t, sched.Options{Procs: 3}, func(x *sched.Exec) func() {
 		d := schedDomain(x, false)
 		ran := make([]int, 3)
-		var called atomic.Int32
+		var called satomic.Int32
 		x.Go("caller", 0, func() {
 			for i := range ran {
 				Call(d, &ran[i], 1, func(n *int) { *n++ })
@@ -238,11 +238,11 @@ func TestSchedules_ExpediteAgainstReclaimer(t *testing.T) {
 }
 
 // A full chunk wakes a reclaimer that sleeps over one that is open.
-func TestSchedules_SealAgainstSleep(t *testing.T) {
+func TestSchedules_FullChunkAgainstSleep(t *testing.T) {
 	sched.Explore(t, sched.Options{Procs: 3, Schedules: 50_000}, func(x *sched.Exec) func() {
 		d := schedUrgent(x, 2)
-		var early, called, full atomic.Int32
-		free := func(n *atomic.Int32) { n.Add(1) }
+		var early, called, full satomic.Int32
+		free := func(n *satomic.Int32) { n.Add(1) }
 		x.Go("one", 0, func() {
 			Call(d, &early, 1, free)
 			called.Store(1)
@@ -263,8 +263,8 @@ func TestSchedules_SealAgainstSleep(t *testing.T) {
 func TestSchedules_ChunksComeBack(t *testing.T) {
 	sched.Explore(t, sched.Options{Schedules: 50_000}, func(x *sched.Exec) func() {
 		d := schedUrgent(x, 1)
-		var ran atomic.Int32
-		free := func(n *atomic.Int32) { n.Add(1) }
+		var ran satomic.Int32
+		free := func(n *satomic.Int32) { n.Add(1) }
 		x.Go("caller", 0, func() {
 			Call(d, &ran, 1, free)
 			awaitCount(&ran, 1)

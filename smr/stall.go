@@ -9,7 +9,7 @@ import (
 
 	"github.com/gosmr/gosmr/clock"
 	"github.com/gosmr/gosmr/internal/sched"
-	"github.com/gosmr/gosmr/internal/sched/sync"
+	ssync "github.com/gosmr/gosmr/internal/sched/sync"
 )
 
 // A Stall is a report of a grace period that takes longer than
@@ -81,7 +81,7 @@ func (d *Domain) onStall(cs clock.Stall) {
 // do; the collector runs all cleanups on one), so OnStall has a goroutine of its own. It
 // exists while there is something to report.
 type reports struct {
-	mu      sync.Mutex // guards all below
+	mu      ssync.Mutex // guards all below
 	waiting []Stall
 	over    chan struct{} // closed when the goroutine ends; nil while there is none
 }

@@ -30,7 +30,7 @@ func (d *Domain) Stats() Stats {
 	st := Stats{
 		Name:         d.opts.Name,
 		PendingBytes: d.pendingBytes(),
-		Calls:        r.alone.called.Load(),
+		Calls:        r.unslotted.called.Load(),
 		Callbacks:    freed,
 		Workers:      int(r.nWorkers.Load()),
 		Stalls:       d.stalls.Load(),
@@ -49,7 +49,7 @@ func (d *Domain) Stats() Stats {
 func (d *Domain) pendingBytes() int64 {
 	r := &d.reclaim
 	freed := r.freedBytes.Load()
-	called := r.alone.calledBytes.Load()
+	called := r.unslotted.calledBytes.Load()
 	for _, sl := range d.calls.All() {
 		called += sl.calledBytes.Load()
 	}

@@ -130,7 +130,7 @@ func (d *Domain) finishLocked(c *chunk) {
 	r.removeOutstandingLocked(c)
 	r.freed.Add(uint64(c.n))
 	r.freedBytes.Add(uint64(c.bytes))
-	r.handedOver.Add(-c.counted)
+	r.handedOver.Add(-c.bytes)
 	if c.large != 0 {
 		r.large.Add(-c.large)
 	}

@@ -6,7 +6,7 @@ import (
 	"reflect"
 	"unsafe"
 
-	"github.com/gosmr/gosmr/internal/sched/atomic"
+	satomic "github.com/gosmr/gosmr/internal/sched/atomic"
 	"github.com/gosmr/gosmr/smr"
 )
 
@@ -46,7 +46,7 @@ func (l *Link[T]) Linked() bool { return l.owner != 0 }
 
 // ids numbers the queues. A number is never used again, so that an element that
 // is left over from one queue is not taken for another's.
-var ids atomic.Uint64
+var ids satomic.Uint64
 
 // offset returns where in a T the Link is that the accessor returns.
 func offset[T any](link func(*T) *Link[T]) uint32 {

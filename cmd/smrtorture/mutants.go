@@ -33,7 +33,7 @@ var inReach = []struct {
 	{"no-next-leader", "wait"},
 	{"reached-forgets-lead", "wait"},
 	{"lost-slots", "procs"},
-	{"seal-by-store", "handover"},
+	{"hand-over-by-store", "handover"},
 	{"no-busy-wait", "handover"},
 	{"stop-without-look", "handover"},
 	{"barrier-is-synchronize", "barrier"},

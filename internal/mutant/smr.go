@@ -3,17 +3,16 @@ package mutant
 // smrBugs are those of package smr.
 var smrBugs = []Bug{
 	{
-		Name:      "seal-by-store",
+		Name:      "hand-over-by-store",
 		Why:       "owner and drain both take the chunk",
 		Package:   "./smr",
-		Test:      "TestSeal_DrainTookTheChunk",
+		Test:      "TestHandOver_DrainTookTheChunk",
 		Schedules: "TestSchedules_AppendAgainstDrain",
 		Patch: `
 @ smr/chunk.go
--	if !sl.Value.CompareAndSwap(c, nil) {
--		return
--	}
+-	if sl.Value.CompareAndSwap(c, nil) {
 +	sl.Value.Store(nil)
++	if true {
 `,
 	},
 	{
