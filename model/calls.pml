@@ -1,16 +1,22 @@
 /*
- * Deferred calls of package smr, up to the reclaimer: the handshake between whoever
- * appends to a processor's open chunk and the drain that takes the chunk away. What
- * happens to chunks after that is in reclaimer.pml.
+ * The handshake of package internal/owned, and both of its users: the open chunk of a
+ * processor's deferred calls (package smr), and a processor's cache of objects (package
+ * slab). The owner of a slot uses its value; a drain revokes that. What happens to chunks
+ * after that is in reclaimer.pml.
  *
  * What is modelled, and where it is in the code:
  *
- *   Call                 Domain.call and callSlow: lock, load open, install, append,
- *                        seal, unlock. Stores of busy, and to the chunk, are plain and
- *                        sit in the processor's store buffer (x86-TSO), with the
+ *   lock, unlock         Slot.TryLock and Unlock. Stores of busy, and to the value, are plain
+ *                        and sit in the processor's store buffer (x86-TSO), with the
  *                        caller's unlinking before them; compare-and-swaps drain it
- *   drain                Domain.drain: under drainMu; swap, heavy fence, wait until not
- *                        busy, goal, hand over: a step each
+ *   drain                owned.Revoke: swap, heavy fence, wait until not busy, a step each.
+ *                        Around it Domain.drain of smr, and store.drain of slab: under
+ *                        drainMu, with the goal, and the handing over
+ *   caller, of smr       Domain.call, callSlow and callUnslotted: install, append, and
+ *                        handOverOpen for a full chunk
+ *   caller, of slab      with CACHE: store.retire1 and retireSlow. A value is a cache's
+ *                        magazines, of which this shows the one of retired objects. Its owner
+ *                        replaces it when it is full, and hands it over after unlocking
  *   worker               runs what is handed over and gives the chunk back
  *   Close                a drain that leaves the closed chunk behind
  *
@@ -24,17 +30,20 @@
  *              over. Every call runs exactly once. What a chunk's calls had unlinked is
  *              visible when the chunk's goal is taken (that readers have left by the time
  *              the goal is reached is in deferred.pml). Every call that returned before a
- *              drain began is handed over when that ends. A call that a closing domain
- *              accepts is handed over when Close's drain ends.
+ *              drain began is handed over when that ends: by smr, for Barrier. slab promises
+ *              that of the last drain only, and so its drain needs neither fence nor wait
+ *              when it finds nothing. A call that a closing domain accepts is handed over
+ *              when Close's drain ends.
  *   progress   Drains end.
  *
  * Variants: FENCED is the domain without membarrier: who appends fences for itself. SHARED
  * is the build in which processors are not exclusive and each store is a fence: two
  * goroutines make calls on one slot, taken by compare-and-swap. CLOSE: Close in the place
- * of Barrier.
+ * of Barrier. CACHE: the user is slab, and calls are retired objects.
  *
  * Not shown here: slots that are added while a drain runs, panics of a Call on a closed
- * domain, counts of bytes.
+ * domain, counts of bytes; the free objects of a cache, which its owner uses as it does the retired
+ * ones; slab's Close, before which its users have stopped.
  *
  * Verified by model/run:
  *
@@ -42,18 +51,28 @@
  *   safety    -DFENCED
  *   safety    -DSHARED -DCALLS=2
  *   safety    -DCLOSE
+ *   safety    -DCACHE
+ *   safety    -DCACHE -DFENCED
+ *   safety    -DCACHE -DSHARED -DCALLS=2
  *   progress
+ *   progress  -DCACHE
  *
  * Mutants, each refuted:
  *
- *   SEAL_BY_STORE    a caller seals without looking: it and a drain both take the chunk
+ *   BY_STORE         a caller hands over without looking: it and a drain both take the chunk
  *   NO_DRAIN_FENCE   busy is still in the caller's store buffer when drain looks
  *   NO_APPEND_FENCE  with FENCED: the same
  *   NO_BUSY_WAIT     drain takes the chunk while somebody appends to it
+ *   NO_DRAIN_FENCE   with CACHE: as above, of a cache
+ *   NO_APPEND_FENCE  with CACHE FENCED: the same
+ *   NO_BUSY_WAIT     with CACHE: a cache's objects are handed over while it gets more
  *   NO_DRAIN_LOCK    a drain ends while another has a chunk that it has yet to hand over
  *   GOAL_TOO_EARLY   drain takes the goal and then the chunk: there are appends between
  *   FENCE_FIRST      the fence comes before the swap: a caller finds the chunk after it
  *   IDLE_FIRST       drain waits until not busy, and then takes the chunk
+ *   FENCE_FIRST      with CACHE: a holder finds its cache after it
+ *   IDLE_FIRST       with CACHE: drain waits until not busy, and then takes the cache
+ *   REPLACED_LATE    with CACHE: a full magazine is replaced after unlocking: a drain takes it as well
  *   INSTALL_BY_STORE with CLOSE: a caller installs a chunk in a closed slot
  */
 
@@ -90,14 +109,18 @@ byte stage[CHUNKS];
 
 /* What the callers know, whether it has reached memory or not. */
 byte length[CHUNKS];
+#ifdef CACHE
+byte content[CHUNKS];
+#endif
 byte returned;			/* calls that have */
 byte accepted;			/* calls that went into a slot's chunk */
 bool over;			/* Close's drain has ended */
 byte done;			/* and whose callbacks have run */
 byte finished;			/* callers */
 
-/* Stores on their way: unlinking of call v, append of call v to chunk c, busy = v. */
-mtype = { UNLINK, APPEND, BUSY };
+/* Stores on their way: unlinking of call v, append of call v to chunk c, an empty magazine
+ * in the place of the full one of cache c, busy = v. */
+mtype = { UNLINK, APPEND, REPLACE, BUSY };
 chan stores = [DEPTH] of { mtype, byte, byte };
 
 inline reach_memory(what, c, v) {
@@ -106,6 +129,9 @@ inline reach_memory(what, c, v) {
 	:: what == APPEND ->
 		assert(stage[c] == OPEN);	/* nobody appends to a chunk that is handed over */
 		entries[c] = entries[c] | (1 << v)
+	:: what == REPLACE ->
+		assert(stage[c] == OPEN);
+		entries[c] = 0
 	:: what == BUSY -> busy = v
 	fi
 }
@@ -144,6 +170,9 @@ inline hand_over(c, covered) {
 proctype caller(byte me) {
 	mtype what;
 	byte n, id, c, x, y;
+#ifdef CACHE
+	byte removed;
+#endif
 
 	do
 	:: n < CALLS ->
@@ -191,19 +220,59 @@ proctype caller(byte me) {
 			goto alone
 		:: else
 		fi;
+#ifdef CACHE
+		if
+		:: length[c] == ROOM ->
+			atomic {
+				removed = content[c];
+				content[c] = 0;
+				length[c] = 0;
+#ifndef REPLACED_LATE
+				store(REPLACE, c, 0)
+#endif
+			}
+		:: else
+		fi;
+#endif
 		atomic {
 			assert(!over);		/* nobody would find it */
 			store(APPEND, c, id);
 			accepted = accepted | (1 << id);
+#ifdef CACHE
+			content[c] = content[c] | (1 << id);
+#endif
 			length[c]++
 		};
+#ifdef CACHE
+		store(BUSY, 0, 0);
+#ifdef REPLACED_LATE
+		if
+		:: removed != 0 -> atomic { drain_stores(); entries[c] = entries[c] & ~removed }
+		:: else
+		fi;
+#endif
+		c = 0;
+		if
+		:: removed != 0 ->
+			/* retireMagazine, under a lock */
+			atomic {
+				drain_stores();
+				assert((removed & ~unlinked) == 0);
+				assert((removed & done) == 0);
+				done = done | removed;
+				removed = 0
+			}
+		:: else
+		fi;
+		goto next;
+#else
 		if
 		:: length[c] == ROOM ->
-			/* seal */
+			/* handOverOpen */
 			atomic {
 				drain_stores();
 				if
-#ifdef SEAL_BY_STORE
+#ifdef BY_STORE
 				:: true -> open = NONE
 #else
 				:: open == c -> open = NONE
@@ -218,8 +287,9 @@ proctype caller(byte me) {
 unlock:		c = 0;
 		store(BUSY, 0, 0);
 		goto next;
+#endif
 
-alone:		/* callAlone: a chunk of its own, or none on a closed domain */
+alone:		/* callUnslotted: a chunk of its own, or none on a closed domain; no cache's magazine */
 		c = 0;
 		atomic { drain_stores() };
 		atomic { assert(unlinked & (1 << id)); done = done | (1 << id) };
@@ -262,6 +332,12 @@ proctype drain(bool last; bool closing) {
 	covered = unlinked;
 #endif
 	taken = NONE;
+#ifdef CACHE
+	if
+	:: open == NONE -> goto nothing	/* nothing is loaded */
+	:: else
+	fi;
+#endif
 	if
 	:: open == left
 	:: else -> atomic { taken = open; open = left }
@@ -280,6 +356,9 @@ proctype drain(bool last; bool closing) {
 		atomic { hand_over(taken, covered) }
 	:: else
 	fi;
+#ifdef CACHE
+nothing: skip;
+#endif
 	atomic {
 		/* Exactness: calls from before, in chunks that are handed over, or done. */
 		x = done;
@@ -293,7 +372,9 @@ proctype drain(bool last; bool closing) {
 			y++
 		:: y == CHUNKS -> break
 		od;
+#ifndef CACHE
 		assert((before & ~x) == 0);
+#endif
 		assert(!last || x == ALL);
 		assert(!closing || (accepted & ~x) == 0);
 		over = over || closing;
@@ -307,6 +388,9 @@ inline run_calls(c) {
 	done = done | entries[c];
 	entries[c] = 0;
 	length[c] = 0;
+#ifdef CACHE
+	content[c] = 0;
+#endif
 	stage[c] = FREE
 }
 
