@@ -9,36 +9,37 @@ import (
 	"github.com/gosmr/gosmr/pcpu"
 )
 
-// Expedite, given as a size to [Call] or [Domain.CallFunc], asks for the object
-// to be freed as soon as its grace period can end. It counts as 0 bytes pending,
-// and takes a chunk of its processor's and a [Domain.Flush]: for the rare call.
+// Expedite, passed as the size to [Call] or [Domain.CallFunc], frees the object as
+// soon as its grace period ends. It counts as 0 bytes. Each such call hands over its
+// processor's chunk and does a [Domain.Flush], so use it rarely.
 const Expedite = math.MaxInt
 
-// Call calls free(obj) once every section that was open at the time of Call has
-// been left, so that no reader can hold obj any more. The caller has unlinked
-// obj: no new reader can reach it. size is how many bytes wait to be freed; it
-// drives Throttle and the reclaimer, and may be 0.
+// Call runs free(obj) after a grace period: once every section that is open now has
+// been left, so that no reader holds obj. The caller has unlinked obj, so no new
+// reader can reach it. size is the number of bytes to be freed. It drives Throttle
+// and the reclaimer, and may be 0.
 //
-// free should be a function, not a closure made for this call: then nothing is
-// allocated. It runs in a goroutine of the domain, with no lock held, in no
-// particular order and possibly beside other callbacks. It should be short. It
-// may Call; it must not wait on the same domain ([ErrInCallback]).
+// Pass a function rather than a closure: then Call allocates nothing. free runs in a
+// goroutine of the domain, with no lock held, in no particular order and possibly in
+// parallel with other callbacks. Keep it short. It may Call, but must not wait on the
+// same domain ([ErrInCallback]).
 //
-// Call never blocks. It may be called inside a section, pinned or not, and in a
-// callback. It panics if obj or free is nil, if size is negative, and on a
-// closed domain. A size above 2^47, or what the platform can address, panics too;
-// one of 128 MiB or more costs an allocation.
+// Call never blocks. It is allowed inside a section, pinned or not, and in a callback.
+// It panics if obj or free is nil, if size is negative or above 2^47 (or above what
+// the platform can address), and on a closed domain. A size of 128 MiB or more costs
+// an allocation.
 //
-// Cost: a pinned append, about 10 ns, and as much again for running free. Idea:
-// smr_call of XNU; call_rcu of Linux, without the node in the object.
+// Cost: a pinned append, about 10 ns, and as much again to run free. Idea: smr_call of
+// XNU; call_rcu of Linux, without the node in the object.
 func Call[T any](d *Domain, obj *T, size int, free func(*T)) {
 	if !TryCall(d, obj, size, free) {
 		d.panicClosed("Call")
 	}
 }
 
-// TryCall is [Call], but on a closed domain it does nothing and reports false, where Call
-// panics: for whoever may run beside [Domain.Close], and keeps what it could not give away.
+// TryCall is [Call], except that on a closed domain it does nothing and returns false
+// instead of panicking. Use it in code that may run concurrently with [Domain.Close];
+// the caller then keeps obj.
 func TryCall[T any](d *Domain, obj *T, size int, free func(*T)) bool {
 	if obj == nil {
 		panic("smr: Call with a nil object")
@@ -49,8 +50,8 @@ func TryCall[T any](d *Domain, obj *T, size int, free func(*T)) bool {
 	return d.call(*(*func(unsafe.Pointer))(unsafe.Pointer(&free)), unsafe.Pointer(obj), size)
 }
 
-// CallFunc is [Call] for a function without an object. A closure made for this
-// call costs its allocation. It panics if fn is nil.
+// CallFunc is [Call] for a function without an object. If fn is a closure, the caller
+// pays for its allocation. CallFunc panics if fn is nil.
 func (d *Domain) CallFunc(size int, fn func()) {
 	if fn == nil {
 		panic("smr: CallFunc with a nil function")
@@ -60,13 +61,13 @@ func (d *Domain) CallFunc(size int, fn func()) {
 	}
 }
 
-// runFunc calls the func() that obj is: a func value is one pointer.
+// runFunc calls obj, which is a func(): a func value is one pointer.
 func runFunc(obj unsafe.Pointer) { (*(*func())(unsafe.Pointer(&obj)))() }
 
-// call makes a deferred call, and reports whether it was accepted: it is not on a closed
-// domain. This is the fast path, which finds room in the processor's open chunk.
+// call makes a deferred call. It reports false on a closed domain, which refuses it. This
+// is the fast path: it appends to the processor's open chunk.
 func (d *Domain) call(fn func(unsafe.Pointer), obj unsafe.Pointer, size int) bool {
-	if uint(size) >= largeSize { // large, Expedite, negative, or absurd
+	if uint(size) >= largeSize { // large, Expedite, negative, or too large
 		return d.callSlow(fn, obj, size)
 	}
 	sl := d.calls.At(pcpu.Pin())
@@ -93,7 +94,7 @@ func (d *Domain) call(fn func(unsafe.Pointer), obj unsafe.Pointer, size int) boo
 	return true
 }
 
-// append adds an entry to the open chunk of the locked slot, which has room.
+// append adds an entry to c, the open chunk of the locked slot. c has room.
 func (d *Domain) append(sl *callSlot, c *chunk, fn func(unsafe.Pointer), obj unsafe.Pointer, size int) {
 	sched.Plain()
 	e := &c.entries[c.n]
@@ -104,18 +105,18 @@ func (d *Domain) append(sl *callSlot, c *chunk, fn func(unsafe.Pointer), obj uns
 	sl.calledBytes.Store(sl.calledBytes.Load() + uint64(size))
 }
 
-// The sum of the sizes that are pending may be more than 63 bits hold. Each pending call
-// takes 16 bytes at the least, so there are fewer than 2^36 of them, and if each counts
-// less than largeSize the sum stays below 2^63. What a size has beyond that is counted in
-// units of largeSize: fewer than 2^21 for a call, so less than 2^57 in all.
+// The sum of all pending sizes can overflow 63 bits, so a size is split: size%largeSize is
+// counted in bytes, and size/largeSize in units of largeSize. Each pending call takes at
+// least 16 bytes, so there are fewer than 2^36 of them: the bytes stay below 2^63, and the
+// units, fewer than 2^21 for each call, below 2^57.
 const (
 	largeSize = 1 << 27
 	maxSize   = min(1<<47, math.MaxInt-1)
 )
 
-// callSlow is call for every case but the common one. A call goes to an open chunk if it
-// can, else it gets a chunk of its own: so does one of a large size, so that no chunk's sum
-// is large.
+// callSlow handles what call does not: a special size, or no room in the processor's slot.
+// It appends to an open chunk if it can, else gives the call a chunk of its own. A large
+// size always gets its own, so that the bytes of a shared chunk stay small.
 func (d *Domain) callSlow(fn func(unsafe.Pointer), obj unsafe.Pointer, size int) bool {
 	expedite := size == Expedite
 	switch {
@@ -138,8 +139,9 @@ func (d *Domain) callSlow(fn func(unsafe.Pointer), obj unsafe.Pointer, size int)
 	return true
 }
 
-// appendSlow makes room in a slot, appends to its chunk, and hands that over if it is full
-// or expedite is set. It reports false if it got no slot, or the domain is closed.
+// appendSlow appends to the chunk of a slot, which it makes or installs as needed. It hands
+// the chunk over if that is full or expedite is set. It reports false if it gets no slot, or
+// if the domain is closed.
 func (d *Domain) appendSlow(fn func(unsafe.Pointer), obj unsafe.Pointer, size int, expedite bool) bool {
 	sl := d.lockSlot(pcpu.Pin())
 	if sl == nil {
@@ -162,9 +164,9 @@ func (d *Domain) appendSlow(fn func(unsafe.Pointer), obj unsafe.Pointer, size in
 	return open
 }
 
-// lockSlot locks the slot of the pinned processor id, which it makes if need be. Where that
-// is not exclusive and the slot is taken, any other slot will do. It returns nil if all are
-// taken, and on a closed domain.
+// lockSlot locks the slot of processor id, on which the caller is pinned, and makes it if
+// there is none. Where pinning is not exclusive it tries the other slots, too. It returns nil
+// if all are locked, and on a closed domain.
 func (d *Domain) lockSlot(id int) *callSlot {
 	sl := d.calls.Grow(id)
 	if sl == nil || sl.TryLock(d.fence) {
@@ -180,15 +182,16 @@ func (d *Domain) lockSlot(id int) *callSlot {
 	return nil
 }
 
-// unslotted counts the calls that went by no slot. Written by atomic add.
+// unslotted counts the calls that went through no slot. Written by atomic add, read by
+// Stats and Throttle.
 type unslotted struct{ called, calledBytes satomic.Uint64 }
 
-// callUnslotted makes a call without a slot, by a chunk of its own. A closed domain refuses
-// it, except from its own callbacks, so that chains of callbacks come to their end.
+// callUnslotted makes a call without a slot, in a chunk of its own. A closed domain refuses
+// it unless it comes from one of its callbacks: chains of callbacks run to their end.
 func (d *Domain) callUnslotted(fn func(unsafe.Pointer), obj unsafe.Pointer, size int) bool {
 	c := &chunk{entries: []entry{{fn, obj}}, n: 1, bytes: int64(size % largeSize), large: int64(size / largeSize)}
-	// Close seals the slots and then reads the counts; this counts and then looks whether
-	// they are sealed. So Close waits for a call that is accepted.
+	// Count first, then check for Seal; Close seals first, then reads the counts. So Close
+	// waits for every call that this accepts.
 	r := &d.reclaim
 	r.large.Add(c.large)
 	r.unslotted.calledBytes.Add(uint64(c.bytes))

@@ -15,11 +15,10 @@ import (
 //	──────▶ open chunk ────────────▶ inbox ─────────▶ waiting ──────▶ ready ──▶ run
 //	        (its processor's)        (lock-free push) (by goal, under reclaimer.mu)
 //
-// A chunk is owned by one stage at a time; what moves it on is said where it
-// happens.
+// One stage at a time owns a chunk.
 
-// An entry is one deferred call. The function is the caller's func(*T) as it
-// is: a pointer to T is passed like any pointer, so no closure is needed.
+// An entry is one deferred call. fn is the caller's func(*T), unconverted: a *T is passed
+// like any pointer, so no closure is needed.
 type entry struct {
 	fn  func(unsafe.Pointer)
 	obj unsafe.Pointer
@@ -27,28 +26,28 @@ type entry struct {
 
 // A chunk is a batch of deferred calls that share a goal.
 //
-// While open, it is written by the owner of its slot. Handed over, it
-// belongs to the stage that holds it; the hand-overs (compare-and-swap on the
-// slot or the stack, reclaimer.mu) order the plain fields.
+// The owner of its slot writes to it while it is open, then the stage that holds it. The
+// steps between stages (compare-and-swap on the slot and on the inbox, reclaimer.mu) order
+// the plain fields.
 type chunk struct {
 	entries []entry // of fixed length; [n:] are zero
-	n       int     // entries made
-	done    int     // entries whose callbacks were started; the worker's
-	bytes   int64   // sum of the sizes, but for
-	large   int64   // units of largeSize, in a chunk of one call
+	n       int     // number of entries
+	done    int     // number of callbacks started; the worker's
+	bytes   int64   // sum of the sizes, less those in large
+	large   int64   // units of largeSize; only in a chunk of one call
 	counted bool    // bytes are in reclaimer.handedOver
 
-	goal   Seq    // set as it is handed over
+	goal   Seq    // set when it is handed over
 	ticket uint64 // place in the order of intake
 
-	home  *callSlot // where the empty chunk goes back to; nil: nowhere
-	next  *chunk    // in the inbox, waiting, ready, or a spare list
-	newer *chunk    // by ticket, until finished
+	home  *callSlot // takes the chunk back when it is empty; nil: none
+	next  *chunk    // in the inbox, waiting, ready, or a list of empty chunks
+	newer *chunk    // by ticket, from intake until finished
 	older *chunk
 }
 
-// A callSlot is a processor's end of the queue of deferred calls. The value of the slot is
-// the open chunk, to which its owner appends and which drain revokes.
+// A callSlot is one processor's end of the queue of deferred calls. Its value is the open
+// chunk: the owner appends to it, drain revokes it.
 type callSlot struct {
 	owned.Slot[chunk]
 
@@ -57,19 +56,19 @@ type callSlot struct {
 	called      relacq.Uint64
 	calledBytes relacq.Uint64
 
-	spare *chunk // empty chunks; the owner's
+	empty *chunk // chunks for reuse; the owner's
 
 	returned *returnedChunks
 }
 
-// returnedChunks is a stack of empty chunks from the workers: pushed one at a
-// time, taken whole, so that the pop problem (ABA) does not arise.
+// returnedChunks is a stack of empty chunks from the workers. It is pushed to one at a time
+// and taken whole, so there is no pop and no ABA problem.
 type returnedChunks struct {
 	head satomic.Pointer[chunk]
 	n    satomic.Int32 // about how many
 }
 
-// paddedCallSlot keeps what the processor writes apart from what workers write.
+// paddedCallSlot keeps what the processor writes and what workers write on different lines.
 type paddedCallSlot struct {
 	callSlot
 	_ [pcpu.Stride - unsafe.Sizeof(callSlot{})%pcpu.Stride]byte
@@ -78,11 +77,11 @@ type paddedCallSlot struct {
 	_        [pcpu.Stride - unsafe.Sizeof(returnedChunks{})%pcpu.Stride]byte
 }
 
-// maxSpare bounds how many empty chunks a slot keeps for reuse.
-const maxSpare = 32
+// maxReturned bounds how many empty chunks workers return to a slot.
+const maxReturned = 32
 
-// closedChunk is in the slots of a closed domain: it has no room, so that a
-// call that was on its way finds out.
+// closedChunk is the value of every slot of a closed domain. It has no room, which sends a
+// call that is already in the fast path to callSlow.
 var closedChunk = new(chunk)
 
 func (d *Domain) newCallSlot(int) *callSlot {
@@ -95,10 +94,10 @@ func (d *Domain) newChunk(home *callSlot) *chunk {
 	return &chunk{entries: make([]entry, d.opts.ChunkCalls), home: home}
 }
 
-// install puts an empty chunk into the slot and returns it, or closedChunk if the
-// domain closed the slot. The slot is locked and holds none.
+// install puts an empty chunk into the slot and returns it, or closedChunk if the domain
+// was closed. The slot is locked and has no open chunk.
 func (sl *callSlot) install(d *Domain) *chunk {
-	c := sl.spare
+	c := sl.empty
 	if c == nil {
 		c = sl.returned.head.Swap(nil)
 		sl.returned.n.Store(0)
@@ -106,18 +105,18 @@ func (sl *callSlot) install(d *Domain) *chunk {
 	if c == nil {
 		c = d.newChunk(sl)
 	}
-	sl.spare = c.next
+	sl.empty = c.next
 	c.next = nil
 	if !sl.Value.CompareAndSwap(nil, c) {
-		c.next, sl.spare = sl.spare, c
+		c.next, sl.empty = sl.empty, c
 		return closedChunk
 	}
 	return c
 }
 
-// giveBack returns an empty chunk to its slot for reuse.
+// giveBack returns a chunk whose callbacks have run to its slot, for reuse.
 func (c *chunk) giveBack() {
-	if c.home == nil || c.home.returned.n.Add(1) > maxSpare {
+	if c.home == nil || c.home.returned.n.Add(1) > maxReturned {
 		return
 	}
 	c.n, c.done, c.bytes, c.counted = 0, 0, 0, false
@@ -135,8 +134,8 @@ func pushChunk(stack *satomic.Pointer[chunk], c *chunk) {
 	}
 }
 
-// A chunkStack is a stack of chunks: pushed by callers without a lock, taken
-// whole under reclaimer.mu.
+// A chunkStack is a stack of chunks. Callers push without a lock; it is taken whole under
+// reclaimer.mu.
 type chunkStack struct{ head satomic.Pointer[chunk] }
 
 func (s *chunkStack) push(c *chunk) { pushChunk(&s.head, c) }
@@ -154,14 +153,13 @@ func (s *chunkStack) takeAll() *chunk {
 
 func (s *chunkStack) empty() bool { return s.head.Load() == nil }
 
-// full reports whether an open chunk is to be handed over.
+// full reports whether the open chunk c must be handed over.
 func (c *chunk) full(d *Domain) bool {
 	return c.n >= len(c.entries) || c.bytes >= int64(d.opts.ChunkBytes)
 }
 
-// handOverOpen hands the open chunk of the locked slot to the reclaimer, unless a drain
-// took it first. It counts the chunk either way, so that the caller's next Throttle does
-// not miss it.
+// handOverOpen hands the open chunk of the locked slot to the reclaimer, unless a drain took
+// it first. It counts the chunk in either case, so the caller's next Throttle sees it.
 func (d *Domain) handOverOpen(sl *callSlot, c *chunk) {
 	d.count(c)
 	if sl.Value.CompareAndSwap(c, nil) {
@@ -169,15 +167,14 @@ func (d *Domain) handOverOpen(sl *callSlot, c *chunk) {
 	}
 }
 
-// handOver hands a chunk that is in no slot to the reclaimer, with a goal that covers all
-// its entries.
+// handOver hands a chunk that is in no slot to the reclaimer. goal covers all its entries.
 func (d *Domain) handOver(c *chunk, goal Seq) {
 	d.count(c)
 	c.goal = goal
 	d.reclaim.inbox.push(c)
 }
 
-// count adds the chunk to handedOver, once. No entry is appended after that.
+// count adds the chunk's bytes to handedOver, once. No entry is appended afterwards.
 func (d *Domain) count(c *chunk) {
 	if !c.counted {
 		c.counted = true

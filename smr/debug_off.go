@@ -4,7 +4,8 @@ package smr
 
 import "github.com/gosmr/gosmr/clock"
 
-// Without -tags invariants the types below are empty and the functions vanish.
+// Without -tags invariants the types below are empty and the functions do nothing. See
+// debug_on.go.
 
 const debugging = false
 
@@ -26,8 +27,8 @@ func (s Section) using() {}
 
 func (p *pointerDebug) loading(Section) {}
 
-// CheckSection panics, under -tags invariants, if s is not an open section of the
-// domain: for structures that take a section of their reader's. In this build it does
+// CheckSection panics under -tags invariants if s is not an open section of the domain. It
+// is for data structures whose methods take their reader's section. In this build it does
 // nothing.
 func (d *Domain) CheckSection(Section) {}
 

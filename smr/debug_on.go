@@ -15,33 +15,34 @@ import (
 
 const debugging = true
 
-// domainDebug lists the sections that are open.
+// domainDebug lists the open sections. mu is a lock that pinned goroutines may take.
 type domainDebug struct {
 	mu   pinned.Lock
 	open map[*sectionInfo]struct{}
 }
 
-// sectionInfo is what is known of one section. The fields are constant but for
-// goid, which is guarded by domainDebug.mu.
+// A sectionInfo describes one section. All fields are constant except goid, which is guarded
+// by domainDebug.mu.
 type sectionInfo struct {
 	dom   *Domain
 	rec   *clock.Record
 	gen   uint64
 	kind  clock.Kind
-	goid  uint64 // the goroutine that entered it, or used it last
+	goid  uint64 // the goroutine that used it last: entered it, loaded in it, or asked whether it is active
 	stack []uintptr
 }
 
-// A sectionHandle is shared by all copies of a Section and by nothing else, so
-// that the collector tells when the last copy is gone.
+// A sectionHandle is reachable from the copies of one Section and from nothing else. The
+// collector runs its cleanup when the last copy is gone.
 type sectionHandle struct{ info *sectionInfo }
 
 type sectionDebug struct{ handle *sectionHandle }
 
-// pointerDebug remembers the clock of the first section that loaded a pointer.
-// It is a number because a Pointer may be outside the Go heap.
+// pointerDebug remembers the clock of the first section that loaded a pointer. It is a
+// number, because a Pointer may be off the Go heap.
 type pointerDebug struct{ tag atomic.Uint64 }
 
+// opened registers an open section.
 func (d *Domain) opened(rec *clock.Record, gen uint64, kind clock.Kind) Section {
 	info := &sectionInfo{dom: d, rec: rec, gen: gen, kind: kind, goid: goid.Get()}
 	pcs := make([]uintptr, 32)
@@ -58,8 +59,8 @@ func (d *Domain) opened(rec *clock.Record, gen uint64, kind clock.Kind) Section 
 	return Section{sectionDebug: sectionDebug{h}, rec: rec, gen: gen}
 }
 
-// leaving panics if another goroutine is leaving the section. If it has been left, the
-// record says so.
+// leaving unregisters the section. It panics if another goroutine is leaving it. If it has
+// been left already, Record.Leave panics.
 func (s Section) leaving() {
 	if s.handle == nil || !s.rec.Active(s.gen) {
 		return
@@ -75,8 +76,8 @@ func (s Section) leaving() {
 	}
 }
 
-// dropped runs when no copy of the section is left, on the goroutine that runs the
-// cleanups of all packages.
+// dropped reports a section that was dropped without Leave. It runs on the goroutine that
+// runs all cleanups of the program.
 func (info *sectionInfo) dropped() {
 	d := info.dom
 	d.debug.mu.Lock()
@@ -93,6 +94,7 @@ func (info *sectionInfo) dropped() {
 	d.report(st)
 }
 
+// loading panics unless s is open and of the domain in which the pointer was loaded before.
 func (p *pointerDebug) loading(s Section) {
 	if !s.Active() {
 		if s.rec == nil {
@@ -106,8 +108,8 @@ func (p *pointerDebug) loading(s Section) {
 	}
 }
 
-// CheckSection panics if s is not an open section of the domain: for structures that
-// take a section of their reader's. Without -tags invariants it does nothing.
+// CheckSection panics if s is not an open section of the domain. It is for data structures
+// whose methods take their reader's section. Without -tags invariants it does nothing.
 func (d *Domain) CheckSection(s Section) {
 	switch {
 	case s.rec == nil:
@@ -119,8 +121,8 @@ func (d *Domain) CheckSection(s Section) {
 	}
 }
 
-// using notes which goroutine has the section, so that one that handed it over
-// may wait.
+// using records which goroutine uses the section. After a hand-over the goroutine that
+// entered it may wait.
 func (s Section) using() {
 	if s.handle == nil {
 		return
@@ -132,8 +134,8 @@ func (s Section) using() {
 	info.dom.debug.mu.Unlock()
 }
 
-// checkNoOwnSection panics if the calling goroutine has a section of the domain
-// open, for which it is about to wait.
+// checkNoOwnSection panics if the calling goroutine, which is about to wait for a grace
+// period, has a section of the domain open.
 func (d *Domain) checkNoOwnSection(what string) {
 	id := goid.Get()
 	for _, info := range d.debug.sections() {
@@ -143,7 +145,7 @@ func (d *Domain) checkNoOwnSection(what string) {
 	}
 }
 
-// sections returns a copy of what is known of each open section.
+// sections returns a copy of the description of each open section.
 func (dd *domainDebug) sections() []sectionInfo {
 	dd.mu.Lock()
 	defer dd.mu.Unlock()
@@ -154,7 +156,7 @@ func (dd *domainDebug) sections() []sectionInfo {
 	return all
 }
 
-// openStacks describes the sections that are open.
+// openStacks returns the open sections with the stacks of their Enter, for an error.
 func (d *Domain) openStacks() string {
 	var b strings.Builder
 	for _, info := range d.debug.sections() {
@@ -163,7 +165,7 @@ func (d *Domain) openStacks() string {
 	return b.String()
 }
 
-// describe adds what is known of the section that is open on rec.
+// describe adds to sr the stack of the section that is open on rec.
 func (d *Domain) describe(rec *clock.Record, sr *StalledReader) {
 	for _, info := range d.debug.sections() {
 		if info.rec == rec {
@@ -172,6 +174,7 @@ func (d *Domain) describe(rec *clock.Record, sr *StalledReader) {
 	}
 }
 
+// trace formats the stack of the section's Enter.
 func (info *sectionInfo) trace() string {
 	var b strings.Builder
 	for frames := runtime.CallersFrames(info.stack); ; {

@@ -16,34 +16,33 @@ import (
 	"github.com/gosmr/gosmr/pcpu"
 )
 
-// A Seq is a moment of one domain's clock: a goal to poll or wait for. See
+// A Seq is a moment of one domain's clock, and a goal to poll or wait for. See
 // [clock.Seq].
 type Seq = clock.Seq
 
 var (
-	// ErrSeq is returned by Wait for a goal that the domain never issued: the
-	// zero Seq, a goal of another domain, or one from the future.
+	// ErrSeq is returned by Wait for a goal that the domain never issued: the zero
+	// Seq, a goal of another domain, or one from the future.
 	ErrSeq = clock.ErrSeq
 
-	// ErrInCallback is returned where a callback of the same domain would wait
-	// for callbacks or readers: it might be waiting for itself.
+	// ErrInCallback is returned by a wait inside a callback of the same domain: the
+	// callback might wait for itself.
 	ErrInCallback = errors.New("smr: wait inside a callback of the same domain")
 
-	// ErrClosed is returned by waits on a domain that is closed.
+	// ErrClosed is returned by waits on a closed domain.
 	ErrClosed = errors.New("smr: domain is closed")
 )
 
-// A Domain is one set of readers and the objects they may hold: a sequence
-// clock and a queue of deferred calls. A section of one domain protects nothing
-// of another.
+// A Domain is a set of readers and the objects that they may hold: a sequence clock and
+// a queue of deferred calls. A section of one domain protects nothing in another.
 //
-// Make few and coarse ones: one for each subsystem whose readers should not hold
-// back another's memory, not one for each object. A domain costs about 0.5 KiB
-// for each processor that uses it; each holds its own chunks of deferred calls;
-// and a grace period costs a fence on all processors whatever it is for.
+// Make few domains: one for each subsystem whose readers should not hold back the memory
+// of others, not one for each object. A domain costs about 0.5 KiB for each processor
+// that uses it, has its own chunks of deferred calls, and each grace period costs a fence
+// on all processors.
 //
-// All methods may be called by any number of goroutines. A Domain is made by
-// [New] or [Default], and must not be copied.
+// All methods are safe for concurrent use. Make a Domain with [New] or [Default], and do
+// not copy it.
 type Domain struct {
 	clk clock.Clock
 
@@ -51,21 +50,21 @@ type Domain struct {
 	id        uint64
 	isDefault bool
 
-	// checkIn is Options.CheckIn as it is now, in nanoseconds. Written by
-	// SetCheckIn, read by the reclaimer.
+	// checkIn is the current Options.CheckIn, in nanoseconds. Written by SetCheckIn,
+	// read by the reclaimer.
 	checkIn satomic.Int64
 	stalls  satomic.Uint64
 
 	calls   pcpu.Slots[callSlot]
-	fence   asym.Fence // between their owners and drain
+	fence   asym.Fence // between the owners of calls and drain
 	reclaim reclaimer
 	reports reports
 	//lint:ignore U1000 it is used under -tags invariants
 	debug domainDebug
 }
 
-// New returns a new domain. It returns an error if a field of the options is
-// out of range. In a testing/synctest bubble, see the package's doc.
+// New returns a new domain, or an error if an option is out of range. For use in a
+// testing/synctest bubble see the package doc.
 func New(o Options) (*Domain, error) {
 	if err := o.normalize(runtime.GOMAXPROCS(0)); err != nil {
 		return nil, err
@@ -95,9 +94,9 @@ func New(o Options) (*Domain, error) {
 
 var lastID satomic.Uint64
 
-// Default returns the process-wide domain, made on first use with the zero
-// Options and the name "default". It can't be closed. In a testing/synctest
-// bubble make a domain of the bubble's own instead.
+// Default returns the process-wide domain. It is made on first use, with the zero
+// Options and the name "default", and can't be closed. In a testing/synctest bubble use
+// a domain made in the bubble instead.
 func Default() *Domain { return defaultDomain() }
 
 var defaultDomain = sync.OnceValue(func() *Domain {
@@ -112,8 +111,8 @@ var defaultDomain = sync.OnceValue(func() *Domain {
 // Name returns the domain's name.
 func (d *Domain) Name() string { return d.opts.Name }
 
-// SetCheckIn changes [Options.CheckIn] from the next check-in on. It is held
-// between 50 µs and half of MaxDelay; 0 means the default.
+// SetCheckIn changes [Options.CheckIn] from the next check-in on. The interval is clamped
+// to between 50 µs and half of MaxDelay; 0 means the default.
 func (d *Domain) SetCheckIn(interval time.Duration) {
 	if interval <= 0 {
 		interval = d.opts.MaxDelay / 4
@@ -121,28 +120,26 @@ func (d *Domain) SetCheckIn(interval time.Duration) {
 	d.checkIn.Store(int64(max(minCheckIn, min(interval, d.opts.MaxDelay/2))))
 }
 
-// CheckIn returns the check-in interval as it is now.
+// CheckIn returns the current check-in interval.
 func (d *Domain) CheckIn() time.Duration { return time.Duration(d.checkIn.Load()) }
 
 const minCheckIn = 50 * time.Microsecond
 
-// Closed reports whether Close was called, so that a Call would panic.
+// Closed reports whether Close was called. On a closed domain Call panics.
 func (d *Domain) Closed() bool { return d.clk.Sealed() }
 
-// Close ends the domain: it waits until every open section has been left and
-// every callback has run, those that callbacks add included. From its start,
-// Enter, Pin, NewReader and Call panic, except that callbacks may still Call, Online
-// does nothing, and Quiesce begins no section; waits return ErrClosed.
+// Close ends the domain. It waits until every open section has been left and every
+// callback has run, including those that callbacks add. As soon as Close begins, Enter,
+// Pin, NewReader, NewQuiescent and Call panic (callbacks may still Call), Online does
+// nothing, Quiesce begins no new section, and waits return ErrClosed.
 //
-// When ctx ends first, Close returns an error that wraps ctx.Err() and names
-// what is still open; nothing is lost: callbacks go on running as readers leave,
-// and Close may be called again to wait for the rest. Closing a closed domain
-// waits likewise and returns nil.
+// If ctx ends first, Close returns an error that wraps ctx.Err() and names what is still
+// open. Nothing is lost: callbacks continue to run as readers leave, and a second Close
+// waits for the rest. Closing a closed domain waits in the same way and returns nil.
 //
-// It must not be called inside a section of this domain, for which it would wait: as
-// for Wait, that panics under -tags invariants, and else lasts until ctx ends. It
-// returns ErrInCallback inside a callback of the domain, and an error for the domain of
-// [Default].
+// Do not call it inside a section of this domain: it would wait for that section until
+// ctx ends. Under -tags invariants it panics instead, like Wait. Inside a callback of the
+// domain it returns ErrInCallback, and for [Default] an error.
 func (d *Domain) Close(ctx context.Context) error {
 	if d.inCallback() {
 		return ErrInCallback
@@ -163,7 +160,7 @@ func (d *Domain) Close(ctx context.Context) error {
 		if d.Stats().PendingCalls == 0 {
 			break
 		}
-		sched.Gosched() // a callback is just calling again
+		sched.Gosched() // a callback has called again
 	}
 	if err := d.clk.Wait(ctx, d.clk.Advance()); err != nil {
 		return d.closeError(err)
@@ -174,7 +171,7 @@ func (d *Domain) Close(ctx context.Context) error {
 	return nil
 }
 
-// closeError tells what Close did not get to wait for.
+// closeError describes what is left when Close gives up.
 func (d *Domain) closeError(err error) error {
 	st := d.Stats()
 	return fmt.Errorf("smr: close %q: %w: %d calls pending, %d sections open%s",

@@ -7,68 +7,62 @@ import (
 	"github.com/gosmr/gosmr/pcpu"
 )
 
-// Options configure a Domain. The zero Options is valid; each zero field stands
-// for the default given with it.
+// Options configure a Domain. The zero Options is valid: a zero field means the default
+// given with it.
 type Options struct {
-	// Name names the domain in Stats, stall reports and panics. Names need not
-	// be unique. Default: "domain-" and a number.
+	// Name is the domain's name in Stats, stall reports and panics. It need not be
+	// unique. Default: "domain-" and a number.
 	Name string
 
-	// MaxPending is how many bytes may wait to be freed, as told by the sizes
-	// given to Call, before Throttle makes writers wait. Negative: no bound.
-	// Default: 64 MiB.
+	// MaxPending is the number of pending bytes (the sizes passed to Call) from which
+	// on Throttle makes writers wait. Negative: no bound. Default: 64 MiB.
 	MaxPending int64
 
-	// MaxDelay bounds how long something that could be freed waits: from the
-	// Call, or from the end of the last section that could hold it if that is
-	// later, to the start of its callback, provided that callbacks are short
-	// and processors are to be had. A section that is entered after the Call,
-	// and before the next check-in, counts as one that could. Default: 100 ms.
+	// MaxDelay bounds the time from when an object could be freed to when its callback
+	// starts, provided that callbacks are short and processors are available. An object
+	// could be freed from its Call on, or from the end of the last section that may hold
+	// it if that is later; a section entered between the Call and the next check-in may
+	// hold it, too. Default: 100 ms.
 	MaxDelay time.Duration
 
-	// CheckIn is how often, while anything is pending, the processors' chunks
-	// are collected and their goals committed although nothing presses. A short
-	// interval frees sooner; a long one makes larger batches. It is at most half
-	// of MaxDelay, and can be changed by SetCheckIn. While a reader holds up what
-	// is pending and nothing is called, each check-in comes after twice the time
-	// of the one before. Default: a quarter of MaxDelay.
+	// CheckIn is the interval at which, while anything is pending, the domain hands over
+	// the chunks of all processors, full or not. A short interval frees sooner, a long
+	// one makes larger batches. It is at most half of MaxDelay; SetCheckIn changes it.
+	// While a reader holds up all that is pending and nothing new is called, the interval
+	// doubles each time. Default: a quarter of MaxDelay.
 	CheckIn time.Duration
 
-	// StallAfter is how old a grace period is when it is reported to OnStall,
-	// and again each time it is twice as old. It ages while somebody waits for
-	// it: a pending call does (the reclaimer), a goal that is only polled does
-	// not. Negative: never. Default: 10 s.
+	// StallAfter is the age at which a grace period is reported to OnStall; it is reported
+	// again each time its age has doubled. A grace period ages only while something waits
+	// for it: a pending call or a Wait, but not a Poll. Negative: never. Default: 10 s.
 	StallAfter time.Duration
 
-	// OnStall receives stall reports and, under -tags invariants, the sections that
-	// were leaked. It is called one report at a time, by a goroutine of the domain's
-	// that exists while there is something to report, so it holds up nothing but
-	// later reports (of which 16 are kept) and Close. It must not wait on the domain.
-	// A panic in it ends the program. Default: a warning through log/slog.
+	// OnStall receives stall reports and, under -tags invariants, leaked sections. A
+	// goroutine of the domain calls it with one report at a time, so it delays only later
+	// reports (up to 16 are kept) and Close. It must not wait on the domain. A panic in
+	// it ends the program. Default: a warning through log/slog.
 	OnStall func(Stall)
 
-	// OnPanic receives the panic of a callback, after the callbacks of its chunk
-	// have run, in the worker that ran them. It holds up that chunk and that worker;
-	// a panic in it ends the program. Default: the panic is raised again, as a
-	// *CallbackPanic in a goroutine of the domain's own, which ends the program; that
-	// worker first runs what was ready at the time.
+	// OnPanic receives the panic of a callback. The worker that ran the callback calls it,
+	// once all callbacks of the chunk have run; it delays that chunk and that worker. A
+	// panic in it ends the program. Default: the worker runs the chunks that are ready and
+	// then panics with the *CallbackPanic, which ends the program.
 	OnPanic func(*CallbackPanic)
 
-	// ChunkCalls and ChunkBytes bound how many calls, and how many bytes, a
-	// processor collects before it hands them to the reclaimer. Defaults: 256
-	// calls; 256 KiB or, if less, what lets every processor fill a chunk within
-	// an eighth of MaxPending. ChunkCalls is at most 2^20, ChunkBytes at most
-	// MaxPending.
+	// ChunkCalls and ChunkBytes bound how many calls, and how many bytes, a processor
+	// collects in a chunk before it hands that to the reclaimer. Defaults: 256 calls, and
+	// 256 KiB or less, so that the chunks of all processors make at most an eighth of
+	// MaxPending. ChunkCalls is at most 2^20, ChunkBytes at most MaxPending.
 	ChunkCalls int
 	ChunkBytes int
 
-	// Workers bounds how many goroutines run callbacks at once. There are none
-	// while there is nothing to run. At most 4096. Default: GOMAXPROCS.
+	// Workers bounds how many goroutines run callbacks at once. They exist only while
+	// there are callbacks to run. At most 4096. Default: GOMAXPROCS.
 	Workers int
 
-	// For tests: fenced and start reach the clock's options of those names;
-	// before is called by the reclaimer at each check-in ("check in"), and between
-	// its look and its stopping ("stop") or waiting ("settle").
+	// For tests. fenced and start are the clock's options of those names. The reclaimer
+	// calls before at each check-in ("check in"), before it stops ("stop"), and before it
+	// waits ("settle").
 	fenced bool
 	start  Seq
 	before func(d *Domain, what string)
@@ -113,8 +107,8 @@ func (o *Options) normalize(procs int) error {
 			o.ChunkBytes = int(max(1, min(int64(o.ChunkBytes), o.MaxPending/int64(8*pcpu.Count(procs)))))
 		}
 	}
-	// A chunk above MaxPending would make Throttle sum up each time; and sums of
-	// some chunks per processor must not overflow.
+	// A chunk above MaxPending would keep Throttle off its fast path, and the sum of two
+	// chunks of each processor must not overflow.
 	if o.MaxPending > 0 {
 		o.ChunkBytes = int(min(int64(o.ChunkBytes), o.MaxPending))
 	}
@@ -127,6 +121,7 @@ func (o *Options) normalize(procs int) error {
 	return nil
 }
 
+// setDefault sets a zero field to value.
 func setDefault[T int | int64 | time.Duration](field *T, value T) {
 	if *field == 0 {
 		*field = value

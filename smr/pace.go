@@ -2,24 +2,25 @@ package smr
 
 import "time"
 
-// A pace is when the reclaimer checks in next. As long as check-ins find something
-// to do they come every Options.CheckIn. One that finds nothing doubles the time to
-// the next, for what the reclaimer then waits for wakes it: a section as it is left,
-// a worker as it finishes, a call as it opens a chunk. The check-ins that remain ask
-// Quiescent readers again, in case their owners missed the first report.
+// A pace decides when the reclaimer checks in next. While check-ins find something to
+// do, they come every Options.CheckIn. One that finds nothing doubles the interval:
+// everything the reclaimer then waits for wakes it (a section that is left, a worker
+// that finishes, a call that opens a chunk). The check-ins that remain ask Quiescent
+// readers again, in case their owners missed the first report.
 //
-// It belongs to the reclaimer's goroutine.
+// Only the reclaimer's goroutine uses it.
 type pace struct {
 	interval time.Duration
 	due      time.Time
-	timer    *time.Timer // goes off at due or a little later
+	timer    *time.Timer // fires at due or a little later
 	quiet    bool        // the last check-in found nothing to do
-	patient  bool        // the reclaimer settled as patient
+	patient  bool        // settle made the reclaimer patient
 }
 
-// maxInterval is where doubling ends: it keeps the interval from overflowing.
+// maxInterval ends the doubling, so that the interval does not overflow.
 const maxInterval = 24 * time.Hour
 
+// newPace returns a pace whose first check-in comes after the usual interval.
 func (d *Domain) newPace() *pace {
 	p := &pace{interval: d.CheckIn()}
 	p.due = time.Now().Add(p.interval)
@@ -27,28 +28,28 @@ func (d *Domain) newPace() *pace {
 	return p
 }
 
-// next sets the time of the next check-in.
+// next schedules the next check-in.
 func (p *pace) next(interval time.Duration) {
 	p.interval = interval
 	p.due = time.Now().Add(interval)
 	p.timer.Reset(interval)
 }
 
-// collectIfDue collects the open chunks and looks after the workers, if it is time or a
+// checkInIfDue drains the open chunks and helps stuck workers, if the check-in is due or a
 // Flush asks for it.
-func (d *Domain) collectIfDue(p *pace) {
+func (d *Domain) checkInIfDue(p *pace) {
 	r := &d.reclaim
 	flush := r.flush.Swap(false)
 	if !flush && time.Now().Before(p.due) {
 		return
 	}
 	d.before("check in")
-	collect := flush || d.anyOpen()
-	if collect {
+	drain := flush || d.anyOpen()
+	if drain {
 		d.drain()
 	}
 	mayStart := d.unstick()
-	p.quiet = !collect && !mayStart && r.inbox.empty()
+	p.quiet = !drain && !mayStart && r.inbox.empty()
 	if p.quiet {
 		p.next(max(d.CheckIn(), min(2*min(p.interval, maxInterval), maxInterval)))
 	} else {
@@ -56,15 +57,15 @@ func (d *Domain) collectIfDue(p *pace) {
 	}
 }
 
-// settle is called before the reclaimer waits. It reports whether the reclaimer is
-// patient: then whatever makes work for it sends a kick. If it is not, the next
-// check-in comes within the usual time.
+// settle is called before the reclaimer waits. It reports whether the reclaimer is now
+// patient: then everything that gives it work kicks it. If not, the next check-in comes
+// within the usual interval.
 func (d *Domain) settle(p *pace) bool {
 	r := &d.reclaim
 	p.patient = false
 	if p.quiet {
 		r.state.Store(patient)
-		// A call opens or seals its chunk and then looks at the state.
+		// A call opens its chunk, or hands it over, and then loads state.
 		p.patient = !d.anyOpen() && r.inbox.empty() && !r.flush.Load()
 		d.before("settle")
 		if !p.patient {
@@ -77,8 +78,8 @@ func (d *Domain) settle(p *pace) bool {
 	return p.patient
 }
 
-// unsettle is called when the reclaimer goes on. One that was patient and was woken
-// before its check-in has something to do, and takes up the usual pace.
+// unsettle is called when the reclaimer continues. If it was patient and woke before its
+// check-in, it has something to do: the usual interval applies again.
 func (d *Domain) unsettle(p *pace) {
 	d.reclaim.state.Store(awake)
 	if p.patient && time.Now().Before(p.due) {
@@ -87,9 +88,9 @@ func (d *Domain) unsettle(p *pace) {
 	}
 }
 
-// unstick starts a worker when the others got nothing done since the last
-// check-in. It reports whether the next check-in may have to: with chunks ready
-// and fewer workers than allowed.
+// unstick starts a worker if the others have taken no chunk since the last check-in. It
+// reports whether the next check-in may have to start one: chunks are ready, and more
+// workers are allowed.
 func (d *Domain) unstick() bool {
 	r := &d.reclaim
 	r.mu.Lock()

@@ -1,5 +1,6 @@
 package smr
 
+// addOutstandingLocked appends c to the list of chunks that are not finished.
 func (r *reclaimer) addOutstandingLocked(c *chunk) {
 	c.older, c.newer = r.newest, nil
 	if r.newest == nil {
@@ -10,6 +11,7 @@ func (r *reclaimer) addOutstandingLocked(c *chunk) {
 	r.newest = c
 }
 
+// removeOutstandingLocked takes a finished chunk out of that list.
 func (r *reclaimer) removeOutstandingLocked(c *chunk) {
 	if c.older == nil {
 		r.oldest = c.newer
@@ -30,6 +32,7 @@ type chunkQueue struct {
 	n          int
 }
 
+// push puts c at the end.
 func (q *chunkQueue) push(c *chunk) {
 	c.next = nil
 	if q.head == nil {
@@ -41,8 +44,8 @@ func (q *chunkQueue) push(c *chunk) {
 	q.n++
 }
 
-// insert puts c behind the chunks whose goals are not after its own. Nearly
-// always that is the end: goals are taken a moment before chunks are handed over.
+// insert puts c behind the chunks whose goals are not after its own. That is nearly always
+// the end, because a chunk is handed over just after its goal is taken.
 func (q *chunkQueue) insert(c *chunk) {
 	if q.head == nil || !c.goal.Before(q.tail.goal) {
 		q.push(c)
@@ -57,6 +60,7 @@ func (q *chunkQueue) insert(c *chunk) {
 	q.n++
 }
 
+// pop takes the first chunk, nil if there is none.
 func (q *chunkQueue) pop() *chunk {
 	c := q.head
 	if c != nil {

@@ -4,11 +4,10 @@ import (
 	"github.com/gosmr/gosmr/clock"
 )
 
-// A Quiescent is a reader that is driven from outside: its owner states when it
-// holds no protected pointer, and between two such statements it is in one long
-// section that costs nothing. Event loops and schedulers use it, through
-// package stw or on their own. This is QSBR, quiescent-state-based reclamation
-// (Hart et al. 2007; liburcu's qsbr flavour).
+// A Quiescent is a reader whose owner announces its quiescent states: the moments at
+// which it holds no protected pointer. Between two of them it is in one long section that
+// costs nothing. It is for event loops and schedulers, with or without package stw. This
+// is QSBR, quiescent-state-based reclamation (Hart et al. 2007; liburcu's qsbr flavour).
 //
 //	            Online                 Quiesce
 //	offline ──────────────▶ online ─────────────┐
@@ -16,8 +15,7 @@ import (
 //	   └─────────────────────┘  └───────────────┘ begins the next
 //	            Offline
 //
-// Its methods may be called by one goroutine at a time, with synchronization
-// between one and the next.
+// One goroutine at a time may use it; synchronize when handing it to another.
 type Quiescent struct {
 	dom *Domain
 	rec *clock.Record
@@ -26,14 +24,12 @@ type Quiescent struct {
 // NewQuiescent registers a quiescent reader, offline at first. It panics on a closed
 // domain.
 //
-// report, which may be nil, is called by a goroutine that waits for this reader, one of
-// the domain's or of its users', each time before that goroutine spins and parks. It
-// should make the owner call Quiesce or Offline soon. While calls are pending, and no
-// user's wait is parked, it is called again, at growing intervals, in case the owner missed
-// it; but the owner should not miss it. It must not block,
-// panic or end the goroutine: all who wait on the domain wait for it, and a panic comes
-// out of the wait. It may be called while the owner calls Quiesce already, and once more
-// after Close.
+// report, which may be nil, asks the owner to call Quiesce or Offline soon. A goroutine
+// that waits for this reader, the domain's or a user's, calls it each time before it spins
+// and parks. While calls are pending and no user's wait is parked, report is called again
+// at growing intervals; do not rely on that. It must not block, panic or end the
+// goroutine: all waits on the domain would wait for it, and its panic would come out of
+// one of them. It may be called while the owner is in Quiesce, and once more after Close.
 func (d *Domain) NewQuiescent(report func()) *Quiescent {
 	if d.clk.Sealed() {
 		d.panicClosed("NewQuiescent")
@@ -41,21 +37,21 @@ func (d *Domain) NewQuiescent(report func()) *Quiescent {
 	return &Quiescent{dom: d, rec: d.clk.NewQuiescent(report)}
 }
 
-// Online begins a section, unless the owner is online already, closed, or its
-// domain is. The owner must go offline before it blocks, or grace periods wait
-// for it.
+// Online begins a section. It does nothing if the reader is online or closed, or if its
+// domain is closed. The owner must go offline before it blocks, or grace periods wait for
+// it.
 func (q *Quiescent) Online() { q.rec.Online() }
 
-// Quiesce ends the section and begins the next: the owner holds nothing that it
-// loaded before. Offline, it does nothing; if the domain is closed it is Offline.
-// Cost: two stores.
+// Quiesce announces a quiescent state: it ends the section and begins the next. What the
+// owner loaded before is no longer protected. An offline reader stays offline, and on a
+// closed domain Quiesce is Offline. Cost: two stores.
 func (q *Quiescent) Quiesce() { q.rec.Quiesce() }
 
-// Offline ends the section. Until it is Online again, the owner holds nothing.
+// Offline ends the section. Until Online, the reader protects nothing.
 func (q *Quiescent) Offline() { q.rec.Offline() }
 
-// Section returns the section that the owner is in, valid until the next
-// Quiesce or Offline. Its Leave does nothing. It panics if the owner is offline.
+// Section returns the current section, which is valid until the next Quiesce or Offline.
+// Its Leave does nothing. Section panics if the reader is offline.
 func (q *Quiescent) Section() Section {
 	gen, ok := q.rec.Section()
 	if !ok {
@@ -64,7 +60,7 @@ func (q *Quiescent) Section() Section {
 	return Section{rec: q.rec, gen: gen}
 }
 
-// Close goes offline and unregisters. Closing twice does nothing.
+// Close takes the reader offline and unregisters it. A second Close does nothing.
 func (q *Quiescent) Close() {
 	q.rec.Close()
 	q.rec = clock.ClosedRecord() // the old one may be another owner's by now

@@ -4,17 +4,16 @@ import (
 	"github.com/gosmr/gosmr/clock"
 )
 
-// A Reader is a registered reader: a record of its own, for a worker that reads
-// all day. Its sections may block. It may be used by one goroutine at a time;
-// hand it to another only with synchronization between them.
+// A Reader is a registered reader with a record of its own, for a worker that reads all
+// day. Its sections may block. One goroutine at a time may use it; synchronize when
+// handing it to another.
 type Reader struct {
 	dom *Domain
 	rec *clock.Record
 }
 
-// NewReader registers a reader. Close it when its worker ends: each registered
-// reader is one more line for every grace period to look at. It panics on a
-// closed domain.
+// NewReader registers a reader. Close it when its worker ends: every grace period scans
+// every registered reader. NewReader panics on a closed domain.
 func (d *Domain) NewReader() *Reader {
 	if d.clk.Sealed() {
 		d.panicClosed("NewReader")
@@ -22,8 +21,8 @@ func (d *Domain) NewReader() *Reader {
 	return &Reader{dom: d, rec: d.clk.NewOwned()}
 }
 
-// Enter opens a section. A section nested in another of the same reader is one
-// of [Domain.Enter], at its cost. It panics on a closed reader or domain.
+// Enter opens a section. Inside another section of the same reader it is
+// [Domain.Enter], at that cost. It panics on a closed reader or domain.
 //
 // Cost: one store, no pin (1 to 3 ns with Leave).
 func (r *Reader) Enter() Section {
@@ -31,8 +30,8 @@ func (r *Reader) Enter() Section {
 	return r.dom.opened(rec, gen, clock.Owned)
 }
 
-// Close unregisters the reader. It panics if a section of it is open. Closing
-// twice does nothing.
+// Close unregisters the reader. It panics if a section of the reader is open. A second
+// Close does nothing.
 func (r *Reader) Close() {
 	if !r.rec.Close() {
 		panic("smr: Close of a Reader whose section is open")

@@ -7,10 +7,10 @@ import (
 	ssync "github.com/gosmr/gosmr/internal/sched/sync"
 )
 
-// The reclaimer is one goroutine per domain that exists while anything waits for
-// a grace period or a worker. It takes in the chunks handed over, drives their grace
-// periods, and starts workers for the chunks whose grace period is over. It runs
-// no callback itself, so a slow callback holds up one worker and no grace period.
+// The reclaimer is one goroutine per domain. It exists while a chunk is open, or waits
+// for a grace period or a worker. It takes in the chunks that are handed over, drives
+// their grace periods, and starts workers for those whose grace period has ended. It
+// runs no callback, so a slow callback delays one worker and no grace period.
 //
 //	          a call finds it stopped
 //	stopped ───────────────────────────▶ awake ◀──────────────────────┐
@@ -18,72 +18,71 @@ import (
 //	   │    nothing open, waiting, ready  │  │ inbox empty            │
 //	   └──────────────────────────────────┘  └─▶ asleep, or patient ──┘
 //
-// It is patient when the last check-in found nothing to do and no chunk is open:
-// only a reader that leaves, a worker that finishes or a new call can make work
-// for it, and each of them wakes it. Its check-ins become rare then (see pace).
+// It is patient when the last check-in found nothing to do and no chunk is open. Then
+// only a reader that leaves, a worker that finishes or a new call can give it work, and
+// each of them wakes it. Its check-ins become rare (see pace).
 //
-// Every change away from awake is followed by a second look at what callers
-// write before they look at the state, so neither a chunk nor a kick is missed.
+// A caller writes (a chunk, flush) and then loads state. The reclaimer stores state and
+// then checks again for what callers write. So it misses neither a chunk nor a flush.
 type reclaimer struct {
-	// state is one of the constants below. Written by the reclaimer; a caller
-	// moves it from stopped to awake, and then starts the goroutine.
+	// state is one of the constants below. Written by the reclaimer, except that a
+	// caller moves it from stopped to awake and then starts the goroutine.
 	state satomic.Uint32
 
 	// kick wakes a sleeping reclaimer. Sent to without blocking; capacity 1.
 	kick chan struct{}
 
-	// flush asks the reclaimer to drain at once. Set by anybody before the
-	// kick, cleared by the reclaimer before the drain.
+	// flush asks the reclaimer to drain at once. Set by any goroutine, before the
+	// kick; cleared by the reclaimer, before the drain.
 	flush satomic.Bool
 
-	inbox     chunkStack // handed over, and not taken in yet
+	inbox     chunkStack // chunks handed over and not taken in yet
 	unslotted unslotted
 
-	// handedOver is how many bytes are handed over, or on their way from a slot to
-	// the reclaimer, and not freed yet. freed and freedBytes only grow, after
-	// the callbacks have returned. Written by atomic add.
+	// handedOver is the bytes of the chunks that are handed over and not freed yet. It
+	// goes up before a chunk enters the inbox. freed and freedBytes only grow, after
+	// callbacks have returned. All are written by atomic add.
 	handedOver        satomic.Int64
 	freed, freedBytes satomic.Uint64
 
-	// large is how many units of largeSize are pending, beside the bytes that are
-	// counted elsewhere. Written by atomic add, before such a call is made and after
-	// its callback.
+	// large is the units of largeSize that are pending, in addition to the bytes above.
+	// Written by atomic add, before such a call is made and after its callback.
 	large satomic.Int64
 
-	// drainMu serializes drains: a chunk taken from its slot by one drain is
-	// in outstanding before another begins.
+	// drainMu serializes drains: a chunk that one drain takes from its slot is in the
+	// inbox before another drain begins.
 	drainMu ssync.Mutex
 
 	mu ssync.Mutex // guards all below
 
-	waiting chunkQueue // for their grace period, in the order of their goals
-	ready   chunkQueue // for a worker
+	waiting chunkQueue // until their grace period ends, in the order of their goals
+	ready   chunkQueue // until a worker takes them
 	stuck   *chunk     // head of ready at the last check-in
 
-	// All chunks taken in and not finished, in the order of their tickets.
+	// The list of chunks taken in and not finished, in the order of their tickets.
 	oldest, newest *chunk
 	lastTicket     uint64
 
 	barriers  []barrierWait
 	throttled []chan struct{}
 
-	// workers holds the goroutine number of each worker, 0 where there is none;
-	// its length is Options.Workers. Written under mu, read by inCallback
-	// without.
+	// workers holds the goroutine number of each worker, 0 for none. Its length is
+	// Options.Workers. Written under mu, or by the worker itself; read by inCallback
+	// without mu.
 	workers  []satomic.Uint64
-	nWorkers satomic.Int32 // how many there are, or are starting
+	nWorkers satomic.Int32 // number of workers, starting ones included
 }
 
 const (
 	stopped = iota
 	asleep  // until the next check-in, or until a chunk is handed over
-	patient // until a chunk is opened or handed over, for one; the next check-in may be far
-	awake   // at work, or waiting for a grace period until the next check-in
+	patient // until it is kicked; the next check-in may be far off
+	awake   // running, or waiting for a grace period until the next check-in
 )
 
-// notify makes sure that the reclaimer learns of a chunk that the caller just
-// installed or handed over. It never blocks. That atomic operation comes before the
-// load of state here; the reclaimer stores state and then looks at the chunks.
+// notify makes sure that the reclaimer learns of a chunk that the caller has just
+// installed or handed over, by an atomic operation that comes before the load of state
+// here. It never blocks.
 func (r *reclaimer) notify(d *Domain) {
 	switch r.state.Load() {
 	case stopped:
@@ -97,19 +96,21 @@ func (r *reclaimer) notify(d *Domain) {
 	}
 }
 
-// wakeUp is notify for what can't wait for the next check-in: it also
-// interrupts a reclaimer that waits for a grace period.
+// wakeUp starts or kicks the reclaimer, also one that waits for a grace period. Use it for
+// what can't wait until the next check-in.
 func (r *reclaimer) wakeUp(d *Domain) {
 	r.start(d)
 	r.sendKick()
 }
 
+// start starts the reclaimer's goroutine if it is stopped.
 func (r *reclaimer) start(d *Domain) {
 	if r.state.CompareAndSwap(stopped, awake) {
 		sched.Go(d.runReclaimer)
 	}
 }
 
+// sendKick wakes a sleeping reclaimer, or lets it skip its next sleep. It never blocks.
 func (r *reclaimer) sendKick() {
 	sched.Wakes()
 	select {
@@ -118,10 +119,11 @@ func (r *reclaimer) sendKick() {
 	}
 }
 
+// runReclaimer is the reclaimer's goroutine.
 func (d *Domain) runReclaimer() {
 	returned := false
 	defer func() {
-		if !returned { // OnStall ended the goroutine, as testing's FailNow does
+		if !returned { // a Quiescent's report ended the goroutine, as testing's FailNow does
 			sched.Go(d.runReclaimer)
 		}
 	}()
@@ -129,12 +131,13 @@ func (d *Domain) runReclaimer() {
 	returned = true
 }
 
+// reclaimUntilIdle is the reclaimer's loop.
 func (d *Domain) reclaimUntilIdle() {
 	r := &d.reclaim
 	p := d.newPace()
 	defer p.timer.Stop()
 	for {
-		d.collectIfDue(p)
+		d.checkInIfDue(p)
 		if goal, ok := d.intake(); ok {
 			d.settle(p)
 			if _, err := d.clk.WaitOr(goal, r.kick, p.timer.C); err != nil {
@@ -165,15 +168,14 @@ func (d *Domain) reclaimUntilIdle() {
 	}
 }
 
-// before tells a test what the reclaimer is about to do.
+// before lets a test act at a step of the reclaimer.
 func (d *Domain) before(what string) {
 	if d.opts.before != nil {
 		d.opts.before(d, what)
 	}
 }
 
-// idle reports whether there is nothing for the reclaimer to do, now or at the
-// next check-in.
+// idle reports whether the reclaimer has nothing to do, now and at the next check-in.
 func (d *Domain) idle() bool {
 	if d.anyOpen() {
 		return false
@@ -194,12 +196,12 @@ func (d *Domain) anyOpen() bool {
 	return false
 }
 
-// drain seals the open chunk of every processor. When it returns, every call
-// that happened before is in the inbox or was there.
+// drain hands over the open chunk of every processor. When it returns, every call that
+// happened before has been in the inbox.
 //
-// The chunks' entries, and what their owners had unlinked before, are visible once the
-// slots are revoked; so the goal is taken after that, and covers them. A caller that was
-// about to hand its chunk over by itself has done so by then.
+// Once the slots are revoked, the chunks' entries and what their callers had unlinked are
+// visible here, so a goal taken then covers them. A caller that was handing its chunk over
+// by itself has done so by then.
 func (d *Domain) drain() {
 	r := &d.reclaim
 	r.drainMu.Lock()
@@ -218,8 +220,8 @@ func (d *Domain) drain() {
 	}
 }
 
-// intake empties the inbox, commits their goals, and returns the goal to
-// wait for next, if any chunk waits.
+// intake empties the inbox and commits the goals of its chunks. It returns the goal to wait
+// for next, if a chunk waits.
 func (d *Domain) intake() (goal Seq, ok bool) {
 	r := &d.reclaim
 	r.mu.Lock()
@@ -239,8 +241,8 @@ func (d *Domain) intake() (goal Seq, ok bool) {
 	return r.waiting.head.goal, true
 }
 
-// promote makes chunks ready whose grace period is over, and starts workers for
-// them: the first one at once, another for every chunksPerWorker.
+// promote makes the chunks ready whose grace period has ended, and starts workers: the first
+// at once, another for every chunksPerWorker.
 func (d *Domain) promote() {
 	r := &d.reclaim
 	r.mu.Lock()
@@ -253,6 +255,6 @@ func (d *Domain) promote() {
 	}
 }
 
-// chunksPerWorker is how many ready chunks a worker takes on before another is
-// started: a goroutine costs about as much as a hundred short callbacks.
+// chunksPerWorker is the number of ready chunks for which another worker is started: a
+// goroutine costs about as much as a hundred short callbacks.
 const chunksPerWorker = 8

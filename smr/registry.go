@@ -30,8 +30,8 @@ func (r *domainRegistry) remove(d *Domain) {
 	delete(r.domains, d.id)
 }
 
-// Domains returns the domains that are open, oldest first. A domain that is
-// never closed stays listed, and so is never collected.
+// Domains returns the open domains, oldest first. A domain that is never closed stays in
+// this list, so the collector never frees it.
 func Domains() []*Domain {
 	registry.mu.Lock()
 	defer registry.mu.Unlock()

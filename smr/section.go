@@ -4,13 +4,12 @@ import (
 	"github.com/gosmr/gosmr/clock"
 )
 
-// A Section is an open reader: from Enter to Leave, nothing that was reachable
-// through a Pointer when it was loaded is freed. It is a small value; all its
-// copies are the same section. The zero Section is not open.
+// A Section protects what its reader loads from a [Pointer]: from Enter to Leave, none of
+// it is freed. It is a small value, and all copies are the same section. The zero Section
+// is not open.
 //
-// A section of [Domain.Enter] may block, migrate, and be left by another
-// goroutine. As long as it is open, memory of its domain piles up: keep it as
-// short as the reading.
+// A section of [Domain.Enter] may block, migrate, and be left by another goroutine. While
+// it is open, retired memory of its domain piles up, so keep it short.
 type Section struct {
 	//lint:ignore U1000 it is used under -tags invariants
 	sectionDebug
@@ -18,26 +17,24 @@ type Section struct {
 	gen uint64
 }
 
-// Enter opens a section that may block and migrate. Sections nest freely, in any
-// order. It panics on a closed domain.
+// Enter opens a section that may block and migrate. Sections nest freely and may be left
+// in any order. Enter panics on a closed domain.
 //
-// Cost: about two pins (5 ns); no lock, no allocation once there are as many
-// trackers as sections open at once, no atomic instruction where the build
-// allows it. Idea: sleepable sections of XNU's smr.h; per-CPU records as in
-// FreeBSD's subr_smr.c.
+// Cost: about two pins (5 ns). It takes no lock, allocates only if more sections are open
+// than ever before, and executes no atomic instruction where the build allows it. Idea:
+// the sleepable sections of XNU's smr.h; per-CPU records as in FreeBSD's subr_smr.c.
 func (d *Domain) Enter() Section {
 	rec, gen := d.clk.Enter()
 	return d.opened(rec, gen, clock.Tracker)
 }
 
-// Pin opens a section that holds its processor: the goroutine is not preempted
-// until Leave. For a few loads in a hot path. The goroutine must not block, and
-// a panic that passes Leave by kills the process, since the runtime still finds
-// the processor held. The same goroutine must call Leave. It panics on a closed
-// domain.
+// Pin opens a section that holds its processor: the goroutine is not preempted until
+// Leave. Use it for a few loads in a hot path. The goroutine must not block, and must call
+// Leave itself. A panic that skips Leave kills the process, because the runtime finds the
+// processor still held. Pin panics on a closed domain.
 //
-// In a build that cannot pin ([pcpu.Exclusive] is false) it is Enter. Keep to
-// the stricter rules all the same.
+// In a build that cannot pin ([pcpu.Exclusive] is false) Pin is Enter. Keep to the
+// stricter rules all the same.
 //
 // Cost: little more than the pin itself.
 func (d *Domain) Pin() Section {
@@ -45,25 +42,22 @@ func (d *Domain) Pin() Section {
 	return d.opened(rec, gen, clock.Pinned)
 }
 
-// Read calls fn in a section of [Domain.Enter], which it leaves also when fn
-// panics.
+// Read calls fn in a section of [Domain.Enter] and leaves it when fn returns or panics.
 func (d *Domain) Read(fn func(Section)) {
 	s := d.Enter()
 	defer s.Leave()
 	fn(s)
 }
 
-// Leave ends the section. It panics if the section is not open: never entered,
-// or left before, also if its record is in another section's use by now. Leaving the
-// section of a [Quiescent] does nothing: that ends at its next quiescent state.
+// Leave ends the section. After it, do not follow pointers that were loaded in the
+// section. Leave panics if the section is not open: it was never entered, or has been
+// left, even if another section uses its record by now. For the section of a [Quiescent]
+// it does nothing: that one ends at the next quiescent state.
 //
-// Two goroutines must not leave one section at the same time. The later one may then
-// end the section that uses the record next, without a panic, and what that one's
-// reader holds may be freed while it reads. Have one goroutine own a section at a time.
-// Under -tags invariants the later Leave panics.
-//
-// It must not be called while the goroutine holds pointers that it loaded in
-// the section and will still follow.
+// Two goroutines must not leave one section at the same time. The later Leave may end the
+// next section on the same record, without a panic, and what that section protects may be
+// freed too early. Let one goroutine at a time own a section. Under -tags invariants the
+// later Leave panics.
 func (s Section) Leave() {
 	s.leaving()
 	s.rec.Leave(s.gen)
@@ -75,6 +69,8 @@ func (s Section) Active() bool {
 	return s.rec.Active(s.gen)
 }
 
+// panicClosed panics for an operation that a closed domain refuses.
+//
 //go:noinline
 func (d *Domain) panicClosed(what string) {
 	panic("smr: " + what + " on closed domain " + d.opts.Name)

@@ -12,31 +12,31 @@ import (
 	ssync "github.com/gosmr/gosmr/internal/sched/sync"
 )
 
-// A Stall is a report of a grace period that takes longer than
-// [Options.StallAfter]: some reader stays in its section, and what was unlinked
-// since it entered piles up. Nothing is lost by it, and reclamation goes on by
-// itself once the reader leaves.
+// A Stall reports a grace period that takes longer than [Options.StallAfter]: a reader
+// stays in its section, and what was unlinked since it entered piles up. Nothing is lost,
+// and reclamation continues once the reader leaves.
 type Stall struct {
 	Domain       string
-	Goal         Seq           // the moment that is not reached
-	Age          time.Duration // since a waiter first parked, with no progress after
-	PendingCalls int64
-	PendingBytes int64 // what it holds back, and what came after
+	Goal         Seq           // the goal that is not reached
+	Age          time.Duration // since a waiter first parked without progress
+	PendingCalls int64         // all of the domain's
+	PendingBytes int64
 	Readers      []StalledReader
 }
 
 // A StalledReader is a reader that a grace period waits for.
 type StalledReader struct {
 	Kind      clock.Kind
-	Processor int           // where its section was entered; -1 for a registered reader
-	Age       time.Duration // how long it has been in its section, at the least; 0 if not known
-	Stack     string        // what entered it; only under -tags invariants
+	Processor int           // where it entered its section; -1 for a registered reader
+	Age       time.Duration // minimal age of its section; 0 if unknown
+	Stack     string        // of the Enter; only under -tags invariants
 
-	// Leaked: the Section was dropped without Leave, and no goroutine can leave
-	// it any more. Found only under -tags invariants, by the collector.
+	// Leaked reports that the Section was dropped without Leave, so that no goroutine
+	// can leave it. Only under -tags invariants; the collector finds it.
 	Leaked bool
 }
 
+// String describes the stall and its readers.
 func (s Stall) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "smr: domain %s: grace period %#x not over after %v, %d calls (%d bytes) pending",
@@ -59,10 +59,11 @@ func (s Stall) String() string {
 	return b.String()
 }
 
+// logStall is the default Options.OnStall.
 func logStall(s Stall) { slog.Warn(s.String()) }
 
-// onStall completes the clock's report. A goroutine calls it that waits for the grace
-// period, perhaps one of the user's.
+// onStall completes the clock's report. The goroutine that waits for the grace period, which
+// may be a user's, calls it.
 func (d *Domain) onStall(cs clock.Stall) {
 	st := d.newStall(cs.Goal, cs.Age)
 	for _, b := range cs.Readers {
@@ -76,21 +77,21 @@ func (d *Domain) onStall(cs clock.Stall) {
 	d.report(st)
 }
 
-// reports are the stalls and leaks that Options.OnStall has yet to receive. They are
-// found by goroutines that must go on (one that waits for a grace period leads all that
-// do; the collector runs all cleanups on one), so OnStall has a goroutine of its own. It
-// exists while there is something to report.
+// reports holds the stalls and leaks that Options.OnStall has not received yet. They are
+// found by goroutines that OnStall must not hold up (those that wait for a grace period, and
+// the one on which the runtime runs all cleanups), so OnStall gets a goroutine of its own.
+// That exists while there is something to report.
 type reports struct {
 	mu      ssync.Mutex // guards all below
 	waiting []Stall
 	over    chan struct{} // closed when the goroutine ends; nil while there is none
 }
 
-// maxReports bounds how many reports wait for an OnStall that does not return. Later
-// ones are only counted.
+// maxReports bounds how many reports wait while OnStall does not return. Further ones are
+// only counted.
 const maxReports = 16
 
-// report has OnStall called. It does not wait for that.
+// report queues st for OnStall, and does not wait.
 func (d *Domain) report(st Stall) {
 	d.stalls.Add(1)
 	q := &d.reports
@@ -105,7 +106,7 @@ func (d *Domain) report(st Stall) {
 	}
 }
 
-// runReports calls OnStall with one report after the other.
+// runReports is the goroutine that calls OnStall, with one report after the other.
 func (d *Domain) runReports() {
 	returned := false
 	defer func() {
@@ -119,7 +120,7 @@ func (d *Domain) runReports() {
 	returned = true
 }
 
-// next takes the oldest report. If there is none, the goroutine that asks is over.
+// next takes the oldest report. If there is none, the calling goroutine must end.
 func (q *reports) next() (st Stall, ok bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -135,7 +136,7 @@ func (q *reports) next() (st Stall, ok bool) {
 	return st, true
 }
 
-// wait waits until OnStall has received, and returned from, what is to be reported.
+// wait waits until OnStall has received all reports and returned.
 func (q *reports) wait(ctx context.Context) error {
 	q.mu.Lock()
 	over := q.over
@@ -151,6 +152,7 @@ func (q *reports) wait(ctx context.Context) error {
 	}
 }
 
+// newStall returns a report without readers.
 func (d *Domain) newStall(goal Seq, age time.Duration) Stall {
 	stats := d.Stats()
 	return Stall{

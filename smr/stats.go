@@ -2,30 +2,30 @@ package smr
 
 import "math"
 
-// Stats is a snapshot of a domain. Its counters grow, from New on.
+// Stats is a snapshot of a domain. The counters count from New on.
 type Stats struct {
 	Name string
 
 	Calls        uint64 // deferred calls made
-	Callbacks    uint64 // deferred calls done: callbacks returned, by whole chunks
-	PendingCalls int64  // the difference
-	PendingBytes int64  // their sizes, summed; math.MaxInt64 if they are more
+	Callbacks    uint64 // callbacks that returned, counted by whole chunks
+	PendingCalls int64  // Calls - Callbacks
+	PendingBytes int64  // sum of the pending sizes, math.MaxInt64 if that is exceeded
 
-	Sections int // open now; registered readers' included
-	Records  int // readers' records, in use or not: what a scan looks at
-	Workers  int // goroutines that run callbacks now
+	Sections int // open sections, those of registered readers included
+	Records  int // readers' records, in use or not: what a scan reads
+	Workers  int // goroutines that run callbacks
 
-	Advances uint64 // moments the clock has moved
-	Scans    uint64 // looks at all records, each with a heavy fence
+	Advances uint64 // how often the clock has moved
+	Scans    uint64 // scans of all records, each with a heavy fence
 	Stalls   uint64 // stall reports
 }
 
-// Stats returns a snapshot. What changes meanwhile is in it or not, except that
-// nothing pending is missed. Cost: a look at every processor and record.
+// Stats returns a snapshot. It may miss concurrent changes, but nothing that is pending.
+// Cost: a scan of all processors and records.
 func (d *Domain) Stats() Stats {
 	r := &d.reclaim
-	// What is done is read first, so that a call that ends meanwhile counts as
-	// pending rather than as less than nothing.
+	// freed is read first: a call that ends meanwhile counts as pending, and the
+	// difference is never negative.
 	freed := r.freed.Load()
 	st := Stats{
 		Name:         d.opts.Name,
@@ -44,8 +44,8 @@ func (d *Domain) Stats() Stats {
 	return st
 }
 
-// pendingBytes returns how many bytes wait to be freed: never less than do, but for
-// what is beyond math.MaxInt64.
+// pendingBytes returns the number of pending bytes, at most math.MaxInt64. It may count too
+// many, but misses none.
 func (d *Domain) pendingBytes() int64 {
 	r := &d.reclaim
 	freed := r.freedBytes.Load()

@@ -7,19 +7,19 @@ import (
 	"github.com/gosmr/gosmr/internal/sched"
 )
 
-// Throttle returns nil when fewer than MaxPending bytes wait to be freed, and
-// until then expedites and waits. If every writer calls it before each Call,
-// outside its section and locks, the bytes pending never exceed MaxPending by
-// more than one Call of each writer. It fails like [Domain.Wait]; when there is
-// no need to wait, only on a closed domain. Close, as it begins, ends the wait of
-// every writer with ErrClosed.
+// Throttle waits until fewer than MaxPending bytes are pending. If it has to wait, it
+// expedites what is pending. If every writer calls Throttle before each Call, outside its
+// section and its locks, the bytes pending exceed MaxPending by at most one Call of each
+// writer. Throttle fails like [Domain.Wait]; if there is no need to wait, only on a closed
+// domain. Close makes all waiting writers return ErrClosed.
 //
-// Cost: some loads while well below the bound.
+// Cost: a few loads while well below the bound.
 func (d *Domain) Throttle(ctx context.Context) error {
 	limit := d.opts.MaxPending
 	r := &d.reclaim
-	// Each slot may hold one chunk that is open and one that a drain has taken
-	// and not counted yet. The slots are read second: more may have come.
+	// handedOver misses up to two chunks of each slot, neither of them full: the open one,
+	// and one that a drain has taken and not counted yet. The slots are read after
+	// handedOver, since more may appear.
 	known := r.handedOver.Load()
 	slack := 2 * int64(len(d.calls.All())) * int64(d.opts.ChunkBytes)
 	few := known+slack < limit && r.large.Load() == 0
@@ -61,6 +61,7 @@ func (d *Domain) Throttle(ctx context.Context) error {
 	}
 }
 
+// unthrottle takes wake out of the list of waiting writers.
 func (d *Domain) unthrottle(wake chan struct{}) {
 	r := &d.reclaim
 	r.mu.Lock()
@@ -68,7 +69,7 @@ func (d *Domain) unthrottle(wake chan struct{}) {
 	r.throttled = slices.DeleteFunc(r.throttled, func(o chan struct{}) bool { return o == wake })
 }
 
-// wakeThrottledLocked makes every writer that waits in Throttle look again.
+// wakeThrottledLocked makes every writer that waits in Throttle check again.
 func (r *reclaimer) wakeThrottledLocked() {
 	for _, wake := range r.throttled {
 		sched.Wakes()
@@ -77,9 +78,9 @@ func (r *reclaimer) wakeThrottledLocked() {
 	r.throttled = nil
 }
 
-// wakeThrottled is for Close, which has sealed the domain. The last chunk that
-// finishes may not do: it wakes nobody while calls that are being refused, and
-// counted meanwhile, keep PendingBytes up.
+// wakeThrottled is called by Close after it has sealed the domain. The last chunk to finish
+// may wake no writer: calls that are about to be refused are counted for a moment, and keep
+// the pending bytes above the bound.
 func (d *Domain) wakeThrottled() {
 	r := &d.reclaim
 	r.mu.Lock()

@@ -5,41 +5,39 @@ import (
 	"slices"
 )
 
-// Advance moves the domain's clock and returns a goal: once it is reached, no
-// reader can hold what the caller unlinked before Advance.
+// Advance moves the domain's clock and returns a goal. Once the goal is reached, no
+// reader holds what the caller unlinked before Advance.
 func (d *Domain) Advance() Seq { return d.clk.Advance() }
 
-// DeferredAdvance returns a goal as Advance does, without moving the clock. It
-// is not reached before somebody commits it: [Domain.Commit], Wait, or an
-// Advance by anybody. Cost: a fence, and no write to the line that every reader
-// reads.
+// DeferredAdvance returns a goal like Advance, without moving the clock. The goal is
+// not reached before it is committed: by [Domain.Commit], by Wait, or by any Advance.
+// Cost: a fence, and no write to the line that every reader reads.
 func (d *Domain) DeferredAdvance() Seq { return d.clk.DeferredAdvance() }
 
-// Commit moves the clock to a goal of DeferredAdvance, unless somebody did so
-// already. Anything else has no effect.
+// Commit moves the clock to a goal of DeferredAdvance. It has no effect if the clock is
+// there already, or on anything but such a goal.
 func (d *Domain) Commit(goal Seq) { d.clk.Commit(goal) }
 
-// Poll reports whether every reader has reached goal. It never blocks, and may
-// be called anywhere. It reports false for a goal that is not committed, and
-// for one that this domain never issued.
+// Poll reports whether every reader has reached goal. It never blocks, and is allowed
+// anywhere. It returns false for a goal that is not committed, and for one that this
+// domain never issued.
 func (d *Domain) Poll(goal Seq) bool { return d.clk.Poll(goal) }
 
-// Passed is Poll for code that must not touch the domain's channels, such as a
-// function given to [runtime.AddCleanup]: that runs outside the testing/synctest
-// bubble in which the domain may have been made. It wakes no waiter, and does not
-// remember what it found: each call costs a look at every reader.
+// Passed is Poll for code that must not touch the domain's channels, such as a function
+// given to [runtime.AddCleanup]: that runs outside the testing/synctest bubble in which
+// the domain may have been made. Passed wakes no waiter and does not remember the
+// result. Cost: a scan of all readers for each call.
 func (d *Domain) Passed(goal Seq) bool { return d.clk.Passed(goal) }
 
-// Wait returns nil once every reader has reached goal, which it commits if need
-// be. It returns [ErrSeq] for a goal that this domain never issued,
-// [ErrInCallback] inside a callback of this domain, [ErrClosed] on a closed
-// domain, and ctx.Err() when ctx ends first: then the grace period goes on, and
-// goal can be polled or waited for again.
+// Wait commits goal if necessary and returns nil once every reader has reached it. It
+// returns [ErrSeq] for a goal that this domain never issued, [ErrInCallback] inside a
+// callback of this domain, [ErrClosed] on a closed domain, and ctx.Err() if ctx ends
+// first: then the grace period continues, and goal can be polled or waited for again.
 //
-// It must not be called inside a section of this domain, for which it would
-// wait forever. Under -tags invariants that panics, for any section but a
-// Quiescent's; a goroutine that hands its section to another must then see the
-// other use it (Load, Active or Leave) before it waits.
+// Do not call it inside a section of this domain: it would wait for that section
+// forever. Under -tags invariants it panics instead, for any section but a Quiescent's.
+// There, a goroutine that hands its section to another may wait only after the other has
+// used it (Load, Active or Leave).
 func (d *Domain) Wait(ctx context.Context, goal Seq) error {
 	if err := d.mayWait("Wait"); err != nil {
 		return err
@@ -47,9 +45,9 @@ func (d *Domain) Wait(ctx context.Context, goal Seq) error {
 	return d.clk.Wait(ctx, goal)
 }
 
-// Synchronize returns nil once every section that was open when it was called
-// has been left. It fails like [Domain.Wait]. Callbacks need not have run: see
-// Barrier.
+// Synchronize waits for a grace period: it returns nil once every section that was open
+// when it was called has been left. It fails like [Domain.Wait]. It does not wait for
+// callbacks; Barrier does.
 func (d *Domain) Synchronize(ctx context.Context) error {
 	if err := d.mayWait("Synchronize"); err != nil {
 		return err
@@ -57,9 +55,9 @@ func (d *Domain) Synchronize(ctx context.Context) error {
 	return d.clk.Wait(ctx, d.clk.Advance())
 }
 
-// Barrier returns nil once every callback has finished whose Call happened
-// before Barrier, on any processor. It fails like [Domain.Wait]; then the
-// callbacks still run. It does not wait for calls that callbacks make.
+// Barrier returns nil once the callback of every Call that happened before it, on any
+// processor, has finished. It does not wait for calls that callbacks make. It fails like
+// [Domain.Wait]; then the callbacks still run.
 func (d *Domain) Barrier(ctx context.Context) error {
 	if err := d.mayWait("Barrier"); err != nil {
 		return err
@@ -67,12 +65,13 @@ func (d *Domain) Barrier(ctx context.Context) error {
 	return d.barrier(ctx)
 }
 
-// barrierWait waits for all tickets up to its own.
+// A barrierWait is a Barrier that waits for all chunks up to its ticket.
 type barrierWait struct {
 	ticket uint64
 	done   chan struct{}
 }
 
+// barrier is Barrier, also for Close and its closed domain.
 func (d *Domain) barrier(ctx context.Context) error {
 	r := &d.reclaim
 	d.drain()
@@ -102,15 +101,15 @@ func (d *Domain) barrier(ctx context.Context) error {
 	}
 }
 
-// Flush asks for everything pending to be freed as soon as its grace period can
-// end. It does not wait, and may be called anywhere.
+// Flush expedites all that is pending: it is freed as soon as its grace period ends. Flush
+// does not wait, and is allowed anywhere.
 func (d *Domain) Flush() {
 	r := &d.reclaim
 	r.flush.Store(true)
 	r.wakeUp(d)
 }
 
-// mayWait returns the error that a wait by this goroutine must return, if any.
+// mayWait returns the error with which a wait by this goroutine must fail, nil if none.
 func (d *Domain) mayWait(what string) error {
 	if d.inCallback() {
 		return ErrInCallback

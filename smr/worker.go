@@ -9,24 +9,24 @@ import (
 	"github.com/gosmr/gosmr/internal/sched"
 )
 
-// A worker is a goroutine that runs the callbacks of ready chunks until there
-// are none. It is one goroutine's at a time.
+// A worker is a goroutine that runs the callbacks of ready chunks until there are none. If
+// a callback ends the goroutine, another takes over the same worker.
 type worker struct {
 	index int // in reclaimer.workers
 
-	// panics are those of the callbacks of the chunk being run.
+	// panics are the panics of callbacks of the current chunk.
 	panics []*CallbackPanic
 
-	// The panic to raise once the chunks up to raiseAfter have run.
+	// failed is raised once the chunks up to the ticket raiseAfter have run.
 	failed     *CallbackPanic
 	raiseAfter uint64
 }
 
-// CallbackPanic is the panic of a callback, on its way out of the goroutine that
-// ran it.
+// A CallbackPanic is the panic of a callback. [Options.OnPanic] receives it, or the domain
+// panics with it.
 type CallbackPanic struct {
 	Domain string // name of the domain
-	Value  any    // what the callback panicked with
+	Value  any    // the argument of the callback's panic
 	Stack  []byte // the callback's stack
 }
 
@@ -41,7 +41,7 @@ func (p *CallbackPanic) Unwrap() error {
 	return err
 }
 
-// startWorkerLocked starts a worker, unless there are as many as allowed.
+// startWorkerLocked starts a worker, and reports false if there are as many as allowed.
 func (d *Domain) startWorkerLocked() bool {
 	r := &d.reclaim
 	for i := range r.workers {
@@ -54,16 +54,16 @@ func (d *Domain) startWorkerLocked() bool {
 	return false
 }
 
-// starting stands for a worker whose goroutine number is not known yet.
+// starting is in reclaimer.workers for a worker whose goroutine number is not known yet.
 const starting = ^uint64(0)
 
-// work runs c, if not nil, and then whatever is ready.
+// work is a worker's goroutine. It runs c, if that is not nil, and then the ready chunks.
 func (d *Domain) work(w *worker, c *chunk) {
 	r := &d.reclaim
 	r.workers[w.index].Store(goid.Get())
 
-	// A callback may end the goroutine (runtime.Goexit, which testing's FailNow
-	// is), and so may OnPanic. Then another goes on where this one was.
+	// A callback or OnPanic may end the goroutine by runtime.Goexit, as testing's FailNow
+	// does. Then another goroutine continues here.
 	returned := false
 	defer func() {
 		if !returned {
@@ -106,8 +106,7 @@ func (d *Domain) work(w *worker, c *chunk) {
 	}
 }
 
-// runSome runs the chunk's callbacks from where they stopped, to the end or to
-// one that panics.
+// runSome runs the chunk's callbacks from the next one on, up to the end or a panic.
 func (d *Domain) runSome(w *worker, c *chunk) {
 	defer func() {
 		if value := recover(); value != nil {
@@ -123,8 +122,8 @@ func (d *Domain) runSome(w *worker, c *chunk) {
 	}
 }
 
-// finishLocked accounts for a chunk whose callbacks have all returned, and wakes
-// those who waited for that.
+// finishLocked counts a chunk whose callbacks have all returned, and wakes the Barriers and
+// the writers in Throttle that waited for it.
 func (d *Domain) finishLocked(c *chunk) {
 	r := &d.reclaim
 	r.removeOutstandingLocked(c)
@@ -144,7 +143,7 @@ func (d *Domain) finishLocked(c *chunk) {
 		return done
 	})
 	if state := r.state.Load(); r.oldest == nil && (state == asleep || state == patient) {
-		r.sendKick() // it may stop, rather than sleep until the next check-in
+		r.sendKick() // it can stop now, rather than at the next check-in
 	}
 	if len(r.throttled) == 0 {
 		return
@@ -152,13 +151,12 @@ func (d *Domain) finishLocked(c *chunk) {
 	if d.pendingBytes() < d.opts.MaxPending {
 		r.wakeThrottledLocked()
 	} else if r.oldest == nil {
-		d.Flush() // all of it is in open chunks by now
+		d.Flush() // all that is pending is in open chunks
 	}
 }
 
-// inCallback reports whether the calling goroutine is running a callback of
-// this domain. It never blocks. Cost: one load while no callback runs; else
-// about a microsecond.
+// inCallback reports whether the calling goroutine is running a callback of this domain.
+// It never blocks. Cost: one load while no callback runs, else about a microsecond.
 func (d *Domain) inCallback() bool {
 	r := &d.reclaim
 	if r.nWorkers.Load() == 0 {

@@ -8,19 +8,17 @@ import (
 	"github.com/gosmr/gosmr/internal/invariants"
 )
 
-// Checks. Those for misuse compare the element's owner with the queue's id, those
-// for damage the links of neighbors. All of them look only at what the operation
-// is about to use anyway.
+// The checks for misuse compare an element's owner with the queue's id, those for damage
+// compare the links of neighbors. They read only what the operation is about to use.
 
-// checkReady panics if the queue can't be written to.
+// checkReady panics if the queue was never made, or needs Init after Append.
 func (q *queue[T]) checkReady(op string) {
 	if q.id == 0 {
 		q.notReady(op)
 	}
 }
 
-// checkOwner panics if l is not an element of the queue's. It does not look whether
-// the queue can be written to.
+// checkOwner panics if l is not in the queue. The caller has checked that the queue is ready.
 func (q *queue[T]) checkOwner(op string, l *Link[T]) {
 	if l.owner&idMask != q.id {
 		q.misplaced(op, l)
@@ -71,9 +69,9 @@ func (q *queue[T]) unlinked(op string, e *T) *Link[T] {
 	return l
 }
 
-// checkPlace panics if l, which is not linked as far as it knows, can't be inserted
-// between at (nil: the head) and next: if it is there already, or these two do not
-// agree. Neighbors are looked at where they will be stored to anyway.
+// checkPlace panics if l, whose owner says that it is in no queue, can't be inserted between
+// at (nil: the head) and next: because it is one of the two, or because the two do not agree.
+// It reads only neighbors that the insertion will write to.
 func (q *queue[T]) checkPlace(op string, at, next, l *Link[T]) {
 	if at == l || next == l {
 		q.broken(op, l, "it is linked already, and its Link was overwritten")
@@ -90,8 +88,8 @@ func (q *queue[T]) checkPlace(op string, at, next, l *Link[T]) {
 	q.checkTail(op, at, next)
 }
 
-// checkNeighbors panics unless l follows at (nil: the head), and all that links
-// the two and the element behind it agrees.
+// checkNeighbors panics unless l follows at (nil: the head) and the links between the two,
+// and between l and the element after it, agree.
 func (q *queue[T]) checkNeighbors(op string, at, l *Link[T]) {
 	if found := q.nextOf(at).LoadSerialized(); found != l {
 		q.broken(op, l, "%s, the element before it, leads to %s", q.name(at), q.name(found))
@@ -108,17 +106,17 @@ func (q *queue[T]) checkNeighbors(op string, at, l *Link[T]) {
 	q.checkTail(op, l, next)
 }
 
-// checkTail panics unless l, which leads to next, is the tail exactly if next is
-// nil. l is nil for the head.
+// checkTail panics unless l, whose next is next, is the tail if and only if next is nil. l is
+// nil for the head.
 func (q *queue[T]) checkTail(op string, l, next *Link[T]) {
 	if q.kind&tailed != 0 && (next == nil) != (q.tail == l) {
 		q.broken(op, l, "it leads to %s, and the tail is %s", q.name(next), q.name(q.tail))
 	}
 }
 
-// Verify checks all links of the queue, for tests and for the suspicious, and
-// returns what is wrong with them, or nil. Only a writer may call it, after Init if
-// the queue was appended. Cost: a walk.
+// Verify checks all links of the queue and returns an error that says what is wrong, or
+// nil. It is for tests and for debugging. Only a writer may call it; a queue that was
+// appended needs Init first. Cost: a walk.
 func (q *queue[T]) Verify() error {
 	const op = "Verify"
 	q.writing(op)
@@ -143,6 +141,8 @@ func (q *queue[T]) Verify() error {
 	return nil
 }
 
+// notReady panics for a queue that checkReady refuses.
+//
 //go:noinline
 func (q *queue[T]) notReady(op string) {
 	if q.kind&made == 0 {
@@ -151,6 +151,9 @@ func (q *queue[T]) notReady(op string) {
 	panic(q.describe(op, nil, "its elements were moved by Append: it needs Init first"))
 }
 
+// misplaced panics for an element that is in the wrong queue, in none, or lent to a queue
+// that was appended.
+//
 //go:noinline
 func (q *queue[T]) misplaced(op string, l *Link[T]) {
 	if q.id != 0 && l.owner&idMask == q.id && l.owner != q.id {
@@ -159,13 +162,15 @@ func (q *queue[T]) misplaced(op string, l *Link[T]) {
 	panic(q.describe(op, l, "it is in "+owner(l.owner)))
 }
 
+// broken panics for links that contradict each other.
+//
 //go:noinline
 func (q *queue[T]) broken(op string, l *Link[T], found string, args ...any) {
 	panic(q.describe(op, l, fmt.Sprintf(found, args...)))
 }
 
-// describe says which queue, which element of it (none, if l is nil), and what was
-// found.
+// describe formats a message: the operation, the queue, the element (unless l is nil), and
+// what was found.
 func (q *queue[T]) describe(op string, l *Link[T], found string) string {
 	where := ""
 	if l != nil {
@@ -174,8 +179,8 @@ func (q *queue[T]) describe(op string, l *Link[T], found string) string {
 	return fmt.Sprintf("smrq: %s of %v %d (%p)%s: %s", op, q.kind, q.id, q, where, found)
 }
 
-// name names an element in a message, by its address. That may be anything, where
-// links are broken, and so is a number here.
+// name returns the address of l's element for a message. It does not follow l, which may be
+// anything where links are broken.
 func (q *queue[T]) name(l *Link[T]) string {
 	if l == nil {
 		return "nothing"
@@ -183,6 +188,7 @@ func (q *queue[T]) name(l *Link[T]) string {
 	return fmt.Sprintf("%#x", uintptr(unsafe.Pointer(l))-uintptr(q.off))
 }
 
+// owner describes a Link's owner in a message.
 func owner(id uint64) string {
 	if id == 0 {
 		return "no queue"

@@ -1,8 +1,8 @@
 package smrq
 
-// A Cursor is a writer's walk that can take elements out as it goes, in O(1) on
-// every kind, since it knows the predecessor. Each step decides once, with Next or
-// Erase:
+// A Cursor is a writer's walk that can remove elements as it goes. It knows the
+// predecessor, so removing is O(1) on every kind of queue. Each step ends with exactly one
+// Next or Erase:
 //
 //	for c := q.Cursor(); c.Step(); {
 //		if c.Elem().expired(now) {
@@ -12,17 +12,16 @@ package smrq
 //		}
 //	}
 //
-// Next and Erase panic outside a step and when called twice in one, and Step when
-// the one before decided nothing. Between two calls others must not write to the
-// queue. What the cursor's own user does to it with other methods is allowed as
-// far as the cursor's element, and the one before it, stay in place beside each
-// other; if not, the cursor panics. So elements may be erased and inserted again at
-// the head, and inserted after the cursor's, where they are met, or at the tail,
-// unless the cursor got there before.
+// Next and Erase panic outside a step, and Step panics inside one. While the cursor is in
+// use the writers' lock must be held. The same writer may use other methods of the queue
+// as long as the cursor's element and the one before it stay next to each other; else the
+// cursor panics. So it may insert an element that it has erased again at the head, or
+// insert after the cursor's element (the cursor meets it), or at the tail (the cursor
+// meets it unless it has reached the end).
 type Cursor[T any] struct {
 	q       *queue[T]
-	at, cur *Link[T] // cur is the current element, at the one before, or nil
-	open    bool     // a step is open: Next or Erase is due
+	at, cur *Link[T] // cur is the current element, at the one before it, nil at the head
+	open    bool     // between Step and Next or Erase
 }
 
 // Cursor returns a cursor before the first step.
@@ -33,7 +32,7 @@ func (q *queue[T]) Cursor() Cursor[T] {
 	return Cursor[T]{q: q, cur: q.head.LoadSerialized()}
 }
 
-// Step begins a step. It reports false at the end of the queue.
+// Step begins a step. It returns false at the end of the queue.
 func (c *Cursor[T]) Step() bool {
 	if c.open {
 		c.q.broken("Cursor.Step", c.cur, "the step before called neither Next nor Erase")
@@ -46,7 +45,7 @@ func (c *Cursor[T]) Step() bool {
 	return true
 }
 
-// Elem returns the element of the step, nil outside one.
+// Elem returns the element of the step, or nil outside a step.
 func (c *Cursor[T]) Elem() *T {
 	if !c.open {
 		return nil
@@ -54,15 +53,15 @@ func (c *Cursor[T]) Elem() *T {
 	return c.q.elem(c.cur)
 }
 
-// Next ends the step and leaves its element in the queue.
+// Next ends the step and keeps its element in the queue.
 func (c *Cursor[T]) Next() {
 	const op = "Cursor.Next"
 	c.decide(op)
 	c.at, c.cur = c.cur, c.cur.next.LoadSerialized()
 }
 
-// Erase ends the step, takes its element out of the queue and returns it. Readers
-// may stand on it until the next grace period.
+// Erase ends the step, removes its element from the queue and returns it. Readers may be
+// at the element until a grace period is over.
 func (c *Cursor[T]) Erase() *T {
 	const op = "Cursor.Erase"
 	c.decide(op)
@@ -73,7 +72,7 @@ func (c *Cursor[T]) Erase() *T {
 	return c.q.elem(l)
 }
 
-// decide ends the step.
+// decide ends the step, for Next and Erase.
 func (c *Cursor[T]) decide(op string) {
 	q := c.q
 	q.writing(op)
@@ -84,8 +83,8 @@ func (c *Cursor[T]) decide(op string) {
 	c.checkPlace(op)
 }
 
-// checkPlace panics unless the cursor's two elements are where they were. At the
-// head others may have been inserted before them.
+// checkPlace panics unless the cursor's two elements are still next to each other. If the
+// cursor is at the head, elements may have been inserted before it.
 func (c *Cursor[T]) checkPlace(op string) {
 	q := c.q
 	q.checkReady(op)

@@ -5,13 +5,12 @@ package smrq
 // queueDebug names the writers' lock, if GuardedBy was called.
 type queueDebug struct{ lock TryLocker }
 
-// GuardedBy names the lock that serializes the queue's writers. Under -tags
-// invariants their methods panic if it is not held; otherwise this does nothing.
-// Call it before the queue is used.
+// GuardedBy names the lock that serializes the queue's writers. Under -tags invariants
+// their methods panic if it is not held; without, GuardedBy does nothing. Call it before
+// the queue is used.
 func (q *queue[T]) GuardedBy(lock TryLocker) { q.lock = lock }
 
-// writing panics if the writers' lock is not held: by anybody, since a lock does
-// not say by whom.
+// writing panics if the writers' lock is not held. It can't tell which goroutine holds it.
 func (q *queue[T]) writing(op string) {
 	if q.lock != nil && q.lock.TryLock() {
 		q.lock.Unlock()

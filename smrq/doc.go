@@ -1,10 +1,10 @@
-// Package smrq has four intrusive queues that readers walk, forward, while one
-// writer at a time changes them: [SList], [List], [STailQ] and [TailQ]. Readers
-// take no lock and only load; they are in a section of package smr. Writers hold a
-// lock of the caller's.
+// Package smrq has four intrusive queues, [SList], [List], [STailQ] and [TailQ], that
+// readers walk forward while one writer at a time changes them. Readers take no lock and
+// only load; they are in a section of package smr. Writers hold a lock that the caller
+// provides.
 //
-// An element carries its own [Link], so inserting allocates nothing, and elements
-// may live off the Go heap:
+// An element contains its own [Link], so inserting it allocates nothing, and it may live
+// off the Go heap:
 //
 //	type session struct {
 //		id   int
@@ -17,12 +17,12 @@
 //	mu.Lock()                                     // a writer
 //	q.Remove(e)
 //	mu.Unlock()
-//	smr.Call(dom, e, size, (*session).free)       // once no reader can stand on e
+//	smr.Call(dom, e, size, (*session).free)       // once no reader can be at e
 //
 // # Which one
 //
-// All four have the same methods, but that only those with a tail can insert
-// there; to change from one to another, change the type.
+// All four have the same methods, except that only those with a tail can insert there. To
+// change from one to another, change the type.
 //
 //	            links     header  InsertTail  Remove, Replace  Append
 //	SList       forward   head    no          O(n)             O(n + source)
@@ -39,55 +39,50 @@
 //	q ──▶ [A.link] ─next─▶ [B.link] ─next─▶ [C.link] ─next─▶ nil
 //	         ◀────prev─────    ◀────prev─────
 //
-// Readers follow head and next, and nothing else; prev and tail are the writers'
-// own. next points at the next element's Link and not at the element, so that a
-// walk is one dependent load a step; the element is found from it by the offset
-// that the constructor took from the accessor.
+// Readers follow head and next only; prev and tail belong to the writers. next points to
+// the next element's Link, not to the element, so a walk is one dependent load per step.
+// The address of the element is that of its Link less an offset, which the constructor
+// gets from the accessor.
 //
-// Insertion sets the new element's next, and then stores the element to its
-// predecessor, with release: whoever finds the element finds all of it. Removal
-// stores the successor to the predecessor, and leaves the removed element's own
-// next as it is, because readers may stand on it: they go on to what was its
-// successor. So:
+// Insertion sets the new element's next and then publishes the element by a release store
+// to its predecessor: a reader that finds the element sees all of it. Removal stores the
+// successor to the predecessor and leaves the removed element's next alone, because readers
+// may be at that element: they continue to its successor. So:
 //
-//   - A reader sees only elements that were in the queue at some time during its
-//     walk.
-//   - An element that is in the queue during all of the walk is seen, once.
-//   - An element that is inserted or removed meanwhile is seen once or not at all.
-//     Of an element and its replacement, exactly one is seen.
+//   - A walk sees only elements that were in the queue at some time during the walk.
+//   - It sees an element that is in the queue all the time exactly once.
+//   - It sees an element that is inserted or removed meanwhile once or not at all. Of an
+//     element and its replacement it sees exactly one.
 //
-// A reader that entered by a queue that was appended to another goes on in that one,
-// and sees what is in that one.
+// A walk of a queue that has been appended to another continues in that one.
 //
-// All this holds if a removed element is inserted again only after a grace period,
-// for which [smr.Call] is there. One that is moved at once (to the tail, on use, say)
-// takes the readers that stand on it along: they may see elements twice, or miss
-// those between; moved to another queue, they end up in that one. What such
-// readers see is still safe to use.
+// All this requires that a removed element is not inserted again before a grace period is
+// over; use [smr.Call]. An element that is moved at once (say, to the tail on each use)
+// takes the readers that are at it along. They may see elements twice, or miss those
+// between; if it was moved to another queue they continue there. What they see is still
+// safe to use.
 //
-// # What a removed element holds on to
+// # What a removed element keeps alive
 //
-// A queue keeps nothing of a removed element. But the element keeps its next: one
-// that is on the Go heap, and kept for later use, keeps the element that came
-// after it, and so what came after that. After the grace period, zero the Link
-// (or insert the element again) to let go of them. What Init drops keeps its
-// predecessors, too.
+// A queue does not refer to a removed element. But the element keeps its next: on the Go
+// heap it keeps the element after it alive, which keeps the one after that. If you keep
+// removed elements for later use, zero their Link once the grace period is over. An
+// element that Init dropped keeps its predecessors, too.
 //
-// The collector does not look into memory that is not its own. So the elements of
-// one queue are all on the Go heap, or all off it; and of memory off it, Link
-// must be zero before the element is first inserted.
+// The collector does not scan memory off the Go heap. So the elements of one queue must
+// all be on the Go heap, or all off it. Off it, the Link must be zero before the element is
+// first inserted.
 //
 // # Misuse
 //
-// A Link knows in which queue it is. Inserting an element that is in a queue,
-// removing one that is in none or in another, or meeting links that contradict
-// each other panics, before anything is changed, with the queue, the element and
-// what was found. What contradicts nothing that an operation looks at is not found:
-// [TailQ.Verify] looks at everything. Under -tags invariants, writers' methods also
-// check that the lock named by GuardedBy is held, but for the relaxed ones, and
-// readers' methods that the section is open.
+// A Link records which queue it is in. A writer's method panics if it is told to insert an
+// element that is in a queue, or to remove one that is in none or in another, or if it
+// meets links that contradict each other. It panics before it changes anything, and names
+// the queue, the element and what it found. A method checks only the links that it uses;
+// [TailQ.Verify] checks all. Under -tags invariants the writers' methods, except the
+// relaxed ones, also check that the lock named by GuardedBy is held, and the readers'
+// methods that the section is open.
 //
-// Idea: the four SMR queue kinds of XNU's kern/smr.h, and BSD's sys/queue.h before
-// them. The Link's owner, the stamp that it costs, and the checked [Cursor] are
-// this package's own.
+// Idea: the four SMR queue kinds of XNU's kern/smr.h, and before them BSD's sys/queue.h.
+// The owner in the Link and the checked [Cursor] are this package's own.
 package smrq

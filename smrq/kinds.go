@@ -1,6 +1,6 @@
 package smrq
 
-// An SList has a head and forward links: the smallest. Remove and Replace walk to
+// An SList has a head and forward links. It is the smallest. Remove and Replace walk to
 // the element; [Cursor.Erase] does not. Make one with [NewSList].
 type SList[T any] struct{ queue[T] }
 
@@ -15,9 +15,9 @@ type STailQ[T any] struct{ queue[T] }
 // [NewTailQ].
 type TailQ[T any] struct{ queue[T] }
 
-// NewSList returns an empty SList of elements whose Link the accessor returns: the
-// address of a field. It calls the accessor once, on a zero T, and panics if what
-// that returns is not inside it.
+// NewSList returns an empty SList. link is an accessor that returns the address of an
+// element's Link, which is a field of T. NewSList calls it once, on a zero T, and panics if
+// the result is not inside that T.
 func NewSList[T any](link func(*T) *Link[T]) *SList[T] {
 	q := new(SList[T])
 	q.InitWith(link)
@@ -45,57 +45,53 @@ func NewTailQ[T any](link func(*T) *Link[T]) *TailQ[T] {
 	return q
 }
 
-// InitWith makes a zero SList that is part of another structure, as [NewSList]
-// does, before anybody uses it. A queue must not be copied.
+// InitWith is [NewSList] for a zero SList that is part of another structure. Call it before
+// any other use. A queue must not be copied.
 func (q *SList[T]) InitWith(link func(*T) *Link[T]) { q.setUp(0, link) }
 
-// InitWith makes a zero List that is part of another structure, as [NewList] does.
-// A queue must not be copied.
+// InitWith is [SList.InitWith] for a List.
 func (q *List[T]) InitWith(link func(*T) *Link[T]) { q.setUp(double, link) }
 
-// InitWith makes a zero STailQ that is part of another structure, as [NewSTailQ]
-// does. A queue must not be copied.
+// InitWith is [SList.InitWith] for an STailQ.
 func (q *STailQ[T]) InitWith(link func(*T) *Link[T]) { q.setUp(tailed, link) }
 
-// InitWith makes a zero TailQ that is part of another structure, as [NewTailQ]
-// does. A queue must not be copied.
+// InitWith is [SList.InitWith] for a TailQ.
 func (q *TailQ[T]) InitWith(link func(*T) *Link[T]) { q.setUp(double|tailed, link) }
 
-// Append moves the elements of src, in order, behind those of q. A reader of q
-// that gets there sees them. Readers that are in src go on, into what is behind in
-// q; and those that enter it by its old head still find its elements there, until
-// src.Init. Before that, writing to src panics, and so does removing what was its
-// first element. The writers of both queues are serialized, from Append to Init. It
-// panics if the two queues use different Links of T.
+// Append moves the elements of src, in order, to the end of q. Readers of q meet them
+// there. Readers in src continue, into what follows in q. The head of src still leads to
+// its former elements, until src.Init; before that, writing to src panics, and so does
+// removing its former first element. The writers of both queues are serialized from Append
+// to Init. Append panics if the two queues use different Links of T.
 //
-// Cost: a walk over q and, unless q was empty, one over src, whose elements learn
-// in which queue they are.
+// Cost: a walk of q and, unless q was empty, one of src, to tell its elements which queue
+// they are in.
 func (q *SList[T]) Append(src *SList[T]) { q.append(&src.queue) }
 
 // Append is [SList.Append], at the same cost.
 func (q *List[T]) Append(src *List[T]) { q.append(&src.queue) }
 
-// Append is [SList.Append]. Cost: O(1) if q was empty; if not, a walk over src,
-// whose elements learn in which queue they are.
+// Append is [SList.Append]. Cost: O(1) if q was empty, else a walk of src, to tell its
+// elements which queue they are in.
 func (q *STailQ[T]) Append(src *STailQ[T]) { q.append(&src.queue) }
 
 // Append is [SList.Append], at the cost of [STailQ.Append].
 func (q *TailQ[T]) Append(src *TailQ[T]) { q.append(&src.queue) }
 
-// InsertTail inserts e behind the last element. It panics if e is in a queue.
+// InsertTail inserts e after the last element. It panics if e is in a queue.
 func (q *STailQ[T]) InsertTail(e *T) { q.insertTail(e) }
 
-// InsertTail inserts e behind the last element. It panics if e is in a queue.
+// InsertTail inserts e after the last element. It panics if e is in a queue.
 func (q *TailQ[T]) InsertTail(e *T) { q.insertTail(e) }
 
-// LastSerialized returns the last element to a writer, nil if there is none.
+// LastSerialized returns the last element to a writer, or nil if the queue is empty.
 func (q *STailQ[T]) LastSerialized() *T { return q.lastSerialized() }
 
-// LastSerialized returns the last element to a writer, nil if there is none.
+// LastSerialized returns the last element to a writer, or nil if the queue is empty.
 func (q *TailQ[T]) LastSerialized() *T { return q.lastSerialized() }
 
-// InsertTailRelaxed is InsertTail as [SList.InsertHeadRelaxed] is InsertHead.
+// InsertTailRelaxed is to InsertTail what [SList.InsertHeadRelaxed] is to InsertHead.
 func (q *STailQ[T]) InsertTailRelaxed(e *T) { q.insertTailRelaxed(e) }
 
-// InsertTailRelaxed is InsertTail as [SList.InsertHeadRelaxed] is InsertHead.
+// InsertTailRelaxed is to InsertTail what [SList.InsertHeadRelaxed] is to InsertHead.
 func (q *TailQ[T]) InsertTailRelaxed(e *T) { q.insertTailRelaxed(e) }

@@ -10,45 +10,45 @@ import (
 	"github.com/gosmr/gosmr/smr"
 )
 
-// A Link is the part of an element by which a queue holds it. The zero Link is in
-// no queue. An element may have several, each for another queue.
+// A Link is the field of an element by which a queue links it. The zero Link is in no
+// queue. An element may have several, each for a queue of its own.
 //
-// An element in a queue must not be copied or overwritten, because its Link must
-// not be. To let go of what a removed element leads to, zero its Link, but not
-// before the grace period after its removal. With -tags invariants a Link remembers
-// the smr domain of its first reader: zero it, too, before the element goes to a
-// queue of another domain.
+// Do not copy or overwrite an element that is in a queue: that would do the same to its
+// Link. A removed element keeps its successor alive; to end that, zero its Link once the
+// grace period after its removal is over. Under -tags invariants a Link remembers the smr
+// domain of its first reader, so zero it also before the element goes into a queue of
+// another domain.
 type Link[T any] struct {
-	// next leads readers on. Written by the queue's writers, with release where
-	// it publishes an element; read by readers (acquire). It stays as it is when
-	// the element is removed.
+	// next is the next element. Written by the queue's writers, with release where it
+	// publishes an element; read by readers (acquire). Removal of the element leaves it
+	// unchanged.
 	next smr.Pointer[Link[T]]
 
-	// prev is the element before, nil in the first one and where there are no
-	// back links. owner is the id of the queue that the element is in, 0 for none,
-	// plus oneLoan for each appended queue whose head still leads here. Both are
-	// read and written by the queue's writers only.
+	// prev is the element before; nil in the first one, and where there are no back
+	// links. owner is the id of the queue that the element is in, 0 for none, plus
+	// oneLoan for each appended queue whose head still leads here. Only the queue's
+	// writers read and write the two.
 	prev  *Link[T]
 	owner uint64
 }
 
-// oneLoan counts, above the id, the queues that were appended, have not had their
-// Init yet, and whose head is this element: it can't be removed before, or those who
-// enter by that head would find it when it is freed.
+// The bits of an owner above the id count, in units of oneLoan, the queues that were
+// appended, have not had their Init yet, and whose head is this element. Until then it can't
+// be removed: a reader that enters by that head would find it after it is freed.
 const (
 	oneLoan = 1 << 56
 	idMask  = oneLoan - 1
 )
 
-// Linked reports whether the element is in a queue, or was in one that Init
-// emptied. Only a writer of that queue may ask.
+// Linked reports whether the element is in a queue, or was in one when Init emptied it.
+// Only a writer of that queue may call it.
 func (l *Link[T]) Linked() bool { return l.owner != 0 }
 
-// ids numbers the queues. A number is never used again, so that an element that
-// is left over from one queue is not taken for another's.
+// ids is the id of the last queue. Ids are not reused, so an element left over from one
+// queue is not mistaken for an element of another.
 var ids satomic.Uint64
 
-// offset returns where in a T the Link is that the accessor returns.
+// offset returns the offset in T of the Link that the accessor returns.
 func offset[T any](link func(*T) *Link[T]) uint32 {
 	probe := new(T)
 	off := uintptr(unsafe.Pointer(link(probe))) - uintptr(unsafe.Pointer(probe))

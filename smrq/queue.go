@@ -7,9 +7,9 @@ import (
 	"github.com/gosmr/gosmr/smr"
 )
 
-// A queue is what the four kinds have in common, which is all but whether there
-// are back links and a tail. Each operation asks for that where it matters: a
-// predictable branch, and one piece of code to trust.
+// A queue is what the four kinds have in common: all but the back links and the tail. Each
+// operation tests for those where they matter. That is a predictable branch, and one piece
+// of code to trust.
 type queue[T any] struct {
 	//lint:ignore U1000 it is used under -tags invariants
 	queueDebug
@@ -17,10 +17,10 @@ type queue[T any] struct {
 	// head is the first element. Written by writers, read by readers, as next is.
 	head smr.Pointer[Link[T]]
 
-	// The writers' own.
+	// Used by writers only.
 
 	tail *Link[T] // the last element, if the kind has a tail; nil when empty
-	id   uint64   // what its elements have as owner; 0 before and after use
+	id   uint64   // the owner of its elements; 0 before InitWith, and from Append to Init
 
 	// Constant once the queue is made.
 
@@ -28,15 +28,16 @@ type queue[T any] struct {
 	kind kind
 }
 
-// A kind is which of the four a queue is.
+// A kind tells which of the four a queue is.
 type kind uint8
 
 const (
-	made   kind = 1 << iota // the queue has been constructed
+	made   kind = 1 << iota // the queue was made
 	double                  // elements know their predecessor
 	tailed                  // the queue knows its last element
 )
 
+// String returns the name of the queue's type.
 func (k kind) String() string {
 	switch k {
 	case made:
@@ -51,6 +52,7 @@ func (k kind) String() string {
 	return "queue"
 }
 
+// setUp makes the queue one of kind k.
 func (q *queue[T]) setUp(k kind, link func(*T) *Link[T]) {
 	if q.kind != 0 {
 		q.broken("InitWith", nil, "it was made before")
@@ -60,11 +62,10 @@ func (q *queue[T]) setUp(k kind, link func(*T) *Link[T]) {
 	q.Init()
 }
 
-// Init makes the queue empty and ready for use: after [SList.Append] took its
-// elements, when the writers of both queues are serialized; or to drop all of them
-// together. Elements that are dropped are not touched: readers go on among them,
-// and one that is to be inserted again needs a zero Link, after a grace period.
-// Readers may be in the queue; writers are serialized.
+// Init empties the queue: to make it ready for use after [SList.Append] took its elements,
+// or to drop all elements at once. It does not write to dropped elements: readers continue
+// among them. Before you insert one again, wait for a grace period and zero its Link.
+// Writers are serialized, after Append those of both queues; readers may be in the queue.
 func (q *queue[T]) Init() {
 	if q.kind&made == 0 {
 		panic("smrq: Init of a queue that was never made: use its constructor, or InitWith")
@@ -81,22 +82,21 @@ func (q *queue[T]) Init() {
 	q.head.Clear()
 }
 
-// Empty reports whether the queue is empty now: whether a reader that enters would
-// find nothing. It needs neither a section nor a lock.
+// Empty reports whether the queue is empty at the moment. It needs neither a section nor a
+// lock.
 func (q *queue[T]) Empty() bool { return q.head.LoadUnsafe() == 0 }
 
-// First returns the first element, nil if there is none, to a reader in section s.
-// Cost: one load.
+// First returns the first element to a reader in section s, or nil if there is none. Cost:
+// one load.
 func (q *queue[T]) First(s smr.Section) *T { return q.elem(q.head.Load(s)) }
 
-// Next returns the element after e, nil if there is none, to a reader that found e
-// in section s. e may have been removed since; it is not nil. Cost: one load.
+// Next returns the element after e to a reader that found e in section s, or nil if e is
+// the last. e may have been removed since; it must not be nil. Cost: one load.
 func (q *queue[T]) Next(s smr.Section, e *T) *T { return q.elem(q.link(e).next.Load(s)) }
 
-// All walks the queue for a reader in section s, which must stay open meanwhile.
-// See the package comment for what it sees of changes. Right in a range statement
-// it compiles to the loop that one would write by hand, and allocates nothing;
-// handed on as a value it is a closure like any other.
+// All walks the queue for a reader in section s, which must stay open during the walk. The
+// package doc says what it sees of concurrent changes. Directly in a range statement it
+// compiles to a plain loop and allocates nothing; as a value it is a closure.
 func (q *queue[T]) All(s smr.Section) iter.Seq[*T] {
 	return func(yield func(*T) bool) {
 		off := uintptr(q.off) // loaded once
@@ -111,7 +111,7 @@ func (q *queue[T]) All(s smr.Section) iter.Seq[*T] {
 // link returns the Link of e, which is not nil.
 func (q *queue[T]) link(e *T) *Link[T] { return (*Link[T])(unsafe.Add(unsafe.Pointer(e), q.off)) }
 
-// elem returns the element that l is the Link of, nil for nil.
+// elem returns the element whose Link is l, nil for nil.
 func (q *queue[T]) elem(l *Link[T]) *T {
 	if l == nil {
 		return nil

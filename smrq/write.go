@@ -6,13 +6,12 @@ import (
 	"github.com/gosmr/gosmr/smr"
 )
 
-// Writers' methods. All writers of a queue are serialized, by a lock of the
-// caller's; none of these methods may run beside another on the same queue.
+// The writers' methods. The caller's lock serializes all writers of a queue, so no two of
+// these methods run at the same time on one queue.
 //
-// Each operation has two halves: it checks everything that it relies on, and only
-// then stores.
+// Each operation first checks all that it relies on, and only then stores.
 
-// FirstSerialized returns the first element to a writer, nil if there is none.
+// FirstSerialized returns the first element to a writer, or nil if the queue is empty.
 func (q *queue[T]) FirstSerialized() *T {
 	const op = "FirstSerialized"
 	q.writing(op)
@@ -27,18 +26,18 @@ func (q *queue[T]) lastSerialized() *T {
 	return q.elem(q.tail)
 }
 
-// NextSerialized returns the element after e to a writer, nil if e is the last
-// one. It panics if e is not in the queue.
+// NextSerialized returns the element after e to a writer, or nil if e is the last. It
+// panics if e is not in the queue.
 func (q *queue[T]) NextSerialized(e *T) *T {
 	const op = "NextSerialized"
 	q.writing(op)
 	return q.elem(q.member(op, e).next.LoadSerialized())
 }
 
-// AllSerialized walks the queue for a writer, which may remove, replace, move or
-// free the element that it is at, and insert others. What it inserts directly after
-// that one is not visited; what it moves further behind is visited again. It panics
-// if the element to be visited next was taken out of the queue meanwhile.
+// AllSerialized walks the queue for a writer, which may remove, replace, move or free the
+// current element and insert others. An element inserted directly after the current one is
+// not visited; one moved further back is visited again. AllSerialized panics if the element
+// to be visited next was removed meanwhile.
 func (q *queue[T]) AllSerialized() iter.Seq[*T] {
 	return func(yield func(*T) bool) {
 		const op = "AllSerialized"
@@ -62,19 +61,19 @@ func (q *queue[T]) InsertHead(e *T) {
 	q.insert(op, nil, e, true)
 }
 
-// InsertAfter inserts e after at. It panics if at is not in the queue, or e is in
-// one.
+// InsertAfter inserts e after at. It panics if at is not in the queue, or if e is in a
+// queue.
 func (q *queue[T]) InsertAfter(at, e *T) {
 	const op = "InsertAfter"
 	q.writing(op)
 	q.insert(op, q.member(op, at), e, true)
 }
 
-// InsertHeadRelaxed is InsertHead for a queue that no reader can see yet: its stores
-// are plain. No reader may stand on e either: it is new, or its grace period is over.
+// InsertHeadRelaxed is InsertHead for a queue that no reader can see yet. Its stores are
+// plain. No reader may be at e either: e is new, or its grace period is over.
 func (q *queue[T]) InsertHeadRelaxed(e *T) { q.insert("InsertHeadRelaxed", nil, e, false) }
 
-// InsertAfterRelaxed is InsertAfter as InsertHeadRelaxed is InsertHead.
+// InsertAfterRelaxed is to InsertAfter what InsertHeadRelaxed is to InsertHead.
 func (q *queue[T]) InsertAfterRelaxed(at, e *T) {
 	const op = "InsertAfterRelaxed"
 	q.insert(op, q.member(op, at), e, false)
@@ -88,10 +87,10 @@ func (q *queue[T]) insertTail(e *T) {
 
 func (q *queue[T]) insertTailRelaxed(e *T) { q.insert("InsertTailRelaxed", q.tail, e, false) }
 
-// Remove takes e out of the queue. Readers may stand on it until the next grace
-// period: give it to [smr.Call]. It panics if e is not in the queue.
+// Remove removes e from the queue. Readers may be at e until a grace period is over: give it
+// to [smr.Call]. It panics if e is not in the queue.
 //
-// Cost: O(1) with back links; without, a walk to e ([Cursor.Erase] needs none).
+// Cost: O(1) with back links, else a walk to e ([Cursor.Erase] needs none).
 func (q *queue[T]) Remove(e *T) {
 	const op = "Remove"
 	q.writing(op)
@@ -99,11 +98,11 @@ func (q *queue[T]) Remove(e *T) {
 	q.unlink(op, q.before(op, l), l)
 }
 
-// Replace puts e in the place of old. A reader sees the one or the other. Readers
-// may stand on old until the next grace period. It panics if old is not in the
-// queue, or e is in one.
+// Replace removes old and inserts e in its place. A reader sees one of the two. Readers may
+// be at old until a grace period is over. It panics if old is not in the queue, or if e is
+// in a queue.
 //
-// Cost: as for Remove.
+// Cost: that of Remove.
 func (q *queue[T]) Replace(old, e *T) {
 	const op = "Replace"
 	q.writing(op)
@@ -113,13 +112,13 @@ func (q *queue[T]) Replace(old, e *T) {
 
 	next := o.next.LoadSerialized()
 	q.own(at, l, next)
-	l.next.StoreRelaxed(next) // readers could reach it before
+	l.next.StoreRelaxed(next) // next is published already
 	q.nextOf(at).Store(l)
 	o.prev = nil
 	o.owner = 0
 }
 
-// append moves the elements of src, in order, behind those of q.
+// append moves the elements of src, in order, to the end of q.
 func (q *queue[T]) append(src *queue[T]) {
 	const op = "Append"
 	q.writing(op)
@@ -162,8 +161,8 @@ func (q *queue[T]) append(src *queue[T]) {
 	src.id = 0 // until Init
 }
 
-// adopt makes q the owner of src's elements, from the first on. If one of them is
-// not src's, or the last is not its tail, all are as they were.
+// adopt makes q the owner of src's elements, from the first on. If one of them is not src's,
+// or the last is not its tail, it undoes that and panics.
 func (q *queue[T]) adopt(op string, src *queue[T], first *Link[T]) {
 	delta := q.id - src.id // loans stay as they are
 	var last *Link[T]
@@ -185,8 +184,8 @@ func (q *queue[T]) adopt(op string, src *queue[T], first *Link[T]) {
 	}
 }
 
-// insert links e behind at, or at the head if that is nil. Readers may see the
-// queue if visible.
+// insert links e after at, or at the head if at is nil. visible tells whether readers may
+// see the queue.
 func (q *queue[T]) insert(op string, at *Link[T], e *T, visible bool) {
 	q.checkReady(op)
 	l := q.unlinked(op, e)
@@ -200,16 +199,16 @@ func (q *queue[T]) insert(op string, at *Link[T], e *T, visible bool) {
 		l.next.StoreUnserialized(next)
 		slot.StoreUnserialized(l)
 	default:
-		// next is published already. It must be set before the store, with release,
-		// that publishes l. (It is no private store itself: l may have been moved
-		// here, with readers on it.)
+		// next is published already. l.next is set before the release store that
+		// publishes l. It is not set by a private store: l may have been moved here
+		// with readers at it.
 		l.next.StoreRelaxed(next)
 		slot.Store(l)
 	}
 }
 
-// own makes l the queue's, between at and next, as far as only writers see: its
-// owner, the back links and the tail.
+// own makes l an element of the queue, between at and next, in all that only writers use:
+// its owner, the back links and the tail.
 func (q *queue[T]) own(at, l, next *Link[T]) {
 	l.owner = q.id
 	if q.kind&double != 0 {
@@ -223,17 +222,15 @@ func (q *queue[T]) own(at, l, next *Link[T]) {
 	}
 }
 
-// unlink takes l out, whose predecessor is at (nil: it is the first).
+// unlink removes l, whose predecessor is at (nil: l is the first).
 func (q *queue[T]) unlink(op string, at, l *Link[T]) {
 	q.checkNeighbors(op, at, l)
 	next := l.next.LoadSerialized()
 
-	// No release: next was published when it was inserted, in l or in an element
-	// removed since, and what is reachable is initialized. (On a machine that
-	// reorders stores this needs care that a plain store would not give: next may
-	// have been published by this writer a moment ago, and this store must not
-	// become visible before that one. Every store of package relacq keeps the
-	// order of stores, so here it does not.)
+	// No release is needed: next was published when it was inserted, and is
+	// initialized. But this writer may have published it just now, and this store must
+	// not become visible before that one. The stores of package relacq keep their
+	// order, so it does not.
 	q.nextOf(at).StoreRelaxed(next)
 	if q.kind&double != 0 {
 		l.prev = nil
@@ -247,8 +244,7 @@ func (q *queue[T]) unlink(op string, at, l *Link[T]) {
 	l.owner = 0
 }
 
-// nextOf returns the pointer that leads on from at, or from the head if that is
-// nil.
+// nextOf returns at's next, or the head if at is nil.
 func (q *queue[T]) nextOf(at *Link[T]) *smr.Pointer[Link[T]] {
 	if at == nil {
 		return &q.head
@@ -256,7 +252,7 @@ func (q *queue[T]) nextOf(at *Link[T]) *smr.Pointer[Link[T]] {
 	return &at.next
 }
 
-// before returns the predecessor of l, an element of q; nil if it is the first.
+// before returns the predecessor of l, an element of q, or nil if l is the first.
 func (q *queue[T]) before(op string, l *Link[T]) *Link[T] {
 	if q.kind&double != 0 {
 		return l.prev
@@ -271,7 +267,7 @@ func (q *queue[T]) before(op string, l *Link[T]) *Link[T] {
 	return w.before
 }
 
-// last returns the last element.
+// last returns the last element, nil if the queue is empty.
 func (q *queue[T]) last(op string) *Link[T] {
 	if q.kind&tailed != 0 {
 		q.checkTail(op, q.tail, q.nextOf(q.tail).LoadSerialized())
@@ -284,29 +280,31 @@ func (q *queue[T]) last(op string) *Link[T] {
 	return w.before
 }
 
-// A walker goes from element to element, also of a queue that is damaged. Whoever
-// uses it asks at each what is wrong: that it is not the queue's, or that the walk
-// goes in a circle.
+// A walker walks a queue that may be damaged. At each element the caller asks what is wrong:
+// the element is not the queue's, or the walk is in a circle.
 type walker[T any] struct {
 	q          *queue[T]
 	before, at *Link[T]
-	slow       *Link[T] // half as fast: who meets it is in a circle
-	odd        bool
+	slow       *Link[T] // moves at half the speed; a walk in a circle meets it
+	slowMoves  bool     // at the next step
 }
 
+// walk returns a walker at the first element.
 func (q *queue[T]) walk() walker[T] {
 	first := q.head.LoadSerialized()
 	return walker[T]{q: q, at: first, slow: first}
 }
 
+// step moves to the next element.
 func (w *walker[T]) step() {
 	w.before, w.at = w.at, w.at.next.LoadSerialized()
-	if w.odd = !w.odd; !w.odd {
+	if w.slowMoves {
 		w.slow = w.slow.next.LoadSerialized()
 	}
+	w.slowMoves = !w.slowMoves
 }
 
-// wrong says what is wrong with the element that the walk is at, "" if nothing is.
+// wrong says what is wrong with the current element, "" if nothing is.
 func (w *walker[T]) wrong() string {
 	switch {
 	case w.at == nil:
@@ -319,7 +317,7 @@ func (w *walker[T]) wrong() string {
 	return ""
 }
 
-// check panics with what is wrong.
+// check panics if something is wrong with the current element.
 func (w *walker[T]) check(op string) {
 	if found := w.wrong(); found != "" {
 		w.q.broken(op, w.at, "%s", found)
