@@ -10,8 +10,8 @@ import (
 )
 
 // A cache is what one processor holds of a store: magazines for taking, and one for
-// retiring. Its owner, from lock to unlock, owns the loaded magazines; unload revokes those
-// of all caches. Package owned says how the two get along.
+// retiring. Between pin and unpin its owner uses the loaded magazines; unload revokes those
+// of all caches. Package owned describes that handshake.
 type cache struct {
 	s *store // constant
 	owned.Slot[loaded]

@@ -5,7 +5,6 @@ import (
 	"unsafe"
 
 	"github.com/gosmr/gosmr/internal/sched"
-	satomic "github.com/gosmr/gosmr/internal/sched/atomic"
 	"github.com/gosmr/gosmr/pcpu"
 )
 
@@ -182,10 +181,6 @@ func (d *Domain) lockSlot(id int) *callSlot {
 	return nil
 }
 
-// unslotted counts the calls that went through no slot. Written by atomic add, read by
-// Stats and Throttle.
-type unslotted struct{ called, calledBytes satomic.Uint64 }
-
 // callUnslotted makes a call without a slot, in a chunk of its own. A closed domain refuses
 // it unless it comes from one of its callbacks: chains of callbacks run to their end.
 func (d *Domain) callUnslotted(fn func(unsafe.Pointer), obj unsafe.Pointer, size int) bool {
@@ -194,12 +189,12 @@ func (d *Domain) callUnslotted(fn func(unsafe.Pointer), obj unsafe.Pointer, size
 	// waits for every call that this accepts.
 	r := &d.reclaim
 	r.large.Add(c.large)
-	r.unslotted.calledBytes.Add(uint64(c.bytes))
-	r.unslotted.called.Add(1)
+	r.calledBytes.Add(uint64(c.bytes))
+	r.called.Add(1)
 	if d.calls.Sealed() && !d.inCallback() {
 		r.large.Add(-c.large)
-		r.unslotted.calledBytes.Add(-uint64(c.bytes))
-		r.unslotted.called.Add(^uint64(0))
+		r.calledBytes.Add(-uint64(c.bytes))
+		r.called.Add(^uint64(0))
 		return false
 	}
 	d.handOver(c, d.clk.DeferredAdvance())

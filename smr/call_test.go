@@ -94,7 +94,7 @@ func TestReclaimer_WaitsInOrderOfGoals(t *testing.T) {
 			c := d.newChunk(nil)
 			c.entries[0] = entry{runFunc, *(*unsafe.Pointer)(unsafe.Pointer(&fn))}
 			c.n, c.goal = 1, goal
-			d.reclaim.unslotted.called.Add(1)
+			d.reclaim.called.Add(1)
 			d.reclaim.inbox.push(c)
 		}
 		var ran []string

@@ -1,25 +1,34 @@
 package smr
 
-// addOutstandingLocked appends c to the list of chunks that are not finished.
-func (r *reclaimer) addOutstandingLocked(c *chunk) {
-	c.older, c.newer = r.newest, nil
-	if r.newest == nil {
-		r.oldest = c
-	} else {
-		r.newest.newer = c
-	}
-	r.newest = c
+// outstanding is the list of the chunks that are taken in and not finished, in the order of
+// their tickets.
+type outstanding struct {
+	oldest, newest *chunk
+	lastTicket     uint64
 }
 
-// removeOutstandingLocked takes a finished chunk out of that list.
-func (r *reclaimer) removeOutstandingLocked(c *chunk) {
+// add appends c, with the next ticket.
+func (l *outstanding) add(c *chunk) {
+	l.lastTicket++
+	c.ticket = l.lastTicket
+	c.older, c.newer = l.newest, nil
+	if l.newest == nil {
+		l.oldest = c
+	} else {
+		l.newest.newer = c
+	}
+	l.newest = c
+}
+
+// remove takes a finished chunk out.
+func (l *outstanding) remove(c *chunk) {
 	if c.older == nil {
-		r.oldest = c.newer
+		l.oldest = c.newer
 	} else {
 		c.older.newer = c.newer
 	}
 	if c.newer == nil {
-		r.newest = c.older
+		l.newest = c.older
 	} else {
 		c.newer.older = c.older
 	}

@@ -36,18 +36,9 @@ type reclaimer struct {
 	// kick; cleared by the reclaimer, before the drain.
 	flush satomic.Bool
 
-	inbox     chunkStack // chunks handed over and not taken in yet
-	unslotted unslotted
+	inbox chunkStack // chunks handed over and not taken in yet
 
-	// handedOver is the bytes of the chunks that are handed over and not freed yet. It
-	// goes up before a chunk enters the inbox. freed and freedBytes only grow, after
-	// callbacks have returned. All are written by atomic add.
-	handedOver        satomic.Int64
-	freed, freedBytes satomic.Uint64
-
-	// large is the units of largeSize that are pending, in addition to the bytes above.
-	// Written by atomic add, before such a call is made and after its callback.
-	large satomic.Int64
+	account
 
 	// drainMu serializes drains: a chunk that one drain takes from its slot is in the
 	// inbox before another drain begins.
@@ -59,9 +50,7 @@ type reclaimer struct {
 	ready   chunkQueue // until a worker takes them
 	stuck   *chunk     // head of ready at the last check-in
 
-	// The list of chunks taken in and not finished, in the order of their tickets.
-	oldest, newest *chunk
-	lastTicket     uint64
+	outstanding
 
 	barriers  []barrierWait
 	throttled []chan struct{}
@@ -228,9 +217,7 @@ func (d *Domain) intake() (goal Seq, ok bool) {
 	defer r.mu.Unlock()
 	for c := r.inbox.takeAll(); c != nil; {
 		next := c.next
-		r.lastTicket++
-		c.ticket = r.lastTicket
-		r.addOutstandingLocked(c)
+		r.outstanding.add(c)
 		r.waiting.insert(c)
 		d.clk.Commit(c.goal)
 		c = next

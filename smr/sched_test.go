@@ -238,7 +238,7 @@ func TestSchedules_ExpediteAgainstReclaimer(t *testing.T) {
 }
 
 // A full chunk wakes a reclaimer that sleeps over one that is open.
-func TestSchedules_FullChunkAgainstSleep(t *testing.T) {
+func TestSchedules_SealAgainstSleep(t *testing.T) {
 	sched.Explore(t, sched.Options{Procs: 3, Schedules: 50_000}, func(x *sched.Exec) func() {
 		d := schedUrgent(x, 2)
 		var early, called, full satomic.Int32

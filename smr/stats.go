@@ -1,6 +1,10 @@
 package smr
 
-import "math"
+import (
+	"math"
+
+	satomic "github.com/gosmr/gosmr/internal/sched/atomic"
+)
 
 // Stats is a snapshot of a domain. The counters count from New on.
 type Stats struct {
@@ -30,7 +34,7 @@ func (d *Domain) Stats() Stats {
 	st := Stats{
 		Name:         d.opts.Name,
 		PendingBytes: d.pendingBytes(),
-		Calls:        r.unslotted.called.Load(),
+		Calls:        r.called.Load(),
 		Callbacks:    freed,
 		Workers:      int(r.nWorkers.Load()),
 		Stalls:       d.stalls.Load(),
@@ -44,12 +48,31 @@ func (d *Domain) Stats() Stats {
 	return st
 }
 
+// An account counts what is not counted in the slots. Its fields are written by atomic add,
+// and read by Stats and Throttle.
+type account struct {
+	// called and calledBytes count the calls that went through no slot. They only grow,
+	// but for a call that is refused.
+	called, calledBytes satomic.Uint64
+
+	// freed and freedBytes only grow, after callbacks have returned.
+	freed, freedBytes satomic.Uint64
+
+	// large is the units of largeSize that are pending, in addition to the bytes. It
+	// goes up before such a call is made and down after its callback.
+	large satomic.Int64
+
+	// handedOver is the bytes of the chunks that are handed over and not freed yet: what
+	// Throttle reads first. It goes up before a chunk enters the inbox.
+	handedOver satomic.Int64
+}
+
 // pendingBytes returns the number of pending bytes, at most math.MaxInt64. It may count too
 // many, but misses none.
 func (d *Domain) pendingBytes() int64 {
 	r := &d.reclaim
 	freed := r.freedBytes.Load()
-	called := r.unslotted.calledBytes.Load()
+	called := r.calledBytes.Load()
 	for _, sl := range d.calls.All() {
 		called += sl.calledBytes.Load()
 	}

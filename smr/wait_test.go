@@ -259,7 +259,7 @@ func TestThrottle_CloseWakes(t *testing.T) {
 		}
 		synctest.Wait()
 		require.Empty(t, throttled)
-		refused := &d.reclaim.unslotted.calledBytes // a caller has found the domain sealed,
+		refused := &d.reclaim.calledBytes // a caller has found the domain sealed,
 		closed := make(chan error, 1)
 		go func() { closed <- d.Close(t.Context()) }()
 		synctest.Wait()

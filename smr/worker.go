@@ -126,7 +126,7 @@ func (d *Domain) runSome(w *worker, c *chunk) {
 // the writers in Throttle that waited for it.
 func (d *Domain) finishLocked(c *chunk) {
 	r := &d.reclaim
-	r.removeOutstandingLocked(c)
+	r.outstanding.remove(c)
 	r.freed.Add(uint64(c.n))
 	r.freedBytes.Add(uint64(c.bytes))
 	r.handedOver.Add(-c.bytes)

@@ -1,8 +1,8 @@
-// Package owned is a value that one processor uses without a lock, and that any goroutine
-// can take away: the open chunk of a processor's deferred calls (package smr), and a
-// processor's magazines of free objects (package slab).
+// Package owned is the handshake between a processor that uses a value without a lock and
+// goroutines that take the value away. The value is the open chunk of a processor's deferred
+// calls (package smr), or a processor's magazines of objects (package slab).
 //
-// # Who writes what
+// # Algorithm
 //
 //	owner                               revoker (Revoke)
 //	TryLock:  busy = 1                  v = Value.Swap(leave)   for all slots
@@ -11,35 +11,36 @@
 //	writes to *v                        v is the revoker's
 //	Unlock:   busy = 0
 //
-// The owner is the goroutine that is pinned on the slot's processor. It stores busy plainly:
-// nobody else does. Where pinning is not exclusive ([pcpu.Exclusive] is false) several
-// goroutines may want to be the owner, and one gets busy by compare-and-swap.
+// The owner is the goroutine that is pinned on the slot's processor, the only one to write
+// busy. Where pinning is not exclusive ([pcpu.Exclusive] is false) several goroutines may
+// want to be the owner, and one takes busy by compare-and-swap.
 //
-// The owner changes Value by compare-and-swap, a revoker by swap. So of an owner that
-// removes the value and a revoker that takes it, one gets it.
+// The owner changes Value by compare-and-swap, a revoker by swap. So if an owner removes a
+// value that a revoker takes, exactly one of the two gets it.
 //
 // # Why the fences
 //
-// Owner and revoker each store one word and load the other's. Were both loads to pass the
-// stores before them, the owner would find the value that the revoker has just taken, and
-// the revoker would find no owner:
+// Owner and revoker each store one word and then load the word of the other. If a load could
+// pass the store before it, the owner would find the value, and the revoker no owner:
 //
-//	owner                            revoker
-//	busy = 1 (in its store buffer)
-//	                                 v = Value.Swap(nil)
-//	                                 busy is 0: done
-//	writes to *v                     reads *v
+//	owner                             revoker
+//	busy = 1, in the store buffer
+//	v = Value.Load()
+//	                                  v = Value.Swap(nil)
+//	                                  busy is 0: done
+//	writes to *v                      reads *v
 //
-// (The owner loaded Value before the swap.) The two fences are the halves of one
-// [asym.Fence], light in TryLock and heavy in Revoke. With both, one of the two holds: the
-// owner's load of Value comes after the swap, and finds what the revoker left there; or its
-// store of busy comes before the revoker's load, which waits for Unlock. Unlock's release
-// store then shows the revoker all that the owner wrote.
+// The two fences are the halves of one [asym.Fence]. With them, either the owner's load comes
+// after the swap and finds what the revoker left, or the owner's store comes before the
+// revoker's load, and the revoker waits for Unlock. Unlock is a release store: it shows the
+// revoker all that the owner wrote.
 //
-// The order within Revoke matters as much. An owner that locks after the fence must find the
-// value gone: swap before fence. One that found it must be waited for: wait after fence.
+// Revoke's order is needed, too. With the fence before the swap, an owner that locks between
+// the two finds the value, and its busy may still be in its store buffer when the revoker
+// loads it. With the wait before the swap, an owner that locks between the two is not waited
+// for.
 //
-// The model is model/calls.pml. The idea is liburcu's asymmetric fence, put to a per-CPU
+// The model is model/calls.pml. The idea is liburcu's asymmetric fence, applied to a per-CPU
 // queue.
 package owned
 
@@ -53,28 +54,29 @@ import (
 	"github.com/gosmr/gosmr/pcpu"
 )
 
-// A Slot holds the value of one processor, or nil. Embed it in what else belongs to the
-// processor: the lock covers that as well, as long as revokers leave it alone. The zero Slot
-// is empty. It must not be copied.
+// A Slot holds the value of one processor, or nil. Embed it in a struct with other data of
+// the processor: the lock covers that data as well, which no revoker touches. The zero Slot is
+// empty. Do not copy a Slot.
 type Slot[T any] struct {
-	// busy is 1 from TryLock to Unlock. Written by the owner, by a release store where
-	// pcpu.Exclusive, else taken by compare-and-swap; read by revokers (acquire).
+	// busy is 1 from TryLock to Unlock. The owner writes it, by release stores; where
+	// pinning is not exclusive it is taken by compare-and-swap. Revokers read it (acquire).
 	busy relacq.Uint64
 
-	// Value is the value, nil if there is none. The owner may load it, install one with
-	// CompareAndSwap(nil, v), and remove it with CompareAndSwap(v, nil); both fail if it was
-	// revoked meanwhile. It may use what it loaded until Unlock, revoked or not. To anybody
-	// else a Load is a hint. Nobody stores to it.
+	// Value is nil if there is none. The owner may load it, install one by
+	// CompareAndSwap(nil, v), and remove it by CompareAndSwap(v, nil). Both fail if a
+	// revoker came first. The owner may use what it loaded until Unlock, revoked or not. To
+	// other goroutines a Load is a hint. Revokers swap it; there are no stores.
+	//
+	// It is a field because a method would keep callers' hot paths from being inlined.
 	Value satomic.Pointer[T]
 }
 
-// TryLock makes the calling goroutine the owner, and reports whether it did. The goroutine
-// is pinned on the slot's processor ([pcpu.Pin]) from before TryLock until after Unlock, and
-// must not block in between.
+// TryLock makes the calling goroutine the owner, and reports whether it did. The goroutine is
+// pinned on the slot's processor ([pcpu.Pin]) from before TryLock until after Unlock, and must
+// not block in between. Owners and revokers of a slot pass the same fence.
 //
-// It fails if the slot is locked: by the goroutine itself, which uses it within another use,
-// or where pinning is not exclusive by another goroutine. All who use one slot pass the same
-// fence.
+// TryLock fails if the slot is locked: by an outer use in the same goroutine, or, where
+// pinning is not exclusive, by another goroutine.
 func (s *Slot[T]) TryLock(fence asym.Fence) bool {
 	if s.busy.Load() != 0 {
 		return false
@@ -90,23 +92,24 @@ func (s *Slot[T]) TryLock(fence asym.Fence) bool {
 // Unlock ends what TryLock began.
 func (s *Slot[T]) Unlock() { s.busy.Store(0) }
 
-// slot lets Revoke find the Slot that is embedded in something.
+// slot lets Revoke find the Slot in the struct that embeds it.
 func (s *Slot[T]) slot() *Slot[T] { return s }
 
-// Revoke takes the values of all slots, puts leave (nil, or a value that tells owners not to
-// go on) in their place, and returns what it took. When it returns, no owner uses any of
-// that, and what each owner did before is visible to the caller. It waits for every owner,
-// also for one whose slot was empty: that one may have just removed its value.
+// Revoke takes the values of all slots, puts leave in their place, and returns what it took.
+// leave is nil, or a value that tells owners that the slot is closed. When Revoke returns, no
+// owner uses what it took, and all that owners did before is visible to the caller. It waits
+// for the owner of every slot, also of an empty one: that owner may have just removed its
+// value.
 //
-// Two Revokes may run at once; then each returns some of the values. It must not be called by
-// an owner, for which it would wait. all is a slice of pointers to structs that embed a Slot.
+// Of two concurrent Revokes each returns some of the values. An owner must not call Revoke: it
+// would wait for itself. all is a slice of pointers to structs that embed a Slot.
 func Revoke[T any, S interface{ slot() *Slot[T] }](fence asym.Fence, all []S, leave *T) (taken []*T) {
 	for _, s := range all {
 		sl := s.slot()
 		if sl.Value.Load() == leave {
 			continue
 		}
-		if v := sl.Value.Swap(leave); v != nil && v != leave {
+		if v := sl.Value.Swap(leave); v != nil && v != leave { // it may have changed
 			taken = append(taken, v)
 		}
 	}
@@ -117,8 +120,8 @@ func Revoke[T any, S interface{ slot() *Slot[T] }](fence asym.Fence, all []S, le
 	return taken
 }
 
-// awaitUnlocked waits until the slot has been unlocked once. Its owner is on a processor or,
-// where pinning is not exclusive, may have been preempted.
+// awaitUnlocked waits until the slot is seen unlocked. The owner is running or, where pinning
+// is not exclusive, may be preempted.
 func (s *Slot[T]) awaitUnlocked() {
 	for i := 0; s.busy.Load() != 0; i++ {
 		switch {

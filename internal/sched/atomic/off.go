@@ -1,7 +1,8 @@
 //go:build !smr_sched
 
 // Package atomic is sync/atomic, but in a build with -tags smr_sched, in which each
-// operation is a point of package sched's.
+// operation is a point of package sched's. Import it as satomic, and package sync beside it
+// as ssync, so that they are not mistaken for Go's.
 package atomic
 
 import "sync/atomic"
