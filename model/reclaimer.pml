@@ -5,9 +5,9 @@
  *
  * What is modelled, and where it is in the code:
  *
- *   Call              install or seal, which are atomic, and then reclaimer.notify
+ *   Call              install or hand over, which are atomic, and then reclaimer.notify
  *   drain, intake     Domain.drain and intake: between the two, and between a slot and
- *                     the stack, chunks are in nobody's sight
+ *                     the inbox, chunks are in no list
  *   reclaimer         Domain.reclaimUntilIdle; there may be two, of which one has stopped
  *   worker            Domain.work and finishLocked
  *   Barrier, Flush, Throttle
@@ -25,7 +25,7 @@
  *   safety     At most one reclaimer is there. Every callback runs once, and not before
  *              its grace period is over. When Barrier returns, all that was called before
  *              has run. The check-in is needed for open chunks only: a chunk that is
- *              sealed, or open since before a Flush, a Barrier and a throttled caller
+ *              handed over, or open since before a Flush, a Barrier and a throttled caller
  *              never wait for it; nor does a reclaimer that has nothing to do. A
  *              reclaimer that is patient does not need it at all. In the
  *              end everything has run and the reclaimer has stopped.
@@ -50,7 +50,7 @@
  * Mutants, each refuted:
  *
  *   STOP_WITHOUT_LOOK      a call made while the reclaimer stops is forgotten
- *   SLEEP_WITHOUT_LOOK     a chunk sealed while the reclaimer goes to sleep waits there
+ *   SLEEP_WITHOUT_LOOK     a chunk handed over while the reclaimer goes to sleep waits there
  *   PATIENT_TOO_LATE       with TICKS=2: a chunk is opened while the reclaimer decides that it has time
  *   PATIENT_IS_AWAKE       with TICKS=2: a caller takes a patient reclaimer for one that checks in soon
  *   NOTIFY_LOOKS_FIRST     a caller looks at the reclaimer's state before it installs
@@ -97,8 +97,8 @@
 #define BITS(x) ((x) & 127)
 
 byte open[2];
-bool busy[2];			/* its caller seals the chunk */
-byte sealed;			/* sets of calls: the stack, */
+bool busy[2];			/* its caller hands over the chunk */
+byte inbox;			/* sets of calls: the inbox, */
 byte waiting, ready;		/* under mu: the queues, */
 byte outstanding;		/* those not finished, */
 byte called, returned;		/* calls that are in a chunk, and that have returned */
@@ -182,7 +182,7 @@ found_stopped:
 	goto done;
 found_asleep:
 	if
-	:: sealed != 0 -> send_kick()
+	:: inbox != 0 -> send_kick()
 	:: else
 	fi;
 	goto done;
@@ -198,14 +198,14 @@ inline drain() {
 	atomic { taken = taken | BITS(open[1]); open[1] = NONE };
 	!busy[0];
 	!busy[1];
-	atomic { sealed = sealed | taken; taken = 0; draining = false }
+	atomic { inbox = inbox | taken; taken = 0; draining = false }
 }
 
 inline intake() {
 	atomic {
-		outstanding = outstanding | sealed;
-		waiting = waiting | sealed;
-		sealed = 0
+		outstanding = outstanding | inbox;
+		waiting = waiting | inbox;
+		inbox = 0
 	}
 }
 
@@ -233,7 +233,7 @@ inline settle() {
 #endif
 	found = (open[0] != NONE);
 	found = (found || open[1] != NONE);
-	found = (found || sealed != 0);
+	found = (found || inbox != 0);
 	found = (found || flush);
 #ifdef PATIENT_TOO_LATE
 	state = PATIENT;
@@ -251,7 +251,7 @@ active [2] proctype reclaimer() {
 	bool found, quiet;
 
 end:	atomic { starting > 0 -> starting--; quiet = false };
-	/* collectIfDue */
+	/* checkInIfDue */
 again:	atomic {
 		found = flush;
 #ifndef CLEARED_AFTER
@@ -271,7 +271,7 @@ again:	atomic {
 	:: open[1] != NONE -> goto collect
 	:: else
 	fi;
-	atomic { quiet = (sealed == 0); due = false; goto take_in };
+	atomic { quiet = (inbox == 0); due = false; goto take_in };
 collect:
 	drain();
 	atomic { due = false; quiet = false };
@@ -327,7 +327,7 @@ look1:	if
 	:: else
 	fi;
 look2:	if
-	:: sealed != 0 || waiting != 0 || ready != 0 -> goto sleep
+	:: inbox != 0 || waiting != 0 || ready != 0 -> goto sleep
 	:: else
 	fi;
 
@@ -345,7 +345,7 @@ look2:	if
 	:: else
 	fi;
 	if
-	:: sealed != 0 || waiting != 0 || ready != 0 -> goto go_on
+	:: inbox != 0 || waiting != 0 || ready != 0 -> goto go_on
 	:: else
 	fi;
 	if
@@ -376,7 +376,7 @@ nap:	state = ASLEEP;
 look:
 #ifndef SLEEP_WITHOUT_LOOK
 	if
-	:: sealed != 0 -> goto wake
+	:: inbox != 0 -> goto wake
 	:: else
 	fi;
 	if
@@ -393,7 +393,7 @@ look:
 	:: else
 	fi;
 	if
-	:: sealed != 0 || waiting != 0 || ready != 0 -> goto asleep
+	:: inbox != 0 || waiting != 0 || ready != 0 -> goto asleep
 	:: else -> goto wake
 	fi;
 asleep:	if
@@ -505,7 +505,7 @@ again:
 			open[me] = open[me] | OPEN | id;
 			if
 			:: BITS(open[me]) == 3 || EXPEDITED(id) ->
-				/* seal */
+				/* hand over */
 				taken = BITS(open[me]);
 				open[me] = NONE;
 				found = false;
@@ -517,7 +517,7 @@ again:
 		fi
 	};
 push:	atomic {
-		sealed = sealed | taken;
+		inbox = inbox | taken;
 		taken = 0;
 		busy[me] = false;
 		if
@@ -590,7 +590,7 @@ init {
 		if
 		:: state == STOPPED -> break
 		:: else ->
-			assert(state == ASLEEP && sealed == 0 && waiting == 0 && !flush);
+			assert(state == ASLEEP && inbox == 0 && waiting == 0 && !flush);
 			assert(BITS(open[0] | open[1]) != 0);
 			assert((BITS(open[0] | open[1]) & wanted) == 0);
 			assert(finished == PARTIES);
