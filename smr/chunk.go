@@ -46,9 +46,19 @@ type chunk struct {
 	older *chunk
 }
 
-// A callSlot is one processor's end of the queue of deferred calls. Its value is the open
-// chunk: the owner appends to it, drain revokes it.
+// A callSlot is one processor's end of the queue of deferred calls. What the processor writes
+// and what workers write are on different lines.
 type callSlot struct {
+	ownedCalls
+	_ [pcpu.Stride - unsafe.Sizeof(ownedCalls{})%pcpu.Stride]byte
+
+	returned returnedChunks
+	_        [pcpu.Stride - unsafe.Sizeof(returnedChunks{})%pcpu.Stride]byte
+}
+
+// ownedCalls is the part of a callSlot that its owner writes. The value of the Slot is the
+// open chunk: the owner appends to it, drain revokes it.
+type ownedCalls struct {
 	owned.Slot[chunk]
 
 	// called and calledBytes only grow. Written by the owner, read by Throttle and
@@ -57,24 +67,13 @@ type callSlot struct {
 	calledBytes relacq.Uint64
 
 	empty *chunk // chunks for reuse; the owner's
-
-	returned *returnedChunks
 }
 
-// returnedChunks is a stack of empty chunks from the workers. It is pushed to one at a time
-// and taken whole, so there is no pop and no ABA problem.
+// returnedChunks holds empty chunks that workers return. It is pushed to one at a time and
+// taken whole, so there is no pop and no ABA problem.
 type returnedChunks struct {
-	head satomic.Pointer[chunk]
-	n    satomic.Int32 // about how many
-}
-
-// paddedCallSlot keeps what the processor writes and what workers write on different lines.
-type paddedCallSlot struct {
-	callSlot
-	_ [pcpu.Stride - unsafe.Sizeof(callSlot{})%pcpu.Stride]byte
-
-	returned returnedChunks
-	_        [pcpu.Stride - unsafe.Sizeof(returnedChunks{})%pcpu.Stride]byte
+	chunkStack
+	n satomic.Int32 // about how many
 }
 
 // maxReturned bounds how many empty chunks workers return to a slot.
@@ -84,12 +83,7 @@ const maxReturned = 32
 // call that is already in the fast path to callSlow.
 var closedChunk = new(chunk)
 
-func (d *Domain) newCallSlot(int) *callSlot {
-	sl := new(paddedCallSlot)
-	sl.callSlot.returned = &sl.returned
-	return &sl.callSlot
-}
-
+// newChunk returns an empty chunk, which goes back to home after use.
 func (d *Domain) newChunk(home *callSlot) *chunk {
 	return &chunk{entries: make([]entry, d.opts.ChunkCalls), home: home}
 }
@@ -120,25 +114,22 @@ func (c *chunk) giveBack() {
 		return
 	}
 	c.n, c.done, c.bytes, c.counted = 0, 0, 0, false
-	pushChunk(&c.home.returned.head, c)
+	c.home.returned.push(c)
 }
 
-// pushChunk pushes a chunk to a stack that is only pushed to and taken whole.
-func pushChunk(stack *satomic.Pointer[chunk], c *chunk) {
+// A chunkStack is a stack of chunks, pushed to without a lock and taken whole.
+type chunkStack struct{ head satomic.Pointer[chunk] }
+
+// push pushes a chunk.
+func (s *chunkStack) push(c *chunk) {
 	for {
-		head := stack.Load()
+		head := s.head.Load()
 		c.next = head
-		if stack.CompareAndSwap(head, c) {
+		if s.head.CompareAndSwap(head, c) {
 			return
 		}
 	}
 }
-
-// A chunkStack is a stack of chunks. Callers push without a lock; it is taken whole under
-// reclaimer.mu.
-type chunkStack struct{ head satomic.Pointer[chunk] }
-
-func (s *chunkStack) push(c *chunk) { pushChunk(&s.head, c) }
 
 // takeAll empties the stack and returns the chunks in the order of pushing.
 func (s *chunkStack) takeAll() *chunk {

@@ -80,7 +80,7 @@ func New(o Options) (*Domain, error) {
 		Fenced:     o.fenced,
 		Start:      o.start,
 	})
-	d.calls.Init(d.newCallSlot)
+	d.calls.Init(func(int) *callSlot { return new(callSlot) })
 	d.fence = asym.New()
 	if o.fenced {
 		d.fence = asym.Both()
