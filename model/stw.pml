@@ -7,10 +7,11 @@
  *   leader, snapshot of the set     World.lead, under World.mu: one atomic step
  *   telling participants            Stop.tell: one atomic step each, under Domain.mu
  *   clear pending, then look        Domain.pollSlow: two steps
- *   come in, barrier, leave         Stop.takePart, Stop.Barrier, Stop.leave
+ *   enter, barrier, exit            Stop.takePart, Stop.Barrier, Stop.exit
+ *   phases                          phase: all but serving and suspended
  *   Blocking, and its stand-in      EnterBlocking, serveBlocked, endService, leaveBlocking
  *   joining                         World.join; or by the last one out, Stop.end
- *   ending                          Domain.finish, World.leave; or likewise
+ *   leaving                         World.leave; or likewise, World.dismissLocked
  *
  * Properties:
  *
@@ -50,37 +51,56 @@
 #define STARTING 0
 #define RUNNING  1
 #define BLOCKED  2
-#define DEAD     3
+#define SERVED   3	/* blocked, and a stand-in acts for it */
+#define RETURNING 4	/* waits in LeaveBlocking for the end of the service */
+#define ENDING   5	/* waits in World.leave */
+#define ENDING_SERVED 6	/* and a stand-in acts for it */
+#define DEAD     7
 
-byte state[N];		/* under the domain's lock */
+byte phase[N];		/* under the domain's lock */
 bool inset[N];		/* under the world's lock */
 bool asked[N];		/* Domain.stop: a stop that it has yet to take part in */
 bool pending[N];
-bool served[N];
-bool returning[N];	/* waits in LeaveBlocking */
 bool user[N];		/* runs code of its user's */
 
 bool stopped;		/* World.stop: somebody leads */
 bool part[N];		/* of the stop: its participants, */
 byte ran[N];		/* how often each has run the handler, */
 byte entry;		/* how many have yet to come in, */
-byte inside;		/* how many have yet to leave, */
+byte inside;		/* how many have yet to exit, */
 byte arrived;		/* how many wait at the barrier in the handler, */
 byte parties;		/* of how many, */
 bool sense;		/* and its phase */
 
 #define ALL_QUIET (!user[0] && !user[1] && !user[2])
 
-/* Under both locks: domain j is asked. If it is blocked, and not coming back, it gets a
- * stand-in. */
-inline ask(j) {
-	asked[j] = true;
-	pending[j] = true;
+/* Domain.beginServiceLocked: a domain that is blocked or ending gets a stand-in. */
+inline begin_service(j) {
 	if
-	:: state[j] == BLOCKED && !served[j] && !returning[j] -> served[j] = true
+	:: phase[j] == BLOCKED -> phase[j] = SERVED
+	:: phase[j] == ENDING -> phase[j] = ENDING_SERVED
 	:: else
 	fi
 }
+
+/* Domain.endServiceLocked: of a domain that is coming back the owner does the rest. */
+inline end_service(j) {
+	if
+	:: phase[j] == SERVED -> phase[j] = BLOCKED
+	:: phase[j] == RETURNING -> phase[j] = RUNNING
+	:: phase[j] == ENDING_SERVED -> phase[j] = ENDING
+	:: else
+	fi
+}
+
+/* Under both locks: domain j is asked. */
+inline ask(j) {
+	asked[j] = true;
+	pending[j] = true;
+	begin_service(j)
+}
+
+#define MAY_LEAVE(j) (phase[j] == ENDING && !asked[j])
 
 /* Stop.end, under the world's lock: those that wait to join are let in, and those
  * that wait to leave, and of which nothing is asked, are let out. */
@@ -88,17 +108,17 @@ inline end_stop() {
 	i = 0;
 	do
 	:: i < N && joining[i] ->
-		state[i] = RUNNING; inset[i] = true; joining[i] = false; i++
-	:: i < N && leaving[i] && !served[i] && !asked[i] ->
-		state[i] = DEAD; inset[i] = false; leaving[i] = false; i++
-	:: i < N && !joining[i] && !(leaving[i] && !served[i] && !asked[i]) -> i++
+		phase[i] = RUNNING; inset[i] = true; joining[i] = false; i++
+	:: i < N && MAY_LEAVE(i) ->
+		phase[i] = DEAD; inset[i] = false; i++
+	:: i < N && !joining[i] && !MAY_LEAVE(i) -> i++
 	:: i == N -> break
 	od;
 	i = 0;
 	stopped = false
 }
 
-bool joining[N], leaving[N];
+bool joining[N];
 
 /* Stop.takePart for domain d, by its owner or its stand-in. lead: it is the leader's. */
 inline take_part(d, lead, stands_in) {
@@ -120,12 +140,12 @@ inline take_part(d, lead, stands_in) {
 	:: else ->
 		(sense != mine)
 	fi;
-	/* endService, before Stop.leave: no other stop can have asked yet. */
+	/* endService, before Stop.exit: no other stop can have asked yet. */
 	if
-	:: stands_in -> atomic { assert(!asked[d]); served[d] = false }
+	:: stands_in -> atomic { assert(!asked[d]); end_service(d) }
 	:: else
 	fi;
-	/* Stop.leave */
+	/* Stop.exit */
 	atomic {
 		assert(inside > 0);
 		inside--;
@@ -222,11 +242,11 @@ proctype stand_in(byte d) {
 	bool look, last, mine;
 	byte i;
 end:	do
-	:: served[d] ->
+	:: phase[d] == SERVED || phase[d] == RETURNING || phase[d] == ENDING_SERVED ->
 		atomic { look = asked[d]; asked[d] = false };
 		if
 		:: look -> take_part(d, false, true)
-		:: else -> served[d] = false
+		:: else -> atomic { end_service(d) }
 		fi
 	od
 }
@@ -242,23 +262,24 @@ inline run_user_code(d) {
 
 inline block(d) {
 	atomic {
-		state[d] = BLOCKED;
+		phase[d] = BLOCKED;
 		if
-		:: asked[d] && !served[d] -> served[d] = true
+		:: asked[d] -> begin_service(d)
 		:: else
 		fi
 	}
 }
 
 inline unblock(d) {
-	returning[d] = true;
 	atomic {
-#ifndef RETURNS_IN_SERVICE
-		(!served[d]);
-#endif
-		returning[d] = false;
-		state[d] = RUNNING
+		if
+		:: phase[d] == BLOCKED -> phase[d] = RUNNING
+		:: phase[d] == SERVED -> phase[d] = RETURNING
+		fi
 	};
+#ifndef RETURNS_IN_SERVICE
+	(phase[d] == RUNNING);
+#endif
 	poll(d)
 }
 
@@ -271,13 +292,13 @@ proctype domain(byte d) {
 		if
 #ifndef JOINS_DURING_STOP
 		:: stopped -> joining[d] = true
-		:: !stopped -> state[d] = RUNNING; inset[d] = true
+		:: !stopped -> phase[d] = RUNNING; inset[d] = true
 #else
-		:: state[d] = RUNNING; inset[d] = true
+		:: phase[d] = RUNNING; inset[d] = true
 #endif
 		fi
 	};
-	(state[d] == RUNNING);
+	(phase[d] == RUNNING);
 
 	do
 	:: steps < STEPS ->
@@ -299,20 +320,24 @@ end:		do
 		:: pending[d] -> poll(d)
 		od
 	:: else ->
-		/* Domain.finish */
-		block(d);
-		leaving[d] = true;
+		/* World.leave */
+		atomic {
+			phase[d] = ENDING;
+			if
+			:: asked[d] -> begin_service(d)
+			:: else
+			fi
+		};
 		atomic {
 			if
-			:: state[d] == DEAD	/* the last one out of a stop did it */
+			:: phase[d] == DEAD	/* the last one out of a stop did it */
 #ifndef LEAVE_WITHOUT_LOCK
-			:: state[d] != DEAD && !stopped && !served[d] && !asked[d] ->
+			:: !stopped && MAY_LEAVE(d) ->
 #else
-			:: state[d] != DEAD && !served[d] && !asked[d] ->
+			:: MAY_LEAVE(d) ->
 #endif
-				state[d] = DEAD;
-				inset[d] = false;
-				leaving[d] = false
+				phase[d] = DEAD;
+				inset[d] = false
 			fi
 		}
 	fi
@@ -328,7 +353,7 @@ init {
 		od
 	};
 	/* In the end all have ended but domain 0, and no stop is left. */
-end:	(state[1] == DEAD && state[2] == DEAD && !stopped);
+end:	(phase[1] == DEAD && phase[2] == DEAD && !stopped);
 	timeout;
 	assert(!stopped && inside == 0)
 }

@@ -7,7 +7,7 @@ import (
 // A barrier makes parties wait for one another, phase by phase. It is sense-
 // reversing: whoever comes last resets the arrivals and flips the sense, which is
 // what the others wait for; so a fast one can arrive for the next phase while slow
-// ones have not left this one. A party that leaves is waited for no more.
+// ones have not left this one. A party that drops out is waited for no more.
 //
 //	state:  parties (32 bits) | arrived (31 bits) | sense (1 bit)
 //
@@ -64,9 +64,9 @@ func (b *barrier) runAlone(last func()) {
 	last()
 }
 
-// leave is called by a party that will not arrive any more. If the others wait for
+// drop is called by a party that will not arrive any more. If the others wait for
 // it only, they wait no longer.
-func (b *barrier) leave() {
+func (b *barrier) drop() {
 	for {
 		old := b.state.Load()
 		rest := parties(old) - 1

@@ -50,7 +50,7 @@ func TestBarrier_Leave(t *testing.T) {
 				for range i {
 					b.await(nil)
 				}
-				b.leave()
+				b.drop()
 			})
 		}
 		within(t, wg.Wait)

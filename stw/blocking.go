@@ -33,12 +33,12 @@ func (d *Domain) EnterBlocking() {
 		d.clearPending()
 		d.serve()
 	}
-	d.goOffline()
+	d.readers.goOffline()
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.state = Blocked
+	d.becomeLocked(blocked)
 	d.disowned()
-	if d.askedLocked() {
+	if d.noted.any() {
 		d.askLocked()
 	}
 	d.checkLocked()
@@ -52,38 +52,28 @@ func (d *Domain) LeaveBlocking() {
 	d.passPanic()
 }
 
+// leaveBlocking comes back from Blocking. What an interrupt function panicked with is for the
+// next poll.
 func (d *Domain) leaveBlocking() {
 	d.mu.Lock()
-	if d.state != Blocked {
+	switch d.phase {
+	case blocked:
+		d.becomeLocked(running)
+	case served:
+		d.becomeLocked(returning)
+		for d.phase == returning {
+			d.changed.Wait()
+		}
+	default:
 		d.mu.Unlock()
-		panic("stw: LeaveBlocking of a domain that is " + d.state.String())
+		panic("stw: LeaveBlocking of a domain that is " + d.State().String())
 	}
-	d.returning = true
-	for d.served {
-		d.changed.Wait()
-	}
-	d.returning = false
-	d.state = Running
 	d.owned()
 	d.checkLocked()
 	d.mu.Unlock()
-	defer d.goOnline() // also if what is served ends the goroutine
+	defer d.readers.goOnline() // also if what is served ends the goroutine
 	if d.pending.Load() != 0 {
 		d.clearPending()
 		d.serve() // offline still
 	}
-}
-
-// mustRun panics unless the domain runs code of the user's.
-func (d *Domain) mustRun(op string) {
-	if d.serving.Load() {
-		panic("stw: " + op + " inside a stop handler or an interrupt function")
-	}
-	if s := d.State(); s != Running {
-		panic(notRunning(op, s))
-	}
-}
-
-func notRunning(op string, s State) string {
-	return "stw: " + op + " of a domain that is " + s.String()
 }

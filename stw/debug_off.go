@@ -7,9 +7,10 @@ package stw
 //lint:ignore U1000 it has fields under -tags invariants
 type domainDebug struct{}
 
-func (d *Domain) owned()       {}
-func (d *Domain) disowned()    {}
-func (d *Domain) check(string) {}
-func (d *Domain) checkLocked() {}
+func (d *Domain) owned()          {}
+func (d *Domain) disowned()       {}
+func (d *Domain) check(string)    {}
+func (d *Domain) checkLocked()    {}
+func (d *Domain) checkNext(phase) {}
 
 func (w *World) checkOutside(string) {}

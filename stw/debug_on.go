@@ -4,6 +4,7 @@ package stw
 
 import (
 	"fmt"
+	"slices"
 	"sync/atomic"
 
 	"github.com/gosmr/gosmr/internal/goid"
@@ -24,43 +25,42 @@ func (d *Domain) check(op string) {
 	}
 }
 
-// illegalLocked returns what is wrong with the combination that the domain is in, "" if
-// it is one of the table's.
-func (d *Domain) illegalLocked() string {
-	is := func(states ...State) bool {
-		for _, s := range states {
-			if d.state == s {
-				return true
-			}
-		}
-		return false
+// checkNext panics if the domain can't go from its phase to the next: see phase.
+func (d *Domain) checkNext(next phase) {
+	if !slices.Contains(phases[d.phase].next, next) {
+		panic(fmt.Sprintf("stw: domain %d goes from %v to %v", d.id, d.phase, next))
 	}
-	asked := d.stop != nil || len(d.ragged) > 0 || d.suspends == 0 && (len(d.interrupts) > 0 || d.external)
+}
+
+// illegalLocked returns what is wrong with the phase that the domain is in and what is noted,
+// "" if they go together.
+func (d *Domain) illegalLocked() string {
+	n, outside := &d.noted, d.phase == starting || d.phase == dead
+	switch d.phase {
+	case suspended, blocked, ending:
+		if n.held != (n.suspends > 0) {
+			return "held is not whether it is suspended"
+		}
+	}
 	switch {
-	case d.served && !is(Blocked):
-		return "served"
-	case d.returning && !is(Blocked):
-		return "returning"
-	case d.ending && !is(Blocked, Dead):
-		return "ending"
-	case d.held && (d.suspends == 0 || is(Starting, Dead)):
-		return "held"
-	case is(Suspended) && d.held != (d.suspends > 0):
-		return "suspended, and not held"
-	case d.unservedLocked() && (asked || d.held != (d.suspends > 0)):
+	case n.held && n.suspends == 0:
+		return "held, and not suspended"
+	case (d.phase == blocked || d.phase == ending) && (n.stop != nil || n.rest()):
 		return "asked, and not served"
-	case is(Starting, Dead) && (d.stop != nil || len(d.ragged) > 0):
+	case outside && (n.held || n.stop != nil || len(n.ragged) > 0):
 		return "asked, and not part of the world"
+	case d.phase == dead && n.any():
+		return "asked"
 	}
 	return ""
 }
 
-// checkLocked panics if the domain is in a combination of states that there is not. mu is
+// checkLocked panics if the domain is in a combination that there is not. mu is
 // about to be released.
 func (d *Domain) checkLocked() {
 	if what := d.illegalLocked(); what != "" {
-		panic(fmt.Sprintf("stw: domain %d is %v and %s (%d suspensions, held: %v, served: %v, returning: %v, ending: %v)",
-			d.id, d.state, what, d.suspends, d.held, d.served, d.returning, d.ending))
+		panic(fmt.Sprintf("stw: domain %d is %v and %s (%d suspensions, held: %v)",
+			d.id, d.phase, what, d.noted.suspends, d.noted.held))
 	}
 }
 

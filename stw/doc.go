@@ -73,7 +73,7 @@
 //	RunOnAll (its end)        all handlers have ended            the last one out
 //	Stop.Barrier              all have arrived, or left          the last one
 //	ForEach                   all have run the function          the last one
-//	World.Close, Join         the domains have ended             Domain.release
+//	World.Close, Join         the domains have ended             World.free
 //	a stopped domain          Start                              Start
 //
 // # What not to do

@@ -8,7 +8,6 @@ import (
 	"github.com/gosmr/gosmr/internal/sched/atomic"
 	"github.com/gosmr/gosmr/internal/sched/sync"
 	"github.com/gosmr/gosmr/pcpu"
-	"github.com/gosmr/gosmr/smr"
 )
 
 // A Domain is a goroutine that can be stopped: it promises to come to a safe point
@@ -20,52 +19,46 @@ type Domain struct {
 	// pending is not 0 when the domain should come to a safe point: bits below.
 	// Set by whoever asks something of it, after noting what; taken by the owner,
 	// at a safe point, before it looks at what was noted. Read by every Poll.
-	pending atomic.Uint32
-	_       [pcpu.Stride - 4]byte
+	pending struct {
+		atomic.Uint32
+		_ [pcpu.Stride - 4]byte
+	}
 
 	// Constant after creation.
 
 	w    *World
 	id   uint64
 	slot int
-	own  bool          // it has a goroutine of its own: made by Spawn
 	done chan struct{} // closed at the very end
+	err  error         // for Join; constant when done is closed, the owner's before
 
-	// mu guards what is asked of the domain and who acts for it. It is held for
-	// moments only, never while code of the user's runs.
+	// mu guards the phase and what is noted. It is held for moments only, never while
+	// code of the user's runs.
 	mu      sync.Mutex
 	changed sync.Cond // any of the following changed
-
-	// See State for which of these there are together.
-
-	state      State
-	served     bool // a goroutine acts for the blocked domain now
-	stop       *Stop
-	ragged     []*ragged
-	interrupts []func(*Domain)
-	external   bool // the hook is to be called
-	suspends   int
-	held       bool     // suspended, and at a safe point or in Blocking until it is resumed
-	panics     []*Panic // to be passed on to the owner
-	returning  bool     // the owner wants to leave Blocking
-	ending     bool     // and to end: nothing more is accepted
-	err        error    // for Join
+	phase   phase
+	noted   noted
 
 	// What follows belongs to the goroutine that acts for the domain: the owner, or
-	// the one that serves it while it is blocked. state and served say which, and
-	// mu hands it over.
+	// a stand-in. The phase says which, and mu hands it over.
 
-	readers []*smr.Quiescent
-	offline bool        // the readers are
-	serving atomic.Bool // at a safe point, doing what was asked; atomic for the sake of misuse
-	started bool        // Options.Start, if any, has succeeded
-	ended   bool        // its end has begun
+	readers readers
 	roots   rootStack
 	locals  []any
+	endsBy  ender
 
 	//lint:ignore U1000 it is used under -tags invariants
 	debug domainDebug
 }
+
+// An ender is what ends a domain.
+type ender uint8
+
+const (
+	itsReturn    ender = iota // of the function that Spawn runs
+	itsOwnerCall              // of Deregister
+	itself                    // nothing any more: its end has begun
+)
 
 const (
 	asked     = 1 << iota // something is noted under mu
@@ -79,17 +72,10 @@ func (d *Domain) ID() uint64 { return d.id }
 // that no other domain has until this one has ended. For indexing arrays.
 func (d *Domain) Slot() int { return d.slot }
 
-// World returns the domain's world.
-func (d *Domain) World() *World { return d.w }
-
 // State returns the domain's state, which may have changed when the caller looks
 // at it, unless the world is stopped. A domain that ends is blocked before it is
 // dead, and one that takes part in a stop while it is suspended counts as running.
-func (d *Domain) State() State {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.state
-}
+func (d *Domain) State() State { return d.currentPhase().state() }
 
 func (d *Domain) String() string { return fmt.Sprintf("domain %d", d.id) }
 
@@ -102,14 +88,14 @@ func (w *World) Spawn(fn func(*Domain)) (*Domain, error) {
 	if fn == nil {
 		panic("stw: Spawn of a nil function")
 	}
-	d, err := w.newDomain()
+	d, err := w.newDomain(itsReturn)
 	if err != nil {
 		return nil, err
 	}
-	d.own = true
 	sched.Go(func() {
-		defer d.end()
-		if d.begin() {
+		begun := false
+		defer func() { d.end(begun) }()
+		if begun = d.begin(); begun {
 			fn(d)
 		}
 	})
@@ -125,14 +111,14 @@ func (w *World) Spawn(fn func(*Domain)) (*Domain, error) {
 // Register does, too.
 func (w *World) Register() (*Domain, error) {
 	w.checkOutside("Register")
-	d, err := w.newDomain()
+	d, err := w.newDomain(itsOwnerCall)
 	if err != nil {
 		return nil, err
 	}
 	begun := false
 	defer func() {
-		if !begun { // Options.Start failed, or panicked
-			d.end()
+		if !begun { // Options.OnStart failed, or panicked
+			d.end(false)
 		}
 	}()
 	if begun = d.begin(); !begun {
@@ -145,14 +131,14 @@ func (w *World) Register() (*Domain, error) {
 // is done first, and it may wait for a stop to end. It panics if the domain has
 // ended, or was made by Spawn: such a one ends when its function returns.
 func (d *Domain) Deregister() {
-	if d.own {
+	if d.endsBy == itsReturn {
 		panic("stw: Deregister of a domain that Spawn made")
 	}
 	d.mustRun("Deregister")
-	if d.ended {
+	if d.endsBy == itself {
 		panic("stw: Deregister of a domain that is ending")
 	}
-	d.end()
+	d.end(true)
 }
 
 // Join waits until the domain has ended and nothing is left of it: its slot is
@@ -171,67 +157,37 @@ func (d *Domain) Join(ctx context.Context) error {
 }
 
 // begin makes the domain part of the world, on its own goroutine. It reports
-// false if Options.Start refuses.
+// false if Options.OnStart refuses.
 func (d *Domain) begin() bool {
 	d.owned()
 	d.w.join(d)
-	d.goOnline()
-	if d.w.opts.Start != nil {
-		if err := d.w.opts.Start(d); err != nil {
-			d.mu.Lock()
-			d.err = err
-			d.mu.Unlock()
-			return false
-		}
+	d.readers.goOnline()
+	if d.w.opts.OnStart != nil {
+		d.err = d.w.opts.OnStart(d)
 	}
-	d.started = true
-	return true
+	return d.err == nil
 }
 
-// end takes the domain out of the world, after Options.Stop. That also happens
-// when its goroutine unwinds, from a panic or from Goexit, wherever it was; and
-// whatever code of the user's does the same on the way.
-func (d *Domain) end() {
-	d.ended = true
-	defer d.finish()
-	defer func() {
-		d.serving.Store(false)
-		if d.w.opts.Stop != nil && d.started {
-			d.w.opts.Stop(d)
-		}
-	}()
+// end ends the domain, after Options.OnEnd if it had begun. That also happens when its
+// goroutine unwinds, from a panic or from Goexit, wherever it was; and whatever code of the
+// user's does the same on the way.
+func (d *Domain) end(begun bool) {
+	d.endsBy = itself
+	defer d.endLast()
+	if begun && d.w.opts.OnEnd != nil {
+		defer d.w.opts.OnEnd(d)
+	}
 	if d.State() == Blocked { // it was unwound in EnterBlocking without LeaveBlocking
 		d.leaveBlocking()
 	}
 }
 
-// finish ends the domain. It is blocked from here on, so whatever is still asked of
-// it is done by other goroutines, and can't end this one. Stops go on counting on
-// it, and ragged barriers; interrupts it accepts no more.
-func (d *Domain) finish() {
-	d.serving.Store(false)
-	blocked := d.State() == Blocked // left so by Options.Stop
-	if !blocked {
-		d.goOffline()
+// endLast is the part of end in which no code of the user's runs on the owner's goroutine.
+func (d *Domain) endLast() {
+	if d.State() != Blocked { // as Options.OnEnd may leave it
+		d.readers.goOffline()
 	}
-	d.mu.Lock()
-	d.ending = true
-	d.state = Blocked
-	d.disowned()
-	if d.askedLocked() {
-		d.askLocked()
-	}
-	d.checkLocked()
-	d.mu.Unlock()
 	d.w.leave(d)
-
-	d.mu.Lock()
-	err, panics := d.err, d.panics
-	d.mu.Unlock()
-	d.release(err)
-	if len(panics) > 0 {
-		p := panics[0]
-		p.Also = append(p.Also, panics[1:]...)
-		panic(p)
-	}
+	d.w.free(d)
+	d.passLastPanics()
 }

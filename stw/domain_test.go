@@ -64,13 +64,13 @@ func TestSpawn_FailureReleasesEverything(t *testing.T) {
 	refused := errors.New("refused")
 	w := newWorld(t, Options{
 		Max: 2,
-		Start: func(*Domain) error {
+		OnStart: func(*Domain) error {
 			if refuse.Load() {
 				return refused
 			}
 			return nil
 		},
-		Stop: func(*Domain) { require.False(t, refuse.Load(), "it had not started") },
+		OnEnd: func(*Domain) { require.False(t, refuse.Load(), "it had not started") },
 	})
 	for range 3 {
 		c := startCrowd(t, w, 2)
@@ -145,9 +145,9 @@ func TestEnd_Order(t *testing.T) {
 	var w *World
 	var order []string
 	w = newWorld(t, Options{
-		Max:   1,
-		Start: func(d *Domain) error { order = append(order, "start"); return nil },
-		Stop: func(d *Domain) {
+		Max:     1,
+		OnStart: func(d *Domain) error { order = append(order, "start"); return nil },
+		OnEnd: func(d *Domain) {
 			order = append(order, "stop")
 			require.Equal(t, []*Domain{d}, w.Domains())
 			w.RunOnAll(d, func(*Domain, *Stop) { order = append(order, "handler") }, StopOptions{})
@@ -411,7 +411,7 @@ func TestSuspend(t *testing.T) {
 		require.NoError(t, blocked.Suspend(ctx))
 		suspended.Store(true)
 	}()
-	waitFor(t, func() bool { blocked.mu.Lock(); defer blocked.mu.Unlock(); return blocked.suspends == 1 })
+	waitFor(t, func() bool { blocked.mu.Lock(); defer blocked.mu.Unlock(); return blocked.noted.suspends == 1 })
 	for range 100 {
 		runtime.Gosched()
 	}

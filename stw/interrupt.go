@@ -17,10 +17,10 @@ func (d *Domain) Interrupt(fn func(*Domain)) error {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.ending {
+	if d.phase.refuses() {
 		return ErrDead
 	}
-	d.interrupts = append(d.interrupts, fn)
+	d.noted.interrupts = append(d.noted.interrupts, fn)
 	d.askLocked()
 	d.checkLocked()
 	return nil
@@ -36,10 +36,10 @@ func (d *Domain) InterruptExternal() error {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.ending {
+	if d.phase.refuses() {
 		return ErrDead
 	}
-	d.external = true
+	d.noted.external = true
 	d.askLocked()
 	d.checkLocked()
 	return nil

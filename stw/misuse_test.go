@@ -117,12 +117,12 @@ func TestPanic_NoneIsLost(t *testing.T) {
 	})
 }
 
-// The Stop hook is called, online, whatever ended the domain, and may leave it
+// The OnEnd hook is called, online, whatever ended the domain, and may leave it
 // blocked.
-func TestEnd_StopHook(t *testing.T) {
+func TestEnd_Hook(t *testing.T) {
 	dom := newDomain(t)
 	var called, inactive atomic.Int32
-	w := newWorld(t, Options{SMR: []*smr.Domain{dom}, Stop: func(d *Domain) {
+	w := newWorld(t, Options{SMR: []*smr.Domain{dom}, OnEnd: func(d *Domain) {
 		called.Add(1)
 		d.Section()
 		d.EnterBlocking()
@@ -218,7 +218,7 @@ func TestSuspension_Resume(t *testing.T) {
 	require.NoError(t, err)
 	a.Resume()
 	require.Panics(t, s.Resume)
-	require.Zero(t, b.suspends)
+	require.Zero(t, b.noted.suspends)
 	close(releaseA)
 	close(releaseB)
 	join(t, a, b)

@@ -4,6 +4,7 @@ import (
 	"runtime"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -87,10 +88,10 @@ func TestSuspend_FirstToLeadHoldsUpNobody(t *testing.T) {
 				require.NoError(t, first.Interrupt(func(*Domain) { close(in); <-out }))
 				within(t, func() { <-in })
 				l.release(t)
-				waitFor(t, func() bool { first.mu.Lock(); defer first.mu.Unlock(); return first.returning })
+				waitFor(t, func() bool { return first.currentPhase() == returning })
 				suspended := make(chan error)
 				go func() { suspended <- first.Suspend(ctx) }()
-				waitFor(t, func() bool { first.mu.Lock(); defer first.mu.Unlock(); return first.suspends == 1 })
+				waitFor(t, func() bool { first.mu.Lock(); defer first.mu.Unlock(); return first.noted.suspends == 1 })
 				close(out)
 				require.NoError(t, <-suspended)
 				waitState(t, first, Suspended)
@@ -197,4 +198,30 @@ func TestStops_FewPassUntilADomainGoesOn(t *testing.T) {
 	quit.Store(true)
 	close(release)
 	join(t, hog, blocked)
+}
+
+// A domain that panics when it may lead lets the next one lead, also if it does nothing else
+// from then on.
+func TestRunOnAll_PanicsAtItsTurn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sc := newScene(t)
+		sc.spawn()
+		over := sc.waitsToLead()
+		led := make(chan struct{})
+		next := spawn(t, sc.w, func(d *Domain) {
+			sc.w.RunOnAll(d, func(*Domain, *Stop) {}, StopOptions{})
+			close(led)
+		})
+		sc.quiet()
+		sc.interrupted(func(*Domain) { // keeps it from coming back
+			sc.wait()
+			panic("owed")
+		})
+		over() // it is its turn, which all have seen when it panics
+		sc.over()
+		<-led
+		sc.ends()
+		close(sc.ask)
+		join(t, sc.d, next)
+	})
 }

@@ -45,7 +45,7 @@ func (w *World) forEach(fn func(*Domain)) {
 		panic("stw: ForEach with a nil function")
 	}
 	r := &ragged{fn: fn}
-	var blocked []*Domain
+	var mine []*Domain // those that the caller itself acts for
 
 	// Who is asked is part of the world, and can't leave it before it has done
 	// what is asked: the set may change, the barrier's share of it does not.
@@ -55,11 +55,9 @@ func (w *World) forEach(fn func(*Domain)) {
 	r.spins = spinsFor(n + 1)
 	for _, d := range w.set {
 		d.mu.Lock()
-		d.ragged = append(d.ragged, r)
-		if d.unservedLocked() && len(d.ragged) == 1 && d.stop == nil {
-			// Not asked: the caller itself acts for it.
-			d.served = true
-			blocked = append(blocked, d)
+		d.noted.ragged = append(d.noted.ragged, r)
+		if d.beginServiceLocked() {
+			mine = append(mine, d)
 		} else {
 			d.askLocked()
 		}
@@ -69,13 +67,13 @@ func (w *World) forEach(fn func(*Domain)) {
 	w.mu.Unlock()
 
 	defer func() { // if the function ends the goroutine, others act for the rest
-		for _, d := range blocked {
+		for _, d := range mine {
 			sched.Go(d.serveRest)
 		}
 	}()
-	for len(blocked) > 0 {
-		d := blocked[0]
-		blocked = blocked[1:]
+	for len(mine) > 0 {
+		d := mine[0]
+		mine = mine[1:]
 		d.serveRagged(r)
 	}
 	r.park.wait(r.spins, func() bool { return r.left.Load() == 0 })

@@ -501,7 +501,7 @@ func TestSchedules_ServedWhileBlocked(t *testing.T) {
 		t.Run(how, func(t *testing.T) {
 			sched.Explore(t, sched.Options{Procs: 4}, func(x *sched.Exec) func() {
 				st := newStage(x, Options{})
-				d, err := st.w.newDomain()
+				d, err := st.w.newDomain(itsOwnerCall)
 				if err != nil {
 					x.Fail("newDomain: %v", err)
 				}
@@ -615,7 +615,7 @@ func TestSchedules_SuspendAgainstQueue(t *testing.T) {
 		t.Run([]string{"alone", "first of two"}[others], func(t *testing.T) {
 			sched.Explore(t, sched.Options{Procs: 3, Schedules: 25_000 - 13_000*others, Walks: 8000}, func(x *sched.Exec) func() {
 				st := newStage(x, Options{})
-				first, err := st.w.newDomain()
+				first, err := st.w.newDomain(itsOwnerCall)
 				if err != nil {
 					x.Fail("newDomain: %v", err)
 				}
@@ -705,8 +705,8 @@ func TestSchedules_SuspendAgainstCancel(t *testing.T) {
 			cancel()
 		})
 		return func() {
-			if dom.suspends != 0 {
-				x.Fail("%d suspensions are left", dom.suspends)
+			if dom.noted.suspends != 0 {
+				x.Fail("%d suspensions are left", dom.noted.suspends)
 			}
 		}
 	})
@@ -748,13 +748,13 @@ func TestSchedules_StopAgainstFailedSpawn(t *testing.T) {
 		var ready relacq.Uint64
 		st := newStage(x, Options{
 			Max: 2,
-			Start: func(d *Domain) error {
-				if started++; d.own {
+			OnStart: func(d *Domain) error {
+				if started++; d.endsBy == itsReturn {
 					return refused
 				}
 				return nil
 			},
-			Stop: func(d *Domain) { ended++ },
+			OnEnd: func(d *Domain) { ended++ },
 		})
 		st.domain("leader", 0, func(d *Domain) {
 			child, err := st.w.Spawn(func(*Domain) { x.Fail("a domain that was refused runs") })
@@ -826,7 +826,7 @@ func TestSchedules_BarrierPhases(t *testing.T) {
 						}
 					}
 				}
-				b.leave()
+				b.drop()
 			})
 		}
 		return nil

@@ -5,34 +5,40 @@ import (
 )
 
 // A stand-in does what is asked of a blocked domain: a goroutine that exists only while
-// there is something to do, or the caller of ForEach. A domain has one at the most, which
-// served says. A stand-in takes part in one stop, or does the rest that is asked when it
+// there is something to do, or the caller of ForEach. A domain has one at the most, as its
+// phase says. A stand-in takes part in one stop, or does the rest that is asked when it
 // begins, and another one follows if there is more by then. In between the domain comes
 // back or ends, however often it is asked: its owner waits in LeaveBlocking for the end of
 // one service, and the end of a service takes an ending domain out of the world.
 
-// unservedLocked reports whether the domain is blocked and waits for a stand-in if asked.
-// An owner that is coming back does itself what is asked from then on.
-func (d *Domain) unservedLocked() bool {
-	return d.state == Blocked && !d.served && !d.returning
+// beginServiceLocked makes a stand-in act for the domain, if it is blocked or ending and none
+// does, and reports whether it did. The caller starts that, or is it.
+func (d *Domain) beginServiceLocked() bool {
+	switch d.phase {
+	case blocked:
+		d.becomeLocked(served)
+	case ending:
+		d.becomeLocked(endingServed)
+	default:
+		return false
+	}
+	return true
 }
 
 // serveBlocked is the stand-in that takes part in a stop, if one is asked for, and
 // otherwise does the rest.
 func (d *Domain) serveBlocked() {
 	d.mu.Lock()
-	s := d.stop
+	s := d.noted.stop
+	d.noted.stop = nil
+	d.mu.Unlock()
 	if s == nil {
-		d.mu.Unlock()
 		d.serveRest()
 		return
 	}
-	d.stop = nil
-	d.serving.Store(true)
-	d.mu.Unlock()
 	// The service ends before the section does: the last one out finds each ending domain
 	// free to leave, if nothing else is asked of it.
-	defer s.leave()
+	defer s.exit()
 	defer d.endService(false)
 	s.handle(d)
 }
@@ -42,10 +48,9 @@ func (d *Domain) serveBlocked() {
 func (d *Domain) serveRest() {
 	defer d.endService(true) // also when a function calls Goexit
 	d.mu.Lock()
-	d.serving.Store(true)
-	left := d.dueLocked()
+	left := d.noted.due()
 	left.stop = false
-	for !d.returning && d.stepLocked(&left) {
+	for d.phase != returning && d.stepLocked(&left) {
 	}
 	d.mu.Unlock()
 }
@@ -54,8 +59,7 @@ func (d *Domain) serveRest() {
 func (d *Domain) serveRagged(r *ragged) {
 	defer d.endService(true) // also if the function ends the goroutine
 	d.mu.Lock()
-	d.ragged = d.ragged[1:]
-	d.serving.Store(true)
+	d.noted.ragged = d.noted.ragged[1:]
 	d.mu.Unlock()
 	r.run(d)
 }
@@ -64,7 +68,7 @@ func (d *Domain) serveRagged(r *ragged) {
 // if there is more to do.
 func (d *Domain) endService(stopNext bool) {
 	d.mu.Lock()
-	if !d.ending {
+	if d.phase != endingServed {
 		d.endServiceLocked(stopNext)
 		d.mu.Unlock()
 		return
@@ -77,24 +81,25 @@ func (d *Domain) endService(stopNext bool) {
 	d.mu.Lock()
 	d.endServiceLocked(stopNext)
 	d.mu.Unlock()
-	d.w.letGoLocked(d)
+	d.w.dismissLocked(d)
 }
 
 // endServiceLocked ends a service, or starts the next one. With stopNext, after one that left
 // stops out, a stop comes before the rest: so neither of the two holds up the other.
 func (d *Domain) endServiceLocked(stopNext bool) {
-	d.serving.Store(false)
-	d.held = d.suspends > 0
-	rest := len(d.ragged) > 0 || d.suspends == 0 && (len(d.interrupts) > 0 || d.external)
+	n := &d.noted
+	n.held = n.suspends > 0
 	switch {
-	case d.returning: // the owner goes on with it
-		d.served = false
-	case rest && !(stopNext && d.stop != nil):
+	case d.phase == returning: // the owner does what there is
+		d.becomeLocked(running)
+	case n.rest() && !(stopNext && n.stop != nil):
 		sched.Go(d.serveRest)
-	case d.stop != nil:
+	case n.stop != nil:
 		sched.Go(d.serveBlocked)
+	case d.phase == served:
+		d.becomeLocked(blocked)
 	default:
-		d.served = false
+		d.becomeLocked(ending)
 	}
 	d.changed.Broadcast()
 	d.checkLocked()

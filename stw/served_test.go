@@ -5,6 +5,7 @@ import (
 	"runtime"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 
 	"github.com/stretchr/testify/require"
 )
@@ -61,7 +62,7 @@ func TestSuspension_ResumedOnceTooOften(t *testing.T) {
 	require.NoError(t, domains[2].Suspend(ctx)) // somebody else's
 	domains[1].Resume()                         // once too often
 	require.Panics(t, s.Resume)
-	require.Equal(t, []int{0, 0, 1}, []int{domains[0].suspends, domains[1].suspends, domains[2].suspends})
+	require.Equal(t, []int{0, 0, 1}, []int{domains[0].noted.suspends, domains[1].noted.suspends, domains[2].noted.suspends})
 	domains[2].Resume()
 	for _, r := range releases {
 		close(r)
@@ -104,4 +105,59 @@ func TestSuspend_GoexitWaitsForResume(t *testing.T) {
 			require.False(t, early.Load())
 		})
 	}
+}
+
+// A domain that ends is there as long as something is done for it, also if nothing more is
+// asked: its slot is nobody else's.
+func TestEnd_WaitsForService(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sc := newScene(t)
+		sc.spawn()
+		sc.toBeSuspended() // keeps it
+		sc.ends()
+		in, out := make(chan struct{}), make(chan struct{})
+		go sc.w.ForEach(func(d *Domain) {
+			if d == sc.d {
+				close(in)
+				<-out
+			}
+		})
+		<-in
+		sc.over() // it is resumed
+		require.Equal(t, Blocked, sc.d.State())
+		select {
+		case <-sc.d.done:
+			t.Error("it has ended")
+		default:
+		}
+		close(out)
+		sc.quiet()
+		require.Equal(t, Dead, sc.d.State())
+		close(sc.ask)
+	})
+}
+
+// A blocked domain whose interrupts ask for interrupts calls the external hook all the same.
+func TestBlocking_EndlessInterruptsLetHookIn(t *testing.T) {
+	var called atomic.Bool
+	w := newWorld(t, Options{ExternalInterrupt: func(*Domain) { called.Store(true) }})
+	d, release := startBlocked(t, w)
+	var quit atomic.Bool
+	var again func(*Domain)
+	again = func(d *Domain) {
+		if !quit.Load() {
+			d.Interrupt(again)
+		}
+	}
+	require.NoError(t, d.Interrupt(again))
+	require.NoError(t, d.InterruptExternal())
+	for range 10_000 {
+		if runtime.Gosched(); called.Load() {
+			break
+		}
+	}
+	quit.Store(true)
+	require.True(t, called.Load())
+	close(release)
+	join(t, d)
 }

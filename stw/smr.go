@@ -12,6 +12,12 @@ import (
 // safe points. Between those it reads for nothing; and a grace period that waits
 // for it asks for a safe point, so that it ends one poll later.
 
+// readers are a domain's, one for each smr domain of its world.
+type readers struct {
+	each   []*smr.Quiescent
+	online bool
+}
+
 // attach registers the domain with the smr domains.
 func (d *Domain) attach(domains []*smr.Domain) (err error) {
 	defer func() {
@@ -21,22 +27,35 @@ func (d *Domain) attach(domains []*smr.Domain) (err error) {
 	}()
 	for _, dom := range domains {
 		// A grace period asks for nothing but that the domain polls.
-		d.readers = append(d.readers, dom.NewQuiescent(func() { d.pending.Or(quiescent) }))
+		d.readers.each = append(d.readers.each, dom.NewQuiescent(func() { d.pending.Or(quiescent) }))
 	}
 	return nil
 }
 
-func (d *Domain) goOnline() {
-	d.offline = false
-	for _, q := range d.readers {
+func (r *readers) goOnline() {
+	r.online = true
+	for _, q := range r.each {
 		q.Online()
 	}
 }
 
-func (d *Domain) goOffline() {
-	d.offline = true
-	for _, q := range d.readers {
+func (r *readers) goOffline() {
+	r.online = false
+	for _, q := range r.each {
 		q.Offline()
+	}
+}
+
+// quiesce ends their sections and begins new ones.
+func (r *readers) quiesce() {
+	for _, q := range r.each {
+		q.Quiesce()
+	}
+}
+
+func (r *readers) close() {
+	for _, q := range r.each {
+		q.Close()
 	}
 }
 
@@ -48,10 +67,10 @@ func (d *Domain) goOffline() {
 //
 // Cost: two loads. Using the section costs no more than the loads in it.
 func (d *Domain) Section() smr.Section {
-	if len(d.readers) == 0 {
+	if len(d.readers.each) == 0 {
 		panic("stw: Section in a world without Options.SMR")
 	}
-	return d.readers[0].Section()
+	return d.readers.each[0].Section()
 }
 
 // SectionOf is [Domain.Section] for any one of the world's smr domains. It panics
@@ -59,7 +78,7 @@ func (d *Domain) Section() smr.Section {
 func (d *Domain) SectionOf(dom *smr.Domain) smr.Section {
 	for i, o := range d.w.opts.SMR {
 		if o == dom {
-			return d.readers[i].Section()
+			return d.readers.each[i].Section()
 		}
 	}
 	panic("stw: SectionOf an smr domain that is not in Options.SMR")
@@ -69,7 +88,7 @@ func (d *Domain) SectionOf(dom *smr.Domain) smr.Section {
 // [smr.Domain.Synchronize] does. The domain is in Blocking meanwhile, so it does not
 // wait for itself, and its section ends. Owner.
 func (d *Domain) Synchronize(ctx context.Context) (err error) {
-	goals := make([]smr.Seq, len(d.readers))
+	goals := make([]smr.Seq, len(d.readers.each))
 	for i, dom := range d.w.opts.SMR {
 		goals[i] = dom.Advance()
 	}

@@ -40,8 +40,12 @@ func (st *asker) ask(what string, d *Domain) {
 	}
 }
 
+// notUser is run for a domain, which must be there, and run nothing itself.
 func (st *asker) notUser(d *Domain) {
 	for range 2 {
+		if d.phase == dead {
+			st.x.Fail("something is run for %v, which is dead", d)
+		}
 		if st.user[d.slot] {
 			st.x.Fail("something is run for %v while that runs", d)
 		}
@@ -69,7 +73,7 @@ func TestSchedules_AskedWhileStateChanges(t *testing.T) {
 			t.Run(of.name+", "+what[0]+", "+what[1], func(t *testing.T) {
 				sched.Explore(t, modest, func(x *sched.Exec) func() {
 					st := &asker{stage: newStage(x, Options{})}
-					d, err := st.w.newDomain()
+					d, err := st.w.newDomain(itsOwnerCall)
 					if err != nil {
 						x.Fail("newDomain: %v", err)
 					}
@@ -83,9 +87,9 @@ func TestSchedules_AskedWhileStateChanges(t *testing.T) {
 						x.Go(what, 1+i, func() { st.ask(what, d) })
 					}
 					return func() {
-						if n := len(st.w.Domains()); n != 0 || d.suspends != 0 || d.held || d.served || st.ran != st.accepted {
-							x.Fail("%d domains are left; %d suspensions, held: %v, served: %v; %d of %d interrupts ran",
-								n, d.suspends, d.held, d.served, st.ran, st.accepted)
+						if n := len(st.w.Domains()); n != 0 || d.phase != dead || d.noted.suspends != 0 || d.noted.held || st.ran != st.accepted {
+							x.Fail("%d domains are left; it is %v, %d suspensions, held: %v; %d of %d interrupts ran",
+								n, d.phase, d.noted.suspends, d.noted.held, st.ran, st.accepted)
 						}
 					}
 				})

@@ -133,6 +133,8 @@ func (s *Stop) try() bool {
 		d.pollSlow()
 		return false
 	}
+	d.become(serving)
+	defer d.become(running)
 	s.setUp()
 	s.tell(d)
 	s.takeLead()
@@ -149,12 +151,8 @@ func (s *Stop) try() bool {
 // unless that is asynchronous: others' handlers may wait for grace periods.
 func (s *Stop) takeLead() {
 	d := s.leader
-	d.goOffline()
-	d.serving.Store(true)
-	defer func() {
-		d.serving.Store(false)
-		d.goOnline()
-	}()
+	d.readers.goOffline()
+	defer d.readers.goOnline()
 	s.takePart(d)
 	if !s.opts.Async {
 		s.park.wait(s.spins, s.ended.Load)
@@ -194,8 +192,6 @@ func (s *Stop) setUp() {
 			s.end()
 		}
 	}()
-	s.leader.serving.Store(true)
-	defer s.leader.serving.Store(false)
 	s.opts.Setup(s)
 	done = true
 }
@@ -207,7 +203,7 @@ func (s *Stop) tell(but *Domain) {
 			continue
 		}
 		p.mu.Lock()
-		p.stop = s
+		p.noted.stop = s
 		p.askLocked()
 		p.checkLocked()
 		p.mu.Unlock()
@@ -216,21 +212,21 @@ func (s *Stop) tell(but *Domain) {
 
 // takePart is called by the owner of d.
 func (s *Stop) takePart(d *Domain) {
-	defer s.leave() // also if the handler ends the goroutine
+	defer s.exit() // also if the handler ends the goroutine
 	s.handle(d)
 }
 
 // handle comes in, waits for the others and runs the handler. It is called by whoever
-// acts for d, who must leave then.
+// acts for d, who must exit then.
 //
 // A participant is no reader: grace periods that wait for it end, and the handler
 // may wait for one.
 func (s *Stop) handle(d *Domain) {
-	online := !d.offline
-	d.goOffline()
+	online := d.readers.online
+	d.readers.goOffline()
 	defer func() {
 		if online {
-			d.goOnline()
+			d.readers.goOnline()
 		}
 	}()
 	if p := catch(d, "a stop handler", func() {
@@ -258,9 +254,9 @@ func (s *Stop) enter(d *Domain) {
 	s.park.wait(s.spins, allIn)
 }
 
-// leave ends a participant's part. The last one out ends the section.
-func (s *Stop) leave() {
-	s.bar.leave()
+// exit ends a participant's part. The last one out ends the section.
+func (s *Stop) exit() {
+	s.bar.drop()
 	if s.inside.Add(-1) == 0 {
 		s.end()
 	}

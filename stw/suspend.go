@@ -20,15 +20,16 @@ func (d *Domain) Suspend(ctx context.Context) error {
 	return d.waitSuspended(ctx)
 }
 
+// askToSuspend notes a suspension.
 func (d *Domain) askToSuspend() error {
 	d.mu.Lock()
-	if d.ending {
+	if d.phase.refuses() {
 		d.mu.Unlock()
 		return ErrDead
 	}
-	d.suspends++
-	if d.state == Suspended || d.unservedLocked() {
-		d.held = true
+	d.noted.suspends++
+	if d.phase == suspended || d.phase == blocked {
+		d.noted.held = true
 		d.pending.Or(asked) // it looks when it comes back from Blocking
 	} else {
 		d.askLocked()
@@ -43,20 +44,20 @@ func (d *Domain) askToSuspend() error {
 func (d *Domain) suspended() bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.suspends > 0
+	return d.noted.suspends > 0
 }
 
 // waitSuspended waits for what askToSuspend asked for, or takes that back if ctx ends.
 func (d *Domain) waitSuspended(ctx context.Context) error {
 	d.mu.Lock()
-	err := waitCond(ctx, &d.changed, func() bool { return d.held || d.state == Dead })
-	dead := d.state == Dead
+	err := waitCond(ctx, &d.changed, func() bool { return d.noted.held || d.phase == dead })
+	isDead := d.phase == dead
 	d.mu.Unlock()
 	switch {
 	case err != nil:
 		d.Resume()
 		return err
-	case dead:
+	case isDead:
 		return ErrDead
 	}
 	return nil
@@ -65,15 +66,16 @@ func (d *Domain) waitSuspended(ctx context.Context) error {
 // Resume takes back one Suspend. It panics if the domain is not suspended.
 func (d *Domain) Resume() {
 	d.mu.Lock()
-	if d.suspends == 0 {
+	n := &d.noted
+	if n.suspends == 0 {
 		d.mu.Unlock()
 		panic("stw: Resume of a domain that is not suspended")
 	}
-	d.suspends--
-	resumed := d.suspends == 0
+	n.suspends--
+	resumed := n.suspends == 0
 	if resumed {
-		d.held = false
-		if d.askedLocked() {
+		n.held = false
+		if n.any() {
 			d.askLocked() // what waited
 		}
 		d.changed.Broadcast()
@@ -88,25 +90,26 @@ func (d *Domain) Resume() {
 // suspendLocked waits, as the owner at a safe point, while the domain is suspended,
 // or until there is something to do meanwhile. It reports whether to go on looking.
 func (d *Domain) suspendLocked(left *due) bool {
-	if d.suspends == 0 {
+	n := &d.noted
+	if n.suspends == 0 {
 		return false
 	}
-	online := !d.offline
-	d.goOffline()
-	d.state = Suspended
-	d.held = true
+	online := d.readers.online
+	d.readers.goOffline()
+	d.becomeLocked(suspended)
+	n.held = true
 	d.changed.Broadcast()
 	d.checkLocked()
-	for d.suspends > 0 && d.stop == nil && len(d.ragged) == 0 {
+	for n.suspends > 0 && n.stop == nil && len(n.ragged) == 0 {
 		d.changed.Wait()
 	}
-	// In a stop or a ragged barrier meanwhile it counts as running: it goes back to
+	// In a stop or a ragged barrier meanwhile it is serving: it goes back to
 	// sleep without having run code of its own.
-	d.state = Running
+	d.becomeLocked(serving)
 	if online {
-		d.goOnline()
+		d.readers.goOnline()
 	}
-	left.stop, left.ragged = true, len(d.ragged)
+	left.stop, left.ragged = true, len(n.ragged)
 	return true
 }
 

@@ -26,8 +26,8 @@ var stwBugs = []Bug{
 		Schedules: "TestSchedules_StopAgainstBlocked",
 		Patch: `
 @ stw/blocking.go
--	for d.served {
-+	for false {
+-		for d.phase == returning {
++		for false {
 `,
 	},
 	{
@@ -54,9 +54,9 @@ var stwBugs = []Bug{
 		Test:      "TestEnd_WaitsForStop",
 		Schedules: "TestSchedules_StopAgainstStop",
 		Patch: `
-@ stw/world.go
--func (w *World) stoppable() bool { return w.stop.Load() == nil }
-+func (w *World) stoppable() bool { return true }
+@ stw/members.go
+-	if w.stop.Load() != nil || d.phase != ending || d.noted.any() {
++	if d.phase != ending || d.noted.any() {
 `,
 	},
 	{
@@ -67,7 +67,7 @@ var stwBugs = []Bug{
 		Schedules: "TestSchedules_LastLeaver",
 		Patch: `
 @ stw/stop.go
- 	s.bar.leave()
+ 	s.bar.drop()
 -	if s.inside.Add(-1) == 0 {
 +	s.inside.Add(-1)
 +	if s.ended.CompareAndSwap(false, true) {
@@ -80,12 +80,12 @@ var stwBugs = []Bug{
 		Test:      "TestInterrupt_AcceptedIsRun",
 		Schedules: "TestSchedules_InterruptAgainstEnd",
 		Patch: `
-@ stw/domain.go
--	if d.askedLocked() {
+@ stw/members.go
+-	if d.noted.any() {
 +	if false {
-@ stw/world.go
--	if d.served || d.askedLocked() {
-+	if d.served {
+@
+-	if w.stop.Load() != nil || d.phase != ending || d.noted.any() {
++	if w.stop.Load() != nil || d.phase != ending {
 `,
 	},
 	{
@@ -110,7 +110,7 @@ var stwBugs = []Bug{
 		Patch: `
 @ stw/stop.go
  	d := s.leader
--	d.goOffline()
+-	d.readers.goOffline()
 `,
 	},
 	{
@@ -132,7 +132,44 @@ var stwBugs = []Bug{
 		Schedules: "TestSchedules_InterruptAgainstEnd",
 		Patch: `
 @ stw/serve.go
--	d.w.letGoLocked(d)
+-	d.w.dismissLocked(d)
+`,
+	},
+	{
+		Name:      "dismissed-in-service",
+		Why:       "a domain that ends is gone, and its slot another's, while something is done for it",
+		Package:   "./stw",
+		Test:      "TestEnd_WaitsForService",
+		Schedules: "TestSchedules_AskedWhileStateChanges",
+		Patch: `
+@ stw/members.go
+-	if w.stop.Load() != nil || d.phase != ending || d.noted.any() {
++	if w.stop.Load() != nil || d.phase < ending || d.phase == dead || d.noted.any() {
+`,
+	},
+	{
+		Name:    "unqueue-wakes-nobody",
+		Why:     "those behind a domain that panics when it may lead sleep on",
+		Package: "./stw",
+		Test:    "TestRunOnAll_PanicsAtItsTurn",
+		Patch: `
+@ stw/queue.go
+-	if w.unqueueLocked(s) {
+-		w.changed.Broadcast()
+-	}
++	w.unqueueLocked(s)
+`,
+	},
+	{
+		Name:    "rest-in-one-step",
+		Why:     "interrupts that ask for interrupts keep the hook from a blocked domain",
+		Package: "./stw",
+		Test:    "TestBlocking_EndlessInterruptsLetHookIn",
+		Patch: `
+@ stw/serve.go
+-	for d.phase != returning && d.stepLocked(&left) {
+-	}
++	d.stepLocked(&left)
 `,
 	},
 	{
@@ -159,8 +196,7 @@ var stwBugs = []Bug{
 @ stw/poll.go
 -	d.clearPending()
 @
- 		q.Quiesce()
- 	}
+ 	d.readers.quiesce()
 +	for range 100 { // a wider window: who asks spins first
 +		sched.Gosched()
 +	}
