@@ -4,17 +4,17 @@ import (
 	"github.com/gosmr/gosmr/internal/sched/atomic"
 )
 
-// A barrier makes parties wait for one another, phase by phase. It is sense-
-// reversing: whoever comes last resets the arrivals and flips the sense, which is
-// what the others wait for; so a fast one can arrive for the next phase while slow
-// ones have not left this one. A party that drops out is waited for no more.
+// A barrier makes parties wait for one another, phase by phase. It reverses its sense: the last
+// party to arrive resets the arrivals and flips the sense, and the others wait for the flip. So
+// a fast party can arrive for the next phase while slow ones are still leaving this one. A party
+// may drop out; the others no longer wait for it.
 //
 //	state:  parties (32 bits) | arrived (31 bits) | sense (1 bit)
 //
-// With all three in one word the arrivals are reset not after the flip but with it.
+// All three share a word, so that one store flips the sense and resets the arrivals.
 type barrier struct {
-	state atomic.Uint64 // all parties, by compare-and-swap
-	alone atomic.Bool   // the last one in runs its function
+	state atomic.Uint64 // written by all parties, by compare-and-swap
+	alone atomic.Bool   // the last party to arrive is running its function
 	park  parking
 	spins int
 }
@@ -26,6 +26,7 @@ const (
 	arrivedMask = oneParty - oneArrival
 )
 
+// init prepares the barrier; no party may be using it.
 func (b *barrier) init(parties, spins int) {
 	b.state.Store(uint64(parties) * oneParty)
 	b.spins = spins
@@ -34,8 +35,8 @@ func (b *barrier) init(parties, spins int) {
 func parties(state uint64) uint64 { return state / oneParty }
 func arrived(state uint64) uint64 { return state & arrivedMask / oneArrival }
 
-// await returns when all parties have arrived. The last one runs last, if that is
-// not nil, before any of them returns.
+// await returns when all parties have arrived. The last to arrive calls last, if it is not nil,
+// before any of them returns.
 func (b *barrier) await(last func()) {
 	if b.alone.Load() {
 		panic("stw: Barrier inside a function that the last one in runs alone")
@@ -49,7 +50,7 @@ func (b *barrier) await(last func()) {
 			}
 			continue
 		}
-		// The others wait for the flip: nobody else changes the state now.
+		// All others wait for the flip, so the state does not change here.
 		if last != nil {
 			b.runAlone(last)
 		}
@@ -58,14 +59,14 @@ func (b *barrier) await(last func()) {
 	}
 }
 
+// runAlone calls last. An await inside it would wait for itself, and panics.
 func (b *barrier) runAlone(last func()) {
 	b.alone.Store(true)
 	defer b.alone.Store(false)
 	last()
 }
 
-// drop is called by a party that will not arrive any more. If the others wait for
-// it only, they wait no longer.
+// drop takes one party out. If it was the last one that the others waited for, the phase ends.
 func (b *barrier) drop() {
 	for {
 		old := b.state.Load()
@@ -80,7 +81,8 @@ func (b *barrier) drop() {
 	}
 }
 
-// flip ends a phase in which all parties but the caller have arrived.
+// flip ends a phase in which all parties but the caller have arrived, and leaves that many
+// parties.
 func (b *barrier) flip(old, parties uint64) {
 	sense := ^old & senseBit
 	b.state.Store(parties*oneParty | sense)

@@ -1,19 +1,19 @@
 package stw
 
-// Blocking runs fn, which may block, while the domain is at a safe point all the
-// time: stops, ragged barriers and interrupts do not wait for it, but are served on
-// its behalf. fn must not touch what a stop protects, hold protected pointers, or
-// call the domain's owner methods. The domain cannot come back in the middle of
-// what is being done for it: then Blocking waits. Owner.
+// Blocking runs fn, which may block, and keeps the domain at a safe point meanwhile: a stand-in
+// takes part in stops and ragged barriers and runs interrupts on its behalf. fn must not touch
+// what a stop protects, hold protected pointers, or call methods that are for the domain's own
+// goroutine. If a stand-in is acting when fn returns, Blocking waits until it is done. Call it
+// only from the domain's own goroutine.
 //
-// Whatever may block is to be in Blocking, taking a lock that other domains take
-// included: the one that holds it may be waiting, stopped, for this one.
+// Wrap everything that may block, including locks that other domains take: the domain that
+// holds the lock may be stopped, waiting for this one.
 func (d *Domain) Blocking(fn func()) {
 	d.EnterBlocking()
 	returned := false
 	defer func() {
 		d.leaveBlocking()
-		if returned { // else fn's panic is on its way: others' come out of the next poll
+		if returned { // else fn is panicking; the next poll passes on other panics
 			d.passPanic()
 		}
 	}()
@@ -21,10 +21,10 @@ func (d *Domain) Blocking(fn func()) {
 	returned = true
 }
 
-// EnterBlocking is the first half of [Domain.Blocking], for code that has no use
-// for a function. Owner.
+// EnterBlocking is the first half of [Domain.Blocking], for code that does not fit into a
+// function. Call it only from the domain's own goroutine.
 //
-// Cost: a lock taken and released, and a store or two for each smr domain.
+// Cost: a lock taken and released twice, and a store or two for each smr domain.
 func (d *Domain) EnterBlocking() {
 	const op = "EnterBlocking"
 	d.mustRun(op)
@@ -44,16 +44,15 @@ func (d *Domain) EnterBlocking() {
 	d.checkLocked()
 }
 
-// LeaveBlocking is the second half of [Domain.Blocking]. Owner. It panics with what
-// an interrupt function panicked with that ran meanwhile, and if the domain is not
-// blocked.
+// LeaveBlocking is the second half of [Domain.Blocking]. It panics if the domain is not blocked,
+// and passes on the panic of an interrupt function that ran meanwhile. Call it only from the
+// domain's own goroutine.
 func (d *Domain) LeaveBlocking() {
 	d.leaveBlocking()
 	d.passPanic()
 }
 
-// leaveBlocking comes back from Blocking. What an interrupt function panicked with is for the
-// next poll.
+// leaveBlocking makes the domain running again, without passing on panics.
 func (d *Domain) leaveBlocking() {
 	d.mu.Lock()
 	switch d.phase {
@@ -71,9 +70,9 @@ func (d *Domain) leaveBlocking() {
 	d.owned()
 	d.checkLocked()
 	d.mu.Unlock()
-	defer d.readers.goOnline() // also if what is served ends the goroutine
+	defer d.readers.goOnline() // also if serve ends the goroutine
 	if d.pending.Load() != 0 {
 		d.clearPending()
-		d.serve() // offline still
+		d.serve() // still offline
 	}
 }

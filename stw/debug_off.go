@@ -2,7 +2,7 @@
 
 package stw
 
-// Without -tags invariants nobody looks who calls.
+// Without -tags invariants nothing is checked.
 
 //lint:ignore U1000 it has fields under -tags invariants
 type domainDebug struct{}

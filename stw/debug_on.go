@@ -10,9 +10,11 @@ import (
 	"github.com/gosmr/gosmr/internal/goid"
 )
 
-// domainDebug knows the goroutine that the domain's own code runs on; 0 while that
-// does not matter, because the domain is blocked.
+// domainDebug has the number of the domain's own goroutine, or 0 while the domain is blocked and
+// its goroutine may do other things.
 type domainDebug struct{ owner atomic.Uint64 }
+
+// owned and disowned note that the calling goroutine is the owner, and that none is.
 
 func (d *Domain) owned()    { d.debug.owner.Store(goid.Get()) }
 func (d *Domain) disowned() { d.debug.owner.Store(0) }
@@ -25,21 +27,21 @@ func (d *Domain) check(op string) {
 	}
 }
 
-// checkNext panics if the domain can't go from its phase to the next: see phase.
+// checkNext panics if next does not follow the domain's phase: see phase.
 func (d *Domain) checkNext(next phase) {
 	if !slices.Contains(phases[d.phase].next, next) {
 		panic(fmt.Sprintf("stw: domain %d goes from %v to %v", d.id, d.phase, next))
 	}
 }
 
-// illegalLocked returns what is wrong with the phase that the domain is in and what is noted,
-// "" if they go together.
+// illegalLocked returns what is wrong with the domain's phase and its notes, or "" if they fit
+// together.
 func (d *Domain) illegalLocked() string {
 	n, outside := &d.noted, d.phase == starting || d.phase == dead
 	switch d.phase {
 	case suspended, blocked, ending:
 		if n.held != (n.suspends > 0) {
-			return "held is not whether it is suspended"
+			return "held differs from suspended"
 		}
 	}
 	switch {
@@ -55,8 +57,8 @@ func (d *Domain) illegalLocked() string {
 	return ""
 }
 
-// checkLocked panics if the domain is in a combination that there is not. mu is
-// about to be released.
+// checkLocked panics if the phase and the notes do not fit together. It is called before mu is
+// released.
 func (d *Domain) checkLocked() {
 	if what := d.illegalLocked(); what != "" {
 		panic(fmt.Sprintf("stw: domain %d is %v and %s (%d suspensions, held: %v)",
@@ -64,7 +66,7 @@ func (d *Domain) checkLocked() {
 	}
 }
 
-// checkOutside panics if the caller is a domain of the world that would wait for
+// checkOutside panics if the caller is a running domain of the world, which would wait for
 // itself.
 func (w *World) checkOutside(op string) {
 	id := goid.Get()

@@ -10,15 +10,15 @@ import (
 	"github.com/gosmr/gosmr/pcpu"
 )
 
-// A Domain is a goroutine that can be stopped: it promises to come to a safe point
-// ([Domain.Poll]) now and then, or to be at one all the time ([Domain.Blocking]).
+// A Domain is a worker: a goroutine that can be stopped, because it promises to reach a safe
+// point ([Domain.Poll]) now and then, or stays at one ([Domain.Blocking]).
 //
-// Methods that say "owner" in their comment may be called by the domain's own
-// goroutine only, the others by any. With -tags invariants that is checked.
+// Any goroutine may call a method unless its comment says otherwise. With -tags invariants the
+// caller of the others is checked. Comments here call the domain's own goroutine its owner.
 type Domain struct {
-	// pending is not 0 when the domain should come to a safe point: bits below.
-	// Set by whoever asks something of it, after noting what; taken by the owner,
-	// at a safe point, before it looks at what was noted. Read by every Poll.
+	// pending is not 0 when the domain should come to a safe point; its bits are below. A
+	// request sets a bit after it is noted. The owner reads it in every Poll, and clears it at
+	// a safe point before it reads the notes.
 	pending struct {
 		atomic.Uint32
 		_ [pcpu.Stride - 4]byte
@@ -30,65 +30,65 @@ type Domain struct {
 	id   uint64
 	slot int
 	done chan struct{} // closed at the very end
-	err  error         // for Join; constant when done is closed, the owner's before
+	err  error         // what Join returns; written by the owner before done is closed
 
-	// mu guards the phase and what is noted. It is held for moments only, never while
-	// code of the user's runs.
+	// mu guards the phase and the notes. It is held briefly, and never while user code runs.
 	mu      sync.Mutex
-	changed sync.Cond // any of the following changed
+	changed sync.Cond // the phase or the notes changed
 	phase   phase
 	noted   noted
 
-	// What follows belongs to the goroutine that acts for the domain: the owner, or
-	// a stand-in. The phase says which, and mu hands it over.
+	// The rest belongs to the goroutine that acts for the domain: the owner or a stand-in. The
+	// phase says which, and mu orders the hand-over.
 
 	readers readers
 	roots   rootStack
 	locals  []any
-	endsBy  ender
+	endsBy  ender // written by the owner only
 
-	//lint:ignore U1000 it is used under -tags invariants
+	//lint:ignore U1000 used with -tags invariants
 	debug domainDebug
 }
 
-// An ender is what ends a domain.
+// An ender says what ends a domain.
 type ender uint8
 
 const (
-	itsReturn    ender = iota // of the function that Spawn runs
-	itsOwnerCall              // of Deregister
-	itself                    // nothing any more: its end has begun
+	byReturn     ender = iota // the function that Spawn runs returns
+	byDeregister              // its owner calls Deregister
+	ended                     // nothing: its end has begun
 )
 
 const (
-	asked     = 1 << iota // something is noted under mu
+	asked     = 1 << iota // a request is noted
 	quiescent             // a grace period waits for the domain
 )
 
-// ID returns the domain's number, which no other domain of its world ever has.
+// ID returns the domain's number. No other domain of its world ever has the same.
 func (d *Domain) ID() uint64 { return d.id }
 
-// Slot returns which of the world's Max places the domain has: a number below Max
-// that no other domain has until this one has ended. For indexing arrays.
+// Slot returns a number below the world's Max that no other domain has until this one has ended.
+// Use it to index arrays.
 func (d *Domain) Slot() int { return d.slot }
 
-// State returns the domain's state, which may have changed when the caller looks
-// at it, unless the world is stopped. A domain that ends is blocked before it is
-// dead, and one that takes part in a stop while it is suspended counts as running.
+// State returns the domain's state. Unless the world is stopped, it may have changed when the caller
+// reads it. An ending domain is Blocked before it is Dead. A suspended domain is Running while it
+// takes part in a stop.
 func (d *Domain) State() State { return d.currentPhase().state() }
 
 func (d *Domain) String() string { return fmt.Sprintf("domain %d", d.id) }
 
-// Spawn runs fn on a new goroutine, as a new domain, which ends when fn returns.
-// It does not wait for the domain to start: while the world is stopped, that waits.
-// It returns [ErrFull] or [ErrClosed], and then nothing is left behind.
+// Spawn starts a goroutine that becomes a domain, runs fn, and ends the domain when fn returns.
+// Spawn does not wait for the domain to start; while the world is stopped, the domain waits. If
+// Spawn returns [ErrFull] or [ErrClosed], there is no domain.
 //
-// A panic of fn, or runtime.Goexit, ends the domain properly before it goes on.
+// If fn panics or calls runtime.Goexit, the domain ends in the same way before the panic or the
+// exit goes on.
 func (w *World) Spawn(fn func(*Domain)) (*Domain, error) {
 	if fn == nil {
 		panic("stw: Spawn of a nil function")
 	}
-	d, err := w.newDomain(itsReturn)
+	d, err := w.newDomain(byReturn)
 	if err != nil {
 		return nil, err
 	}
@@ -102,16 +102,15 @@ func (w *World) Spawn(fn func(*Domain)) (*Domain, error) {
 	return d, nil
 }
 
-// Register makes the calling goroutine a domain, until [Domain.Deregister], which
-// it must call before it ends. While the world is stopped it waits. It returns
-// [ErrFull] or [ErrClosed], or what Options.Start does.
+// Register makes the calling goroutine a domain until it calls [Domain.Deregister], which it must
+// do before it ends. Register waits while the world is stopped. It returns [ErrFull], [ErrClosed]
+// or the error of Options.OnStart.
 //
-// A goroutine may be several domains of several worlds, or of one; but then it must
-// be in Blocking as each of the others whenever it waits as one of them, which
-// Register does, too.
+// A goroutine may be several domains, of one world or of several. Whenever it waits as one of
+// them, in Register too, it must be in Blocking as each of the others.
 func (w *World) Register() (*Domain, error) {
 	w.checkOutside("Register")
-	d, err := w.newDomain(itsOwnerCall)
+	d, err := w.newDomain(byDeregister)
 	if err != nil {
 		return nil, err
 	}
@@ -127,25 +126,25 @@ func (w *World) Register() (*Domain, error) {
 	return d, nil
 }
 
-// Deregister ends a domain that [World.Register] made. Owner. What was asked of it
-// is done first, and it may wait for a stop to end. It panics if the domain has
-// ended, or was made by Spawn: such a one ends when its function returns.
+// Deregister ends a domain that [World.Register] made. It first does what was asked of the domain,
+// and may wait for a stop to end. It panics if the domain has ended, or was made by Spawn: that
+// one ends when its function returns. Call it only from the domain's own goroutine.
 func (d *Domain) Deregister() {
-	if d.endsBy == itsReturn {
+	if d.endsBy == byReturn {
 		panic("stw: Deregister of a domain that Spawn made")
 	}
 	d.mustRun("Deregister")
-	if d.endsBy == itself {
+	if d.endsBy == ended {
 		panic("stw: Deregister of a domain that is ending")
 	}
 	d.end(true)
 }
 
-// Join waits until the domain has ended and nothing is left of it: its slot is
-// free, its hooks have run, and so has all that was accepted by Interrupt. It
-// returns what Options.Start returned to it, or ctx.Err() if ctx ends first.
+// Join waits until the domain has ended: its slot is free, and its hooks and all interrupts that
+// it accepted have run. Join returns the error of Options.OnStart for this domain, or ctx.Err()
+// if ctx ends first.
 //
-// A domain must not call it outside [Domain.Blocking].
+// A domain may call Join only in [Domain.Blocking].
 func (d *Domain) Join(ctx context.Context) error {
 	d.w.checkOutside("Join")
 	select {
@@ -156,8 +155,8 @@ func (d *Domain) Join(ctx context.Context) error {
 	}
 }
 
-// begin makes the domain part of the world, on its own goroutine. It reports
-// false if Options.OnStart refuses.
+// begin makes the domain part of the world. It reports false if Options.OnStart refuses. The owner
+// calls it.
 func (d *Domain) begin() bool {
 	d.owned()
 	d.w.join(d)
@@ -168,23 +167,23 @@ func (d *Domain) begin() bool {
 	return d.err == nil
 }
 
-// end ends the domain, after Options.OnEnd if it had begun. That also happens when its
-// goroutine unwinds, from a panic or from Goexit, wherever it was; and whatever code of the
-// user's does the same on the way.
+// end calls Options.OnEnd, if the domain had begun, and ends the domain. The owner calls it, also
+// when a panic or Goexit unwinds its goroutine, and each step is deferred: user code may panic or
+// exit in any of them.
 func (d *Domain) end(begun bool) {
-	d.endsBy = itself
+	d.endsBy = ended
 	defer d.endLast()
 	if begun && d.w.opts.OnEnd != nil {
 		defer d.w.opts.OnEnd(d)
 	}
-	if d.State() == Blocked { // it was unwound in EnterBlocking without LeaveBlocking
+	if d.State() == Blocked { // unwound between EnterBlocking and LeaveBlocking
 		d.leaveBlocking()
 	}
 }
 
-// endLast is the part of end in which no code of the user's runs on the owner's goroutine.
+// endLast is the part of end in which the owner runs no user code.
 func (d *Domain) endLast() {
-	if d.State() != Blocked { // as Options.OnEnd may leave it
+	if d.State() != Blocked { // Options.OnEnd may have left it so
 		d.readers.goOffline()
 	}
 	d.w.leave(d)

@@ -1,16 +1,15 @@
 package stw
 
-// Interrupt has fn run by the domain at its next safe point, or on its behalf while
-// it is blocked; after what was asked of it by Interrupt before, and once it is no
-// longer suspended. It does not wait. It returns [ErrDead] if the domain has ended or
-// begun to, and then fn is not run; a fn that was accepted is run, if need be while
-// the domain ends. What a fn asks for by Interrupt is not done by the same Poll.
+// Interrupt makes the domain run fn at its next safe point, after earlier interrupts and not
+// while it is suspended; a stand-in runs fn while the domain is blocked. Interrupt does not wait.
+// It returns [ErrDead], and fn does not run, if the domain is ending or has ended. An accepted fn
+// always runs, at the latest while the domain ends. An interrupt that fn itself asks for waits
+// for the next safe point.
 //
-// fn runs while the domain can do nothing else, so it must not block: others may be
-// waiting for the domain. If it panics, the panic is passed on to the domain, as a
-// [*Panic], out of its Poll, Blocking or Deregister; if the domain ends before, that
-// panics. runtime.Goexit ends the domain, or, while that is blocked, nothing. Any goroutine may call Interrupt, fn
-// included. Idea: interrupt-thread of SBCL.
+// fn must not block: the domain does nothing else meanwhile, and others may wait for it. If fn
+// panics, the domain's Poll, Blocking or Deregister panics with a [*Panic], or the end of its
+// goroutine does. If fn calls runtime.Goexit, the domain ends; while it is blocked, only the
+// stand-in does. fn may call Interrupt. Idea: interrupt-thread of SBCL.
 func (d *Domain) Interrupt(fn func(*Domain)) error {
 	if fn == nil {
 		panic("stw: Interrupt with a nil function")
@@ -26,10 +25,10 @@ func (d *Domain) Interrupt(fn func(*Domain)) error {
 	return nil
 }
 
-// InterruptExternal has the domain call Options.ExternalInterrupt at its next safe
-// point. Calls before it does so count as one; what the hook asks for itself is not done
-// by the same Poll. It returns [ErrDead] if the domain has ended, and panics if there is
-// no such hook.
+// InterruptExternal makes the domain call Options.ExternalInterrupt at its next safe point. All
+// calls before that count as one; one that the hook makes waits for the next safe point.
+// InterruptExternal returns [ErrDead] if the domain is ending or has ended, and panics if there
+// is no such hook.
 func (d *Domain) InterruptExternal() error {
 	if d.w.opts.ExternalInterrupt == nil {
 		panic("stw: InterruptExternal in a world without Options.ExternalInterrupt")

@@ -2,7 +2,7 @@ package stw
 
 import "github.com/gosmr/gosmr/internal/sched/atomic"
 
-// A Key names a value that each domain has for itself: domain-local storage.
+// A Key names a value of which each domain has its own: domain-local storage.
 type Key[T any] struct {
 	index int
 	init  func(*Domain) T
@@ -10,13 +10,14 @@ type Key[T any] struct {
 
 var lastKey atomic.Int64
 
-// NewKey returns a key whose value in a domain is what init returns for that, on
-// first use, or the zero T if init is nil. Keys are for good: make them once.
+// NewKey returns a key. A domain's value is what init returns on first use, or the zero T if init
+// is nil. Keys are never freed: make them once.
 func NewKey[T any](init func(*Domain) T) *Key[T] {
 	return &Key[T]{index: int(lastKey.Add(1)) - 1, init: init}
 }
 
-// Get returns the domain's value. Owner, or a function that is run for it.
+// Get returns the domain's value. Call it only from the domain's own goroutine, or from a function
+// that runs for the domain.
 func (k *Key[T]) Get(d *Domain) T {
 	if k.index < len(d.locals) {
 		if v, ok := d.locals[k.index].(*T); ok {
@@ -31,7 +32,8 @@ func (k *Key[T]) Get(d *Domain) T {
 	return v
 }
 
-// Set changes the domain's value. Owner, or a function that is run for it.
+// Set changes the domain's value. Call it only from the domain's own goroutine, or from a function
+// that runs for the domain.
 func (k *Key[T]) Set(d *Domain, v T) {
 	for len(d.locals) <= k.index {
 		d.locals = append(d.locals, nil)

@@ -6,11 +6,11 @@ import (
 	"github.com/gosmr/gosmr/internal/sched"
 )
 
-// How domains come and go. A domain takes a slot, joins the set of domains on which stops
-// count, leaves it, and its slot is free again. While a stop is in progress nobody joins or
-// leaves; who waits to is let in or out by the end of the stop, before another begins.
+// How domains come and go. A domain takes a slot, joins the set of domains on which stops count,
+// leaves the set, and frees its slot. While a stop is in progress no domain joins or leaves. The
+// end of the stop admits and dismisses the domains that wait, before another stop begins.
 
-// newDomain takes a slot for a domain that is starting.
+// newDomain returns a domain that is starting and has a slot.
 func (w *World) newDomain(endsBy ender) (*Domain, error) {
 	d := &Domain{w: w, endsBy: endsBy, done: make(chan struct{})}
 	d.changed.L = &d.mu
@@ -27,7 +27,7 @@ func (w *World) newDomain(endsBy ender) (*Domain, error) {
 	return d, nil
 }
 
-// take gives a domain its slot and its number.
+// take gives a domain a slot and an ID.
 func (w *World) take(d *Domain) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -44,7 +44,7 @@ func (w *World) take(d *Domain) error {
 	return nil
 }
 
-// free undoes take, for a domain that is not in the set (any more), and lets Join return.
+// free undoes take for a domain that is not in the set, and lets Join return.
 func (w *World) free(d *Domain) {
 	d.readers.close()
 	w.mu.Lock()
@@ -57,7 +57,7 @@ func (w *World) free(d *Domain) {
 	close(d.done)
 }
 
-// join makes a domain part of the world. It waits while the world is stopped.
+// join adds a domain to the set. It waits while a stop is in progress.
 func (w *World) join(d *Domain) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -71,18 +71,20 @@ func (w *World) join(d *Domain) {
 	}
 }
 
-// admitLocked lets a domain into the set.
+// admitLocked adds a starting domain to the set.
 func (w *World) admitLocked(d *Domain) {
 	d.become(running)
 	w.set = append(w.set, d)
 }
 
-// leave takes a domain out of the world, which runs no code of its user's from here on: what
-// is still asked of it is done by stand-ins, and can't end this goroutine. Stops and ragged
-// barriers go on counting on it; interrupts it accepts no more.
+// leave makes a domain ending, and waits until it is dismissed. Its owner runs no more user code:
+// stand-ins serve what is still asked, so that a function cannot end this goroutine. Stops and
+// ragged barriers still count on the domain; it refuses interrupts.
 //
-// What ends the last reason to stay takes it out at once: the end of a stop, of a service,
-// a Resume. So stops or ragged barriers in a row do not keep it.
+// The event that removes the last reason to stay also dismisses the domain: the end of a stop, the
+// end of a service, or Resume. So stops in a row do not keep it. Ragged barriers that overlap do:
+// each runs its function for every domain that is part of the world when it is called. Letting the
+// domain go first was tried, and broke that promise.
 func (w *World) leave(d *Domain) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -104,9 +106,9 @@ func (w *World) leave(d *Domain) {
 	}
 }
 
-// dismissLocked lets a domain out of the set if it waits to leave, and nothing is asked of it
-// or can be about to be. Only under both locks that is known: a stop that is led counts on
-// every domain in the set, also on those that are not told yet.
+// dismissLocked removes a domain from the set if it is ending, nothing is asked of it, and no stop
+// is in progress. It needs both locks: a stop counts on every domain in the set, also before it
+// has told them.
 func (w *World) dismissLocked(d *Domain) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -122,8 +124,8 @@ func (w *World) dismissLocked(d *Domain) {
 	w.changed.Broadcast()
 }
 
-// nextLocked is called when a stop has ended, before another can begin: those that
-// wait to come or go do so first, so that stops in a row keep nobody.
+// nextLocked is called at the end of a stop, before another can begin. It admits and dismisses the
+// domains that wait, so that stops in a row do not hold them up.
 func (w *World) nextLocked() {
 	for _, d := range w.joiners {
 		w.admitLocked(d)

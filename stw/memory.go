@@ -7,33 +7,32 @@ import (
 	"github.com/gosmr/gosmr/internal/sched/sync"
 )
 
-// ErrNoMemory is wrapped by what a [Reservation] returns when the system refuses memory:
-// the error names the size, and wraps the system's as well.
+// ErrNoMemory is wrapped by the error that a [Reservation] returns when the system refuses memory.
+// That error names the size and also wraps the system's error.
 var ErrNoMemory = errors.New("stw: the system refuses memory")
 
-// memoryCalls is how areas come from the system and go back: a variable for the sake of
-// tests.
+// memoryCalls are the calls that take memory from the system and give it back. Tests replace them.
 type memoryCalls struct {
 	mapping func(size int) ([]byte, error)
 	unmap   func(mem []byte) error
-	discard func(mem []byte) // a hint: the contents may go, the addresses stay
+	discard func(mem []byte) // hints that the contents may go; the addresses stay mapped
 }
 
 var system = memoryCalls{mapMemory, unmapMemory, discardMemory}
 
-// spareRanges are ranges that the system did not take back. On Linux munmap may fail:
-// neighbouring mappings merge, taking a range out of the middle makes two of one, and
-// there is a limit on their number (vm.max_map_count). So each is kept, without its
-// contents, until an area is made of it or the system takes it after all.
+// spareRanges are ranges that the system did not take back. On Linux munmap may fail: neighbouring
+// mappings merge, unmapping the middle of one makes two, and their number is limited
+// (vm.max_map_count). A spare range is kept, without its contents, until it becomes part of an
+// area or a later munmap succeeds.
 type spareRanges struct {
 	mu     sync.Mutex
 	ranges [][]byte
 }
 
-// One for the process, as the limit is.
+// spare belongs to the process, as the limit does.
 var spare spareRanges
 
-// takeRange returns size bytes from a spare range, or else from the system.
+// takeRange returns size bytes from a spare range, or from the system if no range is large enough.
 func (s *spareRanges) takeRange(size int) ([]byte, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -57,8 +56,7 @@ func (s *spareRanges) takeRange(size int) ([]byte, error) {
 	return mem, nil
 }
 
-// giveBack returns ranges to the system, or keeps those that it does not take. It does
-// not fail.
+// giveBack returns ranges to the system and keeps those that it refuses. It cannot fail.
 func (s *spareRanges) giveBack(ranges ...[]byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -71,12 +69,12 @@ func (s *spareRanges) giveBack(ranges ...[]byte) {
 			s.ranges = append(s.ranges, mem)
 			continue
 		}
-		s.retryLocked() // a range beside the gap needs no splitting any more
+		s.retryLocked() // a range beside the new gap can go without a split
 	}
 }
 
-// retryLocked gives spare ranges back until the system refuses one, which goes to the end
-// of the list so that the next call tries another. It returns how many went.
+// retryLocked gives spare ranges back until the system refuses one, and returns how many it gave
+// back. The refused range goes to the end of the list, so that the next call tries another first.
 func (s *spareRanges) retryLocked() (given int) {
 	for len(s.ranges) > 0 {
 		mem := s.ranges[0]

@@ -4,12 +4,13 @@ package stw
 
 import "errors"
 
-// Where nobody has said how to map memory, and for the race detector, which does
-// not see what happens in other memory, areas are on the Go heap.
+// Areas are on the Go heap where there is no code to map memory, and under the race detector,
+// which does not watch other memory.
 
+// mapMemory returns an error where make would panic.
 func mapMemory(size int) (mem []byte, err error) {
 	defer func() {
-		if recover() != nil { // more than there are addresses
+		if recover() != nil { // size exceeds the address space
 			err = errors.New("make of more than the Go heap can hold")
 		}
 	}()

@@ -2,31 +2,31 @@ package stw
 
 import "github.com/gosmr/gosmr/internal/sched"
 
-// noted is what is asked of a domain, and has yet to be done. Domain.mu guards it.
+// noted has the requests to a domain that are still to be served. Domain.mu guards it.
 type noted struct {
-	stop       *Stop // to take part in
-	ragged     []*ragged
+	stop       *Stop     // the domain has yet to take part in it
+	ragged     []*ragged // the domain has yet to run their functions
 	interrupts []func(*Domain)
-	external   bool     // the hook is to be called
-	suspends   int      // how often it is suspended
-	held       bool     // others may rely on that: see phase
-	panics     []*Panic // to be passed on to the owner
+	external   bool     // the domain has yet to call the hook
+	suspends   int      // suspensions that are not resumed yet
+	held       bool     // the suspension is in force: see phase
+	panics     []*Panic // for the owner to pass on
 }
 
-// any reports whether anything is asked of the domain.
+// any reports whether there is a request.
 func (n *noted) any() bool {
 	return n.stop != nil || len(n.ragged) > 0 || n.suspends > 0 || len(n.interrupts) > 0 || n.external
 }
 
-// rest reports whether anything may be done now but to take part in a stop.
+// rest reports whether a request other than a stop can be served now.
 func (n *noted) rest() bool {
 	return len(n.ragged) > 0 || n.suspends == 0 && (len(n.interrupts) > 0 || n.external)
 }
 
-// due is what may be done at one safe point, or by one stand-in: what is asked when that
-// begins. There may be more at its end: each function may ask for the next, and each stop is
-// followed by another where domains lead one after the other. That is for the next safe point,
-// or the domain would stay at this one.
+// due limits what is done at one safe point, or by one stand-in, to the requests that are there
+// at its beginning. New ones may arrive for ever: a function may ask for the next, and one stop
+// may follow another. They wait for the next safe point, or the domain would never leave this
+// one.
 type due struct {
 	stop       bool
 	ragged     int
@@ -34,11 +34,11 @@ type due struct {
 	external   bool
 }
 
-// due returns what is asked now.
+// due returns the requests that are there now.
 func (n *noted) due() due { return due{true, len(n.ragged), len(n.interrupts), n.external} }
 
-// askLocked is called after something was noted. It sets pending, wakes the suspended owner, or
-// starts a stand-in for a blocked domain.
+// askLocked is called after a request is noted. It sets pending, and wakes a suspended owner or
+// starts a stand-in.
 func (d *Domain) askLocked() {
 	d.pending.Or(asked)
 	switch {
@@ -49,10 +49,9 @@ func (d *Domain) askLocked() {
 	}
 }
 
-// stepLocked does the next of what is asked, with mu released meanwhile, and
-// reports whether there was anything that may be done now. Stops and functions of
-// ragged barriers go first, since others wait for each; a suspended domain gets
-// no further than that. What it did it takes off left.
+// stepLocked serves one request, with mu released meanwhile, and takes it off left. It reports
+// whether there was one to serve. Stops and ragged barriers come first, because others wait for
+// them; a suspended domain serves nothing else.
 func (d *Domain) stepLocked(left *due) bool {
 	n := &d.noted
 	switch {
@@ -87,8 +86,8 @@ func (d *Domain) stepLocked(left *due) bool {
 	return true
 }
 
-// unlocked runs do, which may run code of the user's, without mu. If that ends the
-// goroutine, mu stays released.
+// unlocked runs do, which may run user code, without mu. If do ends the goroutine, mu stays
+// released.
 func (d *Domain) unlocked(do func()) {
 	d.checkLocked()
 	d.mu.Unlock()
@@ -96,8 +95,7 @@ func (d *Domain) unlocked(do func()) {
 	d.mu.Lock()
 }
 
-// runForOwner runs a function at a safe point. Its panic is passed on to the owner,
-// when nothing is left to be done.
+// runForOwner runs fn at a safe point and notes its panic for the owner.
 func (d *Domain) runForOwner(what string, fn func(*Domain)) {
 	if p := d.catchOnline(what, fn); p != nil {
 		d.notePanic(p)

@@ -7,17 +7,16 @@ import (
 	"github.com/gosmr/gosmr/internal/sched/sync"
 )
 
-// A Panic is what a panic in a function that was run for another goroutine is
-// passed on as: of a handler to the domain that led the stop, of an interrupt
-// function to the domain that it interrupted, of a ragged barrier's function to
-// the caller of ForEach.
+// A Panic carries a panic to another goroutine: from a stop handler to the domain that led the
+// stop, from an interrupt function to the domain it interrupted, from the function of a ragged
+// barrier to the caller of ForEach.
 type Panic struct {
-	Domain uint64 // for whom it was run
-	What   string // what was run
-	Value  any    // what it panicked with
-	Stack  []byte // where
+	Domain uint64 // the ID of the domain that the function ran for
+	What   string // the kind of function
+	Value  any    // the value it panicked with
+	Stack  []byte // the stack of the panic
 
-	// Also has the panics of others in the same stop or ragged barrier.
+	// Also lists the other panics of the same stop, ragged barrier or end of a domain.
 	Also []*Panic
 }
 
@@ -31,13 +30,14 @@ func (p *Panic) Unwrap() error {
 	return err
 }
 
-// failures are the panics of what was run for several domains: the first, with the
-// others in its Also. first is read when all have run.
+// failures collects the panics of a function that runs for several domains. It keeps the first,
+// with the others in its Also. first is read without mu when all have run.
 type failures struct {
 	mu    sync.Mutex
 	first *Panic
 }
 
+// add adds one.
 func (f *failures) add(p *Panic) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -48,7 +48,7 @@ func (f *failures) add(p *Panic) {
 	}
 }
 
-// catch runs fn and returns its panic, if it does. It lets Goexit pass.
+// catch runs fn and returns its panic, or nil. Goexit passes through.
 func catch(d *Domain, what string, fn func()) (p *Panic) {
 	returned := false
 	defer func() {
@@ -64,8 +64,8 @@ func catch(d *Domain, what string, fn func()) (p *Panic) {
 	return nil
 }
 
-// catchOnline runs a function at a safe point, online, so that it may use
-// [Domain.Section], and returns its panic, if it does.
+// catchOnline runs fn at a safe point and returns its panic, or nil. The domain is online
+// meanwhile, so that fn may use [Domain.Section].
 func (d *Domain) catchOnline(what string, fn func(*Domain)) *Panic {
 	if !d.readers.online {
 		d.readers.goOnline()
@@ -74,7 +74,7 @@ func (d *Domain) catchOnline(what string, fn func(*Domain)) *Panic {
 	return catch(d, what, func() { fn(d) })
 }
 
-// notePanic has a panic passed on to the owner, at its next poll at the latest.
+// notePanic notes a panic for the owner, whose next poll passes it on.
 func (d *Domain) notePanic(p *Panic) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -82,8 +82,7 @@ func (d *Domain) notePanic(p *Panic) {
 	d.pending.Or(asked)
 }
 
-// passPanic panics, on the owner's goroutine, with what a function that was run
-// for it panicked with.
+// passPanic panics with the first panic that is noted, if there is one. The owner calls it.
 func (d *Domain) passPanic() {
 	d.mu.Lock()
 	n := &d.noted
@@ -94,13 +93,13 @@ func (d *Domain) passPanic() {
 	p := n.panics[0]
 	n.panics = n.panics[1:]
 	if len(n.panics) > 0 {
-		d.pending.Or(asked) // the next poll passes on the next
+		d.pending.Or(asked) // the next poll passes on the next one
 	}
 	d.mu.Unlock()
 	panic(p)
 }
 
-// passLastPanics panics with all that is left of them, when the domain has ended.
+// passLastPanics panics with all panics that are noted, if there are any: the domain has ended.
 func (d *Domain) passLastPanics() {
 	d.mu.Lock()
 	panics := d.noted.panics

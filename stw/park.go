@@ -6,21 +6,21 @@ import (
 	"github.com/gosmr/gosmr/internal/sched/sync"
 )
 
-// A parking is where goroutines wait for a condition on atomic words. Whoever
-// changes such a word calls wake.
+// A parking is where goroutines wait for a condition on atomic words. The goroutine that changes
+// such a word calls wake.
 //
-// A waiter counts itself in parked and then looks at the condition once more;
-// whoever makes it true looks at parked after that. Both are sequentially
-// consistent, so at least one of them sees the other.
+// A waiter increments parked and then checks the condition again. The other goroutine makes the
+// condition true and then reads parked. All four accesses are sequentially consistent, so at
+// least one of the two notices the other.
 type parking struct {
-	parked atomic.Int32
+	parked atomic.Int32 // written by waiters under mu, read by wake
 	mu     sync.Mutex
 	cond   sync.Cond
 }
 
-// wait returns once done does. It looks spins times, and parks. It does not yield
-// in between: who yields queues up behind goroutines that run for a whole time slice
-// each, and who is woken goes first.
+// wait returns when done returns true. It spins for a while and then parks. It does not yield in
+// between: a goroutine that yields queues up behind others, each of which runs for a whole time
+// slice, but one that is woken runs next.
 func (p *parking) wait(spins int, done func() bool) {
 	for range spins {
 		if done() {
@@ -42,31 +42,29 @@ func (p *parking) wait(spins int, done func() bool) {
 	p.parked.Add(-1)
 }
 
-// wake makes all that wait look again.
+// wake makes all waiters check their conditions again.
 func (p *parking) wake() {
 	if p.parked.Load() == 0 {
 		return
 	}
 	p.mu.Lock()
-	//lint:ignore SA2001 whoever held the lock had looked, and sleeps now
+	//lint:ignore SA2001 a waiter that held the lock sleeps by now
 	p.mu.Unlock()
 	p.cond.Broadcast()
 }
 
-// How long to spin: about as long as it takes a running domain to get to its next
-// poll. With two parties the one waited for is likely to be running; with more
-// parties than processors it is likely not to be, and spinning keeps it from that.
+// A waiter spins for about as long as a running domain needs to reach its next poll. With two
+// parties the other one is probably running. With more parties than processors it probably is
+// not, and spinning would only keep the processor from it.
 const (
 	spinsForTwo  = 1000
 	spinsForMany = 300
 )
 
-// yieldWhile lets others run while they have to do so, but not for long. Go does not
-// take the processor from a goroutine that runs for the sake of one that is woken;
-// so where there are more parties than processors, each that has done its part
-// yields to the others, or they wait a time slice for every one of those that went
-// on. When all had their turns some times over, whoever is missing is not waiting
-// for a processor.
+// yieldWhile yields the processor a few times while others have to run. Go does not preempt a
+// running goroutine in favour of one that was woken. So with more parties than processors, a
+// party that has done its part yields; if it ran on, the others would wait a time slice for each
+// such party. After a few rounds the missing party is not waiting for a processor.
 func yieldWhile(oversubscribed bool, waiting func() bool) {
 	if !oversubscribed {
 		return
@@ -76,6 +74,8 @@ func yieldWhile(oversubscribed bool, waiting func() bool) {
 	}
 }
 
+// spinsFor returns how often to check a condition before parking, 0 if there are more parties than
+// processors.
 func spinsFor(parties int) int {
 	switch procs := sched.Procs(); {
 	case parties > procs:

@@ -4,19 +4,19 @@ package stw
 type State uint8
 
 const (
-	Starting  State = iota // waits to become part of the world
-	Running                // runs its user's code, or is at a safe point
-	Blocked                // in Blocking: others act for it
-	Suspended              // at a safe point until resumed
-	Dead                   // part of the world no more
+	Starting  State = iota // not part of the world yet
+	Running                // runs user code, or is at a safe point
+	Blocked                // in Blocking: a stand-in acts for it
+	Suspended              // at a safe point until it is resumed
+	Dead                   // no longer part of the world
 )
 
 func (s State) String() string {
 	return [...]string{"starting", "running", "blocked", "suspended", "dead"}[s]
 }
 
-// A phase says what a domain's owner does and who acts for the domain: the owner or a
-// stand-in. Domain.mu guards it. These are all the ways from one to the next:
+// A phase says what a domain's owner does, and whether the owner or a stand-in acts for the
+// domain. Domain.mu guards it. A domain moves along these arrows only:
 //
 //	starting ───▶ running ◀───▶ serving ◀───▶ suspended
 //	              │ │ ▲ ▲
@@ -30,43 +30,43 @@ func (s State) String() string {
 //	                ▼
 //	               dead
 //
-//	phase         State      what is asked of the domain is done by
-//	starting      Starting   the owner, later: no stop counts on it yet
+//	phase         State      requests to the domain are served by
+//	starting      Starting   the owner, later: there are no stops for it yet
 //	running       Running    the owner, at its next safe point
 //	serving       Running    the owner, at this safe point or the next
-//	suspended     Suspended  the owner, which sleeps: stops and ragged barriers only
-//	blocked       Blocked    nobody: nothing is asked but to be suspended, and what that holds back
+//	suspended     Suspended  the owner: it sleeps, and wakes for stops and ragged barriers
+//	blocked       Blocked    nothing: there are none, or they wait for Resume
 //	served        Blocked    the stand-in
-//	returning     Blocked    the stand-in, what it has begun; then the owner
-//	ending        Blocked    nobody: as for blocked
+//	returning     Blocked    the stand-in finishes what it has begun, then the owner
+//	ending        Blocked    nothing: there are none, or they wait for Resume
 //	endingServed  Blocked    the stand-in
-//	dead          Dead       nobody: it is refused
+//	dead          Dead       nothing: they are refused
 //
-// The owner makes a domain blocked (EnterBlocking), returning (LeaveBlocking while it is
-// served) and ending (World.leave, which then waits). Whoever asks something of a blocked or
-// ending domain begins a service, and the stand-in ends it: of a returning domain by making it
-// running. Domains in the set, on which stops count, are all but the starting and the dead.
+// The owner enters blocked in EnterBlocking, returning in LeaveBlocking if a stand-in acts, and
+// ending in World.leave, where it waits to be dismissed. A request to a blocked or ending domain
+// begins a service; the stand-in ends it, and makes a returning domain running. Stops count on
+// the domains in the set: all but the starting and the dead.
 //
-// Across the phases goes noted.held: it is set while suspends > 0 and no code of the user's
-// runs for the domain until it is resumed, but handlers of stops and functions of ragged
-// barriers. A suspended domain takes part in these as serving, returning or served, and is
-// held all the while; in suspended, blocked and ending, held is the same as suspends > 0.
+// noted.held is not a phase, because it lasts through several. It is set while suspends > 0 and
+// the domain runs no user code until it is resumed, except handlers of stops and functions of
+// ragged barriers, for which a suspended domain becomes serving or served. A domain that is
+// suspended, blocked or ending is held if and only if suspends > 0.
 type phase uint8
 
 const (
 	starting     phase = iota // not part of the world yet
-	running                   // runs its user's code
-	serving                   // at a safe point: does what is asked, or leads a stop
-	suspended                 // at a safe point: sleeps until it is resumed, or asked
+	running                   // runs user code
+	serving                   // at a safe point: serves requests, or leads a stop
+	suspended                 // at a safe point: sleeps until it is resumed, or wanted
 	blocked                   // in Blocking
 	served                    // in Blocking, and a stand-in acts for it
-	returning                 // waits in LeaveBlocking for the end of the service
-	ending                    // waits in World.leave
-	endingServed              // waits in World.leave, and a stand-in acts for it
-	dead                      // not part of the world any more
+	returning                 // in LeaveBlocking: waits for the end of the service
+	ending                    // in World.leave
+	endingServed              // in World.leave, and a stand-in acts for it
+	dead                      // no longer part of the world
 )
 
-// phases has the name of each, the State that others see, and what may follow.
+// phases has the name of each phase, its State, and the phases that may follow.
 var phases = [...]struct {
 	name  string
 	state State
@@ -86,18 +86,19 @@ var phases = [...]struct {
 
 func (p phase) String() string { return phases[p].name }
 
+// state returns the State that others see.
 func (p phase) state() State { return phases[p].state }
 
-// refuses reports whether the domain accepts no interrupts and no suspensions any more.
+// refuses reports whether the domain no longer accepts interrupts and suspensions.
 func (p phase) refuses() bool { return p >= ending }
 
-// inService reports whether the domain is at a safe point at which what is asked of it is done.
-// Its owner's methods do nothing there, or panic.
+// inService reports whether the domain is at a safe point where its requests are served. The
+// owner's methods do nothing there, or panic.
 func (p phase) inService() bool {
 	return p == serving || p == suspended || p == served || p == returning || p == endingServed
 }
 
-// mustRun panics unless the domain runs code of its user's.
+// mustRun panics unless the domain runs user code.
 func (p phase) mustRun(op string) {
 	switch {
 	case p == running:
@@ -108,7 +109,7 @@ func (p phase) mustRun(op string) {
 	}
 }
 
-// become takes the domain to a phase.
+// become moves the domain to a phase.
 func (d *Domain) become(p phase) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -116,7 +117,7 @@ func (d *Domain) become(p phase) {
 	d.checkLocked()
 }
 
-// becomeLocked is the only one that writes the phase.
+// becomeLocked is the only function that writes the phase.
 func (d *Domain) becomeLocked(p phase) {
 	d.checkNext(p)
 	d.phase = p
@@ -128,4 +129,5 @@ func (d *Domain) currentPhase() phase {
 	return d.phase
 }
 
+// mustRun panics unless the domain runs user code.
 func (d *Domain) mustRun(op string) { d.currentPhase().mustRun(op) }

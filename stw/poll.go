@@ -5,32 +5,31 @@ import (
 	"github.com/gosmr/gosmr/internal/sched"
 )
 
-// Poll is a safe point: the domain holds nothing that others must not touch, and
-// no protected pointer; and does what was asked of it meanwhile. Owner. A domain
-// that runs must call it often, since others wait for that.
+// Poll is a safe point: the domain does here what was asked of it, and must hold no protected
+// pointer and nothing that others may touch in a stop. A running domain must call Poll often,
+// because others wait for it. Call it only from the domain's own goroutine.
 //
-// Cost: one load and a branch, unless something was asked; inlined, but on 32-bit
-// processors.
+// Cost: one load and a branch unless something is asked; inlined, except on 32-bit processors.
 func (d *Domain) Poll() {
 	if d.pending.Load() != 0 || invariants.Enabled {
 		d.pollSlow()
 	}
 }
 
-// Relax is Poll for the body of a loop that waits for another goroutine: it lets
-// others run. Owner.
+// Relax is Poll for a loop that waits for another goroutine: it also yields the processor. Call
+// it only from the domain's own goroutine.
 func (d *Domain) Relax() {
 	d.Poll()
 	sched.Gosched()
 }
 
-// pollSlow does what is asked.
+// pollSlow is the part of Poll that serves requests.
 //
 //go:noinline
 func (d *Domain) pollSlow() {
 	p := d.currentPhase()
 	if p.inService() {
-		return // inside what is being done at a safe point
+		return // called by a handler or an interrupt function
 	}
 	p.mustRun("Poll")
 	d.check("Poll")
@@ -39,21 +38,20 @@ func (d *Domain) pollSlow() {
 	d.readers.quiesce()
 	d.serve()
 	if asked {
-		sched.Gosched() // whoever asked may be waiting for this processor
+		sched.Gosched() // the goroutine that asked may be waiting for this processor
 	}
 	d.passPanic()
 }
 
-// clearPending is called before the owner looks at what is asked, and before its
-// readers state that they are quiescent, or come online: what is asked from then
-// on sets pending again.
+// clearPending is called before the owner reads the notes, and before its readers state that they
+// are quiescent or come online: a later request sets pending again.
 func (d *Domain) clearPending() { d.pending.Store(0) }
 
-// serve does, at a safe point of the owner's, all that is asked.
+// serve serves all requests at a safe point of the owner.
 func (d *Domain) serve() {
 	d.mu.Lock()
 	if len(d.noted.panics) > 0 {
-		d.pending.Or(asked) // to be passed on by the next poll, if not by this one
+		d.pending.Or(asked) // the next poll passes on what this one does not
 	}
 	if !d.noted.any() {
 		d.mu.Unlock()
@@ -62,11 +60,11 @@ func (d *Domain) serve() {
 	d.becomeLocked(serving)
 	exits := true
 	defer func() {
-		if exits { // a function called Goexit, with mu released
+		if exits { // a function has called Goexit, without mu
 			d.mu.Lock()
 		}
 		d.becomeLocked(running)
-		if d.noted.any() { // for the next poll, by deferred code for one
+		if d.noted.any() { // for the next poll, which may be in a deferred function
 			d.pending.Or(asked)
 		}
 		d.checkLocked()
@@ -76,8 +74,8 @@ func (d *Domain) serve() {
 	exits = false
 }
 
-// serveLocked does what is due, and keeps the domain here while it is suspended. If a
-// function ends the goroutine, code that its user deferred is kept from running as long.
+// serveLocked serves what left allows, and keeps the goroutine here while the domain is suspended,
+// also after a function has called Goexit: what the user deferred must not run before Resume.
 func (d *Domain) serveLocked(left due) {
 	exits := true
 	defer func() {

@@ -2,10 +2,10 @@ package stw
 
 import "slices"
 
-// Who leads next. Stops that could not begin at once wait in World.leaders, and begin in that
-// order; but the stop of a suspended domain keeps its place and lets the others pass.
+// The queue of stops. A stop that cannot begin at once waits in World.leaders. Stops begin in that
+// order, except that the stop of a suspended domain keeps its place and lets the others pass.
 
-// queue makes s one of those that wait to lead.
+// queue adds s to the queue.
 func (w *World) queue(s *Stop) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -14,7 +14,7 @@ func (w *World) queue(s *Stop) {
 	}
 }
 
-// unqueue takes s out of those that wait to lead, if it is one.
+// unqueue removes s from the queue, if it is there, and wakes those behind it.
 func (w *World) unqueue(s *Stop) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -23,6 +23,7 @@ func (w *World) unqueue(s *Stop) {
 	}
 }
 
+// unqueueLocked removes s from the queue, and reports whether it was there.
 func (w *World) unqueueLocked(s *Stop) bool {
 	i := slices.Index(w.leaders, s)
 	if i >= 0 {
@@ -31,7 +32,7 @@ func (w *World) unqueueLocked(s *Stop) bool {
 	return i >= 0
 }
 
-// turnLocked returns the stop that begins next: the first in the queue whose domain is not
+// turnLocked returns the stop that may begin next: the first in the queue whose leader is not
 // suspended, or nil.
 func (w *World) turnLocked() *Stop {
 	for _, s := range w.leaders {
@@ -51,8 +52,8 @@ func (w *World) waitTurn(s *Stop) {
 	}
 }
 
-// suspended is called after a domain was suspended: turnLocked may return another stop now.
-// waitTurn holds mu from its look at the suspensions until it sleeps, so it sees the change
+// suspended is called after a domain is suspended: turnLocked may return another stop now.
+// waitTurn holds mu from the time it reads the suspensions until it sleeps, so it sees the change
 // or is woken here.
 func (w *World) suspended() {
 	w.mu.Lock()
@@ -60,7 +61,7 @@ func (w *World) suspended() {
 	w.turnsChangedLocked()
 }
 
-// resumed is the same after d was resumed, which also may leave now.
+// resumed is called after d is resumed. It does the same, and dismisses d if that may leave now.
 func (w *World) resumed(d *Domain) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -68,6 +69,7 @@ func (w *World) resumed(d *Domain) {
 	w.dismissLocked(d)
 }
 
+// turnsChangedLocked wakes those that wait for their turn.
 func (w *World) turnsChangedLocked() {
 	if len(w.leaders) > 0 {
 		w.changed.Broadcast()

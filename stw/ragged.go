@@ -9,23 +9,22 @@ import (
 type ragged struct {
 	fn    func(*Domain)
 	spins int
-	left  atomic.Int32 // domains that have yet to run it
+	left  atomic.Int32 // domains that have yet to run fn; each decrements it, the caller waits for 0
 	park  parking
 
 	failures failures
 }
 
-// ForEach runs fn once for every domain that is part of the world when it is
-// called, at that domain's next safe point, or at once on behalf of one that is
-// blocked or suspended; and returns when all have. Domains do not wait for one
-// another, as they would in a stop. One that ends meanwhile runs it before it does;
-// one that comes meanwhile does not: all it does happens after ForEach began.
+// ForEach runs fn once for every domain that is part of the world, and returns when all calls have
+// returned. A running domain runs fn at its next safe point, a suspended one at once, and for a
+// blocked one the caller or a stand-in runs it. Domains do not wait for one another as they do in
+// a stop. A domain that ends meanwhile runs fn first. One that joins meanwhile does not run fn:
+// all that it does happens after the start of ForEach.
 //
-// A panic of fn is passed on as a [*Panic], when all have run it. A domain must not
-// call it outside [Domain.Blocking]: [Domain.ForEach] is for domains. While the world
-// is stopped by [World.Stop] it waits for Start. For domains that are blocked the
-// caller runs fn, one after the other, so a fn must not wait for another; and
-// runtime.Goexit in it ends the caller there.
+// If fn panics, ForEach panics with a [*Panic] when all have run fn. The caller runs fn for blocked
+// domains one after the other, so fn must not wait for another fn, and runtime.Goexit in fn ends
+// the caller. After [World.Stop], ForEach waits for Start. A domain may call it only in
+// [Domain.Blocking]; see [Domain.ForEach].
 //
 // Idea: forEachP of Go's runtime.
 func (w *World) ForEach(fn func(*Domain)) {
@@ -33,22 +32,23 @@ func (w *World) ForEach(fn func(*Domain)) {
 	w.forEach(fn)
 }
 
-// ForEach is [World.ForEach] for the caller's domain's world: it is run for d too,
-// before ForEach returns. Owner.
+// ForEach is [World.ForEach] of the domain's world. It runs fn for d too. Call it only from the
+// domain's own goroutine.
 func (d *Domain) ForEach(fn func(*Domain)) {
 	d.mustRun("ForEach")
 	d.Blocking(func() { d.w.forEach(fn) })
 }
 
+// forEach is ForEach for a caller that is no running domain.
 func (w *World) forEach(fn func(*Domain)) {
 	if fn == nil {
 		panic("stw: ForEach with a nil function")
 	}
 	r := &ragged{fn: fn}
-	var mine []*Domain // those that the caller itself acts for
+	var mine []*Domain // the domains that the caller acts for
 
-	// Who is asked is part of the world, and can't leave it before it has done
-	// what is asked: the set may change, the barrier's share of it does not.
+	// Domains in the set cannot leave it before they have run fn. So the set may change after
+	// mu is released, but not the part of it that this barrier counts on.
 	w.mu.Lock()
 	n := len(w.set)
 	r.left.Store(int32(n))
@@ -66,7 +66,7 @@ func (w *World) forEach(fn func(*Domain)) {
 	}
 	w.mu.Unlock()
 
-	defer func() { // if the function ends the goroutine, others act for the rest
+	defer func() { // if fn ends the goroutine, stand-ins act for the rest
 		for _, d := range mine {
 			sched.Go(d.serveRest)
 		}
@@ -82,7 +82,7 @@ func (w *World) forEach(fn func(*Domain)) {
 	}
 }
 
-// run runs the function for d.
+// run runs fn for d. The goroutine that acts for d calls it.
 func (r *ragged) run(d *Domain) {
 	defer func() {
 		if r.left.Add(-1) == 0 {

@@ -14,45 +14,44 @@ import (
 // ErrExhausted is returned by [Reservation.Alloc] when the domain's area is full.
 var ErrExhausted = errors.New("stw: the domain's area is exhausted")
 
-// A Reservation is memory off the Go heap with an area for each slot of a world, in
-// which the domain that has the slot allocates by moving a pointer. Areas are
-// emptied, and resized, all together, in a stop. What a domain allocated stays when
-// it ends, until then; the next domain in its slot goes on behind it.
+// A Reservation is memory off the Go heap, with an area for each slot of a world. A domain
+// allocates in its slot's area by moving a pointer. A stop empties or resizes all areas together.
+// Until then an allocation stays, also after its domain has ended; the next domain in that slot
+// allocates behind it.
 //
-// An area is a mapping of its own, made when its domain first allocates in it: a world
-// with many slots and few domains takes few, which counts where the system locks what is
-// mapped (mlockall), limits addresses, or does not overcommit.
+// Each area is a mapping of its own, made by the first allocation in it. So a world with many
+// slots and few domains maps little, which matters where the system locks mappings (mlockall),
+// limits addresses or does not overcommit.
 //
-// The memory is not looked into by the collector, so it must not hold the only
-// reference to anything on the Go heap; and it stays until [Reservation.Release], also if
-// the Reservation is dropped. Idea: the minor heaps of OCaml 5.
+// Go's collector does not scan the memory: it must not hold the only reference to anything on the
+// Go heap. The memory stays until [Reservation.Release], also if the Reservation becomes
+// unreachable. Idea: the minor heaps of OCaml 5.
 type Reservation struct {
 	w     *World
 	size  int    // of an area; written in stops, read by domains
 	areas []area // by slot
 
 	mu   sync.Mutex
-	open []bool // by slot: its area is mapped. Written under mu
+	open []bool // by slot, under mu: the area is mapped
 }
 
-// An area is used by the domain that has the slot, and replaced in stops.
+// An area belongs to the domain in its slot; a stop replaces it.
 type area struct {
 	mem  []byte // nil until something is allocated in it
 	used int
 	_    [pcpu.Stride - unsafe.Sizeof([]byte(nil)) - unsafe.Sizeof(int(0))]byte
 }
 
-// Areas are multiples of a page, which is as many bytes at least as what Alloc returns
-// is aligned to.
+// The size of an area is a multiple of areaPage, which is at least allocAlign.
 const (
 	areaPage   = 4096
 	allocAlign = 16
 )
 
-// NewReservation reserves an area of the given size, in bytes, rounded up to pages, for
-// each slot of the world. It maps the first: if the system refuses that, it returns an
-// error that wraps [ErrNoMemory]; and another error if the size is negative or beyond all
-// addresses. Give the memory back with [Reservation.Release].
+// NewReservation returns a reservation with an area of size bytes, rounded up to pages, for each
+// slot of the world. It maps the first area, and returns an error that wraps [ErrNoMemory] if the
+// system refuses. It returns another error if the size is negative or exceeds the address space.
+// Give the memory back with [Reservation.Release].
 func (w *World) NewReservation(size int) (*Reservation, error) {
 	size, err := areaSize(size)
 	if err != nil {
@@ -67,7 +66,7 @@ func (w *World) NewReservation(size int) (*Reservation, error) {
 	return r, nil
 }
 
-// areaSize rounds up the size of an area.
+// areaSize rounds the size of an area up to pages.
 func areaSize(size int) (int, error) {
 	if size < 0 || size > math.MaxInt-areaPage {
 		return 0, fmt.Errorf("stw: an area of %d bytes is out of range: want 0 to %d", size, math.MaxInt-areaPage)
@@ -75,7 +74,7 @@ func areaSize(size int) (int, error) {
 	return (size + areaPage - 1) &^ (areaPage - 1), nil
 }
 
-// mapArea maps memory for the area of a slot.
+// mapArea returns memory for the area of a slot.
 func (r *Reservation) mapArea(slot, size int) ([]byte, error) {
 	mem, err := spare.takeRange(size)
 	if err != nil {
@@ -87,11 +86,13 @@ func (r *Reservation) mapArea(slot, size int) ([]byte, error) {
 	return mem, nil
 }
 
-// Alloc returns size bytes of the domain's area, aligned to 16, valid until the
-// next Resize, Reset or Release; or [ErrExhausted]. Their contents are whatever was
-// there. If the area is not mapped yet and the system refuses the memory, the error wraps
-// [ErrNoMemory], and a later Alloc tries again. Owner of d, or a function that is run for
-// it. Cost: a comparison and an addition; the first one in an area maps it.
+// Alloc returns size bytes of the domain's area, aligned to 16, with arbitrary contents and valid
+// until the next Resize, Reset or Release. It returns [ErrExhausted] if the area is full. If the
+// area is not mapped yet and the system refuses the memory, the error wraps [ErrNoMemory], and a
+// later Alloc tries again. Call it only from the domain's own goroutine, or from a function that
+// runs for the domain.
+//
+// Cost: a comparison and an addition; the first Alloc in an area maps it.
 func (r *Reservation) Alloc(d *Domain, size int) ([]byte, error) {
 	a := &r.areas[d.slot]
 	if size < 0 || size > len(a.mem)-a.used {
@@ -104,7 +105,7 @@ func (r *Reservation) Alloc(d *Domain, size int) ([]byte, error) {
 	return b, nil
 }
 
-// openFor maps the area of a slot if it is not, and if size bytes fit into it then.
+// openFor maps the area of a slot if it is not mapped yet and size bytes will fit into it.
 func (r *Reservation) openFor(a *area, slot, size int) (err error) {
 	if a.mem != nil || size < 0 || size > r.size {
 		return ErrExhausted
@@ -113,25 +114,25 @@ func (r *Reservation) openFor(a *area, slot, size int) (err error) {
 	return err
 }
 
-// Used returns how many bytes of the domain's area are in use. Owner of d, or a
-// function that is run for it.
+// Used returns how many bytes of the domain's area are in use. Call it only from the domain's own
+// goroutine, or from a function that runs for the domain.
 func (r *Reservation) Used(d *Domain) int { return r.areas[d.slot].used }
 
-// Area returns the size of an area. Call it as a domain of the world.
+// Area returns the size of an area. Call it only from a running domain of the world.
 func (r *Reservation) Area() int { return r.size }
 
-// Reset empties all areas, in one stop that d leads. evacuate, if it is not nil, is
-// run first, for every domain: to move what is still needed. If that panics for one
-// of them, or ends its goroutine, nothing is emptied: the panic is passed on, or an
-// error returned. Owner of d.
+// Reset empties all areas in one stop that d leads. If evacuate is not nil, it runs first for every
+// domain, to move what is still needed. If evacuate panics for one of them, nothing is emptied and
+// Reset passes on the panic; if it ends a goroutine, nothing is emptied and Reset returns an
+// error. Call it only from d's own goroutine.
 func (r *Reservation) Reset(d *Domain, evacuate Handler) error {
 	return r.swap(d, evacuate, func() {})
 }
 
-// Resize replaces all areas by empty ones of another size, in one stop that d leads,
-// after evacuate as for Reset. It maps areas for the domains that have one first: if the
-// system refuses, it returns an error that wraps [ErrNoMemory], and nothing has changed.
-// Owner of d.
+// Resize replaces all areas by empty ones of another size, in one stop that d leads, after evacuate
+// as in Reset. Before the stop it maps a new area for each domain that has one. If the system
+// refuses, Resize changes nothing and returns an error that wraps [ErrNoMemory]. Call it only from
+// d's own goroutine.
 func (r *Reservation) Resize(d *Domain, size int, evacuate Handler) error {
 	size, err := areaSize(size)
 	if err != nil {
@@ -171,17 +172,17 @@ func (r *Reservation) slotsInUse() (slots []int) {
 	return slots
 }
 
-// Release gives the memory back, in one stop that d leads. After it, Alloc returns
-// ErrExhausted. What the system does not take back at once is used for other areas, or
-// goes later. Owner of d.
+// Release gives the memory back, in one stop that d leads. After it, Alloc returns ErrExhausted.
+// Memory that the system refuses to take back now becomes part of other areas, or is given back
+// later. Call it only from d's own goroutine.
 func (r *Reservation) Release(d *Domain) {
 	if err := r.Resize(d, 0, nil); err != nil {
-		panic(err) // nothing is asked of the system
+		panic(err) // cannot happen: no area is mapped
 	}
 }
 
-// swap runs evacuate for all domains, and then, unless that failed for one of them,
-// change and emptying, once.
+// swap runs evacuate for all domains in one stop. If it returned for all of them, swap then calls
+// change and empties all areas.
 func (r *Reservation) swap(d *Domain, evacuate Handler, change func()) error {
 	var moved atomic.Int32
 	changed := false

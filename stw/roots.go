@@ -1,8 +1,7 @@
 package stw
 
-// A rootStack holds the words that a domain declares as roots, in frames that are
-// cut from chunks. Chunks are kept, so that pushing allocates only when the stack
-// is deeper than ever.
+// A rootStack has the words that a domain declares as roots, in frames that are cut from chunks.
+// It keeps its chunks, so a push allocates only when the stack grows deeper than ever before.
 type rootStack struct {
 	chunks [][]uintptr
 	frames []rootFrame
@@ -12,13 +11,12 @@ type rootFrame struct{ chunk, start, end int }
 
 const rootChunk = 256
 
-// PushRoots adds a frame of n words, all 0, to the domain's roots and returns it.
-// The domain may change its words at any time; what it stores there is visited by
-// [World.Scan]. Owner.
+// PushRoots adds a frame of n words, all 0, to the domain's roots and returns it. The domain may
+// change the words at any time; [World.Scan] visits them. Call it only from the domain's own
+// goroutine.
 //
-// Words are not pointers to Go's collector: keep in them addresses of memory that
-// it does not own, or handles. It panics, and changes nothing, if n is negative or more
-// words than Go can allocate.
+// To Go's collector the words are not pointers: store handles, or addresses of memory that it does
+// not own. PushRoots panics, and changes nothing, if n is negative or more than Go can allocate.
 func (d *Domain) PushRoots(n int) []uintptr {
 	if n < 0 {
 		panic("stw: PushRoots of a negative number of words")
@@ -42,7 +40,8 @@ func (d *Domain) PushRoots(n int) []uintptr {
 	return words
 }
 
-// PopRoots drops the frame that was pushed last. It panics if there is none. Owner.
+// PopRoots drops the frame that was pushed last, and panics if there is none. Call it only from the
+// domain's own goroutine.
 func (d *Domain) PopRoots() {
 	r := &d.roots
 	if len(r.frames) == 0 {
@@ -51,12 +50,12 @@ func (d *Domain) PopRoots() {
 	r.frames = r.frames[:len(r.frames)-1]
 }
 
+// words returns the words of a frame.
 func (r *rootStack) words(f rootFrame) []uintptr { return r.chunks[f.chunk][f.start:f.end:f.end] }
 
-// Scan visits every root of every domain while the world is stopped by
-// [World.Stop]: words that may be references or not, which is why what they refer
-// to must not be moved. It panics if the world is not stopped. Idea: ambiguous
-// references of the Memory Pool System.
+// Scan visits every root of every domain while the world is stopped by [World.Stop], and panics if
+// it is not. A word may be a reference or just a number, so the memory it seems to refer to must
+// stay where it is. Idea: ambiguous references of the Memory Pool System.
 func (w *World) Scan(visit func(d *Domain, word uintptr)) {
 	w.mu.Lock()
 	s := w.held
@@ -67,9 +66,10 @@ func (w *World) Scan(visit func(d *Domain, word uintptr)) {
 	scan(s.participants, visit)
 }
 
-// Scan visits every root of every domain that is suspended by s: see [World.Scan].
+// Scan visits every root of every domain that s suspends: see [World.Scan].
 func (s *Suspension) Scan(visit func(d *Domain, word uintptr)) { scan(s.domains, visit) }
 
+// scan visits the roots of domains that run no user code.
 func scan(domains []*Domain, visit func(*Domain, uintptr)) {
 	for _, d := range domains {
 		for _, f := range d.roots.frames {

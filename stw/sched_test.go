@@ -501,7 +501,7 @@ func TestSchedules_ServedWhileBlocked(t *testing.T) {
 		t.Run(how, func(t *testing.T) {
 			sched.Explore(t, sched.Options{Procs: 4}, func(x *sched.Exec) func() {
 				st := newStage(x, Options{})
-				d, err := st.w.newDomain(itsOwnerCall)
+				d, err := st.w.newDomain(byDeregister)
 				if err != nil {
 					x.Fail("newDomain: %v", err)
 				}
@@ -615,7 +615,7 @@ func TestSchedules_SuspendAgainstQueue(t *testing.T) {
 		t.Run([]string{"alone", "first of two"}[others], func(t *testing.T) {
 			sched.Explore(t, sched.Options{Procs: 3, Schedules: 25_000 - 13_000*others, Walks: 8000}, func(x *sched.Exec) func() {
 				st := newStage(x, Options{})
-				first, err := st.w.newDomain(itsOwnerCall)
+				first, err := st.w.newDomain(byDeregister)
 				if err != nil {
 					x.Fail("newDomain: %v", err)
 				}
@@ -749,7 +749,7 @@ func TestSchedules_StopAgainstFailedSpawn(t *testing.T) {
 		st := newStage(x, Options{
 			Max: 2,
 			OnStart: func(d *Domain) error {
-				if started++; d.endsBy == itsReturn {
+				if started++; d.endsBy == byReturn {
 					return refused
 				}
 				return nil

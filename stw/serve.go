@@ -4,15 +4,15 @@ import (
 	"github.com/gosmr/gosmr/internal/sched"
 )
 
-// A stand-in does what is asked of a blocked domain: a goroutine that exists only while
-// there is something to do, or the caller of ForEach. A domain has one at the most, as its
-// phase says. A stand-in takes part in one stop, or does the rest that is asked when it
-// begins, and another one follows if there is more by then. In between the domain comes
-// back or ends, however often it is asked: its owner waits in LeaveBlocking for the end of
-// one service, and the end of a service takes an ending domain out of the world.
+// A stand-in serves requests to a blocked or ending domain. It is a goroutine that exists only
+// while there are any, or the caller of ForEach. A domain has at most one; its phase says whether.
+// A service is short: it takes part in one stop, or serves the other requests that are there at its
+// beginning. If there are more at its end, the next service follows. Between two services the
+// domain comes back or ends, however often it is asked: its owner waits in LeaveBlocking for the
+// end of one service, and the end of a service dismisses an ending domain.
 
-// beginServiceLocked makes a stand-in act for the domain, if it is blocked or ending and none
-// does, and reports whether it did. The caller starts that, or is it.
+// beginServiceLocked begins a service if the domain is blocked or ending, and reports whether it
+// did. The caller then starts the stand-in, or is the stand-in.
 func (d *Domain) beginServiceLocked() bool {
 	switch d.phase {
 	case blocked:
@@ -25,8 +25,8 @@ func (d *Domain) beginServiceLocked() bool {
 	return true
 }
 
-// serveBlocked is the stand-in that takes part in a stop, if one is asked for, and
-// otherwise does the rest.
+// serveBlocked is a stand-in that takes part in a stop, if there is one, and otherwise serves the
+// rest.
 func (d *Domain) serveBlocked() {
 	d.mu.Lock()
 	s := d.noted.stop
@@ -36,17 +36,17 @@ func (d *Domain) serveBlocked() {
 		d.serveRest()
 		return
 	}
-	// The service ends before the section does: the last one out finds each ending domain
-	// free to leave, if nothing else is asked of it.
+	// The service ends before the stop does, so that the end of the stop can dismiss an ending
+	// domain of which nothing else is asked.
 	defer s.exit()
 	defer d.endService(false)
 	s.handle(d)
 }
 
-// serveRest is the stand-in that does what is asked but for stops, which it leaves to the
-// next one: so stops in a row hold up no ragged barrier and no interrupt.
+// serveRest is a stand-in that serves all requests but stops, which it leaves to the next one: so
+// stops in a row do not hold up ragged barriers and interrupts.
 func (d *Domain) serveRest() {
-	defer d.endService(true) // also when a function calls Goexit
+	defer d.endService(true) // also if a function calls Goexit
 	d.mu.Lock()
 	left := d.noted.due()
 	left.stop = false
@@ -55,17 +55,18 @@ func (d *Domain) serveRest() {
 	d.mu.Unlock()
 }
 
-// serveRagged is the caller of ForEach as the stand-in, for r only, the first in the list.
+// serveRagged makes the caller of ForEach the stand-in. It serves only r, which is first in the
+// list.
 func (d *Domain) serveRagged(r *ragged) {
-	defer d.endService(true) // also if the function ends the goroutine
+	defer d.endService(true) // also if the function calls Goexit
 	d.mu.Lock()
 	d.noted.ragged = d.noted.ragged[1:]
 	d.mu.Unlock()
 	r.run(d)
 }
 
-// endService is the last thing that a stand-in does with the domain. It starts another one
-// if there is more to do.
+// endService ends a service, or starts the next one if there are more requests. The stand-in does
+// not touch the domain afterwards.
 func (d *Domain) endService(stopNext bool) {
 	d.mu.Lock()
 	if d.phase != endingServed {
@@ -74,8 +75,8 @@ func (d *Domain) endService(stopNext bool) {
 		return
 	}
 	d.mu.Unlock()
-	// Under the world's lock nothing is asked between the end of the service and the look
-	// at whether the domain may leave.
+	// No stop and no ragged barrier can begin under the world's lock, so none comes between the
+	// end of the service and the dismissal.
 	d.w.mu.Lock()
 	defer d.w.mu.Unlock()
 	d.mu.Lock()
@@ -84,13 +85,13 @@ func (d *Domain) endService(stopNext bool) {
 	d.w.dismissLocked(d)
 }
 
-// endServiceLocked ends a service, or starts the next one. With stopNext, after one that left
-// stops out, a stop comes before the rest: so neither of the two holds up the other.
+// endServiceLocked is endService under mu. stopNext says that the service left out stops, so that a
+// stop comes next; otherwise the rest does. So stops and the rest do not hold up each other.
 func (d *Domain) endServiceLocked(stopNext bool) {
 	n := &d.noted
 	n.held = n.suspends > 0
 	switch {
-	case d.phase == returning: // the owner does what there is
+	case d.phase == returning: // the owner serves the rest
 		d.becomeLocked(running)
 	case n.rest() && !(stopNext && n.stop != nil):
 		sched.Go(d.serveRest)

@@ -7,18 +7,18 @@ import (
 	"github.com/gosmr/gosmr/smr"
 )
 
-// A domain is a quiescent reader of each smr domain of its world: online while it
-// runs, offline while it is blocked, suspended, or in a stop. Its sections end at
-// safe points. Between those it reads for nothing; and a grace period that waits
-// for it asks for a safe point, so that it ends one poll later.
+// A domain is a quiescent reader of each smr domain of its world. It is online while it runs, and
+// offline while it is blocked, suspended or in a stop. Its sections last from one safe point to the
+// next, and reads in them cost nothing extra. A grace period that waits for the domain asks for a
+// safe point, and ends one poll later.
 
-// readers are a domain's, one for each smr domain of its world.
+// readers are a domain's quiescent readers, one for each smr domain of its world.
 type readers struct {
 	each   []*smr.Quiescent
-	online bool
+	online bool // all of them are
 }
 
-// attach registers the domain with the smr domains.
+// attach registers the domain with the smr domains. It returns an error if one of them is closed.
 func (d *Domain) attach(domains []*smr.Domain) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
@@ -26,12 +26,13 @@ func (d *Domain) attach(domains []*smr.Domain) (err error) {
 		}
 	}()
 	for _, dom := range domains {
-		// A grace period asks for nothing but that the domain polls.
+		// A grace period only asks the domain to poll.
 		d.readers.each = append(d.readers.each, dom.NewQuiescent(func() { d.pending.Or(quiescent) }))
 	}
 	return nil
 }
 
+// goOnline begins sections.
 func (r *readers) goOnline() {
 	r.online = true
 	for _, q := range r.each {
@@ -39,6 +40,7 @@ func (r *readers) goOnline() {
 	}
 }
 
+// goOffline ends sections; grace periods do not wait for offline readers.
 func (r *readers) goOffline() {
 	r.online = false
 	for _, q := range r.each {
@@ -46,24 +48,25 @@ func (r *readers) goOffline() {
 	}
 }
 
-// quiesce ends their sections and begins new ones.
+// quiesce ends the sections and begins new ones.
 func (r *readers) quiesce() {
 	for _, q := range r.each {
 		q.Quiesce()
 	}
 }
 
+// close unregisters the readers.
 func (r *readers) close() {
 	for _, q := range r.each {
 		q.Close()
 	}
 }
 
-// Section returns the section that the domain is in, of the first of its world's
-// smr domains, valid until the domain's next safe point: Poll, Blocking, a stop.
-// Owner, or a function run for it by Interrupt or ForEach. Leaving it does nothing.
-// It panics where the domain is offline, in stop handlers for one, or if its world
-// has no smr domain.
+// Section returns the domain's section of the first of its world's smr domains. The section is
+// valid until the domain's next safe point: Poll, Blocking or a stop. Leaving it does nothing. Section
+// panics where the domain is offline, as in stop handlers, and if the world has no smr domain. Call
+// it only from the domain's own goroutine, or from a function that Interrupt or ForEach runs for
+// the domain.
 //
 // Cost: two loads. Using the section costs no more than the loads in it.
 func (d *Domain) Section() smr.Section {
@@ -73,8 +76,8 @@ func (d *Domain) Section() smr.Section {
 	return d.readers.each[0].Section()
 }
 
-// SectionOf is [Domain.Section] for any one of the world's smr domains. It panics
-// if dom is not among them.
+// SectionOf is [Domain.Section] of any of the world's smr domains. It panics if dom is not one of
+// them.
 func (d *Domain) SectionOf(dom *smr.Domain) smr.Section {
 	for i, o := range d.w.opts.SMR {
 		if o == dom {
@@ -85,8 +88,8 @@ func (d *Domain) SectionOf(dom *smr.Domain) smr.Section {
 }
 
 // Synchronize waits for a grace period of each of the world's smr domains, as
-// [smr.Domain.Synchronize] does. The domain is in Blocking meanwhile, so it does not
-// wait for itself, and its section ends. Owner.
+// [smr.Domain.Synchronize] does. It ends the domain's section and waits in Blocking, so the domain
+// does not wait for itself. Call it only from the domain's own goroutine.
 func (d *Domain) Synchronize(ctx context.Context) (err error) {
 	goals := make([]smr.Seq, len(d.readers.each))
 	for i, dom := range d.w.opts.SMR {

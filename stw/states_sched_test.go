@@ -73,7 +73,7 @@ func TestSchedules_AskedWhileStateChanges(t *testing.T) {
 			t.Run(of.name+", "+what[0]+", "+what[1], func(t *testing.T) {
 				sched.Explore(t, modest, func(x *sched.Exec) func() {
 					st := &asker{stage: newStage(x, Options{})}
-					d, err := st.w.newDomain(itsOwnerCall)
+					d, err := st.w.newDomain(byDeregister)
 					if err != nil {
 						x.Fail("newDomain: %v", err)
 					}

@@ -7,40 +7,39 @@ import (
 	"github.com/gosmr/gosmr/internal/sched/atomic"
 )
 
-// A Handler is run for every domain in a stop-the-world section: by the domain, or
-// on its behalf if it is blocked.
+// A Handler runs once for every domain in a stop: the domain runs it, or a stand-in if the domain
+// is blocked.
 type Handler func(*Domain, *Stop)
 
-// StopOptions vary a stop-the-world section. The zero StopOptions is valid.
+// StopOptions vary a stop. The zero StopOptions is valid.
 type StopOptions struct {
-	// Setup is called by the leader when it is settled that the section takes
-	// place and who takes part, before anybody is asked to stop.
+	// Setup is called by the leader when the participants are known, before any of them is
+	// told.
 	Setup func(*Stop)
 
-	// EnterWork is called over and over by a participant that waits for others to
-	// come in, while it returns true: for work that would be idle time otherwise.
-	// Each call must be short.
+	// EnterWork lets a participant work while it waits for the others to come in. It is called
+	// again and again until all are in or it returns false. Each call must be short.
 	EnterWork func(*Domain, *Stop) bool
 
-	// Async does not stop the world at one time: each domain runs the handler
-	// when it gets to its next safe point. RunOnAll returns when the leader's own
-	// has ended. No other section begins before all have.
+	// Async does not make the participants wait for one another: each domain runs the handler
+	// at its next safe point. RunOnAll returns when the leader's own handler has returned. No
+	// other stop begins before all handlers have.
 	Async bool
 }
 
-// A Stop is one stop-the-world section: from the moment when it is settled who
-// leads until the last participant has ended its handler.
+// A Stop is one stop-the-world section. It begins when it has a leader and ends when the last
+// participant has run its handler.
 //
 //	leader        ──lead──tell────┐         ┌─────handler──┐
 //	participant   ────────────poll┤ all are ├─handler──┐   ├ the last one out
-//	participant   ────poll────────┤   in    ├─────handler┐ │ ends the section
+//	participant   ────poll────────┤   in    ├─────handler┐ │ ends the stop
 //	blocked one's       stand-in──┘         └─handler─┐
 //
-// Nobody runs code of the user's between coming in and the end of its handler, but
-// for StopOptions.EnterWork and the handler itself.
-// Whoever has ended its handler goes on at once, unless it is the leader.
+// A participant runs no user code from the time it comes in until its handler returns, except
+// StopOptions.EnterWork and the handler. Then it goes on at once, but the leader waits for the end
+// of the stop.
 type Stop struct {
-	// Constant once the participants are told.
+	// Constant when the first participant is told.
 
 	w            *World
 	leader       *Domain // nil for World.Stop
@@ -49,51 +48,48 @@ type Stop struct {
 	participants []*Domain
 	spins        int
 
-	// entry counts those that have yet to come in, inside those whose handler has
-	// yet to end; ended is set by the last of these. Waited for by park.
-	entry  atomic.Int32
-	inside atomic.Int32
-	ended  atomic.Bool
+	// Participants write these words, and those that wait in park read them.
+	entry  atomic.Int32 // participants that have yet to come in
+	inside atomic.Int32 // participants that have yet to exit
+	ended  atomic.Bool  // set by the last one out
 	park   parking
 
 	bar barrier
 
-	started atomic.Bool // of World.Stop: Start was called
+	started atomic.Bool // set by Start, read by the handler of World.Stop
 
-	failures failures // of handlers
+	failures failures // panics of handlers
 }
 
-// Leader returns the domain that leads, nil in the section of [World.Stop].
+// Leader returns the domain that leads the stop, or nil in a stop of [World.Stop].
 func (s *Stop) Leader() *Domain { return s.leader }
 
-// Participants returns the domains that take part, the leader among them. It must
-// not be changed.
+// Participants returns the domains that take part, including the leader. Do not change the slice.
 func (s *Stop) Participants() []*Domain { return s.participants }
 
-// Barrier waits, inside a handler, until every participant has called it. The last
-// one to do so runs last, if that is not nil, before any goes on. A participant
-// whose handler ends is waited for no more, so a handler may return early, after
-// its last Barrier; if it is one that others wait for in vain, nobody runs last.
+// Barrier waits until every participant has called it. The last to arrive calls last, if it is not
+// nil, before any goes on. When a handler returns, its participant drops out: the others no longer
+// wait for it. So a handler may return early; if all others are waiting for it then, they go on
+// and none calls last. Call Barrier only in a handler.
 //
 // Idea: the sense-reversing barrier of OCaml's domain.c.
 func (s *Stop) Barrier(last func()) { s.bar.await(last) }
 
-// TryRunOnAll stops the world, runs the handler for every domain, and returns true
-// when all have ended. d is the caller's domain, which leads. If another stop is
-// in progress or just begins, or a domain waits to lead one that is not suspended, it
-// returns false: d has taken part in that one, if it was asked to already, and the handler
-// was not run. Owner.
+// TryRunOnAll stops the world, runs the handler for every domain, and returns true when all handlers
+// have returned. d, the caller's domain, leads. If another stop is in progress, or a domain that is
+// not suspended waits to lead one, TryRunOnAll returns false without running the handler; d has
+// then taken part in the other stop if it was already told. Call it only from d's own goroutine,
+// and not in a handler.
 //
-// It panics inside a handler. A panic in a handler is passed on to the leader, as a
-// [*Panic], when the section has ended, or out of a later Poll if that was
-// asynchronous; the others' handlers run to their end.
+// If a handler panics, the others still run to their end. Then TryRunOnAll panics with a [*Panic],
+// or a later Poll of the leader does if the stop is asynchronous.
 func (w *World) TryRunOnAll(d *Domain, handler Handler, o StopOptions) bool {
 	return w.newStop("TryRunOnAll", d, handler, o).try()
 }
 
-// RunOnAll is TryRunOnAll until that succeeds. Those that wait to lead do so in the
-// order in which they came; a domain that is suspended when its turn comes lets the others
-// go first, and keeps its place. Owner.
+// RunOnAll is TryRunOnAll, but waits for its turn to lead. Domains lead in the order in which they
+// began to wait. A domain that is suspended at its turn lets others lead first, and keeps its
+// place. Call it only from d's own goroutine, and not in a handler.
 func (w *World) RunOnAll(d *Domain, handler Handler, o StopOptions) {
 	s := w.newStop("RunOnAll", d, handler, o)
 	if s.try() {
@@ -103,9 +99,9 @@ func (w *World) RunOnAll(d *Domain, handler Handler, o StopOptions) {
 	s.leadInTurn()
 }
 
-// leadInTurn leads s, which is queued.
+// leadInTurn waits for the turn of s, which is queued, and leads it.
 func (s *Stop) leadInTurn() {
-	defer s.w.unqueue(s) // also if the domain ends meanwhile
+	defer s.w.unqueue(s) // also if an interrupt panics or ends the domain
 	for {
 		s.leader.Blocking(func() { s.w.waitTurn(s) })
 		if s.try() {
@@ -114,6 +110,7 @@ func (s *Stop) leadInTurn() {
 	}
 }
 
+// newStop returns a stop that d may lead. It panics if d may not.
 func (w *World) newStop(op string, d *Domain, handler Handler, o StopOptions) *Stop {
 	if d.w != w {
 		panic(fmt.Sprintf("stw: %s on another world than the domain's", op))
@@ -126,7 +123,8 @@ func (w *World) newStop(op string, d *Domain, handler Handler, o StopOptions) *S
 	return &Stop{w: w, leader: d, handler: handler, opts: o}
 }
 
-// try leads the section, if it may.
+// try leads the stop if no other is in progress or first in the queue, and reports whether it did.
+// Otherwise it polls.
 func (s *Stop) try() bool {
 	w, d := s.w, s.leader
 	if w.stop.Load() != nil || !w.lead(s, 0) {
@@ -139,7 +137,7 @@ func (s *Stop) try() bool {
 	s.tell(d)
 	s.takeLead()
 	if s.opts.Async {
-		return true // others may be adding to failures yet
+		return true // other handlers may still be adding to failures
 	}
 	if p := s.failures.first; p != nil {
 		panic(p)
@@ -147,8 +145,8 @@ func (s *Stop) try() bool {
 	return true
 }
 
-// takeLead takes part as the leader. It is no reader before the section has ended,
-// unless that is asynchronous: others' handlers may wait for grace periods.
+// takeLead takes part as the leader, and waits for the end of the stop unless it is asynchronous. The
+// leader is offline until then, because other handlers may wait for grace periods.
 func (s *Stop) takeLead() {
 	d := s.leader
 	d.readers.goOffline()
@@ -159,8 +157,8 @@ func (s *Stop) takeLead() {
 	}
 }
 
-// lead makes s the stop in progress, unless there is one. external is how many
-// take part besides the domains.
+// lead makes s the stop in progress, and reports whether it could. external is the number of
+// participants that are not domains.
 func (w *World) lead(s *Stop, external int) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -181,7 +179,7 @@ func (w *World) lead(s *Stop, external int) bool {
 	return true
 }
 
-// setUp calls Setup. If that panics, nobody knows of the stop yet, and it ends.
+// setUp calls Setup. If that panics, the stop ends before any participant is told.
 func (s *Stop) setUp() {
 	if s.opts.Setup == nil {
 		return
@@ -196,7 +194,7 @@ func (s *Stop) setUp() {
 	done = true
 }
 
-// tell asks every participant but one to take part.
+// tell asks all participants except one to take part.
 func (s *Stop) tell(but *Domain) {
 	for _, p := range s.participants {
 		if p == but {
@@ -210,17 +208,16 @@ func (s *Stop) tell(but *Domain) {
 	}
 }
 
-// takePart is called by the owner of d.
+// takePart does d's part of the stop. The owner of d calls it.
 func (s *Stop) takePart(d *Domain) {
-	defer s.exit() // also if the handler ends the goroutine
+	defer s.exit() // also if the handler calls Goexit
 	s.handle(d)
 }
 
-// handle comes in, waits for the others and runs the handler. It is called by whoever
-// acts for d, who must exit then.
+// handle enters the stop, waits for the others and runs the handler. The goroutine that acts for d
+// calls it, and exit afterwards.
 //
-// A participant is no reader: grace periods that wait for it end, and the handler
-// may wait for one.
+// A participant is offline: a grace period does not wait for it, and the handler may wait for one.
 func (s *Stop) handle(d *Domain) {
 	online := d.readers.online
 	d.readers.goOffline()
@@ -237,7 +234,7 @@ func (s *Stop) handle(d *Domain) {
 	}
 }
 
-// enter returns when all participants are in.
+// enter returns when all participants are in, or at once if the stop is asynchronous.
 func (s *Stop) enter(d *Domain) {
 	if s.entry.Add(-1) == 0 {
 		s.park.wake()
@@ -254,7 +251,7 @@ func (s *Stop) enter(d *Domain) {
 	s.park.wait(s.spins, allIn)
 }
 
-// exit ends a participant's part. The last one out ends the section.
+// exit ends a participant's part. The last one out ends the stop.
 func (s *Stop) exit() {
 	s.bar.drop()
 	if s.inside.Add(-1) == 0 {
@@ -262,8 +259,8 @@ func (s *Stop) exit() {
 	}
 }
 
-// end lets another stop begin, after those have come and gone that waited to. If the
-// leader does not wait for the end, handlers' panics are passed on at its next poll.
+// end ends the stop: domains that wait to join or leave do so, and then another stop may begin. The
+// panics of an asynchronous stop go to the leader's next poll.
 func (s *Stop) end() {
 	if p := s.failures.first; p != nil && s.opts.Async {
 		s.leader.notePanic(p)
@@ -277,12 +274,12 @@ func (s *Stop) end() {
 	s.park.wake()
 }
 
-// Stop stops all domains, and returns when they are stopped: each is at a safe
-// point until Start, nothing runs on behalf of blocked ones, and new ones wait.
-// A stop in progress is waited for, and so is another's Start.
+// Stop stops all domains and returns when they are stopped. Until Start each domain stays at a safe
+// point, no stand-in runs anything for a blocked one, and new domains wait. Stop first waits for a
+// stop in progress to end, including another Stop with its Start.
 //
-// A domain must not call it outside [Domain.Blocking], and then must call Start
-// inside. Idea: stop_the_world of SBCL.
+// A domain may call it only in [Domain.Blocking], and must call Start before it comes back. Idea:
+// stop_the_world of SBCL.
 func (w *World) Stop() {
 	w.checkOutside("Stop")
 	s := &Stop{w: w, handler: func(_ *Domain, s *Stop) { s.park.wait(0, s.started.Load) }}
@@ -296,8 +293,8 @@ func (w *World) Stop() {
 	w.mu.Unlock()
 }
 
-// Start lets the domains go on after [World.Stop]. Any goroutine may call it that
-// knows the world to be stopped; it panics if it is not.
+// Start lets the domains go on after [World.Stop]. Any goroutine may call it. It panics if the world
+// is not stopped by Stop.
 func (w *World) Start() {
 	w.mu.Lock()
 	s := w.held

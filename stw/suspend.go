@@ -4,14 +4,15 @@ import (
 	"context"
 )
 
-// Suspend keeps the domain at a safe point, and returns when it is there: from its
-// next one until [Domain.Resume]; or, while it is blocked, in Blocking for that
-// long. Interrupt functions wait, stops and ragged barriers do not; if the domain waits to
-// lead a stop, others lead before it. Suspensions count. It returns [ErrDead] if the domain
-// has ended, or ctx.Err() if ctx ends first; then it is not suspended. While the world is
-// stopped by [World.Stop] it waits for Start, unless the domain is suspended already.
+// Suspend holds the domain at its next safe point until [Domain.Resume], and returns when the domain
+// is there. A blocked domain is held at once: it cannot come back from Blocking. Interrupts wait
+// for Resume; stops and ragged barriers do not. If the domain waits to lead a stop, others lead
+// before it. Suspensions count: each needs its own Resume. After [World.Stop], Suspend waits for
+// Start unless the domain is already suspended.
 //
-// A domain must not suspend itself, or call Suspend outside [Domain.Blocking].
+// Suspend returns [ErrDead] if the domain is ending or has ended, and ctx.Err() if ctx ends first;
+// then it has not suspended the domain. A domain may call it only in [Domain.Blocking], and not
+// on itself.
 func (d *Domain) Suspend(ctx context.Context) error {
 	d.w.checkOutside("Suspend")
 	if err := d.askToSuspend(); err != nil {
@@ -20,7 +21,7 @@ func (d *Domain) Suspend(ctx context.Context) error {
 	return d.waitSuspended(ctx)
 }
 
-// askToSuspend notes a suspension.
+// askToSuspend notes a suspension. It does not wait.
 func (d *Domain) askToSuspend() error {
 	d.mu.Lock()
 	if d.phase.refuses() {
@@ -30,7 +31,7 @@ func (d *Domain) askToSuspend() error {
 	d.noted.suspends++
 	if d.phase == suspended || d.phase == blocked {
 		d.noted.held = true
-		d.pending.Or(asked) // it looks when it comes back from Blocking
+		d.pending.Or(asked) // read when the domain comes back from Blocking
 	} else {
 		d.askLocked()
 	}
@@ -40,14 +41,14 @@ func (d *Domain) askToSuspend() error {
 	return nil
 }
 
-// suspended reports whether the domain is suspended, or will be at its next safe point.
+// suspended reports whether the domain is suspended or will be at its next safe point.
 func (d *Domain) suspended() bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.noted.suspends > 0
 }
 
-// waitSuspended waits for what askToSuspend asked for, or takes that back if ctx ends.
+// waitSuspended waits until the domain is held. If ctx ends first, it takes askToSuspend back.
 func (d *Domain) waitSuspended(ctx context.Context) error {
 	d.mu.Lock()
 	err := waitCond(ctx, &d.changed, func() bool { return d.noted.held || d.phase == dead })
@@ -63,7 +64,7 @@ func (d *Domain) waitSuspended(ctx context.Context) error {
 	return nil
 }
 
-// Resume takes back one Suspend. It panics if the domain is not suspended.
+// Resume undoes one Suspend. It panics if the domain is not suspended.
 func (d *Domain) Resume() {
 	d.mu.Lock()
 	n := &d.noted
@@ -76,7 +77,7 @@ func (d *Domain) Resume() {
 	if resumed {
 		n.held = false
 		if n.any() {
-			d.askLocked() // what waited
+			d.askLocked() // for the requests that waited
 		}
 		d.changed.Broadcast()
 	}
@@ -87,8 +88,8 @@ func (d *Domain) Resume() {
 	}
 }
 
-// suspendLocked waits, as the owner at a safe point, while the domain is suspended,
-// or until there is something to do meanwhile. It reports whether to go on looking.
+// suspendLocked sleeps while the domain is suspended and no stop or ragged barrier wants it. It
+// reports whether it slept: then there may be more to serve. The owner calls it at a safe point.
 func (d *Domain) suspendLocked(left *due) bool {
 	n := &d.noted
 	if n.suspends == 0 {
@@ -103,8 +104,8 @@ func (d *Domain) suspendLocked(left *due) bool {
 	for n.suspends > 0 && n.stop == nil && len(n.ragged) == 0 {
 		d.changed.Wait()
 	}
-	// In a stop or a ragged barrier meanwhile it is serving: it goes back to
-	// sleep without having run code of its own.
+	// For a stop or a ragged barrier the domain is serving, and sleeps again afterwards without
+	// having run user code.
 	d.becomeLocked(serving)
 	if online {
 		d.readers.goOnline()
@@ -113,16 +114,17 @@ func (d *Domain) suspendLocked(left *due) bool {
 	return true
 }
 
-// A Suspension is a set of domains that were suspended together.
+// A Suspension is a set of domains that [World.Suspend] suspended.
 type Suspension struct{ domains []*Domain }
 
-// Suspend suspends every domain that is part of the world when it is called, and
-// returns when all of them are, or have ended. Domains that come later are not
-// suspended, and stops go on: see [World.Stop] for what keeps the world still. If ctx
-// ends first, it resumes those that it has suspended, and returns ctx.Err().
+// Suspend suspends every domain that is part of the world when it is called, and returns when each
+// is suspended or has ended. It does not suspend domains that join later, and stops go on; to keep
+// the whole world still, use [World.Stop]. If ctx ends first, Suspend resumes the domains that it
+// has suspended and returns ctx.Err().
 //
-// A domain must not call it outside [Domain.Blocking]; it suspends itself, too, and must
-// resume inside.
+// A domain may call it only in [Domain.Blocking]. It suspends the caller too, which must call
+// Resume before it comes back.
+//
 // Idea: the thread ring of the Memory Pool System.
 func (w *World) Suspend(ctx context.Context) (*Suspension, error) {
 	w.checkOutside("Suspend")
@@ -137,7 +139,7 @@ func (w *World) Suspend(ctx context.Context) (*Suspension, error) {
 		switch err := d.waitSuspended(ctx); err {
 		case nil:
 			s.domains = append(s.domains, d)
-		case ErrDead: // tolerated
+		case ErrDead: // it has ended: nothing to suspend
 		default:
 			for _, d := range all[i+1:] {
 				d.Resume()
@@ -149,11 +151,11 @@ func (w *World) Suspend(ctx context.Context) (*Suspension, error) {
 	return s, nil
 }
 
-// Domains returns the domains that are suspended by s. It must not be changed.
+// Domains returns the domains that s suspends. Do not change the slice.
 func (s *Suspension) Domains() []*Domain { return s.domains }
 
-// Resume resumes them. Doing so again does nothing. It panics, having resumed the
-// others, if one of them was resumed by [Domain.Resume] more often than suspended.
+// Resume resumes the domains; a second call does nothing. If [Domain.Resume] has already undone the
+// suspension of one of them, Resume resumes the others and panics.
 func (s *Suspension) Resume() {
 	domains := s.domains
 	s.domains = nil

@@ -14,38 +14,35 @@ import (
 )
 
 var (
-	// ErrFull is returned by Spawn and Register when the world has as many domains
-	// as it may have.
+	// ErrFull is the error of Spawn and Register in a world that has Max domains.
 	ErrFull = errors.New("stw: the world is full")
 
-	// ErrClosed is returned by Spawn and Register on a world that is closed.
+	// ErrClosed is the error of Spawn and Register in a closed world.
 	ErrClosed = errors.New("stw: the world is closed")
 
-	// ErrDead is returned where something is asked of a domain that has ended.
+	// ErrDead is the error of a request to a domain that is ending or has ended.
 	ErrDead = errors.New("stw: the domain is dead")
 )
 
 // Options for [NewWorld]. The zero Options is valid.
 type Options struct {
-	// Max is how many domains there may be at a time: 128 if it is 0.
+	// Max limits the number of domains at a time. 0 means 128.
 	Max int
 
-	// SMR lists the smr domains that each domain of this world is a quiescent
-	// reader of: see [Domain.Section].
+	// SMR lists smr domains. Each domain of this world is a quiescent reader of all of them: see
+	// [Domain.Section].
 	SMR []*smr.Domain
 
-	// OnStart is called by each new domain, on its goroutine, when it is part of
-	// the world. If it returns an error the domain ends, and Join or Register
-	// returns that error.
+	// OnStart is called by each new domain, on its own goroutine, when it has joined the world.
+	// If it returns an error, the domain ends, and Join or Register returns that error.
 	OnStart func(*Domain) error
 
-	// OnEnd is called by each domain that ends, if it had started, on its
-	// goroutine, while it is still part of the world: it may be asked to stop,
-	// and has its local values.
+	// OnEnd is called by each domain that ends, on its own goroutine, unless OnStart failed. The
+	// domain is still part of the world: it takes part in stops and has its local values.
 	OnEnd func(*Domain)
 
 	// ExternalInterrupt is called by a domain at its next safe point after
-	// [Domain.InterruptExternal].
+	// [Domain.InterruptExternal], or by a stand-in while the domain is blocked.
 	ExternalInterrupt func(*Domain)
 }
 
@@ -54,35 +51,33 @@ const (
 	maxMax     = 1 << 20
 )
 
-// A World is a set of domains that can be stopped together. All methods may be
-// called by any number of goroutines; those that wait say which must not.
+// A World is a set of domains that can be stopped together. Any goroutine may call its methods; the
+// comment of a method that waits says what a domain must do.
 type World struct {
 	opts Options
 
-	// stop is the stop-the-world section in progress: whoever sets it leads.
-	// Written under mu; read without, by whoever wants to know whether to try.
+	// stop is the stop in progress. Its leader stores it and its end clears it, both under mu. Domains
+	// read it without mu to see whether to try to lead.
 	stop atomic.Pointer[Stop]
 
-	// mu guards the set of domains and who leads. It is never held while code of
-	// the user's runs, nor while waiting for a domain to do something. Where both
-	// are needed it is taken before a Domain's mu.
+	// mu guards the rest. It is never held while user code runs or while waiting for a domain. A
+	// goroutine that needs both locks takes it before Domain.mu.
 	mu      sync.Mutex
-	changed sync.Cond // stop ended, a domain came or went
+	changed sync.Cond // stop, set, leaders or slots changed
 
-	set     []*Domain // those that take part in stops
-	joiners []*Domain // those that wait until they do
-	leavers []*Domain // and until they do no more: those that are ending
-	leaders []*Stop   // those that wait to lead, in their order: see turnLocked
+	set     []*Domain // the domains that stops count on
+	joiners []*Domain // starting, and waiting for the end of the stop
+	leavers []*Domain // ending, and waiting to be dismissed
+	leaders []*Stop   // waiting for their turn to lead: see turnLocked
 	byID    map[uint64]*Domain
-	slots   []bool // in use, by a domain in the set or on its way in or out
-	live    int    // how many are
+	slots   []bool // in use, by a domain in the set, starting or ending
+	live    int    // the number of slots in use
 	lastID  uint64
-	held    *Stop // by World.Stop
+	held    *Stop // the stop of World.Stop, until Start
 	closed  bool
 }
 
-// NewWorld returns a world without domains. It returns an error if a field of the
-// options is out of range.
+// NewWorld returns a world without domains, or an error if an option is out of range.
 func NewWorld(o Options) (*World, error) {
 	if o.Max < 0 || o.Max > maxMax {
 		return nil, fmt.Errorf("stw: Options.Max is %d, want 1 to %d, or 0 for the default", o.Max, maxMax)
@@ -101,21 +96,19 @@ func NewWorld(o Options) (*World, error) {
 	return w, nil
 }
 
-// RecommendedDomains returns how many domains can run at the same time: as many as
-// there are processors for this process, of which Go takes the affinity mask and,
-// from Go 1.25, the control group's limit into account.
+// RecommendedDomains returns how many domains can run at the same time: the number of processors
+// that this process may use. Go takes it from the affinity mask and, since Go 1.25, from the limit
+// of the control group.
 func RecommendedDomains() int { return runtime.GOMAXPROCS(0) }
 
-// Domains returns the domains that are part of the world now, in the order in
-// which they joined it.
+// Domains returns the domains that are part of the world now, in the order in which they joined.
 func (w *World) Domains() []*Domain {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return slices.Clone(w.set)
 }
 
-// Lookup returns the domain with an id. ok is false if there never was one, or it
-// is dead.
+// Lookup returns the domain with that id. ok is false if there is none, or it is dead.
 func (w *World) Lookup(id uint64) (d *Domain, ok bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -125,8 +118,8 @@ func (w *World) Lookup(id uint64) (d *Domain, ok bool) {
 	return nil, false
 }
 
-// Close refuses new domains from now on, and waits until there are none, or until
-// ctx ends: then it returns ctx.Err(), and may be called again.
+// Close refuses new domains from now on and waits until all have ended. If ctx ends first, it
+// returns ctx.Err(); call it again to wait longer.
 //
 // A domain must not call it: it would wait for its own end.
 func (w *World) Close(ctx context.Context) error {
@@ -137,13 +130,12 @@ func (w *World) Close(ctx context.Context) error {
 	return waitCond(ctx, &w.changed, func() bool { return w.live == 0 })
 }
 
-// waitCond waits on a condition variable, whose lock is held, until done or the
-// context ends.
+// waitCond waits on c until done returns true or ctx ends. The caller holds c's lock.
 func waitCond(ctx context.Context, c *sync.Cond, done func() bool) error {
 	if done() {
 		return nil
 	}
-	sched.Wakes() // if ctx has ended, this starts the goroutine at once
+	sched.Wakes() // AfterFunc starts its goroutine at once if ctx has ended
 	unregister := context.AfterFunc(ctx, sched.Detached(func() {
 		c.L.Lock()
 		defer c.L.Unlock()
