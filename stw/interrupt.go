@@ -14,15 +14,7 @@ func (d *Domain) Interrupt(fn func(*Domain)) error {
 	if fn == nil {
 		panic("stw: Interrupt with a nil function")
 	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.phase.refuses() {
-		return ErrDead
-	}
-	d.noted.interrupts = append(d.noted.interrupts, fn)
-	d.askLocked()
-	d.checkLocked()
-	return nil
+	return d.request(func(n *noted) { n.interrupts = append(n.interrupts, fn) })
 }
 
 // InterruptExternal makes the domain call Options.ExternalInterrupt at its next safe point. All
@@ -33,12 +25,17 @@ func (d *Domain) InterruptExternal() error {
 	if d.w.opts.ExternalInterrupt == nil {
 		panic("stw: InterruptExternal in a world without Options.ExternalInterrupt")
 	}
+	return d.request(func(n *noted) { n.external = true })
+}
+
+// request notes what the domain is asked, unless it refuses.
+func (d *Domain) request(note func(*noted)) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.phase.refuses() {
 		return ErrDead
 	}
-	d.noted.external = true
+	note(&d.noted)
 	d.askLocked()
 	d.checkLocked()
 	return nil

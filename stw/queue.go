@@ -9,9 +9,7 @@ import "slices"
 func (w *World) queue(s *Stop) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if !slices.Contains(w.leaders, s) {
-		w.leaders = append(w.leaders, s)
-	}
+	w.leaders = append(w.leaders, s)
 }
 
 // unqueue removes s from the queue, if it is there, and wakes those behind it.
@@ -52,26 +50,14 @@ func (w *World) waitTurn(s *Stop) {
 	}
 }
 
-// suspended is called after a domain is suspended: turnLocked may return another stop now.
-// waitTurn holds mu from the time it reads the suspensions until it sleeps, so it sees the change
-// or is woken here.
-func (w *World) suspended() {
+// suspensionChanged is called after d is suspended or resumed: turnLocked may return another stop
+// now, and d may leave if it is ending. waitTurn holds mu from the time it reads the suspensions
+// until it sleeps, so it sees the change or is woken here.
+func (w *World) suspensionChanged(d *Domain) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.turnsChangedLocked()
-}
-
-// resumed is called after d is resumed. It does the same, and dismisses d if that may leave now.
-func (w *World) resumed(d *Domain) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.turnsChangedLocked()
-	w.dismissLocked(d)
-}
-
-// turnsChangedLocked wakes those that wait for their turn.
-func (w *World) turnsChangedLocked() {
 	if len(w.leaders) > 0 {
 		w.changed.Broadcast()
 	}
+	w.dismissLocked(d)
 }

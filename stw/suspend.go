@@ -37,7 +37,7 @@ func (d *Domain) askToSuspend() error {
 	}
 	d.checkLocked()
 	d.mu.Unlock()
-	d.w.suspended()
+	d.w.suspensionChanged(d)
 	return nil
 }
 
@@ -84,7 +84,7 @@ func (d *Domain) Resume() {
 	d.checkLocked()
 	d.mu.Unlock()
 	if resumed {
-		d.w.resumed(d)
+		d.w.suspensionChanged(d)
 	}
 }
 
@@ -157,18 +157,14 @@ func (s *Suspension) Domains() []*Domain { return s.domains }
 // Resume resumes the domains; a second call does nothing. If [Domain.Resume] has already undone the
 // suspension of one of them, Resume resumes the others and panics.
 func (s *Suspension) Resume() {
-	domains := s.domains
-	s.domains = nil
-	for i, d := range domains {
-		resumed := false
-		func() {
-			defer func() {
-				if !resumed {
-					(&Suspension{domains[i+1:]}).Resume()
-				}
-			}()
-			d.Resume()
-			resumed = true
-		}()
+	defer func() {
+		if len(s.domains) > 0 { // the last one has panicked
+			s.Resume()
+		}
+	}()
+	for len(s.domains) > 0 {
+		d := s.domains[0]
+		s.domains = s.domains[1:]
+		d.Resume()
 	}
 }

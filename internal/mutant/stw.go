@@ -121,7 +121,7 @@ var stwBugs = []Bug{
 		Schedules: "TestSchedules_SuspendAgainstQueue",
 		Patch: `
 @ stw/suspend.go
--	d.w.suspended()
+-	d.w.suspensionChanged(d)
 `,
 	},
 	{
@@ -181,7 +181,7 @@ var stwBugs = []Bug{
 		Patch: `
 @ stw/suspend.go
 -	if resumed {
--		d.w.resumed(d)
+-		d.w.suspensionChanged(d)
 -	}
 +	_ = resumed
 `,
