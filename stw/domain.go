@@ -13,8 +13,8 @@ import (
 // A Domain is a worker: a goroutine that can be stopped, because it promises to reach a safe
 // point ([Domain.Poll]) now and then, or stays at one ([Domain.Blocking]).
 //
-// Any goroutine may call a method unless its comment says otherwise. With -tags invariants the
-// caller of the others is checked. Comments here call the domain's own goroutine its owner.
+// Any goroutine may call a method unless its comment says otherwise; with -tags invariants, Poll,
+// Blocking and RunOnAll check that. Comments call the domain's own goroutine its owner.
 type Domain struct {
 	// pending is not 0 when the domain should come to a safe point; its bits are below. A
 	// request sets a bit after it is noted. The owner reads it in every Poll, and clears it at
