@@ -33,11 +33,11 @@ func (d *Domain) pollSlow() {
 	}
 	p.mustRun("Poll")
 	d.check("Poll")
-	asked := d.pending.Load() != 0
+	wasAsked := d.pending.Load() != 0
 	d.clearPending()
 	d.readers.quiesce()
 	d.serve()
-	if asked {
+	if wasAsked {
 		sched.Gosched() // the goroutine that asked may be waiting for this processor
 	}
 	d.passPanic()
