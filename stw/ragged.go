@@ -15,8 +15,8 @@ type ragged struct {
 	failures failures
 }
 
-// ForEach runs fn once for every domain that is part of the world, and returns when all calls have
-// returned. A running domain runs fn at its next safe point, a suspended one at once, and for a
+// ForEach runs fn once for every domain that is part of the world when ForEach is called, and returns
+// when fn has returned for all. A running domain runs fn at its next safe point, a suspended one at once, and for a
 // blocked one the caller or a stand-in runs it. Domains do not wait for one another as they do in
 // a stop. A domain that ends meanwhile runs fn first. One that joins meanwhile does not run fn:
 // all that it does happens after the start of ForEach.
