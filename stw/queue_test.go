@@ -225,3 +225,27 @@ func TestRunOnAll_PanicsAtItsTurn(t *testing.T) {
 		join(t, sc.d, next)
 	})
 }
+
+// A domain that is suspended at its turn to lead wakes the next one.
+func TestSuspend_AtItsTurnWakesTheNext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sc := newScene(t)
+		sc.spawn()
+		over := sc.waitsToLead()
+		led := make(chan struct{})
+		next := spawn(t, sc.w, func(d *Domain) {
+			sc.w.RunOnAll(d, func(*Domain, *Stop) {}, StopOptions{})
+			close(led)
+		})
+		sc.quiet()
+		sc.interrupted(sc.waits) // keeps it from coming back
+		over()                   // it is its turn, and the next one sleeps again
+		sc.suspend()
+		close(sc.gate)
+		<-led
+		sc.over()
+		sc.ends()
+		close(sc.ask)
+		join(t, sc.d, next)
+	})
+}

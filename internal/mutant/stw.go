@@ -117,7 +117,7 @@ var stwBugs = []Bug{
 		Name:      "suspend-wakes-nobody",
 		Why:       "those behind a domain that is suspended when it may lead sleep on",
 		Package:   "./stw",
-		Test:      "TestSuspend_FirstToLeadHoldsUpNobody",
+		Test:      "TestSuspend_AtItsTurnWakesTheNext",
 		Schedules: "TestSchedules_SuspendAgainstQueue",
 		Patch: `
 @ stw/suspend.go
