@@ -27,16 +27,12 @@ type Clock struct {
 	// of closed readers stay and are used again.
 	owned atomic.Pointer[Record]
 
-	// wake is sent to, without blocking, by a reader that leaves a record whose
-	// waiter flag is set. The leading waiter receives. Capacity 1.
-	wake chan struct{}
-
 	// Constant after Init.
 	opts     Options
 	start    Seq
 	parallel bool // a reader may be running while a waiter spins
 
-	wait waitQueue
+	driver driver
 
 	scans atomic.Uint64 // for Counters
 }
@@ -73,8 +69,9 @@ type Options struct {
 	// and again each time twice as long has passed. 0 means never.
 	StallAfter time.Duration
 
-	// OnStall is called by a goroutine that waits for the grace period. It must
-	// not block, and must not wait on this clock.
+	// OnStall is called on a goroutine of the clock's, on which all parked waits
+	// depend. It must not block, and must not wait on this clock. A panic in it ends
+	// the program; runtime.Goexit ends only that goroutine, which another replaces.
 	OnStall func(Stall)
 
 	// Fenced makes readers execute a fence of their own also where the kernel
@@ -102,7 +99,7 @@ func (c *Clock) Init(o Options) {
 	c.wr.Store(uint64(start))
 	c.rd.Store(uint64(start))
 	c.slots.Init(c.newSlot)
-	c.wake = make(chan struct{}, 1)
+	c.driver.wake = make(chan struct{}, 1)
 }
 
 // Now returns the current moment.
@@ -180,29 +177,27 @@ func (c *Clock) Poll(goal Seq) bool {
 	return reached
 }
 
-// poll is Poll, and returns what holds back a goal that is not reached, if it had
-// to look and found something.
-func (c *Clock) poll(goal Seq) (reached bool, b blocker) {
+// poll is Poll, and returns what holds back a goal that is not reached, if it
+// scanned and found something.
+func (c *Clock) poll(goal Seq) (reached bool, o obstacle) {
 	if !c.issued(goal) {
-		return false, blocker{}
+		return false, obstacle{}
 	}
 	if c.reached(goal) {
-		return true, blocker{}
+		return true, obstacle{}
 	}
 	if Seq(c.wr.Load()).Before(goal) {
-		return false, blocker{}
+		return false, obstacle{}
 	}
-	before := c.Reached()
-	b = c.scan(goal)
-	c.wakeIfMoved(before)
-	return c.reached(goal), b
+	return c.seek(goal)
 }
 
-// wakeIfMoved wakes a parked leader if rd has moved from where it was.
-func (c *Clock) wakeIfMoved(rd Seq) {
-	if c.wait.parked.Load() && c.Reached() != rd {
-		c.wakeLeader()
-	}
+// seek is poll, without the checks: it scans. Any goroutine but the driver's uses it.
+func (c *Clock) seek(goal Seq) (reached bool, o obstacle) {
+	before := c.Reached()
+	o = c.scan(goal)
+	c.kickIfMoved(before)
+	return c.reached(goal), o
 }
 
 // Counters returns how often the clock advanced, up to a wrap, and how often it

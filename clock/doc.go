@@ -31,7 +31,7 @@
 //	wr      Advance, Commit       atomic add, compare-and-swap
 //	rd      scan                  compare-and-swap, forward only
 //	record  its reader            store on entry, store of 0 on leaving
-//	waiter  the leading waiter    store of 1 before parking; the reader takes it back
+//	waiter  the driver            store of 1 before it sleeps; the reader takes it back
 //
 // # Why it is safe
 //

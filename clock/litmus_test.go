@@ -88,8 +88,8 @@ func TestDeferredAdvance_FenceOrdersUnlinking(t *testing.T) {
 	require.Zero(t, early, "readers that entered at the goal found what was unlinked before it was taken")
 }
 
-// Leaving against parking: either the waiter's second look finds the record
-// idle, or the leaving reader finds the waiter.
+// Leaving against arming: either the driver's second load finds the record idle, or
+// the leaving reader finds the flag set.
 func TestLeave_FenceOrdersWaiterFlag(t *testing.T) {
 	for _, fenced := range []bool{false, true} {
 		c := newClock(Options{Fenced: fenced})
@@ -100,11 +100,11 @@ func TestLeave_FenceOrdersWaiterFlag(t *testing.T) {
 			func(uint64) { r.Leave(g) },
 			func(uint64) {
 				word := rec.seq.Load()
-				armed = word != 0 && c.arm(blocker{rec, word})
+				armed = word != 0 && c.arm(obstacle{rec, word})
 			},
 			func(uint64) {
 				select {
-				case <-c.wake:
+				case <-c.driver.wake:
 				default:
 					if armed {
 						lost++
@@ -113,7 +113,7 @@ func TestLeave_FenceOrdersWaiterFlag(t *testing.T) {
 				rec.waiter.Store(0)
 				r, g = rec.Enter()
 			})
-		require.Zero(t, lost, "waiters parked after the reader had looked for them")
+		require.Zero(t, lost, "the driver slept on a record that was left without a kick")
 	}
 }
 

@@ -17,10 +17,11 @@ type ownedRecord struct {
 func (c *Clock) NewOwned() *Record { return c.newRecord(Owned, nil) }
 
 // NewQuiescent registers a record that is driven from outside: see
-// [Record.Online]. It starts offline. report, which may be nil, is called by
-// whoever waits for this record, each time before it spins and parks; it should make the
-// owner call Quiesce or Offline soon. It must not block, and may be called once
-// more after the record was given back with [Record.Close].
+// [Record.Online]. It starts offline. report, which may be nil, is called when a wait
+// is held back by this record, each time before the wait spins or parks; it should
+// make the owner call Quiesce or Offline soon. It is called on the goroutine of a
+// waiter or, as OnStall is (see [Options]), on one of the clock's. It must not block, and
+// may be called once more after the record was given back with [Record.Close].
 func (c *Clock) NewQuiescent(report func()) *Record { return c.newRecord(Quiescent, report) }
 
 // newRecord uses the record of a closed reader of that kind again, or makes one.

@@ -4,7 +4,6 @@ import (
 	"unsafe"
 
 	"github.com/gosmr/gosmr/internal/relacq"
-	"github.com/gosmr/gosmr/internal/sched"
 	"github.com/gosmr/gosmr/internal/sched/atomic"
 	"github.com/gosmr/gosmr/pcpu"
 )
@@ -49,11 +48,11 @@ type record struct {
 	// and, looking for misuse, by whoever holds a Section of it.
 	gen relacq.Uint64
 
-	// waiter is 1 when a waiter parked, or is about to, until this record
-	// changes. Written by the leading waiter before its heavy fence and second
-	// look at seq; read by the leaving reader after its store to seq. The heavy
-	// fence (or the leaver's own, where the clock is fenced) makes it
-	// impossible for both to miss each other.
+	// waiter is 1 when the driver sleeps, or is about to, until this record
+	// changes. Stored by the driver before its heavy fence and second load of
+	// seq, in Clock.arm; loaded by the leaving reader after its store to seq, and
+	// swapped to 0 by the one that kicks. With the heavy fence, or the reader's own
+	// where the clock is fenced, at least one of the two sees the other.
 	waiter atomic.Uint32
 
 	// Constant once the record is published.
@@ -181,21 +180,12 @@ func (r *Record) leaveOdd(gen uint64) {
 	panic("smr: Leave of a Section that is not open: it was left before")
 }
 
-// wake tells the leading waiter to look again. It never blocks: the caller may
+// wake kicks the driver if it sleeps on this record. It never blocks: the caller may
 // be pinned by an outer section.
 //
 //go:noinline
 func (r *Record) wake() {
 	if r.waiter.Swap(0) != 0 {
-		r.clock.wakeLeader()
-	}
-}
-
-// wakeLeader makes the leading waiter look again.
-func (c *Clock) wakeLeader() {
-	sched.Wakes()
-	select {
-	case c.wake <- struct{}{}:
-	default: // it has a wake-up to come already
+		r.clock.kick()
 	}
 }

@@ -23,8 +23,8 @@ func (c *Clock) heavyFence() {
 	}
 }
 
-// blocker is a record that holds back a goal.
-type blocker struct {
+// An obstacle is a record that holds back a goal.
+type obstacle struct {
 	rec  *Record
 	word uint64 // what its seq was
 }
@@ -46,16 +46,16 @@ func (c *Clock) snapshot() snapshot {
 
 // scan moves rd as far as the records allow, and returns the oldest record
 // that holds back goal, if any does.
-func (c *Clock) scan(goal Seq) blocker {
+func (c *Clock) scan(goal Seq) obstacle {
 	c.scans.Add(1)
 	return c.look(goal, c.snapshot())
 }
 
 // look is the scan after its snapshot. The lists of records are read here, after
 // the fence, so that a record published before it is seen.
-func (c *Clock) look(goal Seq, snap snapshot) blocker {
+func (c *Clock) look(goal Seq, snap snapshot) obstacle {
 	oldest := snap.wr
-	var found blocker
+	var found obstacle
 	each := func(r *Record) {
 		word := r.seq.Load()
 		at, active := c.position(word, snap)
@@ -63,7 +63,7 @@ func (c *Clock) look(goal Seq, snap snapshot) blocker {
 			return
 		}
 		if at.Before(goal) && (found.rec == nil || at.Before(oldest)) {
-			found = blocker{r, word}
+			found = obstacle{r, word}
 		}
 		if at.Before(oldest) {
 			oldest = at

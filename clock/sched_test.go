@@ -265,7 +265,7 @@ func TestSchedules_ScanAgainstAdvance(t *testing.T) {
 	})
 }
 
-// Whoever waits is woken by the reader that leaves, however the two meet.
+// A waiter is woken by the reader that leaves, however the two meet.
 func TestSchedules_LeaveAgainstWait(t *testing.T) {
 	eachKind(t, func(t *testing.T, enterOf func(c *Clock) func() (*Record, uint64), fenced bool) {
 		sched.Explore(t, sched.Options{}, func(x *sched.Exec) func() {
@@ -289,7 +289,7 @@ func TestSchedules_LeaveAgainstWait(t *testing.T) {
 	})
 }
 
-// A quiescent reader wakes who waits, by a quiescent state or by going offline.
+// A quiescent reader wakes a waiter, by a quiescent state or by going offline.
 func TestSchedules_QuiesceAgainstWait(t *testing.T) {
 	eachFence(t, func(t *testing.T, fenced bool) {
 		sched.Explore(t, sched.Options{}, func(x *sched.Exec) func() {
@@ -313,7 +313,7 @@ func TestSchedules_QuiesceAgainstWait(t *testing.T) {
 	})
 }
 
-// A quiescent state wakes who waits, by itself: the reader stays online until then.
+// A quiescent state wakes a waiter by itself: the reader stays online until then.
 func TestSchedules_QuiesceWakes(t *testing.T) {
 	eachFence(t, func(t *testing.T, fenced bool) {
 		sched.Explore(t, sched.Options{}, func(x *sched.Exec) func() {
@@ -336,8 +336,8 @@ func TestSchedules_QuiesceWakes(t *testing.T) {
 	})
 }
 
-// Two wait: one leads, the other follows. Whoever leads hands over.
-func TestSchedules_LeaderAndFollower(t *testing.T) {
+// Two wait, and one driver serves both.
+func TestSchedules_DriverAndTwoWaiters(t *testing.T) {
 	sched.Explore(t, sched.Options{Procs: 3}, func(x *sched.Exec) func() {
 		c := schedClock(false)
 		places := [2]*place{newPlace(x), newPlace(x)}
@@ -354,34 +354,41 @@ func TestSchedules_LeaderAndFollower(t *testing.T) {
 				})
 			})
 		}
-		return nil
+		return func() { noDriver(x, c) }
 	})
 }
 
-// A follower whose goal is reached before the leader's goes on by then: what holds back
-// the leader waits for it here.
-func TestSchedules_FollowerGoesFirst(t *testing.T) {
+// noDriver fails if the clock has a driver, or one that has not ended.
+func noDriver(x *sched.Exec, c *Clock) {
+	if c.driven() || len(c.driver.waiters) > 0 {
+		x.Fail("there are %d waiters and driver %d", len(c.driver.waiters), c.driver.term.Load())
+	}
+}
+
+// A waiter whose goal is reached is released before one whose goal is later: what holds
+// back that one waits for it here.
+func TestSchedules_NearGoalGoesFirst(t *testing.T) {
 	sched.Explore(t, sched.Options{Procs: 3}, func(x *sched.Exec) func() {
 		c := schedClock(false)
 		first, firstGen := c.NewOwned().Enter()
 		near := c.Advance()
 		second, secondGen := c.NewOwned().Enter()
 		far := c.Advance()
-		var followed relacq.Uint64
+		var released relacq.Uint64
 		x.Go("reader", 0, func() {
 			first.Leave(firstGen)
-			sched.Await(&followed)
+			sched.Await(&released)
 			second.Leave(secondGen)
 		})
 		for i, goal := range []Seq{far, near} {
-			x.Go([]string{"leader", "follower"}[i], 1+i, func() {
+			x.Go([]string{"far", "near"}[i], 1+i, func() {
 				await(x, c, goal)
 				if goal == near {
-					followed.Store(1)
+					released.Store(1)
 				}
 			})
 		}
-		return nil
+		return func() { noDriver(x, c) }
 	})
 }
 
@@ -406,8 +413,8 @@ func TestSchedules_CommitAgainstAdvance(t *testing.T) {
 	})
 }
 
-// A leader that gives up makes a follower lead.
-func TestSchedules_LeaderGivesUp(t *testing.T) {
+// A waiter that gives up leaves the others served, and ends the driver if there are none.
+func TestSchedules_WaiterGivesUp(t *testing.T) {
 	sched.Explore(t, sched.Options{Procs: 3}, func(x *sched.Exec) func() {
 		c := schedClock(false)
 		enter := c.NewOwned().Enter
@@ -426,13 +433,80 @@ func TestSchedules_LeaderGivesUp(t *testing.T) {
 		x.Go("other", 2, func() {
 			await(x, c, c.Advance())
 		})
-		return nil
+		return func() { noDriver(x, c) }
 	})
 }
 
-// A poller that saw a record idle reaches the goal of a follower, whose leader found
-// a delayed reader there that seems to hold it back, and is about to park.
-func TestSchedules_PollReachesForFollower(t *testing.T) {
+// All give up while a reader stays, and each driver ends.
+func TestSchedules_AllGiveUp(t *testing.T) {
+	sched.Explore(t, sched.Options{Procs: 3}, func(x *sched.Exec) func() {
+		c := schedClock(false)
+		r, gen := c.NewOwned().Enter()
+		goal := c.Advance()
+		stop := make(chan struct{})
+		x.Go("stops", 0, func() {
+			sched.Wakes()
+			close(stop)
+		})
+		for i, name := range []string{"one", "other"} {
+			x.Go(name, 1+i, func() {
+				if reached, err := c.WaitOr(goal, stop, nil); reached || err != nil {
+					x.Fail("Wait: %v, %v", reached, err)
+				}
+			})
+		}
+		return func() {
+			noDriver(x, c)
+			r.Leave(gen)
+		}
+	})
+}
+
+// A waiter registers while the driver of another wait, which gives up or is released,
+// ends. One driver is served at a time: the dismissed one does not get the kick that is
+// meant for the next, nor the next the one that ends it.
+func TestSchedules_EndAgainstRegister(t *testing.T) {
+	for _, how := range []string{"released", "gives up"} {
+		t.Run(how, func(t *testing.T) {
+			sched.Explore(t, sched.Options{Procs: 3}, func(x *sched.Exec) func() {
+				c := schedClock(false)
+				first, firstGen := c.NewOwned().Enter()
+				near := c.Advance()
+				second, secondGen := c.NewOwned().Enter()
+				far := c.Advance()
+				stop := make(chan struct{})
+				var ended relacq.Uint64
+				x.Go("reader", 0, func() {
+					if how == "released" {
+						first.Leave(firstGen)
+					} else {
+						sched.Wakes()
+						close(stop)
+					}
+					sched.Await(&ended)
+					if how != "released" {
+						first.Leave(firstGen)
+					}
+					second.Leave(secondGen)
+				})
+				x.Go("ends", 1, func() {
+					if reached, err := c.WaitOr(near, stop, nil); err != nil || reached != (how == "released") {
+						x.Fail("Wait: %v, %v", reached, err)
+					}
+					ended.Store(1)
+				})
+				x.Go("registers", 2, func() {
+					await(x, c, far)
+				})
+				return func() { noDriver(x, c) }
+			})
+		})
+	}
+}
+
+// A poller that saw a record idle reaches the goal of a waiter, while the driver, which
+// found a delayed reader there that seems to hold the goal back, is about to sleep on it.
+func TestSchedules_PollReachesForWaiter(t *testing.T) {
 	sched.Explore(t, sched.Options{Procs: 4}, func(x *sched.Exec) func() {
 		c := schedClock(false)
 		r := c.NewOwned()
@@ -440,53 +514,22 @@ func TestSchedules_PollReachesForFollower(t *testing.T) {
 		c.Poll(c.Advance())
 		near := c.Advance()
 		far := c.Advance()
-		var followed relacq.Uint64
+		var released relacq.Uint64
 		x.Go("poller", 0, func() {
-			for reached := c.Poll(near); reached && followed.Load() == 0 || r.seq.Load() == 0; {
+			for reached := c.Poll(near); reached && released.Load() == 0 || r.seq.Load() == 0; {
 				sched.Gosched()
 			}
-			r.Leave(r.gen.Load()) // the leader waits for this
+			r.Leave(r.gen.Load()) // the far goal waits for this
 		})
 		x.Go("reader", 1, func() { r.seq.Store(uint64(loaded)) })
-		x.Go("leader", 2, func() {
+		x.Go("far", 2, func() {
 			await(x, c, far)
 		})
-		x.Go("follower", 3, func() {
+		x.Go("near", 3, func() {
 			await(x, c, near)
-			followed.Store(1)
+			released.Store(1)
 		})
-		return nil
-	})
-}
-
-// Whoever was woken to lead and need not, its goal being reached, passes that on.
-func TestSchedules_WokenLeaderPassesOn(t *testing.T) {
-	sched.Explore(t, sched.Options{Procs: 5}, func(x *sched.Exec) func() {
-		c := schedClock(false)
-		first, firstGen := c.NewOwned().Enter()
-		goal := c.Advance()
-		second, secondGen := c.NewOwned().Enter()
-		last := c.Advance()
-		stop := make(chan struct{})
-		for i, goal := range []Seq{last, goal, last} {
-			x.Go([]string{"leader", "next", "third"}[i], i, func() {
-				var stopped chan struct{}
-				if i == 0 {
-					stopped = stop
-				}
-				if _, err := c.WaitOr(goal, stopped, nil); err != nil {
-					x.Fail("Wait: %v", err)
-				}
-			})
-		}
-		x.Go("reader", 3, func() {
-			sched.Wakes()
-			close(stop)
-			first.Leave(firstGen)
-			c.Poll(goal)
-			second.Leave(secondGen)
-		})
-		return nil
+		return func() { noDriver(x, c) }
 	})
 }
 

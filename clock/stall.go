@@ -25,20 +25,20 @@ func (c *Clock) stallTime() (time.Duration, bool) {
 	if c.opts.StallAfter <= 0 || c.opts.OnStall == nil {
 		return 0, false
 	}
-	q := &c.wait
-	if rd := c.Reached(); q.stuckAt != rd {
-		q.stuckAt, q.stuckSince, q.reportIn = rd, time.Now(), c.opts.StallAfter
+	d := &c.driver
+	if rd := c.Reached(); d.stuckAt != rd {
+		d.stuckAt, d.stuckSince, d.reportIn = rd, time.Now(), c.opts.StallAfter
 	}
-	return time.Until(q.stuckSince.Add(q.reportIn)), true
+	return time.Until(d.stuckSince.Add(d.reportIn)), true
 }
 
 // reportStall reports a stall, and arranges for the next report to come when
 // the stall is twice as old.
 func (c *Clock) reportStall(goal Seq) {
-	q := &c.wait
-	age := time.Since(q.stuckSince)
-	for q.reportIn <= age { // more than once if nobody waited for a while
-		q.reportIn *= 2
+	d := &c.driver
+	age := time.Since(d.stuckSince)
+	for d.reportIn <= age { // more than once if nothing waited for a while
+		d.reportIn *= 2
 	}
 	c.opts.OnStall(Stall{
 		Goal:    goal,

@@ -22,8 +22,8 @@ func TestWait_NoReaders(t *testing.T) {
 	})
 }
 
-// parked reports whether a leader sleeps on one of the records.
-func parked(recs ...*Record) func() bool {
+// armed reports whether the driver sleeps on one of the records, or is about to.
+func armed(recs ...*Record) func() bool {
 	return func() bool {
 		for _, r := range recs {
 			if r.waiter.Load() != 0 {
@@ -70,19 +70,19 @@ func TestWait_LeaveWakes(t *testing.T) {
 					done := make(chan error, 1)
 					go func() { done <- c.Wait(ctx, c.Advance()) }()
 					synctest.Wait()
-					require.EqualValues(t, 1, rec.waiter.Load(), "the waiter is parked")
+					require.EqualValues(t, 1, rec.waiter.Load(), "the driver is asleep")
 					require.Empty(t, done, "returned while the section was open")
 					began := time.Now()
 					leave()
 					require.NoError(t, <-done)
-					require.Zero(t, time.Since(began), "leaving did not wake the waiter: the watchdog did")
+					require.Zero(t, time.Since(began), "leaving did not wake the driver: the watchdog did")
 				})
 			}
 		})
 	}
 }
 
-// Readers come and go just as the waiter decides to park.
+// Readers come and go just as the driver is about to sleep.
 func TestWait_NoLostWakeup(t *testing.T) {
 	rounds := 20000
 	if testing.Short() {
@@ -99,7 +99,7 @@ func TestWait_NoLostWakeup(t *testing.T) {
 				wg.Go(func() {
 					for i := 0; !stop.Load(); i++ {
 						r, g := rec.Enter()
-						for range (i*7 + k) % 50 * 60 { // around the waiter's spinning
+						for range (i*7 + k) % 50 * 60 { // around the waiter's and the driver's spinning
 						}
 						if i%64 == 0 {
 							runtime.Gosched()
@@ -123,16 +123,16 @@ func TestWait_NoLostWakeup(t *testing.T) {
 		})
 	}
 
-	// The window itself: the reader leaves between the leader's spin and its
-	// second look, and nobody enters again.
+	// The window itself: the reader leaves between the driver's spin and its second
+	// load of the record, and none enters again.
 	t.Run("Window", func(t *testing.T) {
 		for range 200 {
 			c := newClock(Options{})
 			r, g := c.Enter()
-			b := c.scan(c.Advance())
-			require.Same(t, r, b.rec)
+			o := c.scan(c.Advance())
+			require.Same(t, r, o.rec)
 			r.Leave(g)
-			require.False(t, c.arm(b), "armed on a record whose reader has left")
+			require.False(t, c.arm(o), "armed on a record whose reader has left")
 		}
 	})
 }
@@ -154,7 +154,7 @@ func TestWait_ManyWaitersOneReader(t *testing.T) {
 			}
 		})
 	}
-	eventually(t, "one leads", parked(r))
+	eventually(t, "the driver sleeps", armed(r))
 	r.Leave(g)
 	wg.Wait()
 	require.Zero(t, failed.Load())
@@ -167,7 +167,7 @@ func TestWait_Canceled(t *testing.T) {
 	goal := c.DeferredAdvance()
 	done := make(chan error, 1)
 	go func() { done <- c.Wait(ctx, goal) }()
-	eventually(t, "the waiter parks", parked(r))
+	eventually(t, "the driver sleeps", armed(r))
 	cancel()
 	require.ErrorIs(t, <-done, context.Canceled)
 	require.False(t, c.Poll(goal))
@@ -176,90 +176,201 @@ func TestWait_Canceled(t *testing.T) {
 	require.True(t, c.Poll(goal), "nothing is lost")
 }
 
-func TestWait_CanceledLeaderHandsOver(t *testing.T) {
+// waitAsync waits for goal in a goroutine, which is parked or over when it returns.
+func waitAsync(t *testing.T, ctx context.Context, c *Clock, goal Seq) chan error {
+	t.Helper()
+	done := make(chan error, 1)
+	go func() { done <- c.Wait(ctx, goal) }()
+	synctest.Wait()
+	return done
+}
+
+// requireNoDriver checks that the clock has no driver, nor one that is on its way out.
+func requireNoDriver(t *testing.T, c *Clock) {
+	t.Helper()
+	synctest.Wait()
+	require.False(t, c.driven())
+	require.Empty(t, c.driver.waiters)
+	require.True(t, c.driver.turn.TryLock(), "a driver is left that serves no waiter")
+	c.driver.turn.Unlock()
+}
+
+// A wait whose goal can be reached at once allocates nothing and starts nothing.
+func TestWait_ReachableCostsAScan(t *testing.T) {
+	forEachStart(t, func(t *testing.T, c *Clock) {
+		ctx := t.Context()
+		allocs := testing.AllocsPerRun(100, func() {
+			if c.Wait(ctx, c.Advance()) != nil {
+				t.Error("the goal was not reached")
+			}
+		})
+		require.Zero(t, allocs)
+		require.Zero(t, c.driver.terms, "a driver was started")
+	})
+}
+
+// The driver serves the others when the waiter that started it gives up, and when a
+// later one does.
+func TestWait_GivingUpLeavesTheOthersServed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newClock(Options{})
 		r, g := c.Enter()
 		goal := c.Advance()
-		lead, cancelLead := context.WithCancel(t.Context())
-		follow, cancelFollow := context.WithTimeout(t.Context(), time.Hour)
-		defer cancelFollow()
-		canceled, cancelEarly := context.WithCancel(t.Context())
+		hour, cancelHour := context.WithTimeout(t.Context(), time.Hour)
+		defer cancelHour()
+		first, cancelFirst := context.WithCancel(t.Context())
+		second, cancelSecond := context.WithCancel(t.Context())
 
-		leader := make(chan error, 1)
-		go func() { leader <- c.Wait(lead, goal) }()
+		one := waitAsync(t, first, c, goal)
+		two := waitAsync(t, second, c, goal)
+		rest := waitAsync(t, hour, c, goal)
+		cancelSecond()
+		require.ErrorIs(t, <-two, context.Canceled)
+		cancelFirst()
+		require.ErrorIs(t, <-one, context.Canceled)
 		synctest.Wait()
-		gone := make(chan error, 1)
-		go func() { gone <- c.Wait(canceled, goal) }()
-		synctest.Wait()
-		follower := make(chan error, 1)
-		go func() { follower <- c.Wait(follow, goal) }()
-		synctest.Wait()
-
-		cancelEarly()
-		require.ErrorIs(t, <-gone, context.Canceled)
-		cancelLead()
-		require.ErrorIs(t, <-leader, context.Canceled)
-		synctest.Wait()
+		began := time.Now()
 		r.Leave(g)
-		require.NoError(t, <-follower, "the follower never came to lead")
+		require.NoError(t, <-rest)
+		require.Zero(t, time.Since(began), "no driver: only the timeout ended the wait")
+		requireNoDriver(t, c)
 	})
 }
 
-// A follower that is woken to lead, but whose goal is reached by somebody's Poll
-// before it runs, must pass the lead on.
-func TestWait_NextLeaderPassesOn(t *testing.T) {
-	// With one processor the follower runs after this goroutine.
+// The driver ends with the wait that gives up last, also while others come.
+func TestWait_LastToGiveUpEndsTheDriver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newClock(Options{})
+		r, g := c.Enter()
+		goal := c.Advance()
+		for range 100 {
+			ctx, cancel := context.WithCancel(t.Context())
+			done := waitAsync(t, ctx, c, goal)
+			require.True(t, c.driven())
+			cancel()
+			require.ErrorIs(t, <-done, context.Canceled)
+			require.False(t, c.driven(), "the driver is not dismissed when the last wait returns")
+		}
+		requireNoDriver(t, c)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+		defer cancel()
+		last := waitAsync(t, ctx, c, goal)
+		r.Leave(g)
+		require.NoError(t, <-last)
+		requireNoDriver(t, c)
+	})
+}
+
+// awaitWaiters returns when n waiters are registered.
+func awaitWaiters(c *Clock, n int) {
+	for registered := -1; registered != n; runtime.Gosched() {
+		c.driver.mu.Lock()
+		registered = len(c.driver.waiters)
+		c.driver.mu.Unlock()
+	}
+}
+
+// The waiter that gives up last dismisses the driver, whatever that does, and the next
+// one is served by another, after it has ended.
+func TestWait_LastToGiveUpDismissesTheDriver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var release chan struct{}
+		c := newClock(Options{StallAfter: time.Second, OnStall: func(Stall) { <-release }})
+		for range 10 {
+			release = make(chan struct{})
+			r, g := c.Enter()
+			goal := c.Advance()
+			reached, err := c.WaitOr(goal, nil, time.After(2*time.Second))
+			require.NoError(t, err)
+			require.False(t, reached)
+			require.False(t, c.driven(), "the next waiter would register with the driver that is to end")
+			done := make(chan error, 1)
+			go func() { done <- c.Wait(t.Context(), goal) }()
+			awaitWaiters(c, 1)
+			require.True(t, c.driven())
+			close(release)
+			r.Leave(g)
+			require.NoError(t, <-done)
+			requireNoDriver(t, c)
+		}
+	})
+}
+
+// A driver that is dismissed before it begins ends, and does not wait for the next one.
+func TestWait_DismissedBeforeItBegins(t *testing.T) {
+	// With one processor, a goroutine begins when this one blocks, the latest first.
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	stopped := make(chan struct{})
+	close(stopped)
 	for range 20 {
 		synctest.Test(t, func(t *testing.T) {
 			c := newClock(Options{})
-			r1, g1 := c.Enter()
-			a := c.Advance()
-			r2, g2 := c.Enter()
-			b := c.Advance()
-			wait := func(ctx context.Context, goal Seq) chan error {
-				done := make(chan error, 1)
-				go func() { done <- c.Wait(ctx, goal) }()
-				synctest.Wait()
-				return done
-			}
-			lead, cancel := context.WithCancel(t.Context())
-			hour, cancelHour := context.WithTimeout(t.Context(), time.Hour)
-			defer cancelHour()
-			leader := wait(lead, a)
-			next := wait(hour, a)
-			last := wait(hour, b)
-			began := time.Now()
-			cancel()
-			<-leader // next is woken to lead
-			r1.Leave(g1)
-			c.Poll(a)
-			require.NoError(t, <-next)
-			synctest.Wait()
-			r2.Leave(g2)
-			<-last
-			require.Zero(t, time.Since(began), "nobody leads: only the timeout woke the last waiter")
+			r, g := c.Enter()
+			goal := c.Advance()
+			done := make(chan error, 1)
+			go func() {
+				c.WaitOr(goal, stopped, nil)
+				done <- c.Wait(t.Context(), goal)
+			}()
+			synctest.Wait() // in vain, if a driver waits for turn
+			require.Empty(t, done)
+			r.Leave(g)
+			require.NoError(t, <-done)
+			requireNoDriver(t, c)
 		})
 	}
 }
 
-func TestWait_PanickingOnStallHandsOver(t *testing.T) {
+// A driver that serves waits of one testing/synctest bubble, or of none, does not go on
+// to serve those of another: it could not touch their channels.
+func TestWait_InAndOutsideOfBubbles(t *testing.T) {
+	c := newClock(Options{})
+	r, g := c.Enter()
+	goal := c.Advance()
+	giveUp := func() {
+		stop, done := make(chan struct{}), make(chan bool)
+		go func() {
+			reached, _ := c.WaitOr(goal, stop, nil)
+			done <- reached
+		}()
+		awaitWaiters(c, 1)
+		close(stop)
+		require.False(t, <-done)
+	}
+	for range 200 {
+		giveUp()
+		synctest.Test(t, func(t *testing.T) { giveUp() })
+	}
+	giveUp()
+	r.Leave(g)
+	waitFor(t, c, goal)
+}
+
+// An OnStall that ends its goroutine, as testing's FailNow does, does so to the driver's.
+// The waiters are served by another.
+func TestWait_GoexitInOnStall(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := newClock(Options{StallAfter: time.Second, OnStall: func(Stall) { panic("in OnStall") }})
+		reports := 0
+		c := newClock(Options{StallAfter: time.Second, OnStall: func(Stall) { reports++; runtime.Goexit() }})
 		r, g := c.Enter()
 		goal := c.Advance()
-		require.PanicsWithValue(t, "in OnStall", func() { c.Wait(t.Context(), goal) })
-		reached, err := c.WaitOr(goal, nil, time.After(100*time.Millisecond))
-		require.NoError(t, err)
-		require.False(t, reached)
+		waits := []chan error{waitAsync(t, t.Context(), c, goal), waitAsync(t, t.Context(), c, goal)}
+		time.Sleep(5 * time.Second)
+		synctest.Wait()
+		require.Equal(t, 3, reports, "after one second, two and four")
+		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+		defer cancel()
+		waits = append(waits, waitAsync(t, ctx, c, goal))
 		r.Leave(g)
-		require.NoError(t, c.Wait(t.Context(), goal))
+		for _, done := range waits {
+			require.NoError(t, <-done)
+		}
+		requireNoDriver(t, c)
 	})
 }
 
-// A delayed reader that a waiter parked on holds back less than it seemed to;
-// another goroutine's Poll finds out, and the waiter must not sleep on.
+// A delayed reader that the driver sleeps on holds back less than it seemed to. A Poll
+// of another goroutine moves rd past it, and the waiter is released.
 func TestWait_PollThatReachesWakes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newClock(Options{})
@@ -276,15 +387,15 @@ func TestWait_PollThatReachesWakes(t *testing.T) {
 		rec.seq.Store(0) // the scan looks at the record before it was stored
 		c.look(goal, snap)
 		rec.seq.Store(uint64(loaded))
-		c.wakeIfMoved(snap.rd)
+		c.kickIfMoved(snap.rd)
 		require.NoError(t, <-done)
 		rec.Leave(rec.gen.Load())
 	})
 }
 
-// The same for a follower, while the leader is about to park: it has looked
-// whom to wake, and has not said yet that it sleeps.
-func TestWait_PollThatReachesWakesFollowers(t *testing.T) {
+// The same while the driver is about to sleep: it has released the waiters whose goals
+// were reached, and has not gone to sleep yet.
+func TestWait_PollThatReachesBeforeSleep(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newClock(Options{})
 		rec := c.NewOwned()
@@ -297,35 +408,29 @@ func TestWait_PollThatReachesWakesFollowers(t *testing.T) {
 
 		polled := false
 		asks := c.NewQuiescent(func() {
-			c.wait.mu.Lock()
-			followed := len(c.wait.followers) > 0
-			c.wait.mu.Unlock()
-			if followed && !polled { // the leader is between the two
+			c.driver.mu.Lock()
+			registered := len(c.driver.waiters)
+			c.driver.mu.Unlock()
+			if registered == 2 && !polled { // the driver asks, after it released
 				polled = true
 				c.raise(near)
-				c.wakeIfMoved(snap.rd)
+				c.kickIfMoved(snap.rd)
 			}
 		})
 		asks.seq.Store(uint64(loaded))
-		wait := func(goal Seq) chan error {
-			done := make(chan error, 1)
-			ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
-			t.Cleanup(cancel)
-			go func() { done <- c.Wait(ctx, goal) }()
-			synctest.Wait()
-			return done
-		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+		defer cancel()
 		began := time.Now()
-		leader := wait(far)
-		follower := wait(near)
-		require.Empty(t, follower)
-		c.wakeLeader() // it looks again, and asks again
-		require.NoError(t, <-follower)
+		later := waitAsync(t, ctx, c, far)
+		first := waitAsync(t, ctx, c, near)
+		require.Empty(t, first)
+		c.kick() // the driver scans, and asks again
+		require.NoError(t, <-first)
 		require.True(t, polled)
-		require.Zero(t, time.Since(began), "the follower slept until its timeout")
+		require.Zero(t, time.Since(began), "the waiter slept until its timeout")
 		rec.Leave(rec.gen.Load())
 		asks.Offline()
-		require.NoError(t, <-leader)
+		require.NoError(t, <-later)
 	})
 }
 
@@ -390,7 +495,6 @@ func TestStall_ReportedAndRepeated(t *testing.T) {
 		}
 		require.Equal(t, []time.Duration{time.Second, 2 * time.Second, 4 * time.Second, 8 * time.Second}, ages)
 
-		// Another waiter that leads later goes on where the first one was.
 		o.Leave(og)
 		r.Leave(g)
 		require.NoError(t, <-done)
@@ -416,13 +520,13 @@ func TestStall_NoBurstAfterAPause(t *testing.T) {
 	})
 }
 
-func TestStall_AgeSurvivesLeaders(t *testing.T) {
+func TestStall_AgeSurvivesDrivers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var ages []time.Duration
 		c := newClock(Options{StallAfter: time.Second, OnStall: func(s Stall) { ages = append(ages, s.Age) }})
 		r, g := c.Enter()
 		goal := c.Advance()
-		for range 15 { // each leads for a fifth of a second
+		for range 15 { // each has its own driver, for a fifth of a second
 			reached, err := c.WaitOr(goal, nil, time.After(200*time.Millisecond))
 			require.NoError(t, err)
 			require.False(t, reached)

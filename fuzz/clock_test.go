@@ -12,7 +12,7 @@ import (
 // are numbers without an end. See clockProgram for what a program can do, and clockModel
 // for what it is held against.
 //
-// Its corpus alone catches the bugs double-leave, foreign-goal, future-goal, no-next-leader,
+// Its corpus alone catches the bugs double-leave, foreign-goal, future-goal, no-end-kick,
 // no-sealed-look, no-wake, stale-is-idle and uncommitted-goal (see package mutant). The
 // others of package clock need two goroutines in the middle of something at the same time.
 func FuzzClock(f *testing.F) {
@@ -39,7 +39,7 @@ var clockPrograms = [][]byte{
 	// Just below the sign bit: a deferred goal, waited for in vain, then committed by Wait.
 	{startBelowSign, 1, opDefer, opPoll, known, 0, opEnter, 1, opWait, known, 0, opAdvance, opWait, known, 1,
 		opLeave, 0, opWait, known, 0},
-	// Waiters: the leader gives up, the other goes on.
+	// Waiters: the first gives up, the other goes on.
 	{startBelowWrap, 1, opEnter, 0, opAdvance, opAwait, known, 0, opAwait, known, 0, opCancel, 0, opLeave, 0},
 	// Goals that the clock never issued.
 	{startAnywhere, 1, 2, 3, 4, 5, 6, 7, 8, opAdvance, opPoll, foreign, 0, opWait, foreign, 1, opPoll, near, 2,

@@ -14,7 +14,7 @@ import (
 // can do, and its check for what must hold.
 //
 // Its corpus alone catches the bugs barrier-is-synchronize, barrier-without-drain,
-// double-leave, early-run, foreign-goal, future-goal, no-next-leader, no-sealed-look,
+// double-leave, early-run, foreign-goal, future-goal, no-end-kick, no-sealed-look,
 // no-throttle, no-wake, panic-loses-rest and uncommitted-goal (see package mutant). The
 // others of package smr need two goroutines in the middle of something at the same time.
 func FuzzDomain(f *testing.F) {

@@ -62,8 +62,7 @@ func (s Stall) String() string {
 // logStall is the default Options.OnStall.
 func logStall(s Stall) { slog.Warn(s.String()) }
 
-// onStall completes the clock's report. The goroutine that waits for the grace period, which
-// may be a user's, calls it.
+// onStall completes the clock's report. The clock's driver calls it.
 func (d *Domain) onStall(cs clock.Stall) {
 	st := d.newStall(cs.Goal, cs.Age)
 	for _, b := range cs.Readers {
@@ -78,9 +77,9 @@ func (d *Domain) onStall(cs clock.Stall) {
 }
 
 // reports holds the stalls and leaks that Options.OnStall has not received yet. They are
-// found by goroutines that OnStall must not hold up (those that wait for a grace period, and
-// the one on which the runtime runs all cleanups), so OnStall gets a goroutine of its own.
-// That exists while there is something to report.
+// found by goroutines that OnStall must not hold up (the clock's driver, and the one on
+// which the runtime runs all cleanups), so OnStall gets a goroutine of its own. That exists
+// while there is something to report.
 type reports struct {
 	mu      ssync.Mutex // guards all below
 	waiting []Stall

@@ -14,7 +14,7 @@ import (
 
 // waits has a reader and a few who wait for it, on domains where nothing else happens:
 // no calls, whose reclaimer would look by itself, no stall reports, no other sections.
-// There a wake-up that is lost, or a goal whose leader gave up, leaves somebody waiting
+// There a kick that is lost, or a driver that does not end, leaves a waiter waiting
 // for good. In some, somebody polls, too: who finds a goal reached must wake those who
 // wait for it.
 type waits struct{}

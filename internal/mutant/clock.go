@@ -97,9 +97,9 @@ var clockBugs = []Bug{
 -	future := (wr + increment).Before(goal)
 +	future := false
 @
- func (c *Clock) poll(goal Seq) (reached bool, b blocker) {
+ func (c *Clock) poll(goal Seq) (reached bool, o obstacle) {
 +	if (c.Now() + increment).Before(goal) {
-+		return true, blocker{}
++		return true, obstacle{}
 +	}
 `,
 	},
@@ -112,8 +112,8 @@ var clockBugs = []Bug{
 		Patch: `
 @ clock/clock.go
  	if Seq(c.wr.Load()).Before(goal) {
--		return false, blocker{}
-+		return true, blocker{}
+-		return false, obstacle{}
++		return true, obstacle{}
 `,
 	},
 	{
@@ -129,7 +129,7 @@ var clockBugs = []Bug{
 	},
 	{
 		Name:      "no-wake",
-		Why:       "the reader that was waited for leaves without waking the waiter",
+		Why:       "the reader that was waited for leaves without waking the driver",
 		Package:   "./clock",
 		Test:      "TestWait_LeaveWakes",
 		Schedules: "TestSchedules_LeaveAgainstWait",
@@ -141,24 +141,24 @@ var clockBugs = []Bug{
 	},
 	{
 		Name:      "no-second-look",
-		Why:       "the reader leaves between the waiter's look and its parking",
+		Why:       "the reader leaves between the driver's scan and its sleep",
 		Package:   "./clock",
 		Test:      "TestLeave_FenceOrdersWaiterFlag",
 		Schedules: "TestSchedules_LeaveAgainstWait",
 		Patch: `
-@ clock/wait.go
--	return b.rec.seq.Load() == b.word
+@ clock/driver.go
+-	return o.rec.seq.Load() == o.word
 +	return true
 `,
 	},
 	{
 		Name:      "no-arm-fence",
-		Why:       "the reader's leaving is still in its store buffer at the waiter's second look",
+		Why:       "the reader's leaving is still in its store buffer at the driver's second load",
 		Package:   "./clock",
 		Test:      "TestLeave_FenceOrdersWaiterFlag",
 		Schedules: "TestSchedules_LeaveAgainstWait",
 		Patch: `
-@ clock/wait.go
+@ clock/driver.go
 -	c.heavyFence()
 `,
 	},
@@ -174,51 +174,139 @@ var clockBugs = []Bug{
 `,
 	},
 	{
-		Name:      "no-next-leader",
-		Why:       "the leader gives up and its followers sleep on",
+		Name:      "late-end",
+		Why:       "a waiter registers between the driver's finding that there is none and its end",
 		Package:   "./clock",
-		Test:      "TestWait_CanceledLeaderHandsOver",
-		Schedules: "TestSchedules_LeaderGivesUp",
+		Schedules: "TestSchedules_EndAgainstRegister",
 		Patch: `
-@ clock/wait.go
--		if !wake && !next {
-+		if !wake && !next && false {
+@ clock/driver.go
+-		d.term.Store(0)
++		d.mu.Unlock()
++		defer d.term.Store(0)
++		d.mu.Lock()
+ 		return 0, true
 `,
 	},
 	{
-		Name:      "reached-forgets-lead",
-		Why:       "a follower woken to lead finds its goal reached and goes, and the others sleep on",
+		Name:      "no-end-kick",
+		Why:       "the driver sleeps on when the last waiter has given up, and with it the next one, which waits for its end",
 		Package:   "./clock",
-		Test:      "TestWait_NextLeaderPassesOn",
-		Schedules: "TestSchedules_WokenLeaderPassesOn",
+		Test:      "TestWait_LastToGiveUpEndsTheDriver",
+		Schedules: "TestSchedules_AllGiveUp",
 		Patch: `
-@ clock/wait.go
--			c.wakeFollowersLocked() // it may have been woken to lead
+@ clock/driver.go
+ 		d.term.Store(0)
+-		c.kick()
 `,
 	},
 	{
-		Name:      "parked-too-late",
-		Why:       "somebody's Poll reaches a follower's goal while the leader decides to park",
-		Package:   "./clock",
-		Test:      "TestWait_PollThatReachesWakesFollowers",
-		Schedules: "TestSchedules_PollReachesForFollower",
+		Name:    "joins-dismissed",
+		Why:     "a waiter registers with a driver that is about to end, and may be of another bubble",
+		Package: "./clock",
+		Test:    "TestWait_LastToGiveUpDismissesTheDriver",
 		Patch: `
-@ clock/wait.go
--		if c.Reached() != told {
-+		if false {
+@ clock/driver.go
+-		d.term.Store(0)
+ 		c.kick()
 `,
 	},
 	{
-		Name:      "told-too-late",
-		Why:       "somebody's Poll reaches the leader's goal between its look and its note of what followers were told",
+		Name:      "no-turn",
+		Why:       "the next driver takes the kick that is to end the one before",
 		Package:   "./clock",
-		Schedules: "TestSchedules_PollReachesForFollower",
+		Schedules: "TestSchedules_EndAgainstRegister",
 		Patch: `
-@ clock/wait.go
- 		if !told.Before(goal) {
- 			return true
+@ clock/driver.go
+-		d.turn.Lock() // once a dismissed driver has ended
+@
+-			c.driver.turn.Unlock()
+`,
+	},
+	{
+		Name:    "late-turn",
+		Why:     "a driver that is dismissed before it begins waits for the next one to end",
+		Package: "./clock",
+		Test:    "TestWait_DismissedBeforeItBegins",
+		Patch: `
+@ clock/driver.go
+-		d.turn.Lock() // once a dismissed driver has ended
+@
+ 	returned := false
++	c.driver.turn.Lock()
+`,
+	},
+	{
+		Name:      "release-before-scan",
+		Why:       "the driver's scan reaches the goal of a waiter that registered after it released others",
+		Package:   "./clock",
+		Schedules: "TestSchedules_NearGoalGoesFirst",
+		Patch: `
+@ clock/driver.go
+ 		scanned := o.rec == nil
+-		if scanned {
+-			c.Commit(goal) // again, in case the clock was too far ahead
+-			o = c.scan(goal)
+-		}
+ 		var over bool
+ 		if goal, over = c.release(term); over {
+ 			return
  		}
-+		told = c.Reached()
+ 		if scanned {
++			c.Commit(goal)
++			if o = c.scan(goal); c.reached(goal) {
++				continue
++			}
+ 			c.askForReports(goal)
+`,
+	},
+	{
+		Name:      "register-unchecked",
+		Why:       "the driver reached the goal, and released others, before the waiter registered",
+		Package:   "./clock",
+		Schedules: "TestSchedules_NearGoalGoesFirst",
+		Patch: `
+@ clock/driver.go
+-	if c.reached(w.goal) {
++	if false {
+ 		d.mu.Unlock()
+`,
+	},
+	{
+		Name:      "no-poll-kick",
+		Why:       "another goroutine's Poll reaches a waiter's goal while the driver sleeps on a delayed reader",
+		Package:   "./clock",
+		Test:      "TestWait_PollThatReachesWakes",
+		Schedules: "TestSchedules_PollReachesForWaiter",
+		Patch: `
+@ clock/driver.go
+-	if c.driven() && c.Reached() != rd {
++	if false {
+`,
+	},
+	{
+		Name:      "early-poll-check",
+		Why:       "a Poll moves rd after a driver went to sleep that it did not see when it began",
+		Package:   "./clock",
+		Schedules: "TestSchedules_PollReachesForWaiter",
+		Patch: `
+@ clock/clock.go
+-	before := c.Reached()
++	before, driven := c.Reached(), c.driven()
+ 	o = c.scan(goal)
+-	c.kickIfMoved(before)
++	if driven {
++		c.kickIfMoved(before)
++	}
+`,
+	},
+	{
+		Name:    "goexit-ends-driver",
+		Why:     "OnStall ends the driver's goroutine, and all who wait sleep on",
+		Package: "./clock",
+		Test:    "TestWait_GoexitInOnStall",
+		Patch: `
+@ clock/driver.go
+-			sched.Go(func() { c.drive(term, goal, obstacle{}) })
 `,
 	},
 	{
