@@ -1,16 +1,17 @@
 /*
- * Waiting for grace periods in package clock: one waiter leads and sleeps until the
- * reader that holds it back leaves; the others follow; some give up.
+ * Waiting for grace periods in package clock: a waiter that must park registers with the
+ * clock's driver, which sleeps until the reader that holds it back leaves; some give up.
  *
  * What is modelled, and where it is in the code:
  *
  *   reader              Record.claim, Record.Leave, Record.wake; its stores sit in its
  *                       processor's store buffer (x86-TSO)
- *   WaitOr              under waitQueue.mu: reached, or lead, or follow
- *   lead                Clock.lead: scan, wake followers, spin, arm, parked, select
- *   hand over           Clock.leadAndHandOver, Clock.unfollow, wakeFollowersLocked
- *   poll                Clock.poll and wakeIfMoved: a waiter's own to begin with, and one
- *                       more by whoever has given up
+ *   waiter              Clock.WaitOr and Clock.park: poll, spin, register, sleep,
+ *                       unregister
+ *   driver              Clock.driveOn: scan, release, spin, arm, sleep; one is started by
+ *                       each waiter that finds none, and each waits for turn
+ *   poll                Clock.poll and kickIfMoved: a waiter's own to begin with, and one
+ *                       more when it has given up
  *   the wake channel    a channel of capacity 1, sent to without blocking
  *
  * Each waiter advances the clock and waits for that goal. A reader stays in its section
@@ -19,19 +20,20 @@
  *
  * Properties:
  *
- *   safety     At most one leads. Whoever returns without having been canceled has its
- *              goal reached. When nothing happens any more, whoever still waits is held
- *              back: its goal is not reached, and a reader that entered before it is
- *              still in its section. Nobody waits for the lock for good.
- *   progress   No waiter goes around for ever.
+ *   safety     A waiter that returns without having been canceled has its goal reached.
+ *              A driver that was dismissed is joined by no waiter. When nothing happens
+ *              any more, a waiter that still waits is held back: its goal is not reached,
+ *              and a reader that entered before it is still in its section; and there is
+ *              one driver if a waiter is left, else none. No lock is waited for for good.
+ *   progress   No waiter and no driver goes around for ever.
  *
  * Variants: FENCED is the clock without membarrier: readers fence for themselves. W and R
  * are how many waiters and readers there are, STOPS how many waiters may be canceled.
  * COARSE, for more waiters, does in one step each what is said at the word.
  *
  * Not shown here: Quiescent records, which leave by Quiesce or Offline like a reader here;
- * the timer for stalls, which wakes the leader once more; goals that Wait commits
- * (deferred.pml); user functions that panic in a leader.
+ * the timer for stalls, which wakes the driver once more; goals that Wait commits
+ * (deferred.pml); user functions that end the driver's goroutine.
  *
  * Verified by model/run:
  *
@@ -39,25 +41,26 @@
  *   safety    -DFENCED
  *   safety    -DSECTIONS=2
  *   safety    -DR=2 -DCOARSE -DSTOPS=0
+ *   safety    -DSTOPS=2 -DCOARSE
  *   safety    -DW=3 -DCOARSE
  *   progress
  *
  * Mutants, each refuted:
  *
- *   NO_WAKE              the reader that was waited for leaves without waking the leader
- *   NO_SECOND_LOOK       the reader leaves between the leader's scan and its parking
- *   NO_ARM_FENCE         its leaving is still in its store buffer at the second look
+ *   NO_WAKE              the reader that was waited for leaves without waking the driver
+ *   NO_SECOND_LOOK       the reader leaves between the driver's scan and its sleep
+ *   NO_ARM_FENCE         its leaving is still in its store buffer at the second load
  *   NO_LEAVE_FENCE       with FENCED: the same
- *   FLAG_BEFORE_STORE    the leaving reader looks at the flag before it stores its record
- *   NO_NEXT_LEADER       the leader gives up and its followers sleep on
- *   REACHED_FORGETS_LEAD with W=3 COARSE: one woken to lead finds its goal reached and goes
- *   CANCEL_FORGETS_LEAD  with W=3 STOPS=2 COARSE: one woken to lead is canceled and goes
- *   PARKED_TOO_LATE      somebody's poll reaches a goal while the leader decides to park
- *   TOLD_TOO_LATE        it does so after the leader looked whether its goal is reached,
- *                        and before the leader takes note of rd
- *   NO_POLLERS_WAKE      a poll that reaches a goal does not wake a parked leader
- *   NO_FOLLOWERS_WAKE    with R=2 COARSE STOPS=0: the leader finds a follower's goal reached and does not wake it
- *   TWO_LEAD             a waiter leads without looking whether another does
+ *   FLAG_BEFORE_STORE    the leaving reader loads the flag before it stores its record
+ *   NO_POLL_KICK         a poll that reaches a goal does not wake the driver
+ *   EARLY_POLL_CHECK     a poll moves rd after a driver slept that it did not see at first
+ *   LATE_END             with SECTIONS=2: a waiter registers between the driver's finding none and its end
+ *   NO_END_KICK          the driver sleeps on when the last waiter gives up
+ *   JOINS_DISMISSED      with STOPS=2: a waiter registers with a driver that is to end
+ *   NO_TURN              the next driver takes the kick that ends the one before
+ *   LATE_TURN            a driver that is dismissed before it begins waits for the next to end
+ *   RELEASE_BEFORE_SCAN  with R=2 COARSE STOPS=0: the scan reaches the goal of one that registered after the release
+ *   REGISTER_UNCHECKED   with R=2 COARSE STOPS=0: the driver reached the goal, and released, before it was registered
  */
 
 #ifndef W
@@ -81,12 +84,13 @@ bool flag[R];			/* Record.waiter */
 chan wake = [1] of { bit };
 
 bool mu;
-bool leading;
-bool following[W];
-bool woken[W];			/* the channels of followers */
-bool parked;
+bool turn;
+byte terms, term;		/* the drivers so far, and the one that serves; 0 if none */
+bool registered[W];
+bool done[W];
 bool stop[W];
 byte goals[W];			/* 0 while not waiting */
+byte drivers;			/* that have not ended */
 
 active proctype hardware() {
 	byte v;
@@ -106,11 +110,11 @@ inline drain_stores(r) {
 	v = 0
 }
 
-inline wake_leader() {
+inline kick() {
 	atomic {
 		if
 		:: nfull(wake) -> wake!1
-		:: full(wake)	/* it has a wake-up to come already */
+		:: full(wake)	/* a kick is on its way */
 		fi
 	}
 }
@@ -149,7 +153,7 @@ end:			false		/* stays for good */
 			atomic { drain_stores(r); set = flag[r]; flag[r] = false };
 #ifndef NO_WAKE
 			if
-			:: set -> wake_leader()
+			:: set -> kick()
 			:: else
 			fi
 #endif
@@ -204,167 +208,141 @@ inline scan() {
 	atomic { rd = (candidate > rd -> candidate : rd); candidate = 0 }
 }
 
-/* Clock.poll; COARSE: in one step, so that no scan is late. */
-inline poll_in_steps() {
+/* Clock.seek; COARSE: in one step, so that no scan is late. */
+inline seek_in_steps() {
 	before = rd;
+#ifdef EARLY_POLL_CHECK
+	driven = (term != 0);
+#endif
+	scan();
+#ifndef NO_POLL_KICK
+	/* kickIfMoved */
+#ifndef EARLY_POLL_CHECK
+	driven = (term != 0);
+#endif
 	if
-	:: before >= goal
-	:: else ->
-		scan();
-#ifndef NO_POLLERS_WAKE
-		/* wakeIfMoved */
+	:: driven ->
 		if
-		:: parked ->
-			if
-			:: rd != before -> wake_leader()
-			:: else
-			fi
+		:: rd != before -> kick()
 		:: else
 		fi
-#endif
+	:: else
 	fi;
-	before = 0
+#endif
+	before = 0; driven = false
 }
 
 inline poll() {
+	if
+	:: rd >= goal
+	:: else ->
 #ifdef COARSE
-	atomic { poll_in_steps() }
+		atomic { seek_in_steps() }
 #else
-	poll_in_steps()
+		seek_in_steps()
 #endif
+	fi
 }
 
 inline lock() {
 	atomic { !mu -> mu = true }
 }
 
-inline wake_follower(w) {
+#if W > 2
+#define WAITING (registered[0] || registered[1] || registered[2])
+#else
+#define WAITING (registered[0] || registered[1])
+#endif
+
+inline release_waiter(w) {
 	atomic {
 		if
-		:: following[w] ->
-			up = (rd >= goals[w]);
-#ifdef NO_FOLLOWERS_WAKE
-			up = false;
-#endif
-#ifndef NO_NEXT_LEADER
-			if
-			:: !up && !next -> up = true; next = true
-			:: else
-			fi;
-#endif
-			if
-			:: up -> following[w] = false; woken[w] = true
-			:: else
-			fi;
-			up = false
+		:: registered[w] && rd >= goals[w] -> registered[w] = false; done[w] = true
+		:: registered[w] && rd < goals[w] ->
+			goal = (goal == 0 || goals[w] < goal -> goals[w] : goal)
 		:: else
 		fi
 	}
 }
 
-/* wakeFollowersLocked: a step for each follower, or (COARSE) all in one. */
-inline wake_each_follower() {
-	next = leading;
-	wake_follower(0);
-	wake_follower(1);
+inline release_each() {
+	goal = 0;
+	release_waiter(0);
+	release_waiter(1);
 #if W > 2
-	wake_follower(2);
-#endif
-	next = false
-}
-
-inline wake_followers() {
-#ifdef COARSE
-	atomic { wake_each_follower() }
-#else
-	wake_each_follower()
+	release_waiter(2)
 #endif
 }
 
-proctype waiter(byte me) {
-	byte goal, before, latest, candidate, at, v;
-	byte blocker = NOBODY, word, told;
-	bool next, up;
-
-	atomic { wr++; goal = wr; goals[me] = goal };
-	poll();
-again:	lock();
-	if
-	:: rd >= goal ->
-#ifndef REACHED_FORGETS_LEAD
-		wake_followers();	/* it may have been woken to lead */
-#endif
-		mu = false;
-		goto reached
-#ifdef TWO_LEAD
-	:: rd < goal ->
-#else
-	:: rd < goal && !leading ->
-#endif
-		atomic { assert(!leading); leading = true; mu = false };
-		goto lead
-#ifndef TWO_LEAD
-	:: rd < goal && leading ->
-		following[me] = true;
-		mu = false
-#endif
-	fi;
-
-	/* Follow. */
-	atomic { blocker = NOBODY; word = 0 };
-end_follow:
-	if
-	:: atomic { woken[me] -> woken[me] = false; goto again }
-	:: stop[me]
-	fi;
-	/* unfollow */
+/* Clock.release: a step for each waiter, or (COARSE) all in one. */
+inline release() {
 	lock();
 	if
-	:: following[me] -> following[me] = false
+	:: term != me -> over = true
 	:: else ->
-		woken[me] = false;
-#ifndef CANCEL_FORGETS_LEAD
-		if
-		:: !leading -> wake_followers()
-		:: else
-		fi
-#endif
-	fi;
-	mu = false;
-	goto canceled;
-
-	/* Lead, with what the poll found, or nothing. */
-lead:	if
-	:: blocker == NOBODY ->
 #ifdef COARSE
-		atomic { scan() }
+		atomic { release_each() };
 #else
-		scan()
+		release_each();
 #endif
-	:: else
+		if
+		:: WAITING
+		:: else ->
+#ifdef LATE_END
+			mu = false;
+			lock();
+#endif
+			term = 0; over = true
+		fi
 	fi;
-#ifndef TOLD_TOO_LATE
-	told = rd;
-	if
-	:: told >= goal -> goto done
-	:: else
-	fi;
-	lock();
+	mu = false
+}
+
+inline scan_for_driver() {
+#ifdef COARSE
+	atomic { scan() }
 #else
+	scan()
+#endif
+}
+
+proctype driver(byte me, goal, blocker, word) {
+	byte latest, candidate, at, v;
+	bool over, scanned;
+
+#ifdef LATE_TURN
+	atomic { !turn -> turn = true };
+#endif
+again:
+#ifndef RELEASE_BEFORE_SCAN
 	if
-	:: rd >= goal -> goto done
+	:: blocker == NOBODY -> scan_for_driver(); scanned = true
 	:: else
 	fi;
-	lock();
-	told = rd;
+	release();
+	if
+	:: over -> goto end
+	:: else
+	fi;
+#else
+	release();
+	if
+	:: over -> goto end
+	:: else
+	fi;
+	if
+	:: blocker == NOBODY -> scan_for_driver(); scanned = true
+	:: else
+	fi;
 #endif
-	wake_followers();
-	mu = false;
-	assert(blocker != NOBODY);
+	if
+	:: blocker == NOBODY -> goto next
+	:: else
+	fi;
 #ifndef COARSE
 	/* spin */
 	if
-	:: rec[blocker] != word -> goto look_again
+	:: scanned && rec[blocker] != word -> goto next
 	:: true
 	fi;
 #endif
@@ -375,45 +353,96 @@ lead:	if
 #endif
 #ifndef NO_SECOND_LOOK
 	if
-	:: rec[blocker] != word -> goto look_again
+	:: rec[blocker] != word -> goto next
 	:: else
 	fi;
 #endif
-	parked = true;
-#ifndef PARKED_TOO_LATE
-	if
-	:: rd != told -> parked = false; goto look_again
-	:: else
-	fi;
-#endif
-	atomic { told = 0; blocker = NOBODY; word = 0 };
-end_park:
-	if
-	:: wake?_ -> parked = false; goto lead
-	:: stop[me] -> parked = false
-	fi;
+	/* sleep */
+	atomic { blocker = NOBODY; word = 0; scanned = false };
+end_sleep:
+	wake?_;
+next:	atomic { blocker = NOBODY; word = 0; scanned = false };
+	goto again;
+end:	atomic { turn = false; drivers-- }
+}
+
+proctype waiter(byte me) {
+	byte goal, before, latest, candidate, at, v;
+	byte blocker = NOBODY, word;
+	byte mine;
+	bool driven, first;
+
+	atomic { wr++; goal = wr; goals[me] = goal };
 	poll();
-done:	/* leadAndHandOver */
+again:	if
+	:: rd >= goal -> goto reached
+	:: else
+	fi;
+#ifndef COARSE
+	/* spin */
+	if
+	:: term == 0 && blocker != NOBODY && rec[blocker] != word ->
+		atomic { blocker = NOBODY; word = 0 };
+		poll();
+		goto again
+	:: true
+	fi;
+#endif
+	/* register */
 	lock();
-	leading = false;
-	wake_followers();
+#ifndef REGISTER_UNCHECKED
+	if
+	:: rd >= goal -> mu = false; goto reached
+	:: else
+	fi;
+#endif
+	atomic {
+		assert(term == 0 || WAITING);
+		registered[me] = true;
+		if
+		:: term == 0 ->
+			terms++; term = terms; mine = term; first = true
+		:: else
+		fi
+	};
 	mu = false;
 	if
-	:: rd >= goal -> goto reached
-	:: else -> goto canceled
+	:: first ->
+#if !defined(NO_TURN) && !defined(LATE_TURN)
+		atomic { !turn -> turn = true };
+#endif
+		atomic { drivers++; run driver(mine, goal, blocker, word) }
+	:: else
 	fi;
-
-look_again:
-	atomic { told = 0; blocker = NOBODY; word = 0 };
-	goto lead;
-
-canceled:
-	atomic { goals[me] = 0; assert(stop[me]); goal = wr };
+	atomic { blocker = NOBODY; word = 0; first = false; mine = 0 };
+end_park:
+	if
+	:: done[me] -> goto reached
+	:: stop[me]
+	fi;
+	/* unregister */
+	lock();
+	if
+	:: registered[me] ->
+		registered[me] = false;
+		if
+		:: WAITING
+		:: else ->
+#ifndef JOINS_DISMISSED
+			term = 0;
+#endif
+#ifndef NO_END_KICK
+			kick()
+#endif
+		fi
+	:: else
+	fi;
+	mu = false;
 	poll();
 reached:
 	assert(rd >= goal || stop[me]);
 	goals[me] = 0;
-	atomic { goal = 0; blocker = NOBODY; word = 0; told = 0 }
+	atomic { goal = 0; blocker = NOBODY; word = 0 }
 }
 
 proctype stopper(byte w) {
@@ -449,6 +478,7 @@ init {
 	};
 	timeout;
 	/* Nothing happens any more. */
+	assert(drivers == (WAITING -> 1 : 0));
 	do
 	:: w < W ->
 		assert(goals[w] == 0 || rd < goals[w]);
