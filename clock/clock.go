@@ -11,20 +11,20 @@ import (
 	"github.com/gosmr/gosmr/pcpu"
 )
 
-// A Clock is a sequence clock with its readers' records. Call [Clock.Init]
-// before anything else; a Clock must not be copied.
+// A Clock is a sequence clock with its readers' records. Call [Clock.Init] before
+// anything else. A Clock must not be copied after that. All methods may be called by
+// any number of goroutines at once.
 type Clock struct {
 	entryLine
 	_ [pcpu.Stride - unsafe.Sizeof(entryLine{})%pcpu.Stride]byte
 
-	// rd is a moment that every reader has reached: no section entered before
-	// it is still open. It only moves forward, by compare-and-swap; written by
-	// pollers, read by anybody (acquire: what a section did is before rd passes
-	// the section's end).
+	// rd is a moment that every reader has reached: no section entered before it is
+	// open. Pollers and the driver move it forward by compare-and-swap. Any
+	// goroutine loads it (acquire): what a section did happens before rd passes its end.
 	rd atomic.Uint64
 
-	// owned lists the Owned and Quiescent records. Only pushed to; the records
-	// of closed readers stay and are used again.
+	// owned lists the Owned and Quiescent records. New records are pushed by
+	// compare-and-swap; the record of a closed reader stays and is used again.
 	owned atomic.Pointer[Record]
 
 	// Constant after Init.
@@ -37,36 +37,35 @@ type Clock struct {
 	scans atomic.Uint64 // for Counters
 }
 
-// entryLine is what an entry reads: one line, which only Advance and Commit write.
+// entryLine is what each entry reads. It has a line of its own, which few write.
 type entryLine struct {
-	// wr is the current moment. Written by Advance (atomic add) and Commit
-	// (compare-and-swap), both full fences, so that what the advancing
-	// goroutine unlinked before is visible to any reader that enters at the new
-	// moment. Read by every entry (acquire).
+	// wr is the current moment. Advance (atomic add) and Commit (compare-and-swap)
+	// move it. Both are full fences: a reader that enters at the new moment sees
+	// what the advancing goroutine unlinked before. Each entry loads it (acquire).
 	wr    atomic.Uint64
 	slots pcpu.Slots[slot]
-	// odd says what an entry must do besides: see Clock.enteredOdd. oddFenced is
-	// set by Init, oddSealed by Seal, before it seals the slots; read by every
-	// entry after it has stored its record.
-	odd atomic.Uint32
+	// exceptions is what sends an entry to Clock.finishEntry. Init sets
+	// exceptFenced; Seal sets exceptSealed, before it seals the slots. Each entry
+	// loads it after it has stored its record.
+	exceptions atomic.Uint32
 }
 
 const (
-	oddFenced = 1 << iota // readers fence for themselves: the kernel has no membarrier
-	oddSealed
+	exceptFenced = 1 << iota // readers fence for themselves: the kernel has no membarrier
+	exceptSealed             // Seal was called
 )
 
-// fenced reports whether this clock's readers fence for themselves. They never
-// do where relacq stores are sequentially consistent and no fence is needed.
-func (c *Clock) fenced() bool { return relacq.Plain && c.odd.Load()&oddFenced != 0 }
+// fenced reports whether this clock's readers fence for themselves. Where relacq
+// stores are sequentially consistent they never do: they need no fence.
+func (c *Clock) fenced() bool { return relacq.Plain && c.exceptions.Load()&exceptFenced != 0 }
 
 // Options change how a Clock behaves. The zero Options is valid.
 type Options struct {
 	// Name names the clock in panics.
 	Name string
 
-	// StallAfter is how long a grace period may take before OnStall is told,
-	// and again each time twice as long has passed. 0 means never.
+	// StallAfter is how old a grace period is when it is reported to OnStall; it is
+	// reported again whenever its age has doubled. 0 means never.
 	StallAfter time.Duration
 
 	// OnStall is called on a goroutine of the clock's, on which all parked waits
@@ -74,12 +73,12 @@ type Options struct {
 	// the program; runtime.Goexit ends only that goroutine, which another replaces.
 	OnStall func(Stall)
 
-	// Fenced makes readers execute a fence of their own also where the kernel
-	// has membarrier, as they do where it has none. For tests.
+	// Fenced makes readers fence for themselves even where the kernel has
+	// membarrier. For tests.
 	Fenced bool
 
-	// Start, if not 0, is where the clock starts, less its tag. For tests of
-	// wrap arithmetic; see also -tags smr_wrap.
+	// Start, if not 0, is the moment at which the clock starts, without its tag. For
+	// tests of wrap arithmetic; see also -tags smr_wrap.
 	Start Seq
 }
 
@@ -87,7 +86,7 @@ type Options struct {
 func (c *Clock) Init(o Options) {
 	c.opts = o
 	if relacq.Plain && (o.Fenced || !membarrier.Available()) {
-		c.odd.Store(oddFenced)
+		c.exceptions.Store(exceptFenced)
 	}
 	start := firstSeq
 	if o.Start != 0 {
@@ -105,26 +104,27 @@ func (c *Clock) Init(o Options) {
 // Now returns the current moment.
 func (c *Clock) Now() Seq { return Seq(c.wr.Load()) }
 
-// Reached returns the latest moment that every reader is known to have reached.
+// Reached returns the latest moment that every reader is known to have reached. It
+// does not scan.
 func (c *Clock) Reached() Seq { return Seq(c.rd.Load()) }
 
-// maxLead is how far wr may run ahead of rd: half of what signed comparison
-// stands. That many advances take hours at the least, all with one section open;
-// after that Advance and Commit leave wr where it is, goals stay uncommitted, and
-// waiters wait. FreeBSD blocks in advance instead.
+// maxLead is how far wr may run ahead of rd: half of the range of signed comparison.
+// To get there takes hours of advances, all while one section is open. Then Advance
+// and Commit leave wr where it is, goals stay uncommitted, and waiters wait. FreeBSD
+// blocks in advance instead.
 const maxLead = 1 << 62
 
-// tooFarAhead reports whether wr must not move on before rd does. rd is loaded
-// first: it never passes a wr loaded later.
+// tooFarAhead reports whether wr must stay until rd moves. It loads rd first, so that
+// rd is not ahead of the wr that it is compared with.
 func (c *Clock) tooFarAhead() bool {
 	rd := c.rd.Load()
 	return c.wr.Load()-rd >= maxLead
 }
 
-// Advance moves the clock to a new moment and returns it. Once [Clock.Poll]
-// reports it reached, no reader can hold what the caller unlinked before. (When
-// a section has been open for 2^42 advances, the goal is a deferred one: Wait
-// commits it, Poll does not.)
+// Advance moves the clock to a new moment and returns it as a goal. Once [Clock.Poll]
+// reports the goal reached, no reader holds what the caller unlinked before Advance.
+// When a section has been open for 2^42 advances, the goal is a deferred one, which
+// Wait commits and Poll does not.
 //
 // Cost: one atomic add on a word that every entry reads.
 func (c *Clock) Advance() Seq {
@@ -134,20 +134,22 @@ func (c *Clock) Advance() Seq {
 	return Seq(c.wr.Add(uint64(increment)))
 }
 
-// DeferredAdvance returns a goal as Advance does, without moving the clock: the
-// goal counts from when it is committed, by [Clock.Commit], by Wait, or by
-// anybody's Advance. Many goals can share one advance that way.
+// DeferredAdvance returns a goal as Advance does, without moving the clock. The goal
+// can be reached once it is committed: by [Clock.Commit], by Wait, or by the next
+// Advance of any goroutine. So many goals share one advance.
 //
-// The fence makes the caller's unlinking visible before wr is read. It pairs
-// with the fence in Advance and Commit: a reader that entered at the goal read
-// a wr that somebody advanced after this load, hence after the unlinking.
+// Cost: a fence, and no write to the line that each entry reads.
+//
+// The fence makes the caller's unlinking visible before wr is loaded. It pairs with
+// the fence in Advance and Commit: a reader that entered at the goal loaded a wr that
+// was advanced after this load, and so after the unlinking.
 func (c *Clock) DeferredAdvance() Seq {
 	relacq.Fence()
 	return Seq(c.wr.Load()) + increment
 }
 
-// Commit moves the clock to goal, a result of DeferredAdvance, unless somebody
-// did so already. Anything that is not such a result has no effect.
+// Commit moves the clock to goal, a result of DeferredAdvance, if it is not there or
+// further already. Any other Seq has no effect.
 func (c *Clock) Commit(goal Seq) {
 	prev := goal - increment
 	if Seq(c.wr.Load()) == prev && !c.tooFarAhead() {
@@ -155,7 +157,7 @@ func (c *Clock) Commit(goal Seq) {
 	}
 }
 
-// issued reports whether this clock can have returned goal.
+// issued reports whether Advance or DeferredAdvance may have returned goal.
 func (c *Clock) issued(goal Seq) bool {
 	wr := c.Now()
 	own := (goal-wr)&(increment-1) == 0
@@ -166,12 +168,12 @@ func (c *Clock) issued(goal Seq) bool {
 // reached is Poll without a scan, for an issued goal.
 func (c *Clock) reached(goal Seq) bool { return !Seq(c.rd.Load()).Before(goal) }
 
-// Poll reports whether every reader has reached goal. It never blocks. It
-// reports false for a goal that is not committed, and for one that this clock
-// never issued. A goal once reached stays reached.
+// Poll reports whether every reader has reached goal. It never blocks. It reports
+// false for a goal that is not committed, and for one that this clock never issued. A
+// goal that was reached stays reached.
 //
-// Cost: two loads if the goal is known to be reached; else a heavy fence and a
-// look at every record.
+// Cost: two loads if the goal is known to be reached; else a heavy fence and a load
+// of each record.
 func (c *Clock) Poll(goal Seq) bool {
 	reached, _ := c.poll(goal)
 	return reached
@@ -200,11 +202,11 @@ func (c *Clock) seek(goal Seq) (reached bool, o obstacle) {
 	return c.reached(goal), o
 }
 
-// Counters returns how often the clock advanced, up to a wrap, and how often it
-// scanned its records.
+// Counters returns how often the clock has advanced, modulo a wrap, and how often its
+// records were scanned.
 func (c *Clock) Counters() (advances, scans uint64) {
 	return uint64((c.Now() - c.start) / increment), c.scans.Load()
 }
 
-// Tag returns what all Seqs of this clock have in common, and no other clock's.
+// Tag returns the bits that all Seqs of this clock share and no other clock's have.
 func (c *Clock) Tag() uint64 { return c.wr.Load() & (1<<tagBits - 1) }

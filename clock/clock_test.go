@@ -87,7 +87,7 @@ func TestPoll_Uncommitted(t *testing.T) {
 		require.True(t, c.Poll(goal))
 
 		goal = c.DeferredAdvance()
-		require.Equal(t, goal, c.Advance(), "somebody's advance commits the goals deferred before")
+		require.Equal(t, goal, c.Advance(), "an advance commits the goals deferred before")
 		require.True(t, c.Poll(goal))
 	})
 }
@@ -160,7 +160,7 @@ func TestScan_DelayedReaderCountsAsReached(t *testing.T) {
 	})
 }
 
-// A word from more than half the range ago looks as if it were ahead.
+// A word from more than half the range ago could be taken for one that is ahead.
 func TestScan_WordOutOfRangeCountsAsReached(t *testing.T) {
 	c := newClock(Options{})
 	rec := c.NewOwned()
@@ -179,13 +179,13 @@ func TestScan_MovesNoFurtherThanWrBefore(t *testing.T) {
 		goal := c.Advance()
 		snap := c.snapshot()
 		late := c.Advance()
-		c.look(goal, snap)
+		c.scanFrom(goal, snap)
 		require.Equal(t, goal, c.Reached())
 
 		snap = c.snapshot()
 		r, g := c.Enter()
 		later := c.Advance()
-		c.look(late, snap)
+		c.scanFrom(late, snap)
 		require.Equal(t, late, c.Reached())
 		require.False(t, c.Poll(later), "a section from before the goal is open")
 		r.Leave(g)

@@ -1,6 +1,6 @@
 // Package clock is a sequence clock: it tells a writer when every reader has
 // passed a given moment. Package smr builds sections, deferred calls and
-// everything else on it; use that.
+// everything else on it; use that. The API of this package may change.
 //
 // # The algorithm
 //
@@ -19,24 +19,31 @@
 // more. Once no open section is older than the goal, rd may move there, and the
 // object may be freed.
 //
-// A writer that would rather not write to the line that all readers read takes a
-// deferred goal: wr plus one increment, to be committed later. All goals taken
-// before the commit share one advance.
+// To avoid a write to the line that all readers load, a writer takes a deferred
+// goal: wr plus one increment, to be committed later. All goals taken before the
+// commit share one advance.
+//
+// A writer polls for its goal, or waits for it. A wait that must park registers its
+// goal with the clock's driver, a goroutine that exists while a wait is parked. The
+// driver sleeps until the oldest record changes, scans, and releases the waits whose
+// goals are reached. (driver.go has the protocol.)
 //
 // This is XNU's smr.h clock, which is FreeBSD's GUS (global unbound sequences,
 // subr_smr.c) with deferred advances made explicit.
 //
 // # Who writes what
 //
-//	wr      Advance, Commit       atomic add, compare-and-swap
-//	rd      scan                  compare-and-swap, forward only
-//	record  its reader            store on entry, store of 0 on leaving
-//	waiter  the driver            store of 1 before it sleeps; the reader takes it back
+//	wr             Advance, Commit      atomic add, compare-and-swap
+//	rd             scans                compare-and-swap, forward only
+//	record.seq     its reader           store on entry, store of 0 on leaving
+//	record.waiter  the driver           store of 1 before it sleeps on the record
+//	               the leaving reader   swap to 0 before it kicks the driver
+//	driver.term    waiters, the driver  store, under the driver's lock
 //
 // # Why it is safe
 //
-// Entry is: load wr, store it to the record, load protected pointers. Three
-// things can go wrong, and one rule answers each.
+// An entry loads wr, stores it to the record, and then loads protected pointers. Three
+// delays could break it.
 //
 // The store may be delayed: a processor may load a protected pointer while its
 // own store to the record still sits in its store buffer, where no scan sees it.
@@ -48,26 +55,25 @@
 //	                                rd = wr; old object freed
 //	use p                           ✗
 //
-// So between the store and the loads there must be a fence, on the reader's side
-// or, by way of membarrier, on the poller's: it sends every processor through a
-// fence after it read wr and before it scans. Either the reader's store is out by
-// then and is seen, or its loads come after and find the object unlinked.
+// So there must be a fence between the store and the loads. Either the reader executes
+// it, or the poller does so on every processor, by membarrier, after it has loaded wr
+// and before it scans. Then the reader's store is visible to the scan, or its loads come
+// after the fence and find the object unlinked.
 //
-// The reader may be delayed between loading wr and storing it, for as long as it
-// likes, so a record may hold a moment that rd has passed long ago. That reader
-// has loaded nothing yet, and so is as good as one that entered at rd; the scan
-// counts it so. It must not count as idle: from here on it is a reader like any
-// other.
+// The reader may be delayed between loading wr and storing it, for any length of time.
+// So a record may hold a moment that rd has passed long ago. That reader has loaded no
+// pointer yet, and a scan counts it as if it had entered at rd. It does not count as
+// idle, because it may load pointers from now on.
 //
-// A scan may be delayed, and end after a later one. rd only moves forward, and a
-// scan's result, though old, stays true: what was reached stays reached.
+// A scan may be delayed, and end after a later one. Its result stays true: what was
+// reached stays reached. rd only moves forward.
 //
 // # Goals
 //
-// A goal that the clock never issued is never reported as reached: the zero Seq,
-// a goal of another clock (each clock has a tag in the low bits of all its
-// moments), and one further ahead than the deferred goal of now. XNU reports the
-// last kind as reached, taking it for one so old that the clock wrapped around;
-// that would free early. A goal that is issued but not committed is not reached
-// either, since readers may still enter before it.
+// A goal that the clock never issued is never reported as reached: the zero Seq, a
+// goal of another clock (the low bits of a moment are its clock's tag), and a goal from
+// the future, further ahead than the current deferred goal. XNU reports a goal from
+// the future as reached, because it takes it for one from before a wrap; that would
+// free early. A goal that is not committed is not reached either: readers may still
+// enter before it.
 package clock

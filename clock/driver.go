@@ -29,26 +29,28 @@ import (
 //	  └─────────────────────────────────────▶ ▲ ▲
 //	   a reader that leaves an armed record ──┘ └── a Poll that moves rd
 //
-// The order of scan and release matters: a waiter that registers after release has
-// found, under the lock, that rd, which the scan moved, has not reached its goal. The
-// record of that scan holds it back too, and the driver may sleep on it.
+// Scan comes before release. A waiter that registers after release has found, under the
+// lock, that rd has not reached its goal, and the scan has moved rd to the moment of its
+// oldest record. So that record holds back the new goal as well, and the driver may sleep
+// on it.
 //
-// A record does not hold back a goal if its reader was delayed between loading wr and
-// storing it: a Poll whose scan was over before that store may move rd past the goal.
-// Such a Poll kicks. It moves rd and then loads term; the first waiter sets term before
-// the driver starts and loads rd, and a later one loads rd after term was set. So a Poll
-// that sees no driver has moved rd before the driver, or the waiter, looks at it.
+// There is one exception. The record's reader may have been delayed between loading wr
+// and storing it, and a Poll that scanned before that store may move rd past the goal.
+// That Poll kicks the driver. It moves rd and then loads term. A waiter checks rd in
+// register, and the driver in release, after term is set. So either the Poll sees that
+// there is a driver, or rd is checked after the Poll has moved it.
 //
-// The waiter that gives up last ends the driver's term itself, under the lock, and does
-// not leave that to the driver: the next waiter then starts a driver of its own. A
-// dismissed driver would serve it as well, but may be part of another testing/synctest
-// bubble, whose end it would delay, or outside the waiter's, where it must not touch the
-// waiter's channel. The waiter takes turn for the driver that it starts, before it starts
-// it, and the driver gives turn back as it ends. So the dismissed one is the only receiver
-// from wake until it has ended, and gets the kick that says so.
+// The waiter that gives up last ends the driver's term itself, under the lock; the driver
+// ends later. So the next waiter starts a driver of its own, and is not served by one that
+// may belong to another testing/synctest bubble. That one would delay the end of its
+// bubble, and from outside a bubble it must not touch a channel of the bubble.
 //
-// Rejected: a driver that takes turn itself. If it is dismissed before it gets there, the
-// next one may come first, and it waits until that has ended: longer than its waiters live.
+// Two drivers must not receive from wake at once: the new one would take the kick that
+// ends the dismissed one. So the waiter that starts a driver locks turn for it first, and
+// a driver unlocks turn as it ends.
+//
+// Rejected: a driver that locks turn itself. The next one may come first if the driver is
+// dismissed before it begins, and then it waits until that one has ended.
 
 // driver is the state that waiters and the driver share.
 type driver struct {

@@ -7,12 +7,12 @@ import (
 // Enter opens a section that may block and migrate, and returns its record and
 // generation. It panics if the clock is sealed.
 //
-// Its prologue looks whether the goroutine is to be preempted, and so must stay. The
-// runtime's signal finds a loop of short sections where it can't preempt it, for most
-// of that is in the runtime or pinned, and tries again 10 ms later. Without a prologue
-// such a loop ran for up to a tenth of a second, and was then preempted in a section,
-// for others to wait for. Leave has none: who is preempted there is in a section. A build
-// with a profile of its callers would inline Enter, and the prologue with it.
+// Do not add go:nosplit, and keep go:noinline (a build with a profile would inline
+// Enter into its callers): the stack check in the prologue is where a loop of short
+// sections is preempted. The runtime's preemption signal mostly finds such a loop in the
+// runtime or pinned, where it can't preempt, and comes again 10 ms later. Without the
+// check a loop ran for up to a tenth of a second, and was then preempted in a section.
+// Leave is nosplit, because a goroutine that is preempted in it is in its section.
 //
 //go:noinline
 func (c *Clock) Enter() (*Record, uint64) {
@@ -22,10 +22,10 @@ func (c *Clock) Enter() (*Record, uint64) {
 		if r := sl.cur.Load(); r.claim(word) {
 			pcpu.Unpin()
 			gen := r.gen.Load()
-			if c.odd.Load() == 0 {
+			if c.exceptions.Load() == 0 {
 				return r, gen
 			}
-			return r, c.enteredOdd(r, gen)
+			return r, c.finishEntry(r, gen)
 		}
 	}
 	r := c.enterSlow(id, word)
@@ -33,8 +33,9 @@ func (c *Clock) Enter() (*Record, uint64) {
 	return r, c.entered(r, r.gen.Load())
 }
 
-// Pin opens a section that keeps its processor until it is left. Where the
-// build cannot pin (pcpu.Exclusive is false) it is Enter. Its prologue is as needed.
+// Pin opens a section that keeps its processor until it is left. Where the build
+// cannot pin (pcpu.Exclusive is false) it is Enter. What is said there of the prologue
+// goes for Pin.
 //
 //go:noinline
 func (c *Clock) Pin() (*Record, uint64) {
@@ -46,27 +47,27 @@ func (c *Clock) Pin() (*Record, uint64) {
 	if sl := c.slots.At(id); sl != nil {
 		if r := sl.cur.Load(); r.claim(word) {
 			gen := r.gen.Load() | genPinned
-			if c.odd.Load() == 0 {
+			if c.exceptions.Load() == 0 {
 				return r, gen
 			}
-			return r, c.enteredOdd(r, gen)
+			return r, c.finishEntry(r, gen)
 		}
 	}
 	r := c.enterSlow(id, word)
 	return r, c.entered(r, r.gen.Load()|genPinned)
 }
 
-// entered completes an entry, whose record is stored, and returns the section's
+// entered completes an entry after its record is stored, and returns the section's
 // generation.
 func (c *Clock) entered(r *Record, gen uint64) uint64 {
-	if c.odd.Load() == 0 {
+	if c.exceptions.Load() == 0 {
 		return gen
 	}
-	return c.enteredOdd(r, gen)
+	return c.finishEntry(r, gen)
 }
 
-// enterSlow claims a record when the obvious one is taken, or the processor has
-// no slot yet. It is called, and returns, pinned.
+// enterSlow claims a record when the slot's current one is taken or the processor has
+// no slot yet. The caller is pinned, and stays so.
 //
 //go:noinline
 func (c *Clock) enterSlow(id int, word uint64) *Record {
@@ -81,49 +82,49 @@ func (c *Clock) enterSlow(id int, word uint64) *Record {
 	if r.seq.Load() == 0 && r.claim(word) {
 		return r
 	}
-	// A nested section, as a rule: the next record is idle. It earns credit like a search.
+	// The section is nested, as a rule, and the next record is idle. This adds to the
+	// walk budget, as a search does.
 	if r = r.next; r == nil {
 		r = sl.all.Load()
 	}
 	if r.seq.Load() == 0 && r.claim(word) {
 		sl.cur.Store(r)
-		sl.credit.Store(sl.credit.Load() + maxWalk)
+		sl.walkBudget.Store(sl.walkBudget.Load() + maxWalk)
 		return r
 	}
 	return sl.search(c, word)
 }
 
-// enteredOdd is entered on a clock that is not like most: it executes the entry's
-// own fence where the kernel has no membarrier, and has Leave do so; and it undoes the
-// entry and panics if the clock is sealed.
+// finishEntry is entered on a clock with exceptions. Where the kernel has no
+// membarrier it executes the entry's own fence, and makes Leave execute one. If the
+// clock is sealed it undoes the entry and panics.
 //
-// An entry looks at odd after it has stored its record, with the fence of
-// entries between; a waiter looks at the record after Seal, with the heavy fence
-// between. So a section that was entered as the clock was sealed is either waited
-// for or refused.
+// An entry stores its record and loads exceptions, with the entry's fence between;
+// Close seals the clock and scans, with the heavy fence between. So a section that is
+// entered while the clock is sealed is either waited for or refused.
 //
 //go:noinline
-func (c *Clock) enteredOdd(r *Record, gen uint64) uint64 {
+func (c *Clock) finishEntry(r *Record, gen uint64) uint64 {
 	r.fence()
 	if c.fenced() {
 		gen |= genFenced
 	}
 	if c.Sealed() {
-		r.Leave(gen) // and not a mere store of 0: somebody may wait for it already
+		r.Leave(gen) // not a mere store of 0: the driver may sleep on the record
 		c.panicSealed()
 	}
 	return gen
 }
 
-// Seal makes every later entry panic. Sections that are open stay open, and are
-// seen by every later scan. It reports whether this call was the one that sealed.
+// Seal makes every later entry panic. Open sections stay open, and every later scan
+// sees them. It reports whether this call sealed the clock.
 func (c *Clock) Seal() bool {
-	c.odd.Or(oddSealed)
+	c.exceptions.Or(exceptSealed)
 	return c.slots.Seal()
 }
 
 // Sealed reports whether Seal was called.
-func (c *Clock) Sealed() bool { return c.odd.Load()&oddSealed != 0 }
+func (c *Clock) Sealed() bool { return c.exceptions.Load()&exceptSealed != 0 }
 
 func (c *Clock) panicSealed() {
 	panic("smr: section entered on closed domain " + c.opts.Name)

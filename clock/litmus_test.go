@@ -144,7 +144,7 @@ func TestSeal_FenceOrdersEntry(t *testing.T) {
 					r, g = open()
 				},
 				func(round uint64) {
-					c.odd.Or(oddSealed) // Seal, which can be undone
+					c.exceptions.Or(exceptSealed) // Seal, which can be undone
 					reached = c.Poll(c.Advance())
 					done.Store(round)
 				},
@@ -152,7 +152,7 @@ func TestSeal_FenceOrdersEntry(t *testing.T) {
 					if entered && reached {
 						missed++
 					}
-					c.odd.And(^uint32(oddSealed))
+					c.exceptions.And(^uint32(exceptSealed))
 				})
 			require.Zero(t, missed, "sections were open after the last grace period of a sealed clock")
 		})

@@ -6,17 +6,16 @@ import (
 	"github.com/gosmr/gosmr/pcpu"
 )
 
-// ownedRecord keeps two owners' words a stride apart.
+// ownedRecord keeps the words of different owners a stride apart.
 type ownedRecord struct {
 	Record
 	_ [pcpu.Stride - unsafe.Sizeof(Record{})%pcpu.Stride]byte
 }
 
-// NewOwned registers a record for one reader that enters and leaves it by
-// itself. Give it back with [Record.Close].
+// NewOwned registers a record for one reader. Give it back with [Record.Close].
 func (c *Clock) NewOwned() *Record { return c.newRecord(Owned, nil) }
 
-// NewQuiescent registers a record that is driven from outside: see
+// NewQuiescent registers a record whose owner states when it is quiescent: see
 // [Record.Online]. It starts offline. report, which may be nil, is called when a wait
 // is held back by this record, each time before the wait spins or parks; it should
 // make the owner call Quiesce or Offline soon. It is called on the goroutine of a
@@ -24,14 +23,14 @@ func (c *Clock) NewOwned() *Record { return c.newRecord(Owned, nil) }
 // may be called once more after the record was given back with [Record.Close].
 func (c *Clock) NewQuiescent(report func()) *Record { return c.newRecord(Quiescent, report) }
 
-// newRecord uses the record of a closed reader of that kind again, or makes one.
+// newRecord reuses the record of a closed reader of the same kind, or makes one.
 func (c *Clock) newRecord(kind Kind, report func()) *Record {
 	var asks *func()
 	if report != nil {
 		asks = &report
 	}
 	for r := c.owned.Load(); r != nil; r = r.next {
-		if r.kind == kind && r.seq.Load() == retiredWord && r.seq.CompareAndSwap(retiredWord, 0) {
+		if r.kind == kind && r.seq.Load() == closedWord && r.seq.CompareAndSwap(closedWord, 0) {
 			r.report.Store(asks)
 			return r
 		}
@@ -48,57 +47,59 @@ func (c *Clock) newRecord(kind Kind, report func()) *Record {
 	}
 }
 
-// Enter opens a section on an owned record and returns the record and the
-// section's generation. A section nested in another one of the record is opened
-// on a tracker instead. It panics if the record or its clock is closed.
+// Enter opens a section on an Owned record, and returns the section's record and
+// generation. If a section is open on the record, the nested one is opened on a tracker.
+// It panics if the record is closed or its clock sealed.
 //
 //go:nosplit
 func (r *Record) Enter() (*Record, uint64) {
 	if r.seq.Load() != 0 {
-		return r.enterOdd()
+		return r.enterNested()
 	}
 	r.seq.Store(r.clock.wr.Load())
 	return r, r.clock.entered(r, r.gen.Load())
 }
 
+// enterNested is Enter on a record that is taken: by an open section, or because it is
+// closed.
+//
 //go:noinline
-func (r *Record) enterOdd() (*Record, uint64) {
-	if r.seq.Load() == retiredWord {
+func (r *Record) enterNested() (*Record, uint64) {
+	if r.seq.Load() == closedWord {
 		panic("smr: section entered on a closed Reader")
 	}
 	return r.clock.Enter() // which panics if sealed
 }
 
-// Close gives the record back. Its holder must not use it any more, since it may
-// be another's next; hold [ClosedRecord] instead. A Quiescent record goes
-// offline; on an Owned one, if a section is open on it, Close changes nothing and
-// reports false.
+// Close gives the record back. A Quiescent record goes offline. If a section is open
+// on an Owned record, Close changes nothing and reports false. After Close the record
+// may belong to another reader: hold [ClosedRecord] in its place.
 func (r *Record) Close() bool {
 	if r.kind == Quiescent {
 		r.Offline()
 		r.report.Store(nil)
 	}
-	return r.seq.CompareAndSwap(0, retiredWord) || r.seq.Load() == retiredWord
+	return r.seq.CompareAndSwap(0, closedWord) || r.seq.Load() == closedWord
 }
 
-// Online makes the owner of a Quiescent record a reader: from now on it may
-// hold protected pointers until it calls Quiesce or Offline. Only the owner, or
-// one acting for it in mutual exclusion, may call Online, Quiesce and Offline.
-// Online does nothing if the record is online, or its clock sealed.
+// Online makes the owner of a Quiescent record a reader: until it calls Quiesce or
+// Offline, it may hold protected pointers. Online does nothing if the record is online
+// or its clock sealed. Online, Quiesce and Offline of one record must not overlap: only
+// the owner calls them, or a goroutine that excludes it.
 func (r *Record) Online() {
 	if r.seq.Load() != 0 {
 		return
 	}
 	r.seq.Store(r.clock.wr.Load())
 	r.fence()
-	if r.clock.Sealed() { // see Clock.enteredOdd
+	if r.clock.Sealed() { // see Clock.finishEntry
 		r.Offline()
 	}
 }
 
-// Quiesce states that the owner holds no protected pointer at this moment, and
-// stays a reader, unless its clock is sealed: then it goes offline. Sections from
-// before end. If the record is offline it stays so.
+// Quiesce states that the owner holds no protected pointer now, and stays a reader: its
+// section ends and the next one begins. If the clock is sealed the record goes offline
+// instead; if it is offline it stays so.
 func (r *Record) Quiesce() {
 	if !r.IsOnline() {
 		return
@@ -106,17 +107,17 @@ func (r *Record) Quiesce() {
 	// The section's generation ends before the new one begins.
 	r.gen.Store(r.gen.Load() + genStep)
 	r.seq.Store(r.clock.wr.Load())
-	r.fence() // also before the look at waiter
+	r.fence() // of the entry, and before the load of waiter
 	if r.waiter.Load() != 0 {
 		r.wake()
 	}
-	if r.clock.Sealed() { // see Clock.enteredOdd
+	if r.clock.Sealed() { // see Clock.finishEntry
 		r.Offline()
 	}
 }
 
-// Offline states that the owner holds no protected pointer and will not until
-// it is Online again. Sections from before end.
+// Offline states that the owner holds no protected pointer, and will hold none before
+// it calls Online again. Its section ends.
 func (r *Record) Offline() {
 	if !r.IsOnline() {
 		return
@@ -129,11 +130,11 @@ func (r *Record) Offline() {
 	}
 }
 
-// IsOnline reports whether the owner of a Quiescent record is a reader now.
+// IsOnline reports whether a Quiescent record is online.
 func (r *Record) IsOnline() bool { return r.open() }
 
-// Section returns the generation of the section that an online Quiescent record
-// is in, until its next quiescent state. ok is false if it is offline.
+// Section returns the generation of an online Quiescent record's section, which lasts
+// until the next quiescent state. ok is false if the record is offline.
 func (r *Record) Section() (gen uint64, ok bool) {
 	return r.gen.Load() | genQuiescent, r.IsOnline()
 }
@@ -143,10 +144,10 @@ func (r *Record) Clock() *Clock { return r.clock }
 
 var closedRecord = func() *Record {
 	r := new(Record)
-	r.seq.Store(retiredWord)
+	r.seq.Store(closedWord)
 	return r
 }()
 
-// ClosedRecord returns a record that is closed for good: no entry on it
-// succeeds. A reader that gave its own record back holds this one instead.
+// ClosedRecord returns a record that is closed for good: each entry on it panics. A
+// reader that gave its own record back holds this one.
 func ClosedRecord() *Record { return closedRecord }

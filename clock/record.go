@@ -8,44 +8,44 @@ import (
 	"github.com/gosmr/gosmr/pcpu"
 )
 
-// Kind tells what sort of reader a record belongs to.
+// Kind is the kind of reader that a record belongs to.
 type Kind uint8
 
 const (
 	Tracker   Kind = iota // a section that may block and migrate
 	Pinned                // a section that holds its processor
 	Owned                 // a section of a registered reader
-	Quiescent             // driven from outside, between two quiescent states
+	Quiescent             // a section from one quiescent state to the next
 )
 
 func (k Kind) String() string {
 	return [...]string{"section", "pinned section", "reader", "quiescent reader"}[k]
 }
 
-// A Record is one reader's word, in a cache line of its own: what the poller
-// looks at. Records are in Go memory (the race detector does not see
-// synchronization through other memory) and stay with their clock for good.
+// A Record is one reader's word, which pollers read, in a cache line of its own.
+// Records are in Go memory, because the race detector does not see synchronization
+// through other memory, and are kept as long as their clock.
 type Record struct {
-	// In front, because a zero-size field at the end would add a word.
+	// The pad is in front: with a size of 0, it would add a word at the end.
 	_ [(pcpu.LineSize - unsafe.Sizeof(record{})%pcpu.LineSize) % pcpu.LineSize]byte
 	record
 }
 
 type record struct {
-	// seq is 0 while idle, else the clock's wr as seen on entry, with pinnedBit
-	// set in a pinned section; retiredWord in the record of a closed reader.
-	// Written by the goroutine that enters (its processor's alone where
-	// pcpu.Exclusive, by compare-and-swap otherwise) and by the one that
-	// leaves; read by pollers. The store on entry needs a store-load fence
-	// before the section's first protected load; see Clock.heavyFence. The
-	// store on leaving is a release: it keeps the section's loads before it.
+	// seq is 0 while the record is idle; in a section, the wr that was loaded on
+	// entry, with pinnedBit set if it is pinned; closedWord if the reader is closed.
+	// Stored by the goroutine that enters (by compare-and-swap unless pcpu.Exclusive)
+	// and by the one that leaves; loaded by pollers. The store on entry needs a
+	// store-load fence before the section's first protected load: see
+	// Clock.heavyFence. The store on leaving is a release: the section's loads come
+	// before it.
 	seq relacq.Uint64
 
-	// gen numbers the sections that used this record, in steps of genStep, so
-	// that a section left twice, or used after Leave, is told from the next
-	// section on the same record. Written by the goroutine that leaves, before
-	// its store to seq; read by whoever claims the record (seq orders the two)
-	// and, looking for misuse, by whoever holds a Section of it.
+	// gen numbers the sections on this record, in steps of genStep. It tells a
+	// section that is left twice, or used after Leave, from the record's next
+	// section. Stored by the goroutine that leaves, before its store to seq; loaded
+	// by the one that claims the record (seq orders the two) and, to detect misuse,
+	// by holders of its sections.
 	gen relacq.Uint64
 
 	// waiter is 1 when the driver sleeps, or is about to, until this record
@@ -62,12 +62,12 @@ type record struct {
 	next  *Record // older record of the same list
 
 	// report asks the owner of a Quiescent record for a quiescent state soon.
-	// Set when the record is registered, read by waiters.
+	// Stored when the record is registered or closed; loaded by waiters and the driver.
 	report atomic.Pointer[func()]
 }
 
-// Bits below the generation, in a section's copy only: a plain section's is the
-// record's, which Leave looks for first.
+// Bits below the generation. The record's gen has none of them: only the copy that a
+// section holds, unless it is a plain section, which Leave checks for first.
 const (
 	genPinned    = 1 << iota // Leave must unpin
 	genFenced                // Leave must fence: no membarrier
@@ -77,12 +77,11 @@ const (
 	genBits = genStep - 1
 )
 
-// retiredWord is idle to a poller and taken to a reader.
-const retiredWord = pinnedBit
+// closedWord is the word of a closed reader: idle for a poller, taken for an entry.
+const closedWord = pinnedBit
 
-// A record has its line to itself but is not padded to pcpu.Stride: neighbours
-// belong to the same processor's slot. This fails to compile where a field
-// pushes it over one line.
+// A record fills one line, and is not padded to pcpu.Stride: its neighbours belong to
+// the same processor's slot. This fails to compile if a field pushes it over the line.
 var _ [64 - unsafe.Sizeof(record{})]byte
 
 func (r *Record) init(c *Clock, kind Kind, cpu int) {
@@ -92,8 +91,8 @@ func (r *Record) init(c *Clock, kind Kind, cpu int) {
 // Kind returns the record's kind.
 func (r *Record) Kind() Kind { return r.kind }
 
-// claim takes an idle record for a section that entered at word, and reports
-// whether it got it.
+// claim takes an idle record for a section that enters at word. It reports false if
+// the record is taken.
 func (r *Record) claim(word uint64) bool {
 	if !pcpu.Exclusive {
 		return r.seq.CompareAndSwap(0, word)
@@ -105,7 +104,7 @@ func (r *Record) claim(word uint64) bool {
 	return true
 }
 
-// fence is the fence of entries, where there is no membarrier. It pairs with
+// fence is the entry's fence where there is no membarrier. It pairs with
 // Clock.heavyFence.
 func (r *Record) fence() {
 	if r.clock.fenced() {
@@ -118,14 +117,14 @@ func (r *Record) Active(gen uint64) bool {
 	return r != nil && r.gen.Load() == gen&^genBits && r.open()
 }
 
-// open reports whether some section is open on the record.
+// open reports whether a section is open on the record.
 func (r *Record) open() bool { return r.seq.Load()&^pinnedBit != 0 }
 
-// Leave ends the section of generation gen. It panics if that section is not
-// open. It may be called by another goroutine than the one that entered,
-// unless the section is pinned, but not by two at the same time: both may find the
-// section open, and the later one then ends the record's next section. Leaving a
-// Quiescent section does nothing: it ends at the next quiescent state.
+// Leave ends the section of generation gen. It panics if that section is not open.
+// Unless the section is pinned, another goroutine than the one that entered may call
+// it; but two must not at the same time: both may find the section open, and the later
+// one then ends the record's next section. Leave does nothing to a Quiescent section,
+// which ends at the next quiescent state.
 //
 //go:nosplit
 func (r *Record) Leave(gen uint64) {
@@ -151,14 +150,14 @@ func (r *Record) Leave(gen uint64) {
 		r.wake()
 		return
 	}
-	r.leaveOdd(gen)
+	r.leaveSlow(gen)
 }
 
-// leaveOdd is Leave for a generation that is neither the record's nor that of its pinned
-// section.
+// leaveSlow is Leave for sections of clocks whose readers fence for themselves and of
+// Quiescent records, and for misuse.
 //
 //go:noinline
-func (r *Record) leaveOdd(gen uint64) {
+func (r *Record) leaveSlow(gen uint64) {
 	if gen&genQuiescent != 0 {
 		if !r.Active(gen) {
 			panic("smr: Leave of a quiescent Section after its quiescent state: it has ended")

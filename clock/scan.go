@@ -5,14 +5,12 @@ import (
 	"github.com/gosmr/gosmr/internal/relacq"
 )
 
-// heavyFence is the pollers' half of the asymmetric fence. It pairs with the
-// store of seq on entry (Record.claim, Enter, Online, Quiesce), with the store
-// of seq on leaving (Record.Leave, Offline) and with the fence in
-// Record.fence.
+// heavyFence is the pollers' half of the asymmetric fence. It pairs with the stores to
+// seq on entry (Record.claim, Enter, Online, Quiesce) and on leaving (Record.Leave,
+// Offline), and with Record.fence where readers fence for themselves.
 //
-// Where relacq stores are sequentially consistent it is nothing; where readers
-// fence for themselves it is a fence of this goroutine's own; else it is a
-// fence on every processor.
+// It is a fence on every processor; only one of this goroutine's own where readers
+// fence for themselves; and nothing where relacq stores are sequentially consistent.
 func (c *Clock) heavyFence() {
 	switch {
 	case !relacq.Plain:
@@ -29,31 +27,30 @@ type obstacle struct {
 	word uint64 // what its seq was
 }
 
-// A snapshot is what a scan knows before it looks at the records.
+// A snapshot is what a scan loads before it reads the records.
 type snapshot struct{ rd, wr Seq }
 
-// snapshot begins a scan. wr, which is the most that rd can become, is read
-// before the fence: a section whose entry is not visible after the fence has
-// yet to load its first protected pointer, and will find unlinked whatever was
-// unlinked before any moment up to this wr. It holds back nothing. Without the
-// fence, the entry could sit in a store buffer while the reader already follows
-// a pointer that is about to be freed.
+// snapshot begins a scan. It loads wr, the furthest that the scan can move rd, before
+// the fence. A section whose entry is not visible after the fence has yet to load its
+// first protected pointer. It finds unlinked what was unlinked before this wr, and
+// holds nothing back. Without the fence, the entry could sit in a store buffer while
+// the reader already follows a pointer that is about to be freed.
 func (c *Clock) snapshot() snapshot {
 	s := snapshot{rd: Seq(c.rd.Load()), wr: Seq(c.wr.Load())}
 	c.heavyFence()
 	return s
 }
 
-// scan moves rd as far as the records allow, and returns the oldest record
-// that holds back goal, if any does.
+// scan moves rd as far as the records allow, and returns the oldest record that holds
+// back goal, if there is one. Unlike seek it does not kick the driver.
 func (c *Clock) scan(goal Seq) obstacle {
 	c.scans.Add(1)
-	return c.look(goal, c.snapshot())
+	return c.scanFrom(goal, c.snapshot())
 }
 
-// look is the scan after its snapshot. The lists of records are read here, after
-// the fence, so that a record published before it is seen.
-func (c *Clock) look(goal Seq, snap snapshot) obstacle {
+// scanFrom is scan after its snapshot. It reads the lists of records after the fence,
+// and so sees each record that was published before.
+func (c *Clock) scanFrom(goal Seq, snap snapshot) obstacle {
 	oldest := snap.wr
 	var found obstacle
 	each := func(r *Record) {
@@ -74,12 +71,11 @@ func (c *Clock) look(goal Seq, snap snapshot) obstacle {
 	return found
 }
 
-// Passed reports whether every reader has reached goal, as [Clock.Poll] does, and
-// leaves the clock as it is: it moves rd nowhere and wakes no waiter. So a
-// goroutine outside the clock's testing/synctest bubble may call it, such as one
-// that runs cleanups. It reports false for a goal that is not committed.
+// Passed is [Clock.Poll] without its effects: it neither moves the clock's reached
+// moment nor wakes waiters. So a goroutine outside the clock's testing/synctest bubble
+// may call it, such as one that runs cleanups.
 //
-// Cost: that of Poll, each time.
+// Cost: that of Poll, also when it is called again for the same goal.
 func (c *Clock) Passed(goal Seq) bool {
 	if !c.issued(goal) {
 		return false
@@ -100,7 +96,7 @@ func (c *Clock) Passed(goal Seq) bool {
 	return passed
 }
 
-// eachRecord calls fn for every record.
+// eachRecord calls fn for each record.
 func (c *Clock) eachRecord(fn func(*Record)) {
 	for _, sl := range c.slots.All() {
 		for r := sl.all.Load(); r != nil; r = r.next {
@@ -112,19 +108,19 @@ func (c *Clock) eachRecord(fn func(*Record)) {
 	}
 }
 
-// position returns the moment that a record's word stands for, given a snapshot
-// taken before it was read.
+// position returns the moment that a record's word stands for, given a snapshot that
+// was taken before the word was loaded. active is false for an idle record.
 //
 // A word between rd and wr stands for itself. Any other is clamped:
 //
-//   - One behind rd belongs to a reader that was delayed between loading wr and
-//     storing it. The scan that moved rd past it did not see it, so it loads its
-//     first pointer after that scan's fence: it has reached rd.
-//   - One ahead of wr belongs to a reader that entered after wr was read. It
-//     holds back nothing up to wr.
+//   - A word behind rd is of a reader that was delayed between loading wr and
+//     storing it. The scan that moved rd past it did not see it. So the reader
+//     loads its first pointer after that scan's fence, and has reached rd.
+//   - A word ahead of wr is of a reader that entered after wr was loaded. It holds
+//     back nothing up to wr.
 //
-// Behind by more than half the range looks like ahead, so "ahead" is believed
-// only up to wr as it is now; the rest counts as rd, the safe side.
+// A word that is more than half the range behind compares as ahead. So a word counts as
+// ahead only up to the current wr; any other counts as rd, the safe side.
 func (c *Clock) position(word uint64, snap snapshot) (at Seq, active bool) {
 	rd, wr := snap.rd, snap.wr
 	at = Seq(word &^ pinnedBit)
@@ -140,7 +136,7 @@ func (c *Clock) position(word uint64, snap snapshot) (at Seq, active bool) {
 	}
 }
 
-// raise moves rd forward to seq, unless it is there or further.
+// raise moves rd forward to seq, if it is not there or further already.
 func (c *Clock) raise(seq Seq) {
 	for {
 		rd := c.rd.Load()

@@ -20,7 +20,7 @@ type target struct{ freed bool }
 type place struct {
 	x    *sched.Exec
 	p    relacq.Pointer[target]
-	look relacq.Uint64 // a word to load, so that there is a point
+	word relacq.Uint64 // to load, so that there is a point
 }
 
 func newPlace(x *sched.Exec) *place {
@@ -36,7 +36,7 @@ func (pl *place) visit() {
 		if o.freed {
 			pl.x.Fail("a reader holds what was freed")
 		}
-		pl.look.Load()
+		pl.word.Load()
 	}
 }
 
@@ -143,8 +143,8 @@ func TestSchedules_ReaderAgainstPassed(t *testing.T) {
 	})
 }
 
-// Two who poll at once do not get each other's readers freed, and neither takes back
-// what the other found.
+// Two goroutines that poll at once do not free what each other's readers hold, and
+// neither takes back what the other found.
 func TestSchedules_TwoPollers(t *testing.T) {
 	eachFence(t, func(t *testing.T, fenced bool) {
 		sched.Explore(t, sched.Options{Procs: 3}, func(x *sched.Exec) func() {
@@ -174,7 +174,7 @@ func TestSchedules_TwoPollers(t *testing.T) {
 	})
 }
 
-// A deferred goal covers what was unlinked before it, whoever commits it.
+// A deferred goal covers what was unlinked before it, whichever goroutine commits it.
 func TestSchedules_DeferredAgainstCommit(t *testing.T) {
 	eachFence(t, func(t *testing.T, fenced bool) {
 		for _, how := range []string{"Commit", "Advance", "Poll"} {

@@ -8,38 +8,36 @@ import (
 	"github.com/gosmr/gosmr/pcpu"
 )
 
-// A slot holds the trackers of one processor. Only a goroutine that has the
-// processor to itself claims one of them, so that claiming needs no atomic
-// instruction; any goroutine may free one, wherever it has got to, by storing 0
-// to it. Nothing is handed back, so leaving does not need the processor at all.
+// A slot holds the trackers of one processor. Only a goroutine that is pinned to the
+// processor claims one, so claiming needs no atomic instruction. Any goroutine, on any
+// processor, frees one by storing 0 to it.
 //
-//	slot ── cur ─────────────┐  where the next entry looks first
+//	slot ── cur ─────────────┐  where the next entry begins
 //	  │                      ▼
 //	  └─ all ─▶ [rec] ─▶ [rec] ─▶ [rec] ─▶ nil    (next; newest first)
 //
-// An entry takes cur when that is idle, which it is unless the last section
-// here is still open. Otherwise it walks the list from cur on to an idle one, and
-// if every record is taken, doubles the list. It also doubles the list when
-// walks have become long, more than maxWalk records each on the average: that
-// is when few idle records are left, far apart. After that half the records are
-// idle and in a row. So the number of trackers follows the number of sections
-// open at once, and an entry looks at maxWalk at the most on the average.
+// An entry takes cur if that is idle: it is, unless the last section here is open.
+// Otherwise it walks the list from cur on to an idle record. It doubles the list if
+// every record is taken, or if walks have become longer than maxWalk records on the
+// average, which is when few idle records are left, far apart. Then half the records
+// are idle, and in a row. So the number of trackers follows the number of sections that
+// are open at once, and an entry visits maxWalk records at most on the average.
 //
-// Rejected: a list of free trackers per processor, popped on entry and pushed
-// on leaving. It needs a second pin to push, lets trackers pile up on
-// processors where goroutines end up, and so needs a global list to spill to.
+// Rejected: a list of free trackers for each processor, popped on entry and pushed on
+// leaving. A push needs a second pin, and trackers pile up on the processors where
+// sections are left, so it needs a global list as well.
 //
-// Where pcpu.Exclusive is false a slot is a stripe and its records are claimed
-// by compare-and-swap, which is then also the entry's fence.
+// Where pcpu.Exclusive is false a slot is a stripe. Its records are claimed by
+// compare-and-swap, which then is the entry's fence.
 type slot struct {
-	cur relacq.Pointer[Record] // written by the processor; a hint
-	all atomic.Pointer[Record] // head of the list; only pushed to
+	cur relacq.Pointer[Record] // where to begin; stored and loaded on the processor
+	all atomic.Pointer[Record] // head of the list; pushed to on the processor, read by scans
 	n   atomic.Int32           // length of the list
 	id  int32
 
-	// credit is how many records walks may look at before the list must grow:
-	// maxWalk more with each search. Written like cur.
-	credit relacq.Uint64
+	// walkBudget is how many records walks may visit before the list grows. Each
+	// search adds maxWalk. Stored and loaded like cur.
+	walkBudget relacq.Uint64
 }
 
 // paddedSlot keeps the slot's words and each tracker on lines of their own.
@@ -50,9 +48,9 @@ type paddedSlot struct {
 	first [maxFirst]Record
 }
 
-// maxFirst is how many trackers a slot has room for from the start: one for a
-// section and one nested in it. Each costs the poller a line to look at, so where
-// slots are stripes, and many, only one is used.
+// maxFirst is how many trackers a slot has from the start: one for a section and one
+// for a section nested in it. Each costs a poller a cache line. So a stripe, of which
+// there are many, uses only one.
 const maxFirst = 2
 
 func firstRecords() int {
@@ -62,13 +60,14 @@ func firstRecords() int {
 	return 1
 }
 
-// maxGrowth bounds how many trackers are added at a time; maxWalk is how many
-// an entry may look at on the average.
+// maxGrowth bounds how many trackers are added at a time; maxWalk is how many an entry
+// may visit on the average.
 const (
 	maxGrowth = 4096
 	maxWalk   = 64
 )
 
+// newSlot makes the slot of one processor.
 func (c *Clock) newSlot(id int) *slot {
 	sl := new(paddedSlot)
 	sl.id = int32(id)
@@ -95,22 +94,22 @@ func (c *Clock) link(sl *slot, recs []Record) {
 	}
 }
 
-// search claims any idle record of the slot, or a new one.
+// search claims an idle record of the slot, or a new one. The caller is pinned.
 func (sl *slot) search(c *Clock, word uint64) *Record {
 	n := sl.n.Load()
 	r := sl.cur.Load()
-	credit := min(sl.credit.Load()+maxWalk, maxWalk*uint64(n))
-	for walked := range min(uint64(n), credit) {
+	budget := min(sl.walkBudget.Load()+maxWalk, maxWalk*uint64(n))
+	for walked := range min(uint64(n), budget) {
 		if r = r.next; r == nil {
 			r = sl.all.Load()
 		}
 		if r.seq.Load() == 0 && r.claim(word) {
 			sl.cur.Store(r)
-			sl.credit.Store(credit - walked)
+			sl.walkBudget.Store(budget - walked)
 			return r
 		}
 	}
-	sl.credit.Store(0)
+	sl.walkBudget.Store(0)
 	recs := make([]Record, min(n, maxGrowth))
 	recs[0].seq.Store(word)
 	c.link(sl, recs)

@@ -2,26 +2,27 @@ package clock
 
 import "time"
 
-// A Stall is a grace period that takes long.
+// A Stall reports a grace period that takes longer than [Options.StallAfter].
 type Stall struct {
-	Goal    Seq           // what the waiter waits for
-	Age     time.Duration // since a waiter first parked with no progress made after
-	Readers []Blocking    // the readers that hold it back; none if they just left
+	Goal    Seq           // the oldest one that a parked wait is for
+	Age     time.Duration // since the first wait parked after which Reached did not move
+	Readers []Blocker     // those that hold it back; none if they have just left
 }
 
-// Blocking is a reader that holds back a grace period.
-type Blocking struct {
+// A Blocker is a reader that holds back a grace period.
+type Blocker struct {
 	Record    *Record
 	Kind      Kind
-	Processor int // where a section was entered; -1 for a registered reader
+	Processor int // where the section was entered; -1 for a registered reader
 
-	// Oldest: no reader entered earlier, and so this one has been in its
-	// section for at least the stall's age. Others may have entered since.
+	// Oldest: no reader entered earlier. So this one has been in its section for at
+	// least the stall's age. The others may have entered later.
 	Oldest bool
 }
 
-// stallTime returns how long from now the grace period counts as stalled.
-func (c *Clock) stallTime() (time.Duration, bool) {
+// stallTime returns the time until the grace period is to be reported as stalled. ok is
+// false if it never is. It is called by the driver, before it sleeps.
+func (c *Clock) stallTime() (left time.Duration, ok bool) {
 	if c.opts.StallAfter <= 0 || c.opts.OnStall == nil {
 		return 0, false
 	}
@@ -32,8 +33,7 @@ func (c *Clock) stallTime() (time.Duration, bool) {
 	return time.Until(d.stuckSince.Add(d.reportIn)), true
 }
 
-// reportStall reports a stall, and arranges for the next report to come when
-// the stall is twice as old.
+// reportStall reports a stall, and sets the age of the next report to twice its age.
 func (c *Clock) reportStall(goal Seq) {
 	d := &c.driver
 	age := time.Since(d.stuckSince)
@@ -47,11 +47,11 @@ func (c *Clock) reportStall(goal Seq) {
 	})
 }
 
-// Blocking returns the readers that hold back goal now. Those that come and go
+// Blocking returns the readers that hold back goal now. A reader that enters or leaves
 // meanwhile may be listed or not.
-func (c *Clock) Blocking(goal Seq) []Blocking {
+func (c *Clock) Blocking(goal Seq) []Blocker {
 	snap := snapshot{c.Reached(), c.Now()}
-	var found []Blocking
+	var found []Blocker
 	c.eachRecord(func(r *Record) {
 		word := r.seq.Load()
 		at, active := c.position(word, snap)
@@ -62,12 +62,12 @@ func (c *Clock) Blocking(goal Seq) []Blocking {
 		if word&pinnedBit != 0 {
 			kind = Pinned
 		}
-		found = append(found, Blocking{r, kind, int(r.cpu), at == snap.rd})
+		found = append(found, Blocker{r, kind, int(r.cpu), at == snap.rd})
 	})
 	return found
 }
 
-// Census counts the sections that are open and the records there are.
+// Census counts the open sections, and all records.
 func (c *Clock) Census() (sections, records int) {
 	c.eachRecord(func(r *Record) {
 		records++

@@ -384,8 +384,8 @@ func TestWait_PollThatReachesWakes(t *testing.T) {
 		go func() { done <- c.Wait(t.Context(), goal) }()
 		synctest.Wait()
 		require.Empty(t, done)
-		rec.seq.Store(0) // the scan looks at the record before it was stored
-		c.look(goal, snap)
+		rec.seq.Store(0) // the scan loads the record before it was stored
+		c.scanFrom(goal, snap)
 		rec.seq.Store(uint64(loaded))
 		c.kickIfMoved(snap.rd)
 		require.NoError(t, <-done)

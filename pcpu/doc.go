@@ -1,43 +1,41 @@
-// Package pcpu answers "which processor am I on" and keeps one slot of data
-// per processor.
+// Package pcpu tells a goroutine which processor it is on, and keeps one slot of data
+// for each processor. Its API may change.
 //
-// A processor here is a P of the Go scheduler: there are GOMAXPROCS of them,
-// and at most one goroutine runs on each at any time. A goroutine that calls
-// [Pin] stays on its P, undisturbed by the scheduler, until [Unpin], so between
-// the two it may change that processor's slot without a lock and without an
-// atomic instruction:
+// A processor here is a P of the Go scheduler: there are GOMAXPROCS of them, and one
+// goroutine at most runs on each at a time. A goroutine that calls [Pin] stays on its P
+// until [Unpin], and the scheduler runs no other there. Between the two it may change
+// that processor's slot without a lock and without an atomic instruction:
 //
 //	id := pcpu.Pin()
 //	if s := slots.At(id); s != nil {
-//		s.n.Store(s.n.Load() + 1) // nobody else can be here
+//		s.n.Store(s.n.Load() + 1) // no other goroutine can be here
 //	}
 //	pcpu.Unpin()
 //
-// (The two are sync/atomic operations, or internal/relacq's, for those who read
-// from elsewhere and for the race detector, which does not know that goroutines
-// on one processor follow one another.)
+// (Load and Store are those of sync/atomic or internal/relacq: goroutines elsewhere read
+// the word too, and the race detector does not know that goroutines on one processor run
+// one after the other.)
 //
 // # Two builds
 //
-// [Exclusive] tells which of the two a program got.
+// [Exclusive] is true in one build and false in the other.
 //
-// With Exclusive true, Pin is the runtime's own procPin, reached by linkname:
-// about a nanosecond. It is used only with the gc compiler and the Go releases
-// it was tested with.
+// With Exclusive true, Pin is the runtime's own procPin, reached by linkname, and costs
+// about a nanosecond. This build takes the gc compiler and a Go release that it was
+// tested with.
 //
-// With Exclusive false (any other toolchain, or -tags smr_portable), Pin holds
-// nothing: it returns a hash of the goroutine's stack address, a good hint for
-// spreading goroutines over stripes and no more. Two goroutines may hold the
-// same id at once, so whoever changes a slot must take it with an atomic
-// operation, and try another stripe when it is taken.
+// With Exclusive false (any other toolchain, or -tags smr_portable), Pin holds nothing.
+// It returns a hash of the goroutine's stack address, which spreads goroutines over
+// stripes. Two goroutines may have the same id at once. So claim a slot with an atomic
+// operation before you change it, and try another stripe if it is taken.
 //
 // # Growing and shrinking
 //
-// GOMAXPROCS may change while the program runs; since Go 1.25 the runtime does
-// so by itself in containers. [Slots] grows when an id beyond its end shows up.
-// It never shrinks, so nothing kept in the slot of a vanished processor is lost:
-// whoever collects from all slots visits that one too.
+// GOMAXPROCS may change while the program runs; since Go 1.25 the runtime changes it by
+// itself in containers. [Slots] grows when Pin returns an id beyond its end. It never
+// shrinks: [Slots.All] includes the slots of processors that are gone, so what they hold
+// is not lost.
 //
-// The idea of pinning for per-processor data is the kernel's (preempt_disable
-// and per-CPU variables); in Go, sync.Pool works this way.
+// Pinning for per-processor data is the kernel's idea (preempt_disable and per-CPU
+// variables); in Go, sync.Pool works this way.
 package pcpu

@@ -4,17 +4,16 @@ package pcpu
 
 import _ "unsafe" // for go:linkname
 
-// Exclusive tells whether a goroutine between Pin and Unpin has its processor
-// to itself. It is a constant of the build.
+// Exclusive says whether a goroutine has its processor to itself between Pin and
+// Unpin.
 const Exclusive = true
 
 // Pin keeps the calling goroutine on its processor until the matching [Unpin],
 // and returns the processor's number, from 0 to GOMAXPROCS-1. Pins nest.
 //
-// A pinned goroutine must not block, and must not panic past its Unpin: it
-// still holds its processor, and the runtime ends the process ("schedule:
-// holding locks"). Allocating, starting a goroutine and non-blocking channel
-// operations are allowed.
+// A pinned goroutine must not block, and must not panic past its Unpin: the runtime
+// ends the process ("schedule: holding locks"). It may allocate, start goroutines and
+// use channels without blocking.
 //
 // Where [Exclusive] is false Pin holds nothing and returns a non-negative hint.
 func Pin() int { return procPin() }
@@ -22,9 +21,9 @@ func Pin() int { return procPin() }
 // Unpin undoes one [Pin].
 func Unpin() { procUnpin() }
 
-// The runtime keeps these two for packages outside it ("do not remove or change
-// the type signature", go.dev/issue/67401); the build constraint above names
-// the releases in which that was seen to hold.
+// The runtime keeps these two for packages outside it ("do not remove or change the
+// type signature", go.dev/issue/67401). The build constraint above names the releases
+// with which this file was tested.
 
 //go:linkname procPin runtime.procPin
 func procPin() int

@@ -4,17 +4,16 @@ package pcpu
 
 import "unsafe"
 
-// Exclusive tells whether a goroutine between Pin and Unpin has its processor
-// to itself. It is a constant of the build.
+// Exclusive says whether a goroutine has its processor to itself between Pin and
+// Unpin.
 const Exclusive = false
 
-// Pin returns a non-negative hint by which to choose a stripe. In this build it
-// holds nothing: the goroutine may be preempted, migrate, block and panic, and
-// another goroutine may be given the same hint.
+// Pin returns a non-negative hint for choosing a stripe. In this build it holds
+// nothing: the goroutine may be preempted, migrate, block and panic, and another
+// goroutine may get the same hint.
 //
-// The hint is a hash of the goroutine's stack address: no two goroutines share
-// a stack, and one goroutine tends to get the same stripe again, whose line is
-// then still in its cache.
+// The hint is a hash of the goroutine's stack address: no two goroutines share a stack,
+// and one goroutine tends to get the same stripe again, whose line is then in its cache.
 func Pin() int {
 	var onStack byte
 	// Stacks are at least 2 KiB, so the low 11 bits tell frames of one stack

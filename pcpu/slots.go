@@ -5,42 +5,37 @@ import (
 	"github.com/gosmr/gosmr/internal/sched/atomic"
 )
 
-// Slots holds one *T per processor. It grows as processors appear (where they
-// are known, see below) and never shrinks; the T of a processor stays where it
-// is for good.
+// Slots holds one *T for each processor. It grows as processors appear and never
+// shrinks; the T of a processor stays the same.
 //
-// All methods may be called by any number of goroutines at once, pinned or not:
-// none of them blocks. The zero value is not ready for use: call [Slots.Init].
+// All methods may be called by any number of goroutines at once, pinned or not: none
+// blocks. The zero value is not ready for use: call [Slots.Init].
 //
-// Where [Exclusive] is false the slots are stripes rather than processors: a
-// fixed power of two of them, several per processor and at most 256, so that
-// goroutines that run at once seldom meet.
+// Where [Exclusive] is false the slots are stripes: a fixed power of two, several for
+// each processor and 256 at most, so that goroutines that run at once seldom meet.
 type Slots[T any] struct {
-	// arr is written by compare-and-swap (grow, Seal), read by everybody. An
-	// array is immutable once it is published, and each one holds all slots of
-	// the one before, so a slot can't be lost between a reader of the old array
-	// and a reader of the new one.
+	// arr is stored by Grow and Seal, by compare-and-swap, and loaded by all. A
+	// published array does not change, and each holds all slots of the one before:
+	// a goroutine with the old array and one with the new find the same slots.
 	arr    atomic.Pointer[array[T]]
 	create func(id int) *T
 }
 
 type array[T any] struct {
 	live   []*T // indexed by id; nil once sealed
-	all    []*T // every slot there is
+	all    []*T // every slot, live or not
 	sealed bool
 }
 
-// stripesPerProc is how many stripes there are per processor where a stripe is
-// only a hint. Two goroutines that meet on one go on meeting there, and each pays
-// for the other's cache misses (27 ns a section instead of 12); with 16, and two
-// processors, two meet once in 32 times.
+// stripesPerProc is how many stripes there are for each processor. Two goroutines that
+// meet on a stripe keep meeting there, and pay for each other's cache misses (27 ns a
+// section instead of 12). With 16, on two processors, one pair in 32 meets.
 const (
 	stripesPerProc = 16
-	maxStripes     = 256 // each is a line or more for every scan to look at
+	maxStripes     = 256 // each costs a scan a cache line or more
 )
 
-// Count returns how many slots there are once all of procs processors have used
-// theirs.
+// Count returns how many slots procs processors have once all were used.
 func Count(procs int) int {
 	if Exclusive {
 		return procs
@@ -48,17 +43,16 @@ func Count(procs int) int {
 	return min(ceilPow2(procs*stripesPerProc), maxStripes)
 }
 
-// Init makes the slots ready, with none created so far. create makes the slot
-// of one processor; it may be called by several goroutines at once and for an
-// id whose slot is then dropped, so it must have no other effect, and must not
-// block.
+// Init makes the slots ready, without creating any. create makes the slot of one
+// processor. It may be called by several goroutines at once, and for a slot that is
+// then dropped: it must have no other effect, and must not block.
 func (s *Slots[T]) Init(create func(id int) *T) {
 	s.create = create
 	s.arr.Store(&array[T]{})
 }
 
-// At returns the slot of id, a result of [Pin], or nil when there is none: grow
-// with [Slots.Grow], which tells a sealed array from a short one.
+// At returns the slot of id, a result of [Pin], or nil if there is none. Then call
+// [Slots.Grow].
 func (s *Slots[T]) At(id int) *T {
 	live := s.arr.Load().live
 	if !Exclusive {
@@ -71,8 +65,8 @@ func (s *Slots[T]) At(id int) *T {
 	return live[id]
 }
 
-// Grow makes slots for id and for every processor that GOMAXPROCS allows now,
-// and returns the one of id. It returns nil once the slots are sealed.
+// Grow makes slots for id and for every processor that GOMAXPROCS allows now, and
+// returns that of id, or nil if the slots are sealed.
 func (s *Slots[T]) Grow(id int) *T {
 	for {
 		old := s.arr.Load()
@@ -94,8 +88,8 @@ func (s *Slots[T]) Grow(id int) *T {
 	}
 }
 
-// Seal makes every later At return nil and every later Grow fail. All still
-// returns the slots. It reports whether this call was the one that sealed.
+// Seal makes every later At and Grow return nil. All still returns the slots. It
+// reports whether this call sealed them.
 func (s *Slots[T]) Seal() bool {
 	for {
 		old := s.arr.Load()
@@ -111,8 +105,7 @@ func (s *Slots[T]) Seal() bool {
 // Sealed reports whether Seal was called.
 func (s *Slots[T]) Sealed() bool { return s.arr.Load().sealed }
 
-// All returns every slot, those of vanished processors included. The caller
-// must not change the slice.
+// All returns every slot, also of processors that are gone. Do not change the slice.
 func (s *Slots[T]) All() []*T { return s.arr.Load().all }
 
 func ceilPow2(n int) int {
