@@ -30,7 +30,6 @@ var inReach = []struct {
 	{"future-goal", "domains"},
 	{"uncommitted-goal", "domains"},
 	{"no-wake", "wait"},
-	{"no-end-kick", "wait"},
 	{"lost-slots", "procs"},
 	{"hand-over-by-store", "handover"},
 	{"no-busy-wait", "handover"},
