@@ -95,6 +95,8 @@ func (m *Bytes) hashOf(key []byte) uint64 { return maphash.Bytes(m.seed, key) }
 
 func asHeader(e ref) *header { return (*header)(unsafe.Pointer(e)) }
 
+func (e *header) ref() ref { return ref(unsafe.Pointer(e)) }
+
 func (e *header) key() []byte {
 	return unsafe.Slice((*byte)(unsafe.Add(unsafe.Pointer(e), headerSize)), e.keyLen)
 }
@@ -116,7 +118,7 @@ func (m *Bytes) gone(e *header) bool { return m.past(e.expires.Load()) }
 func (m *Bytes) past(expires int64) bool { return expires != 0 && expires <= m.now() }
 
 // goneBy reports whether the entry's time has come at now, for who asked for that once.
-func (e *header) goneBy(now int64) bool {
+func (e *header) expiredAt(now int64) bool {
 	at := e.expires.Load()
 	return at != 0 && at <= now
 }
@@ -174,7 +176,9 @@ func (m *Bytes) LoadIn(s smr.Section, key []byte) (Item, bool) {
 	if len(key) > MaxLen {
 		return Item{}, false
 	}
-	e := m.lookup(m.hashOf(key), key)
+	h := m.hashOf(key)
+	t, root, _ := m.c.table.Load().follow(h)
+	e, _ := m.find(t, root, h, key)
 	if e == nil {
 		return Item{}, false
 	}
@@ -196,35 +200,20 @@ func (m *Bytes) Load(key, dst []byte) ([]byte, bool) {
 	return append(dst, it.Value...), ok
 }
 
-// lookup returns the entry of a key to a reader in a section, or nil.
-func (m *Bytes) lookup(h uint64, key []byte) *header {
-	t, b, _ := m.c.table.Load().follow(h)
+// find returns the entry of a key in a chain, nil if there is none, and its slot. It compares
+// keys where the hashes are equal: once, that is, however many have long prefixes in common.
+func (m *Bytes) find(t *table, b *bucket, h uint64, key []byte) (*header, place) {
 	for want := tag(h); b != nil; {
-		ctl := b.ctl.Load()
-		tags := b.tags.Load()
+		ctl, tags := b.words()
 		for found := match(tags, want); found != 0; found &= found - 1 {
-			e := asHeader(b.at(index(found)).Load())
-			if e != nil && bytes.Equal(e.key(), key) {
-				return e
+			i := index(found)
+			if e := asHeader(b.at(i).Load()); e != nil && e.hash == uint32(h>>32) && bytes.Equal(e.key(), key) {
+				return e, place{b, i}
 			}
 		}
 		b = t.chained(ctl, tags)
 	}
-	return nil
-}
-
-// find returns the place of a key in a locked chain; its bucket is nil if there is none. Keys
-// are compared where the hashes are equal: once, that is, however much others have in common.
-func (m *Bytes) find(t *table, b *bucket, h uint64, key []byte) place {
-	for want := tag(h); b != nil; b = t.after(b) {
-		for found := match(b.tags.Load(), want); found != 0; found &= found - 1 {
-			i := index(found)
-			if e := asHeader(b.at(i).Load()); e != nil && e.hash == uint32(h>>32) && bytes.Equal(e.key(), key) {
-				return place{b, i}
-			}
-		}
-	}
-	return place{}
+	return nil, place{}
 }
 
 // Len returns the number of entries, with those whose time has come and that nobody met.

@@ -99,7 +99,7 @@ func (m *Bytes) walk(pos uint64, fn func(refs []ref, next uint64) bool) {
 // a section for each bucket, and a lock for those with something to delete.
 func (m *Bytes) Sweep(cursor uint64, count int) (next uint64, removed, expiring int) {
 	now := m.now()
-	gone := func(e *header) bool { return e.goneBy(now) }
+	gone := func(e *header) bool { return e.expiredAt(now) }
 	m.walk(cursor, func(refs []ref, after uint64) bool {
 		some := false
 		for _, r := range refs {

@@ -1,10 +1,6 @@
 package smrmap
 
-import (
-	"unsafe"
-
-	"github.com/gosmr/gosmr/smr"
-)
+import "github.com/gosmr/gosmr/smr"
 
 // Store sets the value of a key, never to expire, to a copy of the one given. It returns
 // an error that wraps [slab.ErrNoMemory] if the budget is at its end, and one that wraps
@@ -24,22 +20,24 @@ func (m *Bytes) StoreItem(key []byte, it Item) error {
 	if err != nil {
 		return err
 	}
-	t, root, _ := m.lock(h)
-	old, err := m.set(t, root, m.find(t, root, h, key), h, e)
+	t, root := m.lock(h)
+	old, p := m.find(t, root, h, key)
+	if err := m.set(t, root, p, h, e); err != nil {
+		return err
+	}
 	m.unlinked(old)
-	return err
+	return nil
 }
 
-// set is [core.set]. It gives e back if it returns an error.
-func (m *Bytes) set(t *table, root *bucket, p place, h uint64, e *header) (old *header, err error) {
-	expires := e.expires.Load() != 0 // before e is somebody else's to retire
-	replaced, err := m.c.set(t, root, p, h, unsafe.Pointer(e))
-	if err != nil {
+// set commits e in place of the entry at p. If it returns an error it has given e back.
+func (m *Bytes) set(t *table, root *bucket, p place, h uint64, e *header) error {
+	expires := e.expires.Load() != 0 // before others may retire e
+	if err := m.c.commit(UpdateOp, t, root, p, h, e.ref()); err != nil {
 		m.blocks.Free(e.block())
-		return nil, err
+		return err
 	}
 	m.evictableCame(expires)
-	return (*header)(replaced), nil
+	return nil
 }
 
 // unlinked retires an entry that was unlinked, and counts it if its time had come, which it
@@ -85,27 +83,27 @@ func (m *Bytes) LoadOrStore(key []byte, it Item, dst []byte) (actual []byte, loa
 // insert puts e, which nobody else has, into the map, if its key has no value. Otherwise it
 // gives e back, and returns the key's entry to a caller in a section, or an error.
 func (m *Bytes) insert(h uint64, key []byte, e *header) (there *header, err error) {
-	t, root, ctl := m.lock(h)
+	t, root := m.lock(h)
+	old, p := m.find(t, root, h, key)
 	inserted := false
 	defer func() {
 		if !inserted { // or Now panicked
-			m.c.lots.release(root, ctl)
+			m.c.release(root)
 			m.blocks.Free(e.block())
 		}
 	}()
-	p := m.find(t, root, h, key)
-	if p.b != nil {
-		if there = asHeader(p.load()); !m.gone(there) {
-			return there, nil
-		}
+	if old != nil && !m.gone(old) {
+		return old, nil
 	}
 	inserted = true
-	old, err := m.set(t, root, p, h, e)
+	if err := m.set(t, root, p, h, e); err != nil {
+		return nil, err
+	}
 	if old != nil {
 		m.expired.Add(1)
 		m.retire(old)
 	}
-	return nil, err
+	return nil, nil
 }
 
 // LoadAndDelete deletes the entry of a key; it appends its value to dst, and reports
@@ -143,14 +141,9 @@ func (m *Bytes) take(key []byte) *header {
 	if m.c.lacks(h) {
 		return nil
 	}
-	t, root, ctl := m.lock(h)
-	p := m.find(t, root, h, key)
-	if p.b == nil {
-		m.c.lots.release(root, ctl)
-		return nil
-	}
-	old := asHeader(p.load())
-	m.c.remove(t, root, p)
+	t, root := m.lock(h)
+	old, p := m.find(t, root, h, key)
+	m.c.commit(DeleteOp, t, root, p, h, nil)
 	return old
 }
 
@@ -178,32 +171,28 @@ func (m *Bytes) compute(key []byte, fn func(old Item, loaded bool) (Item, Op), s
 		return m.computeTooLarge(key, fn)
 	}
 	h := m.hashOf(key)
-	t, root, ctl := m.lock(h)
-	locked := true
+	t, root := m.lock(h)
+	old, p := m.find(t, root, h, key)
+	unlocked := false
 	defer func() {
-		if locked { // fn panicked, or there is nothing to do
-			m.c.lots.release(root, ctl)
+		if !unlocked { // fn panicked, or there is nothing to do
+			m.c.release(root)
 		}
 	}()
-	p := m.find(t, root, h, key)
-	var old *header
 	var before Item
-	if p.b != nil {
-		old = asHeader(p.load())
-		if ok = !m.gone(old); ok {
-			before = old.item() // nobody else changes it now
-		}
+	loaded := old != nil && !m.gone(old)
+	if loaded {
+		before = old.item() // the chain is locked, so the expiry does not change
 	}
-	loaded := ok
 	it, op := fn(before, loaded)
 	checkOp("Bytes", op, ExpireOp)
 	switch {
 	case op == UpdateOp && len(it.Value) > MaxLen:
 		return loaded, checkLen(key, it.Value)
-	case op == UpdateOp && isLarge(key, it):
-		s := m.dom.Enter() // since the value may be a part of the old one
-		locked = false
-		if old, err = m.setLarge(s, root, ctl, h, key, it, spare); err != nil {
+	case op == UpdateOp && int(headerSize)+len(key)+len(it.Value) > maxLocked:
+		s := m.dom.Enter() // the value may be a part of the old one
+		unlocked = true
+		if old, err = m.setLarge(s, root, h, key, it, spare); err != nil {
 			return loaded, err
 		}
 	case op == UpdateOp:
@@ -211,20 +200,19 @@ func (m *Bytes) compute(key []byte, fn func(old Item, loaded bool) (Item, Op), s
 		if err != nil {
 			return loaded, err
 		}
-		locked = false
-		if _, err = m.set(t, root, p, h, e); err != nil {
+		unlocked = true
+		if err := m.set(t, root, p, h, e); err != nil {
 			return loaded, err
 		}
 	case op == ExpireOp && loaded:
 		old.expires.Store(it.Expires)
-		locked = false
-		m.c.lots.release(root, ctl)
+		unlocked = true
+		m.c.release(root)
 		m.evictableCame(it.Expires != 0)
 		return !m.past(it.Expires), nil
 	case old != nil && (op == DeleteOp || !loaded):
-		locked = false
-		m.c.remove(t, root, p)
-		ok = false
+		unlocked = true
+		m.c.commit(DeleteOp, t, root, p, h, nil)
 	default:
 		return loaded, nil
 	}
@@ -237,6 +225,25 @@ func (m *Bytes) compute(key []byte, fn func(old Item, loaded bool) (Item, Op), s
 	return op == UpdateOp && !m.past(it.Expires), nil
 }
 
+// setLarge is set of a large entry, in section s, which it leaves. It claims the key, unlocks
+// the root while it makes the entry, and returns the entry that this has replaced.
+func (m *Bytes) setLarge(s smr.Section, root *bucket, h uint64, key []byte, it Item, spare *[]byte) (old *header, err error) {
+	defer s.Leave()
+	cl := m.claims.add(uint32(h >> 32))
+	defer m.claims.drop(cl)
+	m.c.release(root)
+	if m.claimed != nil {
+		m.claimed()
+	}
+	e, err := m.newEntry(h, key, it, spare)
+	if err != nil {
+		return nil, err
+	}
+	t, root := m.c.lock(h)
+	old, p := m.find(t, root, h, key)
+	return old, m.set(t, root, p, h, e)
+}
+
 // computeTooLarge is Compute of a key that is too large to be in the map.
 func (m *Bytes) computeTooLarge(key []byte, fn func(Item, bool) (Item, Op)) (ok bool, err error) {
 	it, op := fn(Item{}, false)
@@ -245,25 +252,4 @@ func (m *Bytes) computeTooLarge(key []byte, fn func(Item, bool) (Item, Op)) (ok 
 		err = checkLen(key, it.Value)
 	}
 	return false, err
-}
-
-// isLarge reports whether an entry is too large to be made with a bucket locked.
-func isLarge(key []byte, it Item) bool { return int(headerSize)+len(key)+len(it.Value) > maxLocked }
-
-// setLarge is the end of Compute where an entry is large: it unlocks the root, whose ctl is
-// given, puts the entry in when it is ready, and leaves s. The key is claimed meanwhile.
-func (m *Bytes) setLarge(s smr.Section, root *bucket, ctl, h uint64, key []byte, it Item, spare *[]byte) (old *header, err error) {
-	defer s.Leave()
-	cl := m.claims.add(uint32(h >> 32))
-	defer m.claims.drop(cl)
-	m.c.lots.release(root, ctl)
-	if m.claimed != nil {
-		m.claimed()
-	}
-	e, err := m.newEntry(h, key, it, spare)
-	if err != nil {
-		return nil, err
-	}
-	t, root, _ := m.c.lock(h)
-	return m.set(t, root, m.find(t, root, h, key), h, e)
 }

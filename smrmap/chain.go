@@ -73,14 +73,6 @@ func (t *table) chained(ctl, tags uint64) *bucket {
 // after returns the bucket behind b. In a locked chain that is so until it is unlocked.
 func (t *table) after(b *bucket) *bucket { return t.chained(b.ctl.Load(), b.tags.Load()) }
 
-// A place is where an entry is: a slot of a bucket in a locked chain.
-type place struct {
-	b *bucket
-	i int
-}
-
-func (p place) load() ref { return p.b.slots[p.i].Load() }
-
 // vacancy returns a free slot of the locked chain, and chains a bucket to it if there
 // is none; so the ctl of the root may be another after it. Only if must is false does it
 // return an error, which wraps [slab.ErrNoMemory].

@@ -72,15 +72,15 @@ func (c *claims) drop(cl *claim) {
 	close(cl.done)
 }
 
-// lock locks the root that a hash belongs to, when nobody has a claim on the key.
-func (m *Bytes) lock(h uint64) (*table, *bucket, uint64) {
+// lock locks the chain that a hash belongs to, when its key is not claimed.
+func (m *Bytes) lock(h uint64) (*table, *bucket) {
 	for {
-		t, root, ctl := m.c.lock(h)
+		t, root := m.c.lock(h)
 		cl := m.claims.on(uint32(h >> 32))
 		if cl == nil {
-			return t, root, ctl
+			return t, root
 		}
-		m.c.lots.release(root, ctl)
+		m.c.release(root)
 		<-cl.done
 	}
 }

@@ -94,12 +94,10 @@ func TestCompute_LargeValueIsMadeWithoutLock(t *testing.T) {
 // entryOf returns the entry of a key, nil if there is none.
 func (m *Bytes) entryOf(k []byte) *header {
 	h := m.hashOf(k)
-	t, root, ctl := m.c.lock(h)
-	defer m.c.lots.release(root, ctl)
-	if p := m.find(t, root, h, k); p.b != nil {
-		return asHeader(p.load())
-	}
-	return nil
+	t, root := m.c.lock(h)
+	defer m.c.release(root)
+	e, _ := m.find(t, root, h, k)
+	return e
 }
 
 // A large value may be a part of the old one, which stays while it is copied, although it is
@@ -224,13 +222,13 @@ func TestStore_LargeValueIsMadeBeforeLock(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			m := newBytes(t, Options{})
-			_, root, ctl := m.c.lock(m.hashOf(key(1)))
+			_, root := m.c.lock(m.hashOf(key(1)))
 			stored := make(chan error, 1)
 			go func() { stored <- store(m) }()
 			awaitThat(func() bool { return m.c.lots.of(root).parked.Load() != 0 })
 			made := m.Stats().EntryBytes
 			clear(v)
-			m.c.lots.release(root, ctl)
+			m.c.release(root)
 			require.NoError(t, <-stored)
 			require.Greater(t, made, int64(largeValue), "what is there while the bucket is locked")
 			v = valueOf(1, largeValue)

@@ -35,40 +35,36 @@ func (m *Bytes) Compact(ctx context.Context, size int) (released int64, err erro
 func (m *Bytes) vacate(block []byte, spared func(*header) bool) {
 	e := (*header)(unsafe.Pointer(unsafe.SliceData(block)))
 	now := m.now() // of the user's, who must not be called with the bucket locked
-	t, root, ctl := m.c.lock(uint64(e.peekHash()) << 32)
-	p := t.placeOf(root, ref(unsafe.Pointer(e)))
+	h := uint64(e.peekHash()) << 32
+	t, root := m.c.lock(h)
+	p := t.placeOf(root, e.ref())
 	if p.b == nil {
-		m.c.lots.release(root, ctl)
+		m.c.release(root)
 		return
 	}
-	gone := e.goneBy(now)
+	gone := e.expiredAt(now)
 	var fresh []byte
-	look := false
 	if !gone {
 		fresh = m.blocks.GetFree(e.size())
 	}
 	if fresh == nil && !gone && (spared(e) || m.claims.on(e.hash) != nil) {
-		m.c.lots.release(root, ctl) // a claimed one is being replaced
+		m.c.release(root) // a claimed one is being replaced
 		return
 	}
 	if fresh != nil {
 		// The hash is read again, since the entry may be another one than it was of.
 		to := fill(fresh, uint64(e.hash)<<32, e.key(), e.item())
 		to.used.Store(e.used.Load())
-		p.b.at(p.i).Store(ref(unsafe.Pointer(to)))
+		m.c.commit(UpdateOp, t, root, p, h, to.ref())
 	} else {
-		p.b.take(p.i)
-		look = m.c.tidied(t, root, p.b != root)
+		m.c.commit(DeleteOp, t, root, p, h, nil)
 	}
-	m.c.lots.release(root, bumped(root.ctl.Load()))
 	m.retire(e)
-	if fresh != nil {
-		return
-	}
-	m.c.deleted(t, 1, look)
-	if gone {
+	switch {
+	case fresh != nil:
+	case gone:
 		m.expired.Add(1)
-	} else {
+	default:
 		m.evicted.Add(1)
 	}
 }
@@ -79,8 +75,7 @@ func (m *Bytes) vacate(block []byte, spared func(*header) bool) {
 //go:norace
 func (e *header) peekHash() uint32 { return e.hash }
 
-// placeOf returns the place of an entry in a locked chain; its bucket is nil if it is not
-// there.
+// placeOf returns the place of a given entry in a locked chain, none if it is not there.
 func (t *table) placeOf(b *bucket, e ref) place {
 	for ; b != nil; b = t.after(b) {
 		for i := range b.slots {

@@ -2,7 +2,6 @@ package smrmap
 
 import (
 	"bytes"
-	"hash/maphash"
 	"math/rand/v2"
 	"runtime"
 	"sync"
@@ -41,7 +40,7 @@ func TestCompact_LosesNothing(t *testing.T) {
 	require.NoError(t, m.dom.Barrier(ctx))
 	used := make(map[int]uint32) // as CLOCK sees it
 	for i := 0; i < n; i += 4 {
-		e := m.lookup(maphash.Bytes(m.seed, key(i)), key(i))
+		e := m.entryOf(key(i))
 		used[i] = uint32(i / 8 % 2)
 		e.used.Store(used[i])
 	}
@@ -58,7 +57,7 @@ func TestCompact_LosesNothing(t *testing.T) {
 	require.Zero(t, st.Evicted)
 	require.Equal(t, n/4, st.Len)
 	for i := 0; i < n; i += 4 {
-		e := m.lookup(maphash.Bytes(m.seed, key(i)), key(i))
+		e := m.entryOf(key(i))
 		require.NotNil(t, e)
 		require.Equal(t, item(i), e.item())
 		require.Equal(t, used[i], e.used.Load())
@@ -241,7 +240,7 @@ func testCompact(t *testing.T, stable, churned, size int) {
 			}
 			s := m.dom.Enter() // so that the block stays a block
 			k := key(i)
-			if e := m.lookup(maphash.Bytes(m.seed, k), k); e != nil {
+			if e := m.entryOf(k); e != nil {
 				m.vacate(e.block(), m.spared)
 			}
 			s.Leave()

@@ -80,7 +80,7 @@ func (m *Bytes) evict(size int, spared func(*header) bool) (retired int) {
 			if left <= 0 || claimed {
 				return false
 			}
-			if e.used.Swap(0) != 0 && inARow < mostSpared && round < mostRounds-1 && !e.goneBy(now) {
+			if e.used.Swap(0) != 0 && inARow < mostSpared && round < mostRounds-1 && !e.expiredAt(now) {
 				inARow++
 				return false
 			}

@@ -14,10 +14,10 @@ type hasher[K comparable] struct {
 	seed   maphash.Seed
 	ints   intHasher
 	isInts bool
-	// odd: keys may differ from themselves, as NaN does. No lookup finds such a key, so any
-	// hash will do for one: maphash gives them another one each time. But the entry of one
-	// keeps its hash, which is that of its address: see Map.hashOf.
-	odd bool
+	// mayBeNaN: keys may differ from themselves, as NaN does. No lookup finds such a key, so
+	// any hash will do for one: maphash returns another one each time. Its entry keeps one
+	// hash, that of its address: see Map.hashOf.
+	mayBeNaN bool
 }
 
 func newHasher[K comparable]() hasher[K] {
@@ -27,20 +27,20 @@ func newHasher[K comparable]() hasher[K] {
 		reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64, reflect.Uintptr:
 		h.isInts = true
 	}
-	h.odd = mayBeNaN(reflect.TypeFor[K]())
+	h.mayBeNaN = mayHoldNaN(reflect.TypeFor[K]())
 	return h
 }
 
-// mayBeNaN reports whether a value of type t may differ from itself.
-func mayBeNaN(t reflect.Type) bool {
+// mayHoldNaN reports whether a value of type t may differ from itself.
+func mayHoldNaN(t reflect.Type) bool {
 	switch t.Kind() {
 	case reflect.Float32, reflect.Float64, reflect.Complex64, reflect.Complex128, reflect.Interface:
 		return true
 	case reflect.Array:
-		return mayBeNaN(t.Elem())
+		return mayHoldNaN(t.Elem())
 	case reflect.Struct:
 		for i := range t.NumField() {
-			if mayBeNaN(t.Field(i).Type) {
+			if mayHoldNaN(t.Field(i).Type) {
 				return true
 			}
 		}
@@ -55,9 +55,6 @@ func (h *hasher[K]) hash(k K) uint64 {
 	}
 	return maphash.Comparable(h.seed, k)
 }
-
-// differs reports whether k differs from itself.
-func (h *hasher[K]) differs(k K) bool { return h.odd && k != k }
 
 // An intHasher hashes integers, for which maphash.Comparable would be most of a lookup:
 // it multiplies with a secret, twice, and folds (as in wyhash, Wang Yi).

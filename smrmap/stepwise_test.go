@@ -519,10 +519,10 @@ func TestAll_CopiesInItsSection(t *testing.T) {
 			m.c.looks = nil
 			last = m.entry(e).key
 			// Without a new version, as if it were after All's last look at that.
-			tab, root, ctl := m.c.lock(0)
-			p := m.find(tab, root, 0, last)
+			tab, root := m.c.lock(0)
+			_, p := m.find(tab, root, 0, last)
 			p.b.take(p.i)
-			m.c.lots.release(root, ctl)
+			m.c.release(root)
 			m.c.count.Add(-1)
 			goal := m.dom.Advance()
 			started := make(chan struct{})

@@ -21,23 +21,21 @@ func (c *core) snapshot(pos uint64, buf []ref) (_ []ref, next uint64) {
 	n := len(buf)
 	for try := 0; ; try++ {
 		t, root, ctl := c.table.Load().follow(pos)
-		if try == 3 { // somebody deletes all the time
-			t, root, ctl = c.lock(pos)
+		if try == 3 { // others delete all the time
+			t, root = c.lock(pos)
 		}
 		buf = buf[:n]
-		for b, link := root, ctl; ; link = b.ctl.Load() {
-			tags := b.tags.Load()
+		for b := root; b != nil; {
+			link, tags := b.words()
 			buf = c.collect(b, tags, buf)
-			if b = t.chained(link, tags); b == nil {
-				break
-			}
+			b = t.chained(link, tags)
 		}
 		if pos != pos>>t.shift<<t.shift { // the table has changed since the walk was here
 			buf = c.from(pos, buf, n)
 		}
 		same := !root.changed(ctl)
 		if try == 3 {
-			c.lots.release(root, ctl)
+			c.release(root)
 			same = true
 		}
 		if same {
@@ -176,7 +174,7 @@ func (c *core) clear(retire func(ref)) {
 func (c *core) unlink(pos uint64, choose func(ref) bool, retire func(ref)) (n int, next uint64) {
 	var room [4 * slotsPerBucket]ref
 	refs := room[:0]
-	t, root, ctl := c.lock(pos)
+	t, root := c.lock(pos)
 	look := false
 	for b := root; b != nil; b = t.after(b) {
 		for i := range b.slots {
@@ -188,9 +186,9 @@ func (c *core) unlink(pos uint64, choose func(ref) bool, retire func(ref)) (n in
 	}
 	if len(refs) > 0 {
 		look = c.tidied(t, root, true)
-		ctl = bumped(root.ctl.Load())
+		root.ctl.Store(bumped(root.ctl.Load())) // and locked still
 	}
-	c.lots.release(root, ctl)
+	c.release(root)
 	for _, e := range refs {
 		retire(e)
 	}

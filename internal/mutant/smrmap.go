@@ -23,7 +23,7 @@ var smrmapBugs = []Bug{
 		Package: "./smrmap",
 		Test:    "TestStore_RetiredUnderOnePin",
 		Patch: `
-@ smrmap/map.go
+@ smrmap/map_write.go
  			if e := l.Swap(old); e != nil {
 +				l.Unpin()
 +				runtime.Gosched()
@@ -37,9 +37,9 @@ var smrmapBugs = []Bug{
 		Test:    "TestCompact_ReadersAndWriters",
 		Patch: `
 @ smrmap/compact.go
- 	}
  	if fresh != nil {
-+		p.b.at(p.i).Store(unsafe.SliceData(fresh))
++		p.store(unsafe.SliceData(fresh))
+ 		// The hash is read again, since the entry may be another one than it was of.
 `,
 	},
 	{
@@ -59,12 +59,9 @@ var smrmapBugs = []Bug{
 		Package: "./checks/lincheck",
 		Test:    "TestMaps_Linearizable",
 		Patch: `
-@ smrmap/core.go
+@ smrmap/write.go
 -		if ctl&moved == 0 {
 +		if true {
-@ smrmap/map.go
--	if ctl&moved != 0 {
-+	if false {
 @ smrmap/table.go
 -		if ctl&moved == 0 {
 +		if true {
@@ -77,7 +74,7 @@ var smrmapBugs = []Bug{
 		Test:      "TestMap_ReadersDuringResizing",
 		Schedules: "TestSchedules_GrowAgainstUsers",
 		Patch: `
-@ smrmap/core.go
+@ smrmap/resize.go
  		ctl[k] = c.lots.lock(t.at(i + k))
  	}
  	for k := range n {
@@ -102,7 +99,7 @@ var smrmapBugs = []Bug{
 		Test:      "TestDelete_FindsWhatIsStoredWhileMoving",
 		Schedules: "TestSchedules_MissAgainstGrow",
 		Patch: `
-@ smrmap/write.go
+@ smrmap/probe.go
 -	t, b, _ := c.table.Load().follow(h)
 +	t := c.table.Load()
 +	b := t.bucket(h)

@@ -1,0 +1,247 @@
+package smrmap
+
+import (
+	"runtime"
+	"unsafe"
+)
+
+// Store sets the value of k. It returns an error that wraps [slab.ErrNoMemory] if the
+// budget is at its end; then the map is as it was.
+//
+// Cost: a locked instruction, and where entries are on the Go heap an allocation.
+func (m *Map[K, V]) Store(k K, value V) error {
+	if m.pool != nil && unsafe.Sizeof(entry[K, V]{}) <= maxLocked && m.replace(k, &value) {
+		return nil
+	}
+	e, err := m.newEntry(k, value)
+	if err != nil {
+		return err
+	}
+	_, err = m.put(e, true)
+	return err
+}
+
+// replace is Store where k has a value in the root, the lock is free, and a free entry is at hand. It
+// never waits, and so may be pinned from start to end.
+func (m *Map[K, V]) replace(k K, value *V) bool {
+	var h uint64
+	if m.isInts {
+		h = m.ints.hash(integer(k))
+	} else {
+		h = m.hash(k)
+	}
+	l := m.pool.Pin()
+	root := m.c.table.Load().bucket(h)
+	ctl := root.tryLock()
+	if ctl == 0 {
+		l.Unpin()
+		return false
+	}
+	done := false
+	if ctl&moved == 0 {
+		// What find does, for the root alone, as in Load.
+		for found := match(root.tags.Load(), tag(h)); found != 0; found &= found - 1 {
+			slot := root.at(index(found))
+			old := m.entry(slot.Load())
+			if old == nil || old.key != k {
+				continue
+			}
+			if e := l.Swap(old); e != nil {
+				e.key = k
+				e.value = *value
+				slot.Store(ref(unsafe.Pointer(e)))
+				ctl = bumped(ctl)
+				done = true
+			}
+			break
+		}
+	}
+	wake := m.c.lots.unlock(root, ctl)
+	l.Unpin()
+	if wake {
+		m.c.lots.wake(root)
+	}
+	runtime.KeepAlive(m)
+	return done
+}
+
+// newEntry returns an entry that nobody else has.
+func (m *Map[K, V]) newEntry(k K, value V) (*entry[K, V], error) {
+	if m.pool == nil {
+		return &entry[K, V]{k, value}, nil
+	}
+	e, err := m.pool.Get()
+	if err == nil {
+		e.key, e.value = k, value
+	}
+	return e, err
+}
+
+// retire gives back an entry that was unlinked.
+func (m *Map[K, V]) retire(e *entry[K, V]) {
+	if m.pool != nil {
+		m.pool.Retire(e)
+	}
+}
+
+// discard gives back an entry that was never in the map.
+func (m *Map[K, V]) discard(e *entry[K, V]) {
+	if m.pool != nil {
+		m.pool.Free(e)
+	}
+}
+
+// put puts e, which is not in the map, there. If its key has an entry, e replaces that; or,
+// with replace false, put leaves it, and returns it to a caller in a section. put discards e
+// if it returns an entry or an error, which wraps [slab.ErrNoMemory].
+func (m *Map[K, V]) put(e *entry[K, V], replace bool) (there *entry[K, V], err error) {
+	h := m.hashOf(e)
+	t, root := m.c.lock(h)
+	old, p := m.find(t, root, h, e.key)
+	if old != nil && !replace {
+		m.c.release(root)
+		m.discard(e)
+		return old, nil
+	}
+	err = m.c.commit(UpdateOp, t, root, p, h, ref(unsafe.Pointer(e)))
+	switch {
+	case err != nil:
+		m.discard(e)
+	case old != nil:
+		m.retire(old)
+	}
+	return nil, err
+}
+
+// LoadOrStore returns the value of k if there is one, and otherwise stores the one given.
+// Errors are those of [Map.Store].
+func (m *Map[K, V]) LoadOrStore(k K, value V) (actual V, loaded bool, err error) {
+	if actual, loaded = m.Load(k); loaded {
+		return actual, true, nil
+	}
+	if m.pool != nil {
+		s := m.dom.Enter()
+		defer s.Leave()
+	}
+	e, err := m.newEntry(k, value)
+	if err != nil {
+		return actual, false, err
+	}
+	there, err := m.put(e, false)
+	switch {
+	case err != nil:
+		return actual, false, err
+	case there != nil:
+		return there.value, true, nil
+	}
+	return value, false, nil
+}
+
+// LoadAndDelete deletes the entry of k, and returns its value and whether there was one.
+//
+// Cost: a locked instruction. Where there is no entry: that of a [Map.Load], but for one
+// time in 40.
+func (m *Map[K, V]) LoadAndDelete(k K) (value V, loaded bool) {
+	h := m.hash(k)
+	if m.c.lacks(h) {
+		return value, false
+	}
+	t, root := m.c.lock(h)
+	old, p := m.find(t, root, h, k)
+	m.c.commit(DeleteOp, t, root, p, h, nil)
+	if old == nil {
+		return value, false
+	}
+	value = old.value
+	m.retire(old)
+	return value, true
+}
+
+// Delete deletes the entry of k, and reports whether there was one. Its cost is that of
+// [Map.LoadAndDelete].
+func (m *Map[K, V]) Delete(k K) bool {
+	_, loaded := m.LoadAndDelete(k)
+	return loaded
+}
+
+// Compute calls fn with the value of k, and whether there is one, and does what it says;
+// nobody else writes to k meanwhile. It returns the value of k afterwards, and whether there
+// is one: the zero value and false after DeleteOp, also where there was one. fn is called
+// once. If it panics, nothing has happened.
+//
+// fn runs with the bucket locked, which holds up writers of k and of the few keys beside it,
+// and the growing of the map, but no reader. It should be short, and must not write to the
+// map or walk over it. Where fn would often find that there is nothing to do, look with
+// [Map.Load] first: that locks nothing. fn must not wait for readers: others may wait for the
+// bucket in a section.
+//
+// Errors are those of [Map.Store]. Idea: xsync's Compute.
+func (m *Map[K, V]) Compute(k K, fn func(old V, loaded bool) (V, Op)) (actual V, ok bool, err error) {
+	if m.mayBeNaN && k != k {
+		return m.computeNaN(k, fn)
+	}
+	var spare *entry[K, V]
+	if unsafe.Sizeof(entry[K, V]{}) > maxLocked { // it takes too long to make with the chain locked
+		spare, err = m.newEntry(k, actual)
+		defer func() {
+			if spare != nil {
+				m.discard(spare)
+			}
+		}()
+	}
+	h := m.hash(k)
+	t, root := m.c.lock(h)
+	old, p := m.find(t, root, h, k)
+	committed := false
+	defer func() {
+		if !committed { // fn panicked, or there is nothing to do
+			m.c.release(root)
+		}
+	}()
+	if old != nil {
+		actual, ok = old.value, true
+	}
+	next, op := fn(actual, ok)
+	checkOp("a Map", op, DeleteOp)
+	switch op {
+	case UpdateOp:
+		e := spare
+		if e != nil {
+			spare, e.value = nil, next
+		} else if err == nil {
+			e, err = m.newEntry(k, next)
+		}
+		if err != nil {
+			return actual, ok, err
+		}
+		committed = true
+		if err = m.c.commit(UpdateOp, t, root, p, h, ref(unsafe.Pointer(e))); err != nil {
+			m.discard(e)
+			return actual, ok, err
+		}
+		actual, ok = next, true
+	case DeleteOp:
+		committed = true
+		m.c.commit(DeleteOp, t, root, p, h, nil)
+		var none V
+		actual, ok = none, false
+	}
+	if committed && old != nil {
+		m.retire(old)
+	}
+	return actual, ok, nil
+}
+
+// computeNaN is Compute of a key that differs from itself: no lookup finds its entries, and so
+// no other writer changes them.
+func (m *Map[K, V]) computeNaN(k K, fn func(V, bool) (V, Op)) (actual V, ok bool, err error) {
+	next, op := fn(actual, false)
+	checkOp("a Map", op, DeleteOp)
+	if op != UpdateOp {
+		return actual, false, nil
+	}
+	if err := m.Store(k, next); err != nil {
+		return actual, false, err
+	}
+	return next, true, nil
+}

@@ -1,0 +1,126 @@
+package smrmap
+
+import (
+	"math"
+	"math/bits"
+)
+
+// wanted returns the log of the size that the table should have next: its own, or one
+// more or less.
+func (c *core) wanted(t *table) int {
+	logn := bits.Len(uint(t.n)) - 1
+	count := c.count.Load()
+	slots := int64(t.n) * slotsPerBucket
+	switch {
+	case count > slots*loadNum/loadDen && logn < maxBits && count >= c.stuck.Load():
+		return logn + 1
+	case count < slots/shrinkBelow && logn > c.minLog:
+		return logn - 1
+	}
+	return logn
+}
+
+// due reports whether the table should be replaced: by one of another size, or of its own
+// if it is loose.
+func (c *core) due(t *table) bool {
+	return 1<<c.wanted(t) != t.n || t.loose() && c.count.Load() < c.kept.Load()
+}
+
+// resize makes a goroutine move the entries to another table, if it is time to and none
+// does so already.
+//
+// Who finds one at it leaves word in again, and looks once more; that one looks for word
+// after it has unlocked. One of them sees the other.
+func (c *core) resize(t *table) {
+	if !c.due(t) {
+		return
+	}
+	if !c.resizing.TryLock() {
+		c.again.Store(true)
+		if !c.resizing.TryLock() {
+			return
+		}
+	}
+	c.migrated.Add(1)
+	go c.migrateAll()
+}
+
+// migrateAll moves all entries to the next table, until they are in one of the right size.
+// resizing is held, and unlocked.
+func (c *core) migrateAll() {
+	defer c.migrated.Done()
+	for {
+		for c.begin(c.table.Load()) {
+			c.migrate(c.table.Load())
+		}
+		c.resizing.Unlock()
+		if !c.again.Swap(false) || !c.due(c.table.Load()) || !c.resizing.TryLock() {
+			return
+		}
+	}
+}
+
+// begin gives t a next table, if it should have one. resizing is held.
+func (c *core) begin(t *table) bool {
+	if !c.due(t) {
+		return false
+	}
+	logn := c.wanted(t)
+	next, err := newTable(logn, c.heap, 1<<logn < t.n, c.budget)
+	switch same := 1<<logn == t.n; {
+	case err == nil:
+		c.kept.Store(math.MaxInt64)
+		if !same {
+			c.stuck.Store(0)
+		}
+	case same:
+		// Try again when there is a good deal less.
+		c.kept.Store(c.count.Load() * 7 / 8)
+		return false
+	default:
+		// Chains become longer instead. Try again when there is a good deal more.
+		c.stuck.Store(c.count.Load() * 9 / 8)
+		return false
+	}
+	t.next.Store(next)
+	return true
+}
+
+// migrate moves all entries of t to the next table. resizing is held.
+func (c *core) migrate(t *table) {
+	next := t.next.Load()
+	step := max(1, t.n/next.n)
+	for i := 0; i < t.n; i += step {
+		c.move(t, next, i, step)
+	}
+	c.table.Store(next)
+	c.resizes.Add(1)
+	t.drop()
+}
+
+// move moves the entries of n roots of t, one or two, which become those of one or two
+// roots of next. Nobody else looks at those before the old ones are marked moved, so
+// that they need no lock; and to those who look at the old ones later these do not
+// change any more.
+func (c *core) move(t, next *table, i, n int) {
+	var ctl [2]uint64
+	for k := range n {
+		ctl[k] = c.lots.lock(t.at(i + k))
+	}
+	for k := range n {
+		for b := t.at(i + k); b != nil; b = t.after(b) {
+			for s := range b.slots {
+				e := b.slots[s].Load()
+				if e == nil {
+					continue
+				}
+				h := c.hashOf(e)
+				p, _ := next.vacancy(next.bucket(h), true)
+				p.b.place(p.i, h, e)
+			}
+		}
+	}
+	for k := range n {
+		c.lots.release(t.at(i+k), ctl[k]|moved)
+	}
+}
