@@ -1,7 +1,6 @@
 package smrmap
 
 import (
-	"bytes"
 	"fmt"
 	"math/rand/v2"
 	"runtime"
@@ -153,144 +152,6 @@ func TestBytes_Oracle(t *testing.T) {
 	require.Zero(t, m.Len())
 }
 
-// A scan in small steps sees each key once that is there all the time, and none twice,
-// while the map grows and shrinks under it.
-func TestScan_OnceDuringResizing(t *testing.T) {
-	m := newBytes(t, Options{})
-	const stay = 500
-	for i := range stay {
-		require.NoError(t, m.Store(key(i), key(i)))
-	}
-	var stop atomic.Bool
-	var wg sync.WaitGroup
-	wg.Go(func() {
-		for !stop.Load() {
-			for i := range 5000 {
-				m.Store(key(stay+i), key(i))
-				if i%50 == 0 { // on one processor the scan would wait for long, at each step
-					runtime.Gosched()
-				}
-			}
-			for i := range 5000 {
-				m.Delete(key(stay + i))
-				if i%50 == 0 {
-					runtime.Gosched()
-				}
-			}
-		}
-	})
-	scans := 0
-	for ; scans < rounds(300) || m.Stats().Resizes < 10; scans++ {
-		seen := make(map[string]int)
-		for cursor := uint64(0); ; {
-			cursor = m.Scan(cursor, 1+scans%50, func(k []byte, it Item) { seen[string(k)]++ })
-			if cursor == 0 {
-				break
-			}
-			if scans%3 == 0 {
-				runtime.Gosched()
-			}
-		}
-		for k, n := range seen {
-			require.Equal(t, 1, n, "%q", k)
-		}
-		for i := range stay {
-			require.Equal(t, 1, seen[string(key(i))], "key %d", i)
-		}
-	}
-	stop.Store(true)
-	wg.Wait()
-}
-
-// What a reader borrowed stays as it is until it leaves its section.
-func TestLoadIn_BorrowedValueStays(t *testing.T) {
-	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(4))
-	m := newBytes(t, Options{})
-	const keys = 20
-	fill := func(i, n int) []byte { return bytes.Repeat([]byte{byte(i)}, n) }
-	for k := range keys {
-		require.NoError(t, m.Store(key(k), fill(1, 100)))
-	}
-	var stop atomic.Bool
-	var broken atomic.Int64
-	var readers, writers sync.WaitGroup
-	for g := range 3 {
-		readers.Go(func() {
-			for i := 0; !stop.Load(); i++ {
-				s := m.dom.Enter()
-				it, ok := m.LoadIn(s, key(i%keys))
-				if ok {
-					first := it.Value[0]
-					if g == 0 {
-						runtime.Gosched() // in the section
-					}
-					for _, b := range it.Value {
-						if b != first {
-							broken.Add(1)
-							break
-						}
-					}
-				}
-				s.Leave()
-			}
-		})
-	}
-	for g := range 2 {
-		writers.Go(func() {
-			for i := range rounds(60_000) {
-				k := key((i + g*7) % keys)
-				if i%5 == 0 {
-					m.Delete(k)
-				} else if m.Store(k, fill(i, 1+i%300)) != nil {
-					broken.Add(1)
-				}
-				if i%100 == 0 {
-					runtime.Gosched()
-				}
-			}
-		})
-	}
-	writers.Wait()
-	stop.Store(true)
-	readers.Wait()
-	require.Zero(t, broken.Load(), "a borrowed value changed")
-}
-
-func TestEvict(t *testing.T) {
-	m := newBytes(t, Options{})
-	require.Zero(t, m.Evict(1000))
-	const n = 10_000
-	for i := range n {
-		require.NoError(t, m.Store(key(i), make([]byte, 100)))
-	}
-	m.c.migrated.Wait() // so that buckets are short
-	// A tenth of the entries is read now and then.
-	hot := func(i int) bool { return i%10 == 0 }
-	for m.Len() > n/2 {
-		for i := range n {
-			if hot(i) {
-				m.Load(key(i), nil)
-			}
-		}
-		before := m.Len()
-		retired := m.Evict(20_000)
-		require.GreaterOrEqual(t, retired, 20_000)
-		require.Less(t, retired, 30_000)
-		require.Less(t, m.Len(), before)
-	}
-	left := 0
-	for i := range n {
-		if _, ok := m.Load(key(i), nil); ok && hot(i) {
-			left++
-		}
-	}
-	require.EqualValues(t, n-m.Len(), m.Stats().Evicted)
-	require.Greater(t, left, n/10*9/10, "of those that were read")
-	for m.Evict(1) > 0 {
-	}
-	require.Zero(t, m.Len())
-}
-
 func TestBytes_NoMemory(t *testing.T) {
 	budget := slab.NewBudget(4 << 20)
 	m := newBytes(t, Options{Budget: budget})
@@ -344,21 +205,6 @@ func TestBytes_TooLarge(t *testing.T) {
 	s.Leave()
 }
 
-func TestBytes_ComputePanic(t *testing.T) {
-	m := newBytes(t, Options{})
-	require.NoError(t, m.Store(key(1), []byte("v")))
-	require.PanicsWithValue(t, "mine", func() {
-		m.Compute(key(1), func(Item, bool) (Item, Op) { panic("mine") })
-	})
-	require.PanicsWithValue(t, "smrmap: Compute of Bytes: Op(-1)", func() {
-		m.Compute(key(1), func(Item, bool) (Item, Op) { return Item{}, -1 })
-	})
-	v, ok := m.Load(key(1), nil)
-	require.True(t, ok)
-	require.Equal(t, "v", string(v))
-	require.True(t, m.Delete(key(1)))
-}
-
 func TestBytes_NoAllocations(t *testing.T) {
 	if invariants.Enabled {
 		t.Skip("invariants keep track of each object")
@@ -401,4 +247,144 @@ func TestBytes_ArgumentsDoNotEscape(t *testing.T) {
 		m.LoadAndDelete(k[:], room[:0])
 		m.Delete(k[:])
 	}))
+}
+
+// A reader loads the expiry once: while time stands still an entry expires at 500 (it is gone) or
+// at 2000 (it is there), and no reader gets one that expires at 500.
+func TestBytes_ExpiredIsNeverReturned(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(4))
+	var at clock
+	at.ms.Store(1000)
+	m := newBytes(t, Options{Now: at.now})
+	k := key(1)
+	var stop atomic.Bool
+	var bad atomic.Int64
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for !stop.Load() {
+			m.StoreItem(k, Item{k, 2000})
+			m.Compute(k, func(Item, bool) (Item, Op) { return Item{Expires: 500}, ExpireOp })
+		}
+	})
+	for g := range 3 {
+		wg.Go(func() {
+			for !stop.Load() {
+				if g == 0 {
+					for _, it := range m.All() {
+						if it.Expires == 500 {
+							bad.Add(1)
+						}
+					}
+					continue
+				}
+				s := m.dom.Enter()
+				if it, ok := m.LoadIn(s, k); ok && it.Expires == 500 {
+					bad.Add(1)
+				}
+				s.Leave()
+			}
+		})
+	}
+	for end := time.Now().Add(500 * time.Millisecond); time.Now().Before(end) && bad.Load() == 0; {
+		runtime.Gosched()
+	}
+	stop.Store(true)
+	wg.Wait()
+	require.Zero(t, bad.Load(), "an item that is gone was returned")
+}
+
+// Bytes.Load copies in a section: no grace period ends between its finding the entry, which
+// is deleted then, and its copying the value.
+func TestBytesLoad_CopiesInASection(t *testing.T) {
+	var at clock
+	at.ms.Store(1000)
+	var m *Bytes
+	inside := func() {}
+	m = newBytes(t, Options{Now: func() (now time.Time) {
+		inside()
+		return at.now()
+	}})
+	require.NoError(t, m.StoreItem(key(1), Item{Value: []byte("value"), Expires: 2000}))
+	polled := 0
+	inside = func() {
+		inside = func() {}
+		m.Delete(key(1))
+		for goal := m.dom.Advance(); polled < 100; polled++ {
+			if m.dom.Poll(goal) {
+				t.Error("the entry could have been freed while Load had it")
+				return
+			}
+		}
+	}
+	v, ok := m.Load(key(1), nil)
+	require.True(t, ok)
+	require.Equal(t, "value", string(v))
+	require.Equal(t, 100, polled)
+	require.Zero(t, m.Len())
+}
+
+// All operations run at once under a small budget, and the structure holds.
+func TestBytes_EverythingAtOnce(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(6))
+	var at clock
+	at.ms.Store(1000)
+	budget := slab.NewBudget(3 << 20)
+	m := newBytes(t, Options{Now: at.now, Budget: budget})
+	end := time.Now().Add(time.Second)
+	var wg sync.WaitGroup
+	var removed atomic.Int64
+	for g := range 5 {
+		wg.Go(func() {
+			rnd := rand.New(rand.NewPCG(uint64(g), 1))
+			for i := 0; time.Now().Before(end); i++ {
+				k := key(rnd.IntN(5000))
+				switch rnd.IntN(12) {
+				case 0, 1, 2, 3:
+					if m.StoreItem(k, Item{make([]byte, rnd.IntN(1<<rnd.IntN(13))), int64(rnd.IntN(2)) * (at.ms.Load() + int64(rnd.IntN(100)))}) != nil {
+						m.Evict(20000)
+					}
+				case 4:
+					m.Delete(k)
+				case 5:
+					m.Compute(k, func(o Item, ok bool) (Item, Op) {
+						return Item{Value: o.Value, Expires: at.ms.Load() + 10}, Op(rnd.IntN(4))
+					})
+				case 6:
+					at.ms.Add(1)
+				case 7:
+					if i%50 == 0 {
+						c := uint64(0)
+						for {
+							var n int
+							c, n, _ = m.Sweep(c, 50)
+							removed.Add(int64(n))
+							if c == 0 {
+								break
+							}
+						}
+					}
+				case 8:
+					if i%300 == 0 {
+						m.Clear()
+					}
+				case 9:
+					if i%50 == 0 {
+						seen := map[string]bool{}
+						for k := range m.All() {
+							if seen[string(k)] {
+								t.Error("seen twice")
+							}
+							seen[string(k)] = true
+						}
+					}
+				default:
+					m.Load(k, nil)
+				}
+			}
+		})
+	}
+	within(t, time.Minute, "torture", wg.Wait)
+	m.c.migrated.Wait()
+	require.Equal(t, m.c.check(), m.Len())
+	t.Logf("%+v", m.Stats())
 }

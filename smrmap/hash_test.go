@@ -2,6 +2,8 @@ package smrmap
 
 import (
 	"math"
+	"runtime"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -124,4 +126,65 @@ func testUnequal[K comparable](t *testing.T, k, ordinary K) {
 	m.c.migrated.Wait()
 	require.Zero(t, m.c.check())
 	require.Greater(t, m.Stats().Resizes, resizes)
+}
+
+// A walk sees every entry whose key is NaN.
+func TestUnequalKeys_WalksSeeAll(t *testing.T) {
+	m := newMap[float64, int](t, Options{})
+	const n = 30
+	for range n {
+		require.NoError(t, m.Store(math.NaN(), 1))
+	}
+	seen := 0
+	for range m.All() {
+		seen++
+	}
+	require.Equal(t, n, m.Len())
+	require.Equal(t, n, seen, "All over entries that stay")
+}
+
+// Entries whose keys are NaN move within the stretch of hashes that is being moved: where one went to
+// another, the mover would write to a bucket that others own, without its lock.
+func TestUnequalKeys_MovingThemLosesNoOthers(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(4))
+	lost, drift := 0, 0
+	for range rounds(20) {
+		m := newMap[float64, int](t, Options{})
+		for range 3000 {
+			m.Store(math.NaN(), 1)
+		}
+		var wg sync.WaitGroup
+		for g := range 4 {
+			wg.Go(func() {
+				for i := range 2000 {
+					m.Store(float64(g*100_000+i), i)
+				}
+			})
+		}
+		wg.Wait()
+		m.c.migrated.Wait()
+		for g := range 4 {
+			for i := range 2000 {
+				if v, ok := m.Load(float64(g*100_000 + i)); !ok || v != i {
+					lost++
+				}
+			}
+		}
+		entries := 0
+		tab := m.c.table.Load()
+		for i := range tab.n {
+			for b := tab.at(i); b != nil; b = tab.after(b) {
+				for s := range b.slots {
+					if b.slots[s].Load() != nil {
+						entries++
+					}
+				}
+			}
+		}
+		if entries != m.Len() {
+			drift++
+		}
+	}
+	require.Zero(t, lost, "ordinary keys lost")
+	require.Zero(t, drift, "maps whose Len is wrong")
 }

@@ -4,6 +4,10 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"hash/maphash"
+	"math/bits"
+	"runtime"
+	"sync"
 	"testing"
 	"time"
 
@@ -116,3 +120,51 @@ func (c *core) checkBucket(t *table, root, b *bucket) (entries int) {
 }
 
 func key(i int) []byte { return binary.BigEndian.AppendUint32([]byte("key"), uint32(i)) }
+
+// within fails the test if fn hangs.
+func within(t testing.TB, d time.Duration, what string, fn func()) {
+	done := make(chan struct{})
+	go func() { defer close(done); fn() }()
+	select {
+	case <-done:
+	case <-time.After(d):
+		buf := make([]byte, 1<<20)
+		t.Fatalf("%s hangs\n%s", what, buf[:runtime.Stack(buf, true)])
+	}
+}
+
+// inFirstBucket returns n keys that belong to the first bucket of a table of the least
+// size.
+func inFirstBucket(m *Bytes, n int) (keys [][]byte) {
+	for i := 0; len(keys) < n; i++ {
+		if maphash.Bytes(m.seed, key(i))>>(64-minBits) == 0 {
+			keys = append(keys, key(i))
+		}
+	}
+	return keys
+}
+
+// halfway moves the entries of the first half of the roots to a table of twice the size, as
+// migrate does, and stops there. What it returns moves the others, the first time, and is
+// called when the test ends.
+func (c *core) halfway(t testing.TB) (finish func()) {
+	c.migrated.Wait()
+	c.resizing.Lock()
+	old := c.table.Load()
+	next, err := newTable(bits.Len(uint(old.n)), c.heap, false, c.budget)
+	require.NoError(t, err)
+	old.next.Store(next)
+	for i := range old.n / 2 {
+		c.move(old, next, i, 1)
+	}
+	finish = sync.OnceFunc(func() {
+		for i := old.n / 2; i < old.n; i++ {
+			c.move(old, next, i, 1)
+		}
+		c.table.Store(next)
+		old.drop()
+		c.resizing.Unlock()
+	})
+	t.Cleanup(finish)
+	return finish
+}

@@ -95,3 +95,72 @@ func await(x *atomic.Int64, n int64) {
 		}
 	}
 }
+
+// parkedAt makes somebody wait for root, as who parks a moment before it is unlocked does,
+// and returns how to tell whether that one was woken since.
+func (c *core) parkedAt(root *bucket) (woken func() bool) {
+	lot := c.lots.of(root)
+	lot.mu.Lock()
+	defer lot.mu.Unlock()
+	w := waiter{root, make(chan struct{})}
+	lot.waiters = append(lot.waiters, w)
+	lot.parked.Store(uint64(len(lot.waiters)))
+	return func() bool {
+		select {
+		case <-w.wake:
+			return true
+		default:
+			return false
+		}
+	}
+}
+
+// Unlocking a bucket wakes one of its waiters, whatever it was locked for: also a Store that takes the
+// short way, whether that is all there is to do or not.
+func TestUnlock_WakesAWaiter(t *testing.T) {
+	m := newMap[int, int](t, Options{})
+	m.ints = intHasher{} // all in one bucket
+	require.NoError(t, m.Store(1, 1))
+	root := m.c.table.Load().at(0)
+	v := 2
+	wakes := func(what string, fn func()) {
+		woken := m.c.parkedAt(root)
+		fn()
+		require.True(t, woken(), what)
+		require.Zero(t, m.c.lots.of(root).parked.Load())
+	}
+	replaced := 0
+	for range 1000 { // it is not replaced if there is no free entry at hand
+		wakes("replace", func() {
+			if m.replace(1, &v) {
+				replaced++
+			}
+		})
+	}
+	require.NotZero(t, replaced)
+	wakes("replace of a key that is not there", func() { require.False(t, m.replace(2, &v)) })
+	wakes("Compute", func() { m.Compute(1, func(int, bool) (int, Op) { return 0, CancelOp }) })
+	wakes("a panic in Compute", func() {
+		defer func() { recover() }()
+		m.Compute(1, func(int, bool) (int, Op) { panic("mine") })
+	})
+	wakes("a walk that had to lock", func() {
+		looks := 0
+		defer func() { m.c.looks = nil }()
+		m.c.looks = func(ref) {
+			if looks++; looks <= 3 { // the bucket changes under the first three looks
+				root.ctl.Store(bumped(root.ctl.Load()))
+			}
+		}
+		for range m.All() {
+			break
+		}
+		require.Equal(t, 4, looks)
+	})
+	wakes("Clear", m.Clear)
+
+	require.NoError(t, m.Store(1, 1))
+	wakes("who moves it", func() { m.c.halfway(t) })
+	wakes("replace in a bucket that was moved", func() { require.False(t, m.replace(1, &v)) })
+	wakes("Compute in a bucket that was moved", func() { m.Delete(1) })
+}

@@ -1,6 +1,7 @@
 package smrmap
 
 import (
+	"fmt"
 	"maps"
 	"math"
 	"math/rand/v2"
@@ -170,149 +171,6 @@ func TestMap_NaN(t *testing.T) {
 	require.Zero(t, m.Len())
 }
 
-// Who is in the map is found, with its own value, while the map grows and shrinks.
-func TestMap_ReadersDuringResizing(t *testing.T) {
-	m := newMap[uint64, value](t, Options{})
-	const stay = 300
-	// Whoever moves a bucket stops in the middle of it, now and then.
-	hashOf := m.c.hashOf
-	m.c.hashOf = func(e ref) uint64 {
-		h := hashOf(e)
-		if h%16 == 0 {
-			runtime.Gosched()
-		}
-		return h
-	}
-	mark := func(k uint64) value { return value{k, k + 1, k + 2, k + 3} }
-	for k := range uint64(stay) {
-		require.NoError(t, m.Store(k<<32, mark(k<<32)))
-	}
-	var stop atomic.Bool
-	var failed atomic.Pointer[string]
-	fail := func(text string) { failed.Store(&text) }
-	var readers, writers sync.WaitGroup
-	for g := range 3 {
-		readers.Go(func() {
-			for i := uint64(0); !stop.Load(); i++ {
-				k := i % stay << 32
-				if g == 2 {
-					s := m.dom.Enter()
-					if v, ok := m.LoadIn(s, k); !ok || *v != mark(k) {
-						fail("LoadIn missed a key, or found another's value")
-					}
-					s.Leave()
-				} else if v, ok := m.Load(k); !ok || v != mark(k) {
-					fail("Load missed a key, or found another's value")
-				}
-				if i%100 == 0 {
-					runtime.Gosched()
-				}
-			}
-		})
-	}
-	readers.Go(func() {
-		for !stop.Load() {
-			seen := make(map[uint64]int)
-			for k, v := range m.All() {
-				if v != mark(k) {
-					fail("All found another's value")
-				}
-				seen[k]++
-			}
-			for k := range uint64(stay) {
-				if seen[k<<32] != 1 {
-					fail("All saw a key " + strconv.Itoa(seen[k<<32]) + " times")
-				}
-			}
-			for _, n := range seen {
-				if n != 1 {
-					fail("All saw a key twice")
-				}
-			}
-		}
-	})
-	for g := range uint64(2) {
-		writers.Go(func() {
-			for range reduced(60, 2) {
-				n := reduced(4000, 2000)
-				for i := range uint64(n) {
-					k := 1 + i*2 + g
-					if m.Store(k, mark(k)) != nil {
-						fail("Store")
-					}
-					m.Store(i%stay<<32, mark(i%stay<<32))
-				}
-				for i := range uint64(n) {
-					if !m.Delete(1 + i*2 + g) {
-						fail("Delete missed a key")
-					}
-				}
-			}
-		})
-	}
-	writers.Wait()
-	stop.Store(true)
-	readers.Wait()
-	if text := failed.Load(); text != nil {
-		t.Fatal(*text)
-	}
-	require.Equal(t, stay, m.Len())
-	require.NotZero(t, m.Stats().Resizes)
-}
-
-// What a reader copies is one value, whatever becomes of the entry meanwhile. With more
-// threads than processors the system stops readers in the middle of the copy.
-func TestLoad_CopyIsOneValue(t *testing.T) {
-	type wide [1000]uint64
-	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(8))
-	m := newMap[int, wide](t, Options{})
-	fill := func(v *wide, x uint64) {
-		for i := range v {
-			v[i] = x
-		}
-	}
-	n := rounds(150_000)
-	if !optimistic { // Load copies in a section
-		n /= 10
-	}
-	var v wide
-	for k := range 4 {
-		require.NoError(t, m.Store(k, v))
-	}
-	var stop atomic.Bool
-	var torn atomic.Int64
-	var readers, writers sync.WaitGroup
-	for range 4 {
-		readers.Go(func() {
-			for i := 0; !stop.Load(); i++ {
-				v, ok := m.Load(i % 4)
-				if !ok {
-					torn.Add(1)
-				}
-				for _, x := range v {
-					if x != v[0] {
-						torn.Add(1)
-						break
-					}
-				}
-			}
-		})
-	}
-	for g := range 3 {
-		writers.Go(func() {
-			var v wide
-			for i := 0; i < n && torn.Load() == 0; i++ {
-				fill(&v, uint64(i*3+g))
-				m.Store(i%4, v)
-			}
-		})
-	}
-	writers.Wait()
-	stop.Store(true)
-	readers.Wait()
-	require.Zero(t, torn.Load(), "a copy of two values")
-}
-
 func TestMap_NoAllocations(t *testing.T) {
 	if invariants.Enabled {
 		t.Skip("invariants keep track of each object")
@@ -396,25 +254,6 @@ func TestMap_BytesPerEntry(t *testing.T) {
 	}
 }
 
-// A map that was large gives its memory back by itself.
-func TestMap_ShrinksAtRest(t *testing.T) {
-	m := newMap[uint64, value](t, Options{})
-	n := uint64(reduced(200_000, 50_000))
-	for k := range n {
-		require.NoError(t, m.Store(k, value{}))
-	}
-	m.c.migrated.Wait()
-	require.Greater(t, m.Stats().Buckets, int(n)*3/20)
-	for k := range n {
-		m.Delete(k)
-	}
-	m.c.migrated.Wait()
-	settle(t, m.dom)
-	st := m.Stats()
-	require.LessOrEqual(t, st.Buckets, 64)
-	require.Less(t, st.ReservedBytes, int64(4<<20))
-}
-
 func TestMap_Capacity(t *testing.T) {
 	n := reduced(100_000, 30_000)
 	m := newMap[int, int](t, Options{Capacity: n})
@@ -426,52 +265,6 @@ func TestMap_Capacity(t *testing.T) {
 	m.c.migrated.Wait()
 	require.Equal(t, before, m.Stats().Buckets)
 	require.Zero(t, m.Stats().Resizes)
-}
-
-func TestCompute_PanicLeavesTheMapAsItWas(t *testing.T) {
-	m := newMap[int, int](t, Options{})
-	require.NoError(t, m.Store(1, 1))
-	require.PanicsWithValue(t, "mine", func() {
-		m.Compute(1, func(int, bool) (int, Op) { panic("mine") })
-	})
-	require.PanicsWithValue(t, "smrmap: Compute of a Map: ExpireOp", func() {
-		m.Compute(1, func(int, bool) (int, Op) { return 2, ExpireOp })
-	})
-	require.PanicsWithValue(t, "smrmap: Compute of a Map: Op(9)", func() {
-		m.Compute(1, func(int, bool) (int, Op) { return 2, 9 })
-	})
-	v, _ := m.Load(1)
-	require.Equal(t, 1, v)
-	require.NoError(t, m.Store(1, 2)) // the lock is free
-	m.Delete(1)
-}
-
-// Two writers to one key follow one another.
-func TestCompute_Atomic(t *testing.T) {
-	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(4))
-	m := newMap[int, int](t, Options{})
-	s := newMap[string, int](t, Options{Domain: m.dom})
-	var wg sync.WaitGroup
-	const goroutines = 8
-	n := rounds(20_000)
-	for range goroutines {
-		wg.Go(func() {
-			for i := range n {
-				m.Compute(7, func(old int, _ bool) (int, Op) {
-					if i%64 == 0 {
-						runtime.Gosched() // so that others wait
-					}
-					return old + 1, UpdateOp
-				})
-				s.Compute("7", func(old int, _ bool) (int, Op) { return old + 1, UpdateOp })
-			}
-		})
-	}
-	wg.Wait()
-	v, _ := m.Load(7)
-	require.Equal(t, goroutines*n, v)
-	v, _ = s.Load("7")
-	require.Equal(t, goroutines*n, v)
 }
 
 func TestNew_Errors(t *testing.T) {
@@ -509,4 +302,86 @@ func TestHash_SeededAndSpread(t *testing.T) {
 			require.Less(t, c, 3*n/256, name)
 		}
 	}
+}
+
+// Keys and values may have no size.
+func TestMap_ZeroSizes(t *testing.T) {
+	m := newMap[struct{}, struct{}](t, Options{})
+	for range 1000 {
+		require.NoError(t, m.Store(struct{}{}, struct{}{}))
+		require.Equal(t, 1, m.Len())
+		_, ok := m.Load(struct{}{})
+		require.True(t, ok)
+		require.True(t, m.Delete(struct{}{}))
+	}
+	f := newMap[[0]string, [0]func()](t, Options{})
+	require.NoError(t, f.Store([0]string{}, [0]func(){}))
+}
+
+// Values too large for a slab lie on the Go heap, and the largest that fit lie off it.
+func TestMap_GiantValues(t *testing.T) {
+	type giant [100_000]uint64
+	m := newMap[int, giant](t, Options{})
+	require.False(t, m.OffHeap())
+	for i := range 20 {
+		require.NoError(t, m.Store(i, giant{0: uint64(i), 99_999: 7}))
+	}
+	for i := range 20 {
+		v, ok := m.Load(i)
+		require.True(t, ok)
+		require.EqualValues(t, i, v[0])
+		require.EqualValues(t, 7, v[99_999])
+	}
+	type limit [64<<10 - 8]byte
+	m2 := newMap[uint64, limit](t, Options{})
+	require.True(t, m2.OffHeap())
+	for i := range uint64(100) {
+		require.NoError(t, m2.Store(i%7, limit{0: byte(i)}))
+		v, ok := m2.Load(i % 7)
+		require.True(t, ok)
+		require.EqualValues(t, byte(i), v[0])
+	}
+}
+
+// Entries on the Go heap stay whole under a collector that never rests.
+func TestMap_OnHeapUnderCollector(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(4))
+	m := newMap[string, *[4]uint64](t, Options{})
+	var stop atomic.Bool
+	var wg, bg sync.WaitGroup
+	bg.Go(func() {
+		for !stop.Load() {
+			runtime.GC()
+		}
+	})
+	var bad atomic.Int64
+	for g := range 4 {
+		wg.Go(func() {
+			for round := range reduced(10, 3) {
+				for i := range 2000 {
+					m.Store(fmt.Sprint(g, i), &[4]uint64{uint64(i), uint64(i), uint64(round), uint64(g)})
+				}
+				for i := range 2000 {
+					v, ok := m.Load(fmt.Sprint(g, i))
+					if !ok || v[0] != uint64(i) || v[1] != uint64(i) || v[2] != uint64(round) || v[3] != uint64(g) {
+						bad.Add(1)
+					}
+				}
+				for k, v := range m.All() {
+					if k[0]-'0' != byte(v[3]) {
+						bad.Add(1)
+					}
+				}
+				for i := range 2000 {
+					if i%3 != 0 || round%2 == 1 {
+						m.Delete(fmt.Sprint(g, i))
+					}
+				}
+			}
+		})
+	}
+	wg.Wait()
+	stop.Store(true)
+	bg.Wait()
+	require.Zero(t, bad.Load())
 }

@@ -147,3 +147,31 @@ func TestCompareAnd(t *testing.T) {
 	require.False(t, CompareAndDelete(m, 1, "b"))
 	require.Zero(t, m.Len())
 }
+
+// Whatever unlinks an entry of a Map moves the version of its bucket on: it is all by which
+// a Load without a section learns that the entry it copies may be another's by now.
+func TestUnlink_MovesTheVersion(t *testing.T) {
+	compute := func(op Op) func(*Map[int, int]) {
+		return func(m *Map[int, int]) { m.Compute(1, func(int, bool) (int, Op) { return 2, op }) }
+	}
+	for name, unlink := range map[string]func(*Map[int, int]){
+		"Store":           func(m *Map[int, int]) { m.Store(1, 2) },
+		"Compute updates": compute(UpdateOp),
+		"Compute deletes": compute(DeleteOp),
+		"Delete":          func(m *Map[int, int]) { m.Delete(1) },
+		"Clear":           (*Map[int, int]).Clear,
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := newMap[int, int](t, Options{})
+			require.NoError(t, m.Store(1, 1))
+			root := m.c.table.Load().bucket(m.hash(1))
+			for range 100 { // Store has a short way, and a long one
+				require.NoError(t, m.Store(1, 1))
+				ctl := root.ctl.Load()
+				unlink(m)
+				require.True(t, root.changed(ctl))
+				require.Zero(t, root.ctl.Load()&locked)
+			}
+		})
+	}
+}
