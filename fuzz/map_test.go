@@ -201,7 +201,7 @@ func runBytes(t *testing.T, d *smr.Domain, budget *slab.Budget, r byteReader) {
 		case 6:
 			m.Sweep(0, 1<<30)
 		case 7:
-			if m.Evict(op) > 0 {
+			if m.EvictBytes(op) > 0 {
 				for k := range want {
 					if _, ok := m.Load([]byte(k), nil); !ok {
 						delete(want, k)

@@ -20,21 +20,20 @@ type ref = *byte
 type bucket struct {
 	// ctl, low bits first: half of the link (16 bits), locked, moved, version (46).
 	//
-	// locked is taken by compare-and-swap. All else is written by whoever holds the
-	// lock, the unlocking store included; read by everybody.
+	// locked is taken by compare-and-swap. All else is written by the holder of the lock,
+	// up to the store that unlocks; read by all.
 	//
-	// The version counts what was unlinked from the chain. To be fooled by its wrapping
-	// around, a reader would have to sleep, between two loads, for as many unlinkings in
-	// this one bucket: weeks.
+	// The version counts unlinkings from the chain. Only a reader that sleeps between two
+	// loads while it wraps around is fooled: after weeks of unlinking in this one bucket.
 	ctl relacq.Uint64
 
-	// tags has a byte of the hash for each slot, 0 where the slot is free, and above
-	// them the other half of the link. Written by the holder of the lock: before the slot
-	// where an entry comes, after it where one goes, so that a slot which holds an entry
-	// has its tag. Read by everybody, after ctl.
+	// tags has a byte of the hash for each slot, 0 where the slot is free, and above them
+	// the other half of the link. Written by the holder of the lock: before the slot when an
+	// entry comes, after it when one goes, so that a slot with an entry has its tag. Read by
+	// all, after ctl.
 	tags relacq.Uint64
 
-	// slots are written by the holder of the lock, and read by everybody.
+	// slots are written by the holder of the lock, and read by all, after tags.
 	slots [slotsPerBucket]relacq.Pointer[byte]
 }
 
@@ -43,7 +42,7 @@ const (
 
 	linkMask   = 1<<16 - 1
 	locked     = 1 << 16
-	moved      = 1 << 17 // nothing changes here any more: look in the next table
+	moved      = 1 << 17 // nothing changes here any more: go to the next table
 	versionOne = 1 << 18
 	stateShift = 17 // from here up is what must not change for what was read to be valid
 
@@ -54,11 +53,11 @@ const (
 
 var _ [0]struct{} = [unsafe.Sizeof(bucket{}) - bucketSize]struct{}{}
 
-// tag returns the byte of the hash that slots are told by. It is never 0.
+// tag returns the byte of the hash that tells slots apart. It is never 0.
 func tag(h uint64) uint64 { return max(h&0xff, 1) }
 
-// match returns a word with the high bit of byte i set if tag i is t, and perhaps if it
-// is not: whoever looks compares keys. (The classic: Lamport 1975, Mycroft 1987.)
+// match returns a word with the high bit of byte i set if tag i is t, and perhaps if it is
+// not: the caller compares keys. (The classic: Lamport 1975, Mycroft 1987.)
 func match(tags, t uint64) uint64 {
 	x := tags ^ t*tagBits
 	return (x - tagBits) &^ x & tagHigh
@@ -83,10 +82,9 @@ func (b *bucket) at(i int) *relacq.Pointer[byte] {
 // since ctl was loaded.
 func (b *bucket) changed(ctl uint64) bool { return (b.ctl.Load()^ctl)>>stateShift != 0 }
 
-// link returns what leads to the next bucket of the chain: its number, 0 if there is none.
-// The half in ctl is never 0 where there is one. It comes last and goes first. A reader that
-// has one half of a link that went and one of a link that came gets a number that may be
-// anybody's, or nobody's yet.
+// link returns the number of the next bucket of the chain, 0 if there is none. The half in ctl
+// is never 0 where there is one; it is stored last and cleared first. A reader that has one half
+// of an old link and one of a new gets a number that may be any bucket's, or none's yet.
 func link(ctl, tags uint64) uint64 {
 	low := ctl & linkMask
 	if low == 0 {
@@ -104,17 +102,15 @@ func (b *bucket) setLink(number uint64) {
 // empty reports whether a bucket of a locked chain has no entry.
 func (b *bucket) empty() bool { return b.tags.Load()&tagsMask == 0 }
 
-// place puts an entry into a free slot of the locked chain. It is in the map from the
-// store to the slot on: the tag, by which readers come to look at the slot, is there
-// before.
+// place puts an entry into a free slot of the locked chain. The entry is in the map from the
+// store to the slot on: the tag, which leads readers to the slot, is there before.
 func (b *bucket) place(i int, h uint64, e ref) {
 	b.tags.Store(b.tags.Load() | tag(h)<<(8*i))
 	b.slots[i].Store(e)
 }
 
-// take empties a slot of the locked chain. The tag goes last: were it gone before, one
-// reader could miss an entry that another one, with an older look at the tags, finds
-// later.
+// take empties a slot of the locked chain. The tag goes last: if it went first, one reader could
+// miss an entry that another, which loaded the tags earlier, finds later.
 func (b *bucket) take(i int) {
 	b.slots[i].Store(nil)
 	b.tags.Store(b.tags.Load() &^ (0xff << (8 * i)))
@@ -128,7 +124,7 @@ func (b *bucket) free() int {
 	return -1
 }
 
-// bumped returns ctl with the version of the locked root moved on, which tells readers
-// without a section that an entry was unlinked. It goes out with the unlocking store,
-// after the unlinking and before the entry is retired.
+// bumped returns ctl with the next version of the locked root, which tells readers without a
+// section that an entry was unlinked. The store that unlocks publishes it, after the unlinking
+// and before the entry is retired.
 func bumped(ctl uint64) uint64 { return ctl + versionOne }

@@ -20,8 +20,8 @@ import (
 // Reads take no lock. [Bytes.LoadIn] lends the value itself, without a copy, for as long
 // as the caller's section is open.
 //
-// An entry whose time has come is not there for any method. Its memory is freed by
-// whoever meets it while writing, and by [Bytes.Sweep].
+// No method finds an entry that has expired. A writer that meets it frees its memory, and
+// [Bytes.Sweep] does.
 //
 // All methods may be called by any number of goroutines. Each operation on a key is
 // atomic (linearizable); walks are not. Make it with [NewBytes]; it must not be copied.
@@ -38,12 +38,13 @@ type Bytes struct {
 	expired, evicted atomic.Uint64
 
 	handMu sync.Mutex
-	hand   uint64 // of the CLOCK: the hash up to which Evict has looked; under handMu
+	hand   uint64 // of the CLOCK: the hash up to which evict has been; under handMu
 
 	evictable atomic.Int32 // an Evictable
-	// barren: the CLOCK went all the way round and found nothing that may be evicted. It sets
-	// it before it goes, under handMu; who stores an entry that expires clears it after that
-	// is in the map. Either the CLOCK finds the entry, or it is cleared afterwards.
+	// barren: the CLOCK has gone all the way round and found nothing that may be evicted. evict
+	// sets it before it walks, under handMu; the writer of an entry that expires clears it after
+	// the entry is in the map. Either the walk meets the entry, or barren is cleared after it was
+	// set.
 	barren atomic.Bool
 }
 
@@ -61,15 +62,15 @@ var ErrTooLarge = errors.New("smrmap: key or value too large")
 
 // A header is at the start of each block; the key follows, then the value.
 type header struct {
-	// expires is written by whoever holds the bucket's lock, and read by everybody.
+	// expires is written by the holder of the chain's lock, and read by all.
 	expires atomic.Int64
-	// used is set by readers and cleared by Evict: it was read since Evict last passed.
+	// used: the entry was read since the CLOCK last passed. Readers set it, and evict clears it.
 	used     atomic.Uint32
 	keyLen   uint32
 	valueLen uint32
-	// hash is the high half of the key's hash. Written before the entry is in the map;
-	// Compact reads it at any time, also when the block is nobody's, and looks in the
-	// bucket it leads to whether the entry is there.
+	// hash is the high half of the key's hash. Written before the entry is in the map. vacate
+	// reads it at any time, also in a free block, and checks that the chain it leads to has the
+	// entry.
 	hash uint32
 }
 
@@ -108,23 +109,23 @@ func (e *header) value() []byte {
 
 func (e *header) item() Item { return Item{e.value(), e.expires.Load()} }
 
-// size is what the entry's block was asked for.
+// size is how many bytes of its block the entry uses.
 func (e *header) size() int { return int(headerSize) + int(e.keyLen) + int(e.valueLen) }
 
-// gone reports whether the entry's time has come.
+// gone reports whether the entry has expired.
 func (m *Bytes) gone(e *header) bool { return m.past(e.expires.Load()) }
 
-// past reports whether expires, in Unix milliseconds, is a time that has come.
+// past reports whether an expiry is over.
 func (m *Bytes) past(expires int64) bool { return expires != 0 && expires <= m.now() }
 
-// goneBy reports whether the entry's time has come at now, for who asked for that once.
+// expiredAt reports whether the entry has expired at now.
 func (e *header) expiredAt(now int64) bool {
 	at := e.expires.Load()
 	return at != 0 && at <= now
 }
 
-// checkLen returns an error if an entry is too large. It comes before all that takes longer
-// for longer ones.
+// checkLen returns an error if an entry is too large. Call it before all that takes longer for
+// longer ones.
 func checkLen(key, value []byte) error {
 	if len(key) > MaxLen || len(value) > MaxLen {
 		return fmt.Errorf("%w: key of %d bytes, value of %d", ErrTooLarge, len(key), len(value))
@@ -132,8 +133,8 @@ func checkLen(key, value []byte) error {
 	return nil
 }
 
-// newEntry returns an entry that nobody else has; h is the hash of the key, and the lengths
-// have been checked. It takes spare, which may be nil, for it if that is of the right size.
+// newEntry returns an entry that is not in the map; h is the hash of the key, and the lengths
+// have been checked. It uses spare, which may be nil, if that is of the right size.
 func (m *Bytes) newEntry(h uint64, key []byte, it Item, spare *[]byte) (*header, error) {
 	size := int(headerSize) + len(key) + len(it.Value)
 	if spare != nil && cap(*spare) == slab.BlockSize(size) {
@@ -148,7 +149,7 @@ func (m *Bytes) newEntry(h uint64, key []byte, it Item, spare *[]byte) (*header,
 	return fill(block, h, key, it), nil
 }
 
-// fill makes an entry of a block that nobody else has.
+// fill makes an entry of a block that is not in the map.
 func fill(block []byte, h uint64, key []byte, it Item) *header {
 	e := (*header)(unsafe.Pointer(unsafe.SliceData(block)))
 	e.expires.Store(it.Expires)
@@ -167,8 +168,8 @@ func (e *header) block() []byte {
 func (m *Bytes) retire(e *header) { m.blocks.Retire(e.block()) }
 
 // LoadIn returns the item of a key, and whether there is one, to a reader in section s
-// of the map's domain. The value is borrowed: it must not be written to, nor used after
-// s is left. It does not change; a Store puts another one in its place.
+// of the map's domain. The value is borrowed: do not write to it, nor use it after s is left.
+// It does not change; a Store puts another one in its place.
 //
 // Cost: no lock, no copy, no allocation.
 func (m *Bytes) LoadIn(s smr.Section, key []byte) (Item, bool) {
@@ -216,7 +217,8 @@ func (m *Bytes) find(t *table, b *bucket, h uint64, key []byte) (*header, place)
 	return nil, place{}
 }
 
-// Len returns the number of entries, with those whose time has come and that nobody met.
+// Len returns the number of entries, with those that have expired and are not deleted yet.
+//
 // Cost: one load per processor.
 func (m *Bytes) Len() int { return int(max(m.c.count.Load(), 0)) }
 
@@ -233,7 +235,7 @@ func (m *Bytes) Stats() Stats {
 	return st
 }
 
-// Close empties the map and gives its memory back. Nobody may use the map any more; it
+// Close empties the map and gives its memory back. The map must not be used any more. Close
 // waits for readers in sections, and returns an error if ctx ends first.
 func (m *Bytes) Close(ctx context.Context) error {
 	m.Clear()

@@ -126,12 +126,12 @@ func TestBytes_Oracle(t *testing.T) {
 	before := m.Stats().Expired
 	removed, expiring := 0, 0
 	for cursor := uint64(0); ; {
-		next, n, later := m.Sweep(cursor, 100)
-		expiring += later
-		if removed += n; next == 0 {
+		did := m.Sweep(cursor, 100)
+		expiring += did.Expiring
+		removed += did.Removed
+		if cursor = did.Next; cursor == 0 {
 			break
 		}
-		cursor = next
 	}
 	require.Equal(t, dead, removed)
 	later := 0
@@ -179,7 +179,7 @@ func TestBytes_NoMemory(t *testing.T) {
 				break
 			}
 			require.ErrorIs(t, err, slab.ErrNoMemory)
-			require.NotZero(t, m.Evict(64<<10))
+			require.NotZero(t, m.EvictBytes(64<<10))
 			require.NoError(t, m.dom.Barrier(watchdogContext(t)))
 		}
 	}
@@ -332,7 +332,6 @@ func TestBytes_EverythingAtOnce(t *testing.T) {
 	m := newBytes(t, Options{Now: at.now, Budget: budget})
 	end := time.Now().Add(time.Second)
 	var wg sync.WaitGroup
-	var removed atomic.Int64
 	for g := range 5 {
 		wg.Go(func() {
 			rnd := rand.New(rand.NewPCG(uint64(g), 1))
@@ -341,7 +340,7 @@ func TestBytes_EverythingAtOnce(t *testing.T) {
 				switch rnd.IntN(12) {
 				case 0, 1, 2, 3:
 					if m.StoreItem(k, Item{make([]byte, rnd.IntN(1<<rnd.IntN(13))), int64(rnd.IntN(2)) * (at.ms.Load() + int64(rnd.IntN(100)))}) != nil {
-						m.Evict(20000)
+						m.EvictBytes(20000)
 					}
 				case 4:
 					m.Delete(k)
@@ -355,10 +354,7 @@ func TestBytes_EverythingAtOnce(t *testing.T) {
 					if i%50 == 0 {
 						c := uint64(0)
 						for {
-							var n int
-							c, n, _ = m.Sweep(c, 50)
-							removed.Add(int64(n))
-							if c == 0 {
+							if c = m.Sweep(c, 50).Next; c == 0 {
 								break
 							}
 						}

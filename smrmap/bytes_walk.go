@@ -4,15 +4,16 @@ import (
 	"iter"
 )
 
-// Scan calls fn for entries from cursor on, whole buckets at a time, until there were
-// count, and returns where to go on. It starts at 0 and ends when it returns 0. An entry
-// that is there from start to end is seen once, also while the map grows and shrinks; one
-// that comes or goes meanwhile perhaps. Any cursor is taken. Key and item are borrowed until
-// fn returns, which may use the map, but is in a section of the domain and so must not wait
-// for it (Barrier, Synchronize).
+// Scan calls fn for entries from cursor on, whole buckets at a time, until it has seen count,
+// and returns the cursor to go on from. A scan begins at 0, and is over when Scan returns 0;
+// any cursor is valid. A scan sees an entry that stays exactly once, also while the map grows
+// and shrinks, and one that comes or goes at most once.
 //
-// (Redis, which keeps nothing of a walk either, may show an entry more than once. Here
-// the cursor is a hash, and buckets are stretches of hashes.)
+// Key and item are borrowed until fn returns. fn may use the map, but it runs in a section of
+// the domain and so must not wait for it (Barrier, Synchronize).
+//
+// (Redis keeps no state of a walk either, and may show an entry twice. Here the cursor is a
+// hash, and a bucket is a stretch of hashes.)
 func (m *Bytes) Scan(cursor uint64, count int, fn func(key []byte, it Item)) (next uint64) {
 	var room [batchRefs]ref
 	refs := room[:0]
@@ -28,9 +29,9 @@ func (m *Bytes) Scan(cursor uint64, count int, fn func(key []byte, it Item)) (ne
 	}
 }
 
-// each calls yield for the entries of the bucket that hash pos belongs to, in a section,
-// until it returns false, which each reports. It returns where the next bucket begins, and
-// buf, which it uses.
+// each calls yield in a section for the entries of the bucket that hash pos belongs to, until
+// yield returns false; then more is false. It returns where the next bucket begins, and buf,
+// which it has used.
 func (m *Bytes) each(buf []ref, pos uint64, yield func(key []byte, it Item) bool) (_ []ref, next uint64, more bool) {
 	s := m.dom.Enter()
 	defer s.Leave()
@@ -44,8 +45,8 @@ func (m *Bytes) each(buf []ref, pos uint64, yield func(key []byte, it Item) bool
 	return buf, next, true
 }
 
-// All returns a walk over the map: see [Bytes.Scan]. Key and value are borrowed until the
-// loop's body ends, which is in a section, too.
+// All returns a walk over the map that sees what [Bytes.Scan] does. Key and value are borrowed
+// until the loop's body ends. The body runs in a section, as Scan's fn does.
 func (m *Bytes) All() iter.Seq2[[]byte, Item] {
 	return func(yield func([]byte, Item) bool) {
 		var room [batchRefs]ref
@@ -69,8 +70,9 @@ func (m *Bytes) Keys() iter.Seq[[]byte] {
 	}
 }
 
-// Clear deletes every entry that is in the map when it is called, unless somebody else
-// stores to its key meanwhile, or is about to store a large value there by Compute. It is a walk, not one step: other operations go on.
+// Clear deletes every entry that is in the map when it is called, unless its key is stored to
+// meanwhile, or a Compute is about to store a large value there. It is a walk, not one step:
+// other operations go on.
 func (m *Bytes) Clear() {
 	for pos := uint64(0); ; {
 		if _, _, pos = m.purge(pos, func(*header) bool { return true }); pos == 0 {
@@ -79,8 +81,8 @@ func (m *Bytes) Clear() {
 	}
 }
 
-// walk calls fn with the entries of each bucket, in a section, and with where the next
-// bucket begins, until it returns false or the map ends.
+// walk calls fn in a section for each bucket from hash pos on, with its entries and where the
+// next bucket begins, until fn returns false or the map ends.
 func (m *Bytes) walk(pos uint64, fn func(refs []ref, next uint64) bool) {
 	var refs []ref
 	step := func() bool {
@@ -93,11 +95,17 @@ func (m *Bytes) walk(pos uint64, fn func(refs []ref, next uint64) bool) {
 	}
 }
 
-// Sweep deletes the entries whose time has come, among about count entries from cursor
-// on. It returns where to go on, 0 at the end; how many entries it deleted; and how many
-// it saw that will expire later, so that who sweeps now and then knows when to stop. Cost:
-// a section for each bucket, and a lock for those with something to delete.
-func (m *Bytes) Sweep(cursor uint64, count int) (next uint64, removed, expiring int) {
+// Swept is what [Bytes.Sweep] did.
+type Swept struct {
+	Next     uint64 // the cursor to go on from, 0 at the end
+	Removed  int    // entries deleted
+	Expiring int    // entries seen that expire later: without any there is no need to sweep again
+}
+
+// Sweep deletes the expired ones among about count entries from cursor on.
+//
+// Cost: a section for each bucket, and a lock for each with an expired entry.
+func (m *Bytes) Sweep(cursor uint64, count int) (did Swept) {
 	now := m.now()
 	gone := func(e *header) bool { return e.expiredAt(now) }
 	m.walk(cursor, func(refs []ref, after uint64) bool {
@@ -108,13 +116,13 @@ func (m *Bytes) Sweep(cursor uint64, count int) (next uint64, removed, expiring 
 			case gone(e):
 				some = true
 			case e.expires.Load() != 0:
-				expiring++
+				did.Expiring++
 			}
 		}
-		// The table may be another by now, and its buckets shorter.
+		// The table may be a larger one by now, and its buckets shorter.
 		for some && (after == 0 || cursor < after) {
 			n, _, next := m.purge(cursor, gone)
-			removed += n
+			did.Removed += n
 			if cursor = next; next == 0 {
 				break
 			}
@@ -123,6 +131,7 @@ func (m *Bytes) Sweep(cursor uint64, count int) (next uint64, removed, expiring 
 		count -= max(1, len(refs))
 		return count > 0
 	})
-	m.expired.Add(uint64(removed))
-	return cursor, removed, expiring
+	m.expired.Add(uint64(did.Removed))
+	did.Next = cursor
+	return did
 }

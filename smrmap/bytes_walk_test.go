@@ -122,9 +122,9 @@ func TestSweep_GrowingTableHidesNone(t *testing.T) {
 	armed.Store(true)
 	removed := 0
 	for cursor := uint64(0); ; {
-		next, n, _ := m.Sweep(cursor, 1)
-		removed += n
-		if cursor = next; next == 0 {
+		did := m.Sweep(cursor, 1)
+		removed += did.Removed
+		if cursor = did.Next; cursor == 0 {
 			break
 		}
 	}

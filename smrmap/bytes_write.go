@@ -2,12 +2,12 @@ package smrmap
 
 import "github.com/gosmr/gosmr/smr"
 
-// Store sets the value of a key, never to expire, to a copy of the one given. It returns
-// an error that wraps [slab.ErrNoMemory] if the budget is at its end, and one that wraps
-// [ErrTooLarge]; then the map is as it was.
+// Store sets the value of a key to a copy of the one given, which never expires. It returns an
+// error that wraps [slab.ErrNoMemory] if the budget is used up, and [ErrTooLarge] for a key or
+// value longer than [MaxLen]; then the map is as it was.
 //
 // Cost: a locked instruction and a copy, made before the bucket is locked: a large value
-// holds up nobody else.
+// holds up no other writer.
 func (m *Bytes) Store(key, value []byte) error { return m.StoreItem(key, Item{Value: value}) }
 
 // StoreItem is [Bytes.Store] with an expiry.
@@ -40,8 +40,8 @@ func (m *Bytes) set(t *table, root *bucket, p place, h uint64, e *header) error 
 	return nil
 }
 
-// unlinked retires an entry that was unlinked, and counts it if its time had come, which it
-// reports. e may be nil.
+// unlinked retires an unlinked entry, and counts and reports whether it had expired. e may be
+// nil.
 func (m *Bytes) unlinked(e *header) (gone bool) {
 	if e == nil {
 		return false
@@ -80,8 +80,8 @@ func (m *Bytes) LoadOrStore(key []byte, it Item, dst []byte) (actual []byte, loa
 	return append(dst, it.Value...), false, nil
 }
 
-// insert puts e, which nobody else has, into the map, if its key has no value. Otherwise it
-// gives e back, and returns the key's entry to a caller in a section, or an error.
+// insert puts e, which is not in the map, there if its key has no value. Otherwise it gives e
+// back, and returns the key's entry to a caller in a section, or an error.
 func (m *Bytes) insert(h uint64, key []byte, e *header) (there *header, err error) {
 	t, root := m.lock(h)
 	old, p := m.find(t, root, h, key)
@@ -107,8 +107,9 @@ func (m *Bytes) insert(h uint64, key []byte, e *header) (there *header, err erro
 }
 
 // LoadAndDelete deletes the entry of a key; it appends its value to dst, and reports
-// whether there was one. Its cost is that of [Bytes.Delete], and a copy, for which nothing is
-// locked.
+// whether there was one.
+//
+// Cost: that of [Bytes.Delete], and a copy, made with nothing locked.
 func (m *Bytes) LoadAndDelete(key, dst []byte) ([]byte, bool) {
 	old := m.take(key)
 	if old == nil {
@@ -131,8 +132,7 @@ func (m *Bytes) Delete(key []byte) bool {
 	return old != nil && !m.unlinked(old)
 }
 
-// take unlinks the entry of a key and returns it, nil if there is none. Its time may have
-// come.
+// take unlinks the entry of a key and returns it, nil if there is none. It may have expired.
 func (m *Bytes) take(key []byte) *header {
 	if len(key) > MaxLen {
 		return nil
@@ -147,18 +147,16 @@ func (m *Bytes) take(key []byte) *header {
 	return old
 }
 
-// Compute calls fn with the item of a key, and whether there is one, and does what it
-// says; nobody else writes to the key meanwhile. It reports whether the key has a value
-// afterwards, which after DeleteOp it has not. fn is called once. old.Value is valid until fn
-// returns; what fn returns is copied, and may be a part of it. If fn panics, nothing has
-// happened.
+// Compute calls fn once with the item of a key, and whether there is one, and does what fn
+// returns; the key is not written to meanwhile. It reports whether the key has a value
+// afterwards. old.Value is valid until fn returns; the value that fn returns is copied, and may
+// be a part of it. If fn panics, the map is as it was.
 //
 // fn runs with the bucket locked, which holds up writers of the key and of the few beside it,
-// and the growing of the map, but no reader. It should be short, and must not write to the
-// map or walk over it. While a large value that it returned is copied, only writers of the
-// key itself wait. Where fn would often find that there is nothing to do, look with
-// [Bytes.LoadIn] first: that locks nothing. fn must not wait for readers: others may wait for
-// the bucket in a section.
+// and the growing of the map, but no reader. fn should be short. It must not write to the map,
+// nor wait for readers, which may wait for the bucket. While a large value is copied, only
+// writers of the key itself wait. Where there is often nothing to do, call [Bytes.LoadIn] first:
+// that locks nothing.
 //
 // Errors are those of [Bytes.Store].
 func (m *Bytes) Compute(key []byte, fn func(old Item, loaded bool) (Item, Op)) (ok bool, err error) {

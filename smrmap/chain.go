@@ -12,20 +12,20 @@ import (
 	"github.com/gosmr/gosmr/internal/sched/sync"
 )
 
-// A spill is where a table's chained buckets are. A bucket has a number, from 1 on, of 32
-// bits, the lower 16 of which are never all 0: see link.
+// A spill has a table's chained buckets. A bucket has a number of 32 bits, from 1 on, the lower
+// 16 of which are never all 0: see link.
 //
-// One that was unlinked is given out again at once, to any chain of the table. A reader may
-// still be at it, and go on in the chain that it comes to. That one misses nothing (see
-// bucket), and what it finds is its key's, or it learns by the version of its own root that
-// it was led astray: the version moves on after the unlinking, and before the bucket is free.
+// An unlinked bucket is given out again at once, to any chain of the table. A reader may still be
+// at it, and go on in that other chain. It misses nothing: the bucket was empty, and so was all
+// behind it. What it finds has its key; or the version of its own root tells it that it was led
+// astray, since that changes after the unlinking and before the bucket is free.
 type spill struct {
-	// segments are the first buckets of segments: four of minSpill buckets, four of twice
-	// as many, and so on, so that a fifth of what there is was not used yet, at most.
-	// Written under mu, once each; read by everybody.
+	// segments are the first buckets of segments: four of minSpill buckets, four of twice as
+	// many, and so on, so that at most a fifth of all is unused. Each is written once, under
+	// mu; read by all.
 	segments [maxSegments]atomic.Pointer[bucket]
 
-	// spare counts the buckets of the free list. Written under mu; read by everybody.
+	// spare counts the buckets of the free list. Written under mu; read by all.
 	spare atomic.Int64
 
 	mu     sync.Mutex // guards all below, and the ctl of buckets in no chain
@@ -37,7 +37,7 @@ type spill struct {
 const (
 	minSpill    = 8
 	maxSegments = 4*27 + 1 // for any number
-	freeShift   = 18       // of the next free number in a free bucket's ctl, above all that a reader looks at
+	freeShift   = 18       // of the next free number in a free bucket's ctl, above all that readers use
 )
 
 // errCrowded says that a bucket is full, and there is no memory to chain another to it.
@@ -73,9 +73,9 @@ func (t *table) chained(ctl, tags uint64) *bucket {
 // after returns the bucket behind b. In a locked chain that is so until it is unlocked.
 func (t *table) after(b *bucket) *bucket { return t.chained(b.ctl.Load(), b.tags.Load()) }
 
-// vacancy returns a free slot of the locked chain, and chains a bucket to it if there
-// is none; so the ctl of the root may be another after it. Only if must is false does it
-// return an error, which wraps [slab.ErrNoMemory].
+// vacancy returns a free slot of the locked chain, and chains a bucket to it if there is none,
+// which may change the root's ctl. Without must it may return an error that wraps
+// [slab.ErrNoMemory].
 func (t *table) vacancy(b *bucket, must bool) (place, error) {
 	for {
 		if i := b.free(); i >= 0 {
@@ -121,9 +121,9 @@ func (t *table) chain(last *bucket, must bool) (*bucket, error) {
 
 // addSegment allocates a segment. spill.mu is held.
 //
-// What is wanted for an entry that is there already, whose bucket is moved, must be had.
-// Others may exceed the budget by a share of the table, and are refused above that: how
-// many chained buckets a number of entries needs is up to chance.
+// With must set (a bucket is being moved, and its entries need a place), it allocates even when
+// the budget is used up. Otherwise segments may exceed the budget by a share of the table, since
+// chance decides how many chained buckets a number of entries needs.
 func (t *table) addSegment(seg int, must bool) error {
 	s := &t.spill
 	if s.last >= math.MaxUint32 {
@@ -161,8 +161,7 @@ func (t *table) shorten(root *bucket) bool {
 	if number == 0 {
 		return false
 	}
-	// The unlinking comes first, and then the version: a reader that has this version does
-	// not get there.
+	// First the unlinking, then the version: a reader that has this version does not get there.
 	keep.ctl.Store(keep.ctl.Load() &^ linkMask)
 	root.ctl.Store(bumped(root.ctl.Load()))
 	t.release(number)

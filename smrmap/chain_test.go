@@ -102,9 +102,9 @@ func TestChain_EmptiedBucketsAreUsedAgain(t *testing.T) {
 	var now clock
 	for name, empty := range map[string]func(m *Bytes){
 		"Clear":   (*Bytes).Clear,
-		"Evict":   func(m *Bytes) { m.Evict(1 << 20) },
+		"Evict":   func(m *Bytes) { m.EvictBytes(1 << 20) },
 		"Sweep":   func(m *Bytes) { now.ms.Store(3000); m.Sweep(0, 1000) },
-		"Compact": func(m *Bytes) { now.ms.Store(3000); m.Compact(watchdogContext(t), 0) },
+		"Compact": func(m *Bytes) { now.ms.Store(3000); m.CompactFor(watchdogContext(t), 0) },
 		"Delete": func(m *Bytes) {
 			for k := range m.Keys() {
 				m.Delete(k)

@@ -6,31 +6,30 @@ import (
 	"github.com/gosmr/gosmr/internal/sched/sync"
 )
 
-// Claims keep others from writing to a key between the moment when the function of Compute
-// has returned a large value for it, and that when the value is in the map: to allocate,
-// fault in and copy it takes up to seconds, for which the bucket is not locked.
+// Claims keep others from writing to a key from the moment when the function of Compute has
+// returned a large value for it until the value is in the map: to allocate, fault in and copy it
+// takes up to seconds, and the bucket is not locked for so long.
 //
-// A key is claimed with its bucket locked. Whoever locks the bucket afterwards, or what the
-// bucket became in the next table, comes to the claim before it looks for the key: one load,
-// while there is no claim. Who wants to write to the key waits, who goes through buckets to
-// delete entries leaves out the claimed one, and a move takes the entry along: it has other
-// places meanwhile, but stays what it was.
+// A key is claimed with its bucket locked. The next to lock that bucket, or what became of it in
+// the next table, checks for claims before it searches the key: one load while there are none. A
+// writer of the key waits. One that goes through buckets to delete entries leaves the claimed one
+// out. A move takes the entry along: its place changes, and the entry does not.
 type claims struct {
-	// n is the length of list. Written under mu, and where it goes up with the bucket of the
-	// claimed key locked; read by whoever has a bucket locked. The lock orders the two.
+	// n is the length of list. Written under mu, and when it goes up with the bucket of the
+	// claimed key locked too; read with a bucket locked. That lock orders the two.
 	n atomic.Int64
 
 	mu   sync.Mutex
 	list []*claim
 }
 
-// A claim is on all keys with the given high half of the hash: on one, but for one in 2^32.
+// A claim is on all keys whose hash has the given high half; two keys share it once in 2^32.
 type claim struct {
 	hash uint32
 	done chan struct{} // closed when the claim has gone
 }
 
-// add claims a key, which nobody else has claimed. The bucket is locked.
+// add claims a key that is not claimed. The bucket is locked.
 func (c *claims) add(hash uint32) *claim {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -55,7 +54,7 @@ func (c *claims) on(hash uint32) *claim {
 	return nil
 }
 
-// drop takes a claim back, and wakes all who wait for it.
+// drop takes a claim back, and wakes all that wait for it.
 func (c *claims) drop(cl *claim) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -72,7 +71,7 @@ func (c *claims) drop(cl *claim) {
 	close(cl.done)
 }
 
-// lock locks the chain that a hash belongs to, when its key is not claimed.
+// lock is [core.lock] that waits until the key is not claimed.
 func (m *Bytes) lock(h uint64) (*table, *bucket) {
 	for {
 		t, root := m.c.lock(h)

@@ -62,7 +62,7 @@ func TestCompute_LargeValueIsMadeWithoutLock(t *testing.T) {
 				asBefore()
 				m.Clear()
 				require.Equal(t, present, m.Len() == 1)
-				require.Zero(t, m.Evict(1), "what is being replaced is not evicted")
+				require.Zero(t, m.EvictBytes(1), "what is being replaced is not evicted")
 				asBefore()
 				m.Sweep(0, 1000)
 				asBefore()

@@ -5,19 +5,18 @@ import (
 	"unsafe"
 )
 
-// Compact gives the memory of one slab back to the budget: for a writer of an item for
-// which there is room only among entries of other sizes, or after the limit of the budget
-// was lowered. Of the sizes other than that of the item it takes the one that wastes most,
-// or uses most; moves the entries of one slab to others, as long as there is room, and
-// evicts those for which there is none, as [Bytes.Evict] does. size is the length of the
-// item's key and value; 0 if memory is wanted for something else.
+// CompactFor gives the memory of one slab back to the budget, for an item whose key and value
+// take size bytes and for which there is room only among entries of other sizes; with size 0,
+// for any other use, as after the limit of the budget was lowered. It picks the size of entries
+// that wastes most, or uses most, but not the item's own. It moves the entries of one slab to
+// others as long as there is room, and evicts the rest, as [Bytes.EvictBytes] does.
 //
 // It returns how many bytes went back, 0 if none could. Entries above 64 KiB are in no slab,
 // and stay. It waits for readers, with the errors of [smr.Domain.Barrier], and must not be
 // called inside a section. Idea: the slab rebalancer of memcached.
 //
 // Cost: some hundred microseconds, for slabs of 64 KiB.
-func (m *Bytes) Compact(ctx context.Context, size int) (released int64, err error) {
+func (m *Bytes) CompactFor(ctx context.Context, size int) (released int64, err error) {
 	n := int(headerSize) + size
 	if size <= 0 {
 		n = -1
@@ -25,16 +24,15 @@ func (m *Bytes) Compact(ctx context.Context, size int) (released int64, err erro
 	return m.blocks.Evacuate(ctx, n, func(block []byte) { m.vacate(block, m.spared) })
 }
 
-// vacate moves an entry out of a block, if there is one; where there is no room for it, it
-// deletes it, unless it is spared.
+// vacate moves the entry of a block elsewhere, if the block has one; where there is no room,
+// it deletes the entry, unless that is spared.
 //
-// Whether there is one says the bucket that the block's hash leads to. It is locked, and
-// so, if it has the block, nobody else changes or retires it. What is read of a block
-// that is nobody's, or on its way into the map, may be anything: then no bucket has it,
-// or not yet.
+// The chain that the block's hash leads to says whether there is an entry. It is locked, so an
+// entry found there is not changed or retired meanwhile. The hash of a block that is free, or on
+// its way into the map, may be anything: no chain has it.
 func (m *Bytes) vacate(block []byte, spared func(*header) bool) {
 	e := (*header)(unsafe.Pointer(unsafe.SliceData(block)))
-	now := m.now() // of the user's, who must not be called with the bucket locked
+	now := m.now() // the user's, which is not called with the chain locked
 	h := uint64(e.peekHash()) << 32
 	t, root := m.c.lock(h)
 	p := t.placeOf(root, e.ref())
@@ -52,7 +50,7 @@ func (m *Bytes) vacate(block []byte, spared func(*header) bool) {
 		return
 	}
 	if fresh != nil {
-		// The hash is read again, since the entry may be another one than it was of.
+		// The hash is read again: that of before may have been another entry's.
 		to := fill(fresh, uint64(e.hash)<<32, e.key(), e.item())
 		to.used.Store(e.used.Load())
 		m.c.commit(UpdateOp, t, root, p, h, to.ref())
@@ -69,8 +67,8 @@ func (m *Bytes) vacate(block []byte, spared func(*header) bool) {
 	}
 }
 
-// peekHash reads the hash of what may be nobody's entry. The race detector is not told,
-// since whoever the block is given to may be writing it.
+// peekHash reads the hash of a block that may hold no entry, and may just be written by one who
+// got it. The race detector is not told.
 //
 //go:norace
 func (e *header) peekHash() uint32 { return e.hash }

@@ -46,7 +46,7 @@ func TestCompact_LosesNothing(t *testing.T) {
 	}
 	const slabSize = 64 << 10
 	for fruitless := 0; m.blocks.Stats().FreeBytes >= 4*slabSize; {
-		released, err := m.Compact(ctx, 1000)
+		released, err := m.CompactFor(ctx, 1000)
 		require.NoError(t, err)
 		if fruitless++; released > 0 {
 			fruitless = 0
@@ -80,7 +80,7 @@ func TestCompact_SizesChange(t *testing.T) {
 		for tries := 0; err != nil; tries++ {
 			require.ErrorIs(t, err, slab.ErrNoMemory)
 			require.Less(t, tries, 20) // more than one where a slab is on its way back for a while
-			_, cerr := m.Compact(ctx, 4+1000)
+			_, cerr := m.CompactFor(ctx, 4+1000)
 			require.NoError(t, cerr)
 			err = m.Store(key(1<<20+i), valueOf(i, 1000))
 		}
@@ -103,7 +103,7 @@ func TestCompact_Expired(t *testing.T) {
 		require.NoError(t, m.StoreItem(key(i), Item{Value: valueOf(i, 10), Expires: 2000}))
 	}
 	now = time.UnixMilli(2000)
-	released, err := m.Compact(watchdogContext(t), 0)
+	released, err := m.CompactFor(watchdogContext(t), 0)
 	require.NoError(t, err)
 	require.Positive(t, released)
 	st := m.Stats()
@@ -123,7 +123,7 @@ func TestCompact_NowPanics(t *testing.T) {
 	}})
 	require.NoError(t, m.StoreItem(key(1), Item{Value: valueOf(1, 10), Expires: 100}))
 	broken = true
-	require.PanicsWithValue(t, "no time", func() { m.Compact(watchdogContext(t), 0) })
+	require.PanicsWithValue(t, "no time", func() { m.CompactFor(watchdogContext(t), 0) })
 	broken = false
 	require.True(t, m.Delete(key(1)))
 }
@@ -148,7 +148,7 @@ func TestCompact_BesideDeletes(t *testing.T) {
 		})
 	}
 	for range reduced(10_000, 300) {
-		_, err := m.Compact(watchdogContext(t), 0)
+		_, err := m.CompactFor(watchdogContext(t), 0)
 		if !assert.NoError(t, err) {
 			break
 		}
@@ -228,7 +228,7 @@ func testCompact(t *testing.T, stable, churned, size int) {
 				m.Delete(key(stable + i))
 			}
 		}
-		n, err := m.Compact(ctx, 0)
+		n, err := m.CompactFor(ctx, 0)
 		if err != nil {
 			fail(err.Error())
 		}

@@ -4,7 +4,7 @@ package smrmap
 // those of [Map.Store]. As == does, it panics if V is an interface type and the values are
 // not comparable.
 //
-// Cost: that of a [Map.Load] where the value is another; else that of [Map.Compute], too.
+// Cost: that of a [Map.Load], and where the values are equal that of [Map.Compute] as well.
 func CompareAndSwap[K, V comparable](m *Map[K, V], k K, old, new V) (swapped bool, err error) {
 	if v, ok := m.Load(k); !ok || v != old {
 		return false, nil

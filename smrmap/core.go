@@ -11,10 +11,10 @@ import (
 	"github.com/gosmr/gosmr/slab"
 )
 
-// A core is a map of hashes to entries: all that Map and Bytes have in common. What
-// an entry is, and when two keys are equal, is theirs.
+// A core maps hashes to entries: what Map and Bytes have in common. They know what an entry is,
+// and when two keys are equal.
 type core struct {
-	// table is the oldest one that has buckets. Written by migrate.
+	// table is the oldest one with buckets that are not moved. Written by migrate, read by all.
 	table atomic.Pointer[table]
 	lots  *lots
 
@@ -22,12 +22,12 @@ type core struct {
 	minLog  int
 	budget  *slab.Budget
 	hashOf  func(ref) uint64 // the hash of an entry's key
-	looks   func(ref)        // called by a walk for each entry it looks at, in tests; else nil
+	looks   func(ref)        // called by a walk for each entry that it visits, in tests; else nil
 	count   pcpu.Counter     // entries
 	resizes atomic.Uint64
 
 	resizing sync.Mutex     // held from the decision to resize until migrateAll is done
-	again    atomic.Bool    // somebody found it held
+	again    atomic.Bool    // resize found it held: see there
 	migrated sync.WaitGroup // the goroutine that does it
 	stuck    atomic.Int64   // the count below which growing is not tried again, for want of memory
 	kept     atomic.Int64   // the count from which on a loose table is not replaced, for the same
@@ -70,18 +70,18 @@ func (c *core) inserted(t *table, p place, root *bucket) {
 	}
 }
 
-// tidied is called when entries were taken out of the locked chain of root, chained ones
-// perhaps. It unlinks what is empty at the chain's end, so that the ctl of the root may be
-// another after it, and reports whether the table may be due for replacement.
-func (c *core) tidied(t *table, root *bucket, chained bool) (look bool) {
+// tidied is called when entries were taken out of the locked chain of root; chained: perhaps not
+// only out of the root. It unlinks the empty buckets at the chain's end, which may change the
+// root's ctl, and reports whether to check if the table is due for replacement.
+func (c *core) tidied(t *table, root *bucket, chained bool) (check bool) {
 	loose := chained && t.shorten(root)
 	return loose || root.empty() && t.n > 1<<c.minLog
 }
 
-// deleted is called when n entries were deleted; look is what tidied said.
-func (c *core) deleted(t *table, n int, look bool) {
+// deleted is called when n entries were deleted; check is what tidied returned.
+func (c *core) deleted(t *table, n int, check bool) {
 	c.count.Add(-int64(n))
-	if look {
+	if check {
 		c.resize(t)
 	}
 }

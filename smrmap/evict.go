@@ -2,15 +2,14 @@ package smrmap
 
 import "fmt"
 
-// Evict deletes entries until blocks of size bytes are retired, and returns how many
-// bytes that were; less if there is nothing more to evict. They can be used again a grace
-// period later.
+// EvictBytes deletes entries until it has retired blocks of size bytes, and returns how many
+// bytes it has; fewer if nothing more may be evicted. They can be used again a grace period
+// later.
 //
-// It goes round the map (CLOCK, Corbató 1968) and takes entries that were not read since
-// it last passed them; but it spares no more than a few hundred in a row, so that the
-// caller, a writer in need of memory, need not go through all of them. What had expired
-// counts as evicted.
-func (m *Bytes) Evict(size int) (retired int) { return m.evict(size, m.spared) }
+// It goes round the map (CLOCK, Corbató 1968) and takes the entries that were not read since
+// it last passed them. It spares at most a few hundred in a row, so that a writer in need of
+// memory does not go through all of them. Expired entries count as evicted.
+func (m *Bytes) EvictBytes(size int) (retired int) { return m.evict(size, m.spared) }
 
 // Evictable says which entries of [Bytes] may be evicted.
 type Evictable int32
@@ -21,8 +20,8 @@ const (
 	EvictNone               // none, though they may be moved
 )
 
-// SetEvictable says which entries Evict, Compact and StoreEvicting may delete. It begins
-// with EvictAll, and may be changed at any time.
+// SetEvictable says which entries EvictBytes, CompactFor and StoreEvicting may delete: at first
+// all. It may be called at any time.
 func (m *Bytes) SetEvictable(which Evictable) {
 	if which < EvictAll || which > EvictNone {
 		panic(fmt.Sprintf("smrmap: no such Evictable: %d", which))
@@ -31,8 +30,8 @@ func (m *Bytes) SetEvictable(which Evictable) {
 	m.barren.Store(false)
 }
 
-// evictableCame is called when an entry was stored, or its expiry changed, and it can be
-// seen: Evict may find something again that it did not find before.
+// evictableCame is called after an entry was stored or its expiry changed: if it expires,
+// EvictBytes may find something again. It pairs with evict, which sets barren before it walks.
 func (m *Bytes) evictableCame(expires bool) {
 	if expires && m.barren.Load() {
 		m.barren.Store(false)
@@ -50,16 +49,16 @@ func (m *Bytes) spared(e *header) bool {
 	return true
 }
 
-// evict is Evict that spares more than it has to.
+// evict is EvictBytes that spares what it is told to.
 //
-// A whole walk that met nothing but spared entries leaves the map barren; one that met
-// entries which were read, or whose keys are claimed, does not.
+// It leaves the map barren after a whole walk that met nothing but spared entries. Entries that
+// were read, or whose keys are claimed, are not spared in this sense.
 func (m *Bytes) evict(size int, spared func(*header) bool) (retired int) {
 	if size <= 0 {
 		return 0
 	}
-	// An entry that was read is taken when the hand comes by again, or in the last round. The
-	// first and the last round are not whole ones.
+	// The hand takes an entry that was read when it comes by again, or in the last round. The
+	// first and the last round are parts of one.
 	const mostSpared, mostRounds = 256, 3
 	inARow, now := 0, m.now()
 	m.handMu.Lock()
@@ -67,7 +66,7 @@ func (m *Bytes) evict(size int, spared func(*header) bool) (retired int) {
 	if Evictable(m.evictable.Load()) == EvictNone || m.barren.Load() {
 		return 0
 	}
-	m.barren.Store(true)                   // unless somebody stores, or something is found
+	m.barren.Store(true)                   // until evictableCame, or this walk meets something
 	which := Evictable(m.evictable.Load()) // after barren: SetEvictable stores them in this order
 	met := which == EvictAll
 	for round := 0; m.Len() > 0 && retired < size && round < mostRounds; {
@@ -102,14 +101,14 @@ func (m *Bytes) evict(size int, spared func(*header) bool) (retired int) {
 	return retired
 }
 
-// purge deletes those entries of the bucket that hash pos belongs to which choose says, but
-// for one whose key is claimed for a large value. It returns how many, how many bytes they
-// took, and where the next bucket begins.
+// purge deletes the entries that choose picks from the bucket that hash pos belongs to, except
+// those whose keys are claimed. It returns how many they were, the bytes of their blocks, and
+// where the next bucket begins.
 func (m *Bytes) purge(pos uint64, choose func(*header) bool) (n, bytes int, next uint64) {
 	return m.purgeUnclaimed(pos, func(e *header, claimed bool) bool { return !claimed && choose(e) })
 }
 
-// purgeUnclaimed is purge that shows choose claimed entries as well, which it must not choose.
+// purgeUnclaimed is purge that also shows choose the claimed entries; choose must not pick them.
 func (m *Bytes) purgeUnclaimed(pos uint64, choose func(e *header, claimed bool) bool) (n, bytes int, next uint64) {
 	n, next = m.c.unlink(pos, func(r ref) bool {
 		e := asHeader(r)

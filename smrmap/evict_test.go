@@ -10,7 +10,7 @@ import (
 
 func TestEvict(t *testing.T) {
 	m := newBytes(t, Options{})
-	require.Zero(t, m.Evict(1000))
+	require.Zero(t, m.EvictBytes(1000))
 	const n = 10_000
 	for i := range n {
 		require.NoError(t, m.Store(key(i), make([]byte, 100)))
@@ -25,7 +25,7 @@ func TestEvict(t *testing.T) {
 			}
 		}
 		before := m.Len()
-		retired := m.Evict(20_000)
+		retired := m.EvictBytes(20_000)
 		require.GreaterOrEqual(t, retired, 20_000)
 		require.Less(t, retired, 30_000)
 		require.Less(t, m.Len(), before)
@@ -38,7 +38,7 @@ func TestEvict(t *testing.T) {
 	}
 	require.EqualValues(t, n-m.Len(), m.Stats().Evicted)
 	require.Greater(t, left, n/10*9/10, "of those that were read")
-	for m.Evict(1) > 0 {
+	for m.EvictBytes(1) > 0 {
 	}
 	require.Zero(t, m.Len())
 }
@@ -66,7 +66,7 @@ func TestEvict_NowPanics(t *testing.T) {
 		s.Leave()
 	}
 	armed.Store(true)
-	require.Panics(t, func() { m.Evict(1) })
+	require.Panics(t, func() { m.EvictBytes(1) })
 	armed.Store(false)
 	within(t, 5*time.Second, "Store after Now panicked in Evict", func() {
 		for i := range 20 {

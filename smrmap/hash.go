@@ -8,8 +8,8 @@ import (
 	"unsafe"
 )
 
-// A hasher hashes keys with a seed of its own map, so that nobody outside can choose
-// keys that collide.
+// A hasher hashes keys with a seed of its own map, so that keys that collide can't be chosen
+// from outside.
 type hasher[K comparable] struct {
 	seed   maphash.Seed
 	ints   intHasher

@@ -10,12 +10,12 @@ import (
 	"github.com/gosmr/gosmr/pcpu"
 )
 
-// Buckets are locked by a bit, so that there is no room in them for who waits: those
-// park in a lot, chosen by the bucket's address (the parking lots of WebKit, 2015).
+// A bucket's lock is one bit, with no room for waiters: those park in a lot, chosen by the
+// bucket's address (the parking lots of WebKit, 2015).
 //
-// Whoever unlocks stores the word of the bucket and then loads the lot's count of
-// parked ones; whoever parks stores the count and then looks at the bucket once more.
-// The fence between is asymmetric: unlocking is a plain store and a plain load.
+// unlock stores the bucket's word and then loads the lot's count of waiters; park stores the
+// count and then loads the bucket's word once more. At least one sees the other. The fence
+// between is asymmetric: to unlock is a plain store and a plain load.
 type lots struct {
 	fence asym.Fence
 	lots  [numLots]lot
@@ -42,8 +42,7 @@ func (l *lots) of(b *bucket) *lot {
 	return &l.lots[uintptr(unsafe.Pointer(b))/bucketSize%numLots]
 }
 
-// tryLock locks a root and returns its ctl, 0 if somebody else has the lock. With it
-// set, ctl is never 0.
+// tryLock locks a root and returns its ctl, which is never 0 then; 0 if it is locked.
 func (b *bucket) tryLock() uint64 {
 	ctl := b.ctl.Load()
 	if ctl&locked == 0 && b.ctl.CompareAndSwap(ctl, ctl|locked) {
@@ -52,16 +51,16 @@ func (b *bucket) tryLock() uint64 {
 	return 0
 }
 
-// unlock stores ctl without the lock, and reports whether somebody is to be woken,
-// which must wait until the caller is not pinned.
+// unlock stores ctl without the lock, and reports whether to call wake, which must wait until
+// the caller is not pinned.
 func (l *lots) unlock(b *bucket, ctl uint64) (wake bool) {
 	b.ctl.Store(ctl &^ locked)
 	l.fence.Light() // pairs with park
 	return l.of(b).parked.Load() != 0
 }
 
-// spins is how often a lock is looked at before its holder is given a processor, and
-// then how often before the waiter parks. Buckets are locked for some 20 ns.
+// spins is how often lock tries before it yields the processor, and how often after that
+// before it parks. Buckets are locked for some 20 ns.
 const spins = 30
 
 // lock locks a root and returns its ctl. It may park, so it must not be called pinned.
@@ -96,7 +95,7 @@ func (l *lots) park(b *bucket) {
 	<-w.wake
 }
 
-// wake wakes one of those that wait for b.
+// wake wakes one waiter for b.
 func (l *lots) wake(b *bucket) {
 	lot := l.of(b)
 	lot.mu.Lock()
@@ -116,7 +115,7 @@ func (lot *lot) remove(i int) {
 	lot.parked.Store(uint64(len(lot.waiters)))
 }
 
-// release unlocks b and wakes who waits.
+// release unlocks b and wakes a waiter.
 func (l *lots) release(b *bucket, ctl uint64) {
 	if l.unlock(b, ctl) {
 		l.wake(b)

@@ -14,8 +14,8 @@ import (
 // entries for some tens of nanoseconds.
 //
 // If K and V hold no Go pointers, entries lie off the Go heap, where the collector does
-// not see them, and a Store allocates nothing. Otherwise they lie on it, one allocation
-// for each Store, and it is a map like others.
+// not see them, and a Store allocates nothing. Otherwise they lie on it, and each Store
+// allocates one.
 //
 // All methods may be called by any number of goroutines. Each operation on a key is
 // atomic (linearizable); walks are not. Make a Map with [New]; it must not be copied.
@@ -55,9 +55,9 @@ func (m *Map[K, V]) entry(e ref) *entry[K, V] { return (*entry[K, V])(unsafe.Poi
 
 // hashOf returns the hash that leads to entry e, the same for as long as e is in the map.
 //
-// Where the key differs from itself that is the hash of e's address, which nothing moves:
-// such entries are spread as others are, stay in their stretch of hashes when the table
-// changes, and are seen once by a walk.
+// Where the key differs from itself that is the hash of e's address, which does not change: such
+// entries spread as others do, stay in their stretch of hashes when the table is replaced, and
+// are seen once by a walk.
 func (m *Map[K, V]) hashOf(e *entry[K, V]) uint64 {
 	if m.mayBeNaN && e.key != e.key {
 		return m.ints.hash(uint64(uintptr(unsafe.Pointer(e))))
@@ -167,7 +167,9 @@ func (m *Map[K, V]) find(t *table, b *bucket, h uint64, k K) (*entry[K, V], plac
 	return nil, place{}
 }
 
-// Len returns the number of entries. Cost: one load per processor.
+// Len returns the number of entries.
+//
+// Cost: one load per processor.
 func (m *Map[K, V]) Len() int { return int(max(m.c.count.Load(), 0)) }
 
 // Stats returns a snapshot.
@@ -183,7 +185,7 @@ func (m *Map[K, V]) Stats() Stats {
 	return st
 }
 
-// Close empties the map and gives its memory back. Nobody may use the map any more; it
+// Close empties the map and gives its memory back. The map must not be used any more. Close
 // waits for readers in sections, and returns an error if ctx ends first.
 func (m *Map[K, V]) Close(ctx context.Context) error {
 	m.Clear()

@@ -5,8 +5,8 @@ import (
 	"unsafe"
 )
 
-// Store sets the value of k. It returns an error that wraps [slab.ErrNoMemory] if the
-// budget is at its end; then the map is as it was.
+// Store sets the value of k. It returns an error that wraps [slab.ErrNoMemory] if the budget
+// is used up; then the map is as it was.
 //
 // Cost: a locked instruction, and where entries are on the Go heap an allocation.
 func (m *Map[K, V]) Store(k K, value V) error {
@@ -65,7 +65,7 @@ func (m *Map[K, V]) replace(k K, value *V) bool {
 	return done
 }
 
-// newEntry returns an entry that nobody else has.
+// newEntry returns an entry that is not in the map.
 func (m *Map[K, V]) newEntry(k K, value V) (*entry[K, V], error) {
 	if m.pool == nil {
 		return &entry[K, V]{k, value}, nil
@@ -77,14 +77,14 @@ func (m *Map[K, V]) newEntry(k K, value V) (*entry[K, V], error) {
 	return e, err
 }
 
-// retire gives back an entry that was unlinked.
+// retire gives an unlinked entry back, a grace period later.
 func (m *Map[K, V]) retire(e *entry[K, V]) {
 	if m.pool != nil {
 		m.pool.Retire(e)
 	}
 }
 
-// discard gives back an entry that was never in the map.
+// discard gives an entry that was never in the map back at once.
 func (m *Map[K, V]) discard(e *entry[K, V]) {
 	if m.pool != nil {
 		m.pool.Free(e)
@@ -164,16 +164,14 @@ func (m *Map[K, V]) Delete(k K) bool {
 	return loaded
 }
 
-// Compute calls fn with the value of k, and whether there is one, and does what it says;
-// nobody else writes to k meanwhile. It returns the value of k afterwards, and whether there
-// is one: the zero value and false after DeleteOp, also where there was one. fn is called
-// once. If it panics, nothing has happened.
+// Compute calls fn once with the value of k, and whether there is one, and does what fn
+// returns; k is not written to meanwhile. It returns the value of k afterwards, and whether
+// there is one: the zero value and false after DeleteOp. If fn panics, the map is as it was.
 //
 // fn runs with the bucket locked, which holds up writers of k and of the few keys beside it,
-// and the growing of the map, but no reader. It should be short, and must not write to the
-// map or walk over it. Where fn would often find that there is nothing to do, look with
-// [Map.Load] first: that locks nothing. fn must not wait for readers: others may wait for the
-// bucket in a section.
+// and the growing of the map, but no reader. fn should be short. It must not write to the map,
+// nor wait for readers, which may wait for the bucket. Where there is often nothing to do, call
+// [Map.Load] first: that locks nothing.
 //
 // Errors are those of [Map.Store]. Idea: xsync's Compute.
 func (m *Map[K, V]) Compute(k K, fn func(old V, loaded bool) (V, Op)) (actual V, ok bool, err error) {

@@ -27,7 +27,7 @@ func caches(t testing.TB, o Options) map[string]cache {
 				oldest++
 			}
 		}},
-		"Bytes": {&b.c, func(i int) error { return b.Store(key(i), key(i)) }, func(int) { b.Evict(64 << 10) }},
+		"Bytes": {&b.c, func(i int) error { return b.Store(key(i), key(i)) }, func(int) { b.EvictBytes(64 << 10) }},
 	}
 }
 

@@ -10,24 +10,23 @@ import (
 
 // Options configure a map. The zero Options is valid.
 type Options struct {
-	// Domain is the one whose sections readers are in. Default: smr.Default().
+	// Domain has the readers' sections. Default: smr.Default().
 	Domain *smr.Domain
 
-	// Budget is what entries off the Go heap and the table are taken from. Where it is at
-	// its end the table does not grow, but buckets overflow into others. Those exceed the
-	// limit by a quarter of the table's size at most; then stores fail whose bucket is full.
-	// (See the package's doc for what is taken while the table is replaced.) Default: none,
-	// no bound.
+	// Budget bounds the memory of the table and of entries off the Go heap. When it is used
+	// up the table does not grow, and chained buckets may exceed the limit by a quarter of the
+	// table's size; after that a Store into a full bucket fails. (The package's doc says what
+	// is taken while the table is replaced.) Default: no bound.
 	Budget *slab.Budget
 
-	// Capacity is how many entries to make room for at once. The table does not
-	// shrink below it. If the budget or the system has no memory for such a table, the error
-	// wraps [slab.ErrNoMemory]. Default: a few.
+	// Capacity is how many entries the table has room for at once; it does not shrink below
+	// that. If the budget or the system has no memory for such a table, the error wraps
+	// [slab.ErrNoMemory]. Default: a few.
 	Capacity int
 
-	// Now returns the time by which entries of Bytes expire. It is called for entries that
-	// have an expiry, in sections and with a bucket locked, too: it must be quick, and not use
-	// the map. Default: time.Now.
+	// Now returns the time by which entries of Bytes expire. It is called for each entry with an
+	// expiry, also in sections and with a bucket locked: it must be quick, and must not use the
+	// map. Default: time.Now.
 	Now func() time.Time
 }
 
@@ -50,7 +49,7 @@ func (o *Options) normalize() error {
 	return nil
 }
 
-// Op is what the function of Compute wants done.
+// Op says what to do with an entry.
 type Op int
 
 const (
@@ -74,8 +73,7 @@ func (op Op) String() string {
 	return fmt.Sprintf("Op(%d)", int(op))
 }
 
-// checkOp panics if op, as the function of Compute returned it, is not one from CancelOp to
-// last.
+// checkOp panics unless op, which the function of Compute returned, is from CancelOp to last.
 func checkOp(what string, op, last Op) {
 	if op < CancelOp || op > last {
 		panic("smrmap: Compute of " + what + ": " + op.String())
@@ -89,10 +87,10 @@ type Stats struct {
 	Resizes uint64 // how often the table was replaced by another
 
 	EntryBytes    int64 // in entries off the Go heap
-	PendingBytes  int64 // in such entries that readers may still hold
-	FreeBytes     int64 // free for such entries, among others
+	PendingBytes  int64 // in retired ones that readers may still hold
+	FreeBytes     int64 // free in slabs and magazines
 	ReservedBytes int64 // taken from the system: entries, and table
 
-	Expired uint64 // Bytes: entries deleted because their time had come
-	Evicted uint64 // Bytes: entries deleted by Evict and Compact
+	Expired uint64 // Bytes: entries deleted because they had expired
+	Evicted uint64 // Bytes: entries evicted
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/gosmr/gosmr/slab"
 )
 
-// StoreEvicting is [Bytes.StoreItem] that makes room where the budget is at its end, as
+// StoreEvicting is [Bytes.StoreItem] that makes room when the budget is used up, as
 // [Bytes.ComputeEvicting] does.
 func (m *Bytes) StoreEvicting(ctx context.Context, key []byte, it Item) error {
 	err := m.StoreItem(key, it)
@@ -21,31 +21,36 @@ func (m *Bytes) StoreEvicting(ctx context.Context, key []byte, it Item) error {
 	return err
 }
 
-// ComputeEvicting is [Bytes.Compute] that makes room where the budget is at its end. fn is
-// called again after each attempt, and must not rely on what the last call saw.
+// ComputeEvicting is [Bytes.Compute] that makes room when the budget is used up. It calls fn
+// again after each attempt; fn must not rely on what an earlier call saw.
 //
-// It does what is least first: it waits for what was retired before; then it moves the
-// entries of a slab together with others of their size, where there is room for all of them;
-// then it evicts, as [Bytes.Evict] does, as many bytes as it needs, and moves what is left in
-// some slab to where those were. What it needs is a slab for entries of this size (64 KiB to
-// 1 MiB), or above 64 KiB the entry's own size; it may be twice that while more than the
-// limit of the budget is taken, as after it was lowered. It evicts what it needs once or
-// twice over, with what is left in the slabs that it empties for want of room elsewhere;
-// eight times at most, where others use what it evicts before a slab is empty. Where there is memory, but no slot in the key's bucket
-// and none to chain another to it, it evicts one entry of that. It never evicts the entry of key, nor what
+// It takes the mildest step that helps:
+//
+//   - it waits for what was retired before;
+//   - it moves the entries of a slab to others of their size, where there is room for all of
+//     them, and takes the slab;
+//   - it evicts the bytes it needs, as [Bytes.EvictBytes] does, and moves what is left in some
+//     slab to where those were.
+//
+// It needs a slab for entries of this size (64 KiB to 1 MiB), or above 64 KiB the entry's own
+// size; up to twice that while more than the limit of the budget is in use, as after it was
+// lowered. It evicts this once or twice over, since a slab that it empties may hold entries for
+// which there is no room elsewhere; at most eight times, where others use what it evicts before a
+// slab is empty. If there is memory, but neither a slot in the key's bucket nor room to chain
+// another to it, it evicts one entry of that bucket. It never evicts the entry of key, nor what
 // [Bytes.SetEvictable] spares.
 //
 // It returns an error that wraps [slab.ErrNoMemory], and has evicted nothing, if the budget
-// can't hold the entry beside the table and the old value of key, or if readers did not
-// leave before ctx ended; the error wraps ctx.Err() as well then. With the same errors it
-// may have evicted in vain if readers stay from the middle of it on, others take memory by
-// [Bytes.Store] all the time, or the system refuses. Other errors are those of Compute.
+// can't hold the entry beside the table and the old value of key; and, then wrapping ctx.Err()
+// as well, if readers did not leave before ctx ended. With the same errors it may have evicted in
+// vain if readers stay from some later moment on, others take memory by [Bytes.Store] all the
+// time, or the system refuses. Other errors are those of Compute.
 //
-// Any number of goroutines may call it. One at a time makes room in a budget, and keeps
-// what it has made; others wait for it, and then look whether there is room for them, too.
-// It waits for readers, and so must not be called in a section of the domain.
+// Any number of goroutines may call it. One at a time makes room in a budget, and keeps what it
+// has made; the others wait, and then check whether there is room for them. It waits for readers,
+// and so must not be called in a section of the domain.
 //
-// Cost: that of Compute while there is memory. Else some hundred microseconds for each
+// Cost: that of Compute while there is memory; otherwise some hundred microseconds for each
 // megabyte that is moved, and three to ten grace periods.
 func (m *Bytes) ComputeEvicting(ctx context.Context, key []byte, fn func(old Item, loaded bool) (Item, Op)) (ok bool, err error) {
 	ok, err = m.Compute(key, fn)
@@ -59,14 +64,15 @@ func (m *Bytes) ComputeEvicting(ctx context.Context, key []byte, fn func(old Ite
 // wants more each time.
 const mostAttempts = 4
 
-// mostCrowded bounds how often it makes room in a full bucket, where others may be quicker
-// to use it.
+// mostCrowded bounds how often computeEvicting makes room in a full bucket, which others may be
+// quicker to use.
 const mostCrowded = 64
 
+// computeEvicting is ComputeEvicting after a first attempt found no memory.
 func (m *Bytes) computeEvicting(ctx context.Context, key []byte, fn func(old Item, loaded bool) (Item, Op)) (ok bool, err error) {
 	h := m.hashOf(key)
 	p := pressure{m: m, key: key, hash: uint32(h >> 32), size: int(headerSize) + len(key)}
-	// What is pending may do. And while readers don't leave it would evict in vain.
+	// What is pending may suffice. And while readers stay it would evict in vain.
 	if err := m.dom.Synchronize(ctx); err != nil {
 		return false, p.stopped(err)
 	}
@@ -110,7 +116,7 @@ func (m *Bytes) computeEvicting(ctx context.Context, key []byte, fn func(old Ite
 	}
 }
 
-// A pressure is a need for memory of one goroutine.
+// A pressure is one goroutine's need for memory for an entry.
 type pressure struct {
 	m    *Bytes
 	key  []byte // whose entry is spared
@@ -131,7 +137,7 @@ func (p *pressure) makeRoom(ctx context.Context) ([]byte, error) {
 		return nil, p.stopped(err)
 	}
 	defer c.End()
-	block, err := c.Get() // others have made room, perhaps
+	block, err := c.Get() // others may have made room
 	if err == nil || !errors.Is(err, slab.ErrNoMemory) {
 		return block, err
 	}
@@ -179,9 +185,10 @@ func (p *pressure) compact(ctx context.Context, c *slab.Claim) error {
 	return nil
 }
 
+// spareAll evicts nothing.
 func spareAll(*header) bool { return true }
 
-// evict evicts what the claim misses, and waits for the readers of that.
+// evict evicts what the claim misses, and waits for its readers.
 func (p *pressure) evict(ctx context.Context, c *slab.Claim) error {
 	need := c.Missing()
 	if need == 0 { // it is the system that refuses
@@ -195,8 +202,8 @@ func (p *pressure) evict(ctx context.Context, c *slab.Claim) error {
 	return p.m.dom.Barrier(ctx)
 }
 
-// thin evicts one entry of the bucket that h belongs to, whose slot is free then, and reports
-// whether there was one.
+// thin evicts one entry of the bucket that h belongs to, which frees its slot, and reports
+// whether it found one.
 func (p *pressure) thin(h uint64) bool {
 	if Evictable(p.m.evictable.Load()) == EvictNone {
 		return false
@@ -222,7 +229,7 @@ func (p *pressure) spared(e *header) bool {
 	return p.m.spared(e)
 }
 
-// stopped returns the error for what ended the waiting.
+// stopped returns the error of a wait that ended with err.
 func (p *pressure) stopped(err error) error {
 	return fmt.Errorf("smrmap: %w: can't wait for memory for an entry of %d bytes: %w", slab.ErrNoMemory, p.size, err)
 }

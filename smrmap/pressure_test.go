@@ -179,7 +179,7 @@ func TestStoreEvicting_OnlyExpiring(t *testing.T) {
 		require.True(t, ok)
 	}
 	// When none is left that expires the map is full, and stays so until there is one.
-	for m.Evict(1<<20) > 0 {
+	for m.EvictBytes(1<<20) > 0 {
 	}
 	require.NoError(t, m.dom.Barrier(ctx))
 	for n = 1 << 20; m.Store(key(n), valueOf(n, 100)) == nil; n++ {
@@ -205,7 +205,7 @@ func TestStoreEvicting_None(t *testing.T) {
 	m.SetEvictable(EvictNone)
 	ctx := watchdogContext(t)
 	require.ErrorIs(t, m.StoreEvicting(ctx, key(-1), Item{Value: valueOf(1, 1000)}), slab.ErrNoMemory)
-	require.Zero(t, m.Evict(1000))
+	require.Zero(t, m.EvictBytes(1000))
 	require.Equal(t, stored, m.Len())
 	for i := range stored / 8 {
 		require.True(t, m.Delete(key(8*i)))
@@ -330,13 +330,13 @@ func TestEvict_NotBarrenForNothing(t *testing.T) {
 	m.SetEvictable(EvictExpiring)
 	now := m.now()
 	require.NoError(t, m.StoreItem(key(1), Item{Value: valueOf(1, 100), Expires: now + 1e9}))
-	require.Zero(t, m.Evict(0))
+	require.Zero(t, m.EvictBytes(0))
 	require.False(t, m.barren.Load())
 	cl := m.claims.add(uint32(m.hashOf(key(1)) >> 32))
-	require.Zero(t, m.Evict(1))
+	require.Zero(t, m.EvictBytes(1))
 	m.claims.drop(cl)
 	require.False(t, m.barren.Load())
-	require.Positive(t, m.Evict(1))
+	require.Positive(t, m.EvictBytes(1))
 }
 
 // An entry for which the limit has no room, as it is now, evicts nothing.

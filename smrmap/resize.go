@@ -5,6 +5,9 @@ import (
 	"math/bits"
 )
 
+// A table is replaced by one goroutine, which is there while there is something to do: see the
+// package's doc.
+
 // wanted returns the log of the size that the table should have next: its own, or one
 // more or less.
 func (c *core) wanted(t *table) int {
@@ -20,17 +23,17 @@ func (c *core) wanted(t *table) int {
 	return logn
 }
 
-// due reports whether the table should be replaced: by one of another size, or of its own
-// if it is loose.
+// due reports whether the table should be replaced: by one of another size, or by one of its
+// own if it is loose.
 func (c *core) due(t *table) bool {
 	return 1<<c.wanted(t) != t.n || t.loose() && c.count.Load() < c.kept.Load()
 }
 
-// resize makes a goroutine move the entries to another table, if it is time to and none
-// does so already.
+// resize starts a goroutine that moves the entries to another table, if one is due and no such
+// goroutine is there.
 //
-// Who finds one at it leaves word in again, and looks once more; that one looks for word
-// after it has unlocked. One of them sees the other.
+// If a migration is running, it sets again and retries the lock; the migrator checks again after
+// it has unlocked. At least one notices the other.
 func (c *core) resize(t *table) {
 	if !c.due(t) {
 		return
@@ -46,7 +49,7 @@ func (c *core) resize(t *table) {
 }
 
 // migrateAll moves all entries to the next table, until they are in one of the right size.
-// resizing is held, and unlocked.
+// resizing is held, and migrateAll unlocks it.
 func (c *core) migrateAll() {
 	defer c.migrated.Done()
 	for {
@@ -98,10 +101,9 @@ func (c *core) migrate(t *table) {
 	t.drop()
 }
 
-// move moves the entries of n roots of t, one or two, which become those of one or two
-// roots of next. Nobody else looks at those before the old ones are marked moved, so
-// that they need no lock; and to those who look at the old ones later these do not
-// change any more.
+// move moves the entries of n roots of t, one or two, which become those of one or two roots of
+// next. Those need no lock: they are not used before the old ones are marked moved, and after
+// that the old ones do not change.
 func (c *core) move(t, next *table, i, n int) {
 	var ctl [2]uint64
 	for k := range n {

@@ -173,14 +173,14 @@ func TestSchedules_StoreAgainstEvict(t *testing.T) {
 		m.SetEvictable(EvictExpiring)
 		m.now = func() int64 { return 1 }
 		stays := m.StoreItem([]byte("stays"), Item{})
-		x.Go("evict", 0, func() { m.Evict(1) })
+		x.Go("evict", 0, func() { m.EvictBytes(1) })
 		x.Go("store", 1, func() {
 			if err := m.StoreItem([]byte("goes"), Item{Expires: 2}); err != nil || stays != nil {
 				x.Fail("%v, %v", stays, err)
 			}
 		})
 		return func() {
-			m.Evict(1)
+			m.EvictBytes(1)
 			if n := m.Len(); n != 1 {
 				x.Fail("%d entries are left", n)
 			}

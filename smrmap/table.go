@@ -11,21 +11,21 @@ import (
 	"github.com/gosmr/gosmr/slab"
 )
 
-// A table is an array of buckets, indexed by the high bits of the hash: so the
-// entries of one bucket are those of one stretch of hashes, in a table of any size,
-// and a walk by hash goes on where it was when the table has changed under it.
+// A table is an array of buckets, indexed by the high bits of the hash. So the entries of a
+// bucket are those of a stretch of hashes, in a table of any size, and a walk by hash goes on
+// where it was when the table has been replaced.
 //
-// Its memory is Go's, without pointers where the entries are off the Go heap: the
-// collector does not look into it, and keeps it for as long as any reader has it.
+// Its memory is Go's, without pointers where the entries are off the Go heap: the collector does
+// not scan it, and keeps it for as long as a reader has it.
 type table struct {
 	root  unsafe.Pointer // of the first bucket, aligned to a line unless heap
 	shift uint8          // 64 - log2(n)
 	n     int
 	heap  bool // entries are on the Go heap
 
-	// next is the table that the entries are on their way to; nil: none. Set once, by
-	// resize. A bucket belongs to this table until it is marked moved, and from then
-	// on to the next one.
+	// next is the table that the entries are moved to; nil: none. Written once, by begin, before
+	// any bucket is marked; read by all that find a mark. A stretch of hashes belongs to this
+	// table until its bucket is marked moved, and to the next one after that.
 	next atomic.Pointer[table]
 
 	spill  spill // the chained buckets
@@ -33,8 +33,8 @@ type table struct {
 	size   *charge // of roots and chained buckets
 }
 
-// A charge is what was taken from a budget. It stands apart from its table, so that it can
-// be given back for a table that the collector found dropped with its map.
+// A charge is what a table took from a budget. It is apart from the table, so that a cleanup can
+// give it back when the collector finds the table dropped with its map.
 type charge struct {
 	atomic.Int64 // bytes
 	budget       *slab.Budget
@@ -51,9 +51,8 @@ const (
 	maxBits = 25 + 7*int(^uintptr(0)>>63)
 )
 
-// newTable returns an empty table. One that is to replace a larger one must be had, also
-// where the budget is at its end. Others may be refused, with an error that wraps
-// [slab.ErrNoMemory].
+// newTable returns an empty table. With must set (shrinking), it allocates even when the budget
+// is used up. Otherwise it may return an error that wraps [slab.ErrNoMemory].
 func newTable(logn int, heap, must bool, budget *slab.Budget) (*table, error) {
 	t := &table{shift: uint8(64 - logn), n: 1 << logn, heap: heap, budget: budget, size: &charge{budget: budget}}
 	if err := t.take(t.n, must); err != nil {
@@ -66,7 +65,8 @@ func newTable(logn int, heap, must bool, budget *slab.Budget) (*table, error) {
 	return t, nil
 }
 
-// take takes the size of n buckets from the budget, and asks whether the system has as much.
+// take takes the size of n buckets from the budget, and without must asks the system whether it
+// has as much.
 func (t *table) take(n int, must bool) error {
 	size := bytesOf(n)
 	if must {
@@ -92,7 +92,7 @@ func (t *table) buckets(n int) unsafe.Pointer {
 	size := bytesOf(n)
 	t.size.Add(size)
 	if t.heap {
-		// As it is: where the pointers are is said of its start.
+		// Not aligned: Go finds the pointers by where the allocation starts.
 		return unsafe.Pointer(unsafe.SliceData(make([]bucket, n+1)))
 	}
 	p := unsafe.Pointer(unsafe.SliceData(make([]uint64, size/8)))

@@ -6,17 +6,16 @@ import (
 	"unsafe"
 )
 
-// A walk goes through the hashes in order. Its position is the hash up to which, not
-// included, it has seen everything; buckets are stretches of hashes in a table of any
-// size, so it goes on from there in whatever table there is by then. Who is in the map
-// from start to end is seen exactly once.
+// A walk goes through the hashes in order. Its position is the hash below which it has seen
+// everything. A bucket is a stretch of hashes in a table of any size, so the walk goes on from
+// there in any later table. It sees an entry that stays exactly once.
 
-// snapshot appends to buf the entries of the bucket that hash pos belongs to, and whose
-// hash is pos or above, and returns where the next bucket begins; 0 after the last. The
-// caller is in a section, if entries are off the Go heap.
+// snapshot appends to buf the entries of the bucket that hash pos belongs to whose hash is pos or
+// above, and returns where the next bucket begins, 0 after the last. The caller is in a section
+// if entries are off the Go heap.
 //
-// No entry was unlinked from the bucket between the first look and the last one, so that
-// none which went and came is there twice.
+// It starts over if an entry was unlinked from the bucket meanwhile: one that went and came back
+// would be there twice.
 func (c *core) snapshot(pos uint64, buf []ref) (_ []ref, next uint64) {
 	n := len(buf)
 	for try := 0; ; try++ {
@@ -59,13 +58,13 @@ func (c *core) collect(b *bucket, tags uint64, buf []ref) []ref {
 	return buf
 }
 
-// from takes those entries out of buf, from the nth on, whose hash is below pos.
+// from removes the entries from buf, from the nth on, whose hash is below pos.
 func (c *core) from(pos uint64, buf []ref, n int) []ref {
 	return append(buf[:n], slices.DeleteFunc(buf[n:], func(e ref) bool { return c.hashOf(e) < pos })...)
 }
 
-// A batch is what a walk over a Map looks at before it goes on with the loop's body, so
-// that it waits for several entries at a time where they are in no cache.
+// A batch is what a walk over a Map collects before it calls the loop's body: so several entries
+// that are in no cache are waited for at once.
 const (
 	batchRefs    = 32      // entries
 	batchBuckets = 128     // buckets, most of which may be empty
@@ -82,12 +81,11 @@ func (c *core) batch(pos uint64, buf []ref, most int) (_ []ref, next uint64) {
 	return buf, pos
 }
 
-// All returns a walk over the map. An entry that is there from start to end is seen once,
-// one that comes or goes meanwhile perhaps; none is seen twice. What is yielded are
-// copies. The map may be changed by the loop's body.
+// All returns a walk over the map. It sees an entry that stays exactly once, and one that comes
+// or goes at most once. It yields copies. The loop's body may change the map.
 //
-// Cost: a section for some eight buckets, where entries are off the Go heap; no allocation,
-// but where the few entries of a bucket take more than 2 KiB.
+// Cost: a section for some eight buckets where entries are off the Go heap; an allocation only
+// where the few entries of a bucket take more than 2 KiB.
 func (m *Map[K, V]) All() iter.Seq2[K, V] {
 	return func(yield func(K, V) bool) {
 		if m.pool == nil {
@@ -115,8 +113,7 @@ func (m *Map[K, V]) eachOnHeap(yield func(K, V) bool) {
 	}
 }
 
-// eachOffHeap is All where what is yielded must be copied in a section: to the stack, if
-// it has room there.
+// eachOffHeap is All where entries must be copied in a section: to the stack, if they fit.
 func (m *Map[K, V]) eachOffHeap(yield func(K, V) bool) {
 	var room [batchRefs]ref
 	refs := room[:0]
@@ -153,8 +150,8 @@ func (m *Map[K, V]) Keys() iter.Seq[K] {
 	}
 }
 
-// Clear deletes every entry that is in the map when it is called, unless somebody else
-// stores to its key meanwhile. It is a walk, not one step: other operations go on.
+// Clear deletes every entry that is in the map when it is called, unless its key is stored to
+// meanwhile. It is a walk, not one step: other operations go on.
 func (m *Map[K, V]) Clear() {
 	m.c.clear(func(e ref) { m.retire(m.entry(e)) })
 }
@@ -168,14 +165,14 @@ func (c *core) clear(retire func(ref)) {
 	}
 }
 
-// unlink takes those entries out of the bucket that hash pos belongs to which choose says,
-// and then calls retire for each. It returns how many, and where the next bucket begins.
-// choose is called with the bucket locked, retire is not.
+// unlink takes the entries that choose picks out of the bucket that hash pos belongs to, and then
+// calls retire for each. It returns how many, and where the next bucket begins. choose is called
+// with the bucket locked, retire is not.
 func (c *core) unlink(pos uint64, choose func(ref) bool, retire func(ref)) (n int, next uint64) {
 	var room [4 * slotsPerBucket]ref
 	refs := room[:0]
 	t, root := c.lock(pos)
-	look := false
+	check := false
 	for b := root; b != nil; b = t.after(b) {
 		for i := range b.slots {
 			if e := b.slots[i].Load(); e != nil && choose(e) {
@@ -185,7 +182,7 @@ func (c *core) unlink(pos uint64, choose func(ref) bool, retire func(ref)) (n in
 		}
 	}
 	if len(refs) > 0 {
-		look = c.tidied(t, root, true)
+		check = c.tidied(t, root, true)
 		root.ctl.Store(bumped(root.ctl.Load())) // and locked still
 	}
 	c.release(root)
@@ -193,7 +190,7 @@ func (c *core) unlink(pos uint64, choose func(ref) bool, retire func(ref)) (n in
 		retire(e)
 	}
 	if len(refs) > 0 {
-		c.deleted(t, len(refs), look)
+		c.deleted(t, len(refs), check)
 	}
 	return len(refs), (pos>>t.shift + 1) << t.shift
 }

@@ -56,7 +56,7 @@ func TestWalk_EntryThatCameBackIsSeenOnce(t *testing.T) {
 	for name, remove := range map[string]func(m *Bytes, k []byte){
 		"Delete": func(m *Bytes, k []byte) { m.Delete(k) },
 		"Clear":  func(m *Bytes, _ []byte) { m.Clear() },
-		"Evict":  func(m *Bytes, _ []byte) { m.Evict(1) },
+		"Evict":  func(m *Bytes, _ []byte) { m.EvictBytes(1) },
 	} {
 		t.Run("Bytes "+name, func(t *testing.T) {
 			m := newBytes(t, Options{})

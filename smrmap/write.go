@@ -39,9 +39,9 @@ func (c *core) commit(op Op, t *table, root *bucket, p place, h uint64, e ref) e
 		c.lots.release(root, bumped(root.ctl.Load()))
 	case op == DeleteOp && p.b != nil:
 		p.b.take(p.i)
-		look := c.tidied(t, root, p.b != root)
+		check := c.tidied(t, root, p.b != root)
 		c.lots.release(root, bumped(root.ctl.Load()))
-		c.deleted(t, 1, look)
+		c.deleted(t, 1, check)
 	default:
 		c.release(root)
 	}

@@ -331,7 +331,7 @@ func newBytesOf(t *testing.T, d *smr.Domain, lengths uint64) subject {
 				m.Delete(key(i))
 			}
 		},
-		compact: func(ctx context.Context) (int64, error) { return m.Compact(ctx, 0) },
+		compact: func(ctx context.Context) (int64, error) { return m.CompactFor(ctx, 0) },
 		stats:   m.Stats,
 		close:   m.Close,
 	}
@@ -364,7 +364,7 @@ func TestMaps_Linearizable(t *testing.T) {
 				evicted := s.stats().Evicted > 0
 				require.NoError(t, s.close(t.Context()))
 				require.NoError(t, d.Close(t.Context()))
-				if evicted { // by Compact; the model knows nothing of that
+				if evicted { // by CompactFor; the model knows nothing of that
 					evicting++
 					continue
 				}

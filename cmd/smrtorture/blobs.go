@@ -16,7 +16,7 @@ import (
 )
 
 // blobs has a map of bytes on less memory than it would like to have: values of all
-// sizes are stored, expire, are swept, evicted, and moved by Compact, while readers
+// sizes are stored, expire, are swept, evicted, and moved by CompactFor, while readers
 // borrow them. An entry may be missing; but what is there is what its writer put there
 // last, whole, and not expired.
 type blobs struct{}
@@ -92,13 +92,13 @@ func (blobs) join(r *rig) {
 			r.gate.pass()
 			switch rng.IntN(16) { // seldom, so that writers come to the end of the budget
 			case 0:
-				m.Evict(1 + rng.IntN(1<<16))
+				m.EvictBytes(1 + rng.IntN(1<<16))
 			case 1, 2:
-				if _, err := m.Compact(context.Background(), rng.IntN(4096)); err != nil {
-					r.faults.add(faultWait, "Compact: %v", err)
+				if _, err := m.CompactFor(context.Background(), rng.IntN(4096)); err != nil {
+					r.faults.add(faultWait, "CompactFor: %v", err)
 				}
 			default:
-				cursor, _, _ = m.Sweep(cursor, 256)
+				cursor = m.Sweep(cursor, 256).Next
 			}
 			pause(ctx, below(rng, 2*time.Millisecond))
 			p.beat()

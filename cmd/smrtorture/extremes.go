@@ -163,7 +163,7 @@ func (ex *extreme) evictions() {
 		}
 	}
 	n := ex.near(math.MaxInt)
-	ex.refused(fmt.Sprintf("Evict(%d)", n), func() { m.Evict(max(n, 1)) })
-	ex.refused(fmt.Sprintf("Compact(%d)", n), func() { _, _ = m.Compact(context.Background(), max(n, 0)) })
+	ex.refused(fmt.Sprintf("EvictBytes(%d)", n), func() { m.EvictBytes(max(n, 1)) })
+	ex.refused(fmt.Sprintf("CompactFor(%d)", n), func() { _, _ = m.CompactFor(context.Background(), max(n, 0)) })
 	ex.faults.within("Close of a map", m.Close)
 }

@@ -9,7 +9,7 @@ var smrmapBugs = []Bug{
 		Schedules: "TestSchedules_StoreAgainstEvict",
 		Patch: `
 @ smrmap/evict.go
--	m.barren.Store(true)                   // unless somebody stores, or something is found
+-	m.barren.Store(true)                   // until evictableCame, or this walk meets something
 @
 -	if met {
 -		m.barren.Store(false)
@@ -39,7 +39,7 @@ var smrmapBugs = []Bug{
 @ smrmap/compact.go
  	if fresh != nil {
 +		p.store(unsafe.SliceData(fresh))
- 		// The hash is read again, since the entry may be another one than it was of.
+ 		// The hash is read again: that of before may have been another entry's.
 `,
 	},
 	{
@@ -107,7 +107,7 @@ var smrmapBugs = []Bug{
 	},
 	{
 		Name:    "claim-ignored",
-		Why:     "somebody writes to a key whose large value is on its way",
+		Why:     "another writes to a key whose large value is on its way",
 		Package: "./smrmap",
 		Test:    "TestCompute_LargeIsAtomic",
 		Patch: `

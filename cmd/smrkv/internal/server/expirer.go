@@ -121,9 +121,9 @@ func (e *expirer) round() (removed int, after afterRound) {
 		e.found = 0
 		e.dirty.Store(false)
 	}
-	var expiring int
-	e.sweep, removed, expiring = e.srv.data.Sweep(e.sweep, sweepN)
-	e.found += expiring
+	swept := e.srv.data.Sweep(e.sweep, sweepN)
+	e.sweep, removed = swept.Next, swept.Removed
+	e.found += swept.Expiring
 	if e.sweep != 0 {
 		return removed, sweepOn
 	}

@@ -92,7 +92,7 @@ func (s *Server) evictDebt(limit, headroom int64) {
 	st := s.data.Stats()
 	slack := max(0, limit-s.memory.Used()) + st.FreeBytes + st.PendingBytes
 	if slack < headroom {
-		s.data.Evict(int(headroom - slack + headroom/8))
+		s.data.EvictBytes(int(headroom - slack + headroom/8))
 	}
 }
 
@@ -153,7 +153,7 @@ func (s *Server) giveBack(enough func(released int64) bool) {
 	released := int64(0)
 	for fruitless := 0; fruitless < maxFruitless && !enough(released); fruitless++ {
 		ctx, cancel := context.WithTimeout(s.ctx, graceTimeout)
-		n, err := s.data.Compact(ctx, 0)
+		n, err := s.data.CompactFor(ctx, 0)
 		cancel()
 		if s.ctx.Err() != nil || errors.Is(err, smr.ErrInCallback) {
 			return
@@ -185,7 +185,7 @@ func (s *Server) shrink() {
 			s.evict.mu.Lock()
 			defer s.evict.mu.Unlock()
 			if stuck || s.data.Stats().FreeBytes < step {
-				s.data.Evict(int(min(over(), step)))
+				s.data.EvictBytes(int(min(over(), step)))
 			}
 			if s.waitForMemory() {
 				s.giveBack(func(released int64) bool { return released >= step || over() <= 0 })

@@ -50,7 +50,7 @@ func (c *conn) spare(n need) bool {
 			return true
 		}
 		st := s.data.Stats()
-		if short := n.total - s.unused() - st.FreeBytes; short > 0 && s.data.Evict(int(short+n.total)) == 0 {
+		if short := n.total - s.unused() - st.FreeBytes; short > 0 && s.data.EvictBytes(int(short+n.total)) == 0 {
 			break
 		}
 		if s.waitForMemory() {
