@@ -70,10 +70,11 @@ func TestLoad_CopyIsOneValue(t *testing.T) {
 	require.Zero(t, torn.Load(), "a copy of two values")
 }
 
-// keysThat returns two keys that are equal, and call hook whenever the two are compared. The
-// language has no such thing: their type is a copy of int64's, with another function where
-// the runtime has that for ==. The test is skipped where that is somewhere else.
-func keysThat(t testing.TB, hook func()) (a, b any) {
+// keysThat returns two keys that are equal, and call equal whenever they are compared: with
+// false it makes them differ, as a key does that is another's by now. The language has no such
+// thing: their type is a copy of int64's, with another function where the runtime has that for
+// ==. The test is skipped where that is somewhere else.
+func keysThat(t testing.TB, equal func() bool) (a, b any) {
 	type rtype struct { // the start of abi.Type
 		size, _ uintptr
 		_       uint32
@@ -99,8 +100,7 @@ func keysThat(t testing.TB, hook func()) (a, b any) {
 	compared := false
 	typ.equal = func(x, y unsafe.Pointer) bool {
 		compared = true
-		hook()
-		return *(*int64)(x) == *(*int64)(y)
+		return equal() && *(*int64)(x) == *(*int64)(y)
 	}
 	x.typ, y.typ = &typ, &typ
 	if a != b || !compared {
@@ -114,12 +114,13 @@ func keysThat(t testing.TB, hook func()) (a, b any) {
 func TestLoad_FallsBackToASection(t *testing.T) {
 	var root *bucket
 	changes, compared := 0, 0
-	stored, k := keysThat(t, func() {
+	stored, k := keysThat(t, func() bool {
 		compared++
 		if changes > 0 {
 			changes--
 			root.ctl.Store(bumped(root.ctl.Load()))
 		}
+		return true
 	})
 	m := newMap[any, int](t, Options{})
 	require.NoError(t, m.Store(stored, 7))
@@ -139,6 +140,35 @@ func TestLoad_FallsBackToASection(t *testing.T) {
 	changes = maxTries
 	require.Panics(t, func() { m.load(h, k) })
 	changes = 0
+}
+
+// A Load that finds another key in a slot, where the entry of its own may just have become
+// another's, has a miss only if nothing was unlinked from the bucket meanwhile.
+func TestLoad_MissIsChecked(t *testing.T) {
+	var root *bucket
+	reused := false
+	stored, k := keysThat(t, func() bool {
+		if !reused {
+			return true
+		}
+		reused = false
+		root.ctl.Store(bumped(root.ctl.Load()))
+		return false
+	})
+	m := newMap[any, int](t, Options{})
+	require.NoError(t, m.Store(stored, 7))
+	h := m.hash(k)
+	root = m.c.table.Load().bucket(h)
+	for name, load := range map[string]func() (int, bool){
+		"Load": func() (int, bool) { return m.Load(k) },
+		"load": func() (int, bool) { return m.load(h, k) },
+	} {
+		reused = true
+		v, ok := load()
+		require.False(t, reused, name)
+		require.True(t, ok, name)
+		require.Equal(t, 7, v, name)
+	}
 }
 
 // With invariants on, LoadIn panics where its section is none, is over, or is another domain's.

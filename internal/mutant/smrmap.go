@@ -54,6 +54,41 @@ var smrmapBugs = []Bug{
 `,
 	},
 	{
+		Name:    "miss-unchecked",
+		Why:     "a Load takes an entry of its key that became another's just now for another's, and misses the key",
+		Package: "./smrmap",
+		Test:    "TestLoad_MissIsChecked",
+		Patch: `
+@ smrmap/map.go
+-	if ctl&(linkMask|moved) == 0 && !root.changed(ctl) {
++	if ctl&(linkMask|moved) == 0 {
+`,
+	},
+	{
+		Name:    "slow-miss-unchecked",
+		Why:     "the same, in the chain's other buckets",
+		Package: "./smrmap",
+		Test:    "TestLoad_MissIsChecked",
+		Patch: `
+@ smrmap/map.go
+-			if root.changed(ctl) {
+-				continue
+-			}
+ 			return none, false
+`,
+	},
+	{
+		Name:    "load-in-moved",
+		Why:     "a Load misses what was stored in the next table, in a bucket that was moved",
+		Package: "./smrmap",
+		Test:    "TestLookup_HalfMoved",
+		Patch: `
+@ smrmap/map.go
+-	if ctl&(linkMask|moved) == 0 && !root.changed(ctl) {
++	if ctl&linkMask == 0 && !root.changed(ctl) {
+`,
+	},
+	{
 		Name:    "no-moved-check",
 		Why:     "readers and writers go on in a bucket whose entries were moved to the next table",
 		Package: "./checks/lincheck",
