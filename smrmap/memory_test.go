@@ -83,7 +83,7 @@ func TestBudget_BoundsKeysThatComeAndGo(t *testing.T) {
 	for _, name := range []string{"Map", "Bytes"} {
 		t.Run(name, func(t *testing.T) {
 			budget := slab.NewBudget(int64(reduced(1<<20, 1<<19)))
-			churn(t, name, Options{Domain: newDomain(t), Budget: budget}, reduced(200_000, 70_000))
+			churn(t, name, Options{Domain: newDomain(t), Budget: budget}, reduced(200_000, 100_000))
 		})
 	}
 }
