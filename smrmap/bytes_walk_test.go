@@ -59,7 +59,7 @@ func TestScan_OnceDuringResizing(t *testing.T) {
 	wg.Wait()
 }
 
-// What has expired, and nobody deleted yet, is in no walk.
+// What has expired, and is not deleted yet, is in no walk.
 func TestBytesWalk_NoneThatExpired(t *testing.T) {
 	var at clock
 	at.ms.Store(1000)

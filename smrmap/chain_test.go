@@ -255,7 +255,7 @@ func TestChain_ReadersOfCrowdedTable(t *testing.T) {
 	require.EqualValues(t, 1<<minBits, m.Stats().Buckets)
 }
 
-// A table with many chained buckets that nobody needs is replaced by one without.
+// A table with many free chained buckets is replaced by one without.
 func TestTable_LooseOneIsReplaced(t *testing.T) {
 	budget := slab.NewBudget(0)
 	m := newMap[uint64, uint64](t, Options{Capacity: 5000, Budget: budget})

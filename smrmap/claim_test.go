@@ -138,7 +138,7 @@ func TestCompute_LargePartOfOldValue(t *testing.T) {
 	}
 }
 
-// Nobody writes to a key between the moment when Compute's function saw its value and that
+// A key is not written to between the moment when Compute's function saw its value and that
 // when the large value it returned is in the map: no addition is lost, whichever way others
 // write to the key.
 func TestCompute_LargeIsAtomic(t *testing.T) {
@@ -208,7 +208,7 @@ func TestCompute_LargeThatFails(t *testing.T) {
 	check("panicked")
 }
 
-// Whoever stores a large value allocates and copies it before it locks the bucket: it does
+// Store allocates and copies a large value before it locks the bucket: it does
 // so while another has it locked. What it stores is what the value was then.
 func TestStore_LargeValueIsMadeBeforeLock(t *testing.T) {
 	v := valueOf(1, largeValue)

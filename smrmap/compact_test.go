@@ -157,8 +157,8 @@ func TestCompact_BesideDeletes(t *testing.T) {
 	wg.Wait()
 }
 
-// Readers and writers go on while entries move: who is in the map is found, whole, and
-// nobody's write is lost, but for what was evicted where there was no room.
+// Readers and writers go on while entries move: what is in the map is found, whole, and no write
+// is lost, except what was evicted where there was no room.
 func TestCompact_ReadersAndWriters(t *testing.T) {
 	t.Run("many small ones", func(t *testing.T) { testCompact(t, 200, 1500, 1500) })
 	t.Run("few large ones", func(t *testing.T) { testCompact(t, 8, 30, 32<<10) })

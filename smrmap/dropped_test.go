@@ -11,7 +11,7 @@ import (
 	"github.com/gosmr/gosmr/smr"
 )
 
-// A map that nobody refers to any more gives back what it took, like any other Go map,
+// A map without references gives back what it took, like any other Go map,
 // whatever is in it; but not while a reader may look at a value that it borrowed.
 func TestDrop_MemoryComesBack(t *testing.T) {
 	if sched.Controlled {

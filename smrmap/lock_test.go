@@ -12,7 +12,7 @@ import (
 	"github.com/gosmr/gosmr/internal/asym"
 )
 
-// Who parks while the lock is given up is woken, or finds it free.
+// A waiter that parks while the lock is released is woken, or finds it free.
 func TestPark_NoLostWakeup(t *testing.T) {
 	if runtime.GOMAXPROCS(0) < 2 {
 		t.Skip("needs two processors")
@@ -87,7 +87,7 @@ func TestLock_Exclusive(t *testing.T) {
 	require.EqualValues(t, n, b.ctl.Load()/versionOne)
 }
 
-// await spins until x is n. It gives way now and then, lest nobody else can run.
+// await spins until x is n. It yields now and then, so that others can run.
 func await(x *atomic.Int64, n int64) {
 	for i := 1; x.Load() != n; i++ {
 		if i%1000 == 0 {
@@ -96,8 +96,8 @@ func await(x *atomic.Int64, n int64) {
 	}
 }
 
-// parkedAt makes somebody wait for root, as who parks a moment before it is unlocked does,
-// and returns how to tell whether that one was woken since.
+// parkedAt adds a waiter for root, as one that parks a moment before it is unlocked, and returns
+// how to tell whether it was woken since.
 func (c *core) parkedAt(root *bucket) (woken func() bool) {
 	lot := c.lots.of(root)
 	lot.mu.Lock()

@@ -274,7 +274,7 @@ func TestNew_Errors(t *testing.T) {
 	require.ErrorContains(t, err, "negative Options.Capacity: -1")
 }
 
-// Nobody who does not know the seeds can tell which keys meet in a bucket.
+// Without the seeds it can't be told which keys meet in a bucket.
 func TestHash_SeededAndSpread(t *testing.T) {
 	a, b := newHasher[uint64](), newHasher[uint64]()
 	require.NotEqual(t, a.hash(1), b.hash(1))

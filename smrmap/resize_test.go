@@ -15,7 +15,7 @@ import (
 	"github.com/gosmr/gosmr/smr"
 )
 
-// Who is in the map is found, with its own value, while the map grows and shrinks.
+// What is in the map is found, with its own value, while the map grows and shrinks.
 func TestMap_ReadersDuringResizing(t *testing.T) {
 	m := newMap[uint64, value](t, Options{})
 	const stay = 300

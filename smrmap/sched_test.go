@@ -13,7 +13,7 @@ import (
 	"github.com/gosmr/gosmr/smr"
 )
 
-// Whoever parks for a bucket's lock is woken by whoever unlocks it, under every
+// A waiter that parks for a bucket's lock is woken when it is unlocked, under every
 // schedule up to a bound.
 func TestSchedules_ParkAgainstUnlock(t *testing.T) {
 	for name, fence := range map[string]asym.Fence{"membarrier": asym.New(), "both": asym.Both()} {
@@ -191,9 +191,9 @@ func TestSchedules_StoreAgainstEvict(t *testing.T) {
 	})
 }
 
-// Who deletes a key without locking its bucket, since the key is not there, was right at some
-// moment of its looking, also while the bucket moves to the next table: what was stored
-// before it began it deletes, and of two who delete one entry, one does.
+// A Delete that locks no bucket, since the key is not there, was right at some moment of its
+// probe, also while the bucket moves to the next table: it deletes what was stored before it
+// began, and of two Deletes of one entry, one does.
 func TestSchedules_MissAgainstGrow(t *testing.T) {
 	exploreMap(t, 3, func(x *sched.Exec, m *schedMap) func() {
 		m.c.minLog++ // so that it does not shrink by itself

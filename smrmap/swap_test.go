@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A Store over a key retires the old entry before it unlinks it. Nobody hands it to the
+// A Store over a key retires the old entry before it unlinks it. It is not handed to the
 // domain in between, however often the pool is flushed: a reader never holds an entry that
 // is another's.
 func TestStore_RetiredUnderOnePin(t *testing.T) {

@@ -196,7 +196,7 @@ func TestAll_CopiesInItsSection(t *testing.T) {
 }
 
 // What Map.All yields are copies, made before the loop's body runs: that one deletes the
-// entries, waits until nobody holds them, and overwrites them.
+// entries, waits until no reader holds them, and overwrites them.
 func TestAll_YieldsCopies(t *testing.T) {
 	const n = 5
 	m := newMap[int, int](t, Options{})

@@ -35,7 +35,7 @@ func (c *core) tagged(h uint64) bool {
 	return false
 }
 
-// Whoever deletes a key that is not there, or finds another value than it compares with,
+// A Delete of a key that is not there, or a comparison with another value,
 // locks nothing: it is done while others have all buckets locked. One key in 40, whose tag
 // another has, waits.
 func TestAbsent_NothingIsLocked(t *testing.T) {
@@ -100,7 +100,7 @@ func TestAbsent_NothingIsLocked(t *testing.T) {
 	})
 }
 
-// Whoever deletes what was stored while the table was moving finds it: a bucket that was
+// A Delete finds what was stored while the table was moving: a bucket that was
 // moved says nothing of what has come since.
 func TestDelete_FindsWhatIsStoredWhileMoving(t *testing.T) {
 	const n = 24
