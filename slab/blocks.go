@@ -111,8 +111,9 @@ func NewBlocks(d *smr.Domain, o Options) *Blocks {
 	for c := range in.classes {
 		s := &in.classes[c]
 		rest.stores = append(rest.stores, s)
-		*s = store{dom: d, budget: o.Budget, size: uintptr(classSize(c)), name: fmt.Sprintf("%s of %d bytes", o.Name, classSize(c))}
-		s.init()
+		s.dom, s.budget = d, o.Budget
+		s.size, s.name = uintptr(classSize(c)), fmt.Sprintf("%s of %d bytes", o.Name, classSize(c))
+		s.init(false)
 		s.check.init(s, o.Keep)
 	}
 	b := &Blocks{blocks: in}
@@ -286,7 +287,7 @@ func (l *largeBlock) free() {
 // Flush is [Pool.Flush].
 func (b *Blocks) Flush() {
 	for c := range b.classes {
-		b.classes[c].trim()
+		b.classes[c].policy.trim(trimAll)
 	}
 }
 

@@ -24,11 +24,11 @@ type Budget struct {
 
 	reclaims atomic.Uint64 // how often members were asked; written under mu
 
-	claim atomic.Pointer[Claim] // has a part in what is put back; written by who holds turn
+	claim atomic.Pointer[claim] // takes a part of what is put back; written by the holder of turn, read by Put
 
-	mu      sync.Mutex // guards all below
-	members map[*store]struct{}
-	turn    chan struct{} // a lock of one Claim at a time, which one can give up to wait for
+	mu      sync.Mutex        // guards all below
+	members map[*store]uint64 // with what had been given back to each when it was last asked
+	turn    chan struct{}     // a lock for one claim at a time, whose waiters can give up: holds one value while it is taken
 }
 
 // NewBudget returns a budget of limit bytes; 0 is no bound. It panics if limit is
@@ -158,13 +158,13 @@ func (b *Budget) reclaim(but *store) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	tried := b.reclaims.Load() != before
-	for s := range b.members {
+	for s, asked := range b.members {
 		if s == but {
 			continue
 		}
-		if given := s.givenBack(); given != s.reclaimedAt || s.hasSpare() {
-			s.reclaimedAt = given
-			s.trimUnread()
+		if given := s.givenBack(); given != asked || s.heap.counts().empty > 0 {
+			b.members[s] = given
+			s.policy.trim(trimUnread)
 			b.reclaims.Add(1)
 			tried = true
 		}
@@ -179,9 +179,9 @@ func (b *Budget) join(s *store) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.members == nil {
-		b.members = make(map[*store]struct{})
+		b.members = make(map[*store]uint64)
 	}
-	b.members[s] = struct{}{}
+	b.members[s] = 0
 }
 
 func (b *Budget) leave(s *store) {

@@ -52,7 +52,7 @@ func TestBudget_ReclaimsFromWhoReclaimed(t *testing.T) {
 	all := getAll(t, p, 7*p.s.perSlab)
 	// A goroutine in p.Get has found nothing ...
 	require.ErrorIs(t, p.s.grow(), ErrNoMemory)
-	p.s.drain()
+	p.s.policy.drain()
 	require.Nil(t, p.s.take(true))
 	freeAll(p, all) // ... others give back ...
 	b.reclaim(p.s)  // ... and it goes on.

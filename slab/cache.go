@@ -158,42 +158,16 @@ func (s *store) load(m *magazine) unsafe.Pointer {
 			ld.other, m = m, ld.other
 		}
 	} else {
-		s.alone.gets.Add(1)
+		s.uncached.gets.Add(1)
 	}
 	c.unpin()
 	s.keep(m)
 	return p
 }
 
-// takeOrGrow returns a magazine of free objects: from the depot or the slabs, from a
-// new slab, from the other processors' caches, or when those of others who share the
-// budget gave back what they can.
-func (s *store) takeOrGrow() (*magazine, error) {
-	for {
-		if m := s.take(false); m != nil {
-			return m, nil
-		}
-		err := s.grow()
-		if err == nil {
-			continue
-		}
-		s.drain()
-		if m := s.take(true); m != nil {
-			return m, nil
-		}
-		if s.budget.reclaim(s) && s.grow() == nil {
-			continue
-		}
-		if m := s.take(true); m != nil { // others gave it back meanwhile
-			return m, nil
-		}
-		return nil, err
-	}
-}
-
 // freeSlow is free when there is no room: a full magazine goes to the depot.
 func (s *store) freeSlow(p unsafe.Pointer) {
-	m := s.emptyMagazine()
+	m := s.depot.getEmpty()
 	c := s.pinLoaded()
 	if ld := c.magazines(); ld != nil {
 		to := ld.room(s.capacity)
@@ -208,7 +182,7 @@ func (s *store) freeSlow(p unsafe.Pointer) {
 	c.unpin()
 	some := m.n > 0
 	s.keep(m)
-	s.alone.frees.Add(1) // when all that is counted is where others find it
+	s.uncached.frees.Add(1) // when all that is counted is where others find it
 	if some {
 		s.suggestTrim()
 	}
@@ -217,7 +191,7 @@ func (s *store) freeSlow(p unsafe.Pointer) {
 // retireSlow is retire when there is no room: the full magazine is handed to the
 // domain. It may run in a pinned section, and so does not block.
 func (s *store) retireSlow(p unsafe.Pointer) {
-	m := s.tryEmptyMagazine()
+	m := s.depot.tryGetEmpty()
 	c := s.pinLoaded()
 	if ld := c.magazines(); ld != nil {
 		if ld.retired.n >= s.capacity {
@@ -227,10 +201,10 @@ func (s *store) retireSlow(p unsafe.Pointer) {
 		c.retires.Store(c.retires.Load() + 1)
 	} else {
 		m.push(p)
-		s.alone.retires.Add(1)
+		s.uncached.retires.Add(1)
 	}
 	c.unpin()
-	s.retireMagazine(m)
+	s.depot.retire(m)
 }
 
 // pinLoaded is pin with magazines installed. There are none where pinning is not
@@ -247,27 +221,12 @@ func (s *store) pinLoaded() *cache {
 		return nil
 	}
 	if c.Value.Load() == nil {
-		ld := &loaded{get: s.newMagazine(), other: s.newMagazine(), retired: s.newMagazine()}
+		ld := &loaded{get: new(magazine), other: new(magazine), retired: new(magazine)}
 		if !c.Value.CompareAndSwap(nil, ld) {
 			panic("slab: two at one cache")
 		}
 	}
 	return c
-}
-
-// drain empties the caches of all processors: free objects go to the depot, retired
-// ones to the domain.
-func (s *store) drain() {
-	s.drainMu.Lock()
-	defer s.drainMu.Unlock()
-	if s.isAbandoned() {
-		return
-	}
-	for _, ld := range s.unload() {
-		s.keep(ld.get)
-		s.keep(ld.other)
-		s.retireMagazine(ld.retired)
-	}
 }
 
 // unload takes the magazines of all caches, when their owners have left them. If there are

@@ -7,55 +7,37 @@ import (
 	"runtime"
 	"unsafe"
 
+	"github.com/gosmr/gosmr/internal/compaction"
 	"github.com/gosmr/gosmr/internal/sched/atomic"
 )
 
-// A Claim collects the memory for one block under a budget that is used up: what is put
-// back to the budget while the claim is open stays taken, and is kept for the block, until
-// that has enough. So memory that its owner makes free, such as by evicting, is not given
-// to others who want some all the time, and free bytes are enough where more than the limit
-// is taken. It is made by [Blocks.Claim], belongs to one goroutine, and must be ended.
-//
-//	c, err := blocks.Claim(ctx, n)
-//	defer c.End()
-//	for block == nil {
-//		evict(c.Missing())      // retire blocks, and wait for readers
-//		c.Evacuate(ctx, vacate) // or empty slabs of other sizes
-//		block, err = c.Get()
-//	}
-type Claim struct {
+// A claim is a [compaction.Claim].
+type claim struct {
 	b    *Blocks
 	n    int   // bytes of the block
 	need int64 // bytes of the budget
 	want int64 // need, and what goes back to the budget for it
 
 	// missing is what the claim still takes of what is put back: it begins with want. Written
-	// by compare-and-swap of whoever puts bytes back, and set to 0, which ends that, by the
-	// owner. Each sees what the other did, so no byte is counted twice or lost.
+	// by compare-and-swap by Budget.Put, and set to 0, which ends that, by the owner. Each
+	// sees what the other did, so no byte is counted twice or lost.
 	missing atomic.Int64
 
 	spent, ended bool // the owner's: nothing is held any more; the next one may begin
 }
 
-// Claim begins to collect memory for a block of n bytes. There is one claim for a budget at
-// a time: others wait for it to end, and return ctx.Err() if ctx ends first. It waits for
-// readers, too, with the errors of [smr.Domain.Barrier], and so must not be called inside a
-// section. Claims of one budget must not be made in different testing/synctest bubbles.
-//
-// Where more than the limit of the budget is taken, the claim collects up to twice what it
-// needs, and the rest goes back: so what is taken falls to the limit. It panics if n is
-// negative.
-func (b *Blocks) Claim(ctx context.Context, n int) (*Claim, error) {
+// Claim is [compaction.Blocks.Claim].
+func (b compactor) Claim(ctx context.Context, n int) (compaction.Claim, error) {
 	if n < 0 {
 		panic("slab: Claim of a negative size")
 	}
 	if n > maxBlock {
 		return nil, fmt.Errorf("%s: %w: %d bytes", b.name, ErrNoMemory, n)
 	}
-	if err := b.dom.Barrier(ctx); err != nil { // inside a callback, rather than wait for who waits for it
+	if err := b.dom.Barrier(ctx); err != nil { // fails inside a callback, for which another claim may wait
 		return nil, err
 	}
-	c := &Claim{b: b, n: n, need: int64(BlockSize(n))}
+	c := &claim{b: b.Blocks, n: n, need: int64(BlockSize(n))}
 	if n <= maxObject {
 		c.need = int64(b.classes[class(n)].slabSize)
 	}
@@ -88,7 +70,7 @@ func (b *Budget) turns() chan struct{} {
 }
 
 // offer takes what the claim misses of n bytes that are put back, and returns how many.
-func (c *Claim) offer(n int64) int64 {
+func (c *claim) offer(n int64) int64 {
 	for {
 		missing := c.missing.Load()
 		m := min(n, missing)
@@ -101,16 +83,12 @@ func (c *Claim) offer(n int64) int64 {
 	}
 }
 
-// Size returns how many bytes the block takes from the budget, if it has to: a slab or,
-// above 64 KiB, its own.
-func (c *Claim) Size() int64 { return c.need }
+// Size and the methods below are those of [compaction.Claim].
+func (c *claim) Size() int64 { return c.need }
 
-// Missing returns how many bytes must still be put back for Get to have memory.
-func (c *Claim) Missing() int64 { return c.missing.Load() }
+func (c *claim) Missing() int64 { return c.missing.Load() }
 
-// Room returns an upper bound of what may become free for the block: all that its [Blocks]
-// have taken, and what is left of the budget, or less what is taken beyond it.
-func (c *Claim) Room() int64 {
+func (c *claim) Room() int64 {
 	room := c.b.Stats().ReservedBytes
 	budget := c.b.budget
 	if budget == nil {
@@ -123,10 +101,7 @@ func (c *Claim) Room() int64 {
 	return room
 }
 
-// Get returns the block: one that is free, as [Blocks.Get] does, or from the memory that
-// was collected. It returns an error that wraps [ErrNoMemory] if neither is there, and may
-// then be called again.
-func (c *Claim) Get() ([]byte, error) {
+func (c *claim) Get() ([]byte, error) {
 	defer runtime.KeepAlive(c.b)
 	block, err := c.b.Get(c.n)
 	if err == nil || !errors.Is(err, ErrNoMemory) || !c.spend() {
@@ -136,7 +111,7 @@ func (c *Claim) Get() ([]byte, error) {
 		return c.b.allocLarge(c.n)
 	}
 	s := &c.b.classes[class(c.n)]
-	m := s.emptyMagazine()
+	m := s.depot.getEmpty()
 	if err := s.growBy(m); err != nil {
 		s.keep(m)
 		return nil, err
@@ -148,7 +123,7 @@ func (c *Claim) Get() ([]byte, error) {
 
 // spend takes what the block needs from what was collected, and puts back the rest. It
 // reports false, and does nothing, if there is not enough.
-func (c *Claim) spend() bool {
+func (c *claim) spend() bool {
 	if c.b.budget == nil || c.spent || c.want-c.Missing() < c.need {
 		return false
 	}
@@ -157,7 +132,7 @@ func (c *Claim) spend() bool {
 }
 
 // putBack ends the collecting, and puts back all but keep bytes of what was collected.
-func (c *Claim) putBack(keep int64) {
+func (c *claim) putBack(keep int64) {
 	if c.spent {
 		return
 	}
@@ -168,16 +143,13 @@ func (c *Claim) putBack(keep int64) {
 	}
 }
 
-// Compact is Evacuate of slabs for whose blocks there is room in others of their size. It
-// returns 0 if there are none.
-func (c *Claim) Compact(ctx context.Context, vacate func(block []byte)) (released int64, err error) {
+func (c *claim) Compact(ctx context.Context, vacate func(block []byte)) (released int64, err error) {
 	defer runtime.KeepAlive(c.b)
 	most, _ := c.b.victims(c.n)
 	return most.evacuateAlone(ctx, 1, vacate)
 }
 
-// Evacuate is [Blocks.Evacuate] of as many slabs as are missing, at most maxEvacuated.
-func (c *Claim) Evacuate(ctx context.Context, vacate func(block []byte)) (released int64, err error) {
+func (c *claim) Evacuate(ctx context.Context, vacate func(block []byte)) (released int64, err error) {
 	defer runtime.KeepAlive(c.b)
 	most, largest := c.b.victims(c.n)
 	if most == nil {
@@ -189,9 +161,7 @@ func (c *Claim) Evacuate(ctx context.Context, vacate func(block []byte)) (releas
 // maxEvacuated bounds what is evacuated at a time: its blocks can't be given out meanwhile.
 const maxEvacuated = 8 << 20
 
-// End puts back what was collected and not used, and lets the next claim begin. It may be
-// called more than once.
-func (c *Claim) End() {
+func (c *claim) End() {
 	c.putBack(0)
 	if budget := c.b.budget; budget != nil && !c.ended {
 		budget.claim.Store(nil)

@@ -36,7 +36,7 @@ func TestClaim_KeepsWhatIsPutBack(t *testing.T) {
 	for _, n := range []int{10, 60_000, 100_000, 500_000} {
 		b, blocks := newClaimed(t, limit, 128<<10)
 		used := b.budget.Used()
-		c, err := b.Claim(watchdogContext(t), n)
+		c, err := compactor{b}.Claim(watchdogContext(t), n)
 		require.NoError(t, err)
 		require.Equal(t, c.Size(), c.Missing())
 		require.Equal(t, int64(limit), c.Room())
@@ -69,7 +69,7 @@ func TestClaim_KeepsWhatIsPutBack(t *testing.T) {
 func TestClaim_EndPutsBack(t *testing.T) {
 	b, blocks := newClaimed(t, 1<<20, 128<<10)
 	used := b.budget.Used()
-	c, err := b.Claim(watchdogContext(t), 500_000)
+	c, err := compactor{b}.Claim(watchdogContext(t), 500_000)
 	require.NoError(t, err)
 	b.Free(blocks[0])
 	require.Equal(t, used, b.budget.Used())
@@ -84,15 +84,15 @@ func TestClaim_EndPutsBack(t *testing.T) {
 func TestClaim_OneAtATime(t *testing.T) {
 	b, blocks := newClaimed(t, 1<<20, 128<<10)
 	ctx := watchdogContext(t)
-	c, err := b.Claim(ctx, 10)
+	c, err := compactor{b}.Claim(ctx, 10)
 	require.NoError(t, err)
 	canceled, cancel := context.WithCancel(ctx)
 	cancel()
-	_, err = b.Claim(canceled, 10)
+	_, err = compactor{b}.Claim(canceled, 10)
 	require.ErrorIs(t, err, context.Canceled)
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		c, err := b.Claim(ctx, 10)
+		c, err := compactor{b}.Claim(ctx, 10)
 		if err == nil {
 			c.End()
 		}
@@ -109,7 +109,7 @@ func TestClaim_OneAtATime(t *testing.T) {
 func TestClaim_OverTheLimit(t *testing.T) {
 	b, blocks := newClaimed(t, 2<<20, 128<<10)
 	b.budget.SetLimit(1 << 20)
-	c, err := b.Claim(watchdogContext(t), 256<<10)
+	c, err := compactor{b}.Claim(watchdogContext(t), 256<<10)
 	require.NoError(t, err)
 	require.EqualValues(t, 512<<10, c.Missing())
 	for range 4 {
@@ -131,14 +131,14 @@ func TestClaim_OverTheLimit(t *testing.T) {
 func TestClaim_NoBudget(t *testing.T) {
 	b := NewBlocks(newDomain(t), Options{})
 	for _, n := range []int{0, 10, 1 << 20} {
-		c, err := b.Claim(watchdogContext(t), n)
+		c, err := compactor{b}.Claim(watchdogContext(t), n)
 		require.NoError(t, err)
 		block, err := c.Get()
 		require.NoError(t, err)
 		b.Free(block)
 		c.End()
 	}
-	require.Panics(t, func() { b.Claim(context.Background(), -1) })
+	require.Panics(t, func() { compactor{b}.Claim(context.Background(), -1) })
 	require.NoError(t, b.Close(watchdogContext(t)))
 }
 
@@ -147,7 +147,7 @@ func TestClaim_NoBudget(t *testing.T) {
 func TestClaim_CompactAndEvacuate(t *testing.T) {
 	b, s, live := newCrowd(t, 4)
 	ctx := watchdogContext(t)
-	c, err := b.Claim(ctx, 1000)
+	c, err := compactor{b}.Claim(ctx, 1000)
 	require.NoError(t, err)
 	released, err := c.Compact(ctx, func([]byte) { t.Error("there is no room for others") })
 	require.NoError(t, err)
@@ -161,7 +161,7 @@ func TestClaim_CompactAndEvacuate(t *testing.T) {
 		}
 	}
 	released, err = c.Compact(ctx, func(block []byte) {
-		fresh := b.GetFree(evacuated)
+		fresh := compactor{b}.GetFree(evacuated)
 		require.NotNil(t, fresh)
 		live[unsafe.Pointer(unsafe.SliceData(fresh))] = fresh
 		retirer(b, live)(block)
@@ -171,7 +171,7 @@ func TestClaim_CompactAndEvacuate(t *testing.T) {
 	require.Zero(t, c.Missing())
 	c.End()
 
-	c, err = b.Claim(ctx, 3*int(s.slabSize))
+	c, err = compactor{b}.Claim(ctx, 3*int(s.slabSize))
 	require.NoError(t, err)
 	released, err = c.Evacuate(ctx, retirer(b, live))
 	require.NoError(t, err)
@@ -185,15 +185,15 @@ func TestClaim_Refused(t *testing.T) {
 	d := newDomain(t)
 	budget := NewBudget(1 << 20)
 	b := NewBlocks(d, Options{Budget: budget})
-	_, err := b.Claim(watchdogContext(t), maxBlock+1)
+	_, err := compactor{b}.Claim(watchdogContext(t), maxBlock+1)
 	require.ErrorIs(t, err, ErrNoMemory, "larger than there is")
 	var inCallback error
-	d.CallFunc(0, func() { _, inCallback = b.Claim(context.Background(), 1) })
+	d.CallFunc(0, func() { _, inCallback = compactor{b}.Claim(context.Background(), 1) })
 	require.NoError(t, d.Barrier(watchdogContext(t)))
 	require.ErrorIs(t, inCallback, smr.ErrInCallback)
 
 	require.NoError(t, budget.Take(100))
-	c, err := b.Claim(watchdogContext(t), 1)
+	c, err := compactor{b}.Claim(watchdogContext(t), 1)
 	require.NoError(t, err)
 	require.Panics(t, func() { budget.Put(150) }, "more than was taken, with a claim open")
 	require.EqualValues(t, 100, budget.Used())

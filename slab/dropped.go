@@ -105,7 +105,7 @@ func bury() {
 func (r *remains) release() {
 	r.leave()
 	for _, s := range r.stores {
-		for _, sl := range s.abandon() {
+		for _, sl := range s.policy.abandon() {
 			sl.release()
 		}
 	}
@@ -133,7 +133,7 @@ func (r *remains) inUse() (n int64) {
 
 func (r *remains) reservedBytes() (n int64) {
 	for _, s := range r.stores {
-		n += s.bytes()
+		n += s.heap.counts().reserved
 	}
 	if r.large != nil {
 		r.large.mu.Lock()
@@ -159,33 +159,6 @@ func (r *remains) leaks() (text string) {
 		return "known under -tags invariants"
 	}
 	return text
-}
-
-// abandon ends a store whose handle was dropped, and returns its slabs. What the domain
-// still has of it, a magazine of retired objects or a look, finds nothing to do.
-func (s *store) abandon() []*slab {
-	s.drainMu.Lock() // a drain that has begun ends first
-	defer s.drainMu.Unlock()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.closed, s.abandoned = true, true
-	s.lookDue.Store(true)
-	s.arriveLocked()
-	for s.waiting.oldest != nil {
-		s.readyLocked(s.waiting.oldest)
-	}
-	s.full, s.nFull = nil, 0
-	s.partial, s.spare, s.nSpare, s.idle = slabList{}, slabList{}, 0, 0
-	slabs := s.slabs[:0]
-	for _, sl := range s.slabs {
-		if sl != nil {
-			s.check.drop(sl)
-			slabs = append(slabs, sl)
-		}
-	}
-	slabs = append(slabs, s.late...)
-	s.slabs, s.holes, s.late, s.reserved, s.taken = nil, nil, nil, 0, 0
-	return slabs
 }
 
 func (b *blocks) inUse() int {

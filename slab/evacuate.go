@@ -5,31 +5,21 @@ import (
 	"runtime"
 	"slices"
 	"unsafe"
+
+	"github.com/gosmr/gosmr/internal/compaction"
 )
 
-// Evacuate gives the memory of one slab back to the budget, so that blocks of n bytes can
-// have it: where sizes change, memory would else stay with the sizes it was first used
-// for. Of the sizes other than that of n bytes (of all, if n is negative) it takes the one
-// with the most free blocks in its slabs, or else the largest one, and of that the slab
-// with the fewest blocks in use. Blocks above 64 KiB are in no slab.
-//
-// It calls vacate for each block of the slab that may be in use. A block may also be
-// retired, or on the way to its first user, who writes to it: vacate has to find that
-// out, by looking whether the block is where its users look for it. If it is, vacate may
-// move what is in it to another block (see [Blocks.GetFree]) or do without, unlinks it,
-// and retires it. Blocks that were retired are not given out again meanwhile. Blocks that
-// somebody was about to use are asked for a second time. vacate must not call Evacuate.
-//
-// It returns how many bytes went back to the budget: 0 if there is no slab of another
-// size, or some block of the slab is still in use; then the slab is as before, but for
-// what was vacated. Calls for one size wait for one another, and for readers: it returns
-// the errors of [smr.Domain.Barrier], and must not be called inside a section.
-//
-// Cost: a fence on all processors, one or two calls of vacate for each block of 64 KiB or
-// more, and two or three grace periods. Idea: memcached's slab rebalancer.
-func (b *Blocks) Evacuate(ctx context.Context, n int, vacate func(block []byte)) (released int64, err error) {
-	defer runtime.KeepAlive(b)
-	// Inside a callback this fails, rather than wait for somebody who waits for it.
+// A compactor is Blocks with what smrmap needs of them and users do not.
+type compactor struct{ *Blocks }
+
+func init() {
+	compaction.Of = func(blocks any) compaction.Blocks { return compactor{blocks.(*Blocks)} }
+}
+
+// Evacuate is [compaction.Blocks.Evacuate].
+func (b compactor) Evacuate(ctx context.Context, n int, vacate func(block []byte)) (released int64, err error) {
+	defer runtime.KeepAlive(b.Blocks)
+	// This fails inside a callback, for which another evacuation may wait.
 	if err := b.dom.Barrier(ctx); err != nil {
 		return 0, err
 	}
@@ -65,10 +55,9 @@ func (b *Blocks) victims(n int) (most, largest *store) {
 	return most, largest
 }
 
-// GetFree is [Blocks.Get] for what is free in slabs: it takes no memory from the budget,
-// and returns nil if there is nothing, or n is above 64 KiB.
-func (b *Blocks) GetFree(n int) []byte {
-	defer runtime.KeepAlive(b)
+// GetFree is [compaction.Blocks.GetFree].
+func (b compactor) GetFree(n int) []byte {
+	defer runtime.KeepAlive(b.Blocks)
 	if n < 0 || n > maxObject {
 		return nil
 	}
@@ -121,23 +110,27 @@ func (s *store) evacuateAlone(ctx context.Context, want int64, vacate func(block
 func (s *store) evacuate(ctx context.Context, n int, vacate func(unsafe.Pointer)) (released int64, err error) {
 	// Show which slabs have free objects: those in caches and the depot, and those that
 	// wait for readers. Perhaps that is enough.
-	before := s.bytes()
-	s.trim()
+	before := s.heap.counts().reserved
+	s.policy.trim(trimAll)
 	if err = s.dom.Barrier(ctx); err != nil {
 		return 0, err
 	}
-	s.trim()
-	if released = before - s.bytes(); released > 0 {
+	s.policy.trim(trimAll)
+	if released = before - s.heap.counts().reserved; released > 0 {
 		return released, nil
 	}
-	slabs := s.beginEvacuation(n)
+	s.depot.setBypass(true)
+	slabs := s.heap.beginEvacuation(n)
 	defer func() { // also if vacate panics
-		released = int64(s.endEvacuation(slabs)) * int64(s.slabSize)
+		empty := s.heap.endEvacuation(slabs)
+		s.depot.setBypass(false)
+		s.release(empty)
+		released = int64(len(empty)) * int64(s.slabSize)
 	}()
 	for range 2 {
 		taken := 0
 		for _, sl := range slabs {
-			for _, p := range s.takenOf(sl) {
+			for _, p := range s.heap.takenOf(sl) {
 				vacate(p)
 				taken++
 			}
@@ -145,7 +138,7 @@ func (s *store) evacuate(ctx context.Context, n int, vacate func(unsafe.Pointer)
 		if taken == 0 {
 			break
 		}
-		s.trim()
+		s.policy.trim(trimAll)
 		if err = s.dom.Barrier(ctx); err != nil {
 			break
 		}
@@ -153,20 +146,13 @@ func (s *store) evacuate(ctx context.Context, n int, vacate func(unsafe.Pointer)
 	return 0, err
 }
 
-// bytes returns how much is taken from the system.
-func (s *store) bytes() int64 {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.reserved
-}
-
-// beginEvacuation takes the n slabs with the most free objects out of use.
-func (s *store) beginEvacuation(n int) []*slab {
-	s.mu.Lock()
-	defer s.unlock()
+// beginEvacuation takes the n slabs with the most free objects out of use, and returns them.
+func (h *heap) beginEvacuation(n int) []*slab {
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	var best []*slab
-	for _, sl := range s.slabs {
-		if sl != nil && sl.nFree < s.perSlab {
+	for _, sl := range h.slabs {
+		if sl != nil && sl.nFree < h.s.perSlab {
 			best = append(best, sl)
 		}
 	}
@@ -174,19 +160,18 @@ func (s *store) beginEvacuation(n int) []*slab {
 	best = best[:min(n, len(best))]
 	for _, sl := range best {
 		if sl.nFree > 0 {
-			s.partial.remove(sl)
+			h.partial.remove(sl)
 		}
 		sl.evacuated = true
 	}
-	s.evacuating = len(best)
 	return best
 }
 
 // takenOf returns the objects of a slab that are not in it.
-func (s *store) takenOf(sl *slab) (taken []unsafe.Pointer) {
-	s.mu.Lock()
-	defer s.unlock()
-	for i := range s.perSlab {
+func (h *heap) takenOf(sl *slab) (taken []unsafe.Pointer) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for i := range h.s.perSlab {
 		if sl.free[i/64]>>(i%64)&1 == 0 {
 			taken = append(taken, sl.object(i))
 		}
@@ -194,28 +179,20 @@ func (s *store) takenOf(sl *slab) (taken []unsafe.Pointer) {
 	return taken
 }
 
-// endEvacuation gives the slabs back that are whole, takes the others into use again, and
-// returns how many went.
-func (s *store) endEvacuation(slabs []*slab) (whole int) {
-	s.mu.Lock()
-	defer s.unlock()
-	s.evacuating = 0
+// endEvacuation lets the slabs go that are empty, and takes the others into use again.
+func (h *heap) endEvacuation(slabs []*slab) (released []*slab) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	for _, sl := range slabs {
 		sl.evacuated = false
 		switch {
-		case sl.nFree == s.perSlab:
-			whole++
-			sl.becameWhole()
-			s.dropLocked(sl)
+		case sl.nFree == h.s.perSlab:
+			h.stampLocked(sl)
+			h.forgetLocked(sl)
+			released = append(released, sl)
 		case sl.nFree > 0:
-			s.partial.push(sl)
+			h.partial.push(sl)
 		}
 	}
-	return whole
-}
-
-// keeps reports whether the depot may keep magazines: not while objects have to find their
-// way back to a slab. s.mu is held.
-func (s *store) keeps() bool {
-	return !s.closed && s.evacuating == 0
+	return released
 }

@@ -22,10 +22,10 @@ func newCrowd(t *testing.T, slabs int) (*Blocks, *store, map[unsafe.Pointer][]by
 		require.NoError(t, s.grow())
 	}
 	for len(live) < slabs*s.perSlab {
-		if block := b.GetFree(evacuated); block != nil {
+		if block := (compactor{b}).GetFree(evacuated); block != nil {
 			live[unsafe.Pointer(unsafe.SliceData(block))] = block
 		} else {
-			s.drain() // another processor has the rest
+			s.policy.drain() // another processor has the rest
 		}
 	}
 	require.Equal(t, slabs, b.Stats().Slabs)
@@ -53,20 +53,20 @@ func retirer(b *Blocks, live map[unsafe.Pointer][]byte) func([]byte) {
 func TestEvacuate(t *testing.T) {
 	b, s, live := newCrowd(t, 4)
 	ctx := watchdogContext(t)
-	released, err := b.Evacuate(ctx, evacuated, retirer(b, live))
+	released, err := compactor{b}.Evacuate(ctx, evacuated, retirer(b, live))
 	require.NoError(t, err)
 	require.Zero(t, released, "there is no slab of another size")
 	require.Len(t, live, 4*s.perSlab)
 	for slabs := 3; slabs >= 0; slabs-- {
 		used := b.budget.Used()
-		released, err = b.Evacuate(ctx, 10*evacuated, retirer(b, live))
+		released, err = compactor{b}.Evacuate(ctx, 10*evacuated, retirer(b, live))
 		require.NoError(t, err)
 		require.EqualValues(t, s.slabSize, released)
 		require.Equal(t, used-released, b.budget.Used())
 		require.Equal(t, slabs, b.Stats().Slabs)
 		require.Len(t, live, slabs*s.perSlab)
 	}
-	released, err = b.Evacuate(ctx, -1, retirer(b, live))
+	released, err = compactor{b}.Evacuate(ctx, -1, retirer(b, live))
 	require.NoError(t, err)
 	require.Zero(t, released)
 }
@@ -76,17 +76,17 @@ func TestEvacuate(t *testing.T) {
 func TestEvacuate_FreeBlocks(t *testing.T) {
 	b, s, live := newCrowd(t, 4)
 	for p, block := range live {
-		sl, i := s.slabOf(p)
+		sl, i := s.heap.slabOfLocked(p)
 		if sl.number == 2 && i > 3 || sl.number != 2 && i%2 == 0 {
 			delete(live, p)
 			b.Free(block)
 		}
 	}
 	var vacated []uint32
-	released, err := b.Evacuate(watchdogContext(t), -1, func(block []byte) {
-		sl, _ := s.slabOf(unsafe.Pointer(unsafe.SliceData(block)))
+	released, err := compactor{b}.Evacuate(watchdogContext(t), -1, func(block []byte) {
+		sl, _ := s.heap.slabOfLocked(unsafe.Pointer(unsafe.SliceData(block)))
 		vacated = append(vacated, sl.number)
-		fresh := b.GetFree(evacuated)
+		fresh := compactor{b}.GetFree(evacuated)
 		require.NotNil(t, fresh, "there is room in others")
 		live[unsafe.Pointer(unsafe.SliceData(fresh))] = fresh
 		retirer(b, live)(block)
@@ -99,13 +99,14 @@ func TestEvacuate_FreeBlocks(t *testing.T) {
 // While a slab is evacuated what was in it is not given out again.
 func TestEvacuate_NothingIsGivenOut(t *testing.T) {
 	b, s, live := newCrowd(t, 3)
-	s.trim()
-	slabs := s.beginEvacuation(1)
+	s.policy.trim(trimAll)
+	s.depot.setBypass(true)
+	slabs := s.heap.beginEvacuation(1)
 	sl := slabs[0]
-	for _, p := range s.takenOf(sl) {
+	for _, p := range s.heap.takenOf(sl) {
 		retirer(b, live)(live[p])
 	}
-	s.drain()
+	s.policy.drain()
 	base := uintptr(sl.base)
 	for round := range 2 {
 		for p := s.getFree(); p != nil; p = s.getFree() {
@@ -114,7 +115,10 @@ func TestEvacuate_NothingIsGivenOut(t *testing.T) {
 		}
 		require.NoError(t, s.dom.Barrier(watchdogContext(t)))
 	}
-	require.Equal(t, 1, s.endEvacuation(slabs))
+	empty := s.heap.endEvacuation(slabs)
+	s.depot.setBypass(false)
+	require.Len(t, empty, 1)
+	s.release(empty)
 }
 
 // A slab of which a block stays is used as before.
@@ -122,7 +126,7 @@ func TestEvacuate_OneStays(t *testing.T) {
 	b, s, live := newCrowd(t, 2)
 	for range 2 {
 		var stays *byte
-		released, err := b.Evacuate(watchdogContext(t), -1, func(block []byte) {
+		released, err := compactor{b}.Evacuate(watchdogContext(t), -1, func(block []byte) {
 			if stays == nil {
 				stays = unsafe.SliceData(block)
 			}
@@ -133,17 +137,17 @@ func TestEvacuate_OneStays(t *testing.T) {
 		require.NoError(t, err)
 		require.Zero(t, released)
 		require.Equal(t, 2, b.Stats().Slabs)
-		s.drain()
+		s.policy.drain()
 		for range s.perSlab - 1 {
-			block := b.GetFree(evacuated)
+			block := compactor{b}.GetFree(evacuated)
 			if block == nil {
-				s.drain()
-				block = b.GetFree(evacuated)
+				s.policy.drain()
+				block = compactor{b}.GetFree(evacuated)
 			}
 			require.NotNil(t, block)
 			live[unsafe.Pointer(unsafe.SliceData(block))] = block
 		}
-		require.Nil(t, b.GetFree(evacuated))
+		require.Nil(t, compactor{b}.GetFree(evacuated))
 		require.Len(t, live, 2*s.perSlab)
 	}
 }
@@ -153,7 +157,7 @@ func TestEvacuate_CanNotWait(t *testing.T) {
 	// It is canceled while it waits for readers of what it has vacated.
 	ctx, cancel := context.WithCancel(t.Context())
 	var leave func()
-	released, err := b.Evacuate(ctx, -1, func(block []byte) {
+	released, err := (compactor{b}).Evacuate(ctx, -1, func(block []byte) {
 		if leave == nil {
 			entered := make(chan func())
 			go func() { entered <- b.dom.Enter().Leave }()
@@ -165,27 +169,27 @@ func TestEvacuate_CanNotWait(t *testing.T) {
 	leave()
 	require.ErrorIs(t, err, context.Canceled)
 	require.Zero(t, released)
-	require.Zero(t, s.evacuating)
+	require.False(t, s.depot.bypass)
 
 	done := make(chan error)
 	smr.Call(b.dom, b, 0, func(b *Blocks) {
-		_, err := b.Evacuate(context.Background(), -1, func([]byte) {})
+		_, err := compactor{b}.Evacuate(context.Background(), -1, func([]byte) {})
 		done <- err
 	})
 	require.ErrorIs(t, <-done, smr.ErrInCallback)
-	require.Zero(t, s.evacuating)
+	require.False(t, s.depot.bypass)
 
 	require.NoError(t, b.dom.Barrier(watchdogContext(t)))
-	released, err = b.Evacuate(watchdogContext(t), -1, retirer(b, live))
+	released, err = compactor{b}.Evacuate(watchdogContext(t), -1, retirer(b, live))
 	require.NoError(t, err)
 	require.EqualValues(t, s.slabSize, released)
 }
 
 func TestGetFree_Misuse(t *testing.T) {
 	b := NewBlocks(newDomain(t), Options{})
-	require.Nil(t, b.GetFree(-1))
-	require.Nil(t, b.GetFree(maxObject+1))
-	require.Nil(t, b.GetFree(10))
+	require.Nil(t, compactor{b}.GetFree(-1))
+	require.Nil(t, compactor{b}.GetFree(maxObject+1))
+	require.Nil(t, compactor{b}.GetFree(10))
 	require.NoError(t, b.Close(watchdogContext(t)))
 }
 
@@ -194,7 +198,7 @@ func TestGetFree_Misuse(t *testing.T) {
 func TestEvacuate_SlabStaysUntilTheEnd(t *testing.T) {
 	b, s, live := newCrowd(t, 1)
 	calls := 0
-	released, err := b.Evacuate(watchdogContext(t), -1, func(block []byte) {
+	released, err := compactor{b}.Evacuate(watchdogContext(t), -1, func(block []byte) {
 		calls++
 		for _, other := range live {
 			retirer(b, live)(other)
@@ -215,10 +219,10 @@ func TestEvacuate_SlabStaysUntilTheEnd(t *testing.T) {
 func TestEvacuate_InCallbackBesideAnother(t *testing.T) {
 	b, s, live := newCrowd(t, 2)
 	result := make(chan error, 1)
-	released, err := b.Evacuate(watchdogContext(t), -1, func(block []byte) {
+	released, err := compactor{b}.Evacuate(watchdogContext(t), -1, func(block []byte) {
 		if len(live) == 2*s.perSlab {
 			smr.Call(b.dom, b, 0, func(b *Blocks) {
-				_, err := b.Evacuate(context.Background(), -1, func([]byte) {})
+				_, err := compactor{b}.Evacuate(context.Background(), -1, func([]byte) {})
 				result <- err
 			})
 		}
@@ -237,7 +241,7 @@ func TestEvacuate_CanceledInLine(t *testing.T) {
 	ctx, cancel := context.WithCancel(watchdogContext(t))
 	result := make(chan error)
 	go func() {
-		_, err := b.Evacuate(ctx, -1, func([]byte) {})
+		_, err := compactor{b}.Evacuate(ctx, -1, func([]byte) {})
 		result <- err
 	}()
 	cancel()
@@ -248,23 +252,23 @@ func TestEvacuate_CanceledInLine(t *testing.T) {
 func TestEvacuate_VacatePanics(t *testing.T) {
 	b, s, live := newCrowd(t, 3)
 	for p, block := range live {
-		if sl, i := s.slabOf(p); i%4 < int(sl.number) {
+		if sl, i := s.heap.slabOfLocked(p); i%4 < int(sl.number) {
 			delete(live, p)
 			b.Free(block)
 		}
 	}
 	for range 2 {
 		require.PanicsWithValue(t, "of the user's", func() {
-			b.Evacuate(watchdogContext(t), -1, func([]byte) { panic("of the user's") })
+			compactor{b}.Evacuate(watchdogContext(t), -1, func([]byte) { panic("of the user's") })
 		})
-		require.True(t, s.keeps())
+		require.False(t, s.depot.bypass)
 	}
 	free := 0
-	for sl := s.partial.head; sl != nil; sl = sl.next {
+	for sl := s.heap.partial.head; sl != nil; sl = sl.next {
 		free += sl.nFree
 	}
 	require.Equal(t, 3*s.perSlab-len(live), free)
-	released, err := b.Evacuate(watchdogContext(t), -1, retirer(b, live))
+	released, err := compactor{b}.Evacuate(watchdogContext(t), -1, retirer(b, live))
 	require.NoError(t, err)
 	require.EqualValues(t, s.slabSize, released)
 }
@@ -289,7 +293,7 @@ func TestEvacuate_WhatIsFree(t *testing.T) {
 		b.Free(block)
 	}
 	require.Equal(t, 3, s.stats().Slabs)
-	released, err := b.Evacuate(watchdogContext(t), 10*evacuated, func([]byte) { t.Error("it is in use") })
+	released, err := compactor{b}.Evacuate(watchdogContext(t), 10*evacuated, func([]byte) { t.Error("it is in use") })
 	require.NoError(t, err)
 	require.EqualValues(t, 3*s.slabSize, released)
 	for _, block := range inUse {

@@ -1,11 +1,13 @@
 package slab
 
 import (
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/gosmr/gosmr/internal/testkit"
+	"github.com/gosmr/gosmr/smr"
 )
 
 var (
@@ -54,4 +56,12 @@ func panicText(t testing.TB, fn func()) (text string) {
 	}()
 	fn()
 	return ""
+}
+
+// enter opens a section, which is left at the latest when the test ends: or the domain
+// would wait for it where a test failed.
+func enter(t testing.TB, d *smr.Domain) (leave func()) {
+	leave = sync.OnceFunc(testkit.Enter(d).Leave)
+	t.Cleanup(leave)
+	return leave
 }

@@ -80,7 +80,7 @@ func New[T any](d *smr.Domain, o Options) *Pool[T] {
 	if o.Name == "" {
 		o.Name = t.String()
 	}
-	s := &store{dom: d, budget: o.Budget, name: o.Name, stable: !o.Unstable}
+	s := &store{dom: d, budget: o.Budget, layout: layout{name: o.Name}}
 	type cell struct {
 		obj  T
 		slab *slab
@@ -98,7 +98,7 @@ func New[T any](d *smr.Domain, o Options) *Pool[T] {
 			return unsafe.Pointer(&cells[0])
 		}
 	}
-	s.init()
+	s.init(!o.Unstable)
 	s.check.init(s, o.Keep || s.newCells != nil)
 	p := &Pool[T]{s: s}
 	p.cleanup = whenDropped(p, &remains{dom: d, stores: []*store{s}, all: o.FreeOnDrop || !p.OffHeap()})
@@ -149,7 +149,7 @@ func (p *Pool[T]) Retire(obj *T) {
 //
 // Cost: a fence on all processors and a walk over what is free in magazines.
 func (p *Pool[T]) Flush() {
-	p.s.trim()
+	p.s.policy.trim(trimAll)
 	runtime.KeepAlive(p)
 }
 
@@ -287,50 +287,32 @@ func closeStores(ctx context.Context, d *smr.Domain, stores ...*store) error {
 		return err
 	}
 	for _, s := range stores {
-		s.mu.Lock()
-		s.closed = true
-		s.unlock()
+		s.depot.close()
+		s.heap.close()
 		s.caches.Seal()
-		s.drain()
+		s.policy.drain()
 	}
 	if err := wait(); err != nil {
 		return err
 	}
 	for _, s := range stores {
-		for d.Closed() && s.ready() { // no reader is left, and nobody calls back
+		if d.Closed() { // no reader is left, and no tick may come
+			s.depot.ready(true)
 		}
-		s.trim()
+		s.policy.trim(trimAll)
 	}
 	if err := wait(); err != nil { // slabs may have waited once more
 		return err
 	}
 	var errs []error
 	for _, s := range stores {
-		s.releaseLate()
+		s.policy.trim(trimAll)
 		s.budget.leave(s)
-		s.mu.Lock()
-		taken := s.taken
-		s.unlock()
-		if taken > 0 {
-			errs = append(errs, fmt.Errorf("slab: Close of %s: %d objects were not given back%s", s.name, taken, s.check.leaks()))
+		if n := s.heap.counts().taken; n > 0 {
+			errs = append(errs, fmt.Errorf("slab: Close of %s: %d objects were not given back%s", s.name, n, s.check.leaks()))
 		}
 	}
 	return errors.Join(errs...)
-}
-
-// ready makes the oldest magazine of retired objects free, and reports whether there
-// was one.
-func (s *store) ready() bool {
-	s.mu.Lock()
-	defer s.unlock()
-	s.arriveLocked()
-	m := s.waiting.oldest
-	if m == nil {
-		return false
-	}
-	s.readyLocked(m)
-	s.keepLocked(m)
-	return true
 }
 
 // pointerFree reports whether the collector has nothing to see in a value of type t.

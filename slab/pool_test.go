@@ -188,7 +188,7 @@ func TestFree_SlabWaitsForReaders(t *testing.T) {
 }
 
 // The same for slabs that were whole before.
-func TestFree_SlabThatWasWholeWaitsForReaders(t *testing.T) {
+func TestFree_SlabThatWasEmptyWaitsForReaders(t *testing.T) {
 	d := newDomain(t)
 	p := New[flat](d, Options{Keep: true})
 	freeAll(p, getAll(t, p, 10000))
@@ -360,23 +360,33 @@ func TestPool_GivesMemoryBackByItself(t *testing.T) {
 	closeEmpty(t, p)
 }
 
-// What comes and goes in waves keeps its slabs, as long as there is a wave between two
-// looks.
+// What comes and goes in waves keeps its slabs, as long as there is a wave in each grace
+// period.
 func TestPool_WavesKeepTheirSlabs(t *testing.T) {
 	d := newDomain(t)
-	p := New[page](d, Options{})
+	p := New[page](d, Options{Unstable: true}) // or an empty slab would advance the clock
 	wave := func() int {
 		freeAll(p, getAll(t, p, 1000))
 		return p.Stats().Slabs
 	}
-	p.s.lookDue.Store(true) // the only looks are these
+	look := func() { // as the only two ticks, a grace period after those before
+		for range 2 {
+			released, _ := p.s.heap.dropIdle()
+			p.s.release(released)
+		}
+		d.Advance()
+		p.s.depot.mu.Lock()
+		p.s.depot.ticked = d.DeferredAdvance()
+		p.s.depot.mu.Unlock()
+	}
+	look()
 	most := wave()
 	for range 20 {
-		p.s.dropIdle()
+		look()
 		require.InDelta(t, most, p.Stats().Slabs, 4, "magazines differ, when the test changes processors")
 		wave()
 	}
-	p.s.lookDue.Store(false)
+	d.Advance()
 	wave()
 	settle(t, d)
 	require.LessOrEqual(t, p.Stats().Slabs, 2, "of %d, when the last wave is over", most)
@@ -627,11 +637,11 @@ func TestRetire_ArrivedBeforeCloseOrDrop(t *testing.T) {
 			p.Retire(obj)
 		}
 		unloaded := p.s.unload()
-		p.s.mu.Lock()
+		p.s.depot.mu.Lock()
 		for _, ld := range unloaded {
-			p.s.retireMagazine(ld.retired)
+			p.s.depot.retire(ld.retired)
 		}
-		p.s.mu.Unlock()
+		p.s.depot.mu.Unlock()
 		if drop {
 			(&remains{dom: d, stores: []*store{p.s}}).release()
 			require.NoError(t, d.Close(watchdogContext(t)))

@@ -111,7 +111,7 @@ func TestPast_CloseReportsFalseLeak(t *testing.T) {
 			p.Retire(mustGet(p))
 		}
 		var wg sync.WaitGroup
-		wg.Go(func() { p.s.trim() }) // what Budget.reclaim and ready do
+		wg.Go(func() { p.s.policy.trim(trimAll) }) // what Budget.reclaim and ready do
 		err := p.Close(watchdogContext(t))
 		wg.Wait()
 		require.NoError(t, err)
@@ -241,25 +241,6 @@ func TestPast_PoolsDoNotShareBudget(t *testing.T) {
 	obj, err := q.Get()
 	require.NoError(t, err)
 	q.Free(obj)
-}
-
-// pollAt goes up under a long section and never comes down.
-func TestPast_PollAtStaysHigh(t *testing.T) {
-	d := newDomain(t)
-	p := New[flat](d, Options{})
-	s := d.Enter()
-	for range 200_000 {
-		p.Retire(get(t, p))
-	}
-	s.Leave()
-	p.Flush()
-	require.NoError(t, d.Barrier(watchdogContext(t)))
-	require.NoError(t, d.Barrier(watchdogContext(t)))
-	p.s.mu.Lock()
-	waiting, pollAt := p.s.waiting.n, p.s.pollAt
-	p.s.mu.Unlock()
-	require.LessOrEqual(t, pollAt, waiting+pollEvery)
-	closeEmpty(t, p)
 }
 
 // The last object of each slab, retired, does not bring the slab back.
@@ -644,7 +625,7 @@ func TestPast_UnloadDuringSlowPath(t *testing.T) {
 	for range 2 {
 		wg.Go(func() {
 			for !stop.Load() {
-				s.drain()
+				s.policy.drain()
 			}
 		})
 	}

@@ -18,13 +18,13 @@ func TestRetire_InPinnedSection(t *testing.T) {
 		d := newDomain(t)
 		p := New[flat](d, Options{})
 		all := getAll(t, p, 5*p.s.capacity+1)
-		p.s.mu.Lock()
+		p.s.depot.mu.Lock()
 		s := d.Pin()
 		for _, obj := range all {
 			p.Retire(obj)
 		}
 		s.Leave()
-		p.s.mu.Unlock()
+		p.s.depot.mu.Unlock()
 		require.EqualValues(t, len(all), p.Stats().Pending)
 		p.Flush()
 		require.NoError(t, d.Barrier(watchdogContext(t)))
@@ -104,53 +104,5 @@ func TestRetire_InPinnedSections(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	closeEmpty(t, p)
-}
-
-// Magazines that arrive while the lock is taken wait for all readers that were there, also
-// for those of an older one.
-func TestStamp_ArrivedWaitForReaders(t *testing.T) {
-	d := newDomain(t)
-	p := New[flat](d, Options{})
-	s := p.s
-	all := magazines(t, s, 2)
-	s.mu.Lock()
-	tickets := []*ticket{s.stamp(all[0])}
-	d.Advance()
-	leave := enter(t, d) // after the first was retired, before the second was
-	tickets = append(tickets, s.stamp(all[1]))
-	s.mu.Unlock()
-	for m := takeReached(s); m != nil; m = takeReached(s) {
-		require.True(t, m == all[0], "taken under a reader")
-		s.keep(m)
-	}
-	leave()
-	for m := takeReached(s); m != nil; m = takeReached(s) {
-		s.keep(m)
-	}
-	require.Zero(t, waiting(s))
-	for _, ticket := range tickets {
-		ticket.ready()
-	}
-	closeEmpty(t, p)
-}
-
-// A callback finds its magazine also where it has not been put with those that wait.
-func TestTicket_MagazineThatArrived(t *testing.T) {
-	d := newDomain(t)
-	p := New[flat](d, Options{})
-	s := p.s
-	all := magazines(t, s, 3)
-	var tickets []*ticket
-	s.mu.Lock()
-	for _, m := range all {
-		tickets = append(tickets, s.stamp(m))
-	}
-	s.mu.Unlock()
-	for _, i := range []int{1, 0, 2} {
-		tickets[i].ready()
-	}
-	require.Zero(t, waiting(s))
-	require.Zero(t, p.Stats().Pending)
 	closeEmpty(t, p)
 }

@@ -62,7 +62,7 @@ func TestSchedules_PutAgainstClaim(t *testing.T) {
 	}
 	sched.Explore(t, sched.Options{Bound: 4}, func(x *sched.Exec) func() {
 		b := &Blocks{blocks: &blocks{dom: d, budget: NewBudget(100)}}
-		c := &Claim{b: b, need: 50, want: 50}
+		c := &claim{b: b, need: 50, want: 50}
 		c.missing.Set(c.want)
 		b.budget.claim.Set(c)
 		b.budget.used.Set(100)

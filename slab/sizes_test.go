@@ -41,7 +41,7 @@ func TestBlocks_SizesNearTheEndOfInt(t *testing.T) {
 	}
 	require.Zero(t, b.Stats().ReservedBytes)
 	require.Zero(t, budget.Used())
-	require.Nil(t, b.GetFree(math.MaxInt))
+	require.Nil(t, compactor{b}.GetFree(math.MaxInt))
 	require.NoError(t, b.Close(watchdogContext(t)))
 }
 
@@ -79,10 +79,10 @@ func TestStats_MoreObjectsThanInt(t *testing.T) {
 	d := newDomain(t)
 	p := New[byte](d, Options{})
 	const slabs = 1 << 20
-	p.s.slabs = make([]*slab, slabs)
-	p.s.reserved = slabs * int64(p.s.slabSize)
+	p.s.heap.slabs = make([]*slab, slabs)
+	p.s.heap.reserved = slabs * int64(p.s.slabSize)
 	st := p.Stats()
 	require.Equal(t, int64(slabs)*int64(p.s.perSlab), st.FreeBytes)
-	p.s.slabs, p.s.reserved = nil, 0
+	p.s.heap.slabs, p.s.heap.reserved = nil, 0
 	closeEmpty(t, p)
 }

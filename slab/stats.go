@@ -21,24 +21,22 @@ type Stats struct {
 
 func (s *store) stats() Stats {
 	// What ends is read before what begins, so that no difference is negative.
-	reused := s.reused.Load()
-	st := Stats{Name: s.name, Retires: s.alone.retires.Load(), Frees: s.alone.frees.Load()}
+	readied := s.readied.Load()
+	st := Stats{Name: s.name, Retires: s.uncached.retires.Load(), Frees: s.uncached.frees.Load()}
 	for _, c := range s.caches.All() {
 		st.Retires += c.retires.Load()
 		st.Frees += c.frees.Load()
 	}
-	st.Gets = s.alone.gets.Load()
+	st.Gets = s.uncached.gets.Load()
 	for _, c := range s.caches.All() {
 		st.Gets += c.gets.Load()
 	}
 	st.InUse = int64(st.Gets - st.Frees - st.Retires)
-	st.Pending = int64(st.Retires - reused)
+	st.Pending = int64(st.Retires - readied)
 	st.InUseBytes = st.InUse * int64(s.size)
 	st.PendingBytes = st.Pending * int64(s.size)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	st.ReservedBytes = s.reserved
-	st.Slabs = len(s.slabs) - len(s.holes)
+	h := s.heap.counts()
+	st.ReservedBytes, st.Slabs = h.reserved, h.slabs
 	st.FreeBytes = max(0, int64(st.Slabs)*int64(s.perSlab)-st.InUse-st.Pending) * int64(s.size)
 	return st
 }
@@ -47,7 +45,7 @@ func (s *store) stats() Stats {
 // the same, looking for free memory again finds no more, but for new slabs, and a magazine
 // on its way to somebody.
 func (s *store) givenBack() uint64 {
-	n := s.reused.Load() + s.alone.frees.Load() + s.alone.retires.Load()
+	n := s.readied.Load() + s.uncached.frees.Load() + s.uncached.retires.Load()
 	for _, c := range s.caches.All() {
 		n += c.frees.Load() + c.retires.Load()
 	}

@@ -3,6 +3,8 @@ package smrmap
 import (
 	"context"
 	"unsafe"
+
+	"github.com/gosmr/gosmr/internal/compaction"
 )
 
 // CompactFor gives the memory of one slab back to the budget, for an item whose key and value
@@ -21,7 +23,7 @@ func (m *Bytes) CompactFor(ctx context.Context, size int) (released int64, err e
 	if size <= 0 {
 		n = -1
 	}
-	return m.blocks.Evacuate(ctx, n, func(block []byte) { m.vacate(block, m.spared) })
+	return compaction.Of(m.blocks).Evacuate(ctx, n, func(block []byte) { m.vacate(block, m.spared) })
 }
 
 // vacate moves the entry of a block elsewhere, if the block has one; where there is no room,
@@ -43,7 +45,7 @@ func (m *Bytes) vacate(block []byte, spared func(*header) bool) {
 	gone := e.expiredAt(now)
 	var fresh []byte
 	if !gone {
-		fresh = m.blocks.GetFree(e.size())
+		fresh = compaction.Of(m.blocks).GetFree(e.size())
 	}
 	if fresh == nil && !gone && (spared(e) || m.claims.on(e.hash) != nil) {
 		m.c.release(root) // a claimed one is being replaced

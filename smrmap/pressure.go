@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 
+	"github.com/gosmr/gosmr/internal/compaction"
 	"github.com/gosmr/gosmr/slab"
 )
 
@@ -132,7 +133,7 @@ const mostRounds = 8
 
 // makeRoom returns a block for the entry, or an error that wraps slab.ErrNoMemory.
 func (p *pressure) makeRoom(ctx context.Context) ([]byte, error) {
-	c, err := p.m.blocks.Claim(ctx, p.size)
+	c, err := compaction.Of(p.m.blocks).Claim(ctx, p.size)
 	if err != nil {
 		return nil, p.stopped(err)
 	}
@@ -172,7 +173,7 @@ func (p *pressure) makeRoom(ctx context.Context) ([]byte, error) {
 }
 
 // compact gives back slabs whose entries find room elsewhere, as long as memory is missing.
-func (p *pressure) compact(ctx context.Context, c *slab.Claim) error {
+func (p *pressure) compact(ctx context.Context, c compaction.Claim) error {
 	for fruitless := 0; c.Missing() > 0 && fruitless < 2; fruitless++ {
 		released, err := c.Compact(ctx, func(block []byte) { p.m.vacate(block, spareAll) })
 		if err != nil {
@@ -189,7 +190,7 @@ func (p *pressure) compact(ctx context.Context, c *slab.Claim) error {
 func spareAll(*header) bool { return true }
 
 // evict evicts what the claim misses, and waits for its readers.
-func (p *pressure) evict(ctx context.Context, c *slab.Claim) error {
+func (p *pressure) evict(ctx context.Context, c compaction.Claim) error {
 	need := c.Missing()
 	if need == 0 { // it is the system that refuses
 		need = c.Size()

@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/gosmr/gosmr/internal/compaction"
 	"github.com/gosmr/gosmr/internal/testkit"
 	"github.com/gosmr/gosmr/slab"
 	"github.com/gosmr/gosmr/smr"
@@ -36,7 +37,7 @@ func newFull(t testing.TB, limit int64, n int) (m *Bytes, stored int) {
 
 // need is what an entry takes of the budget, if it is the first of its size.
 func need(m *Bytes, value int) int64 {
-	c, err := m.blocks.Claim(context.Background(), int(headerSize)+len(key(0))+value)
+	c, err := compaction.Of(m.blocks).Claim(context.Background(), int(headerSize)+len(key(0))+value)
 	if err != nil {
 		panic(err)
 	}

@@ -8,10 +8,10 @@ var slabBugs = []Bug{
 		Package: "./slab",
 		Test:    "TestRetire_NotReusedBeforeReadersLeft",
 		Patch: `
-@ slab/magazine.go
- func (s *store) retireMagazine(m *magazine) {
+@ slab/depot.go
+ func (d *depot) retire(m *magazine) {
 +	if true {
-+		s.keep(m)
++		d.s.keep(m)
 +		return
 +	}
 `,
@@ -22,31 +22,34 @@ var slabBugs = []Bug{
 		Package: "./slab",
 		Test:    "TestFree_SlabWaitsForReaders",
 		Patch: `
-@ slab/store.go
--	return s.dom.Poll(sl.goal)
+@ slab/heap.go
+-	return h.s.dom.Poll(sl.goal)
 +	return true
 `,
 	},
 	{
-		Name:    "whole-once",
-		Why:     "a slab waits for those readers only that were there when it was whole for the first time",
+		Name:    "empty-once",
+		Why:     "a slab waits for those readers only that were there when it was empty for the first time",
 		Package: "./slab",
-		Test:    "TestFree_SlabThatWasWholeWaitsForReaders",
+		Test:    "TestFree_SlabThatWasEmptyWaitsForReaders",
 		Patch: `
-@ slab/store.go
--	if s.stable {
-+	if s.stable && sl.goal == 0 {
+@ slab/heap.go
+-	if h.stable {
++	if h.stable && sl.goal == 0 {
 `,
 	},
 	{
 		Name:    "depot-keeps",
-		Why:     "objects of a slab that is being evacuated are given out again, and it never becomes whole",
+		Why:     "objects of a slab that is being evacuated are given out again, and it never becomes empty",
 		Package: "./slab",
 		Test:    "TestEvacuate_NothingIsGivenOut",
 		Patch: `
-@ slab/evacuate.go
--	return !s.closed && s.evacuating == 0
-+	return !s.closed
+@ slab/depot.go
+-	if d.bypass || d.closed {
++	if d.closed {
+@
+-		return m, !d.bypass
++		return m, true
 `,
 	},
 	{
@@ -56,25 +59,55 @@ var slabBugs = []Bug{
 		Test:      "TestRetire_InPinnedSection",
 		Schedules: "TestSchedules_RetireInPinnedSection",
 		Patch: `
-@ slab/magazine.go
--	return s.mu.TryLock()
-+	s.mu.Lock()
+@ slab/depot.go
+-	return d.mu.TryLock()
++	d.mu.Lock()
 +	return true
 `,
 	},
 	{
-		Name:    "stamp-before-arrival",
-		Why:     "a magazine with an old goal waits behind a newer one, and what says that the last is reached says it of both",
+		Name:    "waiting-by-arrival",
+		Why:     "a magazine with an old goal waits behind a newer one, and a poll that finds the last goal reached readies both",
 		Package: "./slab",
-		Test:    "TestStamp_ArrivedWaitForReaders",
+		Test:    "TestDepot_ArrivedWaitForReaders",
 		Patch: `
 @ slab/magazine.go
- 		return t
- 	}
-+	m.goal = s.dom.DeferredAdvance()
-@
--		m.goal = goal
-+		_ = goal
+-	for after != nil && m.goal.Before(after.goal) {
+-		after = after.prev
+-	}
+`,
+	},
+	{
+		Name:    "one-tick-at-a-time",
+		Why:     "what was retired after a tick was called has none of its own: Barrier finds it waiting",
+		Package: "./slab",
+		Test:    "TestTick_BarrierCoversWhatWasRetired",
+		Patch: `
+@ slab/depot.go
+-	if goal == d.ticked {
++	if d.ticked != 0 {
+`,
+	},
+	{
+		Name:    "bytes-of-ticks-only",
+		Why:     "magazines that share a tick are not in Throttle's account",
+		Package: "./slab",
+		Test:    "TestRetire_ThrottleCountsBytes",
+		Patch: `
+@ slab/depot.go
+-		fn = (*store).countBytes
++		return
+`,
+	},
+	{
+		Name:    "idle-at-once",
+		Why:     "two ticks in one grace period give back the slabs that the next wave needs",
+		Package: "./slab",
+		Test:    "TestPool_WavesKeepTheirSlabs",
+		Patch: `
+@ slab/policy.go
+-	if h.surplusLocked() && !h.s.dom.Poll(h.idleSince) {
++	if false {
 `,
 	},
 	{

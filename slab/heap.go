@@ -1,0 +1,364 @@
+package slab
+
+import (
+	"fmt"
+	"math/bits"
+	"unsafe"
+
+	"github.com/gosmr/gosmr/internal/pages"
+	"github.com/gosmr/gosmr/internal/sched/sync"
+	"github.com/gosmr/gosmr/smr"
+)
+
+// A heap is the slabs of a store. Its lock is the last: nothing is released, polled for
+// longer than one scan, or called back under it. Functions that let slabs go return them,
+// and the caller releases them after the lock is open.
+//
+//	add ──▶ empty ──fill──▶ partial ──fill──▶ (no list)
+//	          │  ◀────put──── │  ▲ ◀───put─────  │
+//	          │               └──┴─evacuation────┴──▶ (no list, evacuated)
+//	          ▼ drop                                          │
+//	       released  ◀────────────────────────────────────────┘
+type heap struct {
+	s *store // constant
+
+	// stable: a slab waits for a grace period before it goes back to the system, since
+	// readers may look at objects that were freed rather than retired. Constant.
+	stable bool
+
+	mu          sync.Mutex // guards all below
+	slabs       []*slab    // by number; nil: the number is free
+	freeNumbers []uint32
+	partial     slabList // those with some free objects and some taken
+	empty       slabList // those with all objects free
+	nEmpty      int
+	idle        int     // the least that nEmpty was since idleSince
+	idleSince   smr.Seq // reached a grace period after idle was begun anew
+
+	reserved int64 // bytes of all slabs
+	taken    int64 // objects out of their slabs: in use, in magazines, or retired
+	closed   bool  // no slab is kept
+}
+
+// A slab is one block of memory, cut into objects. Its fields are guarded by heap.mu until
+// it was let go; base, store and number are constant.
+type slab struct {
+	store      *store
+	base       unsafe.Pointer // of the block; of the first object where on the Go heap
+	number     uint32
+	nFree      int
+	free       []uint64 // a bit for each object that is here
+	prev, next *slab    // in partial or empty
+	evacuated  bool     // it is to become empty, and is in neither list
+	goal       smr.Seq  // of an empty one in a stable heap: reached when no reader looks at it
+}
+
+// A header is at the start of each slab off the Go heap: what leads from an object
+// to its slab.
+type header struct {
+	magic  uint64 // tells a header from what overran it
+	number uint64
+}
+
+const (
+	headerMagic = 0x62616c73_2d726d73
+	firstObject = 64 // a line of its own for the header
+	maxObject   = 64 << 10
+	minPerSlab  = 8 // bounds the waste at the end of a slab
+)
+
+func (h *heap) init(s *store, stable bool) {
+	h.s, h.stable = s, stable
+	h.idleSince = s.dom.DeferredAdvance()
+}
+
+// newSlab takes memory for a slab from the system, all of whose objects are free. The budget
+// has counted it.
+func (s *store) newSlab() (*slab, error) {
+	sl := &slab{store: s, nFree: s.perSlab, free: make([]uint64, (s.perSlab+63)/64)}
+	for i := range s.perSlab {
+		sl.free[i/64] |= 1 << (i % 64)
+	}
+	if s.newCells != nil {
+		sl.base = s.newCells(sl)
+		return sl, nil
+	}
+	p, err := pages.Alloc(s.slabSize)
+	if err != nil {
+		return nil, err
+	}
+	// The first write has the system find memory for the page, which takes long, and is
+	// where a goroutine is preempted: not with a lock held.
+	(*header)(p).magic = headerMagic
+	sl.base = p
+	return sl, nil
+}
+
+// release gives the memory of a slab back to the system and the budget.
+func (sl *slab) release() {
+	s := sl.store
+	if s.newCells == nil {
+		pages.Free(sl.base, s.slabSize)
+	}
+	s.budget.Put(int64(s.slabSize))
+}
+
+// object returns the i-th object of a slab.
+func (sl *slab) object(i int) unsafe.Pointer {
+	first := uintptr(firstObject)
+	if sl.store.newCells != nil {
+		first = 0
+	}
+	return unsafe.Add(sl.base, first+uintptr(i)*sl.store.size)
+}
+
+// slabOfLocked returns the slab of an object. It panics if the object is not of this
+// store, as far as that shows.
+func (h *heap) slabOfLocked(p unsafe.Pointer) (sl *slab, index int) {
+	s := h.s
+	if s.newCells != nil {
+		sl = *(**slab)(unsafe.Add(p, s.trailer))
+	} else {
+		head := (*header)(unsafe.Pointer(uintptr(p) &^ (s.slabSize - 1)))
+		if head.magic != headerMagic {
+			panic(fmt.Sprintf("slab: %s: %p is not of a slab, or its slab was overrun", s.name, p))
+		}
+		if head.number < uint64(len(h.slabs)) {
+			sl = h.slabs[head.number]
+		}
+	}
+	if sl == nil || sl.store != s || uintptr(p) < uintptr(sl.object(0)) {
+		panic(fmt.Sprintf("slab: %s: %p is not of this pool", s.name, p))
+	}
+	off := uintptr(p) - uintptr(sl.object(0))
+	if off%s.size != 0 || off/s.size >= uintptr(s.perSlab) {
+		panic(fmt.Sprintf("slab: %s: %p is not the start of an object", s.name, p))
+	}
+	return sl, int(off / s.size)
+}
+
+// add takes a new slab in, and fills m with objects, if m is not nil. It reports whether
+// there are more empty slabs than are kept.
+func (h *heap) add(sl *slab, m *magazine) (surplus bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if n := len(h.freeNumbers); n > 0 {
+		sl.number = h.freeNumbers[n-1]
+		h.freeNumbers = h.freeNumbers[:n-1]
+		h.slabs[sl.number] = sl
+	} else {
+		sl.number = uint32(len(h.slabs))
+		h.slabs = append(h.slabs, sl)
+	}
+	if h.s.newCells == nil {
+		(*header)(sl.base).number = uint64(sl.number)
+	}
+	h.reserved += int64(h.s.slabSize)
+	h.addEmptyLocked(sl)
+	if m != nil {
+		h.fillLocked(m)
+	}
+	return h.surplusLocked()
+}
+
+// fill moves free objects from slabs to an empty magazine, until it is full or there are no
+// more.
+func (h *heap) fill(m *magazine) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.fillLocked(m)
+}
+
+func (h *heap) fillLocked(m *magazine) {
+	for m.n < h.s.capacity {
+		sl := h.partial.head
+		if sl == nil {
+			if sl = h.empty.head; sl == nil {
+				return
+			}
+			h.removeEmptyLocked(sl)
+			h.partial.push(sl)
+		}
+		for w := range sl.free {
+			for sl.free[w] != 0 && m.n < h.s.capacity {
+				i := bits.TrailingZeros64(sl.free[w])
+				sl.free[w] &= sl.free[w] - 1
+				sl.nFree--
+				m.push(sl.object(w*64 + i))
+				h.taken++
+			}
+		}
+		if sl.nFree == 0 {
+			h.partial.remove(sl)
+		}
+	}
+}
+
+// put moves the objects of a magazine to their slabs. It returns the slabs that go for that
+// at once, and reports whether there are more empty ones than are kept.
+func (h *heap) put(m *magazine) (released []*slab, surplus bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	emptied := 0
+	for m.n > 0 {
+		if h.putLocked(m.pop()) {
+			emptied++
+		}
+	}
+	if emptied > 0 {
+		released = h.shedLocked(emptied)
+	}
+	return released, h.surplusLocked()
+}
+
+// putLocked puts an object back into its slab, and reports whether that is empty for it.
+func (h *heap) putLocked(p unsafe.Pointer) (emptied bool) {
+	sl, i := h.slabOfLocked(p)
+	if sl.free[i/64]>>(i%64)&1 != 0 {
+		panic(fmt.Sprintf("slab: %s: %p was freed twice", h.s.name, p))
+	}
+	sl.free[i/64] |= 1 << (i % 64)
+	sl.nFree++
+	h.taken--
+	if sl.evacuated {
+		return false
+	}
+	if sl.nFree == 1 {
+		h.partial.push(sl)
+	}
+	if sl.nFree < h.s.perSlab {
+		return false
+	}
+	h.partial.remove(sl)
+	h.addEmptyLocked(sl)
+	return true
+}
+
+// addEmptyLocked is for a slab that is new, or became empty.
+func (h *heap) addEmptyLocked(sl *slab) {
+	h.stampLocked(sl)
+	h.empty.push(sl)
+	h.nEmpty++
+}
+
+func (h *heap) removeEmptyLocked(sl *slab) {
+	h.empty.remove(sl)
+	h.nEmpty--
+	h.idle = min(h.idle, h.nEmpty)
+}
+
+// stampLocked gives a slab its goal when it is new, and each time when its last object came
+// back: no reader that enters a section later can get at any of them.
+func (h *heap) stampLocked(sl *slab) {
+	if h.stable {
+		sl.goal = h.s.dom.Advance()
+	}
+}
+
+// unread reports whether it is known at once that no reader looks at an empty slab.
+func (h *heap) unread(sl *slab) bool {
+	if !h.stable {
+		return true
+	}
+	return h.s.dom.Poll(sl.goal)
+}
+
+// dropLocked lets all empty slabs go but keep of them, those that became empty first before
+// others. On a closed domain, which takes no call, slabs that readers may look at stay.
+func (h *heap) dropLocked(keep int) (released []*slab) {
+	if h.stable && h.s.dom.Closed() {
+		return h.dropUnreadLocked(keep)
+	}
+	for h.nEmpty > keep {
+		released = append(released, h.dropOldestLocked())
+	}
+	return released
+}
+
+// dropUnreadLocked is dropLocked of slabs that no reader looks at.
+func (h *heap) dropUnreadLocked(keep int) (released []*slab) {
+	for h.nEmpty > keep && h.unread(h.empty.tail) {
+		released = append(released, h.dropOldestLocked())
+	}
+	return released
+}
+
+func (h *heap) dropOldestLocked() *slab {
+	sl := h.empty.tail
+	h.removeEmptyLocked(sl)
+	h.forgetLocked(sl)
+	return sl
+}
+
+// forgetLocked lets go an empty slab that is in no list.
+func (h *heap) forgetLocked(sl *slab) {
+	h.slabs[sl.number] = nil
+	h.freeNumbers = append(h.freeNumbers, sl.number)
+	h.reserved -= int64(h.s.slabSize)
+	h.s.check.drop(sl)
+}
+
+// close has the heap keep no empty slab from now on.
+func (h *heap) close() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.closed = true
+}
+
+// abandon forgets all slabs and returns them, with whatever is in use of them.
+func (h *heap) abandon() (released []*slab) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, sl := range h.slabs {
+		if sl != nil {
+			h.s.check.drop(sl)
+			released = append(released, sl)
+		}
+	}
+	h.closed = true
+	h.slabs, h.freeNumbers = nil, nil
+	h.partial, h.empty, h.nEmpty, h.idle = slabList{}, slabList{}, 0, 0
+	h.reserved, h.taken = 0, 0
+	return released
+}
+
+// heapCounts is what a heap has.
+type heapCounts struct {
+	slabs, empty    int
+	reserved, taken int64
+}
+
+func (h *heap) counts() heapCounts {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return heapCounts{h.nSlabsLocked(), h.nEmpty, h.reserved, h.taken}
+}
+
+func (h *heap) nSlabsLocked() int { return len(h.slabs) - len(h.freeNumbers) }
+
+// A slabList is a stack from whose other end and middle slabs can be taken, too.
+type slabList struct{ head, tail *slab }
+
+func (l *slabList) push(sl *slab) {
+	sl.prev, sl.next = nil, l.head
+	if l.head != nil {
+		l.head.prev = sl
+	} else {
+		l.tail = sl
+	}
+	l.head = sl
+}
+
+func (l *slabList) remove(sl *slab) {
+	if sl.prev != nil {
+		sl.prev.next = sl.next
+	} else {
+		l.head = sl.next
+	}
+	if sl.next != nil {
+		sl.next.prev = sl.prev
+	} else {
+		l.tail = sl.prev
+	}
+	sl.prev, sl.next = nil, nil
+}

@@ -1,0 +1,110 @@
+package slab
+
+import (
+	"testing"
+	"unsafe"
+
+	"github.com/stretchr/testify/require"
+)
+
+// checkNumbers checks that slabs and the numbers that are free are told apart.
+func checkNumbers(t testing.TB, s *store) {
+	t.Helper()
+	s.heap.mu.Lock()
+	defer s.heap.mu.Unlock()
+	isFree := make(map[uint32]bool)
+	for _, n := range s.heap.freeNumbers {
+		require.False(t, isFree[n], "number %d is free twice", n)
+		require.Less(t, int(n), len(s.heap.slabs))
+		isFree[n] = true
+	}
+	for n, sl := range s.heap.slabs {
+		require.Equal(t, isFree[uint32(n)], sl == nil, "number %d", n)
+		if sl != nil {
+			require.EqualValues(t, n, sl.number)
+		}
+	}
+	require.EqualValues(t, uintptr(len(s.heap.slabs)-len(s.heap.freeNumbers))*s.slabSize, s.heap.reserved)
+}
+
+// The number of a slab that went back is another's, once; and what is in use keeps its
+// own.
+func TestHeap_NumbersAreReused(t *testing.T) {
+	p := New[[4096]byte](newDomain(t), Options{})
+	s := p.s
+	objects := make(map[uint32][]unsafe.Pointer) // taken, by the number of their slab
+	grow := func(n int) {
+		for range n {
+			require.NoError(t, s.grow())
+		}
+		checkNumbers(t, s)
+		for m := s.take(false); m != nil; m = s.take(false) {
+			for _, obj := range m.objs[:m.n] {
+				sl, _ := s.heap.slabOfLocked(obj)
+				require.True(t, s.heap.slabs[sl.number] == sl)
+				objects[sl.number] = append(objects[sl.number], obj)
+			}
+			m.n = 0
+			s.keep(m)
+		}
+		for number, objs := range objects {
+			require.Len(t, objs, s.perSlab, "objects of slab %d", number)
+		}
+		require.Equal(t, len(objects), p.Stats().Slabs)
+	}
+	giveBack := func(number uint32) {
+		for _, obj := range objects[number] {
+			m := &magazine{n: 1}
+			m.objs[0] = obj
+			s.toHeap(m)
+		}
+		delete(objects, number)
+		checkNumbers(t, s)
+	}
+	grow(5)
+	for range 3 {
+		giveBack(1)
+		giveBack(3)
+		s.policy.trim(trimAll)
+		checkNumbers(t, s)
+		require.Equal(t, 3, p.Stats().Slabs)
+		require.ElementsMatch(t, []uint32{1, 3}, s.heap.freeNumbers)
+		grow(2)
+		require.Len(t, s.heap.slabs, 5, "a number that was free was not used")
+	}
+	for number := range uint32(5) {
+		giveBack(number)
+	}
+	s.policy.trim(trimAll)
+	checkNumbers(t, s)
+	require.Len(t, s.heap.freeNumbers, 5)
+	require.Zero(t, p.Stats().Slabs)
+	closeEmpty(t, p)
+}
+
+// An object of a slab that was let go is of no pool, also while the slab is still there
+// for readers, and when its number is another's.
+func TestHeap_ReleasedIsForgotten(t *testing.T) {
+	d := newDomain(t)
+	b := NewBudget(0)
+	p := New[flat](d, Options{Budget: b})
+	s := p.s
+	leave := enter(t, d)
+	old := get(t, p)
+	sl, _ := s.heap.slabOfLocked(unsafe.Pointer(old))
+	p.Free(old)
+	p.Flush()
+	require.Zero(t, p.Stats().Slabs)
+	require.EqualValues(t, s.slabSize, b.Used(), "the slab went back under a reader")
+	require.Contains(t, panicText(t, func() { s.heap.slabOfLocked(unsafe.Pointer(old)) }), "is not of this pool")
+
+	obj := get(t, p)
+	again, _ := s.heap.slabOfLocked(unsafe.Pointer(obj))
+	require.Equal(t, sl.number, again.number)
+	require.False(t, again == sl)
+	require.Contains(t, panicText(t, func() { s.heap.slabOfLocked(unsafe.Pointer(old)) }), "is not ")
+	p.Free(obj)
+	leave()
+	closeEmpty(t, p)
+	require.Zero(t, b.Used())
+}

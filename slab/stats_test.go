@@ -1,0 +1,65 @@
+package slab
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// What goes by no cache is counted. It does where the caches are sealed, here by hand:
+// Get comes as far when Close begins beside it. (In a portable build, also where somebody
+// else is at the cache.)
+func TestStats_WithoutCaches(t *testing.T) {
+	d := newDomain(t)
+	p := New[flat](d, Options{})
+	s := p.s
+	leave := enter(t, d)
+	require.True(t, s.caches.Seal())
+	var all []*flat
+	for i := range 10 {
+		all = append(all, get(t, p))
+		require.EqualValues(t, i+1, p.Stats().Gets)
+	}
+	given := s.givenBack()
+	for i, obj := range all[:4] {
+		p.Free(obj)
+		require.EqualValues(t, i+1, p.Stats().Frees)
+	}
+	require.Equal(t, given+4, s.givenBack())
+	for i, obj := range all[4:7] {
+		p.Retire(obj)
+		require.EqualValues(t, i+1, p.Stats().Retires)
+	}
+	require.Equal(t, given+7, s.givenBack())
+	st := p.Stats()
+	require.EqualValues(t, 10, st.Gets)
+	require.EqualValues(t, 4, st.Frees)
+	require.EqualValues(t, 3, st.InUse)
+	require.EqualValues(t, 3, st.Pending)
+	require.EqualValues(t, 3*s.size, st.InUseBytes)
+	require.EqualValues(t, 3*s.size, st.PendingBytes)
+
+	leave()
+	require.NoError(t, d.Barrier(watchdogContext(t)))
+	require.Zero(t, p.Stats().Pending)
+	require.Equal(t, given+10, s.givenBack())
+	for _, obj := range all[7:] {
+		p.Free(obj)
+	}
+	closeEmpty(t, p)
+}
+
+// What is given back after Close complained is counted too.
+func TestStats_GivenBackAfterClose(t *testing.T) {
+	p := New[flat](newDomain(t), Options{})
+	freed, retired := get(t, p), get(t, p)
+	require.ErrorContains(t, p.Close(watchdogContext(t)), "2 objects were not given back")
+	p.Free(freed)
+	p.Retire(retired)
+	st := p.Stats()
+	require.EqualValues(t, 2, st.Gets)
+	require.EqualValues(t, 1, st.Frees)
+	require.EqualValues(t, 1, st.Retires)
+	require.Zero(t, st.InUse)
+	closeEmpty(t, p)
+}
