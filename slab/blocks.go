@@ -15,22 +15,20 @@ import (
 )
 
 // Blocks hands out byte slices of any length, off the Go heap, as [Pool] does
-// objects. Sizes are rounded up to classes, four to each doubling, so at most a
-// fifth of a block is unused, less than that for small ones; above 64 KiB a block is
-// a mapping of its own.
+// objects. Sizes are rounded up to classes, four to each doubling, so that at most a
+// fifth of a block is unused; above 64 KiB a block is a mapping of its own.
 //
 // All methods may be called by any number of goroutines. All but Retire may block for a
 // moment, and so must not be called in a pinned section. Make it with [NewBlocks]; it must
 // not be copied.
 //
-// Blocks that become unreachable without Close are to the memory what a [Pool] is that
-// does.
+// What becomes of Blocks that become unreachable without Close is said at [Pool].
 type Blocks struct {
 	*blocks
-	cleanup runtime.Cleanup // for who drops it without Close
+	cleanup runtime.Cleanup // for Blocks that are dropped without Close
 }
 
-// blocks is what the methods of [Blocks] work on, and stays when a Blocks was dropped.
+// blocks is what the methods of [Blocks] work on. It outlives a Blocks that was dropped.
 type blocks struct {
 	dom     *smr.Domain
 	budget  *Budget
@@ -81,9 +79,8 @@ func classSize(c int) int {
 	return (perDoubling + 1 + c%perDoubling) << (c/perDoubling + 5)
 }
 
-// BlockSize returns the capacity of a block that is gotten for n bytes. Where there can be
-// none, since n is above 1 TiB (1 GiB on 32-bit systems), it returns [math.MaxInt]. It
-// panics if n is negative.
+// BlockSize returns the capacity of a block of n bytes, or [math.MaxInt] if n is above 1 TiB
+// (1 GiB on 32-bit systems), the largest there is. It panics if n is negative.
 func BlockSize(n int) int {
 	switch {
 	case n < 0:
@@ -121,9 +118,9 @@ func NewBlocks(d *smr.Domain, o Options) *Blocks {
 	return b
 }
 
-// Get returns a block of n bytes that nobody else holds. What is in it is not
-// defined. Its capacity is what was really given out: it must be whole when the block
-// is given back. Blocks are aligned to 16 bytes.
+// Get returns a free block of n bytes. Its contents are undefined. Its capacity is that of
+// the whole block, and a slice of that capacity must be given back. Blocks are aligned to
+// 16 bytes.
 //
 // It returns an error that wraps [ErrNoMemory] if there is no memory. It panics if n
 // is negative, and after Close.
@@ -143,11 +140,11 @@ func (b *Blocks) Get(n int) ([]byte, error) {
 	return unsafe.Slice((*byte)(p), s.size)[:n], nil
 }
 
-// Free gives back a block that no reader can hold. It panics if block is not one of
-// Get, as far as its capacity tells.
+// Free gives back a block that no reader can hold. It panics if block is not from Get,
+// as far as its capacity shows that.
 func (b *Blocks) Free(block []byte) {
 	if s := b.storeOf(block); s != nil {
-		s.free1(unsafe.Pointer(unsafe.SliceData(block)))
+		s.free(unsafe.Pointer(unsafe.SliceData(block)))
 	} else {
 		b.takeLarge(block, false).free()
 	}
@@ -158,7 +155,7 @@ func (b *Blocks) Free(block []byte) {
 // panics as Free does.
 func (b *Blocks) Retire(block []byte) {
 	if s := b.storeOf(block); s != nil {
-		s.retire1(unsafe.Pointer(unsafe.SliceData(block)))
+		s.retire(unsafe.Pointer(unsafe.SliceData(block)))
 	} else {
 		b.retireLarge(b.takeLarge(block, true))
 	}
@@ -239,8 +236,8 @@ func (b *blocks) takeLarge(block []byte, retire bool) *largeBlock {
 }
 
 // retireLarge frees a block after a grace period. A domain that is closed takes no call:
-// then the block waits in late until Close asks the readers that are left. It may be
-// called pinned.
+// then the block waits in late, until a Get of a large block or Close finds that its readers
+// have left. It may be called pinned.
 func (b *blocks) retireLarge(l *largeBlock) {
 	if smr.TryCall(b.dom, l, int(l.size), (*largeBlock).ready) {
 		return

@@ -10,15 +10,14 @@ import (
 )
 
 // ErrNoMemory is wrapped by the errors of allocations for which the [Budget] has no
-// room, or the system no memory. Memory that was retired comes back a grace period
-// later: so a caller may evict, wait for [smr.Domain.Barrier], and try again.
+// room, or the system no memory. Retired memory comes back after a grace period: so a
+// caller may evict, wait for [smr.Domain.Barrier], and try again.
 var ErrNoMemory = errors.New("out of memory")
 
 // A Budget bounds the bytes that pools, blocks and maps take from the system
-// together: whole slabs, with what is free in them. (A system with huge pages may
-// put up to 2 MiB more under the slabs that were begun last.) All methods may be called
-// by any number of goroutines. The zero Budget has no bound. A pool belongs to its budget
-// until it is closed.
+// together: slabs, with what is free in them. (A system with huge pages may put up to 2 MiB
+// more under the slabs that were made last.) The zero Budget has no bound. A pool belongs to
+// its budget until it is closed. All methods may be called by any number of goroutines.
 type Budget struct {
 	limit, used atomic.Int64
 
@@ -42,8 +41,7 @@ func NewBudget(limit int64) *Budget {
 // Limit returns the bound, 0 if there is none.
 func (b *Budget) Limit() int64 { return b.limit.Load() }
 
-// SetLimit changes the bound. What is taken already stays taken. It panics if limit
-// is negative.
+// SetLimit changes the bound. It takes nothing back. It panics if limit is negative.
 func (b *Budget) SetLimit(limit int64) {
 	if limit < 0 {
 		panic("slab: negative limit")
@@ -55,8 +53,8 @@ func (b *Budget) SetLimit(limit int64) {
 func (b *Budget) Used() int64 { return b.used.Load() }
 
 // Take counts n bytes that the caller is about to take from the system, or returns
-// an error that wraps [ErrNoMemory]: for memory beside this package's that is to
-// count, such as a map's table. Give it back with Put. It panics if n is negative.
+// an error that wraps [ErrNoMemory]. It is for memory that is not a pool's, such as a map's
+// table. Give the bytes back with Put. It panics if n is negative.
 func (b *Budget) Take(n int64) error {
 	err := b.take(n)
 	if err != nil && b.reclaim(nil) {
@@ -65,7 +63,7 @@ func (b *Budget) Take(n int64) error {
 	return err
 }
 
-// take is Take of what is free as it is.
+// take is Take that asks no member to give anything back.
 func (b *Budget) take(n int64) error {
 	if n < 0 {
 		panic("slab: Take of a negative size")
@@ -97,9 +95,9 @@ func (b *Budget) scarce() bool {
 	return limit != 0 && b.used.Load() > limit-limit/8
 }
 
-// Force counts n bytes that the caller takes from the system whatever the limit is, since
-// it can't do without: little, beside what Take is for. It panics if n is negative, or more
-// than can be counted beside what is used.
+// Force counts n bytes that the caller takes from the system whatever the limit is: for
+// little memory that it can't do without. It panics if n is negative, or the sum is more than
+// can be counted.
 func (b *Budget) Force(n int64) {
 	if n < 0 {
 		panic("slab: Force of a negative size")
@@ -119,7 +117,7 @@ func (b *Budget) Force(n int64) {
 }
 
 // Put gives back n bytes of Take or Force. It panics, and gives back nothing, if n is
-// negative, or more than was taken.
+// negative, or more than is used.
 func (b *Budget) Put(n int64) {
 	if n < 0 {
 		panic("slab: Put of a negative size")
@@ -144,11 +142,11 @@ func (b *Budget) Put(n int64) {
 	}
 }
 
-// reclaim makes the members but one return what they hold and nobody uses, where something
-// was given back to them since the last time or there are spare slabs. It reports whether
-// it made one, or somebody else did while this one waited.
+// reclaim makes the members but one give back what is not in use, if something was given
+// back to them since the last time, or they have empty slabs. It reports whether one was
+// asked, here or by another goroutine while this one waited.
 //
-// Cost: a fence on all processors for each of these members.
+// Cost: a fence on all processors for each member that it asks.
 func (b *Budget) reclaim(but *store) bool {
 	if b == nil {
 		return false

@@ -29,9 +29,9 @@ type loaded struct {
 	retired *magazine
 }
 
-// pin takes the cache of this processor, or returns nil if there is none, or somebody
-// else is at it. Between pin and unpin the goroutine keeps its processor, so it must not
-// block, panic, or run for long.
+// pin takes the cache of this processor, or returns nil if there is none, or it is taken.
+// Between pin and unpin the goroutine keeps its processor, so it must not block, panic, or
+// run for long.
 func (s *store) pin() *cache {
 	c := s.caches.At(pcpu.Pin())
 	if c != nil && c.TryLock(s.fence) {
@@ -48,8 +48,8 @@ func (c *cache) unpin() {
 	pcpu.Unpin()
 }
 
-// magazines returns what is loaded, nil if nothing is. Who asks twice under one pin may
-// find them unloaded the second time, though they are its own until unpin.
+// magazines returns what is loaded, nil if nothing is. A second call under one pin may find
+// nothing, though what the first one found is the caller's until unpin.
 func (c *cache) magazines() *loaded {
 	if c == nil {
 		return nil
@@ -57,7 +57,7 @@ func (c *cache) magazines() *loaded {
 	return c.Value.Load()
 }
 
-// get returns a free object, nil if there is none at hand.
+// get returns a free object, nil if there is none in the cache.
 func (c *cache) get() unsafe.Pointer {
 	ld := c.magazines()
 	if ld == nil {
@@ -136,79 +136,8 @@ func (c *cache) swap(p unsafe.Pointer) unsafe.Pointer {
 	return m.pop()
 }
 
-// getSlow is get when nothing is at hand: it loads the cache.
-func (s *store) getSlow() (unsafe.Pointer, error) {
-	m, err := s.takeOrGrow()
-	if err != nil {
-		return nil, err
-	}
-	return s.load(m), nil
-}
-
-// load takes an object from a magazine, and puts that into the cache of this processor, if
-// there is room.
-func (s *store) load(m *magazine) unsafe.Pointer {
-	p := m.pop()
-	c := s.pinLoaded()
-	if ld := c.magazines(); ld != nil {
-		c.gets.Store(c.gets.Load() + 1)
-		if ld.get.n == 0 {
-			ld.get, m = m, ld.get
-		} else if ld.other.n == 0 {
-			ld.other, m = m, ld.other
-		}
-	} else {
-		s.uncached.gets.Add(1)
-	}
-	c.unpin()
-	s.keep(m)
-	return p
-}
-
-// freeSlow is free when there is no room: a full magazine goes to the depot.
-func (s *store) freeSlow(p unsafe.Pointer) {
-	m := s.depot.getEmpty()
-	c := s.pinLoaded()
-	if ld := c.magazines(); ld != nil {
-		to := ld.room(s.capacity)
-		if to == nil {
-			ld.other, m = m, ld.other
-			to = ld.room(s.capacity)
-		}
-		to.push(p)
-	} else {
-		m.push(p)
-	}
-	c.unpin()
-	some := m.n > 0
-	s.keep(m)
-	s.uncached.frees.Add(1) // when all that is counted is where others find it
-	if some {
-		s.suggestTrim()
-	}
-}
-
-// retireSlow is retire when there is no room: the full magazine is handed to the
-// domain. It may run in a pinned section, and so does not block.
-func (s *store) retireSlow(p unsafe.Pointer) {
-	m := s.depot.tryGetEmpty()
-	c := s.pinLoaded()
-	if ld := c.magazines(); ld != nil {
-		if ld.retired.n >= s.capacity {
-			ld.retired, m = m, ld.retired
-		}
-		ld.retired.push(p)
-		c.retires.Store(c.retires.Load() + 1)
-	} else {
-		m.push(p)
-		s.uncached.retires.Add(1)
-	}
-	c.unpin()
-	s.depot.retire(m)
-}
-
-// pinLoaded is pin with magazines installed. There are none where pinning is not
-// exclusive and somebody else is at the cache, and in a closed store.
+// pinLoaded is pin with magazines installed. There are none in a closed store, and where
+// pinning is not exclusive and the cache is taken.
 func (s *store) pinLoaded() *cache {
 	id := pcpu.Pin()
 	c := s.caches.At(id)

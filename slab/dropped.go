@@ -10,17 +10,17 @@ import (
 	"github.com/gosmr/gosmr/smr"
 )
 
-// Off the Go heap nothing is freed because nothing refers to it. So a Pool and a Blocks are
-// handles: small objects of their own, to which no store refers. When the collector finds
-// one unreachable that was not closed, its stores are laid into the graveyard with a goal,
-// and their slabs go back to the system when the goal is reached:
+// The collector frees nothing off the Go heap. So a Pool and a Blocks are handles: small
+// objects on it, to which no store refers. When the collector finds one unreachable that was
+// not closed, its stores go to the graveyard with a goal, and their slabs go back to the
+// system when the goal is reached:
 //
 //	dropped ──cleanup──▶ graveyard ──every reader has reached the goal──▶ the system
 //
 // A cleanup must not block, and it runs outside any testing/synctest bubble, where no channel
-// of a domain made in one may be touched. So the graveyard is visited, not waited at: by each
-// cleanup, by New and Close, and before a pool takes a slab. A visit asks [smr.Domain.Passed],
-// which wakes nobody.
+// of a domain made in one may be touched. So nothing waits for these goals: each cleanup, New
+// and Close check them, and a pool before it takes a slab, by [smr.Domain.Passed], which
+// touches no channel.
 
 // remains is what a dropped handle leaves behind.
 type remains struct {
@@ -39,8 +39,8 @@ var graveyard struct {
 	list []*remains
 }
 
-// whenDropped has the remains of a handle taken care of. Under the scheduler of
-// -tags smr_sched the collector must not meddle.
+// whenDropped has r.drop called when the handle is unreachable. Under the scheduler of
+// -tags smr_sched it is not, since the collector is not scheduled.
 func whenDropped[H any](handle *H, r *remains) (c runtime.Cleanup) {
 	bury()
 	if !sched.Controlled {
@@ -69,7 +69,7 @@ func (r *remains) drop() {
 	bury()
 }
 
-// bury gives back the memory of those in the graveyard that no reader looks at.
+// bury gives back the memory of what is in the graveyard and waits for no reader any more.
 //
 // Cost: a load if there are none, else that of a Poll for each.
 func bury() {
@@ -82,7 +82,7 @@ func bury() {
 	graveyard.n.Store(0)
 	graveyard.mu.Unlock()
 	var stay []*remains
-	refused := make(map[*smr.Domain]bool) // whose readers hold back an earlier goal
+	refused := make(map[*smr.Domain]bool) // their readers hold back an earlier goal
 	for _, r := range list {
 		if !refused[r.dom] && r.dom.Passed(r.goal) {
 			r.release()

@@ -104,8 +104,8 @@ func (s *store) evacuateAlone(ctx context.Context, want int64, vacate func(block
 // evacuate is Evacuate for up to n slabs of one store. evacuator is held.
 //
 // From begin to end the slabs are in no list from which magazines are filled, and the depot
-// keeps nothing: what is retired and freed finds its way back to its slab, which stays
-// until the end, also when it is whole. What was on its way to somebody, or in a cache, may
+// keeps nothing full: what is retired and freed finds its way back to its slab, which stays
+// until the end, also when it is empty. What was on its way to a user, or in a cache, may
 // be missed, and so everything is done twice.
 func (s *store) evacuate(ctx context.Context, n int, vacate func(unsafe.Pointer)) (released int64, err error) {
 	// Show which slabs have free objects: those in caches and the depot, and those that

@@ -23,7 +23,7 @@ type heap struct {
 	s *store // constant
 
 	// stable: a slab waits for a grace period before it goes back to the system, since
-	// readers may look at objects that were freed rather than retired. Constant.
+	// readers may hold objects that were freed rather than retired. Constant.
 	stable bool
 
 	mu          sync.Mutex // guards all below
@@ -50,7 +50,7 @@ type slab struct {
 	free       []uint64 // a bit for each object that is here
 	prev, next *slab    // in partial or empty
 	evacuated  bool     // it is to become empty, and is in neither list
-	goal       smr.Seq  // of an empty one in a stable heap: reached when no reader looks at it
+	goal       smr.Seq  // of an empty one in a stable heap: reached when no reader can hold its objects
 }
 
 // A header is at the start of each slab off the Go heap: what leads from an object
@@ -255,7 +255,7 @@ func (h *heap) stampLocked(sl *slab) {
 	}
 }
 
-// unread reports whether it is known at once that no reader looks at an empty slab.
+// unread reports whether no reader can hold objects of an empty slab.
 func (h *heap) unread(sl *slab) bool {
 	if !h.stable {
 		return true
@@ -264,7 +264,7 @@ func (h *heap) unread(sl *slab) bool {
 }
 
 // dropLocked lets all empty slabs go but keep of them, those that became empty first before
-// others. On a closed domain, which takes no call, slabs that readers may look at stay.
+// others. On a closed domain, which takes no call, slabs with readers stay.
 func (h *heap) dropLocked(keep int) (released []*slab) {
 	if h.stable && h.s.dom.Closed() {
 		return h.dropUnreadLocked(keep)
@@ -275,7 +275,7 @@ func (h *heap) dropLocked(keep int) (released []*slab) {
 	return released
 }
 
-// dropUnreadLocked is dropLocked of slabs that no reader looks at.
+// dropUnreadLocked is dropLocked of slabs without readers.
 func (h *heap) dropUnreadLocked(keep int) (released []*slab) {
 	for h.nEmpty > keep && h.unread(h.empty.tail) {
 		released = append(released, h.dropOldestLocked())

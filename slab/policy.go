@@ -26,8 +26,8 @@ type level int
 
 const (
 	trimMagazines level = iota // none, but all that is free in magazines goes to its slabs
-	trimUnread                 // and slabs that no reader looks at go to the system
-	trimAll                    // and the other empty ones, when their readers have left
+	trimUnread                 // and empty slabs without readers go to the system
+	trimAll                    // and the other empty slabs, when their readers have left
 )
 
 // trim gives back memory that is not in use, and returns how many objects it has moved to

@@ -1,7 +1,7 @@
 package slab
 
-// Stats is a snapshot of a pool, or of all sizes of Blocks. What changes meanwhile
-// is in it or not.
+// Stats is a snapshot of a pool, or of all sizes of Blocks. It may or may not show what
+// changes while it is made.
 type Stats struct {
 	Name string
 
@@ -41,9 +41,9 @@ func (s *store) stats() Stats {
 	return st
 }
 
-// givenBack counts what was freed, retired, or became free after that: while it stays
-// the same, looking for free memory again finds no more, but for new slabs, and a magazine
-// on its way to somebody.
+// givenBack counts what was freed, retired, or became free after that. While it stays
+// the same, another trim finds nothing free that the last did not, but for new slabs, and
+// magazines on their way between the parts.
 func (s *store) givenBack() uint64 {
 	n := s.readied.Load() + s.uncached.frees.Load() + s.uncached.retires.Load()
 	for _, c := range s.caches.All() {

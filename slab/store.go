@@ -81,6 +81,120 @@ func (s *store) init(stable bool) {
 	s.budget.join(s)
 }
 
+// get returns a free object: from this processor's cache, or else from wherever there is one.
+func (s *store) get() (unsafe.Pointer, error) {
+	c := s.pin()
+	p := c.get()
+	c.unpin()
+	if p == nil {
+		var err error
+		if p, err = s.getSlow(); err != nil {
+			return nil, err
+		}
+	}
+	s.check.got(p)
+	return p, nil
+}
+
+// free takes back an object that no reader can hold.
+func (s *store) free(p unsafe.Pointer) {
+	if p == nil {
+		panic("slab: Free of nil")
+	}
+	s.check.freed(p)
+	c := s.pin()
+	done := c.free(p)
+	c.unpin()
+	if !done {
+		s.freeSlow(p)
+	}
+}
+
+// retire takes back an object that readers may hold. It does not block.
+func (s *store) retire(p unsafe.Pointer) {
+	if p == nil {
+		panic("slab: Retire of nil")
+	}
+	s.check.retired(p)
+	c := s.pin()
+	done := c.retire(p)
+	c.unpin()
+	if !done {
+		s.retireSlow(p)
+	}
+}
+
+// getSlow is get when the cache has nothing: it loads the cache.
+func (s *store) getSlow() (unsafe.Pointer, error) {
+	m, err := s.takeOrGrow()
+	if err != nil {
+		return nil, err
+	}
+	return s.load(m), nil
+}
+
+// load takes an object from a magazine, and puts that into the cache of this processor, if
+// there is room.
+func (s *store) load(m *magazine) unsafe.Pointer {
+	p := m.pop()
+	c := s.pinLoaded()
+	if ld := c.magazines(); ld != nil {
+		c.gets.Store(c.gets.Load() + 1)
+		if ld.get.n == 0 {
+			ld.get, m = m, ld.get
+		} else if ld.other.n == 0 {
+			ld.other, m = m, ld.other
+		}
+	} else {
+		s.uncached.gets.Add(1)
+	}
+	c.unpin()
+	s.keep(m)
+	return p
+}
+
+// freeSlow is free when there is no room: a full magazine goes to the depot.
+func (s *store) freeSlow(p unsafe.Pointer) {
+	m := s.depot.getEmpty()
+	c := s.pinLoaded()
+	if ld := c.magazines(); ld != nil {
+		to := ld.room(s.capacity)
+		if to == nil {
+			ld.other, m = m, ld.other
+			to = ld.room(s.capacity)
+		}
+		to.push(p)
+	} else {
+		m.push(p)
+	}
+	c.unpin()
+	some := m.n > 0
+	s.keep(m)
+	s.uncached.frees.Add(1) // when all that is counted is where others find it
+	if some {
+		s.suggestTrim()
+	}
+}
+
+// retireSlow is retire when there is no room: the full magazine waits in the depot. It
+// may run in a pinned section, and so does not block.
+func (s *store) retireSlow(p unsafe.Pointer) {
+	m := s.depot.tryGetEmpty()
+	c := s.pinLoaded()
+	if ld := c.magazines(); ld != nil {
+		if ld.retired.n >= s.capacity {
+			ld.retired, m = m, ld.retired
+		}
+		ld.retired.push(p)
+		c.retires.Store(c.retires.Load() + 1)
+	} else {
+		m.push(p)
+		s.uncached.retires.Add(1)
+	}
+	c.unpin()
+	s.depot.retire(m)
+}
+
 // takeOrGrow returns a magazine of free objects: from the depot or the slabs, from a
 // new slab, from the other processors' caches, or after the other members of the budget
 // gave back what they can.
@@ -146,8 +260,8 @@ func (s *store) toHeap(m *magazine) {
 	}
 }
 
-// release gives slabs that the heap let go to the system: at once if no reader can look at
-// them, else after a grace period. Those that became empty first come first. A closed domain
+// release gives slabs that the heap let go to the system: at once if no reader can hold
+// their objects, else after a grace period. Those that became empty first come first. A closed domain
 // takes no call: then the heap has them again, for Close.
 func (s *store) release(slabs []*slab) {
 	unread := true

@@ -1,0 +1,51 @@
+package slab
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/gosmr/gosmr/smr"
+)
+
+// closeStores closes stores of one domain.
+func closeStores(ctx context.Context, d *smr.Domain, stores ...*store) error {
+	bury()
+	wait := func() error {
+		err := d.Barrier(ctx)
+		if errors.Is(err, smr.ErrClosed) {
+			err = d.Close(ctx) // readers may be left: the first one's ctx may have ended
+		}
+		return err
+	}
+	if err := wait(); err != nil { // inside a callback nothing is closed
+		return err
+	}
+	for _, s := range stores {
+		s.depot.close()
+		s.heap.close()
+		s.caches.Seal()
+		s.policy.drain()
+	}
+	if err := wait(); err != nil {
+		return err
+	}
+	for _, s := range stores {
+		if d.Closed() { // no reader is left, and no tick may come
+			s.depot.ready(true)
+		}
+		s.policy.trim(trimAll)
+	}
+	if err := wait(); err != nil { // slabs may have waited once more
+		return err
+	}
+	var errs []error
+	for _, s := range stores {
+		s.policy.trim(trimAll)
+		s.budget.leave(s)
+		if n := s.heap.counts().taken; n > 0 {
+			errs = append(errs, fmt.Errorf("slab: Close of %s: %d objects were not given back%s", s.name, n, s.check.leaks()))
+		}
+	}
+	return errors.Join(errs...)
+}
