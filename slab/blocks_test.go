@@ -1,11 +1,17 @@
 package slab
 
 import (
+	"math"
 	"math/rand/v2"
+	"runtime"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"unsafe"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/gosmr/gosmr/internal/self"
 )
 
 func TestBlocks_Classes(t *testing.T) {
@@ -114,4 +120,101 @@ func TestBlocks_Misuse(t *testing.T) {
 	require.Contains(t, panicText(t, func() { b.Free(large) }), "not a block in use")
 	require.NoError(t, b.Close(watchdogContext(t)))
 	require.Contains(t, panicText(t, func() { NewBlocks(nil, Options{}) }), "without a domain")
+}
+
+// Get panics after Close, whatever the size.
+func TestBlocks_GetAfterClosePanics(t *testing.T) {
+	b := NewBlocks(newDomain(t), Options{})
+	require.NoError(t, b.Close(watchdogContext(t)))
+	require.Contains(t, panicText(t, func() { b.Get(10) }), "closed")
+	require.Contains(t, panicText(t, func() { b.Get(1 << 20) }), "closed")
+}
+
+// A block of the largest size is an error, or memory.
+func TestBlocks_Huge(t *testing.T) {
+	b := NewBlocks(newDomain(t), Options{})
+	for _, n := range []int{maxBlock, maxBlock - 1, maxBlock + 1} {
+		if unsafe.Sizeof(n) == 4 && n <= maxBlock {
+			continue // there may be so much
+		}
+		block, err := b.Get(n)
+		if err == nil { // of address space there may be, too
+			b.Free(block)
+			continue
+		}
+		require.ErrorIs(t, err, ErrNoMemory)
+	}
+	require.NoError(t, b.Close(watchdogContext(t)))
+}
+
+// A block has room for what it is gotten for, whatever the size, and a larger size has no
+// smaller block.
+func TestBlockSize_AllSizes(t *testing.T) {
+	sizes := []int{0, 1}
+	for shift := 1; shift < 63; shift++ {
+		if size := int64(1) << shift; size < math.MaxInt {
+			sizes = append(sizes, int(size-1), int(size), int(size)+1)
+		}
+	}
+	sizes = append(sizes, math.MaxInt-64<<10, math.MaxInt-64<<10+1, math.MaxInt-1, math.MaxInt)
+	last := 0
+	for _, n := range sizes {
+		size := BlockSize(n)
+		require.GreaterOrEqual(t, size, n)
+		require.GreaterOrEqual(t, size, last, "for %d bytes", n)
+		last = size
+	}
+	require.Equal(t, math.MaxInt, last)
+	require.Equal(t, math.MaxInt, BlockSize(maxBlock+1))
+	require.Contains(t, panicText(t, func() { BlockSize(-1) }), "negative size")
+	require.Contains(t, panicText(t, func() { BlockSize(math.MinInt) }), "negative size")
+}
+
+// A block that is too large is an error, and takes nothing.
+func TestBlocks_SizesNearTheEndOfInt(t *testing.T) {
+	d := newDomain(t)
+	budget := NewBudget(1 << 29)
+	b := NewBlocks(d, Options{Budget: budget})
+	for _, n := range []int{math.MaxInt, math.MaxInt - 1, math.MaxInt - 64<<10, maxBlock + 1, maxBlock, maxBlock - 1} {
+		_, err := b.Get(n)
+		require.ErrorIs(t, err, ErrNoMemory, "%d bytes", n)
+	}
+	require.Zero(t, b.Stats().ReservedBytes)
+	require.Zero(t, budget.Used())
+	require.Nil(t, compactor{b}.GetFree(math.MaxInt))
+	require.NoError(t, b.Close(watchdogContext(t)))
+}
+
+// The same of a large block, which is in no pool.
+func TestRetire_LargeInPinnedSection(t *testing.T) {
+	self.InChild(t, func() string {
+		runtime.GOMAXPROCS(max(2, runtime.GOMAXPROCS(0)))
+		d := newDomain(t)
+		b := NewBlocks(d, Options{})
+		block, err := b.Get(maxObject + 1)
+		require.NoError(t, err)
+		var held, retiring atomic.Bool
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			b.mu.Lock()
+			held.Store(true)
+			for !retiring.Load() {
+			}
+			for range 1_000_000 { // so that it is waited for
+				retiring.Load()
+			}
+			b.mu.Unlock()
+		})
+		for !held.Load() {
+			runtime.Gosched()
+		}
+		s := d.Pin()
+		retiring.Store(true)
+		b.Retire(block)
+		s.Leave()
+		wg.Wait()
+		require.NoError(t, b.Close(watchdogContext(t)))
+		require.Zero(t, b.Stats().ReservedBytes)
+		return ""
+	})
 }

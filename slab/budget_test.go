@@ -1,9 +1,19 @@
 package slab
 
 import (
+	"math"
+	"runtime"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
 	"testing"
+	"unsafe"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/gosmr/gosmr/internal/pages"
+	"github.com/gosmr/gosmr/pcpu"
+	"github.com/gosmr/gosmr/smr"
 )
 
 // Spare slabs that no reader looks at can be had in a section, too.
@@ -96,4 +106,236 @@ func TestBudget_ReclaimsNothingUnderReader(t *testing.T) {
 	freeAll(p, all)
 	b.Put(13 * 64 << 10)
 	closeEmpty(t, p)
+}
+
+// Take of more than can be counted fails, and takes nothing.
+func TestBudget_TakeDoesNotOverflow(t *testing.T) {
+	b := NewBudget(100)
+	require.NoError(t, b.Take(1))
+	require.ErrorIs(t, b.Take(math.MaxInt64), ErrNoMemory)
+	require.EqualValues(t, 1, b.Used())
+}
+
+// A Take that fails does not fail others for which there is room, and Used never shows it.
+func TestBudget_FailingTakeIsNotSeen(t *testing.T) {
+	b := NewBudget(1 << 20)
+	var stop atomic.Bool
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for !stop.Load() {
+			b.Take(1 << 30)
+		}
+	})
+	failed, above := 0, 0
+	for range 300_000 {
+		if b.Take(1) == nil {
+			b.Put(1)
+		} else {
+			failed++
+		}
+		if b.Used() > b.Limit() {
+			above++
+		}
+	}
+	stop.Store(true)
+	wg.Wait()
+	require.Zero(t, failed, "allocations failed with 1 MiB free; seen above the limit: %d times", above)
+	require.Zero(t, above)
+}
+
+func TestBudget_PutOfNegativePanics(t *testing.T) {
+	b := NewBudget(100)
+	require.Contains(t, panicText(t, func() { b.Put(-1000) }), "negative")
+}
+
+// As long as all memory of a budget is free, Get of any size finds it, however often sizes
+// change.
+func TestBudget_GetTakesFromOtherSizesEachTime(t *testing.T) {
+	d := newDomain(t)
+	b := NewBudget(pages.MinBlock)
+	x := NewBlocks(d, Options{Budget: b})
+	failed := 0
+	for i := range 100 {
+		block, err := x.Get(50 + i%2*50)
+		if err != nil {
+			failed++
+			continue
+		}
+		x.Free(block)
+	}
+	require.NoError(t, x.Close(watchdogContext(t)))
+	require.Zero(t, failed, "of 100 gets failed with nothing in use")
+}
+
+// Get finds the free objects in another processor's cache when the budget has no room for a
+// slab.
+func TestBudget_GetTakesFromOtherCaches(t *testing.T) {
+	if !pcpu.Exclusive {
+		t.Skip()
+	}
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(4))
+	// No collection may stop the world while one is pinned until the other has gone on.
+	defer debug.SetGCPercent(debug.SetGCPercent(-1))
+	runtime.GC()
+	d := newDomain(t)
+	p := New[[1024]byte](d, Options{Budget: NewBudget(pages.MinBlock)})
+	var stage, id atomic.Int32
+	go func() {
+		id.Store(int32(pcpu.Pin()))
+		l := p.s.pinLoaded()
+		l.unpin()
+		pcpu.Unpin()
+		p.Free(mustGet(p))
+		id.Store(int32(pcpu.Pin()))
+		stage.Store(1)
+		for stage.Load() != 2 { // keeps its processor, so that the other gets another
+		}
+		pcpu.Unpin()
+	}()
+	for stage.Load() != 1 {
+		runtime.Gosched()
+	}
+	require.Zero(t, p.Stats().InUse)
+	obj, err := p.Get()
+	stage.Store(2)
+	require.NoError(t, err, "no object is in use, and all memory of the budget is this pool's")
+	p.Free(obj)
+	closeEmpty(t, p)
+}
+
+// Get takes the slab that another pool of the budget does not use.
+func TestBudget_GetTakesIdleSlabOfAnother(t *testing.T) {
+	d := newDomain(t)
+	b := NewBudget(pages.MinBlock)
+	p, q := New[flat](d, Options{Budget: b}), New[[1024]byte](d, Options{Budget: b})
+	p.Free(get(t, p))
+	obj, err := q.Get()
+	require.NoError(t, err)
+	q.Free(obj)
+}
+
+// A pool whose domain was closed harms no other pool of its budget.
+func TestBudget_MemberOfClosedDomain(t *testing.T) {
+	d1, err := smr.New(smr.Options{})
+	require.NoError(t, err)
+	b := NewBudget(2 * pages.MinBlock)
+	p := New[flat](d1, Options{Budget: b})
+	p.Free(get(t, p))
+	require.NoError(t, d1.Close(watchdogContext(t)))
+	q := New[[1024]byte](newDomain(t), Options{Budget: b})
+	require.NotPanics(t, func() {
+		for range 200 {
+			q.Get()
+		}
+	})
+}
+
+// An empty slab is not held back where others may need its memory.
+func TestBudget_ScarceMemoryIsNotKept(t *testing.T) {
+	d := newDomain(t)
+	for _, used := range []int64{0, 60 << 20} {
+		b := NewBudget(64 << 20)
+		p := New[page](d, Options{Budget: b})
+		require.NoError(t, b.Take(used))
+		freeAll(p, getAll(t, p, 900))
+		st := p.Stats()
+		if used == 0 {
+			require.Greater(t, st.ReservedBytes, int64(3<<20))
+		} else {
+			require.Less(t, st.ReservedBytes, int64(2<<20)) // the depot has up to 1 MiB
+		}
+		b.Put(used)
+		closeEmpty(t, p)
+	}
+}
+
+func TestBudget(t *testing.T) {
+	d := newDomain(t)
+	const limit = 3 << 20
+	b := NewBudget(limit)
+	p, q := New[flat](d, Options{Budget: b}), New[[1024]byte](d, Options{Budget: b, Name: "q"})
+	var all []*flat
+	for {
+		obj, err := p.Get()
+		if err != nil {
+			require.ErrorIs(t, err, ErrNoMemory)
+			require.ErrorContains(t, err, "slab.flat")
+			break
+		}
+		all = append(all, obj)
+	}
+	require.EqualValues(t, limit, b.Used())
+	require.Greater(t, len(all), int(limit/unsafe.Sizeof(flat{})*98/100))
+	_, err := q.Get()
+	require.ErrorIs(t, err, ErrNoMemory)
+	require.ErrorContains(t, err, "q: ")
+
+	for _, obj := range all {
+		p.Free(obj)
+	}
+	p.Flush()
+	require.NoError(t, d.Barrier(watchdogContext(t)))
+	require.Zero(t, b.Used())
+	obj := get(t, q)
+	require.NoError(t, b.Take(limit-b.Used()))
+	require.ErrorIs(t, b.Take(1), ErrNoMemory)
+	b.Put(limit - b.Used() + b.Used() - int64(q.Stats().ReservedBytes))
+	q.Free(obj)
+	closeEmpty(t, p)
+	closeEmpty(t, q)
+	require.Zero(t, b.Used())
+	b.SetLimit(0)
+	require.NoError(t, b.Take(1<<40))
+	b.Put(1 << 40)
+	require.Contains(t, panicText(t, func() { b.Put(1) }), "more bytes than were taken")
+	require.Contains(t, panicText(t, func() { b.SetLimit(-1) }), "negative")
+}
+
+// What another pool holds and does not use is found when the budget is at its end.
+func TestBudget_TakesBackWhatOthersDoNotUse(t *testing.T) {
+	d := newDomain(t)
+	b := NewBudget(2 * pages.MinBlock)
+	x, y, z := NewBlocks(d, Options{Budget: b}), NewBlocks(d, Options{Budget: b}), NewBlocks(d, Options{Budget: b})
+	for _, bl := range []*Blocks{x, y} {
+		block, err := bl.Get(100)
+		require.NoError(t, err)
+		bl.Free(block)
+	}
+	require.EqualValues(t, b.Limit(), b.Used())
+	block, err := z.Get(50)
+	require.NoError(t, err)
+	z.Free(block)
+	for _, bl := range []*Blocks{x, y, z} {
+		require.NoError(t, bl.Close(watchdogContext(t)))
+	}
+	require.Zero(t, b.Used())
+}
+
+// What is used is never more than can be counted, and what fails counts nothing.
+func TestBudget_SizesNearTheEndOfInt(t *testing.T) {
+	for _, limit := range []int64{0, math.MaxInt64, math.MaxInt64 - 1} {
+		b := NewBudget(limit)
+		require.NoError(t, b.Take(math.MaxInt64-10))
+		require.ErrorIs(t, b.Take(11), ErrNoMemory)
+		require.ErrorIs(t, b.Take(math.MaxInt64), ErrNoMemory)
+		b.Force(10) // above the limit, if there is one
+		require.Equal(t, int64(math.MaxInt64), b.Used())
+		require.Contains(t, panicText(t, func() { b.Force(1) }), "more than can be counted")
+		require.Contains(t, panicText(t, func() { b.Force(math.MaxInt64) }), "more than can be counted")
+		require.ErrorIs(t, b.Take(1), ErrNoMemory)
+		require.Equal(t, int64(math.MaxInt64), b.Used())
+		b.Put(math.MaxInt64 - 1)
+		require.Contains(t, panicText(t, func() { b.Put(2) }), "more bytes than were taken")
+		require.Contains(t, panicText(t, func() { b.Put(math.MaxInt64) }), "more bytes than were taken")
+		require.EqualValues(t, 1, b.Used(), "a Put that fails gives nothing back")
+		b.SetLimit(1)
+		require.ErrorIs(t, b.Take(math.MaxInt64), ErrNoMemory)
+		b.Put(1)
+		require.Zero(t, b.Used())
+	}
+	var none *Budget
+	for name, call := range map[string]func(int64){"Take": func(n int64) { none.Take(n) }, "Force": none.Force, "Put": none.Put} {
+		call(math.MaxInt64)
+		require.Contains(t, panicText(t, func() { call(-1) }), "slab: "+name+" of a negative size")
+	}
 }

@@ -2,11 +2,13 @@ package slab
 
 import (
 	"context"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/gosmr/gosmr/internal/self"
 	"github.com/gosmr/gosmr/smr"
 )
 
@@ -324,5 +326,67 @@ func TestDepot_PollAtComesDown(t *testing.T) {
 	waiting, pollAt := p.s.depot.waiting.n, p.s.depot.pollAt
 	p.s.depot.mu.Unlock()
 	require.LessOrEqual(t, pollAt, waiting+pollEvery)
+	closeEmpty(t, p)
+}
+
+// Retiring does not block in a pinned section, where the process would end, whoever has the
+// pool's lock; and what was retired comes back.
+func TestRetire_InPinnedSection(t *testing.T) {
+	self.InChild(t, func() string {
+		d := newDomain(t)
+		p := New[flat](d, Options{})
+		all := getAll(t, p, 5*p.s.capacity+1)
+		p.s.depot.mu.Lock()
+		s := d.Pin()
+		for _, obj := range all {
+			p.Retire(obj)
+		}
+		s.Leave()
+		p.s.depot.mu.Unlock()
+		require.EqualValues(t, len(all), p.Stats().Pending)
+		p.Flush()
+		require.NoError(t, d.Barrier(watchdogContext(t)))
+		st := p.Stats()
+		require.Zero(t, st.Pending)
+		require.Zero(t, st.InUse)
+		closeEmpty(t, p)
+		return ""
+	})
+}
+
+// Goroutines that retire in pinned sections, and others that keep the lock busy: nothing is
+// lost, and nothing given out twice.
+func TestRetire_InPinnedSections(t *testing.T) {
+	d := newDomain(t)
+	p := New[flat](d, Options{})
+	p.s.capacity = 4
+	var wg sync.WaitGroup
+	for g := range 4 {
+		wg.Go(func() {
+			for range rounds(3000) {
+				var all [10]*flat
+				for i := range all {
+					obj, err := p.Get()
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					obj.key = uint64(g)
+					all[i] = obj
+				}
+				mine := true
+				s := d.Pin()
+				for _, obj := range all {
+					mine = mine && obj.key == uint64(g)
+					p.Retire(obj)
+				}
+				s.Leave()
+				if !mine {
+					t.Error("an object has two holders")
+				}
+			}
+		})
+	}
+	wg.Wait()
 	closeEmpty(t, p)
 }

@@ -1,10 +1,14 @@
 package slab
 
 import (
+	"context"
 	"testing"
 	"unsafe"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/gosmr/gosmr/internal/testkit"
+	"github.com/gosmr/gosmr/smr"
 )
 
 // checkNumbers checks that slabs and the numbers that are free are told apart.
@@ -107,4 +111,73 @@ func TestHeap_ReleasedIsForgotten(t *testing.T) {
 	leave()
 	closeEmpty(t, p)
 	require.Zero(t, b.Used())
+}
+
+// In a section, memory of a pool stays memory of that pool, whatever is freed.
+func TestFree_SlabWaitsForReaders(t *testing.T) {
+	d := newDomain(t)
+	p := New[flat](d, Options{Keep: true})
+	s := d.Enter()
+	lost := freeUnderReader(t, p, getAll(t, p, 10000))
+	s.Leave()
+	require.Zero(t, lost, "the slab went back under a reader")
+	closeEmpty(t, p)
+}
+
+// The same for slabs that were whole before.
+func TestFree_SlabThatWasEmptyWaitsForReaders(t *testing.T) {
+	d := newDomain(t)
+	p := New[flat](d, Options{Keep: true})
+	freeAll(p, getAll(t, p, 10000))
+	all := getAll(t, p, 10000)
+	s := d.Enter()
+	lost := freeUnderReader(t, p, all)
+	s.Leave()
+	require.Zero(t, lost, "the slab went back under a reader")
+	closeEmpty(t, p)
+}
+
+// freeUnderReader frees all objects of a pool, looks at them as a reader may whose section is
+// open, and returns how many of them are not what they were.
+func freeUnderReader(t *testing.T, p *Pool[flat], all []*flat) (lost int) {
+	t.Helper()
+	for _, obj := range all {
+		obj.key = 42
+	}
+	freeAll(p, all)
+	p.Flush()
+	require.Zero(t, p.Stats().ReservedBytes)
+	for _, obj := range all {
+		if obj.key != 42 {
+			lost++
+		}
+	}
+	return lost
+}
+
+// A domain whose Close has begun may have readers: slabs of objects that were freed, rather
+// than retired, stay until they have left.
+func TestFree_SlabWaitsForReadersOfClosingDomain(t *testing.T) {
+	d, err := smr.New(smr.Options{})
+	require.NoError(t, err)
+	p := New[page](d, Options{})
+	all := getAll(t, p, 200)
+	for _, obj := range all {
+		obj[0] = 7
+	}
+	p.Flush()
+	s := testkit.Enter(d)
+	over, cancel := context.WithCancel(context.Background())
+	cancel()
+	require.Error(t, d.Close(over))
+	freeAll(p, all)
+	p.Flush()
+	require.GreaterOrEqual(t, p.Stats().ReservedBytes, int64(len(all)*len(page{})))
+	if invariantsOff := p.s.check.leaks() == ""; invariantsOff && p.OffHeap() {
+		for _, obj := range all {
+			_ = obj[0] // does not fault
+		}
+	}
+	s.Leave()
+	closeEmpty(t, p)
 }

@@ -65,3 +65,11 @@ func enter(t testing.TB, d *smr.Domain) (leave func()) {
 	t.Cleanup(leave)
 	return leave
 }
+
+func mustGet[T any](p *Pool[T]) *T {
+	obj, err := p.Get()
+	if err != nil {
+		panic(err)
+	}
+	return obj
+}

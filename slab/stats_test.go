@@ -1,7 +1,10 @@
 package slab
 
 import (
+	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -61,5 +64,40 @@ func TestStats_GivenBackAfterClose(t *testing.T) {
 	require.EqualValues(t, 1, st.Frees)
 	require.EqualValues(t, 1, st.Retires)
 	require.Zero(t, st.InUse)
+	closeEmpty(t, p)
+}
+
+// A Retire of a large block is never counted as a Free.
+func TestStats_RetireOfLargeIsNoFree(t *testing.T) {
+	b := NewBlocks(newDomain(t), Options{})
+	var stop atomic.Bool
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for !stop.Load() {
+			block, _ := b.Get(1 << 17)
+			b.Retire(block)
+		}
+	})
+	var worst uint64
+	for end := time.Now().Add(2 * time.Second); time.Now().Before(end) && worst == 0; {
+		b.mu.Lock()
+		worst = max(worst, b.stats.Frees)
+		b.mu.Unlock()
+	}
+	stop.Store(true)
+	wg.Wait()
+	require.Zero(t, worst, "nothing was freed")
+}
+
+// Objects are counted in 64 bits also where a pool can have more than an int counts.
+func TestStats_MoreObjectsThanInt(t *testing.T) {
+	d := newDomain(t)
+	p := New[byte](d, Options{})
+	const slabs = 1 << 20
+	p.s.heap.slabs = make([]*slab, slabs)
+	p.s.heap.reserved = slabs * int64(p.s.slabSize)
+	st := p.Stats()
+	require.Equal(t, int64(slabs)*int64(p.s.perSlab), st.FreeBytes)
+	p.s.heap.slabs, p.s.heap.reserved = nil, 0
 	closeEmpty(t, p)
 }

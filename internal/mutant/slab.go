@@ -103,7 +103,7 @@ var slabBugs = []Bug{
 		Name:    "idle-at-once",
 		Why:     "two ticks in one grace period give back the slabs that the next wave needs",
 		Package: "./slab",
-		Test:    "TestPool_WavesKeepTheirSlabs",
+		Test:    "TestTick_WavesKeepTheirSlabs",
 		Patch: `
 @ slab/policy.go
 -	if h.surplusLocked() && !h.s.dom.Poll(h.idleSince) {

@@ -1,0 +1,291 @@
+package slab
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"runtime"
+	"slices"
+	"sync/atomic"
+	"testing"
+	"time"
+	"unsafe"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/gosmr/gosmr/internal/invariants"
+	"github.com/gosmr/gosmr/internal/pages"
+	"github.com/gosmr/gosmr/pcpu"
+	"github.com/gosmr/gosmr/smr"
+)
+
+// A Flush that finds the caches unloaded waits for the one that has unloaded them: what was
+// retired before is free after Barrier.
+func TestTrim_WaitsForOneThatHasBegun(t *testing.T) {
+	if !pcpu.Exclusive {
+		t.Skip()
+	}
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(4))
+	d := newDomain(t)
+	p := New[flat](d, Options{})
+	var stage atomic.Int32
+	go func() {
+		obj, _ := p.Get()
+		for {
+			l := p.Pin()
+			if l.c.magazines() == nil {
+				l.Unpin()
+				p.Free(mustGet(p))
+				continue
+			}
+			l.Retire(obj)
+			stage.Store(1)
+			deadline := time.Now().Add(3 * time.Second)
+			for stage.Load() != 2 && time.Now().Before(deadline) {
+			}
+			l.Unpin()
+			return
+		}
+	}()
+	for stage.Load() != 1 {
+		runtime.Gosched()
+	}
+	done := make(chan struct{})
+	go func() { p.Flush(); close(done) }()
+	// until the first drain has swapped the cache out
+	for slices.ContainsFunc(p.s.caches.All(), func(c *cache) bool { return c.Value.Load() != nil }) {
+		runtime.Gosched()
+	}
+	second := make(chan int64)
+	go func() {
+		p.Flush()
+		d.Barrier(context.Background())
+		second <- p.Stats().Pending
+	}()
+	select {
+	case pending := <-second:
+		stage.Store(2)
+		<-done
+		require.Zero(t, pending, "Flush and Barrier are over, and the object is still pending")
+	case <-time.After(100 * time.Millisecond): // it waits, as it should
+		stage.Store(2)
+		require.Zero(t, <-second)
+	}
+	<-done
+}
+
+// Slabs go back when the last object of each is retired, after the others were freed long ago.
+func TestTick_LastObjectsRetired(t *testing.T) {
+	d := newDomain(t)
+	p := New[flat](d, Options{})
+	bySlab := map[uintptr][]*flat{}
+	for range 200_000 {
+		obj := get(t, p)
+		k := uintptr(unsafe.Pointer(obj)) / pages.MinBlock
+		bySlab[k] = append(bySlab[k], obj)
+	}
+	for _, objs := range bySlab {
+		for _, obj := range objs[1:] {
+			p.Free(obj)
+		}
+	}
+	p.Flush()
+	settle(t, d)
+	for _, objs := range bySlab {
+		p.Retire(objs[0])
+	}
+	// Some more traffic, so that no magazine is left waiting in a cache.
+	for range 3000 {
+		p.Retire(get(t, p))
+	}
+	settle(t, d)
+	st := p.Stats()
+	require.Less(t, st.ReservedBytes, int64(2<<20), "in use %d, pending %d", st.InUse, st.Pending)
+	closeEmpty(t, p)
+}
+
+// Slabs whose objects were freed go back, however these are scattered over magazines.
+func TestTick_FreedInRandomOrder(t *testing.T) {
+	d := newDomain(t)
+	p := New[flat](d, Options{})
+	var all []*flat
+	for range 200_000 {
+		all = append(all, get(t, p))
+	}
+	rand.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
+	for _, obj := range all {
+		p.Free(obj)
+	}
+	for range 100_000 {
+		p.Free(get(t, p))
+	}
+	settle(t, d)
+	require.Less(t, p.Stats().ReservedBytes, int64(2<<20), "nothing is in use")
+	closeEmpty(t, p)
+}
+
+// A panic of misuse in a tick leaves no lock taken.
+func TestTick_PanicLeavesNoLock(t *testing.T) {
+	if invariants.Enabled {
+		t.Skip("caught at Retire")
+	}
+	panics := make(chan *smr.CallbackPanic, 10)
+	d, err := smr.New(smr.Options{OnPanic: func(p *smr.CallbackPanic) { panics <- p }})
+	require.NoError(t, err)
+	p := New[flat](d, Options{})
+	obj := get(t, p)
+	p.Retire(obj)
+	p.Retire(obj)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		defer func() { recover() }()
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		p.Close(ctx)
+	}()
+	require.ErrorContains(t, <-panics, "slab: ")
+	select {
+	case <-done:
+	case <-time.After(3 * time.Second):
+		t.Fatal("Close hangs: a lock was left taken")
+	}
+}
+
+// After a Flush that found an object freed twice, Get works.
+func TestTrim_GetAfterPanic(t *testing.T) {
+	if invariants.Enabled {
+		t.Skip("caught at Free")
+	}
+	p := New[flat](newDomain(t), Options{})
+	var all []*flat
+	for range 5 * magazineCap {
+		all = append(all, get(t, p))
+	}
+	for i, obj := range all {
+		p.Free(obj)
+		if i == 100 {
+			p.Free(obj)
+		}
+	}
+	require.Contains(t, panicText(t, p.Flush), "freed twice")
+	require.NotPanics(t, func() {
+		for range 6 * magazineCap {
+			p.Get()
+		}
+	})
+}
+
+// Slabs whose objects were retired go back, however these are scattered over magazines.
+func TestTick_RetiredInRandomOrder(t *testing.T) {
+	d := newDomain(t)
+	p := New[flat](d, Options{})
+	var all []*flat
+	for range 200_000 {
+		all = append(all, get(t, p))
+	}
+	full := p.Stats().ReservedBytes
+	rand.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
+	for _, obj := range all {
+		p.Retire(obj)
+	}
+	settle(t, d)
+	st := p.Stats()
+	require.Less(t, st.ReservedBytes, int64(2<<20), "of %d; in use %d, pending %d", full, st.InUse, st.Pending)
+}
+
+// A pool that is wasteful for good, since each slab has an object in use, keeps its magazines.
+func TestTick_FragmentedPoolAllocatesNothing(t *testing.T) {
+	if invariants.Enabled {
+		t.Skip()
+	}
+	d := newDomain(t)
+	p := New[flat](d, Options{})
+	bySlab := map[uintptr][]*flat{}
+	for range 100_000 {
+		obj := get(t, p)
+		k := uintptr(unsafe.Pointer(obj)) / pages.MinBlock
+		bySlab[k] = append(bySlab[k], obj)
+	}
+	for _, objs := range bySlab {
+		for _, obj := range objs[1:] {
+			p.Free(obj)
+		}
+	}
+	batch := make([]*flat, 10_000)
+	round := func() {
+		for i := range batch {
+			batch[i], _ = p.Get()
+		}
+		for _, obj := range batch {
+			p.Retire(obj)
+		}
+		d.Synchronize(context.Background())
+		d.Flush()
+		time.Sleep(2 * time.Millisecond)
+	}
+	for range 50 {
+		round()
+	}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	for range 200 {
+		round()
+	}
+	runtime.ReadMemStats(&after)
+	perObj := float64(after.TotalAlloc-before.TotalAlloc) / 200 / 10_000
+	t.Logf("%.2f bytes allocated per object, %d allocs per round", perObj, (after.Mallocs-before.Mallocs)/200)
+	require.Less(t, perObj, 4.0, fmt.Sprint(p.Stats()))
+}
+
+// Slabs whose objects were all retired go back without any call.
+func TestTick_RetiredInOrder(t *testing.T) {
+	d := newDomain(t)
+	p := New[flat](d, Options{})
+	var all []*flat
+	for range 500_000 {
+		all = append(all, get(t, p))
+	}
+	full := p.Stats().ReservedBytes
+	require.Greater(t, full, int64(500_000*unsafe.Sizeof(flat{})))
+	require.Less(t, full, int64(500_000*unsafe.Sizeof(flat{})*105/100), "memory for objects")
+	for _, obj := range all {
+		p.Retire(obj)
+	}
+	settle(t, d)
+	require.Less(t, p.Stats().ReservedBytes, int64(4<<20))
+	closeEmpty(t, p)
+}
+
+// What comes and goes in waves keeps its slabs, as long as there is a wave in each grace
+// period.
+func TestTick_WavesKeepTheirSlabs(t *testing.T) {
+	d := newDomain(t)
+	p := New[page](d, Options{Unstable: true}) // or an empty slab would advance the clock
+	wave := func() int {
+		freeAll(p, getAll(t, p, 1000))
+		return p.Stats().Slabs
+	}
+	look := func() { // as the only two ticks, a grace period after those before
+		for range 2 {
+			released, _ := p.s.heap.dropIdle()
+			p.s.release(released)
+		}
+		d.Advance()
+		p.s.depot.mu.Lock()
+		p.s.depot.ticked = d.DeferredAdvance()
+		p.s.depot.mu.Unlock()
+	}
+	look()
+	most := wave()
+	for range 20 {
+		look()
+		require.InDelta(t, most, p.Stats().Slabs, 4, "magazines differ, when the test changes processors")
+		wave()
+	}
+	d.Advance()
+	wave()
+	settle(t, d)
+	require.LessOrEqual(t, p.Stats().Slabs, 2, "of %d, when the last wave is over", most)
+	closeEmpty(t, p)
+}
