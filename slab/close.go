@@ -32,7 +32,7 @@ func closeStores(ctx context.Context, d *smr.Domain, stores ...*store) error {
 	}
 	for _, s := range stores {
 		if d.Closed() { // no reader is left, and no tick may come
-			s.depot.ready(true)
+			s.depot.readyAll()
 		}
 		s.policy.trim(trimAll)
 	}

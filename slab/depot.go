@@ -8,8 +8,8 @@ import (
 
 // A depot is the magazines of a store that are in no cache: full, empty, and waiting with
 // retired objects for the readers that may hold them. A retired magazine waits here only,
-// with its goal; the domain is given the store, and calls store.tick when the readers have
-// left. A tick, and a Get that finds nothing else, make full what the readers allow.
+// with its goal. The domain is given a tick: when it calls that back, the readers have left
+// that the goal is for. A tick, and a Get that finds nothing else, make full what waits.
 //
 //	          keep                     take
 //	cache ──────────▶ full ───────────────────▶ cache
@@ -21,7 +21,7 @@ import (
 //	  └─────────▶ arrived
 //
 // There is a tick for each moment of the clock at which something was retired, rather than
-// one at a time: then Barrier, which waits for calls made before it, finds all objects free
+// one at a time: so Barrier, which waits for calls made before it, finds all objects free
 // whose magazines were retired before. (A tick that calls itself again, as long as
 // something waits, is not waited for.) Each retired magazine brings its bytes to the
 // domain's account in a call of its own, whichever does the work: so Throttle counts them,
@@ -42,9 +42,17 @@ type depot struct {
 	empty   magazineStack // for reuse
 	waiting waitList
 	pollAt  int     // length of waiting at which take polls the readers again
-	ticked  smr.Seq // goal of the last retirement that has called a tick
+	ticked  smr.Seq // goal of the last tick that was called
+	ticks   *tick   // for reuse
 	bypass  bool    // keep nothing full: objects must find their way to their slabs
 	closed  bool    // the same, and give nothing out
+}
+
+// A tick is what the domain calls back for all that waits for one goal.
+type tick struct {
+	s    *store
+	goal smr.Seq
+	next *tick // in depot.ticks
 }
 
 const (
@@ -54,11 +62,6 @@ const (
 	// polls the readers: that costs up to 3 us, 3 ns for each object of 8.
 	pollEvery = 8
 )
-
-func (d *depot) init(s *store) {
-	d.s = s
-	d.pollAt = pollEvery
-}
 
 // take returns a full magazine, and true; else an empty one, or one whose objects must go
 // to the heap first. With force it polls the readers even if few magazines wait for them.
@@ -156,8 +159,7 @@ func (d *depot) retire(m *magazine) {
 		d.keepEmptyLocked(m)
 	case m.n == 0: // the collector gets it
 	case locked:
-		// The goal is taken under the lock, as ticks look for goals: so no tick that has run
-		// already is taken for this one's.
+		// The goal is taken under the lock: were it older, its tick could have run already.
 		m.goal = d.s.dom.DeferredAdvance()
 		d.waiting.insert(m)
 		d.callTickLocked(m.goal, size)
@@ -169,7 +171,7 @@ func (d *depot) retire(m *magazine) {
 				break
 			}
 		}
-		smr.TryCall(d.s.dom, d.s, size, (*store).tick)
+		smr.TryCall(d.s.dom, &tick{s: d.s, goal: m.goal}, size, (*tick).run)
 	}
 }
 
@@ -178,11 +180,18 @@ func (d *depot) retire(m *magazine) {
 // or Close. The call is made under the lock, so that nothing is retired in reliance on a tick
 // that is yet to be called.
 func (d *depot) callTickLocked(goal smr.Seq, size int) {
-	fn := (*store).tick
 	if goal == d.ticked {
-		fn = (*store).countBytes
+		smr.TryCall(d.s.dom, d.s, size, (*store).countBytes)
+		return
 	}
-	if smr.TryCall(d.s.dom, d.s, size, fn) {
+	t := d.ticks
+	if t != nil {
+		d.ticks = t.next
+	} else {
+		t = &tick{s: d.s}
+	}
+	t.goal = goal
+	if smr.TryCall(d.s.dom, t, size, (*tick).run) {
 		d.ticked = goal
 	}
 }
@@ -225,30 +234,41 @@ func (d *depot) pollLocked(force bool) {
 		d.pollAt = d.waiting.n + pollEvery
 		return
 	}
-	for d.waiting.n > 0 {
-		d.readyLocked()
-	}
+	d.readyLocked(goal)
 }
 
-// ready makes those waiting magazines full whose goals the readers have reached, or all: for
-// a domain that is closed and has no readers.
-func (d *depot) ready(all bool) {
+// ready makes full what waits for the goal of a tick, or for an earlier one, and returns the
+// goal. The tick is over.
+func (d *depot) ready(t *tick) smr.Seq {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	goal := t.goal
+	t.next, d.ticks = d.ticks, t
+	d.arriveLocked()
+	d.readyLocked(goal)
+	return goal
+}
+
+// readyAll makes full all that waits: no reader is left.
+func (d *depot) readyAll() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.arriveLocked()
-	for d.waiting.n > 0 && (all || d.s.dom.Poll(d.waiting.oldest.goal)) {
-		d.readyLocked()
+	if d.waiting.n > 0 {
+		d.readyLocked(d.waiting.newest.goal)
 	}
 }
 
-// readyLocked makes the oldest waiting magazine a full one. There may be more of them then
-// than are kept, until the next tick.
-func (d *depot) readyLocked() {
-	m := d.waiting.pop()
+// readyLocked makes full what waits for a goal that every reader has reached, or for an
+// earlier one. There may be more full magazines then than are kept, until the next tick.
+func (d *depot) readyLocked(goal smr.Seq) {
+	for d.waiting.n > 0 && !goal.Before(d.waiting.oldest.goal) {
+		m := d.waiting.pop()
+		d.s.check.poison(m)
+		d.s.readied.Add(uint64(m.n))
+		d.full.push(m)
+	}
 	d.pollAt = min(d.pollAt, d.waiting.n+pollEvery)
-	d.s.check.poison(m)
-	d.s.readied.Add(uint64(m.n))
-	d.full.push(m)
 }
 
 // takeExcess returns a full magazine beyond those that are kept, or with all any; nil if
@@ -283,14 +303,10 @@ func (d *depot) close() {
 	d.closed = true
 }
 
-// abandon forgets all magazines with objects.
+// abandon forgets all full magazines. Nothing waits.
 func (d *depot) abandon() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.closed = true
-	d.arriveLocked()
-	for d.waiting.n > 0 {
-		d.readyLocked()
-	}
 	d.full = magazineStack{}
 }

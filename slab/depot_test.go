@@ -47,13 +47,16 @@ func getAndRetire(s *store, m *magazine) {
 
 // takeReadied takes the magazines that a poll of the readers, or a tick, makes full.
 func takeReadied(s *store, tick bool) (all []*magazine) {
+	s.depot.mu.Lock()
 	if tick {
-		s.depot.ready(false)
+		s.depot.arriveLocked()
+		for m := s.depot.waiting.oldest; m != nil && s.dom.Poll(m.goal); m = s.depot.waiting.oldest {
+			s.depot.readyLocked(m.goal)
+		}
 	} else {
-		s.depot.mu.Lock()
 		s.depot.pollLocked(true)
-		s.depot.mu.Unlock()
 	}
+	s.depot.mu.Unlock()
 	for m := s.depot.takeExcess(true); m != nil; m = s.depot.takeExcess(true) {
 		all = append(all, m)
 	}

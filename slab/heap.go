@@ -32,8 +32,7 @@ type heap struct {
 	partial     slabList // those with some free objects and some taken
 	empty       slabList // those with all objects free
 	nEmpty      int
-	idle        int     // the least that nEmpty was since idleSince
-	idleSince   smr.Seq // reached a grace period after idle was begun anew
+	idle        int // the least that nEmpty was since the last dropIdle
 
 	reserved int64 // bytes of all slabs
 	taken    int64 // objects out of their slabs: in use, in magazines, or retired
@@ -66,11 +65,6 @@ const (
 	maxObject   = 64 << 10
 	minPerSlab  = 8 // bounds the waste at the end of a slab
 )
-
-func (h *heap) init(s *store, stable bool) {
-	h.s, h.stable = s, stable
-	h.idleSince = s.dom.DeferredAdvance()
-}
 
 // newSlab takes memory for a slab from the system, all of whose objects are free. The budget
 // has counted it.

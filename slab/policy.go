@@ -2,6 +2,7 @@ package slab
 
 import (
 	"github.com/gosmr/gosmr/internal/sched/sync"
+	"github.com/gosmr/gosmr/smr"
 )
 
 // A policy says what of a store's memory goes back, and when. It moves magazines and slabs
@@ -18,7 +19,8 @@ type policy struct {
 	// moving is held while objects are moved from caches to the depot, and from there to the
 	// heap: so the next to do that finds them all where they belong.
 	moving    sync.Mutex
-	abandoned bool // the slabs were given back, whatever was in them; guarded by moving
+	abandoned bool    // the slabs were given back, whatever was in them; guarded by moving
+	shrunk    smr.Seq // a goal of the moment of the last shrink that was not too soon; guarded by moving
 }
 
 // A level says how much memory trim gives back.
@@ -105,38 +107,46 @@ func (h *heap) drop(l level) (released []*slab) {
 	return h.dropLocked(0)
 }
 
-// tick is called back when the readers have left that could hold what was retired before it
-// was called. It makes that free; and gives back idle slabs, after having moved objects to
-// them if the store is wasteful. If that may help once more, it calls the next tick.
-func (s *store) tick() {
-	p := &s.policy
-	s.depot.ready(false)
-	p.spill()
+// run is called back when every reader has reached the goal. It makes free what waits for
+// that, and shrinks the heap.
+func (t *tick) run() {
+	s := t.s
+	goal := s.depot.ready(t)
+	s.policy.spill()
+	s.policy.shrink(goal)
+}
+
+// shrink gives back idle slabs, after having moved objects to them if the store is wasteful:
+// if a grace period has passed since it did that last, as the goal says that every reader has
+// reached. If that may help once more, or it is too soon, it calls the next tick.
+func (p *policy) shrink(goal smr.Seq) {
 	p.moving.Lock()
 	defer p.moving.Unlock()
+	s := p.s
+	if goal.Before(p.shrunk) {
+		s.suggestTrim()
+		return
+	}
 	again := s.wasteful() && p.trimMoving(trimMagazines) > 0
 	released, surplus := s.heap.dropIdle()
+	p.shrunk = s.dom.DeferredAdvance()
 	s.release(released)
 	if again || surplus {
 		s.depot.callTick()
 	}
 }
 
-// dropIdle lets go the empty slabs that were not needed for a grace period, beyond what is
-// kept; where they are very many, a quarter of them, so that neither this callback nor the
+// dropIdle lets go the empty slabs that were not needed since it was called last, beyond what
+// is kept; where they are very many, a quarter of them, so that neither the callback nor the
 // system is held up. It reports whether there are more.
 func (h *heap) dropIdle() (released []*slab, surplus bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.surplusLocked() && !h.s.dom.Poll(h.idleSince) {
-		return nil, true
-	}
 	idle := min(h.idle, h.nEmpty-h.keptLocked())
 	if idle > 0 {
 		released = h.dropLocked(h.nEmpty - min(idle, max(64, idle/4)))
 	}
 	h.idle = h.nEmpty
-	h.idleSince = h.s.dom.DeferredAdvance()
 	return released, h.surplusLocked()
 }
 
@@ -189,12 +199,13 @@ func (s *store) suggestTrim() {
 	}
 }
 
-// abandon ends a store whose handle was dropped, and returns its slabs. A tick that the
-// domain still has finds nothing to do.
+// abandon ends a store whose handle was dropped, and returns its slabs. A tick that is
+// still to come finds nothing to do.
 func (p *policy) abandon() (released []*slab) {
 	p.moving.Lock() // a drain or tick that has begun ends first
 	defer p.moving.Unlock()
 	p.abandoned = true
+	p.s.depot.readyAll()
 	p.s.depot.abandon()
 	return p.s.heap.abandon()
 }

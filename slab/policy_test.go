@@ -267,11 +267,10 @@ func TestTick_WavesKeepTheirSlabs(t *testing.T) {
 		return p.Stats().Slabs
 	}
 	look := func() { // as the only two ticks, a grace period after those before
+		goal := d.Advance()
 		for range 2 {
-			released, _ := p.s.heap.dropIdle()
-			p.s.release(released)
+			p.s.policy.shrink(goal)
 		}
-		d.Advance()
 		p.s.depot.mu.Lock()
 		p.s.depot.ticked = d.DeferredAdvance()
 		p.s.depot.mu.Unlock()

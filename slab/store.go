@@ -75,9 +75,9 @@ func (s *store) init(stable bool) {
 		s.perSlab = int(max(s.slabSize/s.size, 1))
 		s.slabSize = uintptr(s.perSlab) * s.size
 	}
-	s.depot.init(s)
-	s.heap.init(s, stable)
-	s.policy.s = s
+	s.depot.s, s.depot.pollAt = s, pollEvery
+	s.heap.s, s.heap.stable = s, stable
+	s.policy.s, s.policy.shrunk = s, s.dom.DeferredAdvance()
 	s.budget.join(s)
 }
 

@@ -95,18 +95,17 @@ var slabBugs = []Bug{
 		Test:    "TestRetire_ThrottleCountsBytes",
 		Patch: `
 @ slab/depot.go
--		fn = (*store).countBytes
-+		return
+-		smr.TryCall(d.s.dom, d.s, size, (*store).countBytes)
 `,
 	},
 	{
-		Name:    "idle-at-once",
+		Name:    "shrink-at-once",
 		Why:     "two ticks in one grace period give back the slabs that the next wave needs",
 		Package: "./slab",
 		Test:    "TestTick_WavesKeepTheirSlabs",
 		Patch: `
 @ slab/policy.go
--	if h.surplusLocked() && !h.s.dom.Poll(h.idleSince) {
+-	if goal.Before(p.shrunk) {
 +	if false {
 `,
 	},
