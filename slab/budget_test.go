@@ -62,7 +62,7 @@ func TestBudget_ReclaimsFromWhoReclaimed(t *testing.T) {
 	all := getAll(t, p, 7*p.s.perSlab)
 	// A goroutine in p.Get has found nothing ...
 	require.ErrorIs(t, p.s.grow(), ErrNoMemory)
-	p.s.policy.drain()
+	p.s.policy.trim(trimCaches)
 	require.Nil(t, p.s.take(true))
 	freeAll(p, all) // ... others give back ...
 	b.reclaim(p.s)  // ... and it goes on.

@@ -28,7 +28,7 @@ func TestUnload_DuringSlowPaths(t *testing.T) {
 	for range 2 {
 		wg.Go(func() {
 			for !stop.Load() {
-				s.policy.drain()
+				s.policy.trim(trimCaches)
 			}
 		})
 	}

@@ -25,7 +25,7 @@ func closeStores(ctx context.Context, d *smr.Domain, stores ...*store) error {
 		s.depot.close()
 		s.heap.close()
 		s.caches.Seal()
-		s.policy.drain()
+		s.policy.trim(trimCaches)
 	}
 	if err := wait(); err != nil {
 		return err

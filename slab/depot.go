@@ -153,26 +153,27 @@ func (d *depot) retire(m *magazine) {
 	if locked {
 		defer d.mu.Unlock()
 	}
-	size := m.n * int(d.s.size)
-	switch {
-	case m.n == 0 && locked:
-		d.keepEmptyLocked(m)
-	case m.n == 0: // the collector gets it
-	case locked:
-		// The goal is taken under the lock: were it older, its tick could have run already.
-		m.goal = d.s.dom.DeferredAdvance()
-		d.waiting.insert(m)
-		d.callTickLocked(m.goal, size)
-	default:
-		m.goal = d.s.dom.DeferredAdvance()
-		for {
-			m.next = d.arrived.Load()
-			if d.arrived.CompareAndSwap(m.next, m) {
-				break
-			}
+	if m.n == 0 {
+		if locked {
+			d.keepEmptyLocked(m)
 		}
-		smr.TryCall(d.s.dom, &tick{s: d.s, goal: m.goal}, size, (*tick).run)
+		return
 	}
+	size := m.n * int(d.s.size)
+	goal := d.s.dom.DeferredAdvance() // under the lock: were it older, its tick could have run already
+	m.goal = goal
+	if locked {
+		d.waiting.insert(m)
+		d.callTickLocked(goal, size)
+		return
+	}
+	for {
+		m.next = d.arrived.Load()
+		if d.arrived.CompareAndSwap(m.next, m) { // m may be another's from here on
+			break
+		}
+	}
+	smr.TryCall(d.s.dom, &tick{s: d.s, goal: goal}, size, (*tick).run)
 }
 
 // callTickLocked brings size bytes to the domain's account, and calls a tick for what waits
@@ -301,12 +302,4 @@ func (d *depot) close() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.closed = true
-}
-
-// abandon forgets all full magazines. Nothing waits.
-func (d *depot) abandon() {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.closed = true
-	d.full = magazineStack{}
 }

@@ -25,7 +25,7 @@ func newCrowd(t *testing.T, slabs int) (*Blocks, *store, map[unsafe.Pointer][]by
 		if block := (compactor{b}).GetFree(evacuated); block != nil {
 			live[unsafe.Pointer(unsafe.SliceData(block))] = block
 		} else {
-			s.policy.drain() // another processor has the rest
+			s.policy.trim(trimCaches) // another processor has the rest
 		}
 	}
 	require.Equal(t, slabs, b.Stats().Slabs)
@@ -106,7 +106,7 @@ func TestEvacuate_NothingIsGivenOut(t *testing.T) {
 	for _, p := range s.heap.takenOf(sl) {
 		retirer(b, live)(live[p])
 	}
-	s.policy.drain()
+	s.policy.trim(trimCaches)
 	base := uintptr(sl.base)
 	for round := range 2 {
 		for p := s.getFree(); p != nil; p = s.getFree() {
@@ -137,11 +137,11 @@ func TestEvacuate_OneStays(t *testing.T) {
 		require.NoError(t, err)
 		require.Zero(t, released)
 		require.Equal(t, 2, b.Stats().Slabs)
-		s.policy.drain()
+		s.policy.trim(trimCaches)
 		for range s.perSlab - 1 {
 			block := compactor{b}.GetFree(evacuated)
 			if block == nil {
-				s.policy.drain()
+				s.policy.trim(trimCaches)
 				block = compactor{b}.GetFree(evacuated)
 			}
 			require.NotNil(t, block)

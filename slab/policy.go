@@ -23,17 +23,18 @@ type policy struct {
 	shrunk    smr.Seq // a goal of the moment of the last shrink that was not too soon; guarded by moving
 }
 
-// A level says how much memory trim gives back.
+// A level says what trim does.
 type level int
 
 const (
-	trimMagazines level = iota // none, but all that is free in magazines goes to its slabs
+	trimCaches    level = iota // free objects go from caches to the depot, and retired ones wait there
+	trimMagazines              // and all that is free in the depot goes to the slabs
 	trimUnread                 // and empty slabs without readers go to the system
 	trimAll                    // and the other empty slabs, when their readers have left
 )
 
-// trim gives back memory that is not in use, and returns how many objects it has moved to
-// their slabs for that.
+// trim gives back memory that is not in use, and returns how many objects it has moved from
+// the depot to their slabs for that.
 func (p *policy) trim(l level) (moved int) {
 	p.moving.Lock()
 	defer p.moving.Unlock()
@@ -42,25 +43,8 @@ func (p *policy) trim(l level) (moved int) {
 
 // trimMoving is trim with moving held.
 func (p *policy) trimMoving(l level) (moved int) {
-	p.drainMoving()
-	moved = p.collectMoving(p.s.depot.nFull(), true)
-	if l > trimMagazines {
-		p.s.release(p.s.heap.drop(l))
-	}
-	return moved
-}
-
-// drain empties the caches of all processors: free objects go to the depot, or to their
-// slabs, and retired ones wait in the depot.
-func (p *policy) drain() {
-	p.moving.Lock()
-	defer p.moving.Unlock()
-	p.drainMoving()
-}
-
-func (p *policy) drainMoving() {
 	if p.abandoned { // what is in the caches was released
-		return
+		return 0
 	}
 	s := p.s
 	for _, ld := range s.unload() {
@@ -68,6 +52,13 @@ func (p *policy) drainMoving() {
 		s.keep(ld.other)
 		s.depot.retire(ld.retired)
 	}
+	if l >= trimMagazines {
+		moved = p.collectMoving(s.depot.nFull(), true)
+	}
+	if l >= trimUnread {
+		s.release(s.heap.drop(l))
+	}
+	return moved
 }
 
 // collectMoving moves up to n full magazines of the depot to the slabs, with all any of them,
@@ -86,7 +77,7 @@ func (p *policy) collectMoving(n int, all bool) (moved int) {
 }
 
 // spill moves the full magazines beyond what is kept to the slabs, some at a time: after a
-// long section they are many, and a Get that drains must not wait for all.
+// long section they are many, and a Get that trims must not wait for all.
 func (p *policy) spill() {
 	some := func() bool {
 		p.moving.Lock()
@@ -202,10 +193,13 @@ func (s *store) suggestTrim() {
 // abandon ends a store whose handle was dropped, and returns its slabs. A tick that is
 // still to come finds nothing to do.
 func (p *policy) abandon() (released []*slab) {
-	p.moving.Lock() // a drain or tick that has begun ends first
+	p.moving.Lock() // a trim or tick that has begun ends first
 	defer p.moving.Unlock()
 	p.abandoned = true
-	p.s.depot.readyAll()
-	p.s.depot.abandon()
+	d := &p.s.depot
+	d.close()
+	d.readyAll()
+	for d.takeExcess(true) != nil {
+	}
 	return p.s.heap.abandon()
 }

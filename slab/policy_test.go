@@ -52,7 +52,7 @@ func TestTrim_WaitsForOneThatHasBegun(t *testing.T) {
 	}
 	done := make(chan struct{})
 	go func() { p.Flush(); close(done) }()
-	// until the first drain has swapped the cache out
+	// until the first has unloaded the cache
 	for slices.ContainsFunc(p.s.caches.All(), func(c *cache) bool { return c.Value.Load() != nil }) {
 		runtime.Gosched()
 	}

@@ -207,7 +207,7 @@ func (s *store) takeOrGrow() (*magazine, error) {
 		if err == nil {
 			continue
 		}
-		s.policy.drain()
+		s.policy.trim(trimCaches)
 		if m := s.take(true); m != nil {
 			return m, nil
 		}
