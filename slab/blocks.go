@@ -175,6 +175,7 @@ func (b *blocks) storeOf(block []byte) *store {
 	return s
 }
 
+// getLarge returns a block above maxObject.
 func (b *blocks) getLarge(n int) ([]byte, error) {
 	if n > maxBlock {
 		return nil, fmt.Errorf("%s: %w: %d bytes", b.name, ErrNoMemory, n)
@@ -265,6 +266,7 @@ func (b *blocks) freeLate() {
 	}
 }
 
+// ready frees a retired block that no reader can hold any more.
 func (l *largeBlock) ready() {
 	l.b.mu.Lock()
 	l.b.stats.Pending--
@@ -273,6 +275,7 @@ func (l *largeBlock) ready() {
 	l.free()
 }
 
+// free gives the memory back to the system and the budget.
 func (l *largeBlock) free() {
 	l.b.mu.Lock()
 	l.b.stats.ReservedBytes -= int64(l.size)

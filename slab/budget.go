@@ -170,6 +170,7 @@ func (b *Budget) reclaim(but *store) bool {
 	return tried
 }
 
+// join makes s a member, which reclaim may ask, until leave.
 func (b *Budget) join(s *store) {
 	if b == nil {
 		return

@@ -46,7 +46,7 @@ func (c *checks) init(s *store, keep bool) {
 	c.objects = make(map[unsafe.Pointer]*objectState)
 }
 
-// got checks that an object about to be given out was not touched since it was freed.
+// got checks that an object about to be given out was not written to since it was freed.
 func (c *checks) got(p unsafe.Pointer) {
 	c.mu.Lock()
 	o := c.objects[p]
@@ -66,6 +66,8 @@ func (c *checks) got(p unsafe.Pointer) {
 	c.mu.Unlock()
 }
 
+// freed and retired check that an object is in use when it is given back; unretired takes
+// retired back.
 func (c *checks) freed(p unsafe.Pointer) {
 	c.change(p, inUse, free, "Free")
 	c.fill(p)
@@ -82,6 +84,7 @@ func (c *checks) poison(m *magazine) {
 	}
 }
 
+// fill poisons an object.
 func (c *checks) fill(p unsafe.Pointer) {
 	if c.keep {
 		return
@@ -107,6 +110,7 @@ func unpoisoned(mem []byte) int {
 	return -1
 }
 
+// change checks that an object is in one state, and puts it into another.
 func (c *checks) change(p unsafe.Pointer, from, to objectStatus, what string) {
 	c.mu.Lock()
 	o := c.objects[p]
@@ -136,7 +140,7 @@ func (c *checks) drop(sl *slab) {
 
 const maxLeaks = 5
 
-// leaks tells where the objects were gotten that were not given back.
+// leaks lists where some objects were gotten that were not given back.
 func (c *checks) leaks() string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -153,11 +157,13 @@ func (c *checks) leaks() string {
 	return text.String()
 }
 
+// callers returns the stack of the call into this package.
 func callers() []uintptr {
 	pcs := make([]uintptr, 16)
 	return pcs[:runtime.Callers(4, pcs)]
 }
 
+// frames prints a stack.
 func frames(pcs []uintptr) string {
 	var text strings.Builder
 	for it := runtime.CallersFrames(pcs); ; {

@@ -91,8 +91,7 @@ func (d *depot) keep(m *magazine) bool {
 	return true
 }
 
-// mostFullLocked is how many full magazines are kept: two for each processor, and what one
-// chunk of deferred calls brings back at a time.
+// mostFullLocked is how many full magazines are kept.
 func (d *depot) mostFullLocked() int {
 	if d.bypass || d.closed {
 		return 0
@@ -100,6 +99,8 @@ func (d *depot) mostFullLocked() int {
 	return d.usualFull()
 }
 
+// usualFull is how many full magazines are kept as a rule: two for each processor, and what
+// one tick brings back at a time.
 func (d *depot) usualFull() int {
 	return min(2*len(d.s.caches.All())+32, max(2, depotBytes/(d.s.capacity*int(d.s.size))))
 }

@@ -121,6 +121,7 @@ func (r *remains) leave() {
 	}
 }
 
+// inUse returns how many objects were not given back.
 func (r *remains) inUse() (n int64) {
 	for _, s := range r.stores {
 		n += s.stats().InUse
@@ -131,6 +132,7 @@ func (r *remains) inUse() (n int64) {
 	return n
 }
 
+// reservedBytes returns how much is taken from the system.
 func (r *remains) reservedBytes() (n int64) {
 	for _, s := range r.stores {
 		n += s.heap.counts().reserved
@@ -150,7 +152,7 @@ func (r *remains) name() string {
 	return r.stores[0].name
 }
 
-// leaks tells where objects in use were gotten, under -tags invariants.
+// leaks lists where objects in use were gotten, under -tags invariants.
 func (r *remains) leaks() (text string) {
 	for _, s := range r.stores {
 		text += s.check.leaks()

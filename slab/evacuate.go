@@ -12,7 +12,7 @@ import (
 // A compactor is Blocks with what smrmap needs of them and users do not.
 type compactor struct{ *Blocks }
 
-func init() {
+func init() { // before smrmap, which imports this package, is initialized
 	compaction.Of = func(blocks any) compaction.Blocks { return compactor{blocks.(*Blocks)} }
 }
 

@@ -277,6 +277,7 @@ func (h *heap) dropUnreadLocked(keep int) (released []*slab) {
 	return released
 }
 
+// dropOldestLocked lets the slab go that became empty first.
 func (h *heap) dropOldestLocked() *slab {
 	sl := h.empty.tail
 	h.removeEmptyLocked(sl)
