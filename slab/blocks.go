@@ -111,7 +111,7 @@ func NewBlocks(d *smr.Domain, o Options) *Blocks {
 		s.dom, s.budget = d, o.Budget
 		s.size, s.name = uintptr(classSize(c)), fmt.Sprintf("%s of %d bytes", o.Name, classSize(c))
 		s.init(false)
-		s.check.init(s, o.Keep)
+		s.check.init(s, o.KeepContents)
 	}
 	b := &Blocks{blocks: in}
 	b.cleanup = whenDropped(b, rest)
@@ -189,7 +189,7 @@ func (b *blocks) getLarge(n int) ([]byte, error) {
 	bury()
 	b.freeLate()
 	size := pages.RoundLarge(uintptr(n))
-	if err := b.budget.Take(int64(size)); err != nil {
+	if err := b.budget.Reserve(int64(size)); err != nil {
 		return nil, fmt.Errorf("%s: %w", b.name, err)
 	}
 	return b.allocLarge(n)
@@ -201,7 +201,7 @@ func (b *blocks) allocLarge(n int) ([]byte, error) {
 	size := pages.RoundLarge(uintptr(n))
 	p, err := pages.AllocLarge(size)
 	if err != nil {
-		b.budget.Put(int64(size))
+		b.budget.Release(int64(size))
 		return nil, fmt.Errorf("%s: %w: %w", b.name, ErrNoMemory, err)
 	}
 	l := &largeBlock{b: b, p: p, size: size}
@@ -281,11 +281,11 @@ func (l *largeBlock) free() {
 	l.b.stats.ReservedBytes -= int64(l.size)
 	l.b.mu.Unlock()
 	pages.FreeLarge(l.p, l.size)
-	l.b.budget.Put(int64(l.size))
+	l.b.budget.Release(int64(l.size))
 }
 
-// Flush is [Pool.Flush].
-func (b *Blocks) Flush() {
+// Trim is [Pool.Trim].
+func (b *Blocks) Trim() {
 	for c := range b.classes {
 		b.classes[c].policy.trim(trimAll)
 	}

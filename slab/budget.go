@@ -23,7 +23,7 @@ type Budget struct {
 
 	reclaims atomic.Uint64 // how often members were asked; written under mu
 
-	claim atomic.Pointer[claim] // takes a part of what is put back; written by the holder of turn, read by Put
+	claim atomic.Pointer[claim] // takes a part of what is put back; written by the holder of turn, read by Release
 
 	mu      sync.Mutex        // guards all below
 	members map[*store]uint64 // with what had been given back to each when it was last asked
@@ -52,21 +52,21 @@ func (b *Budget) SetLimit(limit int64) {
 // Used returns how many bytes are taken from the system now.
 func (b *Budget) Used() int64 { return b.used.Load() }
 
-// Take counts n bytes that the caller is about to take from the system, or returns
+// Reserve counts n bytes that the caller is about to take from the system, or returns
 // an error that wraps [ErrNoMemory]. It is for memory that is not a pool's, such as a map's
-// table. Give the bytes back with Put. It panics if n is negative.
-func (b *Budget) Take(n int64) error {
-	err := b.take(n)
+// table. Give the bytes back with Release. It panics if n is negative.
+func (b *Budget) Reserve(n int64) error {
+	err := b.reserve(n)
 	if err != nil && b.reclaim(nil) {
-		err = b.take(n)
+		err = b.reserve(n)
 	}
 	return err
 }
 
-// take is Take that asks no member to give anything back.
-func (b *Budget) take(n int64) error {
+// reserve is Reserve that asks no member to give anything back.
+func (b *Budget) reserve(n int64) error {
 	if n < 0 {
-		panic("slab: Take of a negative size")
+		panic("slab: Reserve of a negative size")
 	}
 	if b == nil {
 		return nil
@@ -95,12 +95,12 @@ func (b *Budget) scarce() bool {
 	return limit != 0 && b.used.Load() > limit-limit/8
 }
 
-// Force counts n bytes that the caller takes from the system whatever the limit is: for
+// ReserveAlways counts n bytes that the caller takes from the system whatever the limit is: for
 // little memory that it can't do without. It panics if n is negative, or the sum is more than
 // can be counted.
-func (b *Budget) Force(n int64) {
+func (b *Budget) ReserveAlways(n int64) {
 	if n < 0 {
-		panic("slab: Force of a negative size")
+		panic("slab: ReserveAlways of a negative size")
 	}
 	if b == nil {
 		return
@@ -108,7 +108,7 @@ func (b *Budget) Force(n int64) {
 	for {
 		used := b.used.Load()
 		if n > math.MaxInt64-used {
-			panic(fmt.Sprintf("slab: Force of %d bytes beside %d that are used: more than can be counted", n, used))
+			panic(fmt.Sprintf("slab: ReserveAlways of %d bytes beside %d that are used: more than can be counted", n, used))
 		}
 		if b.used.CompareAndSwap(used, used+n) {
 			return
@@ -116,17 +116,17 @@ func (b *Budget) Force(n int64) {
 	}
 }
 
-// Put gives back n bytes of Take or Force. It panics, and gives back nothing, if n is
+// Release gives back n bytes of Reserve or ReserveAlways. It panics, and gives back nothing, if n is
 // negative, or more than is used.
-func (b *Budget) Put(n int64) {
+func (b *Budget) Release(n int64) {
 	if n < 0 {
-		panic("slab: Put of a negative size")
+		panic("slab: Release of a negative size")
 	}
 	if b == nil {
 		return
 	}
 	if used := b.used.Load(); n > used {
-		panic("slab: Put of more bytes than were taken")
+		panic("slab: Release of more bytes than were taken")
 	}
 	if c := b.claim.Load(); c != nil {
 		n -= c.offer(n)
@@ -134,7 +134,7 @@ func (b *Budget) Put(n int64) {
 	for {
 		used := b.used.Load()
 		if n > used {
-			panic("slab: Put of more bytes than were taken")
+			panic("slab: Release of more bytes than were taken")
 		}
 		if b.used.CompareAndSwap(used, used-n) {
 			return

@@ -24,8 +24,8 @@ func TestBudget_ReclaimsInSection(t *testing.T) {
 	q := New[page](d, Options{Budget: b, Name: "q"})
 	freeAll(p, getAll(t, p, 8000))
 	s := d.Enter()
-	require.NoError(t, b.Take(40<<20))
-	b.Put(40 << 20)
+	require.NoError(t, b.Reserve(40<<20))
+	b.Release(40 << 20)
 	freeAll(p, getAll(t, p, 8000))
 	s.Leave()
 	s = d.Enter() // entered when they were whole
@@ -42,13 +42,13 @@ func TestBudget_ReclaimsAfterMemberLeft(t *testing.T) {
 	p := New[page](d, Options{Budget: b})
 	q := New[page](d, Options{Budget: b, Name: "q"})
 	freeAll(q, getAll(t, q, 8000))
-	q.Flush()
+	q.Trim()
 	all := getAll(t, p, 8000)
-	require.ErrorIs(t, b.Take(60<<20), ErrNoMemory)
+	require.ErrorIs(t, b.Reserve(60<<20), ErrNoMemory)
 	closeEmpty(t, q)
 	freeAll(p, all)
-	require.NoError(t, b.Take(40<<20))
-	b.Put(40 << 20)
+	require.NoError(t, b.Reserve(40<<20))
+	b.Release(40 << 20)
 	closeEmpty(t, p)
 }
 
@@ -97,39 +97,39 @@ func TestBudget_ReclaimsNothingUnderReader(t *testing.T) {
 	all := getAll(t, p, n)
 	s := d.Enter()
 	freeAll(p, all)
-	require.ErrorIs(t, b.Take(20*64<<10), ErrNoMemory)
-	require.NoError(t, b.Take(13*64<<10))
+	require.ErrorIs(t, b.Reserve(20*64<<10), ErrNoMemory)
+	require.NoError(t, b.Reserve(13*64<<10))
 	all = getAll(t, p, n)
 	freeAll(p, all) // the budget is scarce now
 	all = getAll(t, p, n)
 	s.Leave()
 	freeAll(p, all)
-	b.Put(13 * 64 << 10)
+	b.Release(13 * 64 << 10)
 	closeEmpty(t, p)
 }
 
-// Take of more than can be counted fails, and takes nothing.
+// Reserve of more than can be counted fails, and takes nothing.
 func TestBudget_TakeDoesNotOverflow(t *testing.T) {
 	b := NewBudget(100)
-	require.NoError(t, b.Take(1))
-	require.ErrorIs(t, b.Take(math.MaxInt64), ErrNoMemory)
+	require.NoError(t, b.Reserve(1))
+	require.ErrorIs(t, b.Reserve(math.MaxInt64), ErrNoMemory)
 	require.EqualValues(t, 1, b.Used())
 }
 
-// A Take that fails does not fail others for which there is room, and Used never shows it.
+// A Reserve that fails does not fail others for which there is room, and Used never shows it.
 func TestBudget_FailingTakeIsNotSeen(t *testing.T) {
 	b := NewBudget(1 << 20)
 	var stop atomic.Bool
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		for !stop.Load() {
-			b.Take(1 << 30)
+			b.Reserve(1 << 30)
 		}
 	})
 	failed, above := 0, 0
 	for range 300_000 {
-		if b.Take(1) == nil {
-			b.Put(1)
+		if b.Reserve(1) == nil {
+			b.Release(1)
 		} else {
 			failed++
 		}
@@ -145,7 +145,7 @@ func TestBudget_FailingTakeIsNotSeen(t *testing.T) {
 
 func TestBudget_PutOfNegativePanics(t *testing.T) {
 	b := NewBudget(100)
-	require.Contains(t, panicText(t, func() { b.Put(-1000) }), "negative")
+	require.Contains(t, panicText(t, func() { b.Release(-1000) }), "negative")
 }
 
 // As long as all memory of a budget is free, Get of any size finds it, however often sizes
@@ -236,7 +236,7 @@ func TestBudget_ScarceMemoryIsNotKept(t *testing.T) {
 	for _, used := range []int64{0, 60 << 20} {
 		b := NewBudget(64 << 20)
 		p := New[page](d, Options{Budget: b})
-		require.NoError(t, b.Take(used))
+		require.NoError(t, b.Reserve(used))
 		freeAll(p, getAll(t, p, 900))
 		st := p.Stats()
 		if used == 0 {
@@ -244,7 +244,7 @@ func TestBudget_ScarceMemoryIsNotKept(t *testing.T) {
 		} else {
 			require.Less(t, st.ReservedBytes, int64(2<<20)) // the depot has up to 1 MiB
 		}
-		b.Put(used)
+		b.Release(used)
 		closeEmpty(t, p)
 	}
 }
@@ -273,21 +273,21 @@ func TestBudget(t *testing.T) {
 	for _, obj := range all {
 		p.Free(obj)
 	}
-	p.Flush()
+	p.Trim()
 	require.NoError(t, d.Barrier(watchdogContext(t)))
 	require.Zero(t, b.Used())
 	obj := get(t, q)
-	require.NoError(t, b.Take(limit-b.Used()))
-	require.ErrorIs(t, b.Take(1), ErrNoMemory)
-	b.Put(limit - b.Used() + b.Used() - int64(q.Stats().ReservedBytes))
+	require.NoError(t, b.Reserve(limit-b.Used()))
+	require.ErrorIs(t, b.Reserve(1), ErrNoMemory)
+	b.Release(limit - b.Used() + b.Used() - int64(q.Stats().ReservedBytes))
 	q.Free(obj)
 	closeEmpty(t, p)
 	closeEmpty(t, q)
 	require.Zero(t, b.Used())
 	b.SetLimit(0)
-	require.NoError(t, b.Take(1<<40))
-	b.Put(1 << 40)
-	require.Contains(t, panicText(t, func() { b.Put(1) }), "more bytes than were taken")
+	require.NoError(t, b.Reserve(1<<40))
+	b.Release(1 << 40)
+	require.Contains(t, panicText(t, func() { b.Release(1) }), "more bytes than were taken")
 	require.Contains(t, panicText(t, func() { b.SetLimit(-1) }), "negative")
 }
 
@@ -315,26 +315,26 @@ func TestBudget_TakesBackWhatOthersDoNotUse(t *testing.T) {
 func TestBudget_SizesNearTheEndOfInt(t *testing.T) {
 	for _, limit := range []int64{0, math.MaxInt64, math.MaxInt64 - 1} {
 		b := NewBudget(limit)
-		require.NoError(t, b.Take(math.MaxInt64-10))
-		require.ErrorIs(t, b.Take(11), ErrNoMemory)
-		require.ErrorIs(t, b.Take(math.MaxInt64), ErrNoMemory)
-		b.Force(10) // above the limit, if there is one
+		require.NoError(t, b.Reserve(math.MaxInt64-10))
+		require.ErrorIs(t, b.Reserve(11), ErrNoMemory)
+		require.ErrorIs(t, b.Reserve(math.MaxInt64), ErrNoMemory)
+		b.ReserveAlways(10) // above the limit, if there is one
 		require.Equal(t, int64(math.MaxInt64), b.Used())
-		require.Contains(t, panicText(t, func() { b.Force(1) }), "more than can be counted")
-		require.Contains(t, panicText(t, func() { b.Force(math.MaxInt64) }), "more than can be counted")
-		require.ErrorIs(t, b.Take(1), ErrNoMemory)
+		require.Contains(t, panicText(t, func() { b.ReserveAlways(1) }), "more than can be counted")
+		require.Contains(t, panicText(t, func() { b.ReserveAlways(math.MaxInt64) }), "more than can be counted")
+		require.ErrorIs(t, b.Reserve(1), ErrNoMemory)
 		require.Equal(t, int64(math.MaxInt64), b.Used())
-		b.Put(math.MaxInt64 - 1)
-		require.Contains(t, panicText(t, func() { b.Put(2) }), "more bytes than were taken")
-		require.Contains(t, panicText(t, func() { b.Put(math.MaxInt64) }), "more bytes than were taken")
-		require.EqualValues(t, 1, b.Used(), "a Put that fails gives nothing back")
+		b.Release(math.MaxInt64 - 1)
+		require.Contains(t, panicText(t, func() { b.Release(2) }), "more bytes than were taken")
+		require.Contains(t, panicText(t, func() { b.Release(math.MaxInt64) }), "more bytes than were taken")
+		require.EqualValues(t, 1, b.Used(), "a Release that fails gives nothing back")
 		b.SetLimit(1)
-		require.ErrorIs(t, b.Take(math.MaxInt64), ErrNoMemory)
-		b.Put(1)
+		require.ErrorIs(t, b.Reserve(math.MaxInt64), ErrNoMemory)
+		b.Release(1)
 		require.Zero(t, b.Used())
 	}
 	var none *Budget
-	for name, call := range map[string]func(int64){"Take": func(n int64) { none.Take(n) }, "Force": none.Force, "Put": none.Put} {
+	for name, call := range map[string]func(int64){"Reserve": func(n int64) { none.Reserve(n) }, "ReserveAlways": none.ReserveAlways, "Release": none.Release} {
 		call(math.MaxInt64)
 		require.Contains(t, panicText(t, func() { call(-1) }), "slab: "+name+" of a negative size")
 	}

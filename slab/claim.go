@@ -19,7 +19,7 @@ type claim struct {
 	want int64 // need, and what goes back to the budget for it
 
 	// missing is what the claim still takes of what is put back: it begins with want. Written
-	// by compare-and-swap by Budget.Put, and set to 0, which ends that, by the owner. Each
+	// by compare-and-swap by Budget.Release, and set to 0, which ends that, by the owner. Each
 	// sees what the other did, so no byte is counted twice or lost.
 	missing atomic.Int64
 
@@ -139,7 +139,7 @@ func (c *claim) putBack(keep int64) {
 	c.spent = true
 	held := c.want - c.missing.Swap(0)
 	if c.b.budget != nil {
-		c.b.budget.Put(held - keep) // which the claim takes no part in any more
+		c.b.budget.Release(held - keep) // which the claim takes no part in any more
 	}
 }
 

@@ -192,13 +192,13 @@ func TestClaim_Refused(t *testing.T) {
 	require.NoError(t, d.Barrier(watchdogContext(t)))
 	require.ErrorIs(t, inCallback, smr.ErrInCallback)
 
-	require.NoError(t, budget.Take(100))
+	require.NoError(t, budget.Reserve(100))
 	c, err := compactor{b}.Claim(watchdogContext(t), 1)
 	require.NoError(t, err)
-	require.Panics(t, func() { budget.Put(150) }, "more than was taken, with a claim open")
+	require.Panics(t, func() { budget.Release(150) }, "more than was taken, with a claim open")
 	require.EqualValues(t, 100, budget.Used())
 	c.End()
 	require.EqualValues(t, 100, budget.Used())
-	budget.Put(100)
+	budget.Release(100)
 	require.NoError(t, b.Close(watchdogContext(t)))
 }

@@ -70,7 +70,7 @@ func TestClose_AfterDomain(t *testing.T) {
 	p.Retire(get(t, p))
 	require.NoError(t, d.Close(watchdogContext(t)))
 	p.Retire(get(t, p))
-	p.Flush()
+	p.Trim()
 	closeEmpty(t, p)
 }
 

@@ -323,7 +323,7 @@ func TestDepot_PollAtComesDown(t *testing.T) {
 		p.Retire(get(t, p))
 	}
 	s.Leave()
-	p.Flush()
+	p.Trim()
 	require.NoError(t, d.Barrier(watchdogContext(t)))
 	p.s.depot.mu.Lock()
 	waiting, pollAt := p.s.depot.waiting.n, p.s.depot.pollAt
@@ -347,7 +347,7 @@ func TestRetire_InPinnedSection(t *testing.T) {
 		s.Leave()
 		p.s.depot.mu.Unlock()
 		require.EqualValues(t, len(all), p.Stats().Pending)
-		p.Flush()
+		p.Trim()
 		require.NoError(t, d.Barrier(watchdogContext(t)))
 		st := p.Stats()
 		require.Zero(t, st.Pending)

@@ -41,13 +41,13 @@
 //
 // A slab with all of its objects back is empty. Of these a pool keeps an eighth of its slabs;
 // a tick returns the others to the system when they were not needed for a grace period, and
-// Flush, Close, and a [Budget] that is nearly used up do so at once. Those of a Pool wait for the
+// Trim, Close, and a [Budget] that is nearly used up do so at once. Those of a Pool wait for the
 // readers that were in a section when the last object came back. So in a section, a pointer to
 // an object of a Pool shows an object of that type until the section ends, even after Free. Only
 // its contents may be another's by then.
 //
 // The policy decides all that. Its lock is held while magazines are moved from caches to the
-// depot and on to the heap, before the locks of these: so Flush, Close and ticks find each
+// depot and on to the heap, before the locks of these: so Trim, Close and ticks find each
 // object where it belongs. Get, Free and Retire do not take it, but for a Get that the budget
 // refuses.
 //

@@ -117,7 +117,7 @@ func TestDrop_ReaderKeepsMemory(t *testing.T) {
 
 func TestDrop_ObjectsInUseStay(t *testing.T) {
 	skipControlled(t)
-	if !OffHeap[flat]() {
+	if !CanBeOffHeap[flat]() {
 		t.Skip("objects are on the Go heap in this build")
 	}
 	var log syncBuffer

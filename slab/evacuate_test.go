@@ -204,7 +204,7 @@ func TestEvacuate_SlabStaysUntilTheEnd(t *testing.T) {
 			retirer(b, live)(other)
 		}
 		if calls == 1 {
-			b.Flush()
+			b.Trim()
 			require.NoError(t, b.dom.Barrier(watchdogContext(t)))
 		}
 		require.EqualValues(t, s.slabSize, b.budget.Used())

@@ -94,7 +94,7 @@ func (sl *slab) release() {
 	if s.newCells == nil {
 		pages.Free(sl.base, s.slabSize)
 	}
-	s.budget.Put(int64(s.slabSize))
+	s.budget.Release(int64(s.slabSize))
 }
 
 // object returns the i-th object of a slab.

@@ -97,7 +97,7 @@ func TestHeap_ReleasedIsForgotten(t *testing.T) {
 	old := get(t, p)
 	sl, _ := s.heap.slabOfLocked(unsafe.Pointer(old))
 	p.Free(old)
-	p.Flush()
+	p.Trim()
 	require.Zero(t, p.Stats().Slabs)
 	require.EqualValues(t, s.slabSize, b.Used(), "the slab went back under a reader")
 	require.Contains(t, panicText(t, func() { s.heap.slabOfLocked(unsafe.Pointer(old)) }), "is not of this pool")
@@ -116,7 +116,7 @@ func TestHeap_ReleasedIsForgotten(t *testing.T) {
 // In a section, memory of a pool stays memory of that pool, whatever is freed.
 func TestFree_SlabWaitsForReaders(t *testing.T) {
 	d := newDomain(t)
-	p := New[flat](d, Options{Keep: true})
+	p := New[flat](d, Options{KeepContents: true})
 	s := d.Enter()
 	lost := freeUnderReader(t, p, getAll(t, p, 10000))
 	s.Leave()
@@ -127,7 +127,7 @@ func TestFree_SlabWaitsForReaders(t *testing.T) {
 // The same for slabs that were whole before.
 func TestFree_SlabThatWasEmptyWaitsForReaders(t *testing.T) {
 	d := newDomain(t)
-	p := New[flat](d, Options{Keep: true})
+	p := New[flat](d, Options{KeepContents: true})
 	freeAll(p, getAll(t, p, 10000))
 	all := getAll(t, p, 10000)
 	s := d.Enter()
@@ -145,7 +145,7 @@ func freeUnderReader(t *testing.T, p *Pool[flat], all []*flat) (lost int) {
 		obj.key = 42
 	}
 	freeAll(p, all)
-	p.Flush()
+	p.Trim()
 	require.Zero(t, p.Stats().ReservedBytes)
 	for _, obj := range all {
 		if obj.key != 42 {
@@ -165,13 +165,13 @@ func TestFree_SlabWaitsForReadersOfClosingDomain(t *testing.T) {
 	for _, obj := range all {
 		obj[0] = 7
 	}
-	p.Flush()
+	p.Trim()
 	s := testkit.Enter(d)
 	over, cancel := context.WithCancel(context.Background())
 	cancel()
 	require.Error(t, d.Close(over))
 	freeAll(p, all)
-	p.Flush()
+	p.Trim()
 	require.GreaterOrEqual(t, p.Stats().ReservedBytes, int64(len(all)*len(page{})))
 	if invariantsOff := p.s.check.leaks() == ""; invariantsOff && p.OffHeap() {
 		for _, obj := range all {

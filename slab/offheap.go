@@ -29,8 +29,8 @@ func pointerFree(t reflect.Type, offHeapLinks bool) bool {
 	}
 }
 
-// OffHeap reports whether a [Pool] of T is off the Go heap, given the zero Options.
-func OffHeap[T any]() bool { return offHeap(reflect.TypeFor[T](), false) }
+// CanBeOffHeap reports whether a [Pool] of T is off the Go heap, given the zero Options.
+func CanBeOffHeap[T any]() bool { return offHeap(reflect.TypeFor[T](), false) }
 
 func offHeap(t reflect.Type, offHeapLinks bool) bool {
 	return pointerFree(t, offHeapLinks) && t.Size() <= maxObject && t.Align() <= firstObject

@@ -19,7 +19,7 @@ import (
 	"github.com/gosmr/gosmr/smr"
 )
 
-// A Flush that finds the caches unloaded waits for the one that has unloaded them: what was
+// A Trim that finds the caches unloaded waits for the one that has unloaded them: what was
 // retired before is free after Barrier.
 func TestTrim_WaitsForOneThatHasBegun(t *testing.T) {
 	if !pcpu.Exclusive {
@@ -51,14 +51,14 @@ func TestTrim_WaitsForOneThatHasBegun(t *testing.T) {
 		runtime.Gosched()
 	}
 	done := make(chan struct{})
-	go func() { p.Flush(); close(done) }()
+	go func() { p.Trim(); close(done) }()
 	// until the first has unloaded the cache
 	for slices.ContainsFunc(p.s.caches.All(), func(c *cache) bool { return c.Value.Load() != nil }) {
 		runtime.Gosched()
 	}
 	second := make(chan int64)
 	go func() {
-		p.Flush()
+		p.Trim()
 		d.Barrier(context.Background())
 		second <- p.Stats().Pending
 	}()
@@ -66,7 +66,7 @@ func TestTrim_WaitsForOneThatHasBegun(t *testing.T) {
 	case pending := <-second:
 		stage.Store(2)
 		<-done
-		require.Zero(t, pending, "Flush and Barrier are over, and the object is still pending")
+		require.Zero(t, pending, "Trim and Barrier are over, and the object is still pending")
 	case <-time.After(100 * time.Millisecond): // it waits, as it should
 		stage.Store(2)
 		require.Zero(t, <-second)
@@ -89,7 +89,7 @@ func TestTick_LastObjectsRetired(t *testing.T) {
 			p.Free(obj)
 		}
 	}
-	p.Flush()
+	p.Trim()
 	settle(t, d)
 	for _, objs := range bySlab {
 		p.Retire(objs[0])
@@ -152,7 +152,7 @@ func TestTick_PanicLeavesNoLock(t *testing.T) {
 	}
 }
 
-// After a Flush that found an object freed twice, Get works.
+// After a Trim that found an object freed twice, Get works.
 func TestTrim_GetAfterPanic(t *testing.T) {
 	if invariants.Enabled {
 		t.Skip("caught at Free")
@@ -168,7 +168,7 @@ func TestTrim_GetAfterPanic(t *testing.T) {
 			p.Free(obj)
 		}
 	}
-	require.Contains(t, panicText(t, p.Flush), "freed twice")
+	require.Contains(t, panicText(t, p.Trim), "freed twice")
 	require.NotPanics(t, func() {
 		for range 6 * magazineCap {
 			p.Get()

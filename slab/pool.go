@@ -17,16 +17,16 @@ type Options struct {
 	// Budget is what the memory is taken from. Default: none, no bound.
 	Budget *Budget
 
-	// Keep says that users rely on what an earlier user left in an object, such as a
+	// KeepContents says that users rely on what an earlier user left in an object, such as a
 	// generation, or a lock that readers of freed objects try: -tags invariants does not
 	// poison it. (An object whose slab went back to the system comes back zero all the
 	// same.)
-	Keep bool
+	KeepContents bool
 
-	// Unstable says that Free is called only for objects that no reader can hold. Then
+	// PrivateFree says that Free is called only for objects that no reader can hold. Then
 	// an empty slab does not wait for readers before another pool of the budget gets its
 	// memory. Default: it does, since a reader may hold an object that was freed.
-	Unstable bool
+	PrivateFree bool
 
 	// FreeOnDrop says that once the pool itself is unreachable, only readers use its
 	// objects, in sections that are open then: as in a structure that owns both. A pool that
@@ -94,8 +94,8 @@ func New[T any](d *smr.Domain, o Options) *Pool[T] {
 			return unsafe.Pointer(&cells[0])
 		}
 	}
-	s.init(!o.Unstable)
-	s.check.init(s, o.Keep || s.newCells != nil)
+	s.init(!o.PrivateFree)
+	s.check.init(s, o.KeepContents || s.newCells != nil)
 	p := &Pool[T]{s: s}
 	p.cleanup = whenDropped(p, &remains{dom: d, stores: []*store{s}, all: o.FreeOnDrop || !p.OffHeap()})
 	return p
@@ -130,7 +130,7 @@ func (p *Pool[T]) Free(obj *T) {
 // that finds nothing free polls the readers before it takes more memory from the system.
 //
 // Up to a magazine of retired objects per processor (at most 128, or 64 KiB) waits for more
-// before it waits for readers, and counts for [smr.Domain.Throttle] from then on: [Pool.Flush]
+// before it waits for readers, and counts for [smr.Domain.Throttle] from then on: [Pool.Trim]
 // does not let it wait.
 //
 // Cost: as for Get; one [smr.Call] per magazine. Idea: SMR zones of XNU and FreeBSD.
@@ -139,11 +139,11 @@ func (p *Pool[T]) Retire(obj *T) {
 	runtime.KeepAlive(p)
 }
 
-// Flush has all retired objects wait for readers, and gives empty slabs back. It is for a
+// Trim has all retired objects wait for readers, and gives empty slabs back. It is for a
 // pool that will not be used for a while, and for tests.
 //
 // Cost: a fence on all processors and a walk over what is free in magazines.
-func (p *Pool[T]) Flush() {
+func (p *Pool[T]) Trim() {
 	p.s.policy.trim(trimAll)
 	runtime.KeepAlive(p)
 }

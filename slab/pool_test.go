@@ -91,17 +91,17 @@ func TestPool_WhereObjectsLie(t *testing.T) {
 		_ smr.Pointer[int]
 		_ smrq.Link[int]
 	}
-	require.True(t, OffHeap[flat]())
-	require.True(t, OffHeap[[3]struct {
+	require.True(t, CanBeOffHeap[flat]())
+	require.True(t, CanBeOffHeap[[3]struct {
 		a uintptr
 		b complex64
 	}]())
-	require.True(t, OffHeap[[0]*int]())
+	require.True(t, CanBeOffHeap[[0]*int]())
 	for name, free := range map[string]bool{
-		"pointer": OffHeap[*int](), "slice": OffHeap[[]byte](), "string": OffHeap[string](),
-		"func": OffHeap[func()](), "map": OffHeap[map[int]int](), "chan": OffHeap[chan int](),
-		"interface": OffHeap[any](), "unsafe": OffHeap[unsafe.Pointer](),
-		"nested": OffHeap[[2]struct{ s string }](), "links": OffHeap[node](),
+		"pointer": CanBeOffHeap[*int](), "slice": CanBeOffHeap[[]byte](), "string": CanBeOffHeap[string](),
+		"func": CanBeOffHeap[func()](), "map": CanBeOffHeap[map[int]int](), "chan": CanBeOffHeap[chan int](),
+		"interface": CanBeOffHeap[any](), "unsafe": CanBeOffHeap[unsafe.Pointer](),
+		"nested": CanBeOffHeap[[2]struct{ s string }](), "links": CanBeOffHeap[node](),
 	} {
 		require.False(t, free, name)
 	}
@@ -144,7 +144,7 @@ func TestRetire_NotReusedBeforeReadersLeft(t *testing.T) {
 	for obj := range retired {
 		p.Retire(obj)
 	}
-	p.Flush()
+	p.Trim()
 	var others []*flat
 	for range 5000 {
 		obj := get(t, p)
@@ -178,7 +178,7 @@ func TestPool_OneHolder(t *testing.T) {
 	type owned struct{ holder atomic.Uint32 }
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(0))
 	d := newDomain(t)
-	p := New[owned](d, Options{Keep: true})
+	p := New[owned](d, Options{KeepContents: true})
 	var twice atomic.Bool
 	var wg, flushing sync.WaitGroup
 	stop := make(chan struct{})
@@ -188,7 +188,7 @@ func TestPool_OneHolder(t *testing.T) {
 			case <-stop:
 				return
 			default:
-				p.Flush()
+				p.Trim()
 				p.Stats()
 				if i%64 == 0 {
 					runtime.GOMAXPROCS(1 + i/64%4)
@@ -246,7 +246,7 @@ func TestPool_Misuse(t *testing.T) {
 	if !invariants.Enabled {
 		// Found when the magazine is emptied.
 		p.Free(obj)
-		require.Contains(t, panicText(t, p.Flush), "freed twice")
+		require.Contains(t, panicText(t, p.Trim), "freed twice")
 		return
 	}
 	require.Contains(t, panicText(t, func() { p.Free(obj) }), "which is free")
@@ -298,7 +298,7 @@ func TestPool_StaleLinksOnGoHeap(t *testing.T) {
 		return
 	}
 	d := newDomain(t)
-	p := New[node](d, Options{OffHeapLinks: true, Keep: true})
+	p := New[node](d, Options{OffHeapLinks: true, KeepContents: true})
 	var all []*node
 	bySlab := map[uintptr][]*node{}
 	for range 20_000 {
@@ -324,7 +324,7 @@ func TestPool_StaleLinksOnGoHeap(t *testing.T) {
 	}
 	clear(bySlab)
 	all = nil
-	p.Flush()
+	p.Trim()
 	require.NoError(t, d.Barrier(watchdogContext(t)))
 	runtime.GC()
 	runtime.GC()

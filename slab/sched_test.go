@@ -67,11 +67,11 @@ func TestSchedules_PutAgainstClaim(t *testing.T) {
 		b.budget.claim.Set(c)
 		b.budget.used.Set(100)
 		for i := range 2 {
-			x.Go("putter", i, func() { b.budget.Put(40) })
+			x.Go("putter", i, func() { b.budget.Release(40) })
 		}
 		x.Go("claimant", 0, func() {
 			if c.spend() {
-				b.budget.Put(c.need)
+				b.budget.Release(c.need)
 			}
 			c.putBack(0)
 			b.budget.claim.Store(nil)

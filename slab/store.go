@@ -279,7 +279,7 @@ func (s *store) release(slabs []*slab) {
 // grow takes a slab from the system.
 func (s *store) grow() error {
 	bury()
-	if err := s.budget.take(int64(s.slabSize)); err != nil {
+	if err := s.budget.reserve(int64(s.slabSize)); err != nil {
 		return fmt.Errorf("%s: %w", s.name, err)
 	}
 	return s.growBy(nil)
@@ -290,7 +290,7 @@ func (s *store) grow() error {
 func (s *store) growBy(m *magazine) error {
 	sl, err := s.newSlab()
 	if err != nil {
-		s.budget.Put(int64(s.slabSize))
+		s.budget.Release(int64(s.slabSize))
 		return fmt.Errorf("%s: %w: %w", s.name, ErrNoMemory, err)
 	}
 	if surplus := s.heap.add(sl, m); surplus {

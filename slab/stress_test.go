@@ -26,7 +26,7 @@ func TestPool_Stress(t *testing.T) {
 		d, err := smr.New(smr.Options{})
 		require.NoError(t, err)
 		b := NewBudget(int64(2+round%8) << 20)
-		p := New[node](d, Options{Keep: true, Budget: b})
+		p := New[node](d, Options{KeepContents: true, Budget: b})
 		other := NewBlocks(d, Options{Budget: b})
 		var slots [64]atomic.Pointer[node]
 		var gen atomic.Uint64
@@ -120,7 +120,7 @@ func TestPool_Stress(t *testing.T) {
 						p.Retire(old)
 					}
 					if i%1000 == w {
-						p.Flush()
+						p.Trim()
 						p.Stats()
 					}
 					if i%512 == 0 {

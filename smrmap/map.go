@@ -39,8 +39,8 @@ func New[K comparable, V any](o Options) (*Map[K, V], error) {
 		return nil, err
 	}
 	m := &Map[K, V]{dom: o.Domain, hasher: newHasher[K]()}
-	if slab.OffHeap[entry[K, V]]() {
-		m.pool = slab.New[entry[K, V]](o.Domain, slab.Options{Budget: o.Budget, Unstable: true, FreeOnDrop: true})
+	if slab.CanBeOffHeap[entry[K, V]]() {
+		m.pool = slab.New[entry[K, V]](o.Domain, slab.Options{Budget: o.Budget, PrivateFree: true, FreeOnDrop: true})
 	}
 	if err := m.c.init(&o, m.pool == nil, func(e ref) uint64 { return m.hashOf(m.entry(e)) }); err != nil {
 		if m.pool != nil {

@@ -45,7 +45,7 @@ func TestStore_RetiredUnderOnePin(t *testing.T) {
 	}
 	wg.Go(func() {
 		for !stop.Load() {
-			m.pool.Flush()
+			m.pool.Trim()
 			m.dom.Flush()
 			runtime.Gosched()
 		}

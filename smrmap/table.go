@@ -41,7 +41,7 @@ type charge struct {
 }
 
 // drop gives the bytes back, once.
-func (c *charge) drop() { c.budget.Put(c.Swap(0)) }
+func (c *charge) drop() { c.budget.Release(c.Swap(0)) }
 
 const (
 	lineSize = 64
@@ -70,15 +70,15 @@ func newTable(logn int, heap, must bool, budget *slab.Budget) (*table, error) {
 func (t *table) take(n int, must bool) error {
 	size := bytesOf(n)
 	if must {
-		t.budget.Force(size)
+		t.budget.ReserveAlways(size)
 		return nil
 	}
-	if err := t.budget.Take(size); err != nil {
+	if err := t.budget.Reserve(size); err != nil {
 		return err
 	}
 	// Go ends the program if the system refuses, so the system is asked before.
 	if err := pages.Probe(uint64(size)); err != nil {
-		t.budget.Put(size)
+		t.budget.Release(size)
 		return fmt.Errorf("smrmap: %w: table of %d bytes: %w", slab.ErrNoMemory, size, err)
 	}
 	return nil

@@ -84,7 +84,7 @@ func flood(j job, load func(int) (func(int), func()), update func(number uint64)
 // floodCalls frees each object with a deferred call of its own, as objects from anywhere are.
 func floodCalls(j job) (values, error) {
 	dom := newDomain()
-	pool := slab.New[big](dom, slab.Options{Unstable: true})
+	pool := slab.New[big](dom, slab.Options{PrivateFree: true})
 	unlinked := int64(0)
 	var freed atomic.Int64
 	free := func(o *big) {
@@ -100,7 +100,7 @@ func floodCalls(j job) (values, error) {
 // floodRetires leaves it to the pool.
 func floodRetires(j job) (values, error) {
 	dom := newDomain()
-	pool := slab.New[big](dom, slab.Options{Unstable: true})
+	pool := slab.New[big](dom, slab.Options{PrivateFree: true})
 	return floodPool(j, dom, pool, pool.Retire, func() int64 { return pool.Stats().PendingBytes })
 }
 

@@ -89,20 +89,20 @@ func TestDrops_SeeWhatStays(t *testing.T) {
 	budget := slab.NewBudget(0)
 	dr.await(budget, new(pulse))
 	require.Zero(t, dr.faults.total())
-	budget.Force(1)
+	budget.ReserveAlways(1)
 	dr.await(budget, new(pulse))
 	require.NotZero(t, dr.faults.count[faultLeak])
 }
 
 func TestPurse_SeesBudgetExceeded(t *testing.T) {
 	p := &purse{Budget: slab.NewBudget(100), limit: 100, allowed: 10, faults: new(faults), peak: new(counter)}
-	p.Force(110)
+	p.ReserveAlways(110)
 	p.look()
 	require.Zero(t, p.faults.total())
 	require.EqualValues(t, 110, p.peak.Load())
-	p.Force(1)
+	p.ReserveAlways(1)
 	p.look()
-	p.Put(111)
+	p.Release(111)
 	require.EqualValues(t, 1, p.faults.count[faultBudget])
 	p.look()
 	require.EqualValues(t, 1, p.faults.total())

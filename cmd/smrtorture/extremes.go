@@ -96,9 +96,9 @@ func (ex *extreme) budgets() {
 		force := ex.rng.IntN(2) == 0
 		ex.refused(fmt.Sprintf("Take or Force of %d with %d used", n, b.Used()), func() {
 			if force {
-				b.Force(n)
+				b.ReserveAlways(n)
 			} else {
-				_ = b.Take(n) // refused, perhaps
+				_ = b.Reserve(n) // refused, perhaps
 			}
 		})
 		ex.notNegative("used of all that there may be", b.Used())

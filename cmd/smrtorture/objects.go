@@ -67,7 +67,7 @@ func (objects) join(r *rig) {
 	st.dom = r.domain("objects", nil)
 	budget := r.budget("objects", 2<<20, 0)
 	st.refused = r.rare("objects refused")
-	st.pool = slab.New[object](st.dom, slab.Options{Keep: true, Budget: budget.Budget})
+	st.pool = slab.New[object](st.dom, slab.Options{KeepContents: true, Budget: budget.Budget})
 	st.blocks = slab.NewBlocks(st.dom, slab.Options{Budget: budget.Budget})
 	r.after(func() {
 		st.empty()

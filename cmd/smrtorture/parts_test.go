@@ -169,7 +169,7 @@ func TestChurn_SeesGoalsThatAreWrong(t *testing.T) {
 
 func TestStock_SeesObjectOfSomebodyElses(t *testing.T) {
 	dom := testkit.Domain(t)
-	st := &stock{dom: dom, pool: slab.New[object](dom, slab.Options{Keep: true}), faults: new(faults), tally: new(writeTally)}
+	st := &stock{dom: dom, pool: slab.New[object](dom, slab.Options{KeepContents: true}), faults: new(faults), tally: new(writeTally)}
 	o := st.get()
 	require.Zero(t, st.faults.total())
 	st.enter(o)

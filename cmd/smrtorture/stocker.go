@@ -24,8 +24,8 @@ func (w *stocker) round() {
 	case n < 63:
 		w.wave()
 	default:
-		w.pool.Flush()
-		w.blocks.Flush()
+		w.pool.Trim()
+		w.blocks.Trim()
 		if err := w.dom.Throttle(context.Background()); err != nil {
 			w.faults.add(faultWait, "Throttle: %v", err)
 		}
@@ -98,7 +98,7 @@ func (w *stocker) wave() {
 	for _, cell := range shown {
 		w.free(cell.Swap(nil))
 	}
-	w.pool.Flush()
+	w.pool.Trim()
 }
 
 // free frees an object under its readers.
