@@ -52,6 +52,7 @@ func TestSpare_TooLargeEvictsNothing(t *testing.T) {
 	c := s.dial(t)
 	s.fill(t, 100, 0)
 	require.Equal(t, "+OK\r\n", c.do("SET", "k", strings.Repeat("v", 4<<20)))
+	require.Equal(t, "+PONG\r\n", c.do("PING")) // when SET's batch has evicted ahead
 	keys := s.data.Len()
 	evicted := s.Snapshot().Data.Evicted
 	var commands [][]string
