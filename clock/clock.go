@@ -7,7 +7,7 @@ import (
 
 	"github.com/gosmr/gosmr/internal/membarrier"
 	"github.com/gosmr/gosmr/internal/relacq"
-	"github.com/gosmr/gosmr/internal/sched/atomic"
+	satomic "github.com/gosmr/gosmr/internal/sched/atomic"
 	"github.com/gosmr/gosmr/pcpu"
 )
 
@@ -21,11 +21,11 @@ type Clock struct {
 	// rd is a moment that every reader has reached: no section entered before it is
 	// open. Pollers and the driver move it forward by compare-and-swap. Any
 	// goroutine loads it (acquire): what a section did happens before rd passes its end.
-	rd atomic.Uint64
+	rd satomic.Uint64
 
 	// owned lists the Owned and Quiescent records. New records are pushed by
 	// compare-and-swap; the record of a closed reader stays and is used again.
-	owned atomic.Pointer[Record]
+	owned satomic.Pointer[Record]
 
 	// Constant after Init.
 	opts     Options
@@ -34,7 +34,7 @@ type Clock struct {
 
 	driver driver
 
-	scans atomic.Uint64 // for Counters
+	scans satomic.Uint64 // for Counters
 }
 
 // entryLine is what each entry reads. It has a line of its own, which few write.
@@ -42,12 +42,12 @@ type entryLine struct {
 	// wr is the current moment. Advance (atomic add) and Commit (compare-and-swap)
 	// move it. Both are full fences: a reader that enters at the new moment sees
 	// what the advancing goroutine unlinked before. Each entry loads it (acquire).
-	wr    atomic.Uint64
+	wr    satomic.Uint64
 	slots pcpu.Slots[slot]
 	// exceptions is what sends an entry to Clock.finishEntry. Init sets
 	// exceptFenced; Seal sets exceptSealed, before it seals the slots. Each entry
 	// loads it after it has stored its record.
-	exceptions atomic.Uint32
+	exceptions satomic.Uint32
 }
 
 const (

@@ -5,8 +5,8 @@ import (
 	"time"
 
 	"github.com/gosmr/gosmr/internal/sched"
-	"github.com/gosmr/gosmr/internal/sched/atomic"
-	"github.com/gosmr/gosmr/internal/sched/sync"
+	satomic "github.com/gosmr/gosmr/internal/sched/atomic"
+	ssync "github.com/gosmr/gosmr/internal/sched/sync"
 )
 
 // A waiter that must park registers with the clock's driver: one goroutine, which
@@ -54,15 +54,15 @@ import (
 
 // driver is the state that waiters and the driver share.
 type driver struct {
-	mu      sync.Mutex // guards waiters, terms, and stores to term
-	waiters []*waiter  // in no order
-	terms   uint64     // how many drivers there were
+	mu      ssync.Mutex // guards waiters, terms, and stores to term
+	waiters []*waiter   // in no order
+	terms   uint64      // how many drivers there were
 
 	// term numbers the driver that serves the waiters; 0 if there is none. Stored
 	// under mu by the waiter that registers first, by the waiter that gives up last,
 	// and by the driver that finds no waiter left; loaded by pollers that moved rd and
 	// by waiters that decide whether to spin.
-	term atomic.Uint64
+	term satomic.Uint64
 
 	// wake is sent to, without blocking, by a reader that leaves a record whose
 	// waiter flag is set, by a poller that moved rd, and by the waiter that dismisses
@@ -71,7 +71,7 @@ type driver struct {
 
 	// turn belongs to the driver for as long as it lives: the waiter that starts it
 	// locks turn, after mu, and the driver unlocks it as it ends. It guards what follows.
-	turn sync.Mutex
+	turn ssync.Mutex
 
 	// stuckAt is what rd was when a driver first slept, stuckSince when that was, and
 	// reportIn how long after that the stall is next reported. They belong to the

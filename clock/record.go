@@ -4,7 +4,7 @@ import (
 	"unsafe"
 
 	"github.com/gosmr/gosmr/internal/relacq"
-	"github.com/gosmr/gosmr/internal/sched/atomic"
+	satomic "github.com/gosmr/gosmr/internal/sched/atomic"
 	"github.com/gosmr/gosmr/pcpu"
 )
 
@@ -53,7 +53,7 @@ type record struct {
 	// seq, in Clock.arm; loaded by the leaving reader after its store to seq, and
 	// swapped to 0 by the one that kicks. With the heavy fence, or the reader's own
 	// where the clock is fenced, at least one of the two sees the other.
-	waiter atomic.Uint32
+	waiter satomic.Uint32
 
 	// Constant once the record is published.
 	cpu   int32 // slot of a Tracker, -1 for the others
@@ -63,7 +63,7 @@ type record struct {
 
 	// report asks the owner of a Quiescent record for a quiescent state soon.
 	// Stored when the record is registered or closed; loaded by waiters and the driver.
-	report atomic.Pointer[func()]
+	report satomic.Pointer[func()]
 }
 
 // Bits below the generation. The record's gen has none of them: only the copy that a

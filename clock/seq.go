@@ -3,7 +3,7 @@ package clock
 import (
 	"errors"
 
-	"github.com/gosmr/gosmr/internal/sched/atomic"
+	satomic "github.com/gosmr/gosmr/internal/sched/atomic"
 )
 
 // A Seq is a moment of one clock: a goal to poll or wait for. Seqs of one clock are
@@ -36,7 +36,7 @@ func (a Seq) Before(b Seq) bool { return int64(a-b) < 0 }
 // than 2^43 advances.
 var ErrSeq = errors.New("goal was never issued by this clock")
 
-var lastTag atomic.Uint32
+var lastTag satomic.Uint32
 
 // nextTag returns the tag bits for a new clock, in place.
 func nextTag() Seq {

@@ -4,7 +4,7 @@ import (
 	"unsafe"
 
 	"github.com/gosmr/gosmr/internal/relacq"
-	"github.com/gosmr/gosmr/internal/sched/atomic"
+	satomic "github.com/gosmr/gosmr/internal/sched/atomic"
 	"github.com/gosmr/gosmr/pcpu"
 )
 
@@ -30,9 +30,9 @@ import (
 // Where pcpu.Exclusive is false a slot is a stripe. Its records are claimed by
 // compare-and-swap, which then is the entry's fence.
 type slot struct {
-	cur relacq.Pointer[Record] // where to begin; stored and loaded on the processor
-	all atomic.Pointer[Record] // head of the list; pushed to on the processor, read by scans
-	n   atomic.Int32           // length of the list
+	cur relacq.Pointer[Record]  // where to begin; stored and loaded on the processor
+	all satomic.Pointer[Record] // head of the list; pushed to on the processor, read by scans
+	n   satomic.Int32           // length of the list
 	id  int32
 
 	// walkBudget is how many records walks may visit before the list grows. Each

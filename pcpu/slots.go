@@ -2,7 +2,7 @@ package pcpu
 
 import (
 	"github.com/gosmr/gosmr/internal/sched"
-	"github.com/gosmr/gosmr/internal/sched/atomic"
+	satomic "github.com/gosmr/gosmr/internal/sched/atomic"
 )
 
 // Slots holds one *T for each processor. It grows as processors appear and never
@@ -17,7 +17,7 @@ type Slots[T any] struct {
 	// arr is stored by Grow and Seal, by compare-and-swap, and loaded by all. A
 	// published array does not change, and each holds all slots of the one before:
 	// a goroutine with the old array and one with the new find the same slots.
-	arr    atomic.Pointer[array[T]]
+	arr    satomic.Pointer[array[T]]
 	create func(id int) *T
 }
 

@@ -5,8 +5,8 @@ import (
 	"fmt"
 	"math"
 
-	"github.com/gosmr/gosmr/internal/sched/atomic"
-	"github.com/gosmr/gosmr/internal/sched/sync"
+	satomic "github.com/gosmr/gosmr/internal/sched/atomic"
+	ssync "github.com/gosmr/gosmr/internal/sched/sync"
 )
 
 // ErrNoMemory is wrapped by the errors of allocations for which the [Budget] has no
@@ -19,13 +19,13 @@ var ErrNoMemory = errors.New("out of memory")
 // more under the slabs that were made last.) The zero Budget has no bound. A pool belongs to
 // its budget until it is closed. All methods may be called by any number of goroutines.
 type Budget struct {
-	limit, used atomic.Int64
+	limit, used satomic.Int64
 
-	reclaims atomic.Uint64 // how often members were asked; written under mu
+	reclaims satomic.Uint64 // how often members were asked; written under mu
 
-	claim atomic.Pointer[claim] // takes a part of what is put back; written by the holder of turn, read by Release
+	claim satomic.Pointer[claim] // takes a part of what is put back; written by the holder of turn, read by Release
 
-	mu      sync.Mutex        // guards all below
+	mu      ssync.Mutex       // guards all below
 	members map[*store]uint64 // with what had been given back to each when it was last asked
 	turn    chan struct{}     // a lock for one claim at a time, whose waiters can give up: holds one value while it is taken
 }

@@ -8,7 +8,7 @@ import (
 	"unsafe"
 
 	"github.com/gosmr/gosmr/internal/compaction"
-	"github.com/gosmr/gosmr/internal/sched/atomic"
+	satomic "github.com/gosmr/gosmr/internal/sched/atomic"
 )
 
 // A claim is a [compaction.Claim].
@@ -21,7 +21,7 @@ type claim struct {
 	// missing is what the claim still takes of what is put back: it begins with want. Written
 	// by compare-and-swap by Budget.Release, and set to 0, which ends that, by the owner. Each
 	// sees what the other did, so no byte is counted twice or lost.
-	missing atomic.Int64
+	missing satomic.Int64
 
 	spent, ended bool // the owner's: nothing is held any more; the next one may begin
 }

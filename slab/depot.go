@@ -1,8 +1,8 @@
 package slab
 
 import (
-	"github.com/gosmr/gosmr/internal/sched/atomic"
-	"github.com/gosmr/gosmr/internal/sched/sync"
+	satomic "github.com/gosmr/gosmr/internal/sched/atomic"
+	ssync "github.com/gosmr/gosmr/internal/sched/sync"
 	"github.com/gosmr/gosmr/smr"
 )
 
@@ -35,9 +35,9 @@ type depot struct {
 	// arrived is a stack of retired magazines for which the lock was taken, each with a goal
 	// of its own. Pushed to by compare-and-swap without mu, taken whole by the holder of mu.
 	// The push comes before the call of the tick, which therefore finds the magazine.
-	arrived atomic.Pointer[magazine]
+	arrived satomic.Pointer[magazine]
 
-	mu      sync.Mutex // guards all below
+	mu      ssync.Mutex // guards all below
 	full    magazineStack
 	empty   magazineStack // for reuse
 	waiting waitList

@@ -6,7 +6,7 @@ import (
 	"unsafe"
 
 	"github.com/gosmr/gosmr/internal/pages"
-	"github.com/gosmr/gosmr/internal/sched/sync"
+	ssync "github.com/gosmr/gosmr/internal/sched/sync"
 	"github.com/gosmr/gosmr/smr"
 )
 
@@ -26,8 +26,8 @@ type heap struct {
 	// readers may hold objects that were freed rather than retired. Constant.
 	stable bool
 
-	mu          sync.Mutex // guards all below
-	slabs       []*slab    // by number; nil: the number is free
+	mu          ssync.Mutex // guards all below
+	slabs       []*slab     // by number; nil: the number is free
 	freeNumbers []uint32
 	partial     slabList // those with some free objects and some taken
 	empty       slabList // those with all objects free

@@ -1,7 +1,7 @@
 package slab
 
 import (
-	"github.com/gosmr/gosmr/internal/sched/sync"
+	ssync "github.com/gosmr/gosmr/internal/sched/sync"
 	"github.com/gosmr/gosmr/smr"
 )
 
@@ -18,7 +18,7 @@ type policy struct {
 
 	// moving is held while objects are moved from caches to the depot, and from there to the
 	// heap: so the next to do that finds them all where they belong.
-	moving    sync.Mutex
+	moving    ssync.Mutex
 	abandoned bool    // the slabs were given back, whatever was in them; guarded by moving
 	shrunk    smr.Seq // a goal of the moment of the last shrink that was not too soon; guarded by moving
 }

@@ -6,7 +6,7 @@ import (
 
 	"github.com/gosmr/gosmr/internal/asym"
 	"github.com/gosmr/gosmr/internal/pages"
-	"github.com/gosmr/gosmr/internal/sched/atomic"
+	satomic "github.com/gosmr/gosmr/internal/sched/atomic"
 	"github.com/gosmr/gosmr/pcpu"
 	"github.com/gosmr/gosmr/smr"
 )
@@ -30,7 +30,7 @@ type store struct {
 	_ [pcpu.Stride]byte // what follows is written all the time
 
 	uncached uncached
-	readied  atomic.Uint64 // retired objects that are free again; written by atomic add
+	readied  satomic.Uint64 // retired objects that are free again; written by atomic add
 
 	depot  depot
 	heap   heap
@@ -56,7 +56,7 @@ type layout struct {
 }
 
 // uncached counts what went by no cache. Written by atomic add.
-type uncached struct{ gets, frees, retires atomic.Uint64 }
+type uncached struct{ gets, frees, retires satomic.Uint64 }
 
 // init completes a store whose layout has a name and a size. With stable set, empty slabs
 // wait for readers: see heap.stable.

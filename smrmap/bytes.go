@@ -8,8 +8,8 @@ import (
 	"hash/maphash"
 	"unsafe"
 
-	"github.com/gosmr/gosmr/internal/sched/atomic"
-	"github.com/gosmr/gosmr/internal/sched/sync"
+	satomic "github.com/gosmr/gosmr/internal/sched/atomic"
+	ssync "github.com/gosmr/gosmr/internal/sched/sync"
 	"github.com/gosmr/gosmr/slab"
 	"github.com/gosmr/gosmr/smr"
 )
@@ -35,17 +35,17 @@ type Bytes struct {
 	claims  claims // on keys whose large value is on its way
 	claimed func() // called before such a value is made, in tests; else nil
 
-	expired, evicted atomic.Uint64
+	expired, evicted satomic.Uint64
 
-	handMu sync.Mutex
+	handMu ssync.Mutex
 	hand   uint64 // of the CLOCK: the hash up to which evict has been; under handMu
 
-	evictable atomic.Int32 // an Evictable
+	evictable satomic.Int32 // an Evictable
 	// barren: the CLOCK has gone all the way round and found nothing that may be evicted. evict
 	// sets it before it walks, under handMu; the writer of an entry that expires clears it after
 	// the entry is in the map. Either the walk meets the entry, or barren is cleared after it was
 	// set.
-	barren atomic.Bool
+	barren satomic.Bool
 }
 
 // An Item is a value and when it expires.
@@ -63,9 +63,9 @@ var ErrTooLarge = errors.New("smrmap: key or value too large")
 // A header is at the start of each block; the key follows, then the value.
 type header struct {
 	// expires is written by the holder of the chain's lock, and read by all.
-	expires atomic.Int64
+	expires satomic.Int64
 	// used: the entry was read since the CLOCK last passed. Readers set it, and evict clears it.
-	used     atomic.Uint32
+	used     satomic.Uint32
 	keyLen   uint32
 	valueLen uint32
 	// hash is the high half of the key's hash. Written before the entry is in the map. vacate

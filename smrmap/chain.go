@@ -8,8 +8,8 @@ import (
 	"unsafe"
 
 	"github.com/gosmr/gosmr/internal/pages"
-	"github.com/gosmr/gosmr/internal/sched/atomic"
-	"github.com/gosmr/gosmr/internal/sched/sync"
+	satomic "github.com/gosmr/gosmr/internal/sched/atomic"
+	ssync "github.com/gosmr/gosmr/internal/sched/sync"
 )
 
 // A spill has a table's chained buckets. A bucket has a number of 32 bits, from 1 on, the lower
@@ -23,15 +23,15 @@ type spill struct {
 	// segments are the first buckets of segments: four of minSpill buckets, four of twice as
 	// many, and so on, so that at most a fifth of all is unused. Each is written once, under
 	// mu; read by all.
-	segments [maxSegments]atomic.Pointer[bucket]
+	segments [maxSegments]satomic.Pointer[bucket]
 
 	// spare counts the buckets of the free list. Written under mu; read by all.
-	spare atomic.Int64
+	spare satomic.Int64
 
-	mu     sync.Mutex // guards all below, and the ctl of buckets in no chain
-	last   uint64     // number of the last bucket that was given out for the first time
-	free   uint64     // number of the first of those that were unlinked, 0: none
-	forced int64      // bytes that the budget had no room for
+	mu     ssync.Mutex // guards all below, and the ctl of buckets in no chain
+	last   uint64      // number of the last bucket that was given out for the first time
+	free   uint64      // number of the first of those that were unlinked, 0: none
+	forced int64       // bytes that the budget had no room for
 }
 
 const (

@@ -2,8 +2,8 @@ package smrmap
 
 import (
 	"github.com/gosmr/gosmr/internal/sched"
-	"github.com/gosmr/gosmr/internal/sched/atomic"
-	"github.com/gosmr/gosmr/internal/sched/sync"
+	satomic "github.com/gosmr/gosmr/internal/sched/atomic"
+	ssync "github.com/gosmr/gosmr/internal/sched/sync"
 )
 
 // Claims keep others from writing to a key from the moment when the function of Compute has
@@ -17,9 +17,9 @@ import (
 type claims struct {
 	// n is the length of list. Written under mu, and when it goes up with the bucket of the
 	// claimed key locked too; read with a bucket locked. That lock orders the two.
-	n atomic.Int64
+	n satomic.Int64
 
-	mu   sync.Mutex
+	mu   ssync.Mutex
 	list []*claim
 }
 

@@ -6,7 +6,7 @@ import (
 	"sync"
 
 	"github.com/gosmr/gosmr/internal/asym"
-	"github.com/gosmr/gosmr/internal/sched/atomic"
+	satomic "github.com/gosmr/gosmr/internal/sched/atomic"
 	"github.com/gosmr/gosmr/pcpu"
 	"github.com/gosmr/gosmr/slab"
 )
@@ -15,7 +15,7 @@ import (
 // and when two keys are equal.
 type core struct {
 	// table is the oldest one with buckets that are not moved. Written by migrate, read by all.
-	table atomic.Pointer[table]
+	table satomic.Pointer[table]
 	lots  *lots
 
 	heap    bool
@@ -24,13 +24,13 @@ type core struct {
 	hashOf  func(ref) uint64 // the hash of an entry's key
 	looks   func(ref)        // called by a walk for each entry that it visits, in tests; else nil
 	count   pcpu.Counter     // entries
-	resizes atomic.Uint64
+	resizes satomic.Uint64
 
 	resizing sync.Mutex     // held from the decision to resize until migrateAll is done
-	again    atomic.Bool    // resize found it held: see there
+	again    satomic.Bool   // resize found it held: see there
 	migrated sync.WaitGroup // the goroutine that does it
-	stuck    atomic.Int64   // the count below which growing is not tried again, for want of memory
-	kept     atomic.Int64   // the count from which on a loose table is not replaced, for the same
+	stuck    satomic.Int64  // the count below which growing is not tried again, for want of memory
+	kept     satomic.Int64  // the count from which on a loose table is not replaced, for the same
 }
 
 func (c *core) init(o *Options, heap bool, hashOf func(ref) uint64) error {

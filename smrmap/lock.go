@@ -6,7 +6,7 @@ import (
 	"github.com/gosmr/gosmr/internal/asym"
 	"github.com/gosmr/gosmr/internal/relacq"
 	"github.com/gosmr/gosmr/internal/sched"
-	"github.com/gosmr/gosmr/internal/sched/sync"
+	ssync "github.com/gosmr/gosmr/internal/sched/sync"
 	"github.com/gosmr/gosmr/pcpu"
 )
 
@@ -28,7 +28,7 @@ type lot struct {
 	parked relacq.Uint64
 	_      [pcpu.Stride - unsafe.Sizeof(relacq.Uint64{})]byte
 
-	mu      sync.Mutex
+	mu      ssync.Mutex
 	waiters []waiter
 	_       [pcpu.Stride]byte
 }

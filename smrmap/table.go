@@ -7,7 +7,7 @@ import (
 
 	"github.com/gosmr/gosmr/internal/pages"
 	"github.com/gosmr/gosmr/internal/sched"
-	"github.com/gosmr/gosmr/internal/sched/atomic"
+	satomic "github.com/gosmr/gosmr/internal/sched/atomic"
 	"github.com/gosmr/gosmr/slab"
 )
 
@@ -26,7 +26,7 @@ type table struct {
 	// next is the table that the entries are moved to; nil: none. Written once, by begin, before
 	// any bucket is marked; read by all that find a mark. A stretch of hashes belongs to this
 	// table until its bucket is marked moved, and to the next one after that.
-	next atomic.Pointer[table]
+	next satomic.Pointer[table]
 
 	spill  spill // the chained buckets
 	budget *slab.Budget
@@ -36,8 +36,8 @@ type table struct {
 // A charge is what a table took from a budget. It is apart from the table, so that a cleanup can
 // give it back when the collector finds the table dropped with its map.
 type charge struct {
-	atomic.Int64 // bytes
-	budget       *slab.Budget
+	satomic.Int64 // bytes
+	budget        *slab.Budget
 }
 
 // drop gives the bytes back, once.

@@ -1,7 +1,7 @@
 package stw
 
 import (
-	"github.com/gosmr/gosmr/internal/sched/atomic"
+	satomic "github.com/gosmr/gosmr/internal/sched/atomic"
 )
 
 // A barrier makes parties wait for one another, phase by phase. It reverses its sense: the last
@@ -13,8 +13,8 @@ import (
 //
 // All three share a word, so that one store flips the sense and resets the arrivals.
 type barrier struct {
-	state atomic.Uint64 // written by all parties, by compare-and-swap
-	alone atomic.Bool   // the last party to arrive is running its function
+	state satomic.Uint64 // written by all parties, by compare-and-swap
+	alone satomic.Bool   // the last party to arrive is running its function
 	park  parking
 	spins int
 }

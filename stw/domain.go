@@ -5,8 +5,8 @@ import (
 	"fmt"
 
 	"github.com/gosmr/gosmr/internal/sched"
-	"github.com/gosmr/gosmr/internal/sched/atomic"
-	"github.com/gosmr/gosmr/internal/sched/sync"
+	satomic "github.com/gosmr/gosmr/internal/sched/atomic"
+	ssync "github.com/gosmr/gosmr/internal/sched/sync"
 	"github.com/gosmr/gosmr/pcpu"
 )
 
@@ -20,7 +20,7 @@ type Domain struct {
 	// request sets a bit after it is noted. The owner reads it in every Poll, and clears it at
 	// a safe point before it reads the notes.
 	pending struct {
-		atomic.Uint32
+		satomic.Uint32
 		_ [pcpu.Stride - 4]byte
 	}
 
@@ -33,8 +33,8 @@ type Domain struct {
 	err  error         // what Join returns; written by the owner before done is closed
 
 	// mu guards the phase and the notes. It is held briefly, and never while user code runs.
-	mu      sync.Mutex
-	changed sync.Cond // the phase or the notes changed
+	mu      ssync.Mutex
+	changed ssync.Cond // the phase or the notes changed
 	phase   phase
 	noted   noted
 

@@ -1,6 +1,6 @@
 package stw
 
-import "github.com/gosmr/gosmr/internal/sched/atomic"
+import satomic "github.com/gosmr/gosmr/internal/sched/atomic"
 
 // A Key names a value of which each domain has its own: domain-local storage.
 type Key[T any] struct {
@@ -8,7 +8,7 @@ type Key[T any] struct {
 	init  func(*Domain) T
 }
 
-var lastKey atomic.Int64
+var lastKey satomic.Int64
 
 // NewKey returns a key. A domain's value is what init returns on first use, or the zero T if init
 // is nil. Keys are never freed: make them once.

@@ -4,7 +4,7 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/gosmr/gosmr/internal/sched/sync"
+	ssync "github.com/gosmr/gosmr/internal/sched/sync"
 )
 
 // ErrNoMemory is wrapped by the error that a [Reservation] returns when the system refuses memory.
@@ -25,7 +25,7 @@ var system = memoryCalls{mapMemory, unmapMemory, discardMemory}
 // (vm.max_map_count). A spare range is kept, without its contents, until it becomes part of an
 // area or a later munmap succeeds.
 type spareRanges struct {
-	mu     sync.Mutex
+	mu     ssync.Mutex
 	ranges [][]byte
 }
 

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"runtime/debug"
 
-	"github.com/gosmr/gosmr/internal/sched/sync"
+	ssync "github.com/gosmr/gosmr/internal/sched/sync"
 )
 
 // A Panic carries a panic to another goroutine: from a stop handler to the domain that led the
@@ -33,7 +33,7 @@ func (p *Panic) Unwrap() error {
 // failures collects the panics of a function that runs for several domains. It keeps the first,
 // with the others in its Also. first is read without mu when all have run.
 type failures struct {
-	mu    sync.Mutex
+	mu    ssync.Mutex
 	first *Panic
 }
 

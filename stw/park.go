@@ -2,8 +2,8 @@ package stw
 
 import (
 	"github.com/gosmr/gosmr/internal/sched"
-	"github.com/gosmr/gosmr/internal/sched/atomic"
-	"github.com/gosmr/gosmr/internal/sched/sync"
+	satomic "github.com/gosmr/gosmr/internal/sched/atomic"
+	ssync "github.com/gosmr/gosmr/internal/sched/sync"
 )
 
 // A parking is where goroutines wait for a condition on atomic words. The goroutine that changes
@@ -13,9 +13,9 @@ import (
 // condition true and then reads parked. All four accesses are sequentially consistent, so at
 // least one of the two notices the other.
 type parking struct {
-	parked atomic.Int32 // written by waiters under mu, read by wake
-	mu     sync.Mutex
-	cond   sync.Cond
+	parked satomic.Int32 // written by waiters under mu, read by wake
+	mu     ssync.Mutex
+	cond   ssync.Cond
 }
 
 // wait returns when done returns true. It spins for a while and then parks. It does not yield in

@@ -2,14 +2,14 @@ package stw
 
 import (
 	"github.com/gosmr/gosmr/internal/sched"
-	"github.com/gosmr/gosmr/internal/sched/atomic"
+	satomic "github.com/gosmr/gosmr/internal/sched/atomic"
 )
 
 // A ragged is a ragged barrier: one function for every domain.
 type ragged struct {
 	fn    func(*Domain)
 	spins int
-	left  atomic.Int32 // domains that have yet to run fn; each decrements it, the caller waits for 0
+	left  satomic.Int32 // domains that have yet to run fn; each decrements it, the caller waits for 0
 	park  parking
 
 	failures failures

@@ -6,8 +6,8 @@ import (
 	"math"
 	"unsafe"
 
-	"github.com/gosmr/gosmr/internal/sched/atomic"
-	"github.com/gosmr/gosmr/internal/sched/sync"
+	satomic "github.com/gosmr/gosmr/internal/sched/atomic"
+	ssync "github.com/gosmr/gosmr/internal/sched/sync"
 	"github.com/gosmr/gosmr/pcpu"
 )
 
@@ -31,7 +31,7 @@ type Reservation struct {
 	size  int    // of an area; written in stops, read by domains
 	areas []area // by slot
 
-	mu   sync.Mutex
+	mu   ssync.Mutex
 	open []bool // by slot, under mu: the area is mapped
 }
 
@@ -184,7 +184,7 @@ func (r *Reservation) Release(d *Domain) {
 // swap runs evacuate for all domains in one stop. If it returned for all of them, swap then calls
 // change and empties all areas.
 func (r *Reservation) swap(d *Domain, evacuate Handler, change func()) error {
-	var moved atomic.Int32
+	var moved satomic.Int32
 	changed := false
 	r.w.RunOnAll(d, func(d *Domain, s *Stop) {
 		if evacuate != nil {

@@ -9,7 +9,7 @@ import (
 
 	"github.com/gosmr/gosmr/internal/relacq"
 	"github.com/gosmr/gosmr/internal/sched"
-	"github.com/gosmr/gosmr/internal/sched/atomic"
+	satomic "github.com/gosmr/gosmr/internal/sched/atomic"
 	"github.com/gosmr/gosmr/smr"
 )
 
@@ -508,7 +508,7 @@ func TestSchedules_ServedWhileBlocked(t *testing.T) {
 				d.begin()
 				d.EnterBlocking()
 				acting := false
-				var ran atomic.Int32
+				var ran satomic.Int32
 				fn := func(d *Domain) {
 					if acting || st.held[d.slot] > 0 {
 						x.Fail("two act for %v, or one while it is suspended", d)

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/gosmr/gosmr/internal/sched/atomic"
+	satomic "github.com/gosmr/gosmr/internal/sched/atomic"
 )
 
 // A Handler runs once for every domain in a stop: the domain runs it, or a stand-in if the domain
@@ -49,14 +49,14 @@ type Stop struct {
 	spins        int
 
 	// Participants write these words, and those that wait in park read them.
-	entry  atomic.Int32 // participants that have yet to come in
-	inside atomic.Int32 // participants that have yet to exit
-	ended  atomic.Bool  // set by the last one out
+	entry  satomic.Int32 // participants that have yet to come in
+	inside satomic.Int32 // participants that have yet to exit
+	ended  satomic.Bool  // set by the last one out
 	park   parking
 
 	bar barrier
 
-	started atomic.Bool // set by Start, read by the handler of World.Stop
+	started satomic.Bool // set by Start, read by the handler of World.Stop
 
 	failures failures // panics of handlers
 }

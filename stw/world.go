@@ -8,8 +8,8 @@ import (
 	"slices"
 
 	"github.com/gosmr/gosmr/internal/sched"
-	"github.com/gosmr/gosmr/internal/sched/atomic"
-	"github.com/gosmr/gosmr/internal/sched/sync"
+	satomic "github.com/gosmr/gosmr/internal/sched/atomic"
+	ssync "github.com/gosmr/gosmr/internal/sched/sync"
 	"github.com/gosmr/gosmr/smr"
 )
 
@@ -58,12 +58,12 @@ type World struct {
 
 	// stop is the stop in progress. Its leader stores it and its end clears it, both under mu. Domains
 	// read it without mu to see whether to try to lead.
-	stop atomic.Pointer[Stop]
+	stop satomic.Pointer[Stop]
 
 	// mu guards the rest. It is never held while user code runs or while waiting for a domain. A
 	// goroutine that needs both locks takes it before Domain.mu.
-	mu      sync.Mutex
-	changed sync.Cond // stop, set, leaders or slots changed
+	mu      ssync.Mutex
+	changed ssync.Cond // stop, set, leaders or slots changed
 
 	set     []*Domain // the domains that stops count on
 	joiners []*Domain // starting, and waiting for the end of the stop
@@ -131,7 +131,7 @@ func (w *World) Close(ctx context.Context) error {
 }
 
 // waitCond waits on c until done returns true or ctx ends. The caller holds c's lock.
-func waitCond(ctx context.Context, c *sync.Cond, done func() bool) error {
+func waitCond(ctx context.Context, c *ssync.Cond, done func() bool) error {
 	if done() {
 		return nil
 	}

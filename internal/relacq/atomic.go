@@ -2,7 +2,7 @@
 
 package relacq
 
-import "github.com/gosmr/gosmr/internal/sched/atomic"
+import satomic "github.com/gosmr/gosmr/internal/sched/atomic"
 
 // Plain tells whether Store is a plain MOV: released, but not ordered before a
 // later load. Where it is false every operation is sequentially consistent.
@@ -10,11 +10,11 @@ const Plain = false
 
 // A Uint64 is a 64-bit word with one writer at a time and any number of readers.
 // Load is an acquire load, Store a release store.
-type Uint64 struct{ atomic.Uint64 }
+type Uint64 struct{ satomic.Uint64 }
 
 // A Pointer is a pointer with one writer at a time and any number of readers. Load
 // is an acquire load, Store a release store, with the collector's write barrier.
-type Pointer[T any] struct{ atomic.Pointer[T] }
+type Pointer[T any] struct{ satomic.Pointer[T] }
 
 // Fence orders every earlier store of this goroutine before every later load.
 // Here each Store has done so already.

@@ -6,7 +6,7 @@ import (
 	"unsafe"
 
 	"github.com/gosmr/gosmr/internal/sched"
-	"github.com/gosmr/gosmr/internal/sched/atomic"
+	satomic "github.com/gosmr/gosmr/internal/sched/atomic"
 )
 
 // Plain tells whether Store is a plain MOV: it is, as far as the scheduler can
@@ -14,7 +14,7 @@ import (
 const Plain = true
 
 // A Uint64 is a 64-bit word with one writer at a time and any number of readers.
-type Uint64 struct{ atomic.Uint64 }
+type Uint64 struct{ satomic.Uint64 }
 
 // Load is an acquire load.
 func (x *Uint64) Load() uint64 {
@@ -33,7 +33,7 @@ func (x *Uint64) Store(v uint64) {
 func (x *Uint64) StoreGuarded(v uint64) { x.Store(v) }
 
 // A Pointer is a pointer with one writer at a time and any number of readers.
-type Pointer[T any] struct{ atomic.Pointer[T] }
+type Pointer[T any] struct{ satomic.Pointer[T] }
 
 // Load is an acquire load.
 func (x *Pointer[T]) Load() *T {
