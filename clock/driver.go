@@ -126,7 +126,7 @@ func (c *Clock) register(w *waiter, o obstacle) bool {
 	d.mu.Unlock()
 	if first {
 		d.turn.Lock() // once a dismissed driver has ended
-		sched.Go(func() { c.drive(term, w.goal, o) })
+		sched.Go(func() { c.drive(term, w.goal, o, true) })
 	}
 	return true
 }
@@ -147,23 +147,25 @@ func (c *Clock) unregister(w *waiter) {
 	}
 }
 
-// drive is the driver's goroutine. o is what holds back goal, to begin with.
-func (c *Clock) drive(term uint64, goal Seq, o obstacle) {
+// drive is the driver's goroutine. o is what holds back goal, to begin with. Without ask
+// it asks for no reports before it has slept: one of those functions may have ended its
+// goroutine, and would end the next at once.
+func (c *Clock) drive(term uint64, goal Seq, o obstacle, ask bool) {
 	returned := false
 	defer func() {
 		if returned {
 			c.driver.turn.Unlock()
 		} else { // OnStall or a report function ended the goroutine
-			sched.Go(func() { c.drive(term, goal, obstacle{}) })
+			sched.Go(func() { c.drive(term, goal, obstacle{}, false) })
 		}
 	}()
-	c.driveOn(term, goal, o)
+	c.driveOn(term, goal, o, ask)
 	returned = true
 }
 
 // driveOn serves the waiters until the term is over.
-func (c *Clock) driveOn(term uint64, goal Seq, o obstacle) {
-	for {
+func (c *Clock) driveOn(term uint64, goal Seq, o obstacle, ask bool) {
+	for ; c.driver.term.Load() == term; ask = true { // else dismissed before it scans
 		scanned := o.rec == nil
 		if scanned {
 			c.Commit(goal) // again, in case the clock was too far ahead
@@ -173,7 +175,7 @@ func (c *Clock) driveOn(term uint64, goal Seq, o obstacle) {
 		if goal, over = c.release(term); over {
 			return
 		}
-		if scanned {
+		if scanned && ask {
 			c.askForReports(goal)
 		}
 		if o.rec != nil && !(scanned && o.spin()) && c.arm(o) {

@@ -20,6 +20,10 @@ type Blocker struct {
 	Oldest bool
 }
 
+// maxAge is the age at which stalls are reported no more. Only the clock of a testing/synctest
+// bubble gets there, where a deadlock then shows as one.
+const maxAge = 1 << 61 * time.Nanosecond
+
 // stallTime returns the time until the grace period is to be reported as stalled. ok is
 // false if it never is. It is called by the driver, before it sleeps.
 func (c *Clock) stallTime() (left time.Duration, ok bool) {
@@ -30,12 +34,18 @@ func (c *Clock) stallTime() (left time.Duration, ok bool) {
 	if rd := c.Reached(); d.stuckAt != rd {
 		d.stuckAt, d.stuckSince, d.reportIn = rd, time.Now(), c.opts.StallAfter
 	}
+	if d.reportIn > maxAge {
+		return 0, false
+	}
 	return time.Until(d.stuckSince.Add(d.reportIn)), true
 }
 
 // reportStall reports a stall, and sets the age of the next report to twice its age.
 func (c *Clock) reportStall(goal Seq) {
 	d := &c.driver
+	if c.Reached() != d.stuckAt {
+		return // it went on a moment ago
+	}
 	age := time.Since(d.stuckSince)
 	for d.reportIn <= age { // more than once if nothing waited for a while
 		d.reportIn *= 2

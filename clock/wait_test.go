@@ -369,6 +369,47 @@ func TestWait_GoexitInOnStall(t *testing.T) {
 	})
 }
 
+// A report function that ends its goroutine ends a driver each time that one asks; the next
+// does not ask at once, and reports stalls.
+func TestWait_GoexitInReport(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		reports, calls := 0, 0
+		c := newClock(Options{StallAfter: time.Second, OnStall: func(Stall) { reports++ }})
+		q := c.NewQuiescent(func() {
+			if calls++; calls > 1 { // the first is the waiter's own
+				runtime.Goexit()
+			}
+		})
+		q.Online()
+		done := waitAsync(t, t.Context(), c, c.Advance())
+		time.Sleep(5 * time.Second)
+		synctest.Wait()
+		require.Equal(t, 3, reports, "after one second, two and four")
+		require.Equal(t, 1+reports, calls)
+		q.Quiesce()
+		require.NoError(t, <-done)
+		requireNoDriver(t, c)
+	})
+}
+
+// Only a deadlock in a testing/synctest bubble gets so old.
+func TestStall_EndsWithTime(t *testing.T) {
+	c := newClock(Options{StallAfter: time.Second, OnStall: func(Stall) { t.Error("reported") }})
+	_, ok := c.stallTime()
+	require.True(t, ok)
+	c.driver.reportIn = 2 * maxAge
+	_, ok = c.stallTime()
+	require.False(t, ok)
+}
+
+// A stall that is over when it is about to be reported is none.
+func TestStall_OverIsNotReported(t *testing.T) {
+	c := newClock(Options{StallAfter: time.Second, OnStall: func(Stall) { t.Error("reported") }})
+	c.stallTime()
+	require.True(t, c.Poll(c.Advance()))
+	c.reportStall(c.Now())
+}
+
 // A delayed reader that the driver sleeps on holds back less than it seemed to. A Poll
 // of another goroutine moves rd past it, and the waiter is released.
 func TestWait_PollThatReachesWakes(t *testing.T) {

@@ -9,7 +9,7 @@
  *   waiter              Clock.WaitOr and Clock.park: poll, spin, register, sleep,
  *                       unregister
  *   driver              Clock.driveOn: scan, release, spin, arm, sleep; one is started by
- *                       each waiter that finds none, and each waits for turn
+ *                       each waiter that finds none and has got turn for it
  *   poll                Clock.poll and kickIfMoved: a waiter's own to begin with, and one
  *                       more when it has given up
  *   the wake channel    a channel of capacity 1, sent to without blocking
@@ -176,7 +176,7 @@ inline heavy_fence() {
 #endif
 }
 
-/* One record, in the light of a snapshot; as Clock.look. */
+/* One record, in the light of a snapshot; as Clock.position. */
 inline look(r) {
 	if
 	:: rec[r] == 0 || rec[r] >= latest

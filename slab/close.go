@@ -31,7 +31,7 @@ func closeStores(ctx context.Context, d *smr.Domain, stores ...*store) error {
 		return err
 	}
 	for _, s := range stores {
-		if d.Closed() { // no reader is left, and no tick may come
+		if d.Closed() { // wait has closed it, so no reader is left; and no tick may come
 			s.depot.readyAll()
 		}
 		s.policy.trim(trimAll)

@@ -161,7 +161,11 @@ func (d *depot) retire(m *magazine) {
 		return
 	}
 	size := m.n * int(d.s.size)
-	goal := d.s.dom.DeferredAdvance() // under the lock: were it older, its tick could have run already
+	if locked {
+		d.arriveLocked() // else they are many by the time that a tick comes, among many that wait
+	}
+	// Under the lock, if that is held: were the goal older, its tick could have run already.
+	goal := d.s.dom.DeferredAdvance()
 	m.goal = goal
 	if locked {
 		d.waiting.insert(m)
@@ -183,7 +187,7 @@ func (d *depot) retire(m *magazine) {
 // that is yet to be called.
 func (d *depot) callTickLocked(goal smr.Seq, size int) {
 	if goal == d.ticked {
-		smr.TryCall(d.s.dom, d.s, size, (*store).countBytes)
+		smr.TryCall(d.s.dom, d.s, size, (*store).reached)
 		return
 	}
 	t := d.ticks
@@ -198,8 +202,18 @@ func (d *depot) callTickLocked(goal smr.Seq, size int) {
 	}
 }
 
-// countBytes is called back for a retired magazine that another call's tick makes full.
-func (s *store) countBytes() {}
+// reached is called back for a retired magazine whose tick another call brought. It makes
+// full what waits for no reader: the tick may be in another processor's chunk, that runs later,
+// and the bytes go off the domain's account now.
+func (s *store) reached() {
+	d := &s.depot
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.arriveLocked()
+	for d.waiting.n > 0 && s.dom.Poll(d.waiting.oldest.goal) {
+		d.readyLocked(d.waiting.oldest.goal)
+	}
+}
 
 // callTick calls a tick for the sake of the policy, unless there is one that comes after the
 // readers of now.
@@ -262,7 +276,7 @@ func (d *depot) readyAll() {
 }
 
 // readyLocked makes full what waits for a goal that every reader has reached, or for an
-// earlier one. There may be more full magazines then than are kept, until the next tick.
+// earlier one. There may be more full magazines then than are kept, until the next tick or trim.
 func (d *depot) readyLocked(goal smr.Seq) {
 	for d.waiting.n > 0 && !goal.Before(d.waiting.oldest.goal) {
 		m := d.waiting.pop()

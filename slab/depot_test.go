@@ -88,6 +88,43 @@ func forBoth(t *testing.T, test func(t *testing.T, d *smr.Domain, p *Pool[flat],
 	}
 }
 
+// When the call that brought a magazine's bytes has run, the magazine is full: whether its
+// tick, in the chunk of another processor, has run or not.
+func TestDepot_FullWhenItsBytesAreOffTheAccount(t *testing.T) {
+	d := newStill(t)
+	p := New[flat](d, Options{})
+	s := p.s
+	all := magazines(t, s, 3)
+	s.depot.retire(all[0])
+	s.depot.retire(all[1])
+	require.Equal(t, all[0].goal, all[1].goal, "they share a tick")
+	s.reached()
+	require.Equal(t, 2, nWaiting(s), "readers may hold them")
+	d.Commit(all[0].goal)
+	require.True(t, d.Poll(all[0].goal))
+	leave := enter(t, d)
+	s.depot.retire(all[2])
+	s.reached()
+	require.Equal(t, 1, nWaiting(s))
+	leave()
+	closeEmpty(t, p)
+}
+
+// Magazines for which the lock was taken wait with the others as soon as it is free again.
+func TestDepot_ArrivedDoNotPileUp(t *testing.T) {
+	d := newStill(t)
+	p := New[flat](d, Options{})
+	s := p.s
+	all := magazines(t, s, 2)
+	s.depot.mu.Lock()
+	s.depot.retire(all[0])
+	s.depot.mu.Unlock()
+	s.depot.retire(all[1])
+	require.Nil(t, s.depot.arrived.Load())
+	require.Equal(t, 2, nWaiting(s))
+	closeEmpty(t, p)
+}
+
 // That readers have reached the oldest magazine's goal says nothing of one that came between
 // it and the newest.
 func TestDepot_ReaderBetweenOldestAndNewest(t *testing.T) {

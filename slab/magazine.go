@@ -64,8 +64,8 @@ type waitList struct {
 	n              int
 }
 
-// insert puts m behind the magazines whose goals are not after its own. That is the end,
-// but for one that arrived while another was inserted.
+// insert puts m behind the magazines whose goals are not after its own. That is the
+// end or near it: those that arrived meanwhile are few, since each retire takes them in.
 func (l *waitList) insert(m *magazine) {
 	after := l.newest
 	for after != nil && m.goal.Before(after.goal) {

@@ -119,8 +119,10 @@ func (p *policy) shrink(goal smr.Seq) {
 		return
 	}
 	again := s.wasteful() && p.trimMoving(trimMagazines) > 0
-	released, surplus := s.heap.dropIdle()
+	// Before the slabs are counted: a tick called by who makes one empty from then on is not
+	// too soon.
 	p.shrunk = s.dom.DeferredAdvance()
+	released, surplus := s.heap.dropIdle()
 	s.release(released)
 	if again || surplus {
 		s.depot.callTick()

@@ -48,3 +48,51 @@ func TestSchedules_RetireInPinnedSection(t *testing.T) {
 		}
 	})
 }
+
+// A slab that becomes empty while a tick shrinks the heap goes back: the tick counts it, or
+// the next comes.
+func TestSchedules_ShrinkAgainstPut(t *testing.T) {
+	sched.Explore(t, sched.Options{Schedules: 5_000, Walks: 500, Bound: 3}, func(x *sched.Exec) func() {
+		d, err := smr.New(smr.Options{Workers: 1})
+		if err != nil {
+			x.Fail("New: %v", err)
+		}
+		p := New[page](d, Options{PrivateFree: true})
+		s := p.s
+		var all []*magazine
+		for range 3 {
+			if err := s.grow(); err != nil {
+				x.Fail("grow: %v", err)
+			}
+			m := new(magazine)
+			s.heap.fill(m)
+			all = append(all, m)
+		}
+		s.toHeap(all[0]) // an empty slab, which is kept
+		goal := d.Advance()
+		x.Go("tick", 0, func() { s.policy.shrink(goal) })
+		x.Go("put", 1, func() {
+			s.toHeap(all[1]) // another, which is not
+			d.Advance()
+		})
+		return func() {
+			ctx, cancel := context.WithTimeout(context.Background(), time.Hour)
+			defer cancel()
+			for range 6 {
+				if err := d.Barrier(ctx); err != nil {
+					x.Fail("%v", err)
+				}
+			}
+			if n := s.heap.counts().empty; n > 1 {
+				x.Fail("%d slabs are empty, and no tick is to come", n)
+			}
+			s.toHeap(all[2])
+			if err := p.Close(ctx); err != nil {
+				x.Fail("%v", err)
+			}
+			if err := d.Close(ctx); err != nil {
+				x.Fail("%v", err)
+			}
+		}
+	})
+}

@@ -13,8 +13,8 @@ import (
 
 // A store hands out objects of one size: what Pool is for one type, and Blocks for
 // each of its size classes. It joins the caches of the processors with its three parts.
-// No lock of a part is held while another's is taken: what a part lets go is in the hands
-// of the store's function until the next part has it.
+// Neither depot.mu nor heap.mu is held while the other is taken: what a part lets go is in the
+// hands of the store's function until the next part has it.
 //
 // Locks are taken in the order evacuator, Budget.mu, policy.moving, and then depot.mu or
 // heap.mu. Locks of users, such as those under which they Get and Retire, come after the

@@ -251,11 +251,14 @@ var clockBugs = []Bug{
  		if goal, over = c.release(term); over {
  			return
  		}
- 		if scanned {
+-		if scanned && ask {
++		if scanned {
 +			c.Commit(goal)
 +			if o = c.scan(goal); c.reached(goal) {
 +				continue
 +			}
++		}
++		if scanned && ask {
  			c.askForReports(goal)
 `,
 	},
@@ -306,7 +309,7 @@ var clockBugs = []Bug{
 		Test:    "TestWait_GoexitInOnStall",
 		Patch: `
 @ clock/driver.go
--			sched.Go(func() { c.drive(term, goal, obstacle{}) })
+-			sched.Go(func() { c.drive(term, goal, obstacle{}, false) })
 `,
 	},
 	{

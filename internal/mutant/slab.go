@@ -95,7 +95,19 @@ var slabBugs = []Bug{
 		Test:    "TestRetire_ThrottleCountsBytes",
 		Patch: `
 @ slab/depot.go
--		smr.TryCall(d.s.dom, d.s, size, (*store).countBytes)
+-		smr.TryCall(d.s.dom, d.s, size, (*store).reached)
+`,
+	},
+	{
+		Name:      "late-shrunk",
+		Why:       "a slab becomes empty after a tick has counted, and the tick called for it finds that it is too soon",
+		Package:   "./slab",
+		Schedules: "TestSchedules_ShrinkAgainstPut",
+		Patch: `
+@ slab/policy.go
+-	p.shrunk = s.dom.DeferredAdvance()
+ 	released, surplus := s.heap.dropIdle()
++	p.shrunk = s.dom.DeferredAdvance()
 `,
 	},
 	{
