@@ -79,13 +79,14 @@ func (p *policy) collectMoving(n int, all bool) (moved int) {
 // spill moves the full magazines beyond what is kept to the slabs, some at a time: after a
 // long section they are many, and a Get that trims must not wait for all.
 func (p *policy) spill() {
-	some := func() bool {
-		p.moving.Lock()
-		defer p.moving.Unlock()
-		return p.collectMoving(32, false) > 0
+	for p.spillSome() > 0 {
 	}
-	for some() {
-	}
+}
+
+func (p *policy) spillSome() (moved int) {
+	p.moving.Lock()
+	defer p.moving.Unlock()
+	return p.collectMoving(32, false)
 }
 
 // drop lets go the empty slabs of a level.

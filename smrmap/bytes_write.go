@@ -153,7 +153,7 @@ func (m *Bytes) take(key []byte) *header {
 // be a part of it. If fn panics, the map is as it was.
 //
 // fn runs with the bucket locked, which holds up writers of the key and of the few beside it,
-// and the growing of the map, but no reader. fn should be short. It must not write to the map,
+// and the growing of the map, but no reader. fn should be short. It must not write to the map or walk over it,
 // nor wait for readers, which may wait for the bucket. While a large value is copied, only
 // writers of the key itself wait. Where there is often nothing to do, call [Bytes.LoadIn] first:
 // that locks nothing.

@@ -169,7 +169,7 @@ func (m *Map[K, V]) Delete(k K) bool {
 // there is one: the zero value and false after DeleteOp. If fn panics, the map is as it was.
 //
 // fn runs with the bucket locked, which holds up writers of k and of the few keys beside it,
-// and the growing of the map, but no reader. fn should be short. It must not write to the map,
+// and the growing of the map, but no reader. fn should be short. It must not write to the map or walk over it,
 // nor wait for readers, which may wait for the bucket. Where there is often nothing to do, call
 // [Map.Load] first: that locks nothing.
 //

@@ -101,23 +101,6 @@ func TestCompute_EndsInEveryWay(t *testing.T) {
 	m.c.check()
 }
 
-// The function of Compute may walk over the map: walks do not write.
-func TestCompute_MayWalk(t *testing.T) {
-	m := newMap[int, int](t, Options{})
-	for i := range 100 {
-		m.Store(i, i)
-	}
-	within(t, 10*time.Second, "All inside Compute", func() {
-		m.Compute(1, func(old int, ok bool) (int, Op) {
-			n := 0
-			for range m.All() {
-				n++
-			}
-			return n, UpdateOp
-		})
-	})
-}
-
 // A key that can't be compared panics, and leaves no bucket locked.
 func TestMap_UncomparableKeyPanics(t *testing.T) {
 	m := newMap[any, int](t, Options{})

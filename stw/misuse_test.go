@@ -60,6 +60,44 @@ func TestGoexit_InForEach(t *testing.T) {
 	require.GreaterOrEqual(t, ran.Load(), int32(4))
 }
 
+// If fn ends the goroutine of a ragged barrier while a domain that it acts for comes back
+// from Blocking, that domain's owner calls fn at its next safe point.
+func TestGoexit_InForEachOfReturning(t *testing.T) {
+	w := newWorld(t, Options{})
+	a, releaseA := startBlocked(t, w)
+	blocking, release := make(chan struct{}), make(chan struct{})
+	var ran atomic.Bool
+	b := spawn(t, w, func(d *Domain) {
+		d.Blocking(func() {
+			close(blocking)
+			<-release
+		})
+		within(t, func() {
+			for !ran.Load() {
+				d.Relax()
+			}
+		})
+	})
+	<-blocking
+	go w.ForEach(func(d *Domain) {
+		if d == b {
+			ran.Store(true)
+			return
+		}
+		close(release)
+		waitFor(t, func() bool { // b's owner waits for this service
+			b.mu.Lock()
+			defer b.mu.Unlock()
+			return b.phase == returning
+		})
+		runtime.Goexit()
+	})
+	join(t, b)
+	close(releaseA)
+	join(t, a)
+	require.True(t, ran.Load())
+}
+
 // After Goexit at a safe point, deferred code of the domain's may poll, and finds
 // what else was asked.
 func TestGoexit_DeferredCodePolls(t *testing.T) {

@@ -92,6 +92,9 @@ func (d *Domain) endServiceLocked(stopNext bool) {
 	n.held = n.suspends > 0
 	switch {
 	case d.phase == returning: // the owner serves the rest
+		if n.any() { // a ragged barrier that acted for the domain has not asked its owner
+			d.pending.Or(asked)
+		}
 		d.becomeLocked(running)
 	case n.rest() && !(stopNext && n.stop != nil):
 		sched.Go(d.serveRest)

@@ -98,7 +98,7 @@ func (sz *sizing) compare(before, after, size int) bool {
 		slab = size
 	}
 	needed := size + 6*slab // more than a slab, as entries are evicted from many
-	if lost := before + 1 - after; lost > before*needed/sizesBudget {
+	if lost := before + 1 - after; int64(lost) > int64(before)*int64(needed)/sizesBudget {
 		sz.faults.add(faultMemory, "%d of %d small entries were evicted for a value of %d bytes", lost, before, size)
 		return false
 	}

@@ -16,7 +16,7 @@ import (
 func (s *testServer) fill(t *testing.T, size int, expires int64) (keys int) {
 	t.Helper()
 	if testing.Short() {
-		size = max(size, 120)
+		size = max(size, 100)
 	}
 	limit := s.memory.Limit()
 	most := int64(0)
