@@ -34,7 +34,7 @@ func inSandbox(t *testing.T, fn func(refuse func())) (out string, err error) {
 	cmd := self.Command("-test.run", "^"+t.Name()+"$", "-test.timeout", watchdog.String())
 	cmd.Env = append(os.Environ(), env+"=1")
 	text, err := cmd.CombinedOutput()
-	if reason, ok := strings.CutPrefix(string(text), "SKIP "); ok {
+	if _, reason, ok := strings.Cut("\n"+string(text), "\nSKIP "); ok {
 		t.Skip(reason)
 	}
 	return string(text), err
