@@ -45,8 +45,6 @@
 package owned
 
 import (
-	"time"
-
 	"github.com/gosmr/gosmr/internal/asym"
 	"github.com/gosmr/gosmr/internal/relacq"
 	"github.com/gosmr/gosmr/internal/sched"
@@ -120,16 +118,14 @@ func Revoke[T any, S interface{ slot() *Slot[T] }](fence asym.Fence, all []S, le
 	return taken
 }
 
-// awaitUnlocked waits until the slot is seen unlocked. The owner is running or, where pinning
-// is not exclusive, may be preempted.
+// awaitUnlocked waits until the slot is seen unlocked. The owner is running, unless the
+// system took its thread's processor away or, where pinning is not exclusive, it was
+// preempted. Do not sleep here: in a testing/synctest bubble time may stand still, since
+// others wait for a lock that the caller holds.
 func (s *Slot[T]) awaitUnlocked() {
 	for i := 0; s.busy.Load() != 0; i++ {
-		switch {
-		case i < sched.Spins(100):
-		case i < 120:
+		if i >= sched.Spins(100) {
 			sched.Gosched()
-		default:
-			time.Sleep(20 * time.Microsecond)
 		}
 	}
 }
