@@ -24,8 +24,8 @@ import (
 // one at a time: so Barrier, which waits for calls made before it, finds all objects free
 // whose magazines were retired before. (A tick that calls itself again, as long as
 // something waits, is not waited for.) Each retired magazine brings its bytes to the
-// domain's account in a call of its own, whichever does the work: so Throttle counts them,
-// and the reclaimer's pace follows them.
+// domain's account in a call of its own, which makes full what no reader holds, if the tick has
+// not: so Throttle counts the bytes until then, and the reclaimer's pace follows them.
 //
 // The lock is never held for long. Retire must not block, since it may be called in a pinned
 // section: where the lock is taken it leaves the magazine in arrived.

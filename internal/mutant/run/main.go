@@ -142,9 +142,10 @@ func run(only []string, part float64) error {
 		caught: make(map[string]bool),
 	}
 	// The scheduler lets one goroutine run at a time, so as many of its tests run as
-	// there are processors. Those that go by chance need the processors.
+	// there are processors; and so do the tests of bugs that need no rare interleaving. What is
+	// left needs the processors to itself.
 	var bugs []string
-	var schedules, chance []check
+	var atOnce, alone []check
 	for _, name := range only {
 		if _, ok := mutant.Named(name); !ok {
 			return fmt.Errorf("there is no mutant %s; -list prints them", name)
@@ -156,17 +157,17 @@ func run(only []string, part float64) error {
 		}
 		bugs = append(bugs, b.Name)
 		for _, c := range checks(b) {
-			if c.schedules {
-				schedules = append(schedules, c)
-			} else if b.Schedules == "" || rand.Float64() < part {
-				chance = append(chance, c)
+			if c.schedules || b.Schedules == "" {
+				atOnce = append(atOnce, c)
+			} else if rand.Float64() < part {
+				alone = append(alone, c)
 			}
 		}
 	}
-	if err := r.tryAll(schedules, runtime.GOMAXPROCS(0)); err != nil {
+	if err := r.tryAll(atOnce, runtime.GOMAXPROCS(0)); err != nil {
 		return err
 	}
-	if err := r.tryAll(chance, 1); err != nil {
+	if err := r.tryAll(alone, 1); err != nil {
 		return err
 	}
 	survivors := 0
