@@ -153,6 +153,7 @@ func TestComputeEvicting_SparesItsOwnEntry(t *testing.T) {
 	require.Zero(t, m.Stats().Evicted)
 
 	require.True(t, m.Delete(key(0)))
+	require.NoError(t, m.dom.Barrier(ctx)) // then its memory is free
 	for i := 2; m.Store(key(i), make([]byte, 100)) == nil; i++ {
 	}
 	for size := 100; size < limit/4; size *= 2 {

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
+	"unsafe"
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
@@ -48,7 +49,11 @@ func limitAddressSpace(t *testing.T, room uint64) {
 
 // A table for which the system has no memory is an error, not the end of the process.
 func TestNew_SystemHasNoMemory(t *testing.T) {
-	out := inChild(t, 384<<20, func() { // below the smallest table, and arenas of Go's own have room
+	room := uint64(256 << 20) // below the smallest table, while arenas of Go's own have room
+	if unsafe.Sizeof(uintptr(0)) == 8 {
+		room = 384 << 20
+	}
+	out := inChild(t, room, func() {
 		for _, capacity := range []int{20_000_000, 30_000_000, 100_000_000, maxCapacity} {
 			_, err := New[uint64, uint64](Options{Capacity: capacity})
 			_, err2 := New[string, string](Options{Capacity: capacity})
