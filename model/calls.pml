@@ -10,11 +10,11 @@
  *                        and sit in the processor's store buffer (x86-TSO), with the
  *                        caller's unlinking before them; compare-and-swaps drain it
  *   drain                owned.Revoke: swap, heavy fence, wait until not busy, a step each.
- *                        Around it Domain.drain of smr, and store.drain of slab: under
- *                        drainMu, with the goal, and the handing over
+ *                        Around it Domain.drain of smr, under drainMu, and policy.trimMoving
+ *                        of slab, under moving: with the goal, and the handing over
  *   caller, of smr       Domain.call, callSlow and callUnslotted: install, append, and
  *                        handOverOpen for a full chunk
- *   caller, of slab      with CACHE: store.retire1 and retireSlow. A value is a cache's
+ *   caller, of slab      with CACHE: store.retire and retireSlow. A value is a cache's
  *                        magazines, of which this shows the one of retired objects. Its owner
  *                        replaces it when it is full, and hands it over after unlocking
  *   worker               runs what is handed over and gives the chunk back

@@ -171,7 +171,7 @@ func TestBudget_GetTakesFromOtherSizesEachTime(t *testing.T) {
 // slab.
 func TestBudget_GetTakesFromOtherCaches(t *testing.T) {
 	if !pcpu.Exclusive {
-		t.Skip()
+		t.Skip("caches are stripes in this build, not processors'")
 	}
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(4))
 	// No collection may stop the world while one is pinned until the other has gone on.

@@ -71,7 +71,7 @@ func (r *remains) drop() {
 
 // bury gives back the memory of what is in the graveyard and waits for no reader any more.
 //
-// Cost: a load if there are none, else that of a Poll for each.
+// Cost: a load if there are none, else up to a scan of the readers for each.
 func bury() {
 	if graveyard.n.Load() == 0 {
 		return

@@ -10,8 +10,8 @@ import (
 	"github.com/gosmr/gosmr/smr"
 )
 
-// A heap is the slabs of a store. Its lock is the last: nothing is released, polled for
-// longer than one scan, or called back under it. Functions that let slabs go return them,
+// A heap is the slabs of a store. Its lock is the last: nothing is released or called back
+// under it, and readers are polled by a scan or two. Functions that let slabs go return them,
 // and the caller releases them after the lock is open.
 //
 //	add ──▶ empty ──fill──▶ partial ──fill──▶ (no list)

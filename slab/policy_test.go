@@ -23,7 +23,7 @@ import (
 // retired before is free after Barrier.
 func TestTrim_WaitsForOneThatHasBegun(t *testing.T) {
 	if !pcpu.Exclusive {
-		t.Skip()
+		t.Skip("caches are stripes in this build, not processors'")
 	}
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(4))
 	d := newDomain(t)
@@ -74,25 +74,32 @@ func TestTrim_WaitsForOneThatHasBegun(t *testing.T) {
 	<-done
 }
 
-// Slabs go back when the last object of each is retired, after the others were freed long ago.
-func TestTick_LastObjectsRetired(t *testing.T) {
-	d := newDomain(t)
-	p := New[flat](d, Options{})
+// fragment gets n objects, frees all but one of each slab, and returns those.
+func fragment(t testing.TB, p *Pool[flat], n int) (left []*flat) {
 	bySlab := map[uintptr][]*flat{}
-	for range 200_000 {
+	for range n {
 		obj := get(t, p)
 		k := uintptr(unsafe.Pointer(obj)) / pages.MinBlock
 		bySlab[k] = append(bySlab[k], obj)
 	}
 	for _, objs := range bySlab {
+		left = append(left, objs[0])
 		for _, obj := range objs[1:] {
 			p.Free(obj)
 		}
 	}
+	return left
+}
+
+// Slabs go back when the last object of each is retired, after the others were freed long ago.
+func TestTick_LastObjectsRetired(t *testing.T) {
+	d := newDomain(t)
+	p := New[flat](d, Options{})
+	left := fragment(t, p, 200_000)
 	p.Trim()
 	settle(t, d)
-	for _, objs := range bySlab {
-		p.Retire(objs[0])
+	for _, obj := range left {
+		p.Retire(obj)
 	}
 	// Some more traffic, so that no magazine is left waiting in a cache.
 	for range 3000 {
@@ -197,21 +204,11 @@ func TestTick_RetiredInRandomOrder(t *testing.T) {
 // A pool that is wasteful for good, since each slab has an object in use, keeps its magazines.
 func TestTick_FragmentedPoolAllocatesNothing(t *testing.T) {
 	if invariants.Enabled {
-		t.Skip()
+		t.Skip("invariants keep track of each object")
 	}
 	d := newDomain(t)
 	p := New[flat](d, Options{})
-	bySlab := map[uintptr][]*flat{}
-	for range 100_000 {
-		obj := get(t, p)
-		k := uintptr(unsafe.Pointer(obj)) / pages.MinBlock
-		bySlab[k] = append(bySlab[k], obj)
-	}
-	for _, objs := range bySlab {
-		for _, obj := range objs[1:] {
-			p.Free(obj)
-		}
-	}
+	fragment(t, p, 100_000)
 	batch := make([]*flat, 10_000)
 	round := func() {
 		for i := range batch {

@@ -15,8 +15,8 @@ type ref = *byte
 // says everything else. A bucket that overflows has others chained to it, for which
 // the first one, the root, answers: only its lock, version and moved bit are used.
 //
-// Readers take no lock. An entry, once it is in a slot, stays in that slot and does
-// not change, until it is unlinked; then it is another's after a grace period.
+// Readers take no lock. An entry, once it is in a slot, stays in that slot until it is unlinked;
+// then it is another's after a grace period. Until then its key and value do not change.
 type bucket struct {
 	// ctl, low bits first: half of the link (16 bits), locked, moved, version (46).
 	//

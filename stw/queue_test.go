@@ -207,12 +207,7 @@ func TestRunOnAll_PanicsAtItsTurn(t *testing.T) {
 		sc := newScene(t)
 		sc.spawn()
 		over := sc.waitsToLead()
-		led := make(chan struct{})
-		next := spawn(t, sc.w, func(d *Domain) {
-			sc.w.RunOnAll(d, func(*Domain, *Stop) {}, StopOptions{})
-			close(led)
-		})
-		sc.quiet()
+		next, led := sc.queued()
 		sc.interrupted(func(*Domain) { // keeps it from coming back
 			sc.wait()
 			panic("owed")
@@ -232,12 +227,7 @@ func TestSuspend_AtItsTurnWakesTheNext(t *testing.T) {
 		sc := newScene(t)
 		sc.spawn()
 		over := sc.waitsToLead()
-		led := make(chan struct{})
-		next := spawn(t, sc.w, func(d *Domain) {
-			sc.w.RunOnAll(d, func(*Domain, *Stop) {}, StopOptions{})
-			close(led)
-		})
-		sc.quiet()
+		next, led := sc.queued()
 		sc.interrupted(sc.waits) // keeps it from coming back
 		over()                   // it is its turn, and the next one sleeps again
 		sc.suspend()

@@ -8,8 +8,8 @@ import (
 // while there are any, or the caller of ForEach. A domain has at most one; its phase says whether.
 // A service is short: it takes part in one stop, or serves the other requests that are there at its
 // beginning. If there are more at its end, the next service follows. Between two services the
-// domain comes back or ends, however often it is asked: its owner waits in LeaveBlocking for the
-// end of one service, and the end of a service dismisses an ending domain.
+// domain comes back or ends: its owner waits in LeaveBlocking for the end of one service, and the
+// end of a service dismisses an ending domain, unless ragged barriers overlap (see World.leave).
 
 // beginServiceLocked begins a service if the domain is blocked or ending, and reports whether it
 // did. The caller then starts the stand-in, or is the stand-in.

@@ -135,6 +135,18 @@ func (sc *scene) waitsToLead() (over func()) {
 	return func() { close(poll); sc.quiet() }
 }
 
+// queued spawns a domain that waits to lead behind others, and returns a channel that is closed
+// when it has led.
+func (sc *scene) queued() (d *Domain, led chan struct{}) {
+	led = make(chan struct{})
+	d = spawn(sc.t, sc.w, func(d *Domain) {
+		sc.w.RunOnAll(d, func(*Domain, *Stop) {}, StopOptions{})
+		close(led)
+	})
+	sc.quiet()
+	return d, led
+}
+
 func (sc *scene) stopped() {
 	go sc.w.Stop()
 	sc.quiet()
