@@ -15,7 +15,10 @@ import (
 // newStill returns a domain in which no callback runs before a Barrier, a Flush or Close: so
 // a test can take a depot from one state to the next by hand.
 func newStill(t testing.TB) *smr.Domain {
-	d, err := smr.New(smr.Options{Name: t.Name(), CheckIn: time.Hour, MaxDelay: 3 * time.Hour})
+	d, err := smr.New(smr.Options{
+		Name: t.Name(), CheckIn: time.Hour, MaxDelay: 3 * time.Hour,
+		ChunkCalls: 1 << 16, ChunkBytes: 1 << 30, MaxPending: 1 << 30, // or a full chunk runs
+	})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, d.Close(context.Background())) })
 	return d
