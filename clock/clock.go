@@ -1,6 +1,7 @@
 package clock
 
 import (
+	"cmp"
 	"runtime"
 	"time"
 	"unsafe"
@@ -11,20 +12,19 @@ import (
 	"github.com/gosmr/gosmr/pcpu"
 )
 
-// A Clock is a sequence clock with its readers' records. Call [Clock.Init] before
-// anything else. A Clock must not be copied after that. All methods may be called by
-// any number of goroutines at once.
+// A Clock is a sequence clock with its readers' records. Call [Clock.Init] first, and do not copy
+// the Clock after that. Any number of goroutines may call its methods at once.
 type Clock struct {
 	entryLine
 	_ [pcpu.Stride - unsafe.Sizeof(entryLine{})%pcpu.Stride]byte
 
-	// rd is a moment that every reader has reached: no section entered before it is
-	// open. Pollers and the driver move it forward by compare-and-swap. Any
-	// goroutine loads it (acquire): what a section did happens before rd passes its end.
+	// rd is a moment that every reader has reached: no section entered before it is open. Pollers
+	// and the driver move it forward by compare-and-swap. Any goroutine loads it (acquire): what a
+	// section did happens before a load that finds rd past the section's moment.
 	rd satomic.Uint64
 
-	// owned lists the Owned and Quiescent records. New records are pushed by
-	// compare-and-swap; the record of a closed reader stays and is used again.
+	// owned lists the Owned and Quiescent records. New ones are pushed by compare-and-swap. The
+	// record of a closed reader stays, for reuse.
 	owned satomic.Pointer[Record]
 
 	// Constant after Init.
@@ -37,16 +37,15 @@ type Clock struct {
 	scans satomic.Uint64 // for Counters
 }
 
-// entryLine is what each entry reads. It has a line of its own, which few write.
+// entryLine is what each entry reads, padded to a line that is seldom written.
 type entryLine struct {
-	// wr is the current moment. Advance (atomic add) and Commit (compare-and-swap)
-	// move it. Both are full fences: a reader that enters at the new moment sees
-	// what the advancing goroutine unlinked before. Each entry loads it (acquire).
+	// wr is the current moment. Advance (atomic add) and Commit (compare-and-swap) move it. Both
+	// are full fences: a reader that enters at the new moment sees what the advancing goroutine
+	// unlinked before. Each entry loads it (acquire).
 	wr    satomic.Uint64
 	slots pcpu.Slots[slot]
-	// exceptions is what sends an entry to Clock.finishEntry. Init sets
-	// exceptFenced; Seal sets exceptSealed, before it seals the slots. Each entry
-	// loads it after it has stored its record.
+	// exceptions, if not 0, sends an entry to Clock.finishEntry. Init sets exceptFenced; Seal sets
+	// exceptSealed before it seals the slots. Each entry loads it after storing its record.
 	exceptions satomic.Uint32
 }
 
@@ -55,8 +54,8 @@ const (
 	exceptSealed             // Seal was called
 )
 
-// fenced reports whether this clock's readers fence for themselves. Where relacq
-// stores are sequentially consistent they never do: they need no fence.
+// fenced reports whether this clock's readers fence for themselves. Where relacq stores are
+// sequentially consistent, they need no fence and never do.
 func (c *Clock) fenced() bool { return relacq.Plain && c.exceptions.Load()&exceptFenced != 0 }
 
 // Options change how a Clock behaves. The zero Options is valid.
@@ -64,21 +63,20 @@ type Options struct {
 	// Name names the clock in panics.
 	Name string
 
-	// StallAfter is how old a grace period is when it is reported to OnStall; it is
-	// reported again whenever its age has doubled. 0 means never.
+	// StallAfter is the age at which a grace period is first reported to OnStall. It is reported
+	// again each time its age has doubled. 0 means never.
 	StallAfter time.Duration
 
-	// OnStall is called on a goroutine of the clock's, on which all parked waits
-	// depend. It must not block, and must not wait on this clock. A panic in it ends
-	// the program; runtime.Goexit ends only that goroutine, which another replaces.
+	// OnStall is called on the goroutine that all parked waits depend on: it must not block, nor
+	// wait on this clock. A panic in it ends the program; runtime.Goexit ends only that goroutine,
+	// which another replaces.
 	OnStall func(Stall)
 
-	// Fenced makes readers fence for themselves even where the kernel has
-	// membarrier. For tests.
+	// Fenced makes readers fence for themselves even where the kernel has membarrier. For tests.
 	Fenced bool
 
-	// Start, if not 0, is the moment at which the clock starts, without its tag. For
-	// tests of wrap arithmetic; see also -tags smr_wrap.
+	// Start, if not 0, is the clock's first moment, without its tag. For tests of wrap arithmetic;
+	// see also -tags smr_wrap.
 	Start Seq
 }
 
@@ -88,15 +86,10 @@ func (c *Clock) Init(o Options) {
 	if relacq.Plain && (o.Fenced || !membarrier.Available()) {
 		c.exceptions.Store(exceptFenced)
 	}
-	start := firstSeq
-	if o.Start != 0 {
-		start = o.Start
-	}
-	start = start&^(increment-1) | nextTag()
-	c.start = start
+	c.start = cmp.Or(o.Start, firstSeq)&^(increment-1) | nextTag()
 	c.parallel = runtime.NumCPU() > 1
-	c.wr.Store(uint64(start))
-	c.rd.Store(uint64(start))
+	c.wr.Store(uint64(c.start))
+	c.rd.Store(uint64(c.start))
 	c.slots.Init(c.newSlot)
 	c.driver.wake = make(chan struct{}, 1)
 }
@@ -104,27 +97,24 @@ func (c *Clock) Init(o Options) {
 // Now returns the current moment.
 func (c *Clock) Now() Seq { return Seq(c.wr.Load()) }
 
-// Reached returns the latest moment that every reader is known to have reached. It
-// does not scan.
+// Reached returns the latest moment that every reader is known to have reached. It does not scan.
 func (c *Clock) Reached() Seq { return Seq(c.rd.Load()) }
 
-// maxLead is how far wr may run ahead of rd: half of the range of signed comparison.
-// To get there takes hours of advances, all while one section is open. Then Advance
-// and Commit leave wr where it is, goals stay uncommitted, and waiters wait. FreeBSD
-// blocks in advance instead.
+// maxLead is how far wr may run ahead of rd: half the range of signed comparison. Getting there
+// takes hours of advances while one section stays open. Then Advance and Commit leave wr where it
+// is, goals stay uncommitted, and waiters wait. FreeBSD blocks in advance instead.
 const maxLead = 1 << 62
 
-// tooFarAhead reports whether wr must stay until rd moves. It loads rd first, so that
-// rd is not ahead of the wr that it is compared with.
+// tooFarAhead reports whether wr must stay until rd moves. It loads rd first: a later rd could be
+// ahead of the wr that it is compared with.
 func (c *Clock) tooFarAhead() bool {
 	rd := c.rd.Load()
 	return c.wr.Load()-rd >= maxLead
 }
 
-// Advance moves the clock to a new moment and returns it as a goal. Once [Clock.Poll]
-// reports the goal reached, no reader holds what the caller unlinked before Advance.
-// When a section has been open for 2^42 advances, the goal is a deferred one, which
-// Wait commits and Poll does not.
+// Advance moves the clock to a new moment and returns it as a goal. Once [Clock.Poll] reports the
+// goal reached, no reader holds what the caller unlinked before Advance. When a section has been
+// open for 2^42 advances, the goal is a deferred one, which Wait commits and Poll does not.
 //
 // Cost: one atomic add on a word that every entry reads.
 func (c *Clock) Advance() Seq {
@@ -134,22 +124,22 @@ func (c *Clock) Advance() Seq {
 	return Seq(c.wr.Add(uint64(increment)))
 }
 
-// DeferredAdvance returns a goal as Advance does, without moving the clock. The goal
-// can be reached once it is committed: by [Clock.Commit], by Wait, or by the next
-// Advance of any goroutine. So many goals share one advance.
+// DeferredAdvance returns a goal as Advance does, without moving the clock. The goal can be reached
+// once it is committed: by [Clock.Commit], by Wait, or by the next Advance of any goroutine. So
+// many goals share one advance.
 //
 // Cost: a fence, and no write to the line that each entry reads.
 //
-// The fence makes the caller's unlinking visible before wr is loaded. It pairs with
-// the fence in Advance and Commit: a reader that entered at the goal loaded a wr that
-// was advanced after this load, and so after the unlinking.
+// The fence makes the caller's unlinking visible before wr is loaded. It pairs with the fence in
+// Advance and Commit: a reader that entered at the goal loaded a wr that was advanced after this
+// load, and so after the unlinking.
 func (c *Clock) DeferredAdvance() Seq {
 	relacq.Fence()
 	return Seq(c.wr.Load()) + increment
 }
 
-// Commit moves the clock to goal, a result of DeferredAdvance, if it is not there or
-// further already. Any other Seq has no effect.
+// Commit moves the clock to goal, a result of DeferredAdvance, unless it is there or further
+// already, or so far ahead of a section as [Clock.Advance] says. Any other Seq has no effect.
 func (c *Clock) Commit(goal Seq) {
 	prev := goal - increment
 	if Seq(c.wr.Load()) == prev && !c.tooFarAhead() {
@@ -168,19 +158,17 @@ func (c *Clock) issued(goal Seq) bool {
 // reached is Poll without a scan, for an issued goal.
 func (c *Clock) reached(goal Seq) bool { return !Seq(c.rd.Load()).Before(goal) }
 
-// Poll reports whether every reader has reached goal. It never blocks. It reports
-// false for a goal that is not committed, and for one that this clock never issued. A
-// goal that was reached stays reached.
+// Poll reports whether every reader has reached goal. It never blocks. It reports false for a goal
+// that is not committed or that this clock never issued. A goal that was reached stays reached.
 //
-// Cost: two loads if the goal is known to be reached; else a heavy fence and a load
-// of each record.
+// Cost: two loads if the goal is known to be reached; else a heavy fence and a load of each record.
 func (c *Clock) Poll(goal Seq) bool {
 	reached, _ := c.poll(goal)
 	return reached
 }
 
-// poll is Poll, and returns what holds back a goal that is not reached, if it
-// scanned and found something.
+// poll is Poll. If it scanned and the goal is not reached, it also returns what holds the goal
+// back, if anything does.
 func (c *Clock) poll(goal Seq) (reached bool, o obstacle) {
 	if !c.issued(goal) {
 		return false, obstacle{}
@@ -194,7 +182,8 @@ func (c *Clock) poll(goal Seq) (reached bool, o obstacle) {
 	return c.seek(goal)
 }
 
-// seek is poll, without the checks: it scans. Any goroutine but the driver's uses it.
+// seek is poll without the checks: it scans, and kicks the driver if that moved rd. The driver
+// itself calls scan.
 func (c *Clock) seek(goal Seq) (reached bool, o obstacle) {
 	before := c.Reached()
 	o = c.scan(goal)
@@ -202,8 +191,8 @@ func (c *Clock) seek(goal Seq) (reached bool, o obstacle) {
 	return c.reached(goal), o
 }
 
-// Counters returns how often the clock has advanced, modulo a wrap, and how often its
-// records were scanned.
+// Counters returns how often the clock has advanced, modulo a wrap, and how often its records were
+// scanned.
 func (c *Clock) Counters() (advances, scans uint64) {
 	return uint64((c.Now() - c.start) / increment), c.scans.Load()
 }

@@ -1,12 +1,12 @@
-// Package clock is a sequence clock: it tells a writer when every reader has
-// passed a given moment. Package smr builds sections, deferred calls and
-// everything else on it; use that. The API of this package may change.
+// Package clock is a sequence clock: it tells a writer when every reader has passed a given moment.
+// Package smr builds sections, deferred calls and everything else on it; use that. The API of this
+// package may change.
 //
 // # The algorithm
 //
-// A clock has two sequences. wr is the current moment; rd is a moment that every
-// reader has reached. Each reader has a [Record]: one word, 0 while it is idle,
-// else the wr that it saw when it entered.
+// A clock has two sequences: wr, the current moment, and rd, a moment that every reader has
+// reached. Each reader has a [Record]: one word, 0 while it is idle, else the wr that it loaded on
+// entry.
 //
 //	        rd                 wr
 //	─────────┼───────┬──────┬──┼───────▶
@@ -14,22 +14,18 @@
 //	         │       └──────┴─── words of open sections
 //	         └ a scan moves rd to the oldest of them, or to wr
 //
-// A writer unlinks an object, advances the clock and keeps the new wr as its
-// goal. A section that is entered at the goal or later can't find the object any
-// more. Once no open section is older than the goal, rd may move there, and the
-// object may be freed.
+// A writer unlinks an object, advances the clock and keeps the new wr as its goal. A section
+// entered at the goal or later cannot find the object. Once no open section is older than the goal,
+// rd may move there, and the object may be freed.
 //
-// To avoid a write to the line that all readers load, a writer takes a deferred
-// goal: wr plus one increment, to be committed later. All goals taken before the
-// commit share one advance.
+// To spare the line that every reader loads, a writer may take a deferred goal instead: wr plus one
+// increment, committed later. All goals taken before the commit share one advance.
 //
-// A writer polls for its goal, or waits for it. A wait that must park registers its
-// goal with the clock's driver, a goroutine that exists while a wait is parked. The
-// driver sleeps until the oldest record changes, scans, and releases the waits whose
-// goals are reached. (driver.go has the protocol.)
+// A writer polls for its goal or waits for it. A wait that must park registers with the clock's
+// driver, a goroutine that exists while a wait is parked: see driver.go.
 //
-// This is XNU's smr.h clock, which is FreeBSD's GUS (global unbound sequences,
-// subr_smr.c) with deferred advances made explicit.
+// This is XNU's smr.h clock, which is FreeBSD's GUS (global unbound sequences, subr_smr.c) with
+// deferred advances made explicit.
 //
 // # Who writes what
 //
@@ -42,11 +38,11 @@
 //
 // # Why it is safe
 //
-// An entry loads wr, stores it to the record, and then loads protected pointers. Three
-// delays could break it.
+// An entry loads wr, stores it to the record, and then loads protected pointers. Three delays could
+// break it.
 //
-// The store may be delayed: a processor may load a protected pointer while its
-// own store to the record still sits in its store buffer, where no scan sees it.
+// The store may be delayed: the processor may load a protected pointer while its store to the
+// record is still in its store buffer, where no scan sees it.
 //
 //	reader                          poller
 //	record = wr  (in the buffer)
@@ -55,25 +51,24 @@
 //	                                rd = wr; old object freed
 //	use p                           ✗
 //
-// So there must be a fence between the store and the loads. Either the reader executes
-// it, or the poller does so on every processor, by membarrier, after it has loaded wr
-// and before it scans. Then the reader's store is visible to the scan, or its loads come
-// after the fence and find the object unlinked.
+// So a fence stands between the store and the loads. Either the reader executes it, or the poller
+// executes it on every processor, by membarrier, after it has loaded wr and before it scans. Then
+// the scan sees the reader's store, or the reader's loads come after the fence and find the object
+// unlinked.
 //
-// The reader may be delayed between loading wr and storing it, for any length of time.
-// So a record may hold a moment that rd has passed long ago. That reader has loaded no
-// pointer yet, and a scan counts it as if it had entered at rd. It does not count as
-// idle, because it may load pointers from now on.
+// The reader may be delayed between loading wr and storing it, for any length of time, so its
+// record may hold a moment that rd has long passed. That reader had loaded no pointer when rd
+// passed, so a scan counts it as if it had entered at rd. It does not count as idle: it may load
+// pointers from now on.
 //
-// A scan may be delayed, and end after a later one. Its result stays true: what was
-// reached stays reached. rd only moves forward.
+// A scan may be delayed, and end after a later one. Its result still holds: what was reached stays
+// reached, and rd only moves forward.
 //
 // # Goals
 //
-// A goal that the clock never issued is never reported as reached: the zero Seq, a
-// goal of another clock (the low bits of a moment are its clock's tag), and a goal from
-// the future, further ahead than the current deferred goal. XNU reports a goal from
-// the future as reached, because it takes it for one from before a wrap; that would
-// free early. A goal that is not committed is not reached either: readers may still
-// enter before it.
+// A goal that the clock never issued is never reached: the zero Seq, a goal of another clock (the
+// low bits of a Seq are its clock's tag), and a goal further ahead than the current deferred one.
+// XNU takes a goal from the future for one from before a wrap and reports it as reached; that would
+// free early. A goal that is not committed is not reached either: readers may still enter before
+// it.
 package clock

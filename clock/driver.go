@@ -9,11 +9,10 @@ import (
 	ssync "github.com/gosmr/gosmr/internal/sched/sync"
 )
 
-// A waiter that must park registers with the clock's driver: one goroutine, which
-// exists while a waiter is registered. The driver scans, finds the oldest record
-// that holds back a goal, sleeps until that record changes, and releases every
-// waiter whose goal is reached. One record is enough: a scan moves rd to the oldest
-// record's moment, so that record holds back every goal that is not reached.
+// A waiter that must park registers with the clock's driver: one goroutine, which exists while a
+// waiter is registered. The driver scans, releases every waiter whose goal is reached, and sleeps
+// until the oldest record that holds back a goal changes. One record is enough: a scan moves rd to
+// the oldest record's moment, so that record holds back every goal that is not reached.
 //
 //	waiter                                  driver
 //	  │ poll, spin                            ┌────────────────────────────┐
@@ -29,53 +28,49 @@ import (
 //	  └─────────────────────────────────────▶ ▲ ▲
 //	   a reader that leaves an armed record ──┘ └── a Poll that moves rd
 //
-// Scan comes before release. A waiter that registers after release has found, under the
-// lock, that rd has not reached its goal, and the scan has moved rd to the moment of its
-// oldest record. So that record holds back the new goal as well, and the driver may sleep
-// on it.
+// The scan comes before the release. A waiter that registers after the release has found, under the
+// lock, that rd has not reached its goal, and the scan has moved rd to its oldest record's moment.
+// So that record holds back the new goal as well, and the driver may sleep on it.
 //
-// There is one exception. The record's reader may have been delayed between loading wr
-// and storing it, and a Poll that scanned before that store may move rd past the goal.
-// That Poll kicks the driver. It moves rd and then loads term. A waiter checks rd in
-// register, and the driver in release, after term is set. So either the Poll sees that
-// there is a driver, or rd is checked after the Poll has moved it.
+// There is one exception: the record's reader was delayed between loading wr and storing it, and a
+// Poll that scanned before that store moves rd past the goal. So a Poll that moves rd then loads
+// term, and kicks the driver if there is one. Once term is set, release checks rd, and so does
+// register for a waiter that joins. So either the Poll sees the driver, or a check sees the new rd.
 //
-// The waiter that gives up last ends the driver's term itself, under the lock; the driver
-// ends later. So the next waiter starts a driver of its own, and is not served by one that
-// may belong to another testing/synctest bubble. That one would delay the end of its
-// bubble, and from outside a bubble it must not touch a channel of the bubble.
+// The waiter that gives up last ends the driver's term itself, under the lock; the driver ends
+// later. So the next waiter starts a new driver: the dismissed one may belong to another
+// testing/synctest bubble, whose end it would delay, or to none, and then must not touch a channel
+// of the waiter's bubble.
 //
-// Two drivers must not receive from wake at once: the new one would take the kick that
-// ends the dismissed one. So the waiter that starts a driver locks turn for it first, and
-// a driver unlocks turn as it ends.
+// Two drivers must not receive from wake at once: the new one would take the kick that ends the
+// dismissed one. So the waiter that starts a driver locks turn for it first, and the driver unlocks
+// turn as it ends.
 //
-// Rejected: a driver that locks turn itself. The next one may come first if the driver is
-// dismissed before it begins, and then it waits until that one has ended.
+// Rejected: a driver that locks turn itself. One that is dismissed before it begins could lock turn
+// after its successor, and so end only after that one.
 
 // driver is the state that waiters and the driver share.
 type driver struct {
 	mu      ssync.Mutex // guards waiters, terms, and stores to term
 	waiters []*waiter   // in no order
-	terms   uint64      // how many drivers there were
+	terms   uint64      // drivers started so far
 
-	// term numbers the driver that serves the waiters; 0 if there is none. Stored
-	// under mu by the waiter that registers first, by the waiter that gives up last,
-	// and by the driver that finds no waiter left; loaded by pollers that moved rd and
-	// by waiters that decide whether to spin.
+	// term numbers the driver that serves the waiters; 0 if there is none. Stored under mu by the
+	// waiter that registers first, by the waiter that gives up last, and by the driver that finds
+	// no waiter left; loaded by pollers that moved rd and by waiters that decide whether to spin.
 	term satomic.Uint64
 
-	// wake is sent to, without blocking, by a reader that leaves a record whose
-	// waiter flag is set, by a poller that moved rd, and by the waiter that dismisses
-	// the driver. The driver that holds turn receives. Capacity 1.
+	// wake is sent to, without blocking, by a reader that leaves a record whose waiter flag is set,
+	// by a poller that moved rd, and by the waiter that dismisses the driver. The driver that holds
+	// turn receives. Capacity 1.
 	wake chan struct{}
 
-	// turn belongs to the driver for as long as it lives: the waiter that starts it
-	// locks turn, after mu, and the driver unlocks it as it ends. It guards what follows.
+	// turn is held by the driver while it lives: the waiter that starts it locks turn, after it has
+	// unlocked mu, and the driver unlocks turn as it ends. It guards what follows.
 	turn ssync.Mutex
 
-	// stuckAt is what rd was when a driver first slept, stuckSince when that was, and
-	// reportIn how long after that the stall is next reported. They belong to the
-	// grace period: drivers come and go while one lasts.
+	// A driver first slept at stuckSince, when rd was stuckAt; the stall is next reported reportIn
+	// later than that. They belong to the grace period: drivers come and go while one lasts.
 	stuckAt    Seq
 	stuckSince time.Time
 	reportIn   time.Duration
@@ -84,14 +79,14 @@ type driver struct {
 // A waiter is a registered wait.
 type waiter struct {
 	goal Seq
-	done chan struct{} // closed, by the driver, when it takes the waiter off the list
+	done chan struct{} // closed by the driver when it takes the waiter off the list
 }
 
 // driven reports whether there is a driver.
 func (c *Clock) driven() bool { return c.driver.term.Load() != 0 }
 
-// park waits until goal is reached (true), or stop or tick delivers and it is not
-// reached (false). o holds back goal.
+// park waits until goal is reached (true), or stop or tick delivers and it is not reached (false).
+// o holds back goal.
 func (c *Clock) park(goal Seq, o obstacle, stop <-chan struct{}, tick <-chan time.Time) bool {
 	w := &waiter{goal: goal, done: make(chan struct{})}
 	if !c.register(w, o) {
@@ -107,8 +102,8 @@ func (c *Clock) park(goal Seq, o obstacle, stop <-chan struct{}, tick <-chan tim
 	return c.Poll(goal)
 }
 
-// register adds a waiter, and starts a driver if there is none. It reports false, and
-// does nothing, if the waiter's goal is reached.
+// register adds a waiter, and starts a driver if there is none. It reports false, and does nothing,
+// if the waiter's goal is reached.
 func (c *Clock) register(w *waiter, o obstacle) bool {
 	d := &c.driver
 	d.mu.Lock()
@@ -131,7 +126,7 @@ func (c *Clock) register(w *waiter, o obstacle) bool {
 	return true
 }
 
-// unregister removes a waiter that gives up, and dismisses the driver with the last one.
+// unregister removes a waiter that gives up. The last one dismisses the driver.
 func (c *Clock) unregister(w *waiter) {
 	d := &c.driver
 	d.mu.Lock()
@@ -147,9 +142,9 @@ func (c *Clock) unregister(w *waiter) {
 	}
 }
 
-// drive is the driver's goroutine. o is what holds back goal, to begin with. Without ask
-// it asks for no reports before it has slept: one of those functions may have ended its
-// goroutine, and would end the next at once.
+// drive is the driver's goroutine. o is what holds back goal, to begin with. Without ask it asks
+// for no reports before it has slept: the report function that ended the previous goroutine would
+// end this one at once.
 func (c *Clock) drive(term uint64, goal Seq, o obstacle, ask bool) {
 	returned := false
 	defer func() {
@@ -165,7 +160,7 @@ func (c *Clock) drive(term uint64, goal Seq, o obstacle, ask bool) {
 
 // driveOn serves the waiters until the term is over.
 func (c *Clock) driveOn(term uint64, goal Seq, o obstacle, ask bool) {
-	for ; c.driver.term.Load() == term; ask = true { // else dismissed before it scans
+	for ; c.driver.term.Load() == term; ask = true { // do not scan once dismissed
 		scanned := o.rec == nil
 		if scanned {
 			c.Commit(goal) // again, in case the clock was too far ahead
@@ -185,9 +180,8 @@ func (c *Clock) driveOn(term uint64, goal Seq, o obstacle, ask bool) {
 	}
 }
 
-// release releases the waiters whose goals are reached, and returns the oldest goal of
-// the others. over reports that the term is over, because there is no other or the driver
-// was dismissed.
+// release releases the waiters whose goals are reached, and returns the oldest goal of the others.
+// over reports that the term is over: no other is left, or the driver was dismissed.
 func (c *Clock) release(term uint64) (oldest Seq, over bool) {
 	d := &c.driver
 	d.mu.Lock()
@@ -213,12 +207,11 @@ func (c *Clock) release(term uint64) (oldest Seq, over bool) {
 	return oldest, false
 }
 
-// arm asks the record's reader to wake the driver, and reports whether it will: false
-// means that it has left already.
+// arm asks the record's reader to wake the driver, and reports whether it will: false means that it
+// has left already.
 //
-// The flag is stored, then fenced, then the record is loaded again; the reader
-// stores its record and then loads the flag, with the cheap half of the same fence
-// between. At least one of them sees the other.
+// The driver stores the flag, fences, and loads the record again; the reader stores its record and
+// then loads the flag, with the cheap half of the same fence between. At least one sees the other.
 func (c *Clock) arm(o obstacle) bool {
 	o.rec.waiter.Store(1)
 	c.heavyFence()
@@ -240,14 +233,13 @@ func (c *Clock) sleep(goal Seq) {
 	}
 }
 
-// kick makes the driver scan again, or end if it is dismissed. It never blocks: the
-// caller may be pinned. A kick without a driver is kept for the next one, which it makes
-// scan once for nothing.
+// kick makes the driver scan again, or end if it is dismissed. It never blocks: the caller may be
+// pinned. A kick without a driver is kept for the next one, and costs that one a needless scan.
 func (c *Clock) kick() {
 	sched.Wakes()
 	select {
 	case c.driver.wake <- struct{}{}:
-	default: // a kick is on its way
+	default: // one is pending
 	}
 }
 

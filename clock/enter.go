@@ -1,18 +1,16 @@
 package clock
 
-import (
-	"github.com/gosmr/gosmr/pcpu"
-)
+import "github.com/gosmr/gosmr/pcpu"
 
-// Enter opens a section that may block and migrate, and returns its record and
-// generation. It panics if the clock is sealed.
+// Enter opens a section that may block and migrate, and returns its record and generation. It
+// panics if the clock is sealed.
 //
-// Do not add go:nosplit, and keep go:noinline (a build with a profile would inline
-// Enter into its callers): the stack check in the prologue is where a loop of short
-// sections is preempted. The runtime's preemption signal mostly finds such a loop in the
-// runtime or pinned, where it can't preempt, and comes again 10 ms later. Without the
-// check a loop ran for up to a tenth of a second, and was then preempted in a section.
-// Leave is nosplit, because a goroutine that is preempted in it is in its section.
+// Do not add go:nosplit, and keep go:noinline (a build with a profile would inline Enter into its
+// callers): the stack check in the prologue is where a loop of short sections is preempted. The
+// runtime's preemption signal mostly finds such a loop in the runtime or pinned, where it cannot
+// preempt, and comes again 10 ms later. Without the check a loop ran for up to a tenth of a second,
+// and was then preempted inside a section. Leave is nosplit: a goroutine preempted in its prologue
+// is inside its section.
 //
 //go:noinline
 func (c *Clock) Enter() (*Record, uint64) {
@@ -33,9 +31,8 @@ func (c *Clock) Enter() (*Record, uint64) {
 	return r, c.entered(r, r.gen.Load())
 }
 
-// Pin opens a section that keeps its processor until it is left. Where the build
-// cannot pin (pcpu.Exclusive is false) it is Enter. What is said there of the prologue
-// goes for Pin.
+// Pin opens a section that keeps its processor until it is left. Where the build cannot pin
+// (pcpu.Exclusive is false) it is Enter. As there, keep the prologue's stack check.
 //
 //go:noinline
 func (c *Clock) Pin() (*Record, uint64) {
@@ -57,8 +54,7 @@ func (c *Clock) Pin() (*Record, uint64) {
 	return r, c.entered(r, r.gen.Load()|genPinned)
 }
 
-// entered completes an entry after its record is stored, and returns the section's
-// generation.
+// entered completes an entry after its record is stored, and returns the section's generation.
 func (c *Clock) entered(r *Record, gen uint64) uint64 {
 	if c.exceptions.Load() == 0 {
 		return gen
@@ -66,8 +62,8 @@ func (c *Clock) entered(r *Record, gen uint64) uint64 {
 	return c.finishEntry(r, gen)
 }
 
-// enterSlow claims a record when the slot's current one is taken or the processor has
-// no slot yet. The caller is pinned, and stays so.
+// enterSlow claims a record when the slot's current one is taken or the processor has no slot yet.
+// The caller is pinned, and stays so unless enterSlow panics.
 //
 //go:noinline
 func (c *Clock) enterSlow(id int, word uint64) *Record {
@@ -82,8 +78,8 @@ func (c *Clock) enterSlow(id int, word uint64) *Record {
 	if r.seq.Load() == 0 && r.claim(word) {
 		return r
 	}
-	// The section is nested, as a rule, and the next record is idle. This adds to the
-	// walk budget, as a search does.
+	// Usually the section is nested, and the next record is idle. Like a search, this adds to the
+	// walk budget.
 	if r = r.next; r == nil {
 		r = sl.all.Load()
 	}
@@ -95,13 +91,13 @@ func (c *Clock) enterSlow(id int, word uint64) *Record {
 	return sl.search(c, word)
 }
 
-// finishEntry is entered on a clock with exceptions. Where the kernel has no
-// membarrier it executes the entry's own fence, and makes Leave execute one. If the
-// clock is sealed it undoes the entry and panics.
+// finishEntry completes an entry on a clock with exceptions. On a fenced clock it executes the
+// entry's fence, and makes Leave execute one. If the clock is sealed it undoes the entry and
+// panics.
 //
-// An entry stores its record and loads exceptions, with the entry's fence between;
-// Close seals the clock and scans, with the heavy fence between. So a section that is
-// entered while the clock is sealed is either waited for or refused.
+// An entry stores its record and loads exceptions, with the entry's fence between; Close seals the
+// clock and scans, with the heavy fence between. So a section that is entered while the clock is
+// sealed is either waited for or refused.
 //
 //go:noinline
 func (c *Clock) finishEntry(r *Record, gen uint64) uint64 {
@@ -116,8 +112,8 @@ func (c *Clock) finishEntry(r *Record, gen uint64) uint64 {
 	return gen
 }
 
-// Seal makes every later entry panic. Open sections stay open, and every later scan
-// sees them. It reports whether this call sealed the clock.
+// Seal makes every later entry panic. Open sections stay open, and every later scan sees them. It
+// reports whether this call sealed the clock.
 func (c *Clock) Seal() bool {
 	c.exceptions.Or(exceptSealed)
 	return c.slots.Seal()

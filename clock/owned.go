@@ -15,12 +15,11 @@ type ownedRecord struct {
 // NewOwned registers a record for one reader. Give it back with [Record.Close].
 func (c *Clock) NewOwned() *Record { return c.newRecord(Owned, nil) }
 
-// NewQuiescent registers a record whose owner states when it is quiescent: see
-// [Record.Online]. It starts offline. report, which may be nil, is called when a wait
-// is held back by this record, each time before the wait spins or parks; it should
-// make the owner call Quiesce or Offline soon. It is called on the goroutine of a
-// waiter or, as OnStall is (see [Options]), on one of the clock's. It must not block, and
-// may be called once more after the record was given back with [Record.Close].
+// NewQuiescent registers a record whose owner states when it is quiescent: see [Record.Online]. It
+// starts offline. report, which may be nil, is called each time before a wait that this record
+// holds back spins or parks; it should make the owner call Quiesce or Offline soon. It runs on the
+// goroutine of a waiter or, like OnStall (see [Options]), of the clock. It must not block, and may
+// be called once more after [Record.Close].
 func (c *Clock) NewQuiescent(report func()) *Record { return c.newRecord(Quiescent, report) }
 
 // newRecord reuses the record of a closed reader of the same kind, or makes one.
@@ -47,9 +46,9 @@ func (c *Clock) newRecord(kind Kind, report func()) *Record {
 	}
 }
 
-// Enter opens a section on an Owned record, and returns the section's record and
-// generation. If a section is open on the record, the nested one is opened on a tracker.
-// It panics if the record is closed or its clock sealed.
+// Enter opens a section on an Owned record, and returns the section's record and generation. If a
+// section is open on the record, it opens the nested one on a tracker. It panics if the record is
+// closed or its clock sealed.
 //
 //go:nosplit
 func (r *Record) Enter() (*Record, uint64) {
@@ -60,8 +59,7 @@ func (r *Record) Enter() (*Record, uint64) {
 	return r, r.clock.entered(r, r.gen.Load())
 }
 
-// enterNested is Enter on a record that is taken: by an open section, or because it is
-// closed.
+// enterNested is Enter on a record that has an open section or is closed.
 //
 //go:noinline
 func (r *Record) enterNested() (*Record, uint64) {
@@ -71,9 +69,9 @@ func (r *Record) enterNested() (*Record, uint64) {
 	return r.clock.Enter() // which panics if sealed
 }
 
-// Close gives the record back. A Quiescent record goes offline. If a section is open
-// on an Owned record, Close changes nothing and reports false. After Close the record
-// may belong to another reader: hold [ClosedRecord] in its place.
+// Close gives the record back. A Quiescent record goes offline. If a section is open on an Owned
+// record, Close changes nothing and reports false. After Close the record may belong to another
+// reader: hold [ClosedRecord] in its place.
 func (r *Record) Close() bool {
 	if r.kind == Quiescent {
 		r.Offline()
@@ -82,10 +80,10 @@ func (r *Record) Close() bool {
 	return r.seq.CompareAndSwap(0, closedWord) || r.seq.Load() == closedWord
 }
 
-// Online makes the owner of a Quiescent record a reader: until it calls Quiesce or
-// Offline, it may hold protected pointers. Online does nothing if the record is online
-// or its clock sealed. Online, Quiesce and Offline of one record must not overlap: only
-// the owner calls them, or a goroutine that excludes it.
+// Online makes the owner of a Quiescent record a reader: until it calls Quiesce or Offline, it may
+// hold protected pointers. Online does nothing if the record is online or its clock sealed. Online,
+// Quiesce and Offline of one record must not overlap: only the owner calls them, or a goroutine
+// that excludes it.
 func (r *Record) Online() {
 	if r.seq.Load() != 0 {
 		return
@@ -97,9 +95,9 @@ func (r *Record) Online() {
 	}
 }
 
-// Quiesce states that the owner holds no protected pointer now, and stays a reader: its
-// section ends and the next one begins. If the clock is sealed the record goes offline
-// instead; if it is offline it stays so.
+// Quiesce states that the owner holds no protected pointer now, and stays a reader: its section
+// ends and the next one begins. If the clock is sealed the record goes offline instead. An offline
+// record stays so.
 func (r *Record) Quiesce() {
 	if !r.IsOnline() {
 		return
@@ -116,8 +114,8 @@ func (r *Record) Quiesce() {
 	}
 }
 
-// Offline states that the owner holds no protected pointer, and will hold none before
-// it calls Online again. Its section ends.
+// Offline states that the owner holds no protected pointer, and will hold none before it calls
+// Online again. Its section ends.
 func (r *Record) Offline() {
 	if !r.IsOnline() {
 		return
@@ -133,8 +131,8 @@ func (r *Record) Offline() {
 // IsOnline reports whether a Quiescent record is online.
 func (r *Record) IsOnline() bool { return r.open() }
 
-// Section returns the generation of an online Quiescent record's section, which lasts
-// until the next quiescent state. ok is false if the record is offline.
+// Section returns the generation of an online Quiescent record's section, which lasts until the
+// next quiescent state. ok is false if the record is offline.
 func (r *Record) Section() (gen uint64, ok bool) {
 	return r.gen.Load() | genQuiescent, r.IsOnline()
 }
@@ -148,6 +146,6 @@ var closedRecord = func() *Record {
 	return r
 }()
 
-// ClosedRecord returns a record that is closed for good: each entry on it panics. A
-// reader that gave its own record back holds this one.
+// ClosedRecord returns a record that is closed for good: each entry on it panics. A reader that
+// gave its own record back holds this one.
 func ClosedRecord() *Record { return closedRecord }

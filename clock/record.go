@@ -22,37 +22,33 @@ func (k Kind) String() string {
 	return [...]string{"section", "pinned section", "reader", "quiescent reader"}[k]
 }
 
-// A Record is one reader's word, which pollers read, in a cache line of its own.
-// Records are in Go memory, because the race detector does not see synchronization
-// through other memory, and are kept as long as their clock.
+// A Record is one reader's word, which pollers load, in a cache line of its own. Records live as
+// long as their clock, and in Go memory: the race detector sees no synchronization through other
+// memory.
 type Record struct {
-	// The pad is in front: with a size of 0, it would add a word at the end.
+	// The pad comes first: at the end, one of size 0 would add a word.
 	_ [(pcpu.LineSize - unsafe.Sizeof(record{})%pcpu.LineSize) % pcpu.LineSize]byte
 	record
 }
 
 type record struct {
-	// seq is 0 while the record is idle; in a section, the wr that was loaded on
-	// entry, with pinnedBit set if it is pinned; closedWord if the reader is closed.
-	// Stored by the goroutine that enters (by compare-and-swap unless pcpu.Exclusive)
-	// and by the one that leaves; loaded by pollers. The store on entry needs a
-	// store-load fence before the section's first protected load: see
-	// Clock.heavyFence. The store on leaving is a release: the section's loads come
-	// before it.
+	// seq is 0 while the record is idle; in a section, the wr that was loaded on entry, with
+	// pinnedBit set if it is pinned; closedWord if the reader is closed. Stored by the goroutine
+	// that enters (a tracker's by compare-and-swap unless pcpu.Exclusive) and by the one that
+	// leaves, and compare-and-swapped to and from closedWord; loaded by pollers. The store on entry
+	// needs a store-load fence before the section's first protected load: see Clock.heavyFence. The
+	// store on leaving is a release: the section's loads come before it.
 	seq relacq.Uint64
 
-	// gen numbers the sections on this record, in steps of genStep. It tells a
-	// section that is left twice, or used after Leave, from the record's next
-	// section. Stored by the goroutine that leaves, before its store to seq; loaded
-	// by the one that claims the record (seq orders the two) and, to detect misuse,
-	// by holders of its sections.
+	// gen numbers the sections on this record, in steps of genStep. It tells a section that is left
+	// twice, or used after Leave, from the record's next section. Stored by the goroutine that
+	// leaves, before its store to seq; loaded by the one that claims the record (seq orders the
+	// two) and, to detect misuse, by holders of its sections.
 	gen relacq.Uint64
 
-	// waiter is 1 when the driver sleeps, or is about to, until this record
-	// changes. Stored by the driver before its heavy fence and second load of
-	// seq, in Clock.arm; loaded by the leaving reader after its store to seq, and
-	// swapped to 0 by the one that kicks. With the heavy fence, or the reader's own
-	// where the clock is fenced, at least one of the two sees the other.
+	// waiter is 1 when the driver sleeps, or is about to, until this record changes. The driver
+	// stores it before its heavy fence and second load of seq: see Clock.arm. The leaving reader
+	// loads it after its store to seq, and swaps it to 0 to kick the driver.
 	waiter satomic.Uint32
 
 	// Constant once the record is published.
@@ -61,13 +57,13 @@ type record struct {
 	clock *Clock
 	next  *Record // older record of the same list
 
-	// report asks the owner of a Quiescent record for a quiescent state soon.
-	// Stored when the record is registered or closed; loaded by waiters and the driver.
+	// report asks the owner of a Quiescent record for a quiescent state soon. Stored when the
+	// record is registered or closed; loaded by waiters and the driver.
 	report satomic.Pointer[func()]
 }
 
-// Bits below the generation. The record's gen has none of them: only the copy that a
-// section holds, unless it is a plain section, which Leave checks for first.
+// Bits below the generation, set only in the copy that a section holds, never in the record's gen.
+// A plain section has none of them, which Leave checks first.
 const (
 	genPinned    = 1 << iota // Leave must unpin
 	genFenced                // Leave must fence: no membarrier
@@ -80,8 +76,8 @@ const (
 // closedWord is the word of a closed reader: idle for a poller, taken for an entry.
 const closedWord = pinnedBit
 
-// A record fills one line, and is not padded to pcpu.Stride: its neighbours belong to
-// the same processor's slot. This fails to compile if a field pushes it over the line.
+// A record fills one line, and is not padded to pcpu.Stride: its neighbours belong to the same
+// processor's slot. This fails to compile if a field pushes it over the line.
 var _ [64 - unsafe.Sizeof(record{})]byte
 
 func (r *Record) init(c *Clock, kind Kind, cpu int) {
@@ -91,8 +87,8 @@ func (r *Record) init(c *Clock, kind Kind, cpu int) {
 // Kind returns the record's kind.
 func (r *Record) Kind() Kind { return r.kind }
 
-// claim takes an idle record for a section that enters at word. It reports false if
-// the record is taken.
+// claim takes an idle record for a section that enters at word. It reports false if the record is
+// taken.
 func (r *Record) claim(word uint64) bool {
 	if !pcpu.Exclusive {
 		return r.seq.CompareAndSwap(0, word)
@@ -104,8 +100,7 @@ func (r *Record) claim(word uint64) bool {
 	return true
 }
 
-// fence is the entry's fence where there is no membarrier. It pairs with
-// Clock.heavyFence.
+// fence is the reader's own fence where there is no membarrier. It pairs with Clock.heavyFence.
 func (r *Record) fence() {
 	if r.clock.fenced() {
 		relacq.Fence()
@@ -120,11 +115,10 @@ func (r *Record) Active(gen uint64) bool {
 // open reports whether a section is open on the record.
 func (r *Record) open() bool { return r.seq.Load()&^pinnedBit != 0 }
 
-// Leave ends the section of generation gen. It panics if that section is not open.
-// Unless the section is pinned, another goroutine than the one that entered may call
-// it; but two must not at the same time: both may find the section open, and the later
-// one then ends the record's next section. Leave does nothing to a Quiescent section,
-// which ends at the next quiescent state.
+// Leave ends the section of generation gen. It panics if that section is not open. Unless the
+// section is pinned, any goroutine may leave it, but no two at once: both may find it open, and the
+// later one then ends the record's next section. Leave does nothing to a Quiescent section, which
+// ends at the next quiescent state.
 //
 //go:nosplit
 func (r *Record) Leave(gen uint64) {
@@ -135,7 +129,7 @@ func (r *Record) Leave(gen uint64) {
 		r.gen.StoreGuarded(gen + genStep)
 		r.seq.Store(0)
 		if r.waiter.Load() == 0 {
-			return // most of the time
+			return
 		}
 		r.wake()
 		return
@@ -153,8 +147,7 @@ func (r *Record) Leave(gen uint64) {
 	r.leaveSlow(gen)
 }
 
-// leaveSlow is Leave for sections of clocks whose readers fence for themselves and of
-// Quiescent records, and for misuse.
+// leaveSlow is Leave for sections of fenced clocks and of Quiescent records, and for misuse.
 //
 //go:noinline
 func (r *Record) leaveSlow(gen uint64) {
@@ -179,8 +172,8 @@ func (r *Record) leaveSlow(gen uint64) {
 	panic("smr: Leave of a Section that is not open: it was left before")
 }
 
-// wake kicks the driver if it sleeps on this record. It never blocks: the caller may
-// be pinned by an outer section.
+// wake kicks the driver if it sleeps on this record. It never blocks: the caller may be pinned by
+// an outer section.
 //
 //go:noinline
 func (r *Record) wake() {

@@ -5,12 +5,10 @@ import (
 	"github.com/gosmr/gosmr/internal/relacq"
 )
 
-// heavyFence is the pollers' half of the asymmetric fence. It pairs with the stores to
-// seq on entry (Record.claim, Enter, Online, Quiesce) and on leaving (Record.Leave,
-// Offline), and with Record.fence where readers fence for themselves.
-//
-// It is a fence on every processor; only one of this goroutine's own where readers
-// fence for themselves; and nothing where relacq stores are sequentially consistent.
+// heavyFence is the pollers' half of the asymmetric fence. It pairs with the stores to seq on entry
+// (Record.claim, Enter, Online, Quiesce) and on leaving (Record.Leave, Offline). It is a fence on
+// every processor; where readers fence for themselves (Record.fence, leaveSlow), on this one only;
+// and nothing where relacq stores are sequentially consistent.
 func (c *Clock) heavyFence() {
 	switch {
 	case !relacq.Plain:
@@ -30,50 +28,50 @@ type obstacle struct {
 // A snapshot is what a scan loads before it reads the records.
 type snapshot struct{ rd, wr Seq }
 
-// snapshot begins a scan. It loads wr, the furthest that the scan can move rd, before
-// the fence. A section whose entry is not visible after the fence has yet to load its
-// first protected pointer. It finds unlinked what was unlinked before this wr, and
-// holds nothing back. Without the fence, the entry could sit in a store buffer while
-// the reader already follows a pointer that is about to be freed.
+// snapshot begins a scan. It loads wr, the furthest that the scan can move rd, before the fence. A
+// section whose entry is not visible after the fence loads its first protected pointer after it,
+// finds unlinked what was unlinked before this wr, and so holds nothing back. The package doc shows
+// what happens without the fence.
 func (c *Clock) snapshot() snapshot {
 	s := snapshot{rd: Seq(c.rd.Load()), wr: Seq(c.wr.Load())}
 	c.heavyFence()
 	return s
 }
 
-// scan moves rd as far as the records allow, and returns the oldest record that holds
-// back goal, if there is one. Unlike seek it does not kick the driver.
+// scan moves rd as far as the records allow, and returns the oldest record that holds back goal, if
+// there is one. Unlike seek it does not kick the driver.
 func (c *Clock) scan(goal Seq) obstacle {
 	c.scans.Add(1)
 	return c.scanFrom(goal, c.snapshot())
 }
 
-// scanFrom is scan after its snapshot. It reads the lists of records after the fence,
-// and so sees each record that was published before.
+// scanFrom is scan after its snapshot.
 func (c *Clock) scanFrom(goal Seq, snap snapshot) obstacle {
-	oldest := snap.wr
-	var found obstacle
-	each := func(r *Record) {
-		word := r.seq.Load()
-		at, active := c.position(word, snap)
-		if !active {
-			return
-		}
-		if at.Before(goal) && (found.rec == nil || at.Before(oldest)) {
-			found = obstacle{r, word}
-		}
-		if at.Before(oldest) {
-			oldest = at
-		}
-	}
-	c.eachRecord(each)
+	oldest, found := c.oldest(snap)
 	c.raise(oldest)
+	if !oldest.Before(goal) {
+		return obstacle{}
+	}
 	return found
 }
 
-// Passed is [Clock.Poll] without its effects: it neither moves the clock's reached
-// moment nor wakes waiters. So a goroutine outside the clock's testing/synctest bubble
-// may call it, such as one that runs cleanups.
+// oldest returns the latest moment up to snap.wr that every reader has reached, and the record that
+// holds back a later one, if there is one. It reads the lists of records after the snapshot's
+// fence, and so sees each record that was published before.
+func (c *Clock) oldest(snap snapshot) (oldest Seq, found obstacle) {
+	oldest = snap.wr
+	c.eachRecord(func(r *Record) {
+		word := r.seq.Load()
+		if at, active := c.position(word, snap); active && at.Before(oldest) {
+			oldest, found = at, obstacle{r, word}
+		}
+	})
+	return oldest, found
+}
+
+// Passed is [Clock.Poll] without its effects: it neither moves the clock's reached moment nor wakes
+// waiters. So a goroutine outside the clock's testing/synctest bubble may call it, such as one that
+// runs cleanups.
 //
 // Cost: that of Poll, also when it is called again for the same goal.
 func (c *Clock) Passed(goal Seq) bool {
@@ -83,17 +81,8 @@ func (c *Clock) Passed(goal Seq) bool {
 	if c.reached(goal) {
 		return true
 	}
-	snap := c.snapshot()
-	if snap.wr.Before(goal) {
-		return false
-	}
-	passed := true
-	c.eachRecord(func(r *Record) {
-		if at, active := c.position(r.seq.Load(), snap); active && at.Before(goal) {
-			passed = false
-		}
-	})
-	return passed
+	oldest, _ := c.oldest(c.snapshot())
+	return !oldest.Before(goal)
 }
 
 // eachRecord calls fn for each record.
@@ -108,19 +97,19 @@ func (c *Clock) eachRecord(fn func(*Record)) {
 	}
 }
 
-// position returns the moment that a record's word stands for, given a snapshot that
-// was taken before the word was loaded. active is false for an idle record.
+// position returns the moment that a record's word stands for, given a snapshot that was taken
+// before the word was loaded. active is false for an idle record.
 //
 // A word between rd and wr stands for itself. Any other is clamped:
 //
-//   - A word behind rd is of a reader that was delayed between loading wr and
-//     storing it. The scan that moved rd past it did not see it. So the reader
-//     loads its first pointer after that scan's fence, and has reached rd.
-//   - A word ahead of wr is of a reader that entered after wr was loaded. It holds
-//     back nothing up to wr.
+//   - A word behind rd belongs to a reader that was delayed between loading wr and storing it. The
+//     scan that moved rd past it did not see it, so the reader loads its first pointer after that
+//     scan's fence, and has reached rd.
+//   - A word ahead of wr belongs to a reader that entered after wr was loaded. It holds back
+//     nothing up to wr.
 //
-// A word that is more than half the range behind compares as ahead. So a word counts as
-// ahead only up to the current wr; any other counts as rd, the safe side.
+// A word more than half the range behind compares as ahead. So a word counts as ahead only up to
+// the current wr; any other counts as rd, the safe side.
 func (c *Clock) position(word uint64, snap snapshot) (at Seq, active bool) {
 	rd, wr := snap.rd, snap.wr
 	at = Seq(word &^ pinnedBit)
@@ -136,14 +125,11 @@ func (c *Clock) position(word uint64, snap snapshot) (at Seq, active bool) {
 	}
 }
 
-// raise moves rd forward to seq, if it is not there or further already.
+// raise moves rd forward to seq, unless it is there or further already.
 func (c *Clock) raise(seq Seq) {
 	for {
 		rd := c.rd.Load()
-		if !Seq(rd).Before(seq) {
-			return
-		}
-		if c.rd.CompareAndSwap(rd, uint64(seq)) {
+		if !Seq(rd).Before(seq) || c.rd.CompareAndSwap(rd, uint64(seq)) {
 			return
 		}
 	}

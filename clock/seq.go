@@ -6,9 +6,8 @@ import (
 	satomic "github.com/gosmr/gosmr/internal/sched/atomic"
 )
 
-// A Seq is a moment of one clock: a goal to poll or wait for. Seqs of one clock are
-// ordered, but wrap: compare them with [Seq.Before], never with <. No clock reaches
-// the zero Seq.
+// A Seq is a moment of one clock: a goal to poll or wait for. Seqs of one clock are ordered, but
+// wrap: compare them with [Seq.Before], never with <. No clock reaches the zero Seq.
 //
 // Layout, low bits first:
 //
@@ -16,9 +15,9 @@ import (
 //	1 to 19    the clock's tag, never 0
 //	20 to 63   the count of advances (the increment is 1<<20)
 //
-// Because of the tag a Seq is never 0, even when the count wraps, and a goal of one
-// clock is not mistaken for a goal of another. Tags are handed out in turn: two clocks
-// share one only if half a million others were made between them.
+// The tag keeps a Seq from being 0 when the count wraps, and from being mistaken for a goal of
+// another clock. Tags are handed out in turn: two clocks share one only if half a million others
+// were made between them.
 type Seq uint64
 
 const (
@@ -27,13 +26,12 @@ const (
 	pinnedBit = 1 // in a record's word, not in a Seq
 )
 
-// Before reports whether a is an earlier moment than b. The two must be less than half
-// the range apart, which is 2^43 advances.
+// Before reports whether a is an earlier moment than b. The two must be less than half the range,
+// 2^43 advances, apart.
 func (a Seq) Before(b Seq) bool { return int64(a-b) < 0 }
 
-// ErrSeq is returned by [Clock.Wait] for a goal that the clock never issued: the zero
-// Seq, a goal of another clock, a goal from the future, or one that was kept for more
-// than 2^43 advances.
+// ErrSeq is returned by [Clock.Wait] for a goal that the clock never issued: the zero Seq, a goal
+// of another clock, a goal from the future, or one kept for more than 2^43 advances.
 var ErrSeq = errors.New("goal was never issued by this clock")
 
 var lastTag satomic.Uint32

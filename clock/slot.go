@@ -8,35 +8,33 @@ import (
 	"github.com/gosmr/gosmr/pcpu"
 )
 
-// A slot holds the trackers of one processor. Only a goroutine that is pinned to the
-// processor claims one, so claiming needs no atomic instruction. Any goroutine, on any
-// processor, frees one by storing 0 to it.
+// A slot holds the trackers of one processor. Only a goroutine pinned to the processor claims one,
+// so a claim needs no atomic instruction. Any goroutine, on any processor, frees one by storing 0
+// to it.
 //
 //	slot ── cur ─────────────┐  where the next entry begins
 //	  │                      ▼
 //	  └─ all ─▶ [rec] ─▶ [rec] ─▶ [rec] ─▶ nil    (next; newest first)
 //
-// An entry takes cur if that is idle: it is, unless the last section here is open.
-// Otherwise it walks the list from cur on to an idle record. It doubles the list if
-// every record is taken, or if walks have become longer than maxWalk records on the
-// average, which is when few idle records are left, far apart. Then half the records
-// are idle, and in a row. So the number of trackers follows the number of sections that
-// are open at once, and an entry visits maxWalk records at most on the average.
+// An entry takes cur if it is idle: it is, unless the last section here is still open. Otherwise
+// the entry walks the list from cur to an idle record. If every record is taken, or if walks
+// average more than maxWalk records because few are idle and far apart, it doubles the list. Then
+// half the records are idle, and in a row. So the number of trackers follows the number of sections
+// open at once, and an entry visits at most maxWalk records on average.
 //
-// Rejected: a list of free trackers for each processor, popped on entry and pushed on
-// leaving. A push needs a second pin, and trackers pile up on the processors where
-// sections are left, so it needs a global list as well.
+// Rejected: a list of free trackers for each processor, popped on entry and pushed on leaving. A
+// push needs a second pin, and trackers pile up where sections are left, which takes a global list.
 //
-// Where pcpu.Exclusive is false a slot is a stripe. Its records are claimed by
-// compare-and-swap, which then is the entry's fence.
+// Where pcpu.Exclusive is false a slot is a stripe. Its records are claimed by compare-and-swap,
+// which is then the entry's fence.
 type slot struct {
 	cur relacq.Pointer[Record]  // where to begin; stored and loaded on the processor
 	all satomic.Pointer[Record] // head of the list; pushed to on the processor, read by scans
 	n   satomic.Int32           // length of the list
 	id  int32
 
-	// walkBudget is how many records walks may visit before the list grows. Each
-	// search adds maxWalk. Stored and loaded like cur.
+	// walkBudget is how many records walks may visit before the list grows. Each search adds
+	// maxWalk. Stored and loaded like cur.
 	walkBudget relacq.Uint64
 }
 
@@ -48,11 +46,12 @@ type paddedSlot struct {
 	first [maxFirst]Record
 }
 
-// maxFirst is how many trackers a slot has from the start: one for a section and one
-// for a section nested in it. Each costs a poller a cache line. So a stripe, of which
-// there are many, uses only one.
+// maxFirst is how many trackers a slot has from the start: one for a section and one for a section
+// nested in it.
 const maxFirst = 2
 
+// firstRecords is how many of them are used. Each costs a poller a cache line, so a stripe, of
+// which there are many, uses only one.
 func firstRecords() int {
 	if pcpu.Exclusive {
 		return maxFirst
@@ -60,14 +59,13 @@ func firstRecords() int {
 	return 1
 }
 
-// maxGrowth bounds how many trackers are added at a time; maxWalk is how many an entry
-// may visit on the average.
+// maxGrowth bounds how many trackers are added at a time; maxWalk is how many an entry may visit on
+// average.
 const (
 	maxGrowth = 4096
 	maxWalk   = 64
 )
 
-// newSlot makes the slot of one processor.
 func (c *Clock) newSlot(id int) *slot {
 	sl := new(paddedSlot)
 	sl.id = int32(id)

@@ -4,9 +4,9 @@ import "time"
 
 // A Stall reports a grace period that takes longer than [Options.StallAfter].
 type Stall struct {
-	Goal    Seq           // the oldest one that a parked wait is for
-	Age     time.Duration // since the first wait parked after which Reached did not move
-	Readers []Blocker     // those that hold it back; none if they have just left
+	Goal    Seq           // the oldest that a parked wait is for
+	Age     time.Duration // since a wait first parked with Reached where it is
+	Readers []Blocker     // those that hold Goal back; none if they have just left
 }
 
 // A Blocker is a reader that holds back a grace period.
@@ -15,17 +15,17 @@ type Blocker struct {
 	Kind      Kind
 	Processor int // where the section was entered; -1 for a registered reader
 
-	// Oldest: no reader entered earlier. So this one has been in its section for at
-	// least the stall's age. The others may have entered later.
+	// Oldest: no reader entered earlier, so this one has been in its section for at least the
+	// stall's age. The others may have entered later.
 	Oldest bool
 }
 
-// maxAge is the age at which stalls are reported no more. Only the clock of a testing/synctest
-// bubble gets there, where a deadlock then shows as one.
+// maxAge is the greatest age at which a stall is reported. Only the time of a testing/synctest
+// bubble gets there: with no timer left, a deadlock in the bubble shows as one.
 const maxAge = 1 << 61 * time.Nanosecond
 
-// stallTime returns the time until the grace period is to be reported as stalled. ok is
-// false if it never is. It is called by the driver, before it sleeps.
+// stallTime returns the time until the driver, which is about to sleep, must report the grace
+// period as stalled. ok is false if it never must.
 func (c *Clock) stallTime() (left time.Duration, ok bool) {
 	if c.opts.StallAfter <= 0 || c.opts.OnStall == nil {
 		return 0, false
@@ -40,25 +40,21 @@ func (c *Clock) stallTime() (left time.Duration, ok bool) {
 	return time.Until(d.stuckSince.Add(d.reportIn)), true
 }
 
-// reportStall reports a stall, and sets the age of the next report to twice its age.
+// reportStall reports a stall, and doubles the age of the next report.
 func (c *Clock) reportStall(goal Seq) {
 	d := &c.driver
 	if c.Reached() != d.stuckAt {
-		return // it went on a moment ago
+		return // no longer stalled
 	}
 	age := time.Since(d.stuckSince)
-	for d.reportIn <= age { // more than once if nothing waited for a while
+	for d.reportIn <= age { // more than once if no wait was parked for a while
 		d.reportIn *= 2
 	}
-	c.opts.OnStall(Stall{
-		Goal:    goal,
-		Age:     age,
-		Readers: c.Blocking(goal),
-	})
+	c.opts.OnStall(Stall{Goal: goal, Age: age, Readers: c.Blocking(goal)})
 }
 
-// Blocking returns the readers that hold back goal now. A reader that enters or leaves
-// meanwhile may be listed or not.
+// Blocking returns the readers that hold back goal now. It may list or miss a reader that enters or
+// leaves meanwhile.
 func (c *Clock) Blocking(goal Seq) []Blocker {
 	snap := snapshot{c.Reached(), c.Now()}
 	var found []Blocker

@@ -7,19 +7,16 @@ import (
 	"github.com/gosmr/gosmr/internal/sched"
 )
 
-// Wait returns nil once every reader has reached goal. It commits the goal if
-// that is not done yet. It returns [ErrSeq] for a goal that this clock never
-// issued, and ctx.Err() when ctx ends first; then nothing is lost: the goal
-// stays committed and may be polled or waited for again.
+// Wait commits goal if necessary, and returns nil once every reader has reached it. It returns
+// [ErrSeq] for a goal that this clock never issued, and ctx.Err() when ctx ends first; the goal
+// then stays committed, and may be polled or waited for again.
 //
-// Do not call it inside a section of the same clock: it would wait for that
-// section. Wait spins briefly and then parks until the last reader that holds
-// the goal back leaves.
+// Do not call it inside a section of the same clock: it would wait for that section. Wait spins
+// briefly and then parks until the last reader that holds the goal back leaves.
 //
-// Cost: that of Poll if the goal can be reached now, and nothing else: no
-// allocation, no goroutine. A wait that parks costs some microseconds and, if no
-// other is parked, starts the clock's driver, a goroutine that ends with the last
-// parked wait.
+// Cost: that of Poll if the goal can be reached now: no allocation, no goroutine. A wait that parks
+// costs some microseconds and, if no other is parked, starts the clock's driver, a goroutine that
+// ends with the last parked wait.
 func (c *Clock) Wait(ctx context.Context, goal Seq) error {
 	reached, err := c.WaitOr(goal, ctx.Done(), nil)
 	if err != nil || reached {
@@ -28,8 +25,8 @@ func (c *Clock) Wait(ctx context.Context, goal Seq) error {
 	return ctx.Err()
 }
 
-// WaitOr is Wait with channels in place of a context: it returns true when goal
-// is reached, false when stop or tick delivers first. Either may be nil.
+// WaitOr is Wait with channels in place of a context: it returns true when goal is reached, false
+// when stop or tick delivers first. Either may be nil.
 func (c *Clock) WaitOr(goal Seq, stop <-chan struct{}, tick <-chan time.Time) (reached bool, err error) {
 	if !c.issued(goal) {
 		return false, ErrSeq
@@ -49,18 +46,17 @@ func (c *Clock) WaitOr(goal Seq, stop <-chan struct{}, tick <-chan time.Time) (r
 	return true, nil
 }
 
-// How long a waiter or the driver spins before it parks: most sections are over
-// sooner, and parking and being woken costs some microseconds. spinLoads load the
-// word of a running reader for half a microsecond, and askedLoads that of a reader
-// that was just asked for a quiescent state for two. Spinning does not yield: a
-// goroutine that yields queues up behind all that wait for a processor, and checks
-// again a round of time slices later, where the reader that leaves would have woken it.
+// How many loads of a reader's word a waiter or the driver spins for before it parks. Most sections
+// end sooner, and parking and waking cost some microseconds. spinLoads take half a microsecond;
+// askedLoads, for a reader that was just asked for a quiescent state, take two. Spinning does not
+// yield: a goroutine that yields queues behind all that wait for a processor, and checks again a
+// round of time slices later, when the leaving reader would long have woken it.
 const (
 	spinLoads  = 1000
 	askedLoads = 4000
 )
 
-// spin reports whether the record changed soon.
+// spin waits briefly for the record to change, and reports whether it did.
 func (o obstacle) spin() bool {
 	if !o.rec.clock.parallel {
 		return false
@@ -77,8 +73,7 @@ func (o obstacle) spin() bool {
 	return false
 }
 
-// askForReports calls the report function of each Quiescent record that holds
-// back goal.
+// askForReports calls the report function of each Quiescent record that holds back goal.
 func (c *Clock) askForReports(goal Seq) {
 	snap := snapshot{c.Reached(), c.Now()}
 	for r := c.owned.Load(); r != nil; r = r.next {

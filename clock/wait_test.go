@@ -546,7 +546,7 @@ func TestStall_ReportedAndRepeated(t *testing.T) {
 	})
 }
 
-// A waiter that comes after a long time in which nobody waited reports once.
+// A waiter that comes after a long time without waiters reports once.
 func TestStall_NoBurstAfterAPause(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		reports := 0

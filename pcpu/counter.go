@@ -7,24 +7,24 @@ import (
 	"github.com/gosmr/gosmr/internal/relacq"
 )
 
-// A Counter is a sum that many goroutines add to and few read: one padded word for
-// each processor. Add is a pinned load and store where the build allows it, else an
-// atomic add on a stripe. The zero value is ready to use. A Counter must not be copied
-// after first use.
+// A Counter is a sum that many goroutines add to and few read: one padded word for each processor.
+// The zero value is ready to use. Do not copy a Counter after first use.
 type Counter struct {
 	init  sync.Once
 	slots Slots[cell]
 }
 
-// A cell is stored by its processor alone where Exclusive, else by atomic add. Load
-// loads it from anywhere.
+// A cell is stored by its processor alone where Exclusive, else changed by atomic add. Any
+// goroutine loads it.
 type cell struct {
 	n relacq.Uint64
 	_ [Stride - unsafe.Sizeof(relacq.Uint64{})]byte
 }
 
-// Add adds delta. It takes no lock, and allocates only on a processor's first Add. The
-// very first Add of a counter must not be called while pinned; any later one may.
+// Add adds delta. A counter's very first Add or Load takes a lock, and must not be called while
+// pinned; any later one may. Only a processor's first Add allocates.
+//
+// Cost: a pinned load and store where the build allows it, else an atomic add on a stripe.
 func (c *Counter) Add(delta int64) {
 	c.init.Do(c.setup)
 	id := Pin()
@@ -40,8 +40,7 @@ func (c *Counter) Add(delta int64) {
 	Unpin()
 }
 
-// Load returns the sum. It counts the Adds that happened before, and those that run at
-// the same time or not.
+// Load returns the sum of the Adds that happened before it, and perhaps of concurrent ones.
 //
 // Cost: a load for each processor.
 func (c *Counter) Load() int64 {
@@ -53,7 +52,6 @@ func (c *Counter) Load() int64 {
 	return int64(sum)
 }
 
-// setup makes the slots. It takes a lock, in Once, and so must not be called while pinned.
 func (c *Counter) setup() {
 	c.slots.Init(func(int) *cell { return new(cell) })
 }

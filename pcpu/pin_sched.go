@@ -4,8 +4,7 @@ package pcpu
 
 import "github.com/gosmr/gosmr/internal/sched"
 
-// Exclusive says whether a goroutine has its virtual processor to itself between Pin
-// and Unpin.
+// Exclusive says whether a goroutine has its virtual processor to itself between Pin and Unpin.
 const Exclusive = sched.Pins
 
 // Pin keeps the calling goroutine on its virtual processor, where there is one.

@@ -1,22 +1,22 @@
 package pcpu
 
 import (
+	"math/bits"
+
 	"github.com/gosmr/gosmr/internal/sched"
 	satomic "github.com/gosmr/gosmr/internal/sched/atomic"
 )
 
-// Slots holds one *T for each processor. It grows as processors appear and never
-// shrinks; the T of a processor stays the same.
+// Slots holds one *T for each processor. It grows as processors appear and never shrinks; the T of
+// a processor stays the same. Call [Slots.Init] first. Any number of goroutines may call the other
+// methods at once, pinned or not: none blocks.
 //
-// All methods may be called by any number of goroutines at once, pinned or not: none
-// blocks. The zero value is not ready for use: call [Slots.Init].
-//
-// Where [Exclusive] is false the slots are stripes: a fixed power of two, several for
-// each processor and 256 at most, so that goroutines that run at once seldom meet.
+// Where [Exclusive] is false the slots are stripes: a fixed power of two, several for each
+// processor and 256 at most, so that goroutines that run at once seldom meet.
 type Slots[T any] struct {
-	// arr is stored by Grow and Seal, by compare-and-swap, and loaded by all. A
-	// published array does not change, and each holds all slots of the one before:
-	// a goroutine with the old array and one with the new find the same slots.
+	// arr is swapped by Grow and Seal, by compare-and-swap, and loaded by all. A published array
+	// does not change, and holds all slots of the one before: goroutines with the old array and the
+	// new one find the same slots.
 	arr    satomic.Pointer[array[T]]
 	create func(id int) *T
 }
@@ -27,32 +27,31 @@ type array[T any] struct {
 	sealed bool
 }
 
-// stripesPerProc is how many stripes there are for each processor. Two goroutines that
-// meet on a stripe keep meeting there, and pay for each other's cache misses (27 ns a
-// section instead of 12). With 16, on two processors, one pair in 32 meets.
+// stripesPerProc is how many stripes there are for each processor. Two goroutines that meet on a
+// stripe keep meeting there, and pay for each other's cache misses (27 ns a section instead of 12).
+// With 16, on two processors, one pair in 32 meets.
 const (
 	stripesPerProc = 16
 	maxStripes     = 256 // each costs a scan a cache line or more
 )
 
-// Count returns how many slots procs processors have once all were used.
+// Count returns how many slots [Slots.Grow] makes for procs processors.
 func Count(procs int) int {
 	if Exclusive {
 		return procs
 	}
-	return min(ceilPow2(procs*stripesPerProc), maxStripes)
+	return min(1<<bits.Len(uint(procs*stripesPerProc-1)), maxStripes) // rounded up
 }
 
-// Init makes the slots ready, without creating any. create makes the slot of one
-// processor. It may be called by several goroutines at once, and for a slot that is
-// then dropped: it must have no other effect, and must not block.
+// Init makes the slots ready, without creating any. create makes the slot of one processor. Several
+// goroutines may call it at once, and drop what it made: it must have no other effect, and must not
+// block.
 func (s *Slots[T]) Init(create func(id int) *T) {
 	s.create = create
 	s.arr.Store(&array[T]{})
 }
 
-// At returns the slot of id, a result of [Pin], or nil if there is none. Then call
-// [Slots.Grow].
+// At returns the slot of id, a result of [Pin]. If there is none it returns nil: call [Slots.Grow].
 func (s *Slots[T]) At(id int) *T {
 	live := s.arr.Load().live
 	if !Exclusive {
@@ -65,8 +64,8 @@ func (s *Slots[T]) At(id int) *T {
 	return live[id]
 }
 
-// Grow makes slots for id and for every processor that GOMAXPROCS allows now, and
-// returns that of id, or nil if the slots are sealed.
+// Grow makes slots for id and for every processor that GOMAXPROCS allows now, and returns that of
+// id, or nil if the slots are sealed.
 func (s *Slots[T]) Grow(id int) *T {
 	for {
 		old := s.arr.Load()
@@ -88,8 +87,8 @@ func (s *Slots[T]) Grow(id int) *T {
 	}
 }
 
-// Seal makes every later At and Grow return nil. All still returns the slots. It
-// reports whether this call sealed them.
+// Seal makes every later At and Grow return nil. All still returns the slots. It reports whether
+// this call sealed them.
 func (s *Slots[T]) Seal() bool {
 	for {
 		old := s.arr.Load()
@@ -105,13 +104,5 @@ func (s *Slots[T]) Seal() bool {
 // Sealed reports whether Seal was called.
 func (s *Slots[T]) Sealed() bool { return s.arr.Load().sealed }
 
-// All returns every slot, also of processors that are gone. Do not change the slice.
+// All returns every slot, including those of processors that are gone. Do not change the slice.
 func (s *Slots[T]) All() []*T { return s.arr.Load().all }
-
-func ceilPow2(n int) int {
-	p := 1
-	for p < n {
-		p <<= 1
-	}
-	return p
-}

@@ -1,12 +1,9 @@
-// Package asym is an asymmetric fence: free on the side that runs often, dear on
-// the side that runs rarely.
+// Package asym is an asymmetric fence: free on the side that runs often, expensive on the side that
+// runs rarely.
 //
-// Each side stores one word and then loads the other's. With Light between the
-// two on the frequent side (made with package relacq) and Heavy on the rare one,
-// at least one of them sees what the other stored.
-//
-// Package clock has its own, since its choice sits in a word that its readers
-// load anyway.
+// Each side stores one word and then loads the other's. With Light between the two on the frequent
+// side, which uses package relacq, and Heavy on the rare side, at least one sees what the other
+// stored. Package clock has its own, whose choice sits in a word that its readers load anyway.
 package asym
 
 import (
@@ -19,10 +16,10 @@ type Fence struct {
 	both bool // the frequent side fences for itself: there is no membarrier
 }
 
-// New asks the kernel, once per process, and returns the cheaper choice.
+// New returns the cheapest choice that the kernel allows, which it asks once per process.
 func New() Fence { return Fence{both: relacq.Plain && !membarrier.Available()} }
 
-// Both returns the choice that does without the kernel: for tests of it.
+// Both returns the choice that does without the kernel, for tests.
 func Both() Fence { return Fence{both: relacq.Plain} }
 
 // Light is the frequent side's half. It pairs with [Fence.Heavy].

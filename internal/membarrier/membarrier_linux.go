@@ -18,10 +18,9 @@ const (
 	cmdRegisterPrivateExpedited = 1 << 4
 )
 
-// Available reports whether [Barrier] works here. The first call asks the
-// kernel, registers the process and tries one barrier; old kernels, seccomp
-// filters and gVisor refuse at one of the three, each with its own error, and
-// all of them mean the same: use full fences on both sides.
+// Available reports whether [Barrier] works here. The first call asks the kernel, registers the
+// process and tries one barrier. Old kernels, seccomp filters and gVisor refuse one of the three,
+// each with its own error.
 func Available() bool { return available() }
 
 var available = sync.OnceValue(func() bool {
@@ -37,18 +36,19 @@ var available = sync.OnceValue(func() bool {
 	return errno == 0
 })
 
-// Barrier executes a full fence on every processor that runs a thread of this
-// process, this one included. If the kernel refuses what [Available] reported, it ends
-// the program: see the package's doc. Cost: 0.1 µs when no other thread runs, else an
-// interrupt to each such processor, 1 to 3 µs.
+// Barrier executes a full fence on every processor that runs a thread of this process, this one
+// included. If the kernel refuses what [Available] reported, it ends the program: see the package
+// doc.
+//
+// Cost: 0.1 µs when no other thread runs, else an interrupt to each such processor, 1 to 3 µs.
 func Barrier() {
 	if _, errno := membarrier(cmdPrivateExpedited); errno != 0 {
 		refused(errno)
 	}
 }
 
-// refused ends the program as a throw of the runtime does: with a stack, and with no
-// chance to recover. It may be called pinned.
+// refused ends the program as a throw of the runtime does: with a stack, and with no chance to
+// recover. It may be called pinned.
 //
 //go:noinline
 func refused(errno unix.Errno) {
@@ -63,10 +63,9 @@ with -tags smr_portable.
 	os.Exit(2)
 }
 
-// membarrier uses a raw system call, which keeps the processor: the caller may
-// be pinned. Usually it is over in microseconds; kernels since 6.8 make barriers
-// of different processes wait for one another. The kernel may be short of memory for a
-// moment (ENOMEM), which is no refusal.
+// membarrier uses a raw system call, which keeps the processor: the caller may be pinned. Usually
+// it takes microseconds; kernels since 6.8 make barriers of different processes wait for one
+// another. ENOMEM is no refusal: the kernel may be short of memory for a moment.
 func membarrier(cmd uintptr) (result uintptr, errno unix.Errno) {
 	for range 1000 {
 		result, _, errno = unix.RawSyscall(unix.SYS_MEMBARRIER, cmd, 0, 0)

@@ -45,10 +45,10 @@ var clockBugs = []Bug{
 		Schedules: "TestSchedules_TwoPollers",
 		Patch: `
 @ clock/scan.go
- 	c.eachRecord(each)
 +	if oldest == snap.wr {
 +		oldest = c.Now()
 +	}
+ 	c.raise(oldest)
 `,
 	},
 	{
@@ -72,8 +72,8 @@ var clockBugs = []Bug{
 		Schedules: "TestSchedules_TwoPollers",
 		Patch: `
 @ clock/scan.go
--		if !Seq(rd).Before(seq) {
-+		if false {
+-		if !Seq(rd).Before(seq) || c.rd.CompareAndSwap(rd, uint64(seq)) {
++		if c.rd.CompareAndSwap(rd, uint64(seq)) {
 `,
 	},
 	{

@@ -11,7 +11,7 @@ import (
 )
 
 // Two owners of a slot use its value, remove it, or install one while another goroutine
-// revokes, under every schedule up to a bound: nobody has a value that another uses, and each
+// revokes, under every schedule up to a bound: no goroutine has a value that another uses, and each
 // value is taken once.
 func TestSchedules_RevokeAgainstOwner(t *testing.T) {
 	for name, fence := range fences() {

@@ -4,18 +4,16 @@ package relacq
 
 import satomic "github.com/gosmr/gosmr/internal/sched/atomic"
 
-// Plain tells whether Store is a plain MOV: released, but not ordered before a
-// later load. Where it is false every operation is sequentially consistent.
+// Plain tells whether Store is a plain MOV: a release, but not ordered before a later load. Where
+// it is false every operation is sequentially consistent.
 const Plain = false
 
 // A Uint64 is a 64-bit word with one writer at a time and any number of readers.
-// Load is an acquire load, Store a release store.
 type Uint64 struct{ satomic.Uint64 }
 
-// A Pointer is a pointer with one writer at a time and any number of readers. Load
-// is an acquire load, Store a release store, with the collector's write barrier.
+// A Pointer is a pointer with one writer at a time and any number of readers.
 type Pointer[T any] struct{ satomic.Pointer[T] }
 
-// Fence orders every earlier store of this goroutine before every later load.
-// Here each Store has done so already.
+// Fence orders every earlier store of this goroutine before every later load. Here each Store has
+// done so already.
 func Fence() {}

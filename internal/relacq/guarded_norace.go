@@ -4,7 +4,6 @@ package relacq
 
 import "unsafe"
 
-// StoreGuarded is a store for a word that is guarded by another: whoever may
-// rely on the value is ordered by that other word, and whoever is not only
-// looks for misuse.
+// StoreGuarded stores a word that another word guards: a reader that relies on the value is ordered
+// by the other word, and any other reader only checks for misuse.
 func (x *Uint64) StoreGuarded(v uint64) { *(*uint64)(unsafe.Pointer(&x.Uint64)) = v }

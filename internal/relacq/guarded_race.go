@@ -2,7 +2,7 @@
 
 package relacq
 
-// StoreGuarded is a store for a word that is guarded by another: whoever may
-// rely on the value is ordered by that other word, and whoever is not only
-// looks for misuse, which the race detector need not report twice.
+// StoreGuarded stores a word that another word guards: a reader that relies on the value is ordered
+// by the other word, and any other reader only checks for misuse. Here it is atomic, so that the
+// race detector does not report that misuse as well.
 func (x *Uint64) StoreGuarded(v uint64) { x.Uint64.Store(v) }

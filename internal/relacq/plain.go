@@ -7,24 +7,23 @@ import (
 	"unsafe"
 )
 
-// Plain tells whether Store is a plain MOV: released, but not ordered before a
-// later load. Where it is false every operation is sequentially consistent.
+// Plain tells whether Store is a plain MOV: a release, but not ordered before a later load. Where
+// it is false every operation is sequentially consistent.
 const Plain = true
 
-// A Uint64 is a 64-bit word with one writer at a time and any number of readers.
-// Load is an acquire load; the other methods are full fences, but for the stores.
+// A Uint64 is a 64-bit word with one writer at a time and any number of readers. Load is an acquire
+// load; the other methods are full fences, except the stores.
 type Uint64 struct{ atomic.Uint64 }
 
 // Store is a release store.
 func (x *Uint64) Store(v uint64) { *(*uint64)(unsafe.Pointer(&x.Uint64)) = v }
 
-// StoreGuarded is a store for a word that is guarded by another: whoever may
-// rely on the value is ordered by that other word, and whoever is not only
-// looks for misuse.
+// StoreGuarded stores a word that another word guards: a reader that relies on the value is ordered
+// by the other word, and any other reader only checks for misuse.
 func (x *Uint64) StoreGuarded(v uint64) { x.Store(v) }
 
-// A Pointer is a pointer with one writer at a time and any number of readers.
-// Load is an acquire load; the other methods are full fences, but for the stores.
+// A Pointer is a pointer with one writer at a time and any number of readers. Its methods order as
+// those of Uint64.
 type Pointer[T any] struct{ atomic.Pointer[T] }
 
 // Store is a release store, with the collector's write barrier.

@@ -4,7 +4,6 @@ package relacq
 
 import "unsafe"
 
-// StorePrivate is a plain store, in every build: for memory that no other
-// goroutine can reach yet, or any more. What publishes the memory orders it. The
-// race detector reports it where that is not so.
+// StorePrivate is a plain store, in every build, to memory that no other goroutine can reach yet,
+// or any more. Publishing the memory orders it. Where nothing does, the race detector reports it.
 func (x *Pointer[T]) StorePrivate(p *T) { *(**T)(unsafe.Pointer(&x.Pointer)) = p }

@@ -9,8 +9,7 @@ import (
 	satomic "github.com/gosmr/gosmr/internal/sched/atomic"
 )
 
-// Plain tells whether Store is a plain MOV: it is, as far as the scheduler can
-// imitate that.
+// Plain tells whether Store is a plain MOV: it is, as far as the scheduler can imitate one.
 const Plain = true
 
 // A Uint64 is a 64-bit word with one writer at a time and any number of readers.
@@ -29,7 +28,7 @@ func (x *Uint64) Store(v uint64) {
 	sched.Store(unsafe.Pointer(x), nil, v, func() { x.Uint64.Set(v) })
 }
 
-// StoreGuarded is a store for a word that is guarded by another.
+// StoreGuarded stores a word that another word guards.
 func (x *Uint64) StoreGuarded(v uint64) { x.Store(v) }
 
 // A Pointer is a pointer with one writer at a time and any number of readers.
@@ -48,8 +47,7 @@ func (x *Pointer[T]) Store(p *T) {
 	sched.Store(unsafe.Pointer(x), unsafe.Pointer(p), 0, func() { x.Pointer.Set(p) })
 }
 
-// StorePrivate is a plain store, for memory that no other goroutine can reach yet, or
-// any more.
+// StorePrivate is a plain store to memory that no other goroutine can reach yet, or any more.
 func (x *Pointer[T]) StorePrivate(p *T) {
 	sched.StorePrivate(unsafe.Pointer(x), unsafe.Pointer(p), 0, func() { x.Pointer.Set(p) })
 }
