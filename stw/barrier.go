@@ -1,8 +1,6 @@
 package stw
 
-import (
-	satomic "github.com/gosmr/gosmr/internal/sched/atomic"
-)
+import satomic "github.com/gosmr/gosmr/internal/sched/atomic"
 
 // A barrier makes parties wait for one another, phase by phase. It reverses its sense: the last
 // party to arrive resets the arrivals and flips the sense, and the others wait for the flip. So
@@ -41,22 +39,19 @@ func (b *barrier) await(last func()) {
 	if b.alone.Load() {
 		panic("stw: Barrier inside a function that the last one in runs alone")
 	}
-	for {
-		old := b.state.Load()
-		if arrived(old)+1 < parties(old) {
-			if b.state.CompareAndSwap(old, old+oneArrival) {
-				b.park.wait(b.spins, func() bool { return (b.state.Load()^old)&senseBit != 0 })
-				return
-			}
-			continue
+	old := b.state.Load()
+	for arrived(old)+1 < parties(old) {
+		if b.state.CompareAndSwap(old, old+oneArrival) {
+			b.park.wait(b.spins, func() bool { return (b.state.Load()^old)&senseBit != 0 })
+			return
 		}
-		// All others wait for the flip, so the state does not change here.
-		if last != nil {
-			b.runAlone(last)
-		}
-		b.flip(old, parties(old))
-		return
+		old = b.state.Load()
 	}
+	// All others wait for the flip, so the state does not change here.
+	if last != nil {
+		b.runAlone(last)
+	}
+	b.flip(old, parties(old))
 }
 
 // runAlone calls last. An await inside it would wait for itself, and panics.

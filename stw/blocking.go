@@ -26,9 +26,8 @@ func (d *Domain) Blocking(fn func()) {
 //
 // Cost: a lock taken and released twice, and a store or two for each smr domain.
 func (d *Domain) EnterBlocking() {
-	const op = "EnterBlocking"
-	d.mustRun(op)
-	d.check(op)
+	d.currentPhase().mustRun("EnterBlocking")
+	d.check("EnterBlocking")
 	if d.pending.Load() != 0 {
 		d.clearPending()
 		d.serve()

@@ -37,17 +37,15 @@ func (d *Domain) checkNext(next phase) {
 // illegalLocked returns what is wrong with the domain's phase and its notes, or "" if they fit
 // together.
 func (d *Domain) illegalLocked() string {
-	n, outside := &d.noted, d.phase == starting || d.phase == dead
-	switch d.phase {
-	case suspended, blocked, ending:
-		if n.held != (n.suspends > 0) {
-			return "held differs from suspended"
-		}
-	}
+	n := &d.noted
+	unserved := d.phase == blocked || d.phase == ending
+	outside := d.phase == starting || d.phase == dead
 	switch {
+	case (unserved || d.phase == suspended) && n.held != (n.suspends > 0):
+		return "held differs from suspended"
 	case n.held && n.suspends == 0:
 		return "held, and not suspended"
-	case (d.phase == blocked || d.phase == ending) && (n.stop != nil || n.rest()):
+	case unserved && (n.stop != nil || n.rest()):
 		return "asked, and not served"
 	case outside && (n.held || n.stop != nil || len(n.ragged) > 0):
 		return "asked, and not part of the world"

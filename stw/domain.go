@@ -71,10 +71,9 @@ func (d *Domain) ID() uint64 { return d.id }
 // Use it to index arrays.
 func (d *Domain) Slot() int { return d.slot }
 
-// State returns the domain's state. Unless the world is stopped, it may have changed when the caller
-// reads it. An ending domain is Blocked before it is Dead. A suspended domain is Running while it
-// takes part in a stop.
-func (d *Domain) State() State { return d.currentPhase().state() }
+// State returns the domain's state; unless the world is stopped, it may already have changed. An
+// ending domain is Blocked before it is Dead. A suspended one is Running while it is in a stop.
+func (d *Domain) State() State { return phases[d.currentPhase()].state }
 
 func (d *Domain) String() string { return fmt.Sprintf("domain %d", d.id) }
 
@@ -133,7 +132,7 @@ func (d *Domain) Deregister() {
 	if d.endsBy == byReturn {
 		panic("stw: Deregister of a domain that Spawn made")
 	}
-	d.mustRun("Deregister")
+	d.currentPhase().mustRun("Deregister")
 	if d.endsBy == ended {
 		panic("stw: Deregister of a domain that is ending")
 	}

@@ -17,7 +17,7 @@ func (w *World) newDomain(endsBy ender) (*Domain, error) {
 	if err := w.take(d); err != nil {
 		return nil, err
 	}
-	if err := d.attach(w.opts.SMR); err != nil {
+	if err := d.attach(); err != nil {
 		w.free(d)
 		return nil, err
 	}

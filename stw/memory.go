@@ -61,15 +61,14 @@ func (s *spareRanges) giveBack(ranges ...[]byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, mem := range ranges {
-		if len(mem) == 0 {
-			continue
-		}
-		if system.unmap(mem) != nil {
+		switch {
+		case len(mem) == 0:
+		case system.unmap(mem) == nil:
+			s.retryLocked() // a range beside the new gap can go without a split
+		default:
 			system.discard(mem)
 			s.ranges = append(s.ranges, mem)
-			continue
 		}
-		s.retryLocked() // a range beside the new gap can go without a split
 	}
 }
 
@@ -81,10 +80,9 @@ func (s *spareRanges) retryLocked() (given int) {
 		s.ranges = s.ranges[1:]
 		if system.unmap(mem) != nil {
 			s.ranges = append(s.ranges, mem)
-			return given
+			break
 		}
 		given++
 	}
-	s.ranges = nil
 	return given
 }

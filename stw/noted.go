@@ -86,13 +86,12 @@ func (d *Domain) stepLocked(left *due) bool {
 	return true
 }
 
-// unlocked runs do, which may run user code, without mu. If do ends the goroutine, mu stays
-// released.
+// unlocked runs do, which may run user code, without mu.
 func (d *Domain) unlocked(do func()) {
 	d.checkLocked()
 	d.mu.Unlock()
+	defer d.mu.Lock() // also if do calls Goexit
 	do()
-	d.mu.Lock()
 }
 
 // runForOwner runs fn at a safe point and notes its panic for the owner.

@@ -85,9 +85,9 @@ func (d *Domain) notePanic(p *Panic) {
 // passPanic panics with the first panic that is noted, if there is one. The owner calls it.
 func (d *Domain) passPanic() {
 	d.mu.Lock()
+	defer d.mu.Unlock()
 	n := &d.noted
 	if len(n.panics) == 0 {
-		d.mu.Unlock()
 		return
 	}
 	p := n.panics[0]
@@ -95,7 +95,6 @@ func (d *Domain) passPanic() {
 	if len(n.panics) > 0 {
 		d.pending.Or(asked) // the next poll passes on the next one
 	}
-	d.mu.Unlock()
 	panic(p)
 }
 

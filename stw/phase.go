@@ -86,9 +86,6 @@ var phases = [...]struct {
 
 func (p phase) String() string { return phases[p].name }
 
-// state returns the State that others see.
-func (p phase) state() State { return phases[p].state }
-
 // refuses reports whether the domain no longer accepts interrupts and suspensions.
 func (p phase) refuses() bool { return p >= ending }
 
@@ -105,7 +102,7 @@ func (p phase) mustRun(op string) {
 	case p.inService():
 		panic("stw: " + op + " inside a stop handler or an interrupt function")
 	default:
-		panic("stw: " + op + " of a domain that is " + p.state().String())
+		panic("stw: " + op + " of a domain that is " + phases[p].state.String())
 	}
 }
 
@@ -128,6 +125,3 @@ func (d *Domain) currentPhase() phase {
 	defer d.mu.Unlock()
 	return d.phase
 }
-
-// mustRun panics unless the domain runs user code.
-func (d *Domain) mustRun(op string) { d.currentPhase().mustRun(op) }

@@ -50,28 +50,22 @@ func (d *Domain) clearPending() { d.pending.Store(0) }
 // serve serves all requests at a safe point of the owner.
 func (d *Domain) serve() {
 	d.mu.Lock()
+	defer d.mu.Unlock()
 	if len(d.noted.panics) > 0 {
 		d.pending.Or(asked) // the next poll passes on what this one does not
 	}
 	if !d.noted.any() {
-		d.mu.Unlock()
 		return
 	}
 	d.becomeLocked(serving)
-	exits := true
 	defer func() {
-		if exits { // a function has called Goexit, without mu
-			d.mu.Lock()
-		}
 		d.becomeLocked(running)
 		if d.noted.any() { // for the next poll, which may be in a deferred function
 			d.pending.Or(asked)
 		}
 		d.checkLocked()
-		d.mu.Unlock()
 	}()
 	d.serveLocked(d.noted.due())
-	exits = false
 }
 
 // serveLocked serves what left allows, and keeps the goroutine here while the domain is suspended,
@@ -80,9 +74,7 @@ func (d *Domain) serveLocked(left due) {
 	exits := true
 	defer func() {
 		if exits {
-			d.mu.Lock()
 			d.serveLocked(due{})
-			d.mu.Unlock()
 		}
 	}()
 	for d.stepLocked(&left) || d.suspendLocked(&left) {

@@ -35,7 +35,7 @@ func (w *World) ForEach(fn func(*Domain)) {
 // ForEach is [World.ForEach] of the domain's world. It runs fn for d too. Call it only from the
 // domain's own goroutine.
 func (d *Domain) ForEach(fn func(*Domain)) {
-	d.mustRun("ForEach")
+	d.currentPhase().mustRun("ForEach")
 	d.Blocking(func() { d.w.forEach(fn) })
 }
 

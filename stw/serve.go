@@ -1,8 +1,6 @@
 package stw
 
-import (
-	"github.com/gosmr/gosmr/internal/sched"
-)
+import "github.com/gosmr/gosmr/internal/sched"
 
 // A stand-in serves requests to a blocked or ending domain. It is a goroutine that exists only
 // while there are any, or the caller of ForEach. A domain has at most one; its phase says whether.
@@ -48,11 +46,11 @@ func (d *Domain) serveBlocked() {
 func (d *Domain) serveRest() {
 	defer d.endService(true) // also if a function calls Goexit
 	d.mu.Lock()
+	defer d.mu.Unlock()
 	left := d.noted.due()
 	left.stop = false
 	for d.phase != returning && d.stepLocked(&left) {
 	}
-	d.mu.Unlock()
 }
 
 // serveRagged makes the caller of ForEach the stand-in. It serves only r, which is first in the
@@ -70,8 +68,8 @@ func (d *Domain) serveRagged(r *ragged) {
 func (d *Domain) endService(stopNext bool) {
 	d.mu.Lock()
 	if d.phase != endingServed {
+		defer d.mu.Unlock()
 		d.endServiceLocked(stopNext)
-		d.mu.Unlock()
 		return
 	}
 	d.mu.Unlock()

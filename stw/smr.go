@@ -18,14 +18,14 @@ type readers struct {
 	online bool // all of them are
 }
 
-// attach registers the domain with the smr domains. It returns an error if one of them is closed.
-func (d *Domain) attach(domains []*smr.Domain) (err error) {
+// attach registers the domain with its world's smr domains. It fails if one of them is closed.
+func (d *Domain) attach() (err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			err = fmt.Errorf("stw: attach a domain: %v", v)
 		}
 	}()
-	for _, dom := range domains {
+	for _, dom := range d.w.opts.SMR {
 		// A grace period only asks the domain to poll.
 		d.readers.each = append(d.readers.each, dom.NewQuiescent(func() { d.pending.Or(quiescent) }))
 	}

@@ -49,14 +49,13 @@ type Stop struct {
 	spins        int
 
 	// Participants write these words, and those that wait in park read them.
-	entry  satomic.Int32 // participants that have yet to come in
-	inside satomic.Int32 // participants that have yet to exit
-	ended  satomic.Bool  // set by the last one out
-	park   parking
+	entry   satomic.Int32 // participants that have yet to come in
+	inside  satomic.Int32 // participants that have yet to exit
+	ended   satomic.Bool  // set by the last one out
+	started satomic.Bool  // set by World.Start, awaited by the handler of World.Stop
+	park    parking
 
 	bar barrier
-
-	started satomic.Bool // set by Start, read by the handler of World.Stop
 
 	failures failures // panics of handlers
 }
@@ -118,7 +117,7 @@ func (w *World) newStop(op string, d *Domain, handler Handler, o StopOptions) *S
 	if handler == nil {
 		panic(fmt.Sprintf("stw: %s with a nil handler", op))
 	}
-	d.mustRun(op)
+	d.currentPhase().mustRun(op)
 	d.check(op)
 	return &Stop{w: w, leader: d, handler: handler, opts: o}
 }
@@ -135,26 +134,18 @@ func (s *Stop) try() bool {
 	defer d.become(running)
 	s.setUp()
 	s.tell(d)
-	s.takeLead()
+	// Handlers may wait for grace periods, so the leader stays offline until all have returned.
+	d.readers.goOffline()
+	defer d.readers.goOnline()
+	s.takePart(d)
 	if s.opts.Async {
 		return true // other handlers may still be adding to failures
 	}
+	s.park.wait(s.spins, s.ended.Load)
 	if p := s.failures.first; p != nil {
 		panic(p)
 	}
 	return true
-}
-
-// takeLead takes part as the leader, and waits for the end of the stop unless it is asynchronous. The
-// leader is offline until then, because other handlers may wait for grace periods.
-func (s *Stop) takeLead() {
-	d := s.leader
-	d.readers.goOffline()
-	defer d.readers.goOnline()
-	s.takePart(d)
-	if !s.opts.Async {
-		s.park.wait(s.spins, s.ended.Load)
-	}
 }
 
 // lead makes s the stop in progress, and reports whether it could. external is the number of
@@ -174,7 +165,7 @@ func (w *World) lead(s *Stop, external int) bool {
 	s.entry.Store(int32(n))
 	s.inside.Store(int32(n + external))
 	s.spins = spinsFor(n + external)
-	s.bar.init(n, s.spins)
+	s.bar.init(n+external, s.spins)
 	w.stop.Store(s)
 	return true
 }
@@ -219,13 +210,10 @@ func (s *Stop) takePart(d *Domain) {
 //
 // A participant is offline: a grace period does not wait for it, and the handler may wait for one.
 func (s *Stop) handle(d *Domain) {
-	online := d.readers.online
-	d.readers.goOffline()
-	defer func() {
-		if online {
-			d.readers.goOnline()
-		}
-	}()
+	if d.readers.online {
+		d.readers.goOffline()
+		defer d.readers.goOnline()
+	}
 	if p := catch(d, "a stop handler", func() {
 		s.enter(d)
 		s.handler(d, s)
@@ -305,7 +293,5 @@ func (w *World) Start() {
 	}
 	s.started.Store(true)
 	s.park.wake()
-	if s.inside.Add(-1) == 0 {
-		s.end()
-	}
+	s.exit()
 }

@@ -1,8 +1,6 @@
 package stw
 
-import (
-	"context"
-)
+import "context"
 
 // Suspend holds the domain at its next safe point until [Domain.Resume], and returns when the domain
 // is there. A blocked domain is held at once: it cannot come back from Blocking. Interrupts wait
@@ -95,8 +93,10 @@ func (d *Domain) suspendLocked(left *due) bool {
 	if n.suspends == 0 {
 		return false
 	}
-	online := d.readers.online
-	d.readers.goOffline()
+	if d.readers.online {
+		d.readers.goOffline()
+		defer d.readers.goOnline()
+	}
 	d.becomeLocked(suspended)
 	n.held = true
 	d.changed.Broadcast()
@@ -107,9 +107,6 @@ func (d *Domain) suspendLocked(left *due) bool {
 	// For a stop or a ragged barrier the domain is serving, and sleeps again afterwards without
 	// having run user code.
 	d.becomeLocked(serving)
-	if online {
-		d.readers.goOnline()
-	}
 	left.stop, left.ragged = true, len(n.ragged)
 	return true
 }
