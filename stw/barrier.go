@@ -2,14 +2,12 @@ package stw
 
 import satomic "github.com/gosmr/gosmr/internal/sched/atomic"
 
-// A barrier makes parties wait for one another, phase by phase. It reverses its sense: the last
-// party to arrive resets the arrivals and flips the sense, and the others wait for the flip. So
-// a fast party can arrive for the next phase while slow ones are still leaving this one. A party
-// may drop out; the others no longer wait for it.
+// A barrier makes parties wait for one another, phase by phase. It is sense-reversing: the last
+// party to arrive resets the arrivals and flips the sense, for which the others wait. One store
+// does both, so a fast party can arrive for the next phase while slow ones are still leaving this
+// one. A party may drop out; the others no longer wait for it.
 //
 //	state:  parties (32 bits) | arrived (31 bits) | sense (1 bit)
-//
-// All three share a word, so that one store flips the sense and resets the arrivals.
 type barrier struct {
 	state satomic.Uint64 // written by all parties, by compare-and-swap
 	alone satomic.Bool   // the last party to arrive is running its function
@@ -33,8 +31,7 @@ func (b *barrier) init(parties, spins int) {
 func parties(state uint64) uint64 { return state / oneParty }
 func arrived(state uint64) uint64 { return state & arrivedMask / oneArrival }
 
-// await returns when all parties have arrived. The last to arrive calls last, if it is not nil,
-// before any of them returns.
+// await returns when all parties have arrived and the last to arrive has called last, if not nil.
 func (b *barrier) await(last func()) {
 	if b.alone.Load() {
 		panic("stw: Barrier inside a function that the last one in runs alone")
@@ -54,14 +51,14 @@ func (b *barrier) await(last func()) {
 	b.flip(old, parties(old))
 }
 
-// runAlone calls last. An await inside it would wait for itself, and panics.
+// runAlone calls last. An await inside it panics: it would wait for itself.
 func (b *barrier) runAlone(last func()) {
 	b.alone.Store(true)
 	defer b.alone.Store(false)
 	last()
 }
 
-// drop takes one party out. If it was the last one that the others waited for, the phase ends.
+// drop takes one party out. If only that party was missing, the phase ends.
 func (b *barrier) drop() {
 	for {
 		old := b.state.Load()
@@ -76,8 +73,7 @@ func (b *barrier) drop() {
 	}
 }
 
-// flip ends a phase in which all parties but the caller have arrived, and leaves that many
-// parties.
+// flip ends a phase in which all but the caller have arrived. The next one has that many parties.
 func (b *barrier) flip(old, parties uint64) {
 	sense := ^old & senseBit
 	b.state.Store(parties*oneParty | sense)
