@@ -1,17 +1,13 @@
 package stw
 
-import (
-	satomic "github.com/gosmr/gosmr/internal/sched/atomic"
-)
+import satomic "github.com/gosmr/gosmr/internal/sched/atomic"
 
-// A barrier makes parties wait for one another, phase by phase. It reverses its sense: the last
-// party to arrive resets the arrivals and flips the sense, and the others wait for the flip. So
-// a fast party can arrive for the next phase while slow ones are still leaving this one. A party
-// may drop out; the others no longer wait for it.
+// A barrier makes parties wait for one another, phase by phase. It is sense-reversing: the last
+// party to arrive resets the arrivals and flips the sense, for which the others wait. One store
+// does both, so a fast party can arrive for the next phase while slow ones are still leaving this
+// one. A party may drop out; the others no longer wait for it.
 //
 //	state:  parties (32 bits) | arrived (31 bits) | sense (1 bit)
-//
-// All three share a word, so that one store flips the sense and resets the arrivals.
 type barrier struct {
 	state satomic.Uint64 // written by all parties, by compare-and-swap
 	alone satomic.Bool   // the last party to arrive is running its function
@@ -35,38 +31,34 @@ func (b *barrier) init(parties, spins int) {
 func parties(state uint64) uint64 { return state / oneParty }
 func arrived(state uint64) uint64 { return state & arrivedMask / oneArrival }
 
-// await returns when all parties have arrived. The last to arrive calls last, if it is not nil,
-// before any of them returns.
+// await returns when all parties have arrived and the last to arrive has called last, if not nil.
 func (b *barrier) await(last func()) {
 	if b.alone.Load() {
 		panic("stw: Barrier inside a function that the last one in runs alone")
 	}
-	for {
-		old := b.state.Load()
-		if arrived(old)+1 < parties(old) {
-			if b.state.CompareAndSwap(old, old+oneArrival) {
-				b.park.wait(b.spins, func() bool { return (b.state.Load()^old)&senseBit != 0 })
-				return
-			}
-			continue
+	old := b.state.Load()
+	for arrived(old)+1 < parties(old) {
+		if b.state.CompareAndSwap(old, old+oneArrival) {
+			b.park.wait(b.spins, func() bool { return (b.state.Load()^old)&senseBit != 0 })
+			return
 		}
-		// All others wait for the flip, so the state does not change here.
-		if last != nil {
-			b.runAlone(last)
-		}
-		b.flip(old, parties(old))
-		return
+		old = b.state.Load()
 	}
+	// All others wait for the flip, so the state does not change here.
+	if last != nil {
+		b.runAlone(last)
+	}
+	b.flip(old, parties(old))
 }
 
-// runAlone calls last. An await inside it would wait for itself, and panics.
+// runAlone calls last. An await inside it panics: it would wait for itself.
 func (b *barrier) runAlone(last func()) {
 	b.alone.Store(true)
 	defer b.alone.Store(false)
 	last()
 }
 
-// drop takes one party out. If it was the last one that the others waited for, the phase ends.
+// drop takes one party out. If only that party was missing, the phase ends.
 func (b *barrier) drop() {
 	for {
 		old := b.state.Load()
@@ -81,8 +73,7 @@ func (b *barrier) drop() {
 	}
 }
 
-// flip ends a phase in which all parties but the caller have arrived, and leaves that many
-// parties.
+// flip ends a phase in which all but the caller have arrived. The next one has that many parties.
 func (b *barrier) flip(old, parties uint64) {
 	sense := ^old & senseBit
 	b.state.Store(parties*oneParty | sense)

@@ -37,7 +37,7 @@ func TestBarrier_Phases(t *testing.T) {
 	}
 }
 
-// Who leaves is waited for no more.
+// The others do not wait for a party that has dropped out.
 func TestBarrier_Leave(t *testing.T) {
 	const n = 5
 	for range rounds(2000) {

@@ -1,19 +1,18 @@
 package stw
 
-// Blocking runs fn, which may block, and keeps the domain at a safe point meanwhile: a stand-in
-// takes part in stops and ragged barriers and runs interrupts on its behalf. fn must not touch
-// what a stop protects, hold protected pointers, or call methods that are for the domain's own
-// goroutine. If a stand-in is acting when fn returns, Blocking waits until it is done. Call it
-// only from the domain's own goroutine.
+// Blocking runs fn, which may block, with the domain at a safe point: a stand-in takes part in
+// stops and ragged barriers and runs interrupts on its behalf. fn must not touch what a stop
+// protects, hold protected pointers, or call methods that are for the domain's own goroutine. After
+// fn, Blocking waits for a stand-in that is acting. Call it only from the domain's own goroutine.
 //
-// Wrap everything that may block, including locks that other domains take: the domain that
-// holds the lock may be stopped, waiting for this one.
+// Wrap everything that may block, including locks that other domains take: the domain that holds
+// the lock may be stopped, waiting for this one.
 func (d *Domain) Blocking(fn func()) {
 	d.EnterBlocking()
 	returned := false
 	defer func() {
 		d.leaveBlocking()
-		if returned { // else fn is panicking; the next poll passes on other panics
+		if returned { // else fn is panicking: the next poll passes on other panics
 			d.passPanic()
 		}
 	}()
@@ -21,14 +20,13 @@ func (d *Domain) Blocking(fn func()) {
 	returned = true
 }
 
-// EnterBlocking is the first half of [Domain.Blocking], for code that does not fit into a
-// function. Call it only from the domain's own goroutine.
+// EnterBlocking is the first half of [Domain.Blocking], for code that does not fit into a function.
+// Call it only from the domain's own goroutine.
 //
 // Cost: a lock taken and released twice, and a store or two for each smr domain.
 func (d *Domain) EnterBlocking() {
-	const op = "EnterBlocking"
-	d.mustRun(op)
-	d.check(op)
+	d.currentPhase().mustRun("EnterBlocking")
+	d.check("EnterBlocking")
 	if d.pending.Load() != 0 {
 		d.clearPending()
 		d.serve()

@@ -10,11 +10,10 @@ import (
 	"github.com/gosmr/gosmr/internal/goid"
 )
 
-// domainDebug has the number of the domain's own goroutine, or 0 while the domain is blocked and
-// its goroutine may do other things.
+// domainDebug has the owner's goroutine number, or 0 while the domain is blocked or ending.
 type domainDebug struct{ owner atomic.Uint64 }
 
-// owned and disowned note that the calling goroutine is the owner, and that none is.
+// owned makes the calling goroutine the owner; disowned leaves the domain without one.
 
 func (d *Domain) owned()    { d.debug.owner.Store(goid.Get()) }
 func (d *Domain) disowned() { d.debug.owner.Store(0) }
@@ -34,20 +33,17 @@ func (d *Domain) checkNext(next phase) {
 	}
 }
 
-// illegalLocked returns what is wrong with the domain's phase and its notes, or "" if they fit
-// together.
+// illegalLocked returns what is wrong between the domain's phase and its notes, or "".
 func (d *Domain) illegalLocked() string {
-	n, outside := &d.noted, d.phase == starting || d.phase == dead
-	switch d.phase {
-	case suspended, blocked, ending:
-		if n.held != (n.suspends > 0) {
-			return "held differs from suspended"
-		}
-	}
+	n := &d.noted
+	unserved := d.phase == blocked || d.phase == ending
+	outside := d.phase == starting || d.phase == dead
 	switch {
+	case (unserved || d.phase == suspended) && n.held != (n.suspends > 0):
+		return "held differs from suspended"
 	case n.held && n.suspends == 0:
 		return "held, and not suspended"
-	case (d.phase == blocked || d.phase == ending) && (n.stop != nil || n.rest()):
+	case unserved && (n.stop != nil || n.rest()):
 		return "asked, and not served"
 	case outside && (n.held || n.stop != nil || len(n.ragged) > 0):
 		return "asked, and not part of the world"
@@ -57,8 +53,7 @@ func (d *Domain) illegalLocked() string {
 	return ""
 }
 
-// checkLocked panics if the phase and the notes do not fit together. It is called before mu is
-// released.
+// checkLocked panics if the phase and the notes do not fit together. Call it before releasing mu.
 func (d *Domain) checkLocked() {
 	if what := d.illegalLocked(); what != "" {
 		panic(fmt.Sprintf("stw: domain %d is %v and %s (%d suspensions, held: %v)",
@@ -66,8 +61,7 @@ func (d *Domain) checkLocked() {
 	}
 }
 
-// checkOutside panics if the caller is a running domain of the world, which would wait for
-// itself.
+// checkOutside panics if the caller is a running domain of the world.
 func (w *World) checkOutside(op string) {
 	id := goid.Get()
 	for _, d := range w.Domains() {

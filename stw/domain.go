@@ -10,15 +10,15 @@ import (
 	"github.com/gosmr/gosmr/pcpu"
 )
 
-// A Domain is a worker: a goroutine that can be stopped, because it promises to reach a safe
-// point ([Domain.Poll]) now and then, or stays at one ([Domain.Blocking]).
+// A Domain is a worker: a goroutine that can be stopped, because it reaches a safe point now and
+// then ([Domain.Poll]) or stays at one ([Domain.Blocking]).
 //
 // Any goroutine may call a method unless its comment says otherwise; with -tags invariants, Poll,
 // Blocking and RunOnAll check that. Comments call the domain's own goroutine its owner.
 type Domain struct {
-	// pending is not 0 when the domain should come to a safe point; its bits are below. A
-	// request sets a bit after it is noted. The owner reads it in every Poll, and clears it at
-	// a safe point before it reads the notes.
+	// pending is not 0 when the domain should come to a safe point; its bits are below. A request
+	// sets a bit after it is noted. The owner reads pending in every Poll, and clears it at a safe
+	// point before it reads the notes. The pad keeps the fields below off the line that Poll reads.
 	pending struct {
 		satomic.Uint32
 		_ [pcpu.Stride - 4]byte
@@ -38,8 +38,8 @@ type Domain struct {
 	phase   phase
 	noted   noted
 
-	// The rest belongs to the goroutine that acts for the domain: the owner or a stand-in. The
-	// phase says which, and mu orders the hand-over.
+	// The rest belongs to the goroutine that acts for the domain, the owner or a stand-in. The
+	// phase says which; mu orders the hand-over.
 
 	readers readers
 	roots   rootStack
@@ -67,23 +67,19 @@ const (
 // ID returns the domain's number. No other domain of its world ever has the same.
 func (d *Domain) ID() uint64 { return d.id }
 
-// Slot returns a number below the world's Max that no other domain has until this one has ended.
-// Use it to index arrays.
+// Slot returns an index below the world's Max that no other domain has until this one has ended.
 func (d *Domain) Slot() int { return d.slot }
 
-// State returns the domain's state. Unless the world is stopped, it may have changed when the caller
-// reads it. An ending domain is Blocked before it is Dead. A suspended domain is Running while it
-// takes part in a stop.
-func (d *Domain) State() State { return d.currentPhase().state() }
+// State returns the domain's state; unless the world is stopped, it may already have changed. An
+// ending domain is Blocked before it is Dead. A suspended one is Running while it is in a stop.
+func (d *Domain) State() State { return phases[d.currentPhase()].state }
 
 func (d *Domain) String() string { return fmt.Sprintf("domain %d", d.id) }
 
 // Spawn starts a goroutine that becomes a domain, runs fn, and ends the domain when fn returns.
-// Spawn does not wait for the domain to start; while the world is stopped, the domain waits. If
-// Spawn returns [ErrFull] or [ErrClosed], there is no domain.
-//
-// If fn panics or calls runtime.Goexit, the domain ends in the same way before the panic or the
-// exit goes on.
+// Spawn does not wait for the domain to start; while the world is stopped, the domain waits. It
+// returns [ErrFull], [ErrClosed], or an error if one of Options.SMR is closed. If fn panics or
+// calls runtime.Goexit, the domain ends too, and then the panic or exit goes on.
 func (w *World) Spawn(fn func(*Domain)) (*Domain, error) {
 	if fn == nil {
 		panic("stw: Spawn of a nil function")
@@ -103,11 +99,11 @@ func (w *World) Spawn(fn func(*Domain)) (*Domain, error) {
 }
 
 // Register makes the calling goroutine a domain until it calls [Domain.Deregister], which it must
-// do before it ends. Register waits while the world is stopped. It returns [ErrFull], [ErrClosed]
-// or the error of Options.OnStart.
+// do before it ends. Register waits while the world is stopped. It returns the errors of Spawn, and
+// that of Options.OnStart.
 //
-// A goroutine may be several domains, of one world or of several. Whenever it waits as one of
-// them, in Register too, it must be in Blocking as each of the others.
+// A goroutine may be several domains, of one world or of several. While it waits as one of them, or
+// registers another, it must be in Blocking as each of the others.
 func (w *World) Register() (*Domain, error) {
 	w.checkOutside("Register")
 	d, err := w.newDomain(byDeregister)
@@ -126,25 +122,23 @@ func (w *World) Register() (*Domain, error) {
 	return d, nil
 }
 
-// Deregister ends a domain that [World.Register] made. It first does what was asked of the domain,
-// and may wait for a stop to end. It panics if the domain has ended, or was made by Spawn: that
+// Deregister ends a domain that [World.Register] made, once the requests to it are served and no
+// stop is in progress. It panics if the domain is ending or has ended, or was made by Spawn: that
 // one ends when its function returns. Call it only from the domain's own goroutine.
 func (d *Domain) Deregister() {
 	if d.endsBy == byReturn {
 		panic("stw: Deregister of a domain that Spawn made")
 	}
-	d.mustRun("Deregister")
+	d.currentPhase().mustRun("Deregister")
 	if d.endsBy == ended {
 		panic("stw: Deregister of a domain that is ending")
 	}
 	d.end(true)
 }
 
-// Join waits until the domain has ended: its slot is free, and its hooks and all interrupts that
-// it accepted have run. Join returns the error of Options.OnStart for this domain, or ctx.Err()
-// if ctx ends first.
-//
-// A domain may call Join only in [Domain.Blocking].
+// Join waits until the domain has ended: its slot is free, and its hooks and all interrupts that it
+// accepted have run. Join returns the error of Options.OnStart for this domain, or ctx.Err() if ctx
+// ends first. A domain may call Join only in [Domain.Blocking].
 func (d *Domain) Join(ctx context.Context) error {
 	d.w.checkOutside("Join")
 	select {
@@ -155,8 +149,7 @@ func (d *Domain) Join(ctx context.Context) error {
 	}
 }
 
-// begin makes the domain part of the world. It reports false if Options.OnStart refuses. The owner
-// calls it.
+// begin joins the world and reports whether Options.OnStart accepts the domain. The owner calls it.
 func (d *Domain) begin() bool {
 	d.owned()
 	d.w.join(d)
@@ -168,8 +161,8 @@ func (d *Domain) begin() bool {
 }
 
 // end calls Options.OnEnd, if the domain had begun, and ends the domain. The owner calls it, also
-// when a panic or Goexit unwinds its goroutine, and each step is deferred: user code may panic or
-// exit in any of them.
+// while a panic or Goexit unwinds its goroutine. Each step is deferred, because user code may panic
+// or exit in any of them.
 func (d *Domain) end(begun bool) {
 	d.endsBy = ended
 	defer d.endLast()

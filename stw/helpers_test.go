@@ -113,7 +113,7 @@ func waitFor(t testing.TB, done func() bool) {
 	})
 }
 
-// asLeader runs fn on a domain of its own and waits for it.
+// asDomain runs fn on a domain of its own and waits for it.
 func asDomain(t testing.TB, w *World, fn func(*Domain)) {
 	t.Helper()
 	join(t, spawn(t, w, fn))

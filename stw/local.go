@@ -2,7 +2,7 @@ package stw
 
 import satomic "github.com/gosmr/gosmr/internal/sched/atomic"
 
-// A Key names a value of which each domain has its own: domain-local storage.
+// A Key names a domain-local value: each domain has its own.
 type Key[T any] struct {
 	index int
 	init  func(*Domain) T
@@ -10,8 +10,8 @@ type Key[T any] struct {
 
 var lastKey satomic.Int64
 
-// NewKey returns a key. A domain's value is what init returns on first use, or the zero T if init
-// is nil. Keys are never freed: make them once.
+// NewKey returns a key. A domain's first value is what init returns at its first use, or the zero T
+// if init is nil. Keys are never freed: make them once.
 func NewKey[T any](init func(*Domain) T) *Key[T] {
 	return &Key[T]{index: int(lastKey.Add(1)) - 1, init: init}
 }
@@ -32,8 +32,7 @@ func (k *Key[T]) Get(d *Domain) T {
 	return v
 }
 
-// Set changes the domain's value. Call it only from the domain's own goroutine, or from a function
-// that runs for the domain.
+// Set changes the domain's value. Call it only where Get is allowed.
 func (k *Key[T]) Set(d *Domain, v T) {
 	for len(d.locals) <= k.index {
 		d.locals = append(d.locals, nil)

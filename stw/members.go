@@ -6,9 +6,8 @@ import (
 	"github.com/gosmr/gosmr/internal/sched"
 )
 
-// How domains come and go. A domain takes a slot, joins the set of domains on which stops count,
-// leaves the set, and frees its slot. While a stop is in progress no domain joins or leaves. The
-// end of the stop admits and dismisses the domains that wait, before another stop begins.
+// How domains come and go: a domain takes a slot, joins the set of domains on which stops count,
+// leaves the set, and frees its slot. No domain joins or leaves while a stop is in progress.
 
 // newDomain returns a domain that is starting and has a slot.
 func (w *World) newDomain(endsBy ender) (*Domain, error) {
@@ -17,7 +16,7 @@ func (w *World) newDomain(endsBy ender) (*Domain, error) {
 	if err := w.take(d); err != nil {
 		return nil, err
 	}
-	if err := d.attach(w.opts.SMR); err != nil {
+	if err := d.attach(); err != nil {
 		w.free(d)
 		return nil, err
 	}
@@ -78,13 +77,12 @@ func (w *World) admitLocked(d *Domain) {
 }
 
 // leave makes a domain ending, and waits until it is dismissed. Its owner runs no more user code:
-// stand-ins serve what is still asked, so that a function cannot end this goroutine. Stops and
+// stand-ins serve the requests that are left, so that no function can end this goroutine. Stops and
 // ragged barriers still count on the domain; it refuses interrupts.
 //
 // The event that removes the last reason to stay also dismisses the domain: the end of a stop, the
 // end of a service, or Resume. So stops in a row do not keep it. Ragged barriers that overlap do:
-// each runs its function for every domain that is part of the world when it is called. Letting the
-// domain go first was tried, and broke that promise.
+// dismissing the domain between two would break what ForEach promises.
 func (w *World) leave(d *Domain) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -106,9 +104,9 @@ func (w *World) leave(d *Domain) {
 	}
 }
 
-// dismissLocked removes a domain from the set if it is ending, nothing is asked of it, and no stop
-// is in progress. It needs both locks: a stop counts on every domain in the set, also before it
-// has told them.
+// dismissLocked removes a domain from the set if it is ending, nothing is noted, and no stop is in
+// progress. It needs both locks: a stop counts on every domain in the set as soon as it has a
+// leader, even before it has told them.
 func (w *World) dismissLocked(d *Domain) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -124,8 +122,8 @@ func (w *World) dismissLocked(d *Domain) {
 	w.changed.Broadcast()
 }
 
-// nextLocked is called at the end of a stop, before another can begin. It admits and dismisses the
-// domains that wait, so that stops in a row do not hold them up.
+// nextLocked admits and dismisses the domains that wait. It is called at the end of a stop, before
+// another can begin, so that stops in a row do not hold them up.
 func (w *World) nextLocked() {
 	for _, d := range w.joiners {
 		w.admitLocked(d)

@@ -7,11 +7,11 @@ import (
 	ssync "github.com/gosmr/gosmr/internal/sched/sync"
 )
 
-// ErrNoMemory is wrapped by the error that a [Reservation] returns when the system refuses memory.
-// That error names the size and also wraps the system's error.
+// ErrNoMemory is wrapped by the error of a [Reservation] to which the system refuses memory. That
+// error also names the size and wraps the system's error.
 var ErrNoMemory = errors.New("stw: the system refuses memory")
 
-// memoryCalls are the calls that take memory from the system and give it back. Tests replace them.
+// memoryCalls take memory from the system and give it back. Tests replace them.
 type memoryCalls struct {
 	mapping func(size int) ([]byte, error)
 	unmap   func(mem []byte) error
@@ -21,16 +21,15 @@ type memoryCalls struct {
 var system = memoryCalls{mapMemory, unmapMemory, discardMemory}
 
 // spareRanges are ranges that the system did not take back. On Linux munmap may fail: neighbouring
-// mappings merge, unmapping the middle of one makes two, and their number is limited
-// (vm.max_map_count). A spare range is kept, without its contents, until it becomes part of an
-// area or a later munmap succeeds.
+// mappings merge, unmapping the middle of one makes two, and the number of mappings in a process is
+// limited (vm.max_map_count). A spare range is kept, without its contents, until it becomes part of
+// an area or a later munmap succeeds.
 type spareRanges struct {
 	mu     ssync.Mutex
 	ranges [][]byte
 }
 
-// spare belongs to the process, as the limit does.
-var spare spareRanges
+var spare spareRanges // of the process, like the limit
 
 // takeRange returns size bytes from a spare range, or from the system if no range is large enough.
 func (s *spareRanges) takeRange(size int) ([]byte, error) {
@@ -56,20 +55,19 @@ func (s *spareRanges) takeRange(size int) ([]byte, error) {
 	return mem, nil
 }
 
-// giveBack returns ranges to the system and keeps those that it refuses. It cannot fail.
+// giveBack returns ranges to the system and keeps those that it refuses.
 func (s *spareRanges) giveBack(ranges ...[]byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, mem := range ranges {
-		if len(mem) == 0 {
-			continue
-		}
-		if system.unmap(mem) != nil {
+		switch {
+		case len(mem) == 0:
+		case system.unmap(mem) == nil:
+			s.retryLocked() // a range beside the new gap can go without a split
+		default:
 			system.discard(mem)
 			s.ranges = append(s.ranges, mem)
-			continue
 		}
-		s.retryLocked() // a range beside the new gap can go without a split
 	}
 }
 
@@ -81,10 +79,9 @@ func (s *spareRanges) retryLocked() (given int) {
 		s.ranges = s.ranges[1:]
 		if system.unmap(mem) != nil {
 			s.ranges = append(s.ranges, mem)
-			return given
+			break
 		}
 		given++
 	}
-	s.ranges = nil
 	return given
 }

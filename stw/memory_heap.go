@@ -4,8 +4,7 @@ package stw
 
 import "errors"
 
-// Areas are on the Go heap where there is no code to map memory, and under the race detector,
-// which does not watch other memory.
+// Areas are on the Go heap if memory cannot be mapped, or if the race detector has to watch them.
 
 // mapMemory returns an error where make would panic.
 func mapMemory(size int) (mem []byte, err error) {

@@ -8,7 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// MmapPtr and MunmapPtr, because Munmap takes back only whole ranges that Mmap returned.
+// MmapPtr and MunmapPtr: unix.Munmap takes back only whole ranges that unix.Mmap returned.
 
 func mapMemory(size int) ([]byte, error) {
 	p, err := unix.MmapPtr(-1, 0, nil, uintptr(size), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_ANON|unix.MAP_PRIVATE)

@@ -2,13 +2,13 @@ package stw
 
 import "github.com/gosmr/gosmr/internal/sched"
 
-// noted has the requests to a domain that are still to be served. Domain.mu guards it.
+// noted has the requests to a domain that have yet to be served. Domain.mu guards it.
 type noted struct {
-	stop       *Stop     // the domain has yet to take part in it
-	ragged     []*ragged // the domain has yet to run their functions
+	stop       *Stop
+	ragged     []*ragged
 	interrupts []func(*Domain)
-	external   bool     // the domain has yet to call the hook
-	suspends   int      // suspensions that are not resumed yet
+	external   bool     // InterruptExternal
+	suspends   int      // suspensions without their Resume
 	held       bool     // the suspension is in force: see phase
 	panics     []*Panic // for the owner to pass on
 }
@@ -24,9 +24,8 @@ func (n *noted) rest() bool {
 }
 
 // due limits what is done at one safe point, or by one stand-in, to the requests that are there
-// at its beginning. New ones may arrive for ever: a function may ask for the next, and one stop
-// may follow another. They wait for the next safe point, or the domain would never leave this
-// one.
+// when it begins. Later ones wait for the next safe point: they may come for ever, when functions
+// ask for more interrupts or one stop follows another, and the domain would never leave this one.
 type due struct {
 	stop       bool
 	ragged     int
@@ -37,8 +36,7 @@ type due struct {
 // due returns the requests that are there now.
 func (n *noted) due() due { return due{true, len(n.ragged), len(n.interrupts), n.external} }
 
-// askLocked is called after a request is noted. It sets pending, and wakes a suspended owner or
-// starts a stand-in.
+// askLocked, called after a request is noted, makes the owner or a stand-in serve it.
 func (d *Domain) askLocked() {
 	d.pending.Or(asked)
 	switch {
@@ -49,9 +47,9 @@ func (d *Domain) askLocked() {
 	}
 }
 
-// stepLocked serves one request, with mu released meanwhile, and takes it off left. It reports
-// whether there was one to serve. Stops and ragged barriers come first, because others wait for
-// them; a suspended domain serves nothing else.
+// stepLocked serves one request, with mu released, takes it off left, and reports whether there was
+// one. Stops and ragged barriers come first: others wait for them. A suspended domain serves no
+// others.
 func (d *Domain) stepLocked(left *due) bool {
 	n := &d.noted
 	switch {
@@ -86,13 +84,12 @@ func (d *Domain) stepLocked(left *due) bool {
 	return true
 }
 
-// unlocked runs do, which may run user code, without mu. If do ends the goroutine, mu stays
-// released.
+// unlocked runs do, which may run user code, without mu.
 func (d *Domain) unlocked(do func()) {
 	d.checkLocked()
 	d.mu.Unlock()
+	defer d.mu.Lock() // also if do calls Goexit
 	do()
-	d.mu.Lock()
 }
 
 // runForOwner runs fn at a safe point and notes its panic for the owner.

@@ -7,17 +7,15 @@ import (
 	ssync "github.com/gosmr/gosmr/internal/sched/sync"
 )
 
-// A Panic carries a panic to another goroutine: from a stop handler to the domain that led the
-// stop, from an interrupt function to the domain it interrupted, from the function of a ragged
-// barrier to the caller of ForEach.
+// A Panic carries a panic to another goroutine: from a stop handler to the leader, from an
+// interrupt function to the interrupted domain, from the function of ForEach to its caller.
 type Panic struct {
 	Domain uint64 // the ID of the domain that the function ran for
 	What   string // the kind of function
 	Value  any    // the value it panicked with
 	Stack  []byte // the stack of the panic
 
-	// Also lists the other panics of the same stop, ragged barrier or end of a domain.
-	Also []*Panic
+	Also []*Panic // the other panics of the same stop, ragged barrier or end of a domain
 }
 
 func (p *Panic) Error() string {
@@ -30,14 +28,13 @@ func (p *Panic) Unwrap() error {
 	return err
 }
 
-// failures collects the panics of a function that runs for several domains. It keeps the first,
-// with the others in its Also. first is read without mu when all have run.
+// failures collects the panics of a function that runs for several domains: the first, with the
+// others in its Also. When the function has run for all, first is read without mu.
 type failures struct {
 	mu    ssync.Mutex
 	first *Panic
 }
 
-// add adds one.
 func (f *failures) add(p *Panic) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -52,7 +49,7 @@ func (f *failures) add(p *Panic) {
 func catch(d *Domain, what string, fn func()) (p *Panic) {
 	returned := false
 	defer func() {
-		if returned {
+		if returned { // a panic in progress, if any, is not fn's
 			return
 		}
 		if v := recover(); v != nil {
@@ -64,8 +61,7 @@ func catch(d *Domain, what string, fn func()) (p *Panic) {
 	return nil
 }
 
-// catchOnline runs fn at a safe point and returns its panic, or nil. The domain is online
-// meanwhile, so that fn may use [Domain.Section].
+// catchOnline is catch at a safe point, with the domain online: fn may use [Domain.Section].
 func (d *Domain) catchOnline(what string, fn func(*Domain)) *Panic {
 	if !d.readers.online {
 		d.readers.goOnline()
@@ -82,12 +78,12 @@ func (d *Domain) notePanic(p *Panic) {
 	d.pending.Or(asked)
 }
 
-// passPanic panics with the first panic that is noted, if there is one. The owner calls it.
+// passPanic panics with the first noted panic, if there is one. The owner calls it.
 func (d *Domain) passPanic() {
 	d.mu.Lock()
+	defer d.mu.Unlock()
 	n := &d.noted
 	if len(n.panics) == 0 {
-		d.mu.Unlock()
 		return
 	}
 	p := n.panics[0]
@@ -95,11 +91,10 @@ func (d *Domain) passPanic() {
 	if len(n.panics) > 0 {
 		d.pending.Or(asked) // the next poll passes on the next one
 	}
-	d.mu.Unlock()
 	panic(p)
 }
 
-// passLastPanics panics with all panics that are noted, if there are any: the domain has ended.
+// passLastPanics panics with all noted panics at once, if there are any. The domain has ended.
 func (d *Domain) passLastPanics() {
 	d.mu.Lock()
 	panics := d.noted.panics

@@ -6,21 +6,21 @@ import (
 	ssync "github.com/gosmr/gosmr/internal/sched/sync"
 )
 
-// A parking is where goroutines wait for a condition on atomic words. The goroutine that changes
-// such a word calls wake.
+// A parking is where goroutines wait for a condition on atomic words. The goroutine that makes the
+// condition true calls wake afterwards.
 //
-// A waiter increments parked and then checks the condition again. The other goroutine makes the
-// condition true and then reads parked. All four accesses are sequentially consistent, so at
-// least one of the two notices the other.
+// A waiter increments parked, then checks the condition again. The other goroutine makes the
+// condition true, then reads parked. All four accesses are sequentially consistent, so at least one
+// notices the other.
 type parking struct {
 	parked satomic.Int32 // written by waiters under mu, read by wake
 	mu     ssync.Mutex
 	cond   ssync.Cond
 }
 
-// wait returns when done returns true. It spins for a while and then parks. It does not yield in
-// between: a goroutine that yields queues up behind others, each of which runs for a whole time
-// slice, but one that is woken runs next.
+// wait returns when done returns true. It spins for a while, then parks. It does not yield in
+// between: a goroutine that yields queues up behind others that run for a whole time slice each,
+// but one that is woken runs next.
 func (p *parking) wait(spins int, done func() bool) {
 	for range spins {
 		if done() {
@@ -54,17 +54,17 @@ func (p *parking) wake() {
 }
 
 // A waiter spins for about as long as a running domain needs to reach its next poll. With two
-// parties the other one is probably running. With more parties than processors it probably is
-// not, and spinning would only keep the processor from it.
+// parties the other one is probably running. With more parties than processors it probably is not,
+// and spinning would only keep a processor from it.
 const (
 	spinsForTwo  = 1000
 	spinsForMany = 300
 )
 
-// yieldWhile yields the processor a few times while others have to run. Go does not preempt a
-// running goroutine in favour of one that was woken. So with more parties than processors, a
-// party that has done its part yields; if it ran on, the others would wait a time slice for each
-// such party. After a few rounds the missing party is not waiting for a processor.
+// yieldWhile lets a party that has done its part yield the processor to those it has woken, if
+// there are more parties than processors. Go does not preempt a running goroutine for a woken one,
+// so if the party ran on, the others would wait a time slice for each such party. A party that is
+// still missing after a few rounds is not waiting for a processor.
 func yieldWhile(oversubscribed bool, waiting func() bool) {
 	if !oversubscribed {
 		return
@@ -74,8 +74,7 @@ func yieldWhile(oversubscribed bool, waiting func() bool) {
 	}
 }
 
-// spinsFor returns how often to check a condition before parking, 0 if there are more parties than
-// processors.
+// spinsFor returns how often to check before parking: 0 if there are more parties than processors.
 func spinsFor(parties int) int {
 	switch procs := sched.Procs(); {
 	case parties > procs:

@@ -15,8 +15,8 @@ func (s State) String() string {
 	return [...]string{"starting", "running", "blocked", "suspended", "dead"}[s]
 }
 
-// A phase says what a domain's owner does, and whether the owner or a stand-in acts for the
-// domain. Domain.mu guards it. A domain moves along these arrows only:
+// A phase says what a domain's owner does, and whether the owner or a stand-in acts for the domain.
+// Domain.mu guards it. A domain moves along these arrows only:
 //
 //	starting ───▶ running ◀───▶ serving ◀───▶ suspended
 //	              │ │ ▲ ▲
@@ -30,43 +30,26 @@ func (s State) String() string {
 //	                ▼
 //	               dead
 //
-//	phase         State      requests to the domain are served by
-//	starting      Starting   the owner, later: there are no stops for it yet
-//	running       Running    the owner, at its next safe point
-//	serving       Running    the owner, at this safe point or the next
-//	suspended     Suspended  the owner: it sleeps, and wakes for stops and ragged barriers
-//	blocked       Blocked    nothing: there are none, or they wait for Resume
-//	served        Blocked    the stand-in
-//	returning     Blocked    the stand-in finishes what it has begun, then the owner
-//	ending        Blocked    nothing: there are none, or they wait for Resume
-//	endingServed  Blocked    the stand-in
-//	dead          Dead       nothing: they are refused
-//
-// The owner enters blocked in EnterBlocking, returning in LeaveBlocking if a stand-in acts, and
-// ending in World.leave, where it waits to be dismissed. A request to a blocked or ending domain
-// begins a service; the stand-in ends it, and makes a returning domain running. Stops count on
-// the domains in the set: all but the starting and the dead.
-//
-// noted.held is not a phase, because it lasts through several. It is set while suspends > 0 and
-// the domain runs no user code until it is resumed, except handlers of stops and functions of
-// ragged barriers, for which a suspended domain becomes serving or served. A domain that is
+// noted.held is not a phase, because it lasts through several. It is set while suspends > 0 and the
+// domain runs no user code until it is resumed, except stop handlers and the functions of ragged
+// barriers: for these a suspended domain becomes serving, a blocked one served. A domain that is
 // suspended, blocked or ending is held if and only if suspends > 0.
 type phase uint8
 
 const (
-	starting     phase = iota // not part of the world yet
-	running                   // runs user code
+	starting     phase = iota // not in the set yet: no stop counts on it, other requests wait
+	running                   // runs user code: serves requests at its next safe point
 	serving                   // at a safe point: serves requests, or leads a stop
-	suspended                 // at a safe point: sleeps until it is resumed, or wanted
-	blocked                   // in Blocking
-	served                    // in Blocking, and a stand-in acts for it
-	returning                 // in LeaveBlocking: waits for the end of the service
-	ending                    // in World.leave
-	endingServed              // in World.leave, and a stand-in acts for it
-	dead                      // no longer part of the world
+	suspended                 // at a safe point: sleeps until Resume, a stop or a ragged barrier
+	blocked                   // in Blocking: no requests, or they wait for Resume
+	served                    // in Blocking: a stand-in serves
+	returning                 // in LeaveBlocking: waits for the stand-in, then serves what is left
+	ending                    // in World.leave: no requests, or they wait for Resume
+	endingServed              // in World.leave: a stand-in serves
+	dead                      // no longer in the set: requests are refused
 )
 
-// phases has the name of each phase, its State, and the phases that may follow.
+// phases has the name of each phase, the State that others see, and the phases that may follow.
 var phases = [...]struct {
 	name  string
 	state State
@@ -86,9 +69,6 @@ var phases = [...]struct {
 
 func (p phase) String() string { return phases[p].name }
 
-// state returns the State that others see.
-func (p phase) state() State { return phases[p].state }
-
 // refuses reports whether the domain no longer accepts interrupts and suspensions.
 func (p phase) refuses() bool { return p >= ending }
 
@@ -105,7 +85,7 @@ func (p phase) mustRun(op string) {
 	case p.inService():
 		panic("stw: " + op + " inside a stop handler or an interrupt function")
 	default:
-		panic("stw: " + op + " of a domain that is " + p.state().String())
+		panic("stw: " + op + " of a domain that is " + phases[p].state.String())
 	}
 }
 
@@ -128,6 +108,3 @@ func (d *Domain) currentPhase() phase {
 	defer d.mu.Unlock()
 	return d.phase
 }
-
-// mustRun panics unless the domain runs user code.
-func (d *Domain) mustRun(op string) { d.currentPhase().mustRun(op) }

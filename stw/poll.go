@@ -5,7 +5,7 @@ import (
 	"github.com/gosmr/gosmr/internal/sched"
 )
 
-// Poll is a safe point: the domain does here what was asked of it, and must hold no protected
+// Poll is a safe point: it serves what was asked of the domain, which must hold no protected
 // pointer and nothing that others may touch in a stop. A running domain must call Poll often,
 // because others wait for it. Call it only from the domain's own goroutine.
 //
@@ -16,8 +16,8 @@ func (d *Domain) Poll() {
 	}
 }
 
-// Relax is Poll for a loop that waits for another goroutine: it also yields the processor. Call
-// it only from the domain's own goroutine.
+// Relax is Poll for a loop that waits for another goroutine: it also yields the processor. Call it
+// only from the domain's own goroutine.
 func (d *Domain) Relax() {
 	d.Poll()
 	sched.Gosched()
@@ -43,46 +43,38 @@ func (d *Domain) pollSlow() {
 	d.passPanic()
 }
 
-// clearPending is called before the owner reads the notes, and before its readers state that they
-// are quiescent or come online: a later request sets pending again.
+// clearPending makes later requests set pending again. The owner calls it before it reads the
+// notes, and before its readers state that they are quiescent or come online.
 func (d *Domain) clearPending() { d.pending.Store(0) }
 
 // serve serves all requests at a safe point of the owner.
 func (d *Domain) serve() {
 	d.mu.Lock()
+	defer d.mu.Unlock()
 	if len(d.noted.panics) > 0 {
 		d.pending.Or(asked) // the next poll passes on what this one does not
 	}
 	if !d.noted.any() {
-		d.mu.Unlock()
 		return
 	}
 	d.becomeLocked(serving)
-	exits := true
-	defer func() {
-		if exits { // a function has called Goexit, without mu
-			d.mu.Lock()
-		}
+	defer func() { // also if a function calls Goexit
 		d.becomeLocked(running)
 		if d.noted.any() { // for the next poll, which may be in a deferred function
 			d.pending.Or(asked)
 		}
 		d.checkLocked()
-		d.mu.Unlock()
 	}()
 	d.serveLocked(d.noted.due())
-	exits = false
 }
 
-// serveLocked serves what left allows, and keeps the goroutine here while the domain is suspended,
-// also after a function has called Goexit: what the user deferred must not run before Resume.
+// serveLocked serves what left allows, and sleeps while the domain is suspended, even after a
+// function has called Goexit: what the user deferred must not run before Resume.
 func (d *Domain) serveLocked(left due) {
 	exits := true
 	defer func() {
 		if exits {
-			d.mu.Lock()
 			d.serveLocked(due{})
-			d.mu.Unlock()
 		}
 	}()
 	for d.stepLocked(&left) || d.suspendLocked(&left) {

@@ -2,17 +2,15 @@ package stw
 
 import "slices"
 
-// The queue of stops. A stop that cannot begin at once waits in World.leaders. Stops begin in that
-// order, except that the stop of a suspended domain keeps its place and lets the others pass.
-
-// queue adds s to the queue.
+// queue adds s to the queue of stops, World.leaders. Stops begin in that order, except that the
+// stop of a suspended domain keeps its place and lets the others pass.
 func (w *World) queue(s *Stop) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.leaders = append(w.leaders, s)
 }
 
-// unqueue removes s from the queue, if it is there, and wakes those behind it.
+// unqueue removes s from the queue, if it is there, and wakes the stops behind it.
 func (w *World) unqueue(s *Stop) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -30,8 +28,7 @@ func (w *World) unqueueLocked(s *Stop) bool {
 	return i >= 0
 }
 
-// turnLocked returns the stop that may begin next: the first in the queue whose leader is not
-// suspended, or nil.
+// turnLocked returns the first stop in the queue whose leader is not suspended, or nil.
 func (w *World) turnLocked() *Stop {
 	for _, s := range w.leaders {
 		if s.leader == nil || !s.leader.suspended() {
@@ -41,7 +38,7 @@ func (w *World) turnLocked() *Stop {
 	return nil
 }
 
-// waitTurn waits until s may lead.
+// waitTurn waits for the turn of s: no stop is in progress, and s comes next.
 func (w *World) waitTurn(s *Stop) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -50,8 +47,8 @@ func (w *World) waitTurn(s *Stop) {
 	}
 }
 
-// suspensionChanged is called after d is suspended or resumed: turnLocked may return another stop
-// now, and d may leave if it is ending. waitTurn holds mu from the time it reads the suspensions
+// suspensionChanged is called after d is suspended or resumed: another stop may have its turn now,
+// and d may be dismissed if it is ending. waitTurn holds mu from when it reads the suspensions
 // until it sleeps, so it sees the change or is woken here.
 func (w *World) suspensionChanged(d *Domain) {
 	w.mu.Lock()

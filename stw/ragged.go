@@ -7,26 +7,23 @@ import (
 
 // A ragged is a ragged barrier: one function for every domain.
 type ragged struct {
-	fn    func(*Domain)
-	spins int
-	left  satomic.Int32 // domains that have yet to run fn; each decrements it, the caller waits for 0
-	park  parking
-
+	fn       func(*Domain)
+	spins    int
+	left     satomic.Int32 // domains that have yet to run fn: each decrements it, ForEach awaits 0
+	park     parking
 	failures failures
 }
 
-// ForEach runs fn once for every domain that is part of the world when ForEach is called, and returns
-// when fn has returned for all. A running domain runs fn at its next safe point, a suspended one at once, and for a
-// blocked one the caller or a stand-in runs it. Domains do not wait for one another as they do in
-// a stop. A domain that ends meanwhile runs fn first. One that joins meanwhile does not run fn:
-// all that it does happens after the start of ForEach.
+// ForEach runs fn once for every domain that is part of the world when ForEach is called, and
+// returns when fn has returned for all. A running domain runs fn at its next safe point, a
+// suspended one at once, and for a blocked one the caller or a stand-in does. Unlike in a stop,
+// domains do not wait for one another. A domain that ends meanwhile runs fn first. One that joins
+// meanwhile does not run fn: all that it does happens after the start of ForEach.
 //
 // If fn panics, ForEach panics with a [*Panic] when all have run fn. The caller runs fn for blocked
-// domains one after the other, so fn must not wait for another fn, and runtime.Goexit in fn ends
+// domains one after the other, so fn must not wait for another fn, and runtime.Goexit in fn may end
 // the caller. After [World.Stop], ForEach waits for Start. A domain may call it only in
 // [Domain.Blocking]; see [Domain.ForEach].
-//
-// Idea: forEachP of Go's runtime.
 func (w *World) ForEach(fn func(*Domain)) {
 	w.checkOutside("ForEach")
 	w.forEach(fn)
@@ -35,11 +32,11 @@ func (w *World) ForEach(fn func(*Domain)) {
 // ForEach is [World.ForEach] of the domain's world. It runs fn for d too. Call it only from the
 // domain's own goroutine.
 func (d *Domain) ForEach(fn func(*Domain)) {
-	d.mustRun("ForEach")
+	d.currentPhase().mustRun("ForEach")
 	d.Blocking(func() { d.w.forEach(fn) })
 }
 
-// forEach is ForEach for a caller that is no running domain.
+// forEach is ForEach for a caller that is not a running domain.
 func (w *World) forEach(fn func(*Domain)) {
 	if fn == nil {
 		panic("stw: ForEach with a nil function")
@@ -47,8 +44,8 @@ func (w *World) forEach(fn func(*Domain)) {
 	r := &ragged{fn: fn}
 	var mine []*Domain // the domains that the caller acts for
 
-	// Domains in the set cannot leave it before they have run fn. So the set may change after
-	// mu is released, but not the part of it that this barrier counts on.
+	// A domain in the set cannot leave it before it has run fn. So the set may change once mu is
+	// released, but not the part that this barrier counts on.
 	w.mu.Lock()
 	n := len(w.set)
 	r.left.Store(int32(n))
@@ -66,7 +63,7 @@ func (w *World) forEach(fn func(*Domain)) {
 	}
 	w.mu.Unlock()
 
-	defer func() { // if fn ends the goroutine, stand-ins act for the rest
+	defer func() { // if fn ends this goroutine, stand-ins act for the rest
 		for _, d := range mine {
 			sched.Go(d.serveRest)
 		}

@@ -16,16 +16,14 @@ var ErrExhausted = errors.New("stw: the domain's area is exhausted")
 
 // A Reservation is memory off the Go heap, with an area for each slot of a world. A domain
 // allocates in its slot's area by moving a pointer. A stop empties or resizes all areas together.
-// Until then an allocation stays, also after its domain has ended; the next domain in that slot
+// Until then an allocation stays, even after its domain has ended; the next domain in that slot
 // allocates behind it.
 //
-// Each area is a mapping of its own, made by the first allocation in it. So a world with many
-// slots and few domains maps little, which matters where the system locks mappings (mlockall),
-// limits addresses or does not overcommit.
+// The first allocation in an area maps it, so unused slots cost nothing where the system locks
+// mappings (mlockall), limits addresses or does not overcommit.
 //
-// Go's collector does not scan the memory: it must not hold the only reference to anything on the
-// Go heap. The memory stays until [Reservation.Release], also if the Reservation becomes
-// unreachable. Idea: the minor heaps of OCaml 5.
+// Go's collector does not scan the memory: it must not hold the only reference to a Go object. It
+// stays until [Reservation.Release], even if the Reservation becomes unreachable.
 type Reservation struct {
 	w     *World
 	size  int    // of an area; written in stops, read by domains
@@ -49,9 +47,9 @@ const (
 )
 
 // NewReservation returns a reservation with an area of size bytes, rounded up to pages, for each
-// slot of the world. It maps the first area, and returns an error that wraps [ErrNoMemory] if the
-// system refuses. It returns another error if the size is negative or exceeds the address space.
-// Give the memory back with [Reservation.Release].
+// slot of the world. It maps the first area; if the system refuses, the error wraps [ErrNoMemory].
+// A negative size, or one that exceeds the address space, is another error. Give the memory back
+// with [Reservation.Release].
 func (w *World) NewReservation(size int) (*Reservation, error) {
 	size, err := areaSize(size)
 	if err != nil {
@@ -88,9 +86,8 @@ func (r *Reservation) mapArea(slot, size int) ([]byte, error) {
 
 // Alloc returns size bytes of the domain's area, aligned to 16, with arbitrary contents and valid
 // until the next Resize, Reset or Release. It returns [ErrExhausted] if the area is full. If the
-// area is not mapped yet and the system refuses the memory, the error wraps [ErrNoMemory], and a
-// later Alloc tries again. Call it only from the domain's own goroutine, or from a function that
-// runs for the domain.
+// system refuses to map the area, the error wraps [ErrNoMemory], and a later Alloc tries again.
+// Call it only from the domain's own goroutine, or from a function that runs for the domain.
 //
 // Cost: a comparison and an addition; the first Alloc in an area maps it.
 func (r *Reservation) Alloc(d *Domain, size int) ([]byte, error) {
@@ -114,25 +111,23 @@ func (r *Reservation) openFor(a *area, slot, size int) (err error) {
 	return err
 }
 
-// Used returns how many bytes of the domain's area are in use. Call it only from the domain's own
-// goroutine, or from a function that runs for the domain.
+// Used returns how many bytes of the domain's area are in use. Call it only where Alloc is allowed.
 func (r *Reservation) Used(d *Domain) int { return r.areas[d.slot].used }
 
 // Area returns the size of an area. Call it only from a running domain of the world.
 func (r *Reservation) Area() int { return r.size }
 
 // Reset empties all areas in one stop that d leads. If evacuate is not nil, it runs first for every
-// domain, to move what is still needed. If evacuate panics for one of them, nothing is emptied and
-// Reset passes on the panic; if it ends a goroutine, nothing is emptied and Reset returns an
-// error. Call it only from d's own goroutine.
+// domain, to move what is still needed. If evacuate panics for one of them, Reset passes on the
+// panic; if it ends a goroutine, Reset returns an error. Either way nothing is emptied. Call Reset
+// only from d's own goroutine.
 func (r *Reservation) Reset(d *Domain, evacuate Handler) error {
 	return r.swap(d, evacuate, func() {})
 }
 
-// Resize replaces all areas by empty ones of another size, in one stop that d leads, after evacuate
-// as in Reset. Before the stop it maps a new area for each domain that has one. If the system
-// refuses, Resize changes nothing and returns an error that wraps [ErrNoMemory]. Call it only from
-// d's own goroutine.
+// Resize is Reset, and replaces all areas by empty ones of another size. Before the stop it maps a
+// new area for each domain that has one. If the system refuses, Resize changes nothing and returns
+// an error that wraps [ErrNoMemory]. Call it only from d's own goroutine.
 func (r *Reservation) Resize(d *Domain, size int, evacuate Handler) error {
 	size, err := areaSize(size)
 	if err != nil {
@@ -173,16 +168,16 @@ func (r *Reservation) slotsInUse() (slots []int) {
 }
 
 // Release gives the memory back, in one stop that d leads. After it, Alloc returns ErrExhausted.
-// Memory that the system refuses to take back now becomes part of other areas, or is given back
-// later. Call it only from d's own goroutine.
+// Memory that the system refuses to take back becomes part of other areas, or is given back later.
+// Call it only from d's own goroutine.
 func (r *Reservation) Release(d *Domain) {
 	if err := r.Resize(d, 0, nil); err != nil {
 		panic(err) // cannot happen: no area is mapped
 	}
 }
 
-// swap runs evacuate for all domains in one stop. If it returned for all of them, swap then calls
-// change and empties all areas.
+// swap runs evacuate for all domains in one stop. If it returns for all, swap calls change and
+// empties all areas.
 func (r *Reservation) swap(d *Domain, evacuate Handler, change func()) error {
 	var moved satomic.Int32
 	changed := false

@@ -1,7 +1,7 @@
 package stw
 
-// A rootStack has the words that a domain declares as roots, in frames that are cut from chunks.
-// It keeps its chunks, so a push allocates only when the stack grows deeper than ever before.
+// A rootStack has the words that a domain declares as roots, in frames cut from chunks. It keeps
+// its chunks, so a push allocates only when the stack grows deeper than ever before.
 type rootStack struct {
 	chunks [][]uintptr
 	frames []rootFrame
@@ -12,11 +12,9 @@ type rootFrame struct{ chunk, start, end int }
 const rootChunk = 256
 
 // PushRoots adds a frame of n words, all 0, to the domain's roots and returns it. The domain may
-// change the words at any time; [World.Scan] visits them. Call it only from the domain's own
-// goroutine.
-//
-// To Go's collector the words are not pointers: store handles, or addresses of memory that it does
-// not own. PushRoots panics, and changes nothing, if n is negative or more than Go can allocate.
+// change the words at any time; [World.Scan] visits them. To Go's collector they are numbers: store
+// handles, or addresses off the Go heap. PushRoots panics, and changes nothing, if n is negative or
+// more than Go can allocate. Call it only from the domain's own goroutine.
 func (d *Domain) PushRoots(n int) []uintptr {
 	if n < 0 {
 		panic("stw: PushRoots of a negative number of words")
@@ -55,7 +53,7 @@ func (r *rootStack) words(f rootFrame) []uintptr { return r.chunks[f.chunk][f.st
 
 // Scan visits every root of every domain while the world is stopped by [World.Stop], and panics if
 // it is not. A word may be a reference or just a number, so the memory it seems to refer to must
-// stay where it is. Idea: ambiguous references of the Memory Pool System.
+// stay where it is.
 func (w *World) Scan(visit func(d *Domain, word uintptr)) {
 	w.mu.Lock()
 	s := w.held

@@ -1,18 +1,15 @@
 package stw
 
-import (
-	"github.com/gosmr/gosmr/internal/sched"
-)
+import "github.com/gosmr/gosmr/internal/sched"
 
-// A stand-in serves requests to a blocked or ending domain. It is a goroutine that exists only
-// while there are any, or the caller of ForEach. A domain has at most one; its phase says whether.
-// A service is short: it takes part in one stop, or serves the other requests that are there at its
-// beginning. If there are more at its end, the next service follows. Between two services the
-// domain comes back or ends: its owner waits in LeaveBlocking for the end of one service, and the
-// end of a service dismisses an ending domain, unless ragged barriers overlap (see World.leave).
+// A stand-in serves requests to a blocked or ending domain: a goroutine that exists only while
+// there are any, or the caller of ForEach. A domain has at most one; its phase says whether. A
+// service is short: it takes part in one stop, or serves the other requests that are there when it
+// begins. If more have come when it ends, the next service follows. But an owner that waits in
+// LeaveBlocking comes back after one service, and serves the rest itself.
 
 // beginServiceLocked begins a service if the domain is blocked or ending, and reports whether it
-// did. The caller then starts the stand-in, or is the stand-in.
+// did. The caller then starts the stand-in, or is it.
 func (d *Domain) beginServiceLocked() bool {
 	switch d.phase {
 	case blocked:
@@ -25,8 +22,7 @@ func (d *Domain) beginServiceLocked() bool {
 	return true
 }
 
-// serveBlocked is a stand-in that takes part in a stop, if there is one, and otherwise serves the
-// rest.
+// serveBlocked is a stand-in that takes part in a stop or, if there is none, serves the rest.
 func (d *Domain) serveBlocked() {
 	d.mu.Lock()
 	s := d.noted.stop
@@ -36,27 +32,24 @@ func (d *Domain) serveBlocked() {
 		d.serveRest()
 		return
 	}
-	// The service ends before the stop does, so that the end of the stop can dismiss an ending
-	// domain of which nothing else is asked.
+	// The service ends before the stop, so that the end of the stop can dismiss the domain.
 	defer s.exit()
 	defer d.endService(false)
 	s.handle(d)
 }
 
-// serveRest is a stand-in that serves all requests but stops, which it leaves to the next one: so
-// stops in a row do not hold up ragged barriers and interrupts.
+// serveRest is a stand-in that serves all requests but stops.
 func (d *Domain) serveRest() {
 	defer d.endService(true) // also if a function calls Goexit
 	d.mu.Lock()
+	defer d.mu.Unlock()
 	left := d.noted.due()
 	left.stop = false
 	for d.phase != returning && d.stepLocked(&left) {
 	}
-	d.mu.Unlock()
 }
 
-// serveRagged makes the caller of ForEach the stand-in. It serves only r, which is first in the
-// list.
+// serveRagged makes the caller of ForEach the stand-in. It serves only r, which was noted first.
 func (d *Domain) serveRagged(r *ragged) {
 	defer d.endService(true) // also if the function calls Goexit
 	d.mu.Lock()
@@ -70,8 +63,8 @@ func (d *Domain) serveRagged(r *ragged) {
 func (d *Domain) endService(stopNext bool) {
 	d.mu.Lock()
 	if d.phase != endingServed {
+		defer d.mu.Unlock()
 		d.endServiceLocked(stopNext)
-		d.mu.Unlock()
 		return
 	}
 	d.mu.Unlock()
@@ -85,14 +78,14 @@ func (d *Domain) endService(stopNext bool) {
 	d.w.dismissLocked(d)
 }
 
-// endServiceLocked is endService under mu. stopNext says that the service left out stops, so that a
-// stop comes next; otherwise the rest does. So stops and the rest do not hold up each other.
+// endServiceLocked is endService under mu. If the service left out stops (stopNext), a stop comes
+// next, otherwise the rest, so that neither holds up the other.
 func (d *Domain) endServiceLocked(stopNext bool) {
 	n := &d.noted
 	n.held = n.suspends > 0
 	switch {
 	case d.phase == returning: // the owner serves the rest
-		if n.any() { // a ragged barrier that acted for the domain has not asked its owner
+		if n.any() { // ForEach does not ask the owner if its caller is the stand-in
 			d.pending.Or(asked)
 		}
 		d.becomeLocked(running)

@@ -7,32 +7,30 @@ import (
 	"github.com/gosmr/gosmr/smr"
 )
 
-// A domain is a quiescent reader of each smr domain of its world. It is online while it runs, and
-// offline while it is blocked, suspended or in a stop. Its sections last from one safe point to the
-// next, and reads in them cost nothing extra. A grace period that waits for the domain asks for a
-// safe point, and ends one poll later.
-
-// readers are a domain's quiescent readers, one for each smr domain of its world.
+// readers are a domain's quiescent readers, one for each smr domain of its world. They are online
+// while the domain runs, and offline while it is blocked, suspended or in a stop. A section lasts
+// from one safe point to the next, and reads in it cost nothing extra. A grace period that waits
+// for the domain asks for a safe point, and ends one poll later.
 type readers struct {
 	each   []*smr.Quiescent
 	online bool // all of them are
 }
 
-// attach registers the domain with the smr domains. It returns an error if one of them is closed.
-func (d *Domain) attach(domains []*smr.Domain) (err error) {
+// attach registers the domain with its world's smr domains. It fails if one of them is closed.
+func (d *Domain) attach() (err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			err = fmt.Errorf("stw: attach a domain: %v", v)
 		}
 	}()
-	for _, dom := range domains {
+	for _, dom := range d.w.opts.SMR {
 		// A grace period only asks the domain to poll.
 		d.readers.each = append(d.readers.each, dom.NewQuiescent(func() { d.pending.Or(quiescent) }))
 	}
 	return nil
 }
 
-// goOnline begins sections.
+// goOnline begins the sections.
 func (r *readers) goOnline() {
 	r.online = true
 	for _, q := range r.each {
@@ -40,7 +38,7 @@ func (r *readers) goOnline() {
 	}
 }
 
-// goOffline ends sections; grace periods do not wait for offline readers.
+// goOffline ends the sections. Grace periods do not wait for offline readers.
 func (r *readers) goOffline() {
 	r.online = false
 	for _, q := range r.each {
@@ -55,7 +53,6 @@ func (r *readers) quiesce() {
 	}
 }
 
-// close unregisters the readers.
 func (r *readers) close() {
 	for _, q := range r.each {
 		q.Close()
@@ -63,10 +60,10 @@ func (r *readers) close() {
 }
 
 // Section returns the domain's section of the first of its world's smr domains. The section is
-// valid until the domain's next safe point: Poll, Blocking or a stop. Leaving it does nothing. Section
-// panics where the domain is offline, as in stop handlers, and if the world has no smr domain. Call
-// it only from the domain's own goroutine, or from a function that Interrupt or ForEach runs for
-// the domain.
+// valid until the domain's next safe point: Poll, Blocking or a stop. Leaving it does nothing.
+// Section panics where the domain is offline, as in stop handlers, and if the world has no smr
+// domain. Call it only from the domain's own goroutine, or from a function that Interrupt or
+// ForEach runs for the domain.
 //
 // Cost: two loads. Using the section costs no more than the loads in it.
 func (d *Domain) Section() smr.Section {
@@ -76,8 +73,7 @@ func (d *Domain) Section() smr.Section {
 	return d.readers.each[0].Section()
 }
 
-// SectionOf is [Domain.Section] of any of the world's smr domains. It panics if dom is not one of
-// them.
+// SectionOf is [Domain.Section] of dom, one of the world's smr domains. For any other it panics.
 func (d *Domain) SectionOf(dom *smr.Domain) smr.Section {
 	for i, o := range d.w.opts.SMR {
 		if o == dom {

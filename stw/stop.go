@@ -7,35 +7,33 @@ import (
 	satomic "github.com/gosmr/gosmr/internal/sched/atomic"
 )
 
-// A Handler runs once for every domain in a stop: the domain runs it, or a stand-in if the domain
-// is blocked.
+// A Handler runs once for every domain in a stop: on the domain's goroutine or, while the domain is
+// blocked, on a stand-in.
 type Handler func(*Domain, *Stop)
 
 // StopOptions vary a stop. The zero StopOptions is valid.
 type StopOptions struct {
-	// Setup is called by the leader when the participants are known, before any of them is
-	// told.
+	// Setup is called by the leader when the participants are known and none has been told.
 	Setup func(*Stop)
 
-	// EnterWork lets a participant work while it waits for the others to come in. It is called
-	// again and again until all are in or it returns false. Each call must be short.
+	// EnterWork is called by a participant that waits for the others to come in, again and again
+	// until all are in or it returns false. Each call must be short.
 	EnterWork func(*Domain, *Stop) bool
 
-	// Async does not make the participants wait for one another: each domain runs the handler
-	// at its next safe point. RunOnAll returns when the leader's own handler has returned. No
-	// other stop begins before all handlers have.
+	// Async does not make the participants wait for one another: each domain runs the handler at
+	// its next safe point. RunOnAll returns when the leader's own handler has returned. No other
+	// stop begins before all handlers have.
 	Async bool
 }
 
-// A Stop is one stop-the-world section. It begins when it has a leader and ends when the last
-// participant has run its handler.
+// A Stop is one stop-the-world section: from when it has a leader until the last handler returns.
 //
 //	leader        ──lead──tell────┐         ┌─────handler──┐
 //	participant   ────────────poll┤ all are ├─handler──┐   ├ the last one out
 //	participant   ────poll────────┤   in    ├─────handler┐ │ ends the stop
 //	blocked one's       stand-in──┘         └─handler─┐
 //
-// A participant runs no user code from the time it comes in until its handler returns, except
+// From the time it comes in until its handler returns, a participant runs no other user code than
 // StopOptions.EnterWork and the handler. Then it goes on at once, but the leader waits for the end
 // of the stop.
 type Stop struct {
@@ -49,15 +47,13 @@ type Stop struct {
 	spins        int
 
 	// Participants write these words, and those that wait in park read them.
-	entry  satomic.Int32 // participants that have yet to come in
-	inside satomic.Int32 // participants that have yet to exit
-	ended  satomic.Bool  // set by the last one out
-	park   parking
+	entry   satomic.Int32 // participants that have yet to come in
+	inside  satomic.Int32 // participants that have yet to exit
+	ended   satomic.Bool  // set by the last one out
+	started satomic.Bool  // set by World.Start, awaited by the handler of World.Stop
+	park    parking
 
-	bar barrier
-
-	started satomic.Bool // set by Start, read by the handler of World.Stop
-
+	bar      barrier
 	failures failures // panics of handlers
 }
 
@@ -68,18 +64,16 @@ func (s *Stop) Leader() *Domain { return s.leader }
 func (s *Stop) Participants() []*Domain { return s.participants }
 
 // Barrier waits until every participant has called it. The last to arrive calls last, if it is not
-// nil, before any goes on. When a handler returns, its participant drops out: the others no longer
-// wait for it. So a handler may return early; if all others are waiting for it then, they go on
-// and none calls last. Call Barrier only in a handler.
-//
-// Idea: the sense-reversing barrier of OCaml's domain.c.
+// nil, before any goes on. A participant whose handler returns drops out: the others no longer wait
+// for it. If all others are waiting for it then, they go on and none calls last. Call Barrier only
+// in a handler.
 func (s *Stop) Barrier(last func()) { s.bar.await(last) }
 
-// TryRunOnAll stops the world, runs the handler for every domain, and returns true when all handlers
-// have returned. d, the caller's domain, leads. If another stop is in progress, or a domain that is
-// not suspended waits to lead one, TryRunOnAll returns false without running the handler; d has
-// then taken part in the other stop if it was already told. Call it only from d's own goroutine,
-// and not in a handler.
+// TryRunOnAll stops the world, runs the handler for every domain, and returns true when all
+// handlers have returned. d, the caller's domain, leads. If another stop is in progress, or another
+// leader waits for its turn and is not suspended, TryRunOnAll returns false without running the
+// handler; d has then polled, and taken part in the other stop if already told. Call it only from
+// d's own goroutine, and not in a handler.
 //
 // If a handler panics, the others still run to their end. Then TryRunOnAll panics with a [*Panic],
 // or a later Poll of the leader does if the stop is asynchronous.
@@ -88,8 +82,8 @@ func (w *World) TryRunOnAll(d *Domain, handler Handler, o StopOptions) bool {
 }
 
 // RunOnAll is TryRunOnAll, but waits for its turn to lead. Domains lead in the order in which they
-// began to wait. A domain that is suspended at its turn lets others lead first, and keeps its
-// place. Call it only from d's own goroutine, and not in a handler.
+// began to wait; one that is suspended at its turn keeps its place and lets others lead first. Call
+// RunOnAll only from d's own goroutine, and not in a handler.
 func (w *World) RunOnAll(d *Domain, handler Handler, o StopOptions) {
 	s := w.newStop("RunOnAll", d, handler, o)
 	if s.try() {
@@ -118,13 +112,12 @@ func (w *World) newStop(op string, d *Domain, handler Handler, o StopOptions) *S
 	if handler == nil {
 		panic(fmt.Sprintf("stw: %s with a nil handler", op))
 	}
-	d.mustRun(op)
+	d.currentPhase().mustRun(op)
 	d.check(op)
 	return &Stop{w: w, leader: d, handler: handler, opts: o}
 }
 
-// try leads the stop if no other is in progress or first in the queue, and reports whether it did.
-// Otherwise it polls.
+// try leads the stop, or polls if another is in progress or comes first. It reports whether it led.
 func (s *Stop) try() bool {
 	w, d := s.w, s.leader
 	if w.stop.Load() != nil || !w.lead(s, 0) {
@@ -135,26 +128,18 @@ func (s *Stop) try() bool {
 	defer d.become(running)
 	s.setUp()
 	s.tell(d)
-	s.takeLead()
+	// Handlers may wait for grace periods, so the leader stays offline until all have returned.
+	d.readers.goOffline()
+	defer d.readers.goOnline()
+	s.takePart(d)
 	if s.opts.Async {
 		return true // other handlers may still be adding to failures
 	}
+	s.park.wait(s.spins, s.ended.Load)
 	if p := s.failures.first; p != nil {
 		panic(p)
 	}
 	return true
-}
-
-// takeLead takes part as the leader, and waits for the end of the stop unless it is asynchronous. The
-// leader is offline until then, because other handlers may wait for grace periods.
-func (s *Stop) takeLead() {
-	d := s.leader
-	d.readers.goOffline()
-	defer d.readers.goOnline()
-	s.takePart(d)
-	if !s.opts.Async {
-		s.park.wait(s.spins, s.ended.Load)
-	}
 }
 
 // lead makes s the stop in progress, and reports whether it could. external is the number of
@@ -174,7 +159,7 @@ func (w *World) lead(s *Stop, external int) bool {
 	s.entry.Store(int32(n))
 	s.inside.Store(int32(n + external))
 	s.spins = spinsFor(n + external)
-	s.bar.init(n, s.spins)
+	s.bar.init(n+external, s.spins)
 	w.stop.Store(s)
 	return true
 }
@@ -214,18 +199,13 @@ func (s *Stop) takePart(d *Domain) {
 	s.handle(d)
 }
 
-// handle enters the stop, waits for the others and runs the handler. The goroutine that acts for d
-// calls it, and exit afterwards.
-//
-// A participant is offline: a grace period does not wait for it, and the handler may wait for one.
+// handle enters the stop and runs the handler, with the domain offline: handlers may wait for grace
+// periods. The goroutine that acts for d calls handle, and then exit.
 func (s *Stop) handle(d *Domain) {
-	online := d.readers.online
-	d.readers.goOffline()
-	defer func() {
-		if online {
-			d.readers.goOnline()
-		}
-	}()
+	if d.readers.online {
+		d.readers.goOffline()
+		defer d.readers.goOnline()
+	}
 	if p := catch(d, "a stop handler", func() {
 		s.enter(d)
 		s.handler(d, s)
@@ -259,7 +239,7 @@ func (s *Stop) exit() {
 	}
 }
 
-// end ends the stop: domains that wait to join or leave do so, and then another stop may begin. The
+// end ends the stop: domains that wait to join or leave do so before another stop can begin. The
 // panics of an asynchronous stop go to the leader's next poll.
 func (s *Stop) end() {
 	if p := s.failures.first; p != nil && s.opts.Async {
@@ -274,12 +254,10 @@ func (s *Stop) end() {
 	s.park.wake()
 }
 
-// Stop stops all domains and returns when they are stopped. Until Start each domain stays at a safe
-// point, no stand-in runs anything for a blocked one, and new domains wait. Stop first waits for a
-// stop in progress to end, including another Stop with its Start.
-//
-// A domain may call it only in [Domain.Blocking], and must call Start before it comes back. Idea:
-// stop_the_world of SBCL.
+// Stop returns when all domains are stopped. Until [World.Start] each stays at a safe point, no
+// stand-in runs anything for a blocked one, and new domains wait. Stop first waits for its turn, as
+// RunOnAll does, and for the Start of an earlier Stop. A domain may call Stop only in
+// [Domain.Blocking], and must call Start before it comes back.
 func (w *World) Stop() {
 	w.checkOutside("Stop")
 	s := &Stop{w: w, handler: func(_ *Domain, s *Stop) { s.park.wait(0, s.started.Load) }}
@@ -293,8 +271,8 @@ func (w *World) Stop() {
 	w.mu.Unlock()
 }
 
-// Start lets the domains go on after [World.Stop]. Any goroutine may call it. It panics if the world
-// is not stopped by Stop.
+// Start lets the domains go on after [World.Stop]. Any goroutine may call it. It panics if the
+// world is not stopped by Stop.
 func (w *World) Start() {
 	w.mu.Lock()
 	s := w.held
@@ -305,7 +283,5 @@ func (w *World) Start() {
 	}
 	s.started.Store(true)
 	s.park.wake()
-	if s.inside.Add(-1) == 0 {
-		s.end()
-	}
+	s.exit()
 }

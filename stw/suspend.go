@@ -1,18 +1,16 @@
 package stw
 
-import (
-	"context"
-)
+import "context"
 
-// Suspend holds the domain at its next safe point until [Domain.Resume], and returns when the domain
-// is there. A blocked domain is held at once: it cannot come back from Blocking. Interrupts wait
-// for Resume; stops and ragged barriers do not. If the domain waits to lead a stop, others lead
-// before it. Suspensions count: each needs its own Resume. After [World.Stop], Suspend waits for
-// Start unless the domain is already suspended.
+// Suspend holds the domain at its next safe point until [Domain.Resume], and returns when the
+// domain is there. A blocked domain is held at once: it cannot come back from Blocking. Interrupts
+// wait for Resume; stops and ragged barriers do not. If the domain waits to lead a stop, others
+// lead before it. Suspensions count: each needs its own Resume. After [World.Stop], Suspend waits
+// for Start unless the domain is already suspended.
 //
 // Suspend returns [ErrDead] if the domain is ending or has ended, and ctx.Err() if ctx ends first;
-// then it has not suspended the domain. A domain may call it only in [Domain.Blocking], and not
-// on itself.
+// then it has not suspended the domain. A domain may call it only in [Domain.Blocking], and not on
+// itself.
 func (d *Domain) Suspend(ctx context.Context) error {
 	d.w.checkOutside("Suspend")
 	if err := d.askToSuspend(); err != nil {
@@ -21,7 +19,7 @@ func (d *Domain) Suspend(ctx context.Context) error {
 	return d.waitSuspended(ctx)
 }
 
-// askToSuspend notes a suspension. It does not wait.
+// askToSuspend notes a suspension.
 func (d *Domain) askToSuspend() error {
 	d.mu.Lock()
 	if d.phase.refuses() {
@@ -48,7 +46,7 @@ func (d *Domain) suspended() bool {
 	return d.noted.suspends > 0
 }
 
-// waitSuspended waits until the domain is held. If ctx ends first, it takes askToSuspend back.
+// waitSuspended waits until the domain is held. If ctx ends first, it undoes askToSuspend.
 func (d *Domain) waitSuspended(ctx context.Context) error {
 	d.mu.Lock()
 	err := waitCond(ctx, &d.changed, func() bool { return d.noted.held || d.phase == dead })
@@ -88,15 +86,17 @@ func (d *Domain) Resume() {
 	}
 }
 
-// suspendLocked sleeps while the domain is suspended and no stop or ragged barrier wants it. It
+// suspendLocked sleeps while the domain is suspended and no stop or ragged barrier needs it, and
 // reports whether it slept: then there may be more to serve. The owner calls it at a safe point.
 func (d *Domain) suspendLocked(left *due) bool {
 	n := &d.noted
 	if n.suspends == 0 {
 		return false
 	}
-	online := d.readers.online
-	d.readers.goOffline()
+	if d.readers.online {
+		d.readers.goOffline()
+		defer d.readers.goOnline()
+	}
 	d.becomeLocked(suspended)
 	n.held = true
 	d.changed.Broadcast()
@@ -104,12 +104,8 @@ func (d *Domain) suspendLocked(left *due) bool {
 	for n.suspends > 0 && n.stop == nil && len(n.ragged) == 0 {
 		d.changed.Wait()
 	}
-	// For a stop or a ragged barrier the domain is serving, and sleeps again afterwards without
-	// having run user code.
+	// After a stop or a ragged barrier the domain sleeps again, without running user code between.
 	d.becomeLocked(serving)
-	if online {
-		d.readers.goOnline()
-	}
 	left.stop, left.ragged = true, len(n.ragged)
 	return true
 }
@@ -124,8 +120,6 @@ type Suspension struct{ domains []*Domain }
 //
 // A domain may call it only in [Domain.Blocking]. It suspends the caller too, which must call
 // Resume before it comes back.
-//
-// Idea: the thread ring of the Memory Pool System.
 func (w *World) Suspend(ctx context.Context) (*Suspension, error) {
 	w.checkOutside("Suspend")
 	var all []*Domain

@@ -14,13 +14,13 @@ import (
 )
 
 var (
-	// ErrFull is the error of Spawn and Register in a world that has Max domains.
+	// ErrFull is returned by Spawn and Register in a world that has Max domains.
 	ErrFull = errors.New("stw: the world is full")
 
-	// ErrClosed is the error of Spawn and Register in a closed world.
+	// ErrClosed is returned by Spawn and Register in a closed world.
 	ErrClosed = errors.New("stw: the world is closed")
 
-	// ErrDead is the error of a request to a domain that is ending or has ended.
+	// ErrDead is returned by a request to a domain that is ending or has ended.
 	ErrDead = errors.New("stw: the domain is dead")
 )
 
@@ -29,20 +29,18 @@ type Options struct {
 	// Max limits the number of domains at a time. 0 means 128.
 	Max int
 
-	// SMR lists smr domains. Each domain of this world is a quiescent reader of all of them: see
-	// [Domain.Section].
+	// SMR lists smr domains. Each domain is a quiescent reader of them all: see [Domain.Section].
 	SMR []*smr.Domain
 
-	// OnStart is called by each new domain, on its own goroutine, when it has joined the world.
-	// If it returns an error, the domain ends, and Join or Register returns that error.
+	// OnStart runs on the goroutine of each new domain when it has joined the world. If OnStart
+	// returns an error, the domain ends, and Join or Register returns that error.
 	OnStart func(*Domain) error
 
-	// OnEnd is called by each domain that ends, on its own goroutine, unless OnStart failed. The
-	// domain is still part of the world: it takes part in stops and has its local values.
+	// OnEnd runs on the goroutine of each domain that ends, unless OnStart failed. The domain is
+	// still part of the world: it takes part in stops and has its local values.
 	OnEnd func(*Domain)
 
-	// ExternalInterrupt is called by a domain at its next safe point after
-	// [Domain.InterruptExternal], or by a stand-in while the domain is blocked.
+	// ExternalInterrupt is the hook that [Domain.InterruptExternal] calls for.
 	ExternalInterrupt func(*Domain)
 }
 
@@ -51,17 +49,17 @@ const (
 	maxMax     = 1 << 20
 )
 
-// A World is a set of domains that can be stopped together. Any goroutine may call its methods; the
-// comment of a method that waits says what a domain must do.
+// A World is a set of domains that can be stopped together. Any goroutine may call its methods; a
+// method that waits says in its comment how a domain may call it.
 type World struct {
 	opts Options
 
-	// stop is the stop in progress. Its leader stores it and its end clears it, both under mu. Domains
-	// read it without mu to see whether to try to lead.
+	// stop is the stop in progress. The leader sets it and the last one out clears it, under mu. A
+	// domain reads it without mu before it tries to lead.
 	stop satomic.Pointer[Stop]
 
-	// mu guards the rest. It is never held while user code runs or while waiting for a domain. A
-	// goroutine that needs both locks takes it before Domain.mu.
+	// mu guards the rest. It comes before Domain.mu, and is never held while user code runs or
+	// while waiting for a domain.
 	mu      ssync.Mutex
 	changed ssync.Cond // stop, set, leaders or slots changed
 
@@ -96,9 +94,8 @@ func NewWorld(o Options) (*World, error) {
 	return w, nil
 }
 
-// RecommendedDomains returns how many domains can run at the same time: the number of processors
-// that this process may use. Go takes it from the affinity mask and, since Go 1.25, from the limit
-// of the control group.
+// RecommendedDomains returns how many domains can run at the same time: GOMAXPROCS. By default that
+// follows the affinity mask and, since Go 1.25, the control group's limit.
 func RecommendedDomains() int { return runtime.GOMAXPROCS(0) }
 
 // Domains returns the domains that are part of the world now, in the order in which they joined.
@@ -108,7 +105,7 @@ func (w *World) Domains() []*Domain {
 	return slices.Clone(w.set)
 }
 
-// Lookup returns the domain with that id. ok is false if there is none, or it is dead.
+// Lookup returns the domain with that ID. ok is false if there is none or it is dead.
 func (w *World) Lookup(id uint64) (d *Domain, ok bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -118,10 +115,8 @@ func (w *World) Lookup(id uint64) (d *Domain, ok bool) {
 	return nil, false
 }
 
-// Close refuses new domains from now on and waits until all have ended. If ctx ends first, it
-// returns ctx.Err(); call it again to wait longer.
-//
-// A domain must not call it: it would wait for its own end.
+// Close refuses new domains and waits until all have ended. It returns ctx.Err() if ctx ends first;
+// call it again to wait longer. A domain must not call Close: it would wait for itself.
 func (w *World) Close(ctx context.Context) error {
 	w.checkOutside("Close")
 	w.mu.Lock()

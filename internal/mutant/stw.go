@@ -38,8 +38,8 @@ var stwBugs = []Bug{
 		Schedules: "TestSchedules_StopAgainstSpawn",
 		Patch: `
 @ stw/barrier.go
- import (
-+	"github.com/gosmr/gosmr/internal/sched"
++import "github.com/gosmr/gosmr/internal/sched"
+ import satomic "github.com/gosmr/gosmr/internal/sched/atomic"
 @
  	sense := ^old & senseBit
 +	b.state.Store(old&^senseBit | sense)
@@ -61,7 +61,7 @@ var stwBugs = []Bug{
 	},
 	{
 		Name:      "leader-ends",
-		Why:       "a stop begins while somebody still runs the handler of the last one",
+		Why:       "a stop begins while a participant still runs the handler of the last one",
 		Package:   "./stw",
 		Test:      "TestRunOnAll_LastOneOutEnds",
 		Schedules: "TestSchedules_LastLeaver",
@@ -90,7 +90,7 @@ var stwBugs = []Bug{
 	},
 	{
 		Name:      "enters-alone",
-		Why:       "a handler runs while somebody else still runs code of the user's",
+		Why:       "a handler runs while another domain still runs user code",
 		Package:   "./stw",
 		Test:      "TestRunOnAll_WaitsForAll",
 		Schedules: "TestSchedules_StopAgainstStop",
@@ -109,8 +109,9 @@ var stwBugs = []Bug{
 		Schedules: "TestSchedules_GracePeriodInStop",
 		Patch: `
 @ stw/stop.go
- 	d := s.leader
 -	d.readers.goOffline()
+ 	defer d.readers.goOnline()
+ 	s.takePart(d)
 `,
 	},
 	{
@@ -197,7 +198,7 @@ var stwBugs = []Bug{
 -	d.clearPending()
 @
  	d.readers.quiesce()
-+	for range 100 { // a wider window: who asks spins first
++	for range 100 { // a wider window: the requester spins first
 +		sched.Gosched()
 +	}
 +	d.clearPending()
