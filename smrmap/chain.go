@@ -108,6 +108,9 @@ func (t *table) chain(last *bucket, must bool) (*bucket, error) {
 	if number = s.last + 1; number&linkMask == 0 { // its low half must not be 0
 		number++
 	}
+	if number > math.MaxUint32 {
+		panic("smrmap: more than 2^32 chained buckets")
+	}
 	seg, _ := segmentOf(number)
 	if s.segments[seg].Load() == nil {
 		if err := t.addSegment(seg, must); err != nil {
@@ -126,9 +129,6 @@ func (t *table) chain(last *bucket, must bool) (*bucket, error) {
 // chance decides how many chained buckets a number of entries needs.
 func (t *table) addSegment(seg int, must bool) error {
 	s := &t.spill
-	if s.last >= math.MaxUint32 {
-		panic("smrmap: more than 2^32 chained buckets")
-	}
 	n := minSpill << (seg >> 2)
 	size := bytesOf(n)
 	if err := t.take(n, false); err != nil {
