@@ -7,30 +7,25 @@ import (
 	"github.com/gosmr/gosmr/internal/relacq"
 )
 
-// A ref is a pointer to an entry, whatever that is to the map on top: a *entry[K, V]
-// or a block of Bytes.
+// A ref points to an entry: a *entry[K, V] of a Map, or a block of Bytes.
 type ref = *byte
 
-// A bucket is one cache line: six entries, a byte of each one's hash, and a word that
-// says everything else. A bucket that overflows has others chained to it, for which
-// the first one, the root, answers: only its lock, version and moved bit are used.
+// A bucket holds six entries. One that overflows has others chained to it; the first one, the
+// root, answers for the chain: only the root's lock, version and moved bit are used.
 //
-// Readers take no lock. An entry, once it is in a slot, stays in that slot until it is unlinked;
-// then it is another's after a grace period. Until then its key and value do not change.
+// Readers take no lock. An entry stays in its slot until it is unlinked, and its memory is reused a
+// grace period after that. Until then its key and value do not change.
 type bucket struct {
 	// ctl, low bits first: half of the link (16 bits), locked, moved, version (46).
 	//
-	// locked is taken by compare-and-swap. All else is written by the holder of the lock,
-	// up to the store that unlocks; read by all.
-	//
-	// The version counts unlinkings from the chain. Only a reader that sleeps between two
-	// loads while it wraps around is fooled: after weeks of unlinking in this one bucket.
+	// locked is taken by compare-and-swap. All else is written by the holder of the lock, up to
+	// the store that unlocks; read by all. The version counts unlinkings from the chain. It wraps
+	// around after weeks of them, and fools only a reader that sleeps as long between two loads.
 	ctl relacq.Uint64
 
-	// tags has a byte of the hash for each slot, 0 where the slot is free, and above them
-	// the other half of the link. Written by the holder of the lock: before the slot when an
-	// entry comes, after it when one goes, so that a slot with an entry has its tag. Read by
-	// all, after ctl.
+	// tags has a byte of the hash for each slot, 0 where the slot is free, and above them the
+	// other half of the link. Written by the holder of the lock: before the slot when an entry
+	// comes, after it when one goes, so a slot with an entry has its tag. Read by all, after ctl.
 	tags relacq.Uint64
 
 	// slots are written by the holder of the lock, and read by all, after tags.
@@ -39,12 +34,15 @@ type bucket struct {
 
 const (
 	slotsPerBucket = 6
+	// bucketSize is a cache line, so that a lookup that hits touches this line and the entry's;
+	// less where pointers have 4 bytes.
+	bucketSize = 16 + slotsPerBucket*4<<(^uintptr(0)>>63)
 
 	linkMask   = 1<<16 - 1
 	locked     = 1 << 16
-	moved      = 1 << 17 // nothing changes here any more: go to the next table
+	moved      = 1 << 17 // the bucket no longer changes: go to the next table
 	versionOne = 1 << 18
-	stateShift = 17 // from here up is what must not change for what was read to be valid
+	stateShift = 17 // what was read is valid if nothing from this bit up has changed since
 
 	tagBits  = 0x0101_0101_0101
 	tagHigh  = tagBits << 7
@@ -56,15 +54,14 @@ var _ [0]struct{} = [unsafe.Sizeof(bucket{}) - bucketSize]struct{}{}
 // tag returns the byte of the hash that tells slots apart. It is never 0.
 func tag(h uint64) uint64 { return max(h&0xff, 1) }
 
-// match returns a word with the high bit of byte i set if tag i is t, and perhaps if it is
-// not: the caller compares keys. (The classic: Lamport 1975, Mycroft 1987.)
+// match returns a word with the high bit of byte i set if tag i is t. Some others may be set, too:
+// the caller compares keys. (Lamport 1975, Mycroft 1987.)
 func match(tags, t uint64) uint64 {
 	x := tags ^ t*tagBits
 	return (x - tagBits) &^ x & tagHigh
 }
 
-// occupied returns a word with the high bit of byte i set if slot i has a tag, which it has
-// while it holds an entry.
+// occupied returns a word with the high bit of byte i set if slot i has a tag.
 func occupied(tags uint64) uint64 {
 	tags &= tagsMask
 	return (tags&^tagHigh + (tagHigh - tagBits) | tags) & tagHigh
@@ -73,18 +70,17 @@ func occupied(tags uint64) uint64 {
 // index returns the slot of the lowest match.
 func index(m uint64) int { return bits.TrailingZeros64(m) >> 3 }
 
-// at returns slot i, which is below slotsPerBucket.
+// at returns slot i, without a bounds check.
 func (b *bucket) at(i int) *relacq.Pointer[byte] {
 	return (*relacq.Pointer[byte])(unsafe.Add(unsafe.Pointer(&b.slots), uintptr(i)*unsafe.Sizeof(b.slots[0])))
 }
 
-// changed reports whether an entry was unlinked from the root's chain, or all were moved,
-// since ctl was loaded.
+// changed reports whether the root's chain lost an entry, or was moved, since ctl was loaded.
 func (b *bucket) changed(ctl uint64) bool { return (b.ctl.Load()^ctl)>>stateShift != 0 }
 
-// link returns the number of the next bucket of the chain, 0 if there is none. The half in ctl
-// is never 0 where there is one; it is stored last and cleared first. A reader that has one half
-// of an old link and one of a new gets a number that may be any bucket's, or none's yet.
+// link returns the number of the next bucket of the chain, 0 if there is none. The half in ctl is
+// not 0 where there is one; it is stored last and cleared first. A reader that combines halves of
+// an old and a new link gets the number of any bucket, or of none yet.
 func link(ctl, tags uint64) uint64 {
 	low := ctl & linkMask
 	if low == 0 {
@@ -102,8 +98,8 @@ func (b *bucket) setLink(number uint64) {
 // empty reports whether a bucket of a locked chain has no entry.
 func (b *bucket) empty() bool { return b.tags.Load()&tagsMask == 0 }
 
-// place puts an entry into a free slot of the locked chain. The entry is in the map from the
-// store to the slot on: the tag, which leads readers to the slot, is there before.
+// place puts an entry into a free slot of the locked chain. The store to the slot puts it in the
+// map: the tag, which leads readers to the slot, is stored before.
 func (b *bucket) place(i int, h uint64, e ref) {
 	b.tags.Store(b.tags.Load() | tag(h)<<(8*i))
 	b.slots[i].Store(e)
@@ -125,6 +121,6 @@ func (b *bucket) free() int {
 }
 
 // bumped returns ctl with the next version of the locked root, which tells readers without a
-// section that an entry was unlinked. The store that unlocks publishes it, after the unlinking
-// and before the entry is retired.
+// section that an entry was unlinked. The store that unlocks publishes it: after the unlinking, and
+// before the entry is retired.
 func bumped(ctl uint64) uint64 { return ctl + versionOne }

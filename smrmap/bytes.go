@@ -14,17 +14,14 @@ import (
 	"github.com/gosmr/gosmr/smr"
 )
 
-// Bytes maps keys to values, both of them bytes of any length, which it keeps off the Go
-// heap: the collector sees none of them, however many there are. An entry may expire.
+// Bytes maps keys to values, both of them bytes of any length, which it keeps off the Go heap.
+// Reads take no lock; [Bytes.LoadIn] lends the value itself, without a copy.
 //
-// Reads take no lock. [Bytes.LoadIn] lends the value itself, without a copy, for as long
-// as the caller's section is open.
+// Entries may expire. No method finds an entry that has expired. Its memory is freed by a writer
+// that meets it, or by [Bytes.Sweep].
 //
-// No method finds an entry that has expired. A writer that meets it frees its memory, and
-// [Bytes.Sweep] does.
-//
-// All methods may be called by any number of goroutines. Each operation on a key is
-// atomic (linearizable); walks are not. Make it with [NewBytes]; it must not be copied.
+// All methods may be called by any number of goroutines. Each operation on a key is atomic
+// (linearizable); walks are not. Make it with [NewBytes]; it must not be copied.
 type Bytes struct {
 	c      core
 	dom    *smr.Domain
@@ -32,8 +29,8 @@ type Bytes struct {
 	seed   maphash.Seed
 	now    func() int64 // Unix milliseconds
 
-	claims  claims // on keys whose large value is on its way
-	claimed func() // called before such a value is made, in tests; else nil
+	claims  claims // on keys whose large value is being copied
+	claimed func() // for tests: called before such a value is copied; else nil
 
 	expired, evicted satomic.Uint64
 
@@ -41,10 +38,9 @@ type Bytes struct {
 	hand   uint64 // of the CLOCK: the hash up to which evict has been; under handMu
 
 	evictable satomic.Int32 // an Evictable
-	// barren: the CLOCK has gone all the way round and found nothing that may be evicted. evict
-	// sets it before it walks, under handMu; the writer of an entry that expires clears it after
-	// the entry is in the map. Either the walk meets the entry, or barren is cleared after it was
-	// set.
+	// barren: the CLOCK has gone round the map and found nothing that may be evicted. evict sets it
+	// before it walks, under handMu; the writer of an entry that expires clears it after the entry
+	// is in the map. Either the walk meets the entry, or barren is cleared after it was set.
 	barren satomic.Bool
 }
 
@@ -54,7 +50,7 @@ type Item struct {
 	Expires int64 // in Unix milliseconds; 0: never
 }
 
-// MaxLen is how long a key and a value may be, each.
+// MaxLen is the largest length of a key, and of a value.
 const MaxLen = 512 << 20
 
 // ErrTooLarge is returned for a key or value longer than [MaxLen].
@@ -64,20 +60,18 @@ var ErrTooLarge = errors.New("smrmap: key or value too large")
 type header struct {
 	// expires is written by the holder of the chain's lock, and read by all.
 	expires satomic.Int64
-	// used: the entry was read since the CLOCK last passed. Readers set it, and evict clears it.
+	// used: the entry was read since the CLOCK last passed. Readers set it, evict clears it.
 	used     satomic.Uint32
 	keyLen   uint32
 	valueLen uint32
-	// hash is the high half of the key's hash. Written before the entry is in the map. vacate
-	// reads it at any time, also in a free block, and checks that the chain it leads to has the
-	// entry.
+	// hash is the high half of the key's hash. Written before the entry is in the map. vacate reads
+	// it at any time, even in a free block, and checks that the chain it leads to has the entry.
 	hash uint32
 }
 
 const headerSize = unsafe.Sizeof(header{})
 
-// NewBytes returns an empty map. It returns an error if the options are not valid, or
-// the budget has no room for the table.
+// NewBytes returns an empty map. Errors are those of [New].
 func NewBytes(o Options) (*Bytes, error) {
 	if err := o.normalize(); err != nil {
 		return nil, err
@@ -109,13 +103,13 @@ func (e *header) value() []byte {
 
 func (e *header) item() Item { return Item{e.value(), e.expires.Load()} }
 
-// size is how many bytes of its block the entry uses.
+// size is the number of bytes of its block that the entry uses.
 func (e *header) size() int { return int(headerSize) + int(e.keyLen) + int(e.valueLen) }
 
 // gone reports whether the entry has expired.
 func (m *Bytes) gone(e *header) bool { return m.past(e.expires.Load()) }
 
-// past reports whether an expiry is over.
+// past reports whether an expiry has passed.
 func (m *Bytes) past(expires int64) bool { return expires != 0 && expires <= m.now() }
 
 // expiredAt reports whether the entry has expired at now.
@@ -124,8 +118,7 @@ func (e *header) expiredAt(now int64) bool {
 	return at != 0 && at <= now
 }
 
-// checkLen returns an error if an entry is too large. Call it before all that takes longer for
-// longer ones.
+// checkLen returns an error if an entry is too large. Call it before work that grows with length.
 func checkLen(key, value []byte) error {
 	if len(key) > MaxLen || len(value) > MaxLen {
 		return fmt.Errorf("%w: key of %d bytes, value of %d", ErrTooLarge, len(key), len(value))
@@ -133,8 +126,8 @@ func checkLen(key, value []byte) error {
 	return nil
 }
 
-// newEntry returns an entry that is not in the map; h is the hash of the key, and the lengths
-// have been checked. It uses spare, which may be nil, if that is of the right size.
+// newEntry returns an entry that is not in the map; h is the hash of the key, and the lengths have
+// been checked. It uses *spare if that is of the right size, and sets it to nil. spare may be nil.
 func (m *Bytes) newEntry(h uint64, key []byte, it Item, spare *[]byte) (*header, error) {
 	size := int(headerSize) + len(key) + len(it.Value)
 	if spare != nil && cap(*spare) == slab.BlockSize(size) {
@@ -149,7 +142,7 @@ func (m *Bytes) newEntry(h uint64, key []byte, it Item, spare *[]byte) (*header,
 	return fill(block, h, key, it), nil
 }
 
-// fill makes an entry of a block that is not in the map.
+// fill makes an entry in a block that is not in the map.
 func fill(block []byte, h uint64, key []byte, it Item) *header {
 	e := (*header)(unsafe.Pointer(unsafe.SliceData(block)))
 	e.expires.Store(it.Expires)
@@ -160,16 +153,15 @@ func fill(block []byte, h uint64, key []byte, it Item) *header {
 	return e
 }
 
-// block returns the block of an entry, as slab gave it out.
+// block returns the block of an entry, as slab handed it out.
 func (e *header) block() []byte {
 	return unsafe.Slice((*byte)(unsafe.Pointer(e)), slab.BlockSize(e.size()))
 }
 
 func (m *Bytes) retire(e *header) { m.blocks.Retire(e.block()) }
 
-// LoadIn returns the item of a key, and whether there is one, to a reader in section s
-// of the map's domain. The value is borrowed: do not write to it, nor use it after s is left.
-// It does not change; a Store puts another one in its place.
+// LoadIn returns the item of a key, and whether there is one, to a reader in section s of the map's
+// domain. The value is borrowed: do not write to it, and do not use it after s is left.
 //
 // Cost: no lock, no copy, no allocation.
 func (m *Bytes) LoadIn(s smr.Section, key []byte) (Item, bool) {
@@ -201,8 +193,8 @@ func (m *Bytes) Load(key, dst []byte) ([]byte, bool) {
 	return append(dst, it.Value...), ok
 }
 
-// find returns the entry of a key in a chain, nil if there is none, and its slot. It compares
-// keys where the hashes are equal: once, that is, however many have long prefixes in common.
+// find returns the entry of key in a chain, nil if there is none, and its slot. It compares keys
+// only where the hashes are equal: once, however many keys share a long prefix.
 func (m *Bytes) find(t *table, b *bucket, h uint64, key []byte) (*header, place) {
 	for want := tag(h); b != nil; {
 		ctl, tags := b.words()
@@ -217,7 +209,7 @@ func (m *Bytes) find(t *table, b *bucket, h uint64, key []byte) (*header, place)
 	return nil, place{}
 }
 
-// Len returns the number of entries, with those that have expired and are not deleted yet.
+// Len returns the number of entries, including those that have expired and are not deleted yet.
 //
 // Cost: one load per processor.
 func (m *Bytes) Len() int { return int(max(m.c.count.Load(), 0)) }
@@ -225,18 +217,12 @@ func (m *Bytes) Len() int { return int(max(m.c.count.Load(), 0)) }
 // Stats returns a snapshot.
 func (m *Bytes) Stats() Stats {
 	st := m.c.stats()
-	b := m.blocks.Stats()
-	st.EntryBytes = b.InUseBytes
-	st.PendingBytes = b.PendingBytes
-	st.FreeBytes = b.FreeBytes
-	st.ReservedBytes += b.ReservedBytes
-	st.Expired = m.expired.Load()
-	st.Evicted = m.evicted.Load()
+	st.addEntries(m.blocks.Stats())
+	st.Expired, st.Evicted = m.expired.Load(), m.evicted.Load()
 	return st
 }
 
-// Close empties the map and gives its memory back. The map must not be used any more. Close
-// waits for readers in sections, and returns an error if ctx ends first.
+// Close is as [Map.Close].
 func (m *Bytes) Close(ctx context.Context) error {
 	m.Clear()
 	m.c.close()

@@ -1,26 +1,23 @@
 package smrmap
 
-import (
-	"iter"
-)
+import "iter"
 
-// Scan calls fn for entries from cursor on, whole buckets at a time, until it has seen count,
-// and returns the cursor to go on from. A scan begins at 0, and is over when Scan returns 0;
-// any cursor is valid. A scan sees an entry that stays exactly once, also while the map grows
-// and shrinks, and one that comes or goes at most once.
+// Scan calls fn for entries from cursor on, whole buckets at a time, until it has seen count, and
+// returns the cursor to go on from. A scan begins at 0, and is over when Scan returns 0; any cursor
+// is valid. A scan sees an entry that stays exactly once, even while the map grows and shrinks, and
+// one that comes or goes at most once. (Redis, which keeps no state either, may show one twice.)
 //
-// Key and item are borrowed until fn returns. fn may use the map, but it runs in a section of
-// the domain and so must not wait for it (Barrier, Synchronize).
-//
-// (Redis keeps no state of a walk either, and may show an entry twice. Here the cursor is a
-// hash, and a bucket is a stretch of hashes.)
+// Key and item are borrowed until fn returns. fn may use the map, but it runs in a section of the
+// domain and so must not wait for it (Barrier, Synchronize).
 func (m *Bytes) Scan(cursor uint64, count int, fn func(key []byte, it Item)) (next uint64) {
 	var room [batchRefs]ref
 	refs := room[:0]
 	for {
-		refs, cursor, _ = m.each(refs[:0], cursor, func(key []byte, it Item) bool {
-			fn(key, it)
-			count--
+		refs, cursor, _ = m.each(refs[:0], cursor, func(e *header) bool {
+			if it := e.item(); !m.past(it.Expires) {
+				fn(e.key(), it)
+				count--
+			}
 			return true
 		})
 		if count <= 0 || cursor == 0 {
@@ -29,16 +26,15 @@ func (m *Bytes) Scan(cursor uint64, count int, fn func(key []byte, it Item)) (ne
 	}
 }
 
-// each calls yield in a section for the entries of the bucket that hash pos belongs to, until
-// yield returns false; then more is false. It returns where the next bucket begins, and buf,
-// which it has used.
-func (m *Bytes) each(buf []ref, pos uint64, yield func(key []byte, it Item) bool) (_ []ref, next uint64, more bool) {
+// each calls yield in a section for the entries of the bucket that hash pos belongs to, expired
+// ones too, until yield returns false; then more is false. It returns those entries, appended to
+// buf, and where the next bucket begins.
+func (m *Bytes) each(buf []ref, pos uint64, yield func(*header) bool) (_ []ref, next uint64, more bool) {
 	s := m.dom.Enter()
 	defer s.Leave()
 	buf, next = m.c.snapshot(pos, buf)
-	for _, r := range buf {
-		e := asHeader(r)
-		if it := e.item(); !m.past(it.Expires) && !yield(e.key(), it) {
+	for _, e := range buf {
+		if !yield(asHeader(e)) {
 			return buf, next, false
 		}
 	}
@@ -52,7 +48,11 @@ func (m *Bytes) All() iter.Seq2[[]byte, Item] {
 		var room [batchRefs]ref
 		refs, more := room[:0], true
 		for pos := uint64(0); ; {
-			if refs, pos, more = m.each(refs[:0], pos, yield); !more || pos == 0 {
+			refs, pos, more = m.each(refs[:0], pos, func(e *header) bool {
+				it := e.item()
+				return m.past(it.Expires) || yield(e.key(), it)
+			})
+			if !more || pos == 0 {
 				return
 			}
 		}
@@ -70,28 +70,12 @@ func (m *Bytes) Keys() iter.Seq[[]byte] {
 	}
 }
 
-// Clear deletes every entry that is in the map when it is called, unless its key is stored to
-// meanwhile, or a Compute is about to store a large value there. It is a walk, not one step:
-// other operations go on.
+// Clear is as [Map.Clear]; it also leaves a key for which a Compute is storing a large value.
 func (m *Bytes) Clear() {
 	for pos := uint64(0); ; {
-		if _, _, pos = m.purge(pos, func(*header) bool { return true }); pos == 0 {
+		if _, _, pos = m.purge(pos, func(_ *header, claimed bool) bool { return !claimed }); pos == 0 {
 			return
 		}
-	}
-}
-
-// walk calls fn in a section for each bucket from hash pos on, with its entries and where the
-// next bucket begins, until fn returns false or the map ends.
-func (m *Bytes) walk(pos uint64, fn func(refs []ref, next uint64) bool) {
-	var refs []ref
-	step := func() bool {
-		s := m.dom.Enter()
-		defer s.Leave()
-		refs, pos = m.c.snapshot(pos, refs[:0])
-		return fn(refs, pos)
-	}
-	for step() && pos != 0 {
 	}
 }
 
@@ -107,21 +91,24 @@ type Swept struct {
 // Cost: a section for each bucket, and a lock for each with an expired entry.
 func (m *Bytes) Sweep(cursor uint64, count int) (did Swept) {
 	now := m.now()
-	gone := func(e *header) bool { return e.expiredAt(now) }
-	m.walk(cursor, func(refs []ref, after uint64) bool {
-		some := false
-		for _, r := range refs {
-			e := asHeader(r)
+	var room [batchRefs]ref
+	refs := room[:0]
+	for {
+		some, after := false, uint64(0)
+		refs, after, _ = m.each(refs[:0], cursor, func(e *header) bool {
 			switch {
-			case gone(e):
+			case e.expiredAt(now):
 				some = true
 			case e.expires.Load() != 0:
 				did.Expiring++
 			}
-		}
-		// The table may be a larger one by now, and its buckets shorter.
+			return true
+		})
+		// The table may be a larger one by now, with shorter buckets.
 		for some && (after == 0 || cursor < after) {
-			n, _, next := m.purge(cursor, gone)
+			n, _, next := m.purge(cursor, func(e *header, claimed bool) bool {
+				return !claimed && e.expiredAt(now)
+			})
 			did.Removed += n
 			if cursor = next; next == 0 {
 				break
@@ -129,8 +116,10 @@ func (m *Bytes) Sweep(cursor uint64, count int) (did Swept) {
 		}
 		cursor = after
 		count -= max(1, len(refs))
-		return count > 0
-	})
+		if count <= 0 || cursor == 0 {
+			break
+		}
+	}
 	m.expired.Add(uint64(did.Removed))
 	did.Next = cursor
 	return did

@@ -3,11 +3,11 @@ package smrmap
 import "github.com/gosmr/gosmr/smr"
 
 // Store sets the value of a key to a copy of the one given, which never expires. It returns an
-// error that wraps [slab.ErrNoMemory] if the budget is used up, and [ErrTooLarge] for a key or
-// value longer than [MaxLen]; then the map is as it was.
+// error that wraps [slab.ErrNoMemory] if the budget is used up, or [ErrTooLarge] for a key or value
+// longer than [MaxLen]; then the map is as it was.
 //
-// Cost: a locked instruction and a copy, made before the bucket is locked: a large value
-// holds up no other writer.
+// Cost: a locked instruction and a copy. The copy is made before the bucket is locked, so a large
+// value holds up no other writer.
 func (m *Bytes) Store(key, value []byte) error { return m.StoreItem(key, Item{Value: value}) }
 
 // StoreItem is [Bytes.Store] with an expiry.
@@ -29,7 +29,7 @@ func (m *Bytes) StoreItem(key []byte, it Item) error {
 	return nil
 }
 
-// set commits e in place of the entry at p. If it returns an error it has given e back.
+// set commits e in place of the entry at p. If it returns an error it has freed e.
 func (m *Bytes) set(t *table, root *bucket, p place, h uint64, e *header) error {
 	expires := e.expires.Load() != 0 // before others may retire e
 	if err := m.c.commit(UpdateOp, t, root, p, h, e.ref()); err != nil {
@@ -40,8 +40,7 @@ func (m *Bytes) set(t *table, root *bucket, p place, h uint64, e *header) error 
 	return nil
 }
 
-// unlinked retires an unlinked entry, and counts and reports whether it had expired. e may be
-// nil.
+// unlinked retires an unlinked entry; it counts and reports whether that had expired. e may be nil.
 func (m *Bytes) unlinked(e *header) (gone bool) {
 	if e == nil {
 		return false
@@ -54,8 +53,8 @@ func (m *Bytes) unlinked(e *header) (gone bool) {
 	return gone
 }
 
-// LoadOrStore appends the value of a key to dst if there is one; otherwise it stores the
-// item given, and appends its value. Errors are those of [Bytes.Store].
+// LoadOrStore appends the value of a key to dst if there is one; otherwise it stores the item given
+// and appends its value. Errors are those of [Bytes.Store].
 func (m *Bytes) LoadOrStore(key []byte, it Item, dst []byte) (actual []byte, loaded bool, err error) {
 	if dst, loaded = m.Load(key, dst); loaded {
 		return dst, true, nil
@@ -64,7 +63,7 @@ func (m *Bytes) LoadOrStore(key []byte, it Item, dst []byte) (actual []byte, loa
 		return dst, false, err
 	}
 	h := m.hashOf(key)
-	s := m.dom.Enter() // for what may be there
+	s := m.dom.Enter() // to read the entry that insert may return
 	defer s.Leave()
 	e, err := m.newEntry(h, key, it, nil)
 	if err != nil {
@@ -80,8 +79,8 @@ func (m *Bytes) LoadOrStore(key []byte, it Item, dst []byte) (actual []byte, loa
 	return append(dst, it.Value...), false, nil
 }
 
-// insert puts e, which is not in the map, there if its key has no value. Otherwise it gives e
-// back, and returns the key's entry to a caller in a section, or an error.
+// insert inserts e if its key has no value. Otherwise it frees e, and returns the key's entry to a
+// caller in a section, or an error.
 func (m *Bytes) insert(h uint64, key []byte, e *header) (there *header, err error) {
 	t, root := m.lock(h)
 	old, p := m.find(t, root, h, key)
@@ -106,8 +105,7 @@ func (m *Bytes) insert(h uint64, key []byte, e *header) (there *header, err erro
 	return nil, nil
 }
 
-// LoadAndDelete deletes the entry of a key; it appends its value to dst, and reports
-// whether there was one.
+// LoadAndDelete deletes a key's entry, appends its value to dst, and reports whether there was one.
 //
 // Cost: that of [Bytes.Delete], and a copy, made with nothing locked.
 func (m *Bytes) LoadAndDelete(key, dst []byte) ([]byte, bool) {
@@ -125,8 +123,7 @@ func (m *Bytes) LoadAndDelete(key, dst []byte) ([]byte, bool) {
 
 // Delete deletes the entry of a key, and reports whether there was one.
 //
-// Cost: a locked instruction. Where there is no entry: that of a [Bytes.LoadIn], but for one
-// time in 40.
+// Cost: a locked instruction. Without an entry: that of a [Bytes.LoadIn], but for one time in 40.
 func (m *Bytes) Delete(key []byte) bool {
 	old := m.take(key)
 	return old != nil && !m.unlinked(old)
@@ -147,23 +144,19 @@ func (m *Bytes) take(key []byte) *header {
 	return old
 }
 
-// Compute calls fn once with the item of a key, and whether there is one, and does what fn
-// returns; the key is not written to meanwhile. It reports whether the key has a value
-// afterwards. old.Value is valid until fn returns; the value that fn returns is copied, and may
-// be a part of it. If fn panics, the map is as it was.
+// Compute calls fn once with the item of a key, and whether there is one, and does what fn returns;
+// the key is not written to meanwhile. It reports whether the key has a value afterwards. old.Value
+// is valid until fn returns; the value that fn returns is copied, and may be a part of it. If fn
+// panics, the map is as it was.
 //
-// fn runs with the bucket locked, which holds up writers of the key and of the few beside it,
-// and the growing of the map, but no reader. fn should be short. It must not write to the map or walk over it,
-// nor wait for readers, which may wait for the bucket. While a large value is copied, only
-// writers of the key itself wait. Where there is often nothing to do, call [Bytes.LoadIn] first:
-// that locks nothing.
-//
-// Errors are those of [Bytes.Store].
+// fn runs with the bucket locked, and the rules for it are those of [Map.Compute]; while a large
+// value is copied, only writers of the key itself wait. Where there is often nothing to do, call
+// [Bytes.LoadIn] first: that locks nothing. Errors are those of [Bytes.Store].
 func (m *Bytes) Compute(key []byte, fn func(old Item, loaded bool) (Item, Op)) (ok bool, err error) {
 	return m.compute(key, fn, nil)
 }
 
-// compute is Compute that may use a spare block for the entry; spare may be nil.
+// compute is Compute with a spare block, as in newEntry.
 func (m *Bytes) compute(key []byte, fn func(old Item, loaded bool) (Item, Op), spare *[]byte) (ok bool, err error) {
 	if len(key) > MaxLen {
 		return m.computeTooLarge(key, fn)
@@ -223,8 +216,8 @@ func (m *Bytes) compute(key []byte, fn func(old Item, loaded bool) (Item, Op), s
 	return op == UpdateOp && !m.past(it.Expires), nil
 }
 
-// setLarge is set of a large entry, in section s, which it leaves. It claims the key, unlocks
-// the root while it makes the entry, and returns the entry that this has replaced.
+// setLarge is set of a large entry, in section s, which it leaves. It claims the key, unlocks the
+// root while it makes the entry, and returns the entry that it has replaced.
 func (m *Bytes) setLarge(s smr.Section, root *bucket, h uint64, key []byte, it Item, spare *[]byte) (old *header, err error) {
 	defer s.Leave()
 	cl := m.claims.add(uint32(h >> 32))

@@ -12,25 +12,24 @@ import (
 	ssync "github.com/gosmr/gosmr/internal/sched/sync"
 )
 
-// A spill has a table's chained buckets. A bucket has a number of 32 bits, from 1 on, the lower
-// 16 of which are never all 0: see link.
+// A spill has a table's chained buckets. They are numbered from 1, in 32 bits of which the lower 16
+// are never all 0: see link.
 //
-// An unlinked bucket is given out again at once, to any chain of the table. A reader may still be
-// at it, and go on in that other chain. It misses nothing: the bucket was empty, and so was all
-// behind it. What it finds has its key; or the version of its own root tells it that it was led
-// astray, since that changes after the unlinking and before the bucket is free.
+// An unlinked bucket is reused at once, in any chain of the table. A reader may still be in it, and
+// go on in that other chain. It misses nothing: the bucket was empty, and so was all behind it.
+// What it finds there has its key, or the version of its own root tells it that it went astray:
+// that changes after the unlinking and before the bucket is free.
 type spill struct {
-	// segments are the first buckets of segments: four of minSpill buckets, four of twice as
-	// many, and so on, so that at most a fifth of all is unused. Each is written once, under
-	// mu; read by all.
+	// segments point to arrays of buckets: four of minSpill buckets, four of twice as many, and so
+	// on, so that at most a fifth of all is unused. Each is written once, under mu; read by all.
 	segments [maxSegments]satomic.Pointer[bucket]
 
-	// spare counts the buckets of the free list. Written under mu; read by all.
+	// spare is the length of the free list. Written under mu; read by all.
 	spare satomic.Int64
 
 	mu     ssync.Mutex // guards all below, and the ctl of buckets in no chain
-	last   uint64      // number of the last bucket that was given out for the first time
-	free   uint64      // number of the first of those that were unlinked, 0: none
+	last   uint64      // the highest number given out so far
+	free   uint64      // number of the first bucket of the free list, 0: none
 	forced int64       // bytes that the budget had no room for
 }
 
@@ -40,11 +39,11 @@ const (
 	freeShift   = 18       // of the next free number in a free bucket's ctl, above all that readers use
 )
 
-// errCrowded says that a bucket is full, and there is no memory to chain another to it.
+// errCrowded says that a bucket is full and there is no memory to chain another to it.
 var errCrowded = errors.New("no room to chain a bucket")
 
-// segmentOf returns the segment of the bucket with the given number, and where in it
-// that is. Segments 4*k to 4*k+3 have minSpill<<k buckets each.
+// segmentOf returns the segment of the bucket with the given number, and its index there. Segments
+// 4*k to 4*k+3 have minSpill<<k buckets each.
 func segmentOf(number uint64) (seg int, at uint64) {
 	i := number + 4*minSpill - 1
 	k := bits.Len64(i) - bits.Len(4*minSpill)
@@ -61,8 +60,7 @@ func (t *table) spilledAt(number uint64) *bucket {
 	return (*bucket)(unsafe.Add(unsafe.Pointer(first), at*bucketSize))
 }
 
-// chained returns the bucket behind one whose ctl and tags are given, nil if there is
-// none.
+// chained returns the bucket behind one with the given ctl and tags, nil if there is none.
 func (t *table) chained(ctl, tags uint64) *bucket {
 	if ctl&linkMask == 0 {
 		return nil
@@ -73,9 +71,8 @@ func (t *table) chained(ctl, tags uint64) *bucket {
 // after returns the bucket behind b. In a locked chain that is so until it is unlocked.
 func (t *table) after(b *bucket) *bucket { return t.chained(b.ctl.Load(), b.tags.Load()) }
 
-// vacancy returns a free slot of the locked chain, and chains a bucket to it if there is none,
-// which may change the root's ctl. Without must it may return an error that wraps
-// [slab.ErrNoMemory].
+// vacancy returns a free slot of the locked chain. If there is none it chains a bucket, which may
+// change the root's ctl. Without must it may return an error that wraps [slab.ErrNoMemory].
 func (t *table) vacancy(b *bucket, must bool) (place, error) {
 	for {
 		if i := b.free(); i >= 0 {
@@ -90,8 +87,8 @@ func (t *table) vacancy(b *bucket, must bool) (place, error) {
 	}
 }
 
-// chain adds a bucket behind last, the last one of a locked chain, whose ctl it changes.
-// Errors are those of vacancy.
+// chain adds a bucket to a locked chain that ends with last, and changes the ctl of last. Its
+// errors are those of vacancy.
 func (t *table) chain(last *bucket, must bool) (*bucket, error) {
 	s := &t.spill
 	s.mu.Lock()
@@ -108,6 +105,9 @@ func (t *table) chain(last *bucket, must bool) (*bucket, error) {
 	if number = s.last + 1; number&linkMask == 0 { // its low half must not be 0
 		number++
 	}
+	if number > math.MaxUint32 {
+		panic("smrmap: more than 2^32 chained buckets")
+	}
 	seg, _ := segmentOf(number)
 	if s.segments[seg].Load() == nil {
 		if err := t.addSegment(seg, must); err != nil {
@@ -121,14 +121,11 @@ func (t *table) chain(last *bucket, must bool) (*bucket, error) {
 
 // addSegment allocates a segment. spill.mu is held.
 //
-// With must set (a bucket is being moved, and its entries need a place), it allocates even when
-// the budget is used up. Otherwise segments may exceed the budget by a share of the table, since
-// chance decides how many chained buckets a number of entries needs.
+// With must set (a bucket is being moved, and its entries need a place) it allocates even when the
+// budget is used up. Otherwise segments may exceed the budget by a share of the table, since chance
+// decides how many chained buckets a number of entries needs.
 func (t *table) addSegment(seg int, must bool) error {
 	s := &t.spill
-	if s.last >= math.MaxUint32 {
-		panic("smrmap: more than 2^32 chained buckets")
-	}
 	n := minSpill << (seg >> 2)
 	size := bytesOf(n)
 	if err := t.take(n, false); err != nil {
@@ -144,12 +141,10 @@ func (t *table) addSegment(seg int, must bool) error {
 	return nil
 }
 
-// share is how many bytes of chained buckets the budget need not have room for: a quarter
-// of the roots', and one segment.
+// share is how far chained buckets may exceed the budget: a quarter of the roots, and a segment.
 func (t *table) share() int64 { return bytesOf(t.n)/4 + bytesOf(minSpill) }
 
-// shorten unlinks the empty buckets at the end of the locked chain, makes them free, and
-// reports whether the table is loose.
+// shorten frees the locked chain's trailing empty buckets and reports whether the table is loose.
 func (t *table) shorten(root *bucket) bool {
 	keep := root
 	for b := t.after(root); b != nil; b = t.after(b) {
@@ -168,7 +163,7 @@ func (t *table) shorten(root *bucket) bool {
 	return t.loose()
 }
 
-// release makes a bucket that was unlinked, and those behind it, free. They are empty.
+// release puts an unlinked bucket, and those behind it, on the free list. They are empty.
 func (t *table) release(number uint64) {
 	s := &t.spill
 	s.mu.Lock()
@@ -184,6 +179,5 @@ func (t *table) release(number uint64) {
 	}
 }
 
-// loose reports whether so many chained buckets are free that a table of the same size
-// would be a good deal smaller.
+// loose reports whether a table without the free chained buckets would be much smaller.
 func (t *table) loose() bool { return t.spill.spare.Load() > int64(t.n/2+8*minSpill) }

@@ -55,6 +55,15 @@ func TestSegmentOf_CoversAllNumbers(t *testing.T) {
 	require.Less(t, s, maxSegments-1)
 }
 
+// The last number is 2^32-1: a link holds no larger one.
+func TestChain_NumbersEnd(t *testing.T) {
+	tab, err := newTable(minBits, false, false, nil)
+	require.NoError(t, err)
+	tab.spill.segments[maxSegments-1].Store(new(bucket)) // of which no bucket is touched
+	tab.spill.last = math.MaxUint32
+	require.PanicsWithValue(t, "smrmap: more than 2^32 chained buckets", func() { tab.chain(tab.at(0), false) })
+}
+
 // crowd keeps a map's table as it is, however many entries there are.
 func (c *core) crowd() { c.stuck.Store(math.MaxInt64) }
 

@@ -1,22 +1,24 @@
 package smrmap
 
 import (
+	"slices"
+
 	"github.com/gosmr/gosmr/internal/sched"
 	satomic "github.com/gosmr/gosmr/internal/sched/atomic"
 	ssync "github.com/gosmr/gosmr/internal/sched/sync"
 )
 
-// Claims keep others from writing to a key from the moment when the function of Compute has
-// returned a large value for it until the value is in the map: to allocate, fault in and copy it
-// takes up to seconds, and the bucket is not locked for so long.
+// Claims keep other writers from a key after the function of Compute has returned a large value for
+// it, until the value is in the map. Allocating, faulting in and copying it takes up to seconds,
+// too long to keep the bucket locked.
 //
-// A key is claimed with its bucket locked. The next to lock that bucket, or what became of it in
-// the next table, checks for claims before it searches the key: one load while there are none. A
-// writer of the key waits. One that goes through buckets to delete entries leaves the claimed one
-// out. A move takes the entry along: its place changes, and the entry does not.
+// A key is claimed with its bucket locked. Later holders of that lock, or of its successor's in the
+// next table, check for claims before they search for the key: one load while there are none. A
+// writer of the key waits. A walk that deletes entries leaves the claimed ones. A move takes the
+// entry along: its place changes, and the entry does not.
 type claims struct {
-	// n is the length of list. Written under mu, and when it goes up with the bucket of the
-	// claimed key locked too; read with a bucket locked. That lock orders the two.
+	// n is the length of list. Written under mu, and when it grows also with the bucket of the
+	// claimed key locked; read with a bucket locked. That lock orders the two.
 	n satomic.Int64
 
 	mu   ssync.Mutex
@@ -26,7 +28,7 @@ type claims struct {
 // A claim is on all keys whose hash has the given high half; two keys share it once in 2^32.
 type claim struct {
 	hash uint32
-	done chan struct{} // closed when the claim has gone
+	done chan struct{} // closed when the claim is dropped
 }
 
 // add claims a key that is not claimed. The bucket is locked.
@@ -54,24 +56,17 @@ func (c *claims) on(hash uint32) *claim {
 	return nil
 }
 
-// drop takes a claim back, and wakes all that wait for it.
+// drop ends a claim, and wakes all that wait for it.
 func (c *claims) drop(cl *claim) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for i := range c.list {
-		if c.list[i] == cl {
-			last := len(c.list) - 1
-			c.list[i], c.list[last] = c.list[last], nil
-			c.list = c.list[:last]
-			break
-		}
-	}
+	c.list = slices.DeleteFunc(c.list, func(other *claim) bool { return other == cl })
 	c.n.Store(int64(len(c.list)))
 	sched.Wakes()
 	close(cl.done)
 }
 
-// lock is [core.lock] that waits until the key is not claimed.
+// lock is [core.lock] that waits while the key is claimed.
 func (m *Bytes) lock(h uint64) (*table, *bucket) {
 	for {
 		t, root := m.c.lock(h)

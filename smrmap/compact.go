@@ -7,15 +7,15 @@ import (
 	"github.com/gosmr/gosmr/internal/compaction"
 )
 
-// CompactFor gives the memory of one slab back to the budget, for an item whose key and value
-// take size bytes and for which there is room only among entries of other sizes; with size 0,
-// for any other use, as after the limit of the budget was lowered. It picks the size of entries
-// that wastes most, or uses most, but not the item's own. It moves the entries of one slab to
-// others as long as there is room, and evicts the rest, as [Bytes.EvictBytes] does.
+// CompactFor gives the memory of one slab back to the budget: for an item of size bytes, key and
+// value, that finds room only among entries of other sizes; or with size 0, for any other use, as
+// after the limit of the budget was lowered. It picks the size of entries that wastes most, or uses
+// most, but not the item's own. It moves the entries of one slab to others while there is room, and
+// evicts the rest, as [Bytes.EvictBytes] does.
 //
-// It returns how many bytes went back, 0 if none could. Entries above 64 KiB are in no slab,
-// and stay. It waits for readers, with the errors of [smr.Domain.Barrier], and must not be
-// called inside a section. Idea: the slab rebalancer of memcached.
+// It returns how many bytes went back, 0 if none could. Entries above 64 KiB are in no slab, and
+// stay. It waits for readers, with the errors of [smr.Domain.Barrier], and must not be called
+// inside a section. Idea: the slab rebalancer of memcached.
 //
 // Cost: some hundred microseconds, for slabs of 64 KiB.
 func (m *Bytes) CompactFor(ctx context.Context, size int) (released int64, err error) {
@@ -26,15 +26,15 @@ func (m *Bytes) CompactFor(ctx context.Context, size int) (released int64, err e
 	return compaction.Of(m.blocks).Evacuate(ctx, n, func(block []byte) { m.vacate(block, m.spared) })
 }
 
-// vacate moves the entry of a block elsewhere, if the block has one; where there is no room,
-// it deletes the entry, unless that is spared.
+// vacate moves the entry of a block elsewhere, if the block has one. Where there is no room, it
+// deletes the entry, unless that is spared.
 //
-// The chain that the block's hash leads to says whether there is an entry. It is locked, so an
+// The chain that the block's hash leads to tells whether there is an entry. It is locked, so an
 // entry found there is not changed or retired meanwhile. The hash of a block that is free, or on
-// its way into the map, may be anything: no chain has it.
+// its way into the map, may be anything: no chain has the block.
 func (m *Bytes) vacate(block []byte, spared func(*header) bool) {
 	e := (*header)(unsafe.Pointer(unsafe.SliceData(block)))
-	now := m.now() // the user's, which is not called with the chain locked
+	now := m.now() // not with the chain locked: it is the user's
 	h := uint64(e.peekHash()) << 32
 	t, root := m.c.lock(h)
 	p := t.placeOf(root, e.ref())
@@ -47,35 +47,32 @@ func (m *Bytes) vacate(block []byte, spared func(*header) bool) {
 	if !gone {
 		fresh = compaction.Of(m.blocks).GetFree(e.size())
 	}
-	if fresh == nil && !gone && (spared(e) || m.claims.on(e.hash) != nil) {
-		m.c.release(root) // a claimed one is being replaced
-		return
-	}
-	if fresh != nil {
-		// The hash is read again: that of before may have been another entry's.
+	switch {
+	case fresh != nil:
+		// Read the hash again: the one that led here may have been an earlier entry's.
 		to := fill(fresh, uint64(e.hash)<<32, e.key(), e.item())
 		to.used.Store(e.used.Load())
 		m.c.commit(UpdateOp, t, root, p, h, to.ref())
-	} else {
-		m.c.commit(DeleteOp, t, root, p, h, nil)
-	}
-	m.retire(e)
-	switch {
-	case fresh != nil:
 	case gone:
+		m.c.commit(DeleteOp, t, root, p, h, nil)
 		m.expired.Add(1)
+	case spared(e) || m.claims.on(e.hash) != nil: // a claimed one is being replaced
+		m.c.release(root)
+		return
 	default:
+		m.c.commit(DeleteOp, t, root, p, h, nil)
 		m.evicted.Add(1)
 	}
+	m.retire(e)
 }
 
-// peekHash reads the hash of a block that may hold no entry, and may just be written by one who
-// got it. The race detector is not told.
+// peekHash reads the hash of a block that may hold no entry, or one that is being written. The race
+// detector is not told.
 //
 //go:norace
 func (e *header) peekHash() uint32 { return e.hash }
 
-// placeOf returns the place of a given entry in a locked chain, none if it is not there.
+// placeOf returns the place of entry e in a locked chain, zero if it is not there.
 func (t *table) placeOf(b *bucket, e ref) place {
 	for ; b != nil; b = t.after(b) {
 		for i := range b.slots {

@@ -2,13 +2,12 @@ package smrmap
 
 import "fmt"
 
-// EvictBytes deletes entries until it has retired blocks of size bytes, and returns how many
-// bytes it has; fewer if nothing more may be evicted. They can be used again a grace period
-// later.
+// EvictBytes deletes entries until it has retired blocks of size bytes, and returns how many bytes
+// it has retired: fewer if nothing more may be evicted. They can be reused a grace period later.
 //
-// It goes round the map (CLOCK, Corbató 1968) and takes the entries that were not read since
-// it last passed them. It spares at most a few hundred in a row, so that a writer in need of
-// memory does not go through all of them. Expired entries count as evicted.
+// It goes round the map (CLOCK, Corbató 1968) and takes the entries that were not read since it
+// last passed them. It spares at most a few hundred in a row, so that a writer in need of memory
+// does not go through all of them. Expired entries count as evicted.
 func (m *Bytes) EvictBytes(size int) (retired int) { return m.evict(size, m.spared) }
 
 // Evictable says which entries of [Bytes] may be evicted.
@@ -20,8 +19,8 @@ const (
 	EvictNone               // none, though they may be moved
 )
 
-// SetEvictable says which entries EvictBytes, CompactFor and StoreEvicting may delete: at first
-// all. It may be called at any time.
+// SetEvictable says which entries EvictBytes, CompactFor and StoreEvicting may delete; at first
+// EvictAll. It may be called at any time.
 func (m *Bytes) SetEvictable(which Evictable) {
 	if which < EvictAll || which > EvictNone {
 		panic(fmt.Sprintf("smrmap: no such Evictable: %d", which))
@@ -30,8 +29,7 @@ func (m *Bytes) SetEvictable(which Evictable) {
 	m.barren.Store(false)
 }
 
-// evictableCame is called after an entry was stored or its expiry changed: if it expires,
-// EvictBytes may find something again. It pairs with evict, which sets barren before it walks.
+// evictableCame is called after an entry was stored or its expiry changed: see barren.
 func (m *Bytes) evictableCame(expires bool) {
 	if expires && m.barren.Load() {
 		m.barren.Store(false)
@@ -49,16 +47,14 @@ func (m *Bytes) spared(e *header) bool {
 	return true
 }
 
-// evict is EvictBytes that spares what it is told to.
-//
-// It leaves the map barren after a whole walk that met nothing but spared entries. Entries that
-// were read, or whose keys are claimed, are not spared in this sense.
+// evict is EvictBytes with its own choice of what is spared. It leaves the map barren after a whole
+// walk that met only spared entries. One that was read, or is claimed, does not count as spared.
 func (m *Bytes) evict(size int, spared func(*header) bool) (retired int) {
 	if size <= 0 {
 		return 0
 	}
-	// The hand takes an entry that was read when it comes by again, or in the last round. The
-	// first and the last round are parts of one.
+	// An entry that was read is taken when the hand comes by again, or in the last round. The first
+	// round starts at the hand, so only the others are whole.
 	const mostSpared, mostRounds = 256, 3
 	inARow, now := 0, m.now()
 	m.handMu.Lock()
@@ -66,12 +62,12 @@ func (m *Bytes) evict(size int, spared func(*header) bool) (retired int) {
 	if Evictable(m.evictable.Load()) == EvictNone || m.barren.Load() {
 		return 0
 	}
-	m.barren.Store(true)                   // until evictableCame, or this walk meets something
-	which := Evictable(m.evictable.Load()) // after barren: SetEvictable stores them in this order
-	met := which == EvictAll
+	m.barren.Store(true) // until evictableCame, or this walk meets something
+	// Load it again, after barren was set: SetEvictable stores it before it clears barren.
+	met := Evictable(m.evictable.Load()) == EvictAll
 	for round := 0; m.Len() > 0 && retired < size && round < mostRounds; {
 		left := size - retired
-		n, bytes, next := m.purgeUnclaimed(m.hand, func(e *header, claimed bool) bool {
+		n, bytes, next := m.purge(m.hand, func(e *header, claimed bool) bool {
 			if spared(e) {
 				return false
 			}
@@ -101,15 +97,10 @@ func (m *Bytes) evict(size int, spared func(*header) bool) (retired int) {
 	return retired
 }
 
-// purge deletes the entries that choose picks from the bucket that hash pos belongs to, except
-// those whose keys are claimed. It returns how many they were, the bytes of their blocks, and
+// purge deletes the entries that choose picks from the bucket that hash pos belongs to; choose must
+// not pick those whose keys are claimed. It returns their number, the bytes of their blocks, and
 // where the next bucket begins.
-func (m *Bytes) purge(pos uint64, choose func(*header) bool) (n, bytes int, next uint64) {
-	return m.purgeUnclaimed(pos, func(e *header, claimed bool) bool { return !claimed && choose(e) })
-}
-
-// purgeUnclaimed is purge that also shows choose the claimed entries; choose must not pick them.
-func (m *Bytes) purgeUnclaimed(pos uint64, choose func(e *header, claimed bool) bool) (n, bytes int, next uint64) {
+func (m *Bytes) purge(pos uint64, choose func(e *header, claimed bool) bool) (n, bytes int, next uint64) {
 	n, next = m.c.unlink(pos, func(r ref) bool {
 		e := asHeader(r)
 		return choose(e, m.claims.on(e.hash) != nil)

@@ -8,15 +8,13 @@ import (
 	"unsafe"
 )
 
-// A hasher hashes keys with a seed of its own map, so that keys that collide can't be chosen
-// from outside.
+// A hasher hashes keys with a seed of its map, so that outsiders can't choose keys that collide.
 type hasher[K comparable] struct {
 	seed   maphash.Seed
 	ints   intHasher
 	isInts bool
-	// mayBeNaN: keys may differ from themselves, as NaN does. No lookup finds such a key, so
-	// any hash will do for one: maphash returns another one each time. Its entry keeps one
-	// hash, that of its address: see Map.hashOf.
+	// mayBeNaN: keys may differ from themselves, as NaN does. No lookup finds such a key, so hash
+	// may return another hash each time, as maphash does. Its entry keeps one: see Map.hashOf.
 	mayBeNaN bool
 }
 
@@ -48,7 +46,7 @@ func mayHoldNaN(t reflect.Type) bool {
 	return false
 }
 
-// hash returns the hash of k; that of a key which differs from itself is random.
+// hash returns the hash of k, a random one if k differs from itself.
 func (h *hasher[K]) hash(k K) uint64 {
 	if h.isInts {
 		return h.ints.hash(integer(k))
@@ -56,8 +54,8 @@ func (h *hasher[K]) hash(k K) uint64 {
 	return maphash.Comparable(h.seed, k)
 }
 
-// An intHasher hashes integers, for which maphash.Comparable would be most of a lookup:
-// it multiplies with a secret, twice, and folds (as in wyhash, Wang Yi).
+// An intHasher hashes integers, for which maphash.Comparable would be most of a lookup: it
+// multiplies by a secret, twice, and folds (as in wyhash, Wang Yi).
 type intHasher struct{ a, b uint64 }
 
 func (h *intHasher) hash(x uint64) uint64 {
@@ -66,7 +64,7 @@ func (h *intHasher) hash(x uint64) uint64 {
 	return hi ^ lo
 }
 
-// integer returns the bits of k, which is of an integer type.
+// integer returns the bits of k, which has an integer type.
 func integer[K comparable](k K) uint64 {
 	switch p := unsafe.Pointer(&k); unsafe.Sizeof(k) {
 	case 1:

@@ -162,7 +162,7 @@ func (c *core) halfway(t testing.TB) (finish func()) {
 			c.move(old, next, i, 1)
 		}
 		c.table.Store(next)
-		old.drop()
+		old.size.drop()
 		c.resizing.Unlock()
 	})
 	t.Cleanup(finish)

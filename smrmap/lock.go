@@ -10,12 +10,12 @@ import (
 	"github.com/gosmr/gosmr/pcpu"
 )
 
-// A bucket's lock is one bit, with no room for waiters: those park in a lot, chosen by the
-// bucket's address (the parking lots of WebKit, 2015).
+// A bucket's lock is one bit, with no room for waiters. Those park in a lot, chosen by the bucket's
+// address (the parking lots of WebKit, 2015).
 //
-// unlock stores the bucket's word and then loads the lot's count of waiters; park stores the
-// count and then loads the bucket's word once more. At least one sees the other. The fence
-// between is asymmetric: to unlock is a plain store and a plain load.
+// unlock stores the bucket's word, then loads the lot's count of waiters; park stores the count,
+// then loads the bucket's word again. At least one sees the other. The fence between is
+// asymmetric: unlocking is a plain store and a plain load.
 type lots struct {
 	fence asym.Fence
 	lots  [numLots]lot
@@ -24,7 +24,7 @@ type lots struct {
 const numLots = 64
 
 type lot struct {
-	// parked is the length of waiters. Written under mu, read by unlock without.
+	// parked is the length of waiters. Written under mu; read by unlock without it.
 	parked relacq.Uint64
 	_      [pcpu.Stride - unsafe.Sizeof(relacq.Uint64{})]byte
 
@@ -42,7 +42,7 @@ func (l *lots) of(b *bucket) *lot {
 	return &l.lots[uintptr(unsafe.Pointer(b))/bucketSize%numLots]
 }
 
-// tryLock locks a root and returns its ctl, which is never 0 then; 0 if it is locked.
+// tryLock locks a root and returns its ctl, which then is not 0. It returns 0 if it is locked.
 func (b *bucket) tryLock() uint64 {
 	ctl := b.ctl.Load()
 	if ctl&locked == 0 && b.ctl.CompareAndSwap(ctl, ctl|locked) {
@@ -51,16 +51,15 @@ func (b *bucket) tryLock() uint64 {
 	return 0
 }
 
-// unlock stores ctl without the lock, and reports whether to call wake, which must wait until
-// the caller is not pinned.
+// unlock stores ctl without the lock bit. It reports whether to call wake, once unpinned.
 func (l *lots) unlock(b *bucket, ctl uint64) (wake bool) {
 	b.ctl.Store(ctl &^ locked)
 	l.fence.Light() // pairs with park
 	return l.of(b).parked.Load() != 0
 }
 
-// spins is how often lock tries before it yields the processor, and how often after that
-// before it parks. Buckets are locked for some 20 ns.
+// spins is how often lock tries before it yields the processor, and then again before it parks.
+// Buckets are locked for some 20 ns.
 const spins = 30
 
 // lock locks a root and returns its ctl. It may park, so it must not be called pinned.
@@ -78,7 +77,7 @@ func (l *lots) lock(b *bucket) uint64 {
 	}
 }
 
-// park waits until b is unlocked, or was.
+// park returns when b is unlocked, or was meanwhile.
 func (l *lots) park(b *bucket) {
 	lot := l.of(b)
 	lot.mu.Lock()

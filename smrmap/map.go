@@ -9,16 +9,14 @@ import (
 	"github.com/gosmr/gosmr/smr"
 )
 
-// A Map maps keys to values. It is biased towards reads: Load takes no lock, stores to
-// nothing that others read, and allocates nothing. Writers lock a bucket of a few
-// entries for some tens of nanoseconds.
+// A Map maps keys to values. It is biased towards reads: Load takes no lock, stores to nothing that
+// others read, and allocates nothing. Writers lock one bucket, for tens of nanoseconds.
 //
-// If K and V hold no Go pointers, entries lie off the Go heap, where the collector does
-// not see them, and a Store allocates nothing. Otherwise they lie on it, and each Store
-// allocates one.
+// If K and V hold no Go pointers, entries lie off the Go heap, where the collector does not see
+// them, and a Store allocates nothing. Otherwise each Store allocates an entry on the Go heap.
 //
-// All methods may be called by any number of goroutines. Each operation on a key is
-// atomic (linearizable); walks are not. Make a Map with [New]; it must not be copied.
+// All methods may be called by any number of goroutines. Each operation on a key is atomic
+// (linearizable); walks are not. Make a Map with [New]; it must not be copied.
 type Map[K comparable, V any] struct {
 	c    core
 	dom  *smr.Domain
@@ -32,8 +30,7 @@ type entry[K comparable, V any] struct {
 	value V
 }
 
-// New returns an empty map. It returns an error if the options are not valid, or the
-// budget has no room for the table.
+// New returns an empty map. It fails if the options are not valid, or the table finds no memory.
 func New[K comparable, V any](o Options) (*Map[K, V], error) {
 	if err := o.normalize(); err != nil {
 		return nil, err
@@ -53,11 +50,9 @@ func New[K comparable, V any](o Options) (*Map[K, V], error) {
 
 func (m *Map[K, V]) entry(e ref) *entry[K, V] { return (*entry[K, V])(unsafe.Pointer(e)) }
 
-// hashOf returns the hash that leads to entry e, the same for as long as e is in the map.
-//
-// Where the key differs from itself that is the hash of e's address, which does not change: such
-// entries spread as others do, stay in their stretch of hashes when the table is replaced, and
-// are seen once by a walk.
+// hashOf returns the hash that leads to entry e, the same for as long as e is in the map: of the
+// key or, if that differs from itself, of e's address. So these entries, too, spread over the
+// buckets, keep their range of hashes when the table is replaced, and are seen once by a walk.
 func (m *Map[K, V]) hashOf(e *entry[K, V]) uint64 {
 	if m.mayBeNaN && e.key != e.key {
 		return m.ints.hash(uint64(uintptr(unsafe.Pointer(e))))
@@ -70,9 +65,8 @@ func (m *Map[K, V]) OffHeap() bool { return m.pool != nil }
 
 // Load returns a copy of the value of k, and whether there is one.
 //
-// Cost: two cache misses where the map is large; no lock, no allocation. On linux/amd64
-// it enters no section either: it copies the value, and then checks that the entry was in the
-// map until then.
+// Cost: two cache misses in a large map; no lock, no allocation. On linux/amd64 no section either:
+// it copies the value, then checks that the entry was in the map until then.
 func (m *Map[K, V]) Load(k K) (value V, ok bool) {
 	var h uint64
 	if m.isInts {
@@ -105,8 +99,7 @@ func (m *Map[K, V]) Load(k K) (value V, ok bool) {
 	return m.load(h, k)
 }
 
-// maxTries bounds how often load starts over because others delete and replace entries of the
-// same chain.
+// maxTries bounds how often load starts over while entries of its chain are deleted and replaced.
 const maxTries = 8
 
 // load is Load of a key whose hash is h, wherever its entry is.
@@ -114,8 +107,8 @@ func (m *Map[K, V]) load(h uint64, k K) (none V, _ bool) {
 	for tries := 0; tries < maxTries && (optimistic || m.pool == nil); tries++ {
 		t, root, ctl := m.c.table.Load().follow(h)
 		e, _ := m.find(t, root, h, k)
-		// From the time when it was in its slot the entry may have been freed, and have become
-		// another's: what it seems to be counts only if nothing was unlinked since ctl.
+		// Since its slot was loaded the entry may have been freed and its memory reused: what was
+		// read counts only if nothing was unlinked since ctl was loaded.
 		if e == nil {
 			if root.changed(ctl) {
 				continue
@@ -138,9 +131,9 @@ func (m *Map[K, V]) load(h uint64, k K) (none V, _ bool) {
 	return none, false
 }
 
-// LoadIn returns the value of k itself, or nil if there is none, to a reader in section s
-// of the map's domain. The value is borrowed: do not write to it, nor use it after s is left.
-// It does not change; a Store puts another one in its place.
+// LoadIn returns the value of k itself, nil if there is none, to a reader in section s of the map's
+// domain. The value is borrowed: do not write to it, and do not use it after s is left. It does not
+// change: a Store puts another one in its place.
 func (m *Map[K, V]) LoadIn(s smr.Section, k K) (*V, bool) {
 	m.dom.CheckSection(s)
 	h := m.hash(k)
@@ -176,17 +169,13 @@ func (m *Map[K, V]) Len() int { return int(max(m.c.count.Load(), 0)) }
 func (m *Map[K, V]) Stats() Stats {
 	st := m.c.stats()
 	if m.pool != nil {
-		p := m.pool.Stats()
-		st.EntryBytes = p.InUseBytes
-		st.PendingBytes = p.PendingBytes
-		st.FreeBytes = p.FreeBytes
-		st.ReservedBytes += p.ReservedBytes
+		st.addEntries(m.pool.Stats())
 	}
 	return st
 }
 
-// Close empties the map and gives its memory back. The map must not be used any more. Close
-// waits for readers in sections, and returns an error if ctx ends first.
+// Close empties the map and gives its memory back; the map must not be used afterwards. Close waits
+// for readers in sections, and returns an error if ctx ends first.
 func (m *Map[K, V]) Close(ctx context.Context) error {
 	m.Clear()
 	m.c.close()

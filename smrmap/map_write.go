@@ -5,8 +5,8 @@ import (
 	"unsafe"
 )
 
-// Store sets the value of k. It returns an error that wraps [slab.ErrNoMemory] if the budget
-// is used up; then the map is as it was.
+// Store sets the value of k. If the budget is used up it returns an error that wraps
+// [slab.ErrNoMemory], and the map is as it was.
 //
 // Cost: a locked instruction, and where entries are on the Go heap an allocation.
 func (m *Map[K, V]) Store(k K, value V) error {
@@ -21,8 +21,8 @@ func (m *Map[K, V]) Store(k K, value V) error {
 	return err
 }
 
-// replace is Store where k has a value in the root, the lock is free, and a free entry is at hand. It
-// never waits, and so may be pinned from start to end.
+// replace is Store for a key with an entry in the root, if the lock is free and a free entry at
+// hand. It never waits, and so may be pinned from start to end.
 func (m *Map[K, V]) replace(k K, value *V) bool {
 	var h uint64
 	if m.isInts {
@@ -77,23 +77,23 @@ func (m *Map[K, V]) newEntry(k K, value V) (*entry[K, V], error) {
 	return e, err
 }
 
-// retire gives an unlinked entry back, a grace period later.
+// retire gives an unlinked entry back. It is reused a grace period later.
 func (m *Map[K, V]) retire(e *entry[K, V]) {
 	if m.pool != nil {
 		m.pool.Retire(e)
 	}
 }
 
-// discard gives an entry that was never in the map back at once.
+// discard gives back at once an entry that was never in the map.
 func (m *Map[K, V]) discard(e *entry[K, V]) {
 	if m.pool != nil {
 		m.pool.Free(e)
 	}
 }
 
-// put puts e, which is not in the map, there. If its key has an entry, e replaces that; or,
-// with replace false, put leaves it, and returns it to a caller in a section. put discards e
-// if it returns an entry or an error, which wraps [slab.ErrNoMemory].
+// put inserts e, or replaces its key's entry by e. With replace false it leaves an entry that is
+// there, and returns it to a caller in a section. If put returns an entry, or an error, which wraps
+// [slab.ErrNoMemory], it has discarded e.
 func (m *Map[K, V]) put(e *entry[K, V], replace bool) (there *entry[K, V], err error) {
 	h := m.hashOf(e)
 	t, root := m.c.lock(h)
@@ -139,8 +139,7 @@ func (m *Map[K, V]) LoadOrStore(k K, value V) (actual V, loaded bool, err error)
 
 // LoadAndDelete deletes the entry of k, and returns its value and whether there was one.
 //
-// Cost: a locked instruction. Where there is no entry: that of a [Map.Load], but for one
-// time in 40.
+// Cost: a locked instruction. Without an entry: that of a [Map.Load], but for one time in 40.
 func (m *Map[K, V]) LoadAndDelete(k K) (value V, loaded bool) {
 	h := m.hash(k)
 	if m.c.lacks(h) {
@@ -157,21 +156,22 @@ func (m *Map[K, V]) LoadAndDelete(k K) (value V, loaded bool) {
 	return value, true
 }
 
-// Delete deletes the entry of k, and reports whether there was one. Its cost is that of
-// [Map.LoadAndDelete].
+// Delete deletes the entry of k, and reports whether there was one.
+//
+// Cost: as for [Map.LoadAndDelete].
 func (m *Map[K, V]) Delete(k K) bool {
 	_, loaded := m.LoadAndDelete(k)
 	return loaded
 }
 
-// Compute calls fn once with the value of k, and whether there is one, and does what fn
-// returns; k is not written to meanwhile. It returns the value of k afterwards, and whether
-// there is one: the zero value and false after DeleteOp. If fn panics, the map is as it was.
+// Compute calls fn once with the value of k, and whether there is one, and does what fn returns; k
+// is not written to meanwhile. It returns the value of k afterwards, and whether there is one: the
+// zero value and false after DeleteOp. If fn panics, the map is as it was.
 //
-// fn runs with the bucket locked, which holds up writers of k and of the few keys beside it,
-// and the growing of the map, but no reader. fn should be short. It must not write to the map or walk over it,
-// nor wait for readers, which may wait for the bucket. Where there is often nothing to do, call
-// [Map.Load] first: that locks nothing.
+// fn runs with the bucket locked, which holds up writers of k and of the few keys beside it, and
+// the growing of the map, but no reader. fn should be short. It must not write to the map, walk
+// over it, or wait for readers, which may wait for the bucket. Where there is often nothing to do,
+// call [Map.Load] first: that locks nothing.
 //
 // Errors are those of [Map.Store]. Idea: xsync's Compute.
 func (m *Map[K, V]) Compute(k K, fn func(old V, loaded bool) (V, Op)) (actual V, ok bool, err error) {
@@ -230,8 +230,8 @@ func (m *Map[K, V]) Compute(k K, fn func(old V, loaded bool) (V, Op)) (actual V,
 	return actual, ok, nil
 }
 
-// computeNaN is Compute of a key that differs from itself: no lookup finds its entries, and so
-// no other writer changes them.
+// computeNaN is Compute of a key that differs from itself: no lookup finds its entries, so no other
+// writer changes them.
 func (m *Map[K, V]) computeNaN(k K, fn func(V, bool) (V, Op)) (actual V, ok bool, err error) {
 	next, op := fn(actual, false)
 	checkOp("a Map", op, DeleteOp)

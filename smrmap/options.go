@@ -13,20 +13,19 @@ type Options struct {
 	// Domain has the readers' sections. Default: smr.Default().
 	Domain *smr.Domain
 
-	// Budget bounds the memory of the table and of entries off the Go heap. When it is used
-	// up the table does not grow, and chained buckets may exceed the limit by a quarter of the
-	// table's size; after that a Store into a full bucket fails. (The package's doc says what
-	// is taken while the table is replaced.) Default: no bound.
+	// Budget bounds the memory of the table and of entries off the Go heap. When it is used up the
+	// table does not grow, and in the end a Store into a full bucket fails. (The package's doc says
+	// what may exceed the limit.) Default: no bound.
 	Budget *slab.Budget
 
-	// Capacity is how many entries the table has room for at once; it does not shrink below
-	// that. If the budget or the system has no memory for such a table, the error wraps
+	// Capacity is how many entries the table has room for at once; it does not shrink below that.
+	// If the budget or the system has no memory for such a table, the error wraps
 	// [slab.ErrNoMemory]. Default: a few.
 	Capacity int
 
 	// Now returns the time by which entries of Bytes expire. It is called for each entry with an
-	// expiry, also in sections and with a bucket locked: it must be quick, and must not use the
-	// map. Default: time.Now.
+	// expiry, in sections and with buckets locked: it must be quick, and must not use the map.
+	// Default: time.Now.
 	Now func() time.Time
 }
 
@@ -60,20 +59,14 @@ const (
 )
 
 func (op Op) String() string {
-	switch op {
-	case CancelOp:
-		return "CancelOp"
-	case UpdateOp:
-		return "UpdateOp"
-	case DeleteOp:
-		return "DeleteOp"
-	case ExpireOp:
-		return "ExpireOp"
+	names := [...]string{"CancelOp", "UpdateOp", "DeleteOp", "ExpireOp"}
+	if op >= 0 && int(op) < len(names) {
+		return names[op]
 	}
 	return fmt.Sprintf("Op(%d)", int(op))
 }
 
-// checkOp panics unless op, which the function of Compute returned, is from CancelOp to last.
+// checkOp panics unless op, which Compute's function returned, is from CancelOp to last.
 func checkOp(what string, op, last Op) {
 	if op < CancelOp || op > last {
 		panic("smrmap: Compute of " + what + ": " + op.String())
@@ -89,8 +82,14 @@ type Stats struct {
 	EntryBytes    int64 // in entries off the Go heap
 	PendingBytes  int64 // in retired ones that readers may still hold
 	FreeBytes     int64 // free in slabs and magazines
-	ReservedBytes int64 // taken from the system: entries, and table
+	ReservedBytes int64 // taken from the system, for entries and table
 
 	Expired uint64 // Bytes: entries deleted because they had expired
 	Evicted uint64 // Bytes: entries evicted
+}
+
+// addEntries adds what the entries take.
+func (st *Stats) addEntries(s slab.Stats) {
+	st.EntryBytes, st.PendingBytes, st.FreeBytes = s.InUseBytes, s.PendingBytes, s.FreeBytes
+	st.ReservedBytes += s.ReservedBytes
 }

@@ -22,37 +22,36 @@ func (m *Bytes) StoreEvicting(ctx context.Context, key []byte, it Item) error {
 	return err
 }
 
-// ComputeEvicting is [Bytes.Compute] that makes room when the budget is used up. It calls fn
-// again after each attempt; fn must not rely on what an earlier call saw.
+// ComputeEvicting is [Bytes.Compute] that makes room when the budget is used up. It calls fn again
+// after each attempt; fn must not rely on what an earlier call saw.
 //
 // It takes the mildest step that helps:
 //
 //   - it waits for what was retired before;
-//   - it moves the entries of a slab to others of their size, where there is room for all of
-//     them, and takes the slab;
-//   - it evicts the bytes it needs, as [Bytes.EvictBytes] does, and moves what is left in some
-//     slab to where those were.
+//   - it moves the entries of a slab to others of their size, where there is room for all of them,
+//     and takes the slab;
+//   - it evicts the bytes it needs, as [Bytes.EvictBytes] does, and moves what is left in some slab
+//     to where those were.
 //
-// It needs a slab for entries of this size (64 KiB to 1 MiB), or above 64 KiB the entry's own
-// size; up to twice that while more than the limit of the budget is in use, as after it was
-// lowered. It evicts this once or twice over, since a slab that it empties may hold entries for
-// which there is no room elsewhere; at most eight times, where others use what it evicts before a
-// slab is empty. If there is memory, but neither a slot in the key's bucket nor room to chain
-// another to it, it evicts one entry of that bucket. It never evicts the entry of key, nor what
-// [Bytes.SetEvictable] spares.
+// It needs a slab for entries of this size (64 KiB to 1 MiB), or above 64 KiB the entry's own size;
+// up to twice that while usage is above the budget's limit, as after it was lowered. It evicts this
+// once or twice over, since a slab that it empties may hold entries that fit nowhere else; at most
+// eight times, if others use what it evicts before a slab is empty. If all it lacks is a slot in
+// the key's bucket, or room to chain another, it evicts one entry of that bucket. It never evicts
+// the entry of key, nor what [Bytes.SetEvictable] spares.
 //
-// It returns an error that wraps [slab.ErrNoMemory], and has evicted nothing, if the budget
-// can't hold the entry beside the table and the old value of key; and, then wrapping ctx.Err()
-// as well, if readers did not leave before ctx ended. With the same errors it may have evicted in
-// vain if readers stay from some later moment on, others take memory by [Bytes.Store] all the
-// time, or the system refuses. Other errors are those of Compute.
+// It returns an error that wraps [slab.ErrNoMemory], and has evicted nothing, if the budget can't
+// hold the entry beside the table and the old value of key, or, then wrapping ctx.Err() as well, if
+// readers did not leave before ctx ended. With the same errors it may have evicted in vain, if
+// readers stay later on, others keep taking memory by [Bytes.Store], or the system refuses. Other
+// errors are those of Compute.
 //
-// Any number of goroutines may call it. One at a time makes room in a budget, and keeps what it
-// has made; the others wait, and then check whether there is room for them. It waits for readers,
-// and so must not be called in a section of the domain.
+// One goroutine at a time makes room in a budget and keeps what it has made; others wait, then
+// check whether there is room for them. It waits for readers, and so must not be called in a
+// section of the domain.
 //
-// Cost: that of Compute while there is memory; otherwise some hundred microseconds for each
-// megabyte that is moved, and three to ten grace periods.
+// Cost: that of Compute while there is memory; otherwise some hundred microseconds per megabyte
+// moved, and three to ten grace periods.
 func (m *Bytes) ComputeEvicting(ctx context.Context, key []byte, fn func(old Item, loaded bool) (Item, Op)) (ok bool, err error) {
 	ok, err = m.Compute(key, fn)
 	if !errors.Is(err, slab.ErrNoMemory) {
@@ -61,19 +60,21 @@ func (m *Bytes) ComputeEvicting(ctx context.Context, key []byte, fn func(old Ite
 	return m.computeEvicting(ctx, key, fn)
 }
 
-// mostAttempts bounds how often computeEvicting makes room. Once is enough, unless fn
-// wants more each time.
-const mostAttempts = 4
-
-// mostCrowded bounds how often computeEvicting makes room in a full bucket, which others may be
-// quicker to use.
-const mostCrowded = 64
+const (
+	// mostAttempts bounds how often computeEvicting makes room. Once will do if fn's demand stays.
+	mostAttempts = 4
+	// mostCrowded bounds how often it makes room in a full bucket: others may be quicker to use it.
+	mostCrowded = 64
+	// mostRounds bounds how often makeRoom evicts what it needs. Alone it needs one round or two;
+	// with eight others at it, three were too few once in 100,000 stores.
+	mostRounds = 8
+)
 
 // computeEvicting is ComputeEvicting after a first attempt found no memory.
 func (m *Bytes) computeEvicting(ctx context.Context, key []byte, fn func(old Item, loaded bool) (Item, Op)) (ok bool, err error) {
 	h := m.hashOf(key)
 	p := pressure{m: m, key: key, hash: uint32(h >> 32), size: int(headerSize) + len(key)}
-	// What is pending may suffice. And while readers stay it would evict in vain.
+	// What is pending may be enough; and if readers stay, evicting would be in vain.
 	if err := m.dom.Synchronize(ctx); err != nil {
 		return false, p.stopped(err)
 	}
@@ -99,7 +100,7 @@ func (m *Bytes) computeEvicting(ctx context.Context, key []byte, fn func(old Ite
 			}
 			return it, op
 		}, &block)
-		giveBack() // where fn wants one of another size now
+		giveBack() // if fn now wants one of another size
 		if !errors.Is(err, slab.ErrNoMemory) || attempt >= mostAttempts {
 			return ok, err
 		}
@@ -117,19 +118,15 @@ func (m *Bytes) computeEvicting(ctx context.Context, key []byte, fn func(old Ite
 	}
 }
 
-// A pressure is one goroutine's need for memory for an entry.
+// A pressure is one goroutine's need of memory for an entry.
 type pressure struct {
 	m    *Bytes
-	key  []byte // whose entry is spared
+	key  []byte // its entry is spared
 	hash uint32 // of key, as in a header
-	met  bool   // that entry was
+	met  bool   // evict has met the entry of key
 	size int    // of the new entry
-	own  int    // bytes of the old one's block
+	own  int    // bytes of the old entry's block
 }
-
-// mostRounds bounds how often makeRoom evicts what it needs. Alone it needs one round or
-// two; with eight others at it, three were too few once in 100,000 stores.
-const mostRounds = 8
 
 // makeRoom returns a block for the entry, or an error that wraps slab.ErrNoMemory.
 func (p *pressure) makeRoom(ctx context.Context) ([]byte, error) {
@@ -166,59 +163,49 @@ func (p *pressure) makeRoom(ctx context.Context) ([]byte, error) {
 			return nil, p.stopped(err)
 		}
 	}
-	if block, last := c.Get(); last == nil {
-		return block, nil
-	}
-	return nil, err
+	return c.Get()
 }
 
-// compact gives back slabs whose entries find room elsewhere, as long as memory is missing.
+// compact empties slabs whose entries find room elsewhere, while memory is missing.
 func (p *pressure) compact(ctx context.Context, c compaction.Claim) error {
-	for fruitless := 0; c.Missing() > 0 && fruitless < 2; fruitless++ {
+	spareAll := func(*header) bool { return true }
+	for fruitless := 0; c.Missing() > 0 && fruitless < 2; {
 		released, err := c.Compact(ctx, func(block []byte) { p.m.vacate(block, spareAll) })
 		if err != nil {
 			return err
 		}
+		fruitless++
 		if released > 0 {
-			fruitless = -1
+			fruitless = 0
 		}
 	}
 	return nil
 }
 
-// spareAll evicts nothing.
-func spareAll(*header) bool { return true }
-
-// evict evicts what the claim misses, and waits for its readers.
+// evict evicts the bytes that the claim misses, and waits until they are free.
 func (p *pressure) evict(ctx context.Context, c compaction.Claim) error {
 	need := c.Missing()
-	if need == 0 { // it is the system that refuses
+	if need == 0 { // the budget has room, but the system refuses
 		need = c.Size()
 	}
 	p.met = false
 	p.m.evict(int(min(need, math.MaxInt)), p.spared)
 	if p.met {
-		p.m.barren.Store(false) // to others it is not
+		p.m.barren.Store(false) // others may evict the entry of key
 	}
 	return p.m.dom.Barrier(ctx)
 }
 
-// thin evicts one entry of the bucket that h belongs to, which frees its slot, and reports
-// whether it found one.
+// thin evicts one entry of h's bucket, to free its slot, and reports whether it found one.
 func (p *pressure) thin(h uint64) bool {
-	if Evictable(p.m.evictable.Load()) == EvictNone {
-		return false
-	}
 	found := false
-	n, _, _ := p.m.purge(h, func(e *header) bool {
-		if found || p.spared(e) {
-			return false
-		}
-		found = true
-		return true
+	n, _, _ := p.m.purge(h, func(e *header, claimed bool) bool {
+		picked := !found && !claimed && !p.spared(e)
+		found = found || picked
+		return picked
 	})
 	p.m.evicted.Add(uint64(n))
-	return n > 0
+	return found
 }
 
 // spared reports whether an entry must not be evicted for this one.

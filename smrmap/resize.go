@@ -5,11 +5,7 @@ import (
 	"math/bits"
 )
 
-// A table is replaced by one goroutine, which is there while there is something to do: see the
-// package's doc.
-
-// wanted returns the log of the size that the table should have next: its own, or one
-// more or less.
+// wanted returns the log of the size that the table should have next: its own, or one more or less.
 func (c *core) wanted(t *table) int {
 	logn := bits.Len(uint(t.n)) - 1
 	count := c.count.Load()
@@ -23,17 +19,16 @@ func (c *core) wanted(t *table) int {
 	return logn
 }
 
-// due reports whether the table should be replaced: by one of another size, or by one of its
-// own if it is loose.
+// due reports whether t should be replaced: by a table of another size or, if loose, of the same.
 func (c *core) due(t *table) bool {
 	return 1<<c.wanted(t) != t.n || t.loose() && c.count.Load() < c.kept.Load()
 }
 
-// resize starts a goroutine that moves the entries to another table, if one is due and no such
-// goroutine is there.
+// resize starts the goroutine that moves the entries to another table, if one is due and that
+// goroutine is not running.
 //
-// If a migration is running, it sets again and retries the lock; the migrator checks again after
-// it has unlocked. At least one notices the other.
+// If it is running, resize sets again and retries the lock; migrateAll checks again after it has
+// unlocked. At least one notices the other.
 func (c *core) resize(t *table) {
 	if !c.due(t) {
 		return
@@ -48,8 +43,8 @@ func (c *core) resize(t *table) {
 	go c.migrateAll()
 }
 
-// migrateAll moves all entries to the next table, until they are in one of the right size.
-// resizing is held, and migrateAll unlocks it.
+// migrateAll moves all entries to the next table, until they are in one of the right size. resizing
+// is held, and migrateAll unlocks it.
 func (c *core) migrateAll() {
 	defer c.migrated.Done()
 	for {
@@ -63,27 +58,25 @@ func (c *core) migrateAll() {
 	}
 }
 
-// begin gives t a next table, if it should have one. resizing is held.
+// begin gives t a next table, if one is due and there is memory. resizing is held.
 func (c *core) begin(t *table) bool {
 	if !c.due(t) {
 		return false
 	}
 	logn := c.wanted(t)
 	next, err := newTable(logn, c.heap, 1<<logn < t.n, c.budget)
-	switch same := 1<<logn == t.n; {
-	case err == nil:
-		c.kept.Store(math.MaxInt64)
-		if !same {
-			c.stuck.Store(0)
+	same := 1<<logn == t.n
+	if err != nil {
+		if same { // try again when there is a good deal less
+			c.kept.Store(c.count.Load() * 7 / 8)
+		} else { // chains become longer instead; try again when there is a good deal more
+			c.stuck.Store(c.count.Load() * 9 / 8)
 		}
-	case same:
-		// Try again when there is a good deal less.
-		c.kept.Store(c.count.Load() * 7 / 8)
 		return false
-	default:
-		// Chains become longer instead. Try again when there is a good deal more.
-		c.stuck.Store(c.count.Load() * 9 / 8)
-		return false
+	}
+	c.kept.Store(math.MaxInt64)
+	if !same {
+		c.stuck.Store(0)
 	}
 	t.next.Store(next)
 	return true
@@ -98,12 +91,12 @@ func (c *core) migrate(t *table) {
 	}
 	c.table.Store(next)
 	c.resizes.Add(1)
-	t.drop()
+	t.size.drop()
 }
 
-// move moves the entries of n roots of t, one or two, which become those of one or two roots of
-// next. Those need no lock: they are not used before the old ones are marked moved, and after
-// that the old ones do not change.
+// move moves the entries of n roots of t, one or two, to the one or two roots of next that take
+// over their hashes. Those need no lock: they are not used before the old ones are marked moved,
+// and from then on the old ones do not change.
 func (c *core) move(t, next *table, i, n int) {
 	var ctl [2]uint64
 	for k := range n {

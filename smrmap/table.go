@@ -11,50 +11,45 @@ import (
 	"github.com/gosmr/gosmr/slab"
 )
 
-// A table is an array of buckets, indexed by the high bits of the hash. So the entries of a
-// bucket are those of a stretch of hashes, in a table of any size, and a walk by hash goes on
-// where it was when the table has been replaced.
-//
-// Its memory is Go's, without pointers where the entries are off the Go heap: the collector does
-// not scan it, and keeps it for as long as a reader has it.
+// A table is an array of buckets. Its memory is Go's, so the collector keeps it for as long as a
+// reader has it; where the entries are off the Go heap, the collector does not scan it.
 type table struct {
-	root  unsafe.Pointer // of the first bucket, aligned to a line unless heap
+	root  unsafe.Pointer // the first bucket, aligned to a line unless heap
 	shift uint8          // 64 - log2(n)
 	n     int
 	heap  bool // entries are on the Go heap
 
-	// next is the table that the entries are moved to; nil: none. Written once, by begin, before
-	// any bucket is marked; read by all that find a mark. A stretch of hashes belongs to this
-	// table until its bucket is marked moved, and to the next one after that.
+	// next is the table that the entries move to, or nil. Written once, by begin, before any
+	// bucket is marked; read by all that find a mark. A range of hashes belongs to this table until
+	// its bucket is marked moved, and to the next one after that.
 	next satomic.Pointer[table]
 
-	spill  spill // the chained buckets
-	budget *slab.Budget
-	size   *charge // of roots and chained buckets
+	spill spill   // the chained buckets
+	size  *charge // of roots and chained buckets
 }
 
-// A charge is what a table took from a budget. It is apart from the table, so that a cleanup can
+// A charge is what a table took from a budget. It is separate from the table, so that a cleanup can
 // give it back when the collector finds the table dropped with its map.
 type charge struct {
 	satomic.Int64 // bytes
 	budget        *slab.Budget
 }
 
-// drop gives the bytes back, once.
+// drop gives the bytes back, once. The table's memory goes when its last reader does.
 func (c *charge) drop() { c.budget.Release(c.Swap(0)) }
 
 const (
 	lineSize = 64
 	minBits  = 3
-	// maxBits is no more than the bits of a hash that entries of Bytes keep, and keeps a
-	// table's size in an int.
+	// maxBits is no more than the bits of a hash that entries of Bytes keep, and small enough for
+	// a table's size to fit an int.
 	maxBits = 25 + 7*int(^uintptr(0)>>63)
 )
 
 // newTable returns an empty table. With must set (shrinking), it allocates even when the budget
 // is used up. Otherwise it may return an error that wraps [slab.ErrNoMemory].
 func newTable(logn int, heap, must bool, budget *slab.Budget) (*table, error) {
-	t := &table{shift: uint8(64 - logn), n: 1 << logn, heap: heap, budget: budget, size: &charge{budget: budget}}
+	t := &table{shift: uint8(64 - logn), n: 1 << logn, heap: heap, size: &charge{budget: budget}}
 	if err := t.take(t.n, must); err != nil {
 		return nil, err
 	}
@@ -65,29 +60,29 @@ func newTable(logn int, heap, must bool, budget *slab.Budget) (*table, error) {
 	return t, nil
 }
 
-// take takes the size of n buckets from the budget, and without must asks the system whether it
-// has as much.
+// take takes the size of n buckets from the budget. Without must it also asks the system whether
+// it has as much, and may return an error that wraps [slab.ErrNoMemory].
 func (t *table) take(n int, must bool) error {
-	size := bytesOf(n)
+	size, budget := bytesOf(n), t.size.budget
 	if must {
-		t.budget.ReserveAlways(size)
+		budget.ReserveAlways(size)
 		return nil
 	}
-	if err := t.budget.Reserve(size); err != nil {
+	if err := budget.Reserve(size); err != nil {
 		return err
 	}
-	// Go ends the program if the system refuses, so the system is asked before.
+	// Go ends the program if the system refuses, so ask the system first.
 	if err := pages.Probe(uint64(size)); err != nil {
-		t.budget.Release(size)
+		budget.Release(size)
 		return fmt.Errorf("smrmap: %w: table of %d bytes: %w", slab.ErrNoMemory, size, err)
 	}
 	return nil
 }
 
-// bytesOf returns the size of n buckets, and room to align them.
+// bytesOf returns the size of n buckets, with room to align them.
 func bytesOf(n int) int64 { return int64(n+1) * bucketSize }
 
-// buckets allocates n buckets, whose size was taken from the budget.
+// buckets allocates n buckets, whose size take has taken.
 func (t *table) buckets(n int) unsafe.Pointer {
 	size := bytesOf(n)
 	t.size.Add(size)
@@ -101,10 +96,6 @@ func (t *table) buckets(n int) unsafe.Pointer {
 	}
 	return p
 }
-
-// drop gives back to the budget what the table took. The memory goes when its last
-// reader does.
-func (t *table) drop() { t.size.drop() }
 
 // bucket returns the root for a hash.
 func (t *table) bucket(h uint64) *bucket {

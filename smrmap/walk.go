@@ -6,72 +6,56 @@ import (
 	"unsafe"
 )
 
-// A walk goes through the hashes in order. Its position is the hash below which it has seen
-// everything. A bucket is a stretch of hashes in a table of any size, so the walk goes on from
-// there in any later table. It sees an entry that stays exactly once.
-
-// snapshot appends to buf the entries of the bucket that hash pos belongs to whose hash is pos or
-// above, and returns where the next bucket begins, 0 after the last. The caller is in a section
-// if entries are off the Go heap.
+// snapshot is a step of a walk that has seen all hashes below pos. It appends to buf the entries of
+// pos's bucket whose hash is pos or above, and returns where the next bucket begins, 0 after the
+// last. The caller is in a section if entries are off the Go heap.
 //
-// It starts over if an entry was unlinked from the bucket meanwhile: one that went and came back
-// would be there twice.
+// It starts over if an entry was unlinked from the bucket meanwhile: an entry that went and came
+// back would be there twice.
 func (c *core) snapshot(pos uint64, buf []ref) (_ []ref, next uint64) {
+	const tries = 3 // then lock the bucket
 	n := len(buf)
 	for try := 0; ; try++ {
 		t, root, ctl := c.table.Load().follow(pos)
-		if try == 3 { // others delete all the time
+		if try == tries {
 			t, root = c.lock(pos)
 		}
 		buf = buf[:n]
 		for b := root; b != nil; {
 			link, tags := b.words()
-			buf = c.collect(b, tags, buf)
+			for used := occupied(tags); used != 0; used &= used - 1 {
+				e := b.at(index(used)).Load()
+				if e == nil {
+					continue // deleted just now
+				}
+				if c.looks != nil {
+					c.looks(e)
+				}
+				buf = append(buf, e)
+			}
 			b = t.chained(link, tags)
 		}
 		if pos != pos>>t.shift<<t.shift { // the table has changed since the walk was here
-			buf = c.from(pos, buf, n)
+			before := func(e ref) bool { return c.hashOf(e) < pos }
+			buf = append(buf[:n], slices.DeleteFunc(buf[n:], before)...)
 		}
-		same := !root.changed(ctl)
-		if try == 3 {
+		if try == tries {
 			c.release(root)
-			same = true
+		} else if root.changed(ctl) {
+			continue
 		}
-		if same {
-			return buf, (pos>>t.shift + 1) << t.shift
-		}
+		return buf, (pos>>t.shift + 1) << t.shift
 	}
 }
 
-// collect appends the entries of a bucket to buf.
-func (c *core) collect(b *bucket, tags uint64, buf []ref) []ref {
-	for used := occupied(tags); used != 0; used &= used - 1 {
-		e := b.at(index(used)).Load()
-		if e == nil {
-			continue // deleted just now
-		}
-		if c.looks != nil {
-			c.looks(e)
-		}
-		buf = append(buf, e)
-	}
-	return buf
-}
-
-// from removes the entries from buf, from the nth on, whose hash is below pos.
-func (c *core) from(pos uint64, buf []ref, n int) []ref {
-	return append(buf[:n], slices.DeleteFunc(buf[n:], func(e ref) bool { return c.hashOf(e) < pos })...)
-}
-
-// A batch is what a walk over a Map collects before it calls the loop's body: so several entries
-// that are in no cache are waited for at once.
+// A walk over a Map collects a batch of entries before it yields: their cache misses overlap.
 const (
 	batchRefs    = 32      // entries
 	batchBuckets = 128     // buckets, most of which may be empty
 	batchBytes   = 2 << 10 // what is copied, but for the last bucket
 )
 
-// batch is snapshot for several buckets, until there are about most entries.
+// batch is snapshot of several buckets, until there are about most entries.
 func (c *core) batch(pos uint64, buf []ref, most int) (_ []ref, next uint64) {
 	for range batchBuckets {
 		if buf, pos = c.snapshot(pos, buf); pos == 0 || len(buf) > most-slotsPerBucket {
@@ -81,8 +65,8 @@ func (c *core) batch(pos uint64, buf []ref, most int) (_ []ref, next uint64) {
 	return buf, pos
 }
 
-// All returns a walk over the map. It sees an entry that stays exactly once, and one that comes
-// or goes at most once. It yields copies. The loop's body may change the map.
+// All returns a walk over copies of the entries. It sees an entry that stays exactly once, and one
+// that comes or goes at most once. The loop's body may change the map.
 //
 // Cost: a section for some eight buckets where entries are off the Go heap; an allocation only
 // where the few entries of a bucket take more than 2 KiB.
@@ -165,14 +149,13 @@ func (c *core) clear(retire func(ref)) {
 	}
 }
 
-// unlink takes the entries that choose picks out of the bucket that hash pos belongs to, and then
-// calls retire for each. It returns how many, and where the next bucket begins. choose is called
-// with the bucket locked, retire is not.
+// unlink takes the entries that choose picks out of the bucket that hash pos belongs to, then calls
+// retire for each. It returns their number, and where the next bucket begins. choose is called with
+// the bucket locked, retire is not.
 func (c *core) unlink(pos uint64, choose func(ref) bool, retire func(ref)) (n int, next uint64) {
 	var room [4 * slotsPerBucket]ref
 	refs := room[:0]
 	t, root := c.lock(pos)
-	check := false
 	for b := root; b != nil; b = t.after(b) {
 		for i := range b.slots {
 			if e := b.slots[i].Load(); e != nil && choose(e) {
@@ -181,18 +164,18 @@ func (c *core) unlink(pos uint64, choose func(ref) bool, retire func(ref)) (n in
 			}
 		}
 	}
-	if len(refs) > 0 {
-		check = c.tidied(t, root, true)
-		root.ctl.Store(bumped(root.ctl.Load())) // and locked still
+	next = (pos>>t.shift + 1) << t.shift
+	if len(refs) == 0 {
+		c.release(root)
+		return 0, next
 	}
-	c.release(root)
+	check := c.tidied(t, root, true)
+	c.lots.release(root, bumped(root.ctl.Load()))
 	for _, e := range refs {
 		retire(e)
 	}
-	if len(refs) > 0 {
-		c.deleted(t, len(refs), check)
-	}
-	return len(refs), (pos>>t.shift + 1) << t.shift
+	c.deleted(t, len(refs), check)
+	return len(refs), next
 }
 
 func (c *core) stats() Stats {
@@ -204,9 +187,8 @@ func (c *core) stats() Stats {
 	return st
 }
 
-// close waits for the resizing to end, and gives the table's bytes back to the budget. The
-// map is empty.
+// close waits for a resizing to end, and gives the bytes of the empty table back to the budget.
 func (c *core) close() {
 	c.migrated.Wait()
-	c.table.Load().drop()
+	c.table.Load().size.drop()
 }

@@ -1,13 +1,11 @@
 package smrmap
 
-// How Map and Bytes write: they lock the chain of a key, find its entry, and commit.
-//
-// A chain is locked for a bounded time, whatever is stored: an entry is allocated and filled
-// before, and an unlinked one is read and retired after. The exception is the function of
-// Compute, which is the user's.
+// How Map and Bytes write: they lock the chain of a key, find its entry, and commit. A chain is
+// locked for a bounded time, whatever is stored: an entry is allocated and filled before, and an
+// unlinked one is read and retired after. The exception is the function of Compute, the user's.
 
-// maxLocked is the size of the largest entry that is allocated and copied with a chain locked,
-// where that can't be done before: about a microsecond's work.
+// maxLocked is the size of the largest entry that is allocated and copied with a chain locked, if
+// that can't be done before: about a microsecond's work.
 const maxLocked = 16 << 10
 
 // lock locks the chain that a hash belongs to, and returns its table and root.
@@ -25,11 +23,10 @@ func (c *core) lock(h uint64) (*table, *bucket) {
 // release unlocks a chain from which nothing was unlinked.
 func (c *core) release(root *bucket) { c.lots.release(root, root.ctl.Load()) }
 
-// commit does op to the entry at p in the locked chain of root, and unlocks that; p is none
-// where the key has no entry. UpdateOp puts e, whose hash is h, in its place, or in a free
-// slot; DeleteOp unlinks it. The entry that was at p is the caller's to retire then. Where
-// there is no free slot and no memory for another bucket commit returns an error that wraps
-// [slab.ErrNoMemory], and e is the caller's still.
+// commit does op to the entry at p in root's locked chain, and unlocks it; p is zero if the key has
+// no entry. UpdateOp puts e, whose hash is h, in its place or a free slot; DeleteOp unlinks it.
+// The caller then retires the entry that was at p. With no free slot and no memory for another
+// bucket, commit returns an error that wraps [slab.ErrNoMemory], and e stays the caller's.
 func (c *core) commit(op Op, t *table, root *bucket, p place, h uint64, e ref) error {
 	switch {
 	case op == UpdateOp && p.b == nil:

@@ -9,7 +9,7 @@ var smrmapBugs = []Bug{
 		Schedules: "TestSchedules_StoreAgainstEvict",
 		Patch: `
 @ smrmap/evict.go
--	m.barren.Store(true)                   // until evictableCame, or this walk meets something
+-	m.barren.Store(true) // until evictableCame, or this walk meets something
 @
 -	if met {
 -		m.barren.Store(false)
@@ -37,9 +37,9 @@ var smrmapBugs = []Bug{
 		Test:    "TestCompact_ReadersAndWriters",
 		Patch: `
 @ smrmap/compact.go
- 	if fresh != nil {
+ 	case fresh != nil:
 +		p.store(unsafe.SliceData(fresh))
- 		// The hash is read again: that of before may have been another entry's.
+ 		// Read the hash again: the one that led here may have been an earlier entry's.
 `,
 	},
 	{

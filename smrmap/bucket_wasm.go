@@ -1,3 +1,0 @@
-package smrmap
-
-const bucketSize = 64
