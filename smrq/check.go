@@ -8,8 +8,8 @@ import (
 	"github.com/gosmr/gosmr/internal/invariants"
 )
 
-// The checks for misuse compare an element's owner with the queue's id, those for damage
-// compare the links of neighbors. They read only what the operation is about to use.
+// The checks for misuse compare an element's owner with the queue's id; those for damage compare
+// the links of neighbors. They read only what the operation is about to use.
 
 // checkReady panics if the queue was never made, or needs Init after Append.
 func (q *queue[T]) checkReady(op string) {
@@ -18,7 +18,7 @@ func (q *queue[T]) checkReady(op string) {
 	}
 }
 
-// checkOwner panics if l is not in the queue. The caller has checked that the queue is ready.
+// checkOwner panics if l is not in the queue, which is ready.
 func (q *queue[T]) checkOwner(op string, l *Link[T]) {
 	if l.owner&idMask != q.id {
 		q.misplaced(op, l)
@@ -33,8 +33,7 @@ func (q *queue[T]) linkOf(op string, e *T) *Link[T] {
 	return q.link(e)
 }
 
-// checkRemovable panics unless l is in the queue, and no head of an appended queue
-// leads to it.
+// checkRemovable panics unless l is in the queue and no appended queue's head leads to it.
 func (q *queue[T]) checkRemovable(op string, l *Link[T]) {
 	if l.owner != q.id {
 		q.misplaced(op, l)
@@ -69,9 +68,9 @@ func (q *queue[T]) unlinked(op string, e *T) *Link[T] {
 	return l
 }
 
-// checkPlace panics if l, whose owner says that it is in no queue, can't be inserted between
-// at (nil: the head) and next: because it is one of the two, or because the two do not agree.
-// It reads only neighbors that the insertion will write to.
+// checkPlace panics if l, whose owner is no queue, can't be inserted between at (nil: the head) and
+// next: because it is one of the two, or because the two do not agree. It reads only neighbors that
+// the insertion will write to.
 func (q *queue[T]) checkPlace(op string, at, next, l *Link[T]) {
 	if at == l || next == l {
 		q.broken(op, l, "it is linked already, and its Link was overwritten")
@@ -88,8 +87,8 @@ func (q *queue[T]) checkPlace(op string, at, next, l *Link[T]) {
 	q.checkTail(op, at, next)
 }
 
-// checkNeighbors panics unless l follows at (nil: the head) and the links between the two,
-// and between l and the element after it, agree.
+// checkNeighbors panics unless l follows at (nil: the head) and agrees with it and with the element
+// after it.
 func (q *queue[T]) checkNeighbors(op string, at, l *Link[T]) {
 	if found := q.nextOf(at).LoadSerialized(); found != l {
 		q.broken(op, l, "%s, the element before it, leads to %s", q.name(at), q.name(found))
@@ -106,17 +105,17 @@ func (q *queue[T]) checkNeighbors(op string, at, l *Link[T]) {
 	q.checkTail(op, l, next)
 }
 
-// checkTail panics unless l, whose next is next, is the tail if and only if next is nil. l is
-// nil for the head.
+// checkTail panics unless l (nil: the head), whose next is next, is the tail if and only if next is
+// nil.
 func (q *queue[T]) checkTail(op string, l, next *Link[T]) {
 	if q.kind&tailed != 0 && (next == nil) != (q.tail == l) {
 		q.broken(op, l, "it leads to %s, and the tail is %s", q.name(next), q.name(q.tail))
 	}
 }
 
-// Verify checks all links of the queue and returns an error that says what is wrong, or
-// nil. It is for tests and for debugging. Only a writer may call it; a queue that was
-// appended needs Init first. Cost: a walk.
+// Verify checks all links of the queue and returns an error that says what is wrong, or nil. It is
+// for tests and debugging. Only a writer may call it; a queue that was appended needs Init first.
+// Cost: a walk.
 func (q *queue[T]) Verify() error {
 	const op = "Verify"
 	q.writing(op)
@@ -151,8 +150,8 @@ func (q *queue[T]) notReady(op string) {
 	panic(q.describe(op, nil, "its elements were moved by Append: it needs Init first"))
 }
 
-// misplaced panics for an element that is in the wrong queue, in none, or lent to a queue
-// that was appended.
+// misplaced panics for an element that is in the wrong queue or in none, or that an appended queue
+// still leads to.
 //
 //go:noinline
 func (q *queue[T]) misplaced(op string, l *Link[T]) {
@@ -169,8 +168,8 @@ func (q *queue[T]) broken(op string, l *Link[T], found string, args ...any) {
 	panic(q.describe(op, l, fmt.Sprintf(found, args...)))
 }
 
-// describe formats a message: the operation, the queue, the element (unless l is nil), and
-// what was found.
+// describe formats a message: the operation, the queue, the element (unless l is nil), and what was
+// found.
 func (q *queue[T]) describe(op string, l *Link[T], found string) string {
 	where := ""
 	if l != nil {
@@ -180,7 +179,7 @@ func (q *queue[T]) describe(op string, l *Link[T], found string) string {
 }
 
 // name returns the address of l's element for a message. It does not follow l, which may be
-// anything where links are broken.
+// anything.
 func (q *queue[T]) name(l *Link[T]) string {
 	if l == nil {
 		return "nothing"

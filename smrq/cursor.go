@@ -1,8 +1,7 @@
 package smrq
 
-// A Cursor is a writer's walk that can remove elements as it goes. It knows the
-// predecessor, so removing is O(1) on every kind of queue. Each step ends with exactly one
-// Next or Erase:
+// A Cursor is a writer's walk that can remove elements as it goes. It knows the predecessor, so
+// removing is O(1) on every kind of queue. Each step ends with exactly one Next or Erase:
 //
 //	for c := q.Cursor(); c.Step(); {
 //		if c.Elem().expired(now) {
@@ -12,15 +11,14 @@ package smrq
 //		}
 //	}
 //
-// Next and Erase panic outside a step, and Step panics inside one. While the cursor is in
-// use the writers' lock must be held. The same writer may use other methods of the queue
-// as long as the cursor's element and the one before it stay next to each other; else the
-// cursor panics. So it may insert an element that it has erased again at the head, or
-// insert after the cursor's element (the cursor meets it), or at the tail (the cursor
-// meets it unless it has reached the end).
+// Next and Erase panic outside a step, and Step panics inside one. Hold the writers' lock while the
+// cursor is in use. The same writer may use other methods of the queue as long as the cursor's
+// element and the one before it stay adjacent; else the cursor panics. So it may insert at the
+// head, after the cursor's element (the cursor meets the new one), or at the tail (the cursor meets
+// it unless it has reached the end).
 type Cursor[T any] struct {
 	q       *queue[T]
-	at, cur *Link[T] // cur is the current element, at the one before it, nil at the head
+	at, cur *Link[T] // cur is the current element, at the one before it (nil: the head)
 	open    bool     // between Step and Next or Erase
 }
 
@@ -55,13 +53,12 @@ func (c *Cursor[T]) Elem() *T {
 
 // Next ends the step and keeps its element in the queue.
 func (c *Cursor[T]) Next() {
-	const op = "Cursor.Next"
-	c.decide(op)
+	c.decide("Cursor.Next")
 	c.at, c.cur = c.cur, c.cur.next.LoadSerialized()
 }
 
-// Erase ends the step, removes its element from the queue and returns it. Readers may be
-// at the element until a grace period is over.
+// Erase ends the step, removes its element from the queue and returns it. Readers may be at it
+// until a grace period is over.
 func (c *Cursor[T]) Erase() *T {
 	const op = "Cursor.Erase"
 	c.decide(op)
@@ -83,8 +80,8 @@ func (c *Cursor[T]) decide(op string) {
 	c.checkPlace(op)
 }
 
-// checkPlace panics unless the cursor's two elements are still next to each other. If the
-// cursor is at the head, elements may have been inserted before it.
+// checkPlace panics unless the cursor's two elements are still adjacent. If the cursor was at the
+// head, elements may have been inserted before it.
 func (c *Cursor[T]) checkPlace(op string) {
 	q := c.q
 	q.checkReady(op)

@@ -5,9 +5,7 @@ package smrq
 // queueDebug names the writers' lock, if GuardedBy was called.
 type queueDebug struct{ lock TryLocker }
 
-// GuardedBy names the lock that serializes the queue's writers. Under -tags invariants
-// their methods panic if it is not held; without, GuardedBy does nothing. Call it before
-// the queue is used.
+// GuardedBy is documented in debug_off.go.
 func (q *queue[T]) GuardedBy(lock TryLocker) { q.lock = lock }
 
 // writing panics if the writers' lock is not held. It can't tell which goroutine holds it.

@@ -1,10 +1,9 @@
-// Package smrq has four intrusive queues, [SList], [List], [STailQ] and [TailQ], that
-// readers walk forward while one writer at a time changes them. Readers take no lock and
-// only load; they are in a section of package smr. Writers hold a lock that the caller
-// provides.
+// Package smrq has four intrusive queues, [SList], [List], [STailQ] and [TailQ], that readers walk
+// forward while one writer at a time changes them. Readers are in a section of package smr; they
+// take no lock and only load. Writers hold a lock that the caller provides.
 //
-// An element contains its own [Link], so inserting it allocates nothing, and it may live
-// off the Go heap:
+// An element contains its own [Link], so inserting it allocates nothing, and it may live off the Go
+// heap:
 //
 //	type session struct {
 //		id   int
@@ -21,8 +20,8 @@
 //
 // # Which one
 //
-// All four have the same methods, except that only those with a tail can insert there. To
-// change from one to another, change the type.
+// All four have the same methods; those with a tail can also insert there. To change from one to
+// another, change the type.
 //
 //	            links     header  InsertTail  Remove, Replace  Append
 //	SList       forward   head    no          O(n)             O(n + source)
@@ -39,50 +38,46 @@
 //	q ──▶ [A.link] ─next─▶ [B.link] ─next─▶ [C.link] ─next─▶ nil
 //	         ◀────prev─────    ◀────prev─────
 //
-// Readers follow head and next only; prev and tail belong to the writers. next points to
-// the next element's Link, not to the element, so a walk is one dependent load per step.
-// The address of the element is that of its Link less an offset, which the constructor
-// gets from the accessor.
+// Readers follow head and next only; prev and tail belong to the writers. next points to the next
+// element's Link, not to the element, so a walk is one dependent load per step. The element's
+// address is that of its Link less an offset that the constructor computes from the accessor.
 //
-// Insertion sets the new element's next and then publishes the element by a release store
-// to its predecessor: a reader that finds the element sees all of it. Removal stores the
-// successor to the predecessor and leaves the removed element's next alone, because readers
-// may be at that element: they continue to its successor. So:
+// Insertion sets the new element's next and then publishes the element by a release store to its
+// predecessor: a reader that finds the element sees all of it. Removal stores the successor to the
+// predecessor and leaves the removed element's next alone: readers at that element continue to its
+// successor. So:
 //
 //   - A walk sees only elements that were in the queue at some time during the walk.
-//   - It sees an element that is in the queue all the time exactly once.
-//   - It sees an element that is inserted or removed meanwhile once or not at all. Of an
-//     element and its replacement it sees exactly one.
+//   - It sees an element that stays in the queue throughout exactly once.
+//   - It sees an element that is inserted or removed meanwhile at most once. Of an element and its
+//     replacement it sees exactly one.
 //
-// A walk of a queue that has been appended to another continues in that one.
+// A walk of a queue that is appended to another continues into that one.
 //
-// All this requires that a removed element is not inserted again before a grace period is
-// over; use [smr.Call]. An element that is moved at once (say, to the tail on each use)
-// takes the readers that are at it along. They may see elements twice, or miss those
-// between; if it was moved to another queue they continue there. What they see is still
-// safe to use.
+// All this requires a grace period between removing an element and inserting it again; use
+// [smr.Call]. An element that is moved at once (say, to the tail on each use) takes the readers at
+// it along. They may see elements twice, miss those between, or continue in another queue. What
+// they see is still safe to use.
 //
 // # What a removed element keeps alive
 //
-// A queue does not refer to a removed element. But the element keeps its next: on the Go
-// heap it keeps the element after it alive, which keeps the one after that. If you keep
-// removed elements for later use, zero their Link once the grace period is over. An
-// element that Init dropped keeps its predecessors, too.
+// A queue does not refer to a removed element. But the element keeps its next: on the Go heap it
+// keeps the element after it alive, which keeps the one after that. If you keep removed elements
+// for later use, zero their Link once the grace period is over. An element that Init dropped keeps
+// its predecessors, too.
 //
-// The collector does not scan memory off the Go heap. So the elements of one queue must
-// all be on the Go heap, or all off it. Off it, the Link must be zero before the element is
-// first inserted.
+// The collector does not scan memory off the Go heap. So the elements of a queue must all be on the
+// Go heap, or all off it. Off it, the Link must be zero before the element is first inserted.
 //
 // # Misuse
 //
-// A Link records which queue it is in. A writer's method panics if it is told to insert an
-// element that is in a queue, or to remove one that is in none or in another, or if it
-// meets links that contradict each other. It panics before it changes anything, and names
-// the queue, the element and what it found. A method checks only the links that it uses;
-// [TailQ.Verify] checks all. Under -tags invariants the writers' methods, except the
-// relaxed ones, also check that the lock named by GuardedBy is held, and the readers'
-// methods that the section is open.
+// A Link records which queue it is in. A writer's method panics if the element to insert is in a
+// queue, if the element to remove is in none or another, or if links contradict each other. It
+// panics before it changes anything, and names the queue, the element and what it found. A method
+// checks only the links that it uses; [TailQ.Verify] checks all. Under -tags invariants the
+// writers' methods, except the relaxed ones, also check that the lock named by GuardedBy is held,
+// and the readers' methods that the section is open.
 //
-// Idea: the four SMR queue kinds of XNU's kern/smr.h, and before them BSD's sys/queue.h.
-// The owner in the Link and the checked [Cursor] are this package's own.
+// Idea: the four SMR queue kinds of XNU's kern/smr.h, and before them BSD's sys/queue.h. The Link's
+// owner and the checked [Cursor] are added here.
 package smrq

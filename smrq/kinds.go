@@ -1,23 +1,25 @@
 package smrq
 
-// An SList has a head and forward links. It is the smallest. Remove and Replace walk to
-// the element; [Cursor.Erase] does not. Make one with [NewSList].
+// An SList has a head and forward links. It is the smallest. Remove and Replace walk to the
+// element; [Cursor.Erase] does not. Make one with [NewSList].
 type SList[T any] struct{ queue[T] }
 
 // A List has a head, and links in both directions. Make one with [NewList].
 type List[T any] struct{ queue[T] }
 
-// An STailQ has a head, a tail and forward links: a FIFO. Remove and Replace walk
-// to the element; [Cursor.Erase] does not. Make one with [NewSTailQ].
-type STailQ[T any] struct{ queue[T] }
+// An STailQ has a head, a tail and forward links: a FIFO. Remove and Replace walk to the element;
+// [Cursor.Erase] does not. Make one with [NewSTailQ].
+type STailQ[T any] struct{ tailQueue[T] }
 
-// A TailQ has a head, a tail, and links in both directions. Make one with
-// [NewTailQ].
-type TailQ[T any] struct{ queue[T] }
+// A TailQ has a head, a tail, and links in both directions. Make one with [NewTailQ].
+type TailQ[T any] struct{ tailQueue[T] }
 
-// NewSList returns an empty SList. link is an accessor that returns the address of an
-// element's Link, which is a field of T. NewSList calls it once, on a zero T, and panics if
-// the result is not inside that T.
+// A tailQueue adds what only the kinds with a tail can do.
+type tailQueue[T any] struct{ queue[T] }
+
+// NewSList returns an empty SList. link is the accessor of an element's Link: it returns the
+// address of that field of T. NewSList calls it once, on a zero T, and panics if the result is not
+// inside that T.
 func NewSList[T any](link func(*T) *Link[T]) *SList[T] {
 	q := new(SList[T])
 	q.InitWith(link)
@@ -45,8 +47,8 @@ func NewTailQ[T any](link func(*T) *Link[T]) *TailQ[T] {
 	return q
 }
 
-// InitWith is [NewSList] for a zero SList that is part of another structure. Call it before
-// any other use. A queue must not be copied.
+// InitWith is [NewSList] for a zero SList that is part of another structure. Call it before any
+// other use. Do not copy a queue.
 func (q *SList[T]) InitWith(link func(*T) *Link[T]) { q.setUp(0, link) }
 
 // InitWith is [SList.InitWith] for a List.
@@ -58,40 +60,38 @@ func (q *STailQ[T]) InitWith(link func(*T) *Link[T]) { q.setUp(tailed, link) }
 // InitWith is [SList.InitWith] for a TailQ.
 func (q *TailQ[T]) InitWith(link func(*T) *Link[T]) { q.setUp(double|tailed, link) }
 
-// Append moves the elements of src, in order, to the end of q. Readers of q meet them
-// there. Readers in src continue, into what follows in q. The head of src still leads to
-// its former elements, until src.Init; before that, writing to src panics, and so does
-// removing its former first element. The writers of both queues are serialized from Append
-// to Init. Append panics if the two queues use different Links of T.
+// Append moves the elements of src, in order, to the end of q. Readers in src continue into what
+// follows in q. The head of src leads to its former elements until src.Init; before that, writing
+// to src panics, and so does removing its former first element. Serialize the writers of both
+// queues from Append to Init. Append panics if the two queues use different Links of T.
 //
-// Cost: a walk of q and, unless q was empty, one of src, to tell its elements which queue
-// they are in.
+// Cost: a walk of q and, unless q was empty, two of src, to check its elements and to tell them
+// which queue they are in.
 func (q *SList[T]) Append(src *SList[T]) { q.append(&src.queue) }
 
 // Append is [SList.Append], at the same cost.
 func (q *List[T]) Append(src *List[T]) { q.append(&src.queue) }
 
-// Append is [SList.Append]. Cost: O(1) if q was empty, else a walk of src, to tell its
-// elements which queue they are in.
+// Append is [SList.Append]. Cost: O(1) if q was empty, else two walks of src.
 func (q *STailQ[T]) Append(src *STailQ[T]) { q.append(&src.queue) }
 
 // Append is [SList.Append], at the cost of [STailQ.Append].
 func (q *TailQ[T]) Append(src *TailQ[T]) { q.append(&src.queue) }
 
 // InsertTail inserts e after the last element. It panics if e is in a queue.
-func (q *STailQ[T]) InsertTail(e *T) { q.insertTail(e) }
-
-// InsertTail inserts e after the last element. It panics if e is in a queue.
-func (q *TailQ[T]) InsertTail(e *T) { q.insertTail(e) }
-
-// LastSerialized returns the last element to a writer, or nil if the queue is empty.
-func (q *STailQ[T]) LastSerialized() *T { return q.lastSerialized() }
-
-// LastSerialized returns the last element to a writer, or nil if the queue is empty.
-func (q *TailQ[T]) LastSerialized() *T { return q.lastSerialized() }
+func (q *tailQueue[T]) InsertTail(e *T) {
+	const op = "InsertTail"
+	q.writing(op)
+	q.insert(op, q.tail, e, true)
+}
 
 // InsertTailRelaxed is to InsertTail what [SList.InsertHeadRelaxed] is to InsertHead.
-func (q *STailQ[T]) InsertTailRelaxed(e *T) { q.insertTailRelaxed(e) }
+func (q *tailQueue[T]) InsertTailRelaxed(e *T) { q.insert("InsertTailRelaxed", q.tail, e, false) }
 
-// InsertTailRelaxed is to InsertTail what [SList.InsertHeadRelaxed] is to InsertHead.
-func (q *TailQ[T]) InsertTailRelaxed(e *T) { q.insertTailRelaxed(e) }
+// LastSerialized returns the last element to a writer, or nil if the queue is empty.
+func (q *tailQueue[T]) LastSerialized() *T {
+	const op = "LastSerialized"
+	q.writing(op)
+	q.checkReady(op)
+	return q.elem(q.tail)
+}

@@ -10,42 +10,39 @@ import (
 	"github.com/gosmr/gosmr/smr"
 )
 
-// A Link is the field of an element by which a queue links it. The zero Link is in no
-// queue. An element may have several, each for a queue of its own.
+// A Link is the field of an element by which a queue links it. The zero Link is in no queue. An
+// element may have several Links, each for another queue.
 //
-// Do not copy or overwrite an element that is in a queue: that would do the same to its
-// Link. A removed element keeps its successor alive; to end that, zero its Link once the
-// grace period after its removal is over. Under -tags invariants a Link remembers the smr
-// domain of its first reader, so zero it also before the element goes into a queue of
-// another domain.
+// Do not copy or overwrite an element that is in a queue: that would copy or overwrite its Link. A
+// removed element keeps its successor alive until its Link is zeroed, which must wait for a grace
+// period. Under -tags invariants a Link remembers the smr domain of its first reader: zero it also
+// before the element goes into a queue of another domain.
 type Link[T any] struct {
-	// next is the next element. Written by the queue's writers, with release where it
-	// publishes an element; read by readers (acquire). Removal of the element leaves it
-	// unchanged.
+	// next is the next element. Written by the queue's writers, with release where it publishes an
+	// element; read by readers (acquire). Removing the element leaves it unchanged.
 	next smr.Pointer[Link[T]]
 
-	// prev is the element before; nil in the first one, and where there are no back
-	// links. owner is the id of the queue that the element is in, 0 for none, plus
-	// oneLoan for each appended queue whose head still leads here. Only the queue's
-	// writers read and write the two.
+	// prev is the element before; nil in the first one, and where there are no back links. owner is
+	// the id of the element's queue, 0 for none, plus oneLoan for each appended queue whose head
+	// still leads here. Only the queue's writers read and write the two.
 	prev  *Link[T]
 	owner uint64
 }
 
-// The bits of an owner above the id count, in units of oneLoan, the queues that were
-// appended, have not had their Init yet, and whose head is this element. Until then it can't
-// be removed: a reader that enters by that head would find it after it is freed.
+// The bits of an owner above the id count the queues whose head still leads to the element: they
+// were appended, and not reset by Init since. The element can't be removed before: a reader that
+// enters by such a head would find it after it is freed.
 const (
 	oneLoan = 1 << 56
 	idMask  = oneLoan - 1
 )
 
-// Linked reports whether the element is in a queue, or was in one when Init emptied it.
-// Only a writer of that queue may call it.
+// Linked reports whether the element is in a queue, or was in one when Init emptied it. Only a
+// writer of that queue may call it.
 func (l *Link[T]) Linked() bool { return l.owner != 0 }
 
-// ids is the id of the last queue. Ids are not reused, so an element left over from one
-// queue is not mistaken for an element of another.
+// ids is the last id given out. Ids are not reused, so an element left over from one queue is not
+// mistaken for an element of another.
 var ids satomic.Uint64
 
 // offset returns the offset in T of the Link that the accessor returns.

@@ -7,9 +7,8 @@ import (
 	"github.com/gosmr/gosmr/smr"
 )
 
-// A queue is what the four kinds have in common: all but the back links and the tail. Each
-// operation tests for those where they matter. That is a predictable branch, and one piece
-// of code to trust.
+// A queue is the code of all four kinds. Where back links and the tail matter, it tests the kind: a
+// predictable branch, and one piece of code to trust.
 type queue[T any] struct {
 	//lint:ignore U1000 it is used under -tags invariants
 	queueDebug
@@ -17,13 +16,11 @@ type queue[T any] struct {
 	// head is the first element. Written by writers, read by readers, as next is.
 	head smr.Pointer[Link[T]]
 
-	// Used by writers only.
-
+	// Only writers use these two.
 	tail *Link[T] // the last element, if the kind has a tail; nil when empty
 	id   uint64   // the owner of its elements; 0 before InitWith, and from Append to Init
 
 	// Constant once the queue is made.
-
 	off  uint32 // of the Link in its element
 	kind kind
 }
@@ -52,7 +49,7 @@ func (k kind) String() string {
 	return "queue"
 }
 
-// setUp makes the queue one of kind k.
+// setUp is InitWith for a queue of kind k.
 func (q *queue[T]) setUp(k kind, link func(*T) *Link[T]) {
 	if q.kind != 0 {
 		q.broken("InitWith", nil, "it was made before")
@@ -62,10 +59,10 @@ func (q *queue[T]) setUp(k kind, link func(*T) *Link[T]) {
 	q.Init()
 }
 
-// Init empties the queue: to make it ready for use after [SList.Append] took its elements,
-// or to drop all elements at once. It does not write to dropped elements: readers continue
-// among them. Before you insert one again, wait for a grace period and zero its Link.
-// Writers are serialized, after Append those of both queues; readers may be in the queue.
+// Init empties the queue: to use it again after [SList.Append] took its elements, or to drop all
+// elements at once. It does not write to dropped elements: readers continue among them. Before you
+// insert one again, wait for a grace period and zero its Link. Serialize Init with the writers,
+// after Append with those of both queues; readers may be in the queue.
 func (q *queue[T]) Init() {
 	if q.kind&made == 0 {
 		panic("smrq: Init of a queue that was never made: use its constructor, or InitWith")
@@ -82,21 +79,19 @@ func (q *queue[T]) Init() {
 	q.head.Clear()
 }
 
-// Empty reports whether the queue is empty at the moment. It needs neither a section nor a
-// lock.
+// Empty reports whether the queue is empty at the moment. It needs no section and no lock.
 func (q *queue[T]) Empty() bool { return q.head.LoadUnsafe() == 0 }
 
-// First returns the first element to a reader in section s, or nil if there is none. Cost:
-// one load.
+// First returns the first element to a reader in section s, or nil. Cost: one load.
 func (q *queue[T]) First(s smr.Section) *T { return q.elem(q.head.Load(s)) }
 
-// Next returns the element after e to a reader that found e in section s, or nil if e is
-// the last. e may have been removed since; it must not be nil. Cost: one load.
+// Next returns the element after e to a reader that found e in section s, or nil if e is the last.
+// e may have been removed since; it must not be nil. Cost: one load.
 func (q *queue[T]) Next(s smr.Section, e *T) *T { return q.elem(q.link(e).next.Load(s)) }
 
-// All walks the queue for a reader in section s, which must stay open during the walk. The
-// package doc says what it sees of concurrent changes. Directly in a range statement it
-// compiles to a plain loop and allocates nothing; as a value it is a closure.
+// All walks the queue for a reader in section s, which must stay open during the walk. The package
+// doc says which concurrent changes it sees. Directly in a range statement it compiles to a plain
+// loop and allocates nothing; as a value it is a closure.
 func (q *queue[T]) All(s smr.Section) iter.Seq[*T] {
 	return func(yield func(*T) bool) {
 		off := uintptr(q.off) // loaded once

@@ -304,6 +304,12 @@ func TestMisuse_ZeroedAndInsertedAgain(t *testing.T) {
 			require.Panics(t, func() { q.Remove(e[3]) })
 			require.Panics(t, func() { q.AppendFrom(k.New()) })
 			require.Error(t, q.Verify())
+
+			// A source with a circle is not appended, and keeps its elements.
+			found, dst := q.Verify().Error(), k.New()
+			insertAll(dst, queuetest.OnHeap(1)...)
+			require.Regexp(t, "leads back to itself|the tail is", panicText(t, func() { dst.AppendFrom(q) }))
+			require.EqualError(t, q.Verify(), found)
 		})
 	})
 }

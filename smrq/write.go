@@ -6,10 +6,8 @@ import (
 	"github.com/gosmr/gosmr/smr"
 )
 
-// The writers' methods. The caller's lock serializes all writers of a queue, so no two of
-// these methods run at the same time on one queue.
-//
-// Each operation first checks all that it relies on, and only then stores.
+// The writers' methods. The caller's lock serializes them. Each operation first checks all that it
+// relies on, and only then stores.
 
 // FirstSerialized returns the first element to a writer, or nil if the queue is empty.
 func (q *queue[T]) FirstSerialized() *T {
@@ -19,25 +17,17 @@ func (q *queue[T]) FirstSerialized() *T {
 	return q.elem(q.head.LoadSerialized())
 }
 
-func (q *queue[T]) lastSerialized() *T {
-	const op = "LastSerialized"
-	q.writing(op)
-	q.checkReady(op)
-	return q.elem(q.tail)
-}
-
-// NextSerialized returns the element after e to a writer, or nil if e is the last. It
-// panics if e is not in the queue.
+// NextSerialized returns the element after e to a writer, or nil if e is the last. It panics if e
+// is not in the queue.
 func (q *queue[T]) NextSerialized(e *T) *T {
 	const op = "NextSerialized"
 	q.writing(op)
 	return q.elem(q.member(op, e).next.LoadSerialized())
 }
 
-// AllSerialized walks the queue for a writer, which may remove, replace, move or free the
-// current element and insert others. An element inserted directly after the current one is
-// not visited; one moved further back is visited again. AllSerialized panics if the element
-// to be visited next was removed meanwhile.
+// AllSerialized walks the queue for a writer, which may remove, replace, move or free the current
+// element and insert others. It skips an element inserted directly after the current one, and
+// revisits one moved further back. It panics if the element to visit next was removed meanwhile.
 func (q *queue[T]) AllSerialized() iter.Seq[*T] {
 	return func(yield func(*T) bool) {
 		const op = "AllSerialized"
@@ -61,16 +51,15 @@ func (q *queue[T]) InsertHead(e *T) {
 	q.insert(op, nil, e, true)
 }
 
-// InsertAfter inserts e after at. It panics if at is not in the queue, or if e is in a
-// queue.
+// InsertAfter inserts e after at. It panics if at is not in the queue, or if e is in a queue.
 func (q *queue[T]) InsertAfter(at, e *T) {
 	const op = "InsertAfter"
 	q.writing(op)
 	q.insert(op, q.member(op, at), e, true)
 }
 
-// InsertHeadRelaxed is InsertHead for a queue that no reader can see yet. Its stores are
-// plain. No reader may be at e either: e is new, or its grace period is over.
+// InsertHeadRelaxed is InsertHead by plain stores, for a queue that no reader can see yet. No
+// reader may be at e either: e is new, or its grace period is over.
 func (q *queue[T]) InsertHeadRelaxed(e *T) { q.insert("InsertHeadRelaxed", nil, e, false) }
 
 // InsertAfterRelaxed is to InsertAfter what InsertHeadRelaxed is to InsertHead.
@@ -79,18 +68,9 @@ func (q *queue[T]) InsertAfterRelaxed(at, e *T) {
 	q.insert(op, q.member(op, at), e, false)
 }
 
-func (q *queue[T]) insertTail(e *T) {
-	const op = "InsertTail"
-	q.writing(op)
-	q.insert(op, q.tail, e, true)
-}
-
-func (q *queue[T]) insertTailRelaxed(e *T) { q.insert("InsertTailRelaxed", q.tail, e, false) }
-
-// Remove removes e from the queue. Readers may be at e until a grace period is over: give it
-// to [smr.Call]. It panics if e is not in the queue.
-//
-// Cost: O(1) with back links, else a walk to e ([Cursor.Erase] needs none).
+// Remove removes e from the queue. Readers may be at e until a grace period is over: give it to
+// [smr.Call]. It panics if e is not in the queue. Cost: O(1) with back links, else a walk to e
+// ([Cursor.Erase] needs none).
 func (q *queue[T]) Remove(e *T) {
 	const op = "Remove"
 	q.writing(op)
@@ -98,10 +78,8 @@ func (q *queue[T]) Remove(e *T) {
 	q.unlink(op, q.before(op, l), l)
 }
 
-// Replace removes old and inserts e in its place. A reader sees one of the two. Readers may
-// be at old until a grace period is over. It panics if old is not in the queue, or if e is
-// in a queue.
-//
+// Replace removes old and inserts e in its place. A reader sees one of the two. Readers may be at
+// old until a grace period is over. It panics if old is not in the queue, or if e is in a queue.
 // Cost: that of Remove.
 func (q *queue[T]) Replace(old, e *T) {
 	const op = "Replace"
@@ -146,7 +124,10 @@ func (q *queue[T]) append(src *queue[T]) {
 	if last == nil {
 		q.id = src.id
 	} else {
-		q.adopt(op, src, first)
+		src.checkTail(op, src.walkTo(op, nil), nil)
+		for l := first; l != nil; l = l.next.LoadSerialized() {
+			l.owner += q.id - src.id // the loans stay as they are
+		}
 	}
 
 	first.owner += oneLoan
@@ -161,31 +142,8 @@ func (q *queue[T]) append(src *queue[T]) {
 	src.id = 0 // until Init
 }
 
-// adopt makes q the owner of src's elements, from the first on. If one of them is not src's,
-// or the last is not its tail, it undoes that and panics.
-func (q *queue[T]) adopt(op string, src *queue[T], first *Link[T]) {
-	delta := q.id - src.id // loans stay as they are
-	var last *Link[T]
-	for l := first; l != nil; l = l.next.LoadSerialized() {
-		if l.owner&idMask != src.id {
-			for a := first; a != l; a = a.next.LoadSerialized() {
-				a.owner -= delta
-			}
-			src.misplaced(op, l)
-		}
-		l.owner += delta
-		last = l
-	}
-	if src.kind&tailed != 0 && last != src.tail {
-		for a := first; a != nil; a = a.next.LoadSerialized() {
-			a.owner -= delta
-		}
-		src.checkTail(op, last, nil)
-	}
-}
-
-// insert links e after at, or at the head if at is nil. visible tells whether readers may
-// see the queue.
+// insert links e after at, or at the head if at is nil. visible tells whether readers may see the
+// queue.
 func (q *queue[T]) insert(op string, at *Link[T], e *T, visible bool) {
 	q.checkReady(op)
 	l := q.unlinked(op, e)
@@ -194,21 +152,19 @@ func (q *queue[T]) insert(op string, at *Link[T], e *T, visible bool) {
 	q.checkPlace(op, at, next, l)
 
 	q.own(at, l, next)
-	switch {
-	case !visible:
+	if !visible {
 		l.next.StoreUnserialized(next)
 		slot.StoreUnserialized(l)
-	default:
-		// next is published already. l.next is set before the release store that
-		// publishes l. It is not set by a private store: l may have been moved here
-		// with readers at it.
-		l.next.StoreRelaxed(next)
-		slot.Store(l)
+		return
 	}
+	// next is published already. l.next is set before the release store that publishes l, and not
+	// by a private store: l may have been moved here with readers at it.
+	l.next.StoreRelaxed(next)
+	slot.Store(l)
 }
 
-// own makes l an element of the queue, between at and next, in all that only writers use:
-// its owner, the back links and the tail.
+// own makes l an element between at and next in the words that only writers use: its owner, the
+// back links and the tail.
 func (q *queue[T]) own(at, l, next *Link[T]) {
 	l.owner = q.id
 	if q.kind&double != 0 {
@@ -227,10 +183,8 @@ func (q *queue[T]) unlink(op string, at, l *Link[T]) {
 	q.checkNeighbors(op, at, l)
 	next := l.next.LoadSerialized()
 
-	// No release is needed: next was published when it was inserted, and is
-	// initialized. But this writer may have published it just now, and this store must
-	// not become visible before that one. The stores of package relacq keep their
-	// order, so it does not.
+	// This needs no release: next is published already. If this writer did so just now, this store
+	// must not become visible before that one; StoreRelaxed keeps the order.
 	q.nextOf(at).StoreRelaxed(next)
 	if q.kind&double != 0 {
 		l.prev = nil
@@ -257,14 +211,7 @@ func (q *queue[T]) before(op string, l *Link[T]) *Link[T] {
 	if q.kind&double != 0 {
 		return l.prev
 	}
-	w := q.walk()
-	for w.check(op); w.at != l; w.check(op) {
-		if w.at == nil {
-			q.broken(op, l, "it is not on the way from the head to the end")
-		}
-		w.step()
-	}
-	return w.before
+	return q.walkTo(op, l)
 }
 
 // last returns the last element, nil if the queue is empty.
@@ -273,15 +220,28 @@ func (q *queue[T]) last(op string) *Link[T] {
 		q.checkTail(op, q.tail, q.nextOf(q.tail).LoadSerialized())
 		return q.tail
 	}
-	w := q.walk()
-	for w.check(op); w.at != nil; w.check(op) {
-		w.step()
-	}
-	return w.before
+	return q.walkTo(op, nil)
 }
 
-// A walker walks a queue that may be damaged. At each element the caller asks what is wrong:
-// the element is not the queue's, or the walk is in a circle.
+// walkTo walks from the head to l (nil: to the end) and returns the element before it. It panics if
+// something is wrong with an element on the way.
+func (q *queue[T]) walkTo(op string, l *Link[T]) *Link[T] {
+	w := q.walk()
+	for ; ; w.step() {
+		if found := w.wrong(); found != "" {
+			q.broken(op, w.at, "%s", found)
+		}
+		if w.at == l {
+			return w.before
+		}
+		if w.at == nil {
+			q.broken(op, l, "it is not on the way from the head to the end")
+		}
+	}
+}
+
+// A walker walks a queue that may be damaged. At each element the caller asks what is wrong: the
+// element is not the queue's, or the walk is in a circle.
 type walker[T any] struct {
 	q          *queue[T]
 	before, at *Link[T]
@@ -315,11 +275,4 @@ func (w *walker[T]) wrong() string {
 		return "it leads back to itself"
 	}
 	return ""
-}
-
-// check panics if something is wrong with the current element.
-func (w *walker[T]) check(op string) {
-	if found := w.wrong(); found != "" {
-		w.q.broken(op, w.at, "%s", found)
-	}
 }

@@ -22,9 +22,9 @@ var smrqBugs = []Bug{
 		Schedules: "TestSchedules_ReaderAgainstWriter",
 		Patch: `
 @ smrq/write.go
-+		slot.Store(l)
- 		l.next.StoreRelaxed(next)
--		slot.Store(l)
++	slot.Store(l)
+ 	l.next.StoreRelaxed(next)
+-	slot.Store(l)
 `,
 	},
 	{
