@@ -4,8 +4,7 @@ package smr
 
 import "github.com/gosmr/gosmr/clock"
 
-// Without -tags invariants the types below are empty and the functions do nothing. See
-// debug_on.go.
+// Without -tags invariants the types below are empty and the functions do nothing. See debug_on.go.
 
 const debugging = false
 
@@ -27,13 +26,12 @@ func (s Section) using() {}
 
 func (p *pointerDebug) loading(Section) {}
 
-// CheckSection panics under -tags invariants if s is not an open section of the domain. It
-// is for data structures whose methods take their reader's section. In this build it does
-// nothing.
+// CheckSection panics if s is not an open section of the domain. It is for data structures whose
+// methods take their reader's section. Without -tags invariants it does nothing.
 func (d *Domain) CheckSection(Section) {}
 
 func (d *Domain) checkNoOwnSection(string) {}
 
 func (d *Domain) openStacks() string { return "" }
 
-func (d *Domain) describe(*clock.Record, *StalledReader) {}
+func (d *Domain) stackOf(*clock.Record) string { return "" }

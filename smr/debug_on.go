@@ -15,31 +15,30 @@ import (
 
 const debugging = true
 
-// domainDebug lists the open sections. mu is a lock that pinned goroutines may take.
+// domainDebug lists the open sections.
 type domainDebug struct {
-	mu   pinned.Lock
+	mu   pinned.Lock // pinned goroutines may take it
 	open map[*sectionInfo]struct{}
 }
 
-// A sectionInfo describes one section. All fields are constant except goid, which is guarded
-// by domainDebug.mu.
+// A sectionInfo describes one section. All fields are constant except goid.
 type sectionInfo struct {
 	dom   *Domain
 	rec   *clock.Record
 	gen   uint64
 	kind  clock.Kind
-	goid  uint64 // the goroutine that used it last: entered it, loaded in it, or asked whether it is active
+	goid  uint64 // the last goroutine to Enter, Load or ask Active; guarded by domainDebug.mu
 	stack []uintptr
 }
 
-// A sectionHandle is reachable from the copies of one Section and from nothing else. The
-// collector runs its cleanup when the last copy is gone.
+// A sectionHandle is reachable only from the copies of one Section: its cleanup runs when the last
+// copy is gone.
 type sectionHandle struct{ info *sectionInfo }
 
 type sectionDebug struct{ handle *sectionHandle }
 
-// pointerDebug remembers the clock of the first section that loaded a pointer. It is a
-// number, because a Pointer may be off the Go heap.
+// pointerDebug remembers the clock of the first section that loaded a pointer, as a number because
+// a Pointer may be off the Go heap.
 type pointerDebug struct{ tag atomic.Uint64 }
 
 // opened registers an open section.
@@ -59,8 +58,8 @@ func (d *Domain) opened(rec *clock.Record, gen uint64, kind clock.Kind) Section 
 	return Section{sectionDebug: sectionDebug{h}, rec: rec, gen: gen}
 }
 
-// leaving unregisters the section. It panics if another goroutine is leaving it. If it has
-// been left already, Record.Leave panics.
+// leaving unregisters the section. It panics if another goroutine is leaving it; if that has left,
+// Record.Leave panics.
 func (s Section) leaving() {
 	if s.handle == nil || !s.rec.Active(s.gen) {
 		return
@@ -76,8 +75,8 @@ func (s Section) leaving() {
 	}
 }
 
-// dropped reports a section that was dropped without Leave. It runs on the goroutine that
-// runs all cleanups of the program.
+// dropped reports a section that was dropped without Leave. It runs as a cleanup, and so must not
+// block.
 func (info *sectionInfo) dropped() {
 	d := info.dom
 	d.debug.mu.Lock()
@@ -87,10 +86,7 @@ func (info *sectionInfo) dropped() {
 		return
 	}
 	st := d.newStall(0, 0)
-	sr := StalledReader{Kind: info.kind, Processor: -1}
-	d.describe(info.rec, &sr)
-	sr.Leaked = true
-	st.Readers = []StalledReader{sr}
+	st.Readers = []StalledReader{{Kind: info.kind, Processor: -1, Stack: info.trace(), Leaked: true}}
 	d.report(st)
 }
 
@@ -108,8 +104,7 @@ func (p *pointerDebug) loading(s Section) {
 	}
 }
 
-// CheckSection panics if s is not an open section of the domain. It is for data structures
-// whose methods take their reader's section. Without -tags invariants it does nothing.
+// CheckSection is documented in debug_off.go.
 func (d *Domain) CheckSection(s Section) {
 	switch {
 	case s.rec == nil:
@@ -121,8 +116,8 @@ func (d *Domain) CheckSection(s Section) {
 	}
 }
 
-// using records which goroutine uses the section. After a hand-over the goroutine that
-// entered it may wait.
+// using records which goroutine uses the section: after a hand-over, the one that entered it may
+// wait.
 func (s Section) using() {
 	if s.handle == nil {
 		return
@@ -134,8 +129,8 @@ func (s Section) using() {
 	info.dom.debug.mu.Unlock()
 }
 
-// checkNoOwnSection panics if the calling goroutine, which is about to wait for a grace
-// period, has a section of the domain open.
+// checkNoOwnSection panics if the calling goroutine, which is about to wait, has a section of the
+// domain open.
 func (d *Domain) checkNoOwnSection(what string) {
 	id := goid.Get()
 	for _, info := range d.debug.sections() {
@@ -156,7 +151,7 @@ func (dd *domainDebug) sections() []sectionInfo {
 	return all
 }
 
-// openStacks returns the open sections with the stacks of their Enter, for an error.
+// openStacks lists the open sections with the stacks of their Enter, for an error.
 func (d *Domain) openStacks() string {
 	var b strings.Builder
 	for _, info := range d.debug.sections() {
@@ -165,13 +160,14 @@ func (d *Domain) openStacks() string {
 	return b.String()
 }
 
-// describe adds to sr the stack of the section that is open on rec.
-func (d *Domain) describe(rec *clock.Record, sr *StalledReader) {
+// stackOf returns the stack that entered the section open on rec, "" if there is none.
+func (d *Domain) stackOf(rec *clock.Record) string {
 	for _, info := range d.debug.sections() {
 		if info.rec == rec {
-			sr.Stack = info.trace()
+			return info.trace()
 		}
 	}
+	return ""
 }
 
 // trace formats the stack of the section's Enter.

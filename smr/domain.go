@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -16,42 +17,38 @@ import (
 	"github.com/gosmr/gosmr/pcpu"
 )
 
-// A Seq is a moment of one domain's clock, and a goal to poll or wait for. See
-// [clock.Seq].
+// A Seq is a moment of one domain's clock, and so a goal to poll or wait for. See [clock.Seq].
 type Seq = clock.Seq
 
 var (
-	// ErrSeq is returned by Wait for a goal that the domain never issued: the zero
-	// Seq, a goal of another domain, or one from the future.
+	// ErrSeq is returned by Wait for a goal that the domain never issued: the zero Seq, another
+	// domain's goal, or one from the future.
 	ErrSeq = clock.ErrSeq
 
-	// ErrInCallback is returned by a wait inside a callback of the same domain: the
-	// callback might wait for itself.
+	// ErrInCallback is returned by a wait inside a callback of the same domain: the callback might
+	// wait for itself.
 	ErrInCallback = errors.New("smr: wait inside a callback of the same domain")
 
 	// ErrClosed is returned by waits on a closed domain.
 	ErrClosed = errors.New("smr: domain is closed")
 )
 
-// A Domain is a set of readers and the objects that they may hold: a sequence clock and
-// a queue of deferred calls. A section of one domain protects nothing in another.
+// A Domain is a set of readers and the objects that they may hold: a sequence clock and a queue of
+// deferred calls. A section of one domain protects nothing in another.
 //
-// Make few domains: one for each subsystem whose readers should not hold back the memory
-// of others, not one for each object. A domain costs about 0.5 KiB for each processor
-// that uses it, has its own chunks of deferred calls, and each grace period costs a fence
-// on all processors.
+// Make few domains: one for each subsystem whose readers should not hold back the memory of others,
+// not one for each object. A domain costs about 0.5 KiB for each processor that uses it, plus its
+// own chunks of deferred calls. Each grace period costs a fence on all processors.
 //
-// All methods are safe for concurrent use. Make a Domain with [New] or [Default], and do
-// not copy it.
+// All methods are safe for concurrent use. Make a Domain with [New] or [Default]. Do not copy it.
 type Domain struct {
 	clk clock.Clock
 
 	opts      Options
-	id        uint64
 	isDefault bool
 
-	// checkIn is the current Options.CheckIn, in nanoseconds. Written by SetCheckIn,
-	// read by the reclaimer.
+	// checkIn is the current Options.CheckIn, in nanoseconds. Written by SetCheckIn, read by the
+	// reclaimer.
 	checkIn satomic.Int64
 	stalls  satomic.Uint64
 
@@ -63,18 +60,18 @@ type Domain struct {
 	debug domainDebug
 }
 
-// New returns a new domain, or an error if an option is out of range. For use in a
-// testing/synctest bubble see the package doc.
+// New returns a new domain, or an error if an option is out of range. For use in a testing/synctest
+// bubble see the package doc.
 func New(o Options) (*Domain, error) {
 	if err := o.normalize(runtime.GOMAXPROCS(0)); err != nil {
 		return nil, err
 	}
-	d := &Domain{opts: o, id: lastID.Add(1)}
-	if d.opts.Name == "" {
-		d.opts.Name = "domain-" + strconv.FormatUint(d.id, 10)
+	if id := lastID.Add(1); o.Name == "" {
+		o.Name = "domain-" + strconv.FormatUint(id, 10)
 	}
+	d := &Domain{opts: o}
 	d.clk.Init(clock.Options{
-		Name:       d.opts.Name,
+		Name:       o.Name,
 		StallAfter: max(o.StallAfter, 0),
 		OnStall:    d.onStall,
 		Fenced:     o.fenced,
@@ -88,15 +85,30 @@ func New(o Options) (*Domain, error) {
 	d.reclaim.kick = make(chan struct{}, 1)
 	d.reclaim.workers = make([]satomic.Uint64, o.Workers)
 	d.SetCheckIn(o.CheckIn)
-	registry.add(d)
+	registry.mu.Lock()
+	registry.domains = append(registry.domains, d)
+	registry.mu.Unlock()
 	return d, nil
 }
 
 var lastID satomic.Uint64
 
-// Default returns the process-wide domain. It is made on first use, with the zero
-// Options and the name "default", and can't be closed. In a testing/synctest bubble use
-// a domain made in the bubble instead.
+// registry lists the open domains of the process, oldest first.
+var registry struct {
+	mu      sync.Mutex
+	domains []*Domain
+}
+
+// Domains returns the open domains, oldest first. The list keeps a domain alive until Close.
+func Domains() []*Domain {
+	registry.mu.Lock()
+	defer registry.mu.Unlock()
+	return slices.Clone(registry.domains)
+}
+
+// Default returns the process-wide domain, named "default". It is made on first use with the zero
+// Options and can't be closed. In a testing/synctest bubble use a domain made in the bubble
+// instead.
 func Default() *Domain { return defaultDomain() }
 
 var defaultDomain = sync.OnceValue(func() *Domain {
@@ -111,8 +123,8 @@ var defaultDomain = sync.OnceValue(func() *Domain {
 // Name returns the domain's name.
 func (d *Domain) Name() string { return d.opts.Name }
 
-// SetCheckIn changes [Options.CheckIn] from the next check-in on. The interval is clamped
-// to between 50 µs and half of MaxDelay; 0 means the default.
+// SetCheckIn changes [Options.CheckIn] from the next check-in on. It clamps the interval to between
+// 50 µs and half of MaxDelay; 0 means the default.
 func (d *Domain) SetCheckIn(interval time.Duration) {
 	if interval <= 0 {
 		interval = d.opts.MaxDelay / 4
@@ -128,18 +140,18 @@ const minCheckIn = 50 * time.Microsecond
 // Closed reports whether Close was called. On a closed domain Call panics.
 func (d *Domain) Closed() bool { return d.clk.Sealed() }
 
-// Close ends the domain. It waits until every open section has been left and every
-// callback has run, including those that callbacks add. As soon as Close begins, Enter,
-// Pin, NewReader, NewQuiescent and Call panic (callbacks may still Call), Online does
-// nothing, Quiesce begins no new section, and waits return ErrClosed.
+// Close ends the domain. It waits until every open section has been left and every callback has
+// run, including those that callbacks add. As soon as Close begins, Enter, Pin, NewReader,
+// NewQuiescent and Call panic (callbacks may still Call), Online does nothing, Quiesce begins no
+// new section, and waits return ErrClosed.
 //
-// If ctx ends first, Close returns an error that wraps ctx.Err() and names what is still
-// open. Nothing is lost: callbacks continue to run as readers leave, and a second Close
-// waits for the rest. Closing a closed domain waits in the same way and returns nil.
+// If ctx ends first, Close returns an error that wraps ctx.Err() and says what is still open.
+// Nothing is lost: callbacks continue to run as readers leave, and a second Close waits for the
+// rest. Closing a closed domain waits in the same way and returns nil.
 //
-// Do not call it inside a section of this domain: it would wait for that section until
-// ctx ends. Under -tags invariants it panics instead, like Wait. Inside a callback of the
-// domain it returns ErrInCallback, and for [Default] an error.
+// Close inside a section of this domain would wait for it until ctx ends; under -tags invariants it
+// panics instead, like Wait. Inside a callback of the domain Close returns ErrInCallback, and for
+// [Default] an error.
 func (d *Domain) Close(ctx context.Context) error {
 	if d.inCallback() {
 		return ErrInCallback
@@ -150,8 +162,14 @@ func (d *Domain) Close(ctx context.Context) error {
 	d.checkNoOwnSection("Close")
 	d.clk.Seal()
 	d.calls.Seal()
-	d.wakeThrottled()
-	registry.remove(d)
+	// Wake the writers in Throttle. The last chunk to finish may not do so: calls about to be
+	// refused count for a moment, and keep the pending bytes above the bound.
+	d.reclaim.mu.Lock()
+	d.reclaim.wakeThrottledLocked()
+	d.reclaim.mu.Unlock()
+	registry.mu.Lock()
+	registry.domains = slices.DeleteFunc(registry.domains, func(o *Domain) bool { return o == d })
+	registry.mu.Unlock()
 
 	for {
 		if err := d.barrier(ctx); err != nil {

@@ -7,62 +7,59 @@ import (
 	"github.com/gosmr/gosmr/pcpu"
 )
 
-// Options configure a Domain. The zero Options is valid: a zero field means the default
-// given with it.
+// Options configure a Domain. A zero field means its default.
 type Options struct {
-	// Name is the domain's name in Stats, stall reports and panics. It need not be
-	// unique. Default: "domain-" and a number.
+	// Name appears in Stats, stall reports and panics. It need not be unique. Default: "domain-"
+	// and a number.
 	Name string
 
-	// MaxPending is the number of pending bytes (the sizes passed to Call) from which
-	// on Throttle makes writers wait. Negative: no bound. Default: 64 MiB.
+	// MaxPending is the number of pending bytes (the sizes passed to Call) at which Throttle makes
+	// writers wait. Negative: no bound. Default: 64 MiB.
 	MaxPending int64
 
-	// MaxDelay bounds the time from when an object could be freed to when its callback
-	// starts, provided that callbacks are short and processors are available. An object
-	// could be freed from its Call on, or from the end of the last section that may hold
-	// it if that is later; a section entered between the Call and the next check-in may
-	// hold it, too. Default: 100 ms.
+	// MaxDelay bounds the time from when an object could be freed to when its callback starts, if
+	// callbacks are short and processors are available. An object could be freed after its Call and
+	// after the last section that may hold it, which includes those entered between the Call and
+	// the next check-in. Default: 100 ms.
 	MaxDelay time.Duration
 
-	// CheckIn is the interval at which, while anything is pending, the domain hands over
-	// the chunks of all processors, full or not. A short interval frees sooner, a long
-	// one makes larger batches. It is at most half of MaxDelay; SetCheckIn changes it.
-	// While a reader holds up all that is pending and nothing new is called, the interval
-	// doubles each time. Default: a quarter of MaxDelay.
+	// CheckIn is the interval at which, while anything is pending, the domain hands over the chunks
+	// of all processors, full or not. A short interval frees sooner, a long one makes larger
+	// batches. It is at most half of MaxDelay; SetCheckIn changes it. While a reader holds up all
+	// that is pending and nothing new is called, the interval doubles each time. Default: a quarter
+	// of MaxDelay.
 	CheckIn time.Duration
 
-	// StallAfter is the age at which a grace period is reported to OnStall; it is reported
-	// again each time its age has doubled. A grace period ages only while something waits
-	// for it: a pending call or a Wait, but not a Poll. Negative: never. Default: 10 s.
+	// StallAfter is the age at which OnStall learns of a grace period, and again each time the age
+	// has doubled. A grace period ages only while a pending call or a Wait waits for it; Poll does
+	// not count. Negative: never. Default: 10 s.
 	StallAfter time.Duration
 
-	// OnStall receives stall reports and, under -tags invariants, leaked sections. A
-	// goroutine of the domain calls it with one report at a time, so it delays only later
-	// reports (up to 16 are kept) and Close. It must not wait on the domain. A panic in
-	// it ends the program. Default: a warning through log/slog.
+	// OnStall receives stall reports and, under -tags invariants, leaked sections. A goroutine of
+	// the domain calls it with one report at a time, so it delays only later reports (up to 16 are
+	// kept) and Close. It must not wait on the domain. A panic in it ends the program. Default: a
+	// warning through log/slog.
 	OnStall func(Stall)
 
-	// OnPanic receives the panic of a callback. The worker that ran the callback calls it,
-	// once all callbacks of the chunk have run; it delays that chunk and that worker. A
-	// panic in it ends the program. Default: the worker runs the chunks that are ready and
-	// then panics with the *CallbackPanic, which ends the program.
+	// OnPanic receives the panic of a callback. The worker that ran the callback calls it after the
+	// chunk's last callback; it delays that chunk and that worker. A panic in it ends the program.
+	// Default: the worker runs the chunks that are ready and then panics with the *CallbackPanic,
+	// which ends the program.
 	OnPanic func(*CallbackPanic)
 
-	// ChunkCalls and ChunkBytes bound how many calls, and how many bytes, a processor
-	// collects in a chunk before it hands that to the reclaimer. Defaults: 256 calls, and
-	// 256 KiB or less, so that the chunks of all processors make at most an eighth of
-	// MaxPending. ChunkCalls is at most 2^20, ChunkBytes at most MaxPending.
+	// ChunkCalls and ChunkBytes bound the calls and bytes that a processor collects in a chunk
+	// before it hands that to the reclaimer. ChunkCalls is at most 2^20, ChunkBytes at most
+	// MaxPending. Defaults: 256 calls and 256 KiB, or less if the chunks of all processors would
+	// exceed an eighth of MaxPending.
 	ChunkCalls int
 	ChunkBytes int
 
-	// Workers bounds how many goroutines run callbacks at once. They exist only while
-	// there are callbacks to run. At most 4096. Default: GOMAXPROCS.
+	// Workers bounds the goroutines that run callbacks at once. They exist only while there are
+	// callbacks to run. At most 4096. Default: GOMAXPROCS.
 	Workers int
 
-	// For tests. fenced and start are the clock's options of those names. The reclaimer
-	// calls before at each check-in ("check in"), before it stops ("stop"), and before it
-	// waits ("settle").
+	// For tests. fenced and start are the clock's options. The reclaimer calls before at each
+	// check-in ("check in"), before it stops ("stop"), and before it waits ("settle").
 	fenced bool
 	start  Seq
 	before func(d *Domain, what string)
@@ -101,18 +98,14 @@ func (o *Options) normalize(procs int) error {
 	setDefault(&o.StallAfter, defaultStallAfter)
 	setDefault(&o.ChunkCalls, defaultChunkCalls)
 	o.ChunkCalls = min(o.ChunkCalls, maxChunkCalls)
-	if o.ChunkBytes == 0 {
-		o.ChunkBytes = defaultChunkBytes
-		if o.MaxPending > 0 {
-			o.ChunkBytes = int(max(1, min(int64(o.ChunkBytes), o.MaxPending/int64(8*pcpu.Count(procs)))))
-		}
-	}
-	// A chunk above MaxPending would keep Throttle off its fast path, and the sum of two
-	// chunks of each processor must not overflow.
+	// A chunk above MaxPending would keep Throttle off its fast path, and the sum of two chunks of
+	// each processor must not overflow.
+	limit := maxSize
 	if o.MaxPending > 0 {
-		o.ChunkBytes = int(min(int64(o.ChunkBytes), o.MaxPending))
+		limit = int(min(maxSize, o.MaxPending))
 	}
-	o.ChunkBytes = min(o.ChunkBytes, maxSize)
+	setDefault(&o.ChunkBytes, max(1, min(defaultChunkBytes, limit/(8*pcpu.Count(procs)))))
+	o.ChunkBytes = min(o.ChunkBytes, limit)
 	setDefault(&o.Workers, procs)
 	o.Workers = min(o.Workers, maxWorkers)
 	if o.OnStall == nil {

@@ -2,11 +2,11 @@ package smr
 
 import "time"
 
-// A pace decides when the reclaimer checks in next. While check-ins find something to
-// do, they come every Options.CheckIn. One that finds nothing doubles the interval:
-// everything the reclaimer then waits for wakes it (a section that is left, a worker
-// that finishes, a call that opens a chunk). The check-ins that remain ask Quiescent
-// readers again, in case their owners missed the first report.
+// A pace decides when the reclaimer checks in next: every Options.CheckIn while check-ins find
+// something to do. One that finds nothing doubles the interval, because whatever can give the
+// reclaimer work then wakes it: a section that is left, a worker that finishes, a call that opens a
+// chunk. The check-ins that remain ask Quiescent readers again, in case their owners missed the
+// first report.
 //
 // Only the reclaimer's goroutine uses it.
 type pace struct {
@@ -17,7 +17,7 @@ type pace struct {
 	patient  bool        // settle made the reclaimer patient
 }
 
-// maxInterval ends the doubling, so that the interval does not overflow.
+// maxInterval ends the doubling.
 const maxInterval = 24 * time.Hour
 
 // newPace returns a pace whose first check-in comes after the usual interval.
@@ -35,8 +35,8 @@ func (p *pace) next(interval time.Duration) {
 	p.timer.Reset(interval)
 }
 
-// checkInIfDue drains the open chunks and helps stuck workers, if the check-in is due or a
-// Flush asks for it.
+// checkInIfDue drains the open chunks and helps stuck workers, if the check-in is due or a Flush
+// asks for it.
 func (d *Domain) checkInIfDue(p *pace) {
 	r := &d.reclaim
 	flush := r.flush.Swap(false)
@@ -50,16 +50,15 @@ func (d *Domain) checkInIfDue(p *pace) {
 	}
 	mayStart := d.unstick()
 	p.quiet = !drain && !mayStart && r.inbox.empty()
+	interval := d.CheckIn()
 	if p.quiet {
-		p.next(max(d.CheckIn(), min(2*min(p.interval, maxInterval), maxInterval)))
-	} else {
-		p.next(d.CheckIn())
+		interval = max(interval, min(2*p.interval, maxInterval))
 	}
+	p.next(interval)
 }
 
-// settle is called before the reclaimer waits. It reports whether the reclaimer is now
-// patient: then everything that gives it work kicks it. If not, the next check-in comes
-// within the usual interval.
+// settle is called before the reclaimer waits. It reports whether the reclaimer is now patient. If
+// not, the next check-in comes within the usual interval.
 func (d *Domain) settle(p *pace) bool {
 	r := &d.reclaim
 	p.patient = false
@@ -78,8 +77,8 @@ func (d *Domain) settle(p *pace) bool {
 	return p.patient
 }
 
-// unsettle is called when the reclaimer continues. If it was patient and woke before its
-// check-in, it has something to do: the usual interval applies again.
+// unsettle is called when the reclaimer continues. If it was patient and woke before its check-in,
+// it has something to do: the usual interval applies again.
 func (d *Domain) unsettle(p *pace) {
 	d.reclaim.state.Store(awake)
 	if p.patient && time.Now().Before(p.due) {
@@ -88,9 +87,8 @@ func (d *Domain) unsettle(p *pace) {
 	}
 }
 
-// unstick starts a worker if the others have taken no chunk since the last check-in. It
-// reports whether the next check-in may have to start one: chunks are ready, and more
-// workers are allowed.
+// unstick starts a worker if the others have taken no chunk since the last check-in. It reports
+// whether the next check-in may have to start one: chunks are ready, and more workers are allowed.
 func (d *Domain) unstick() bool {
 	r := &d.reclaim
 	r.mu.Lock()

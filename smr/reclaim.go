@@ -7,10 +7,10 @@ import (
 	ssync "github.com/gosmr/gosmr/internal/sched/sync"
 )
 
-// The reclaimer is one goroutine per domain. It exists while a chunk is open, or waits
-// for a grace period or a worker. It takes in the chunks that are handed over, drives
-// their grace periods, and starts workers for those whose grace period has ended. It
-// runs no callback, so a slow callback delays one worker and no grace period.
+// The reclaimer is one goroutine per domain. It exists while a chunk is open, or waits for a grace
+// period or a worker. It takes in the chunks that are handed over, drives their grace periods, and
+// starts workers for the chunks that are ready. It runs no callback, so a slow callback delays one
+// worker and no grace period.
 //
 //	          a call finds it stopped
 //	stopped ───────────────────────────▶ awake ◀──────────────────────┐
@@ -18,30 +18,27 @@ import (
 //	   │    nothing open, waiting, ready  │  │ inbox empty            │
 //	   └──────────────────────────────────┘  └─▶ asleep, or patient ──┘
 //
-// It is patient when the last check-in found nothing to do and no chunk is open. Then
-// only a reader that leaves, a worker that finishes or a new call can give it work, and
-// each of them wakes it. Its check-ins become rare (see pace).
+// It is patient if the last check-in found nothing to do and no chunk is open: see pace.
 //
-// A caller writes (a chunk, flush) and then loads state. The reclaimer stores state and
-// then checks again for what callers write. So it misses neither a chunk nor a flush.
+// A caller writes (a chunk, flush) and then loads state. The reclaimer stores state and then checks
+// again for what callers write. So it misses neither a chunk nor a flush.
 type reclaimer struct {
-	// state is one of the constants below. Written by the reclaimer, except that a
-	// caller moves it from stopped to awake and then starts the goroutine.
+	// state is one of the constants below. Written by the reclaimer, except that a caller moves it
+	// from stopped to awake and then starts the goroutine.
 	state satomic.Uint32
 
-	// kick wakes a sleeping reclaimer. Sent to without blocking; capacity 1.
-	kick chan struct{}
+	kick chan struct{} // wakes a sleeping reclaimer; capacity 1
 
-	// flush asks the reclaimer to drain at once. Set by any goroutine, before the
-	// kick; cleared by the reclaimer, before the drain.
+	// flush asks for a drain at once. Set by any goroutine, before the kick; cleared by the
+	// reclaimer, before the drain.
 	flush satomic.Bool
 
 	inbox chunkStack // chunks handed over and not taken in yet
 
 	account
 
-	// drainMu serializes drains: a chunk that one drain takes from its slot is in the
-	// inbox before another drain begins.
+	// drainMu serializes drains: a chunk that one drain takes is in the inbox before the next
+	// begins.
 	drainMu ssync.Mutex
 
 	mu ssync.Mutex // guards all below
@@ -55,9 +52,8 @@ type reclaimer struct {
 	barriers  []barrierWait
 	throttled []chan struct{}
 
-	// workers holds the goroutine number of each worker, 0 for none. Its length is
-	// Options.Workers. Written under mu, or by the worker itself; read by inCallback
-	// without mu.
+	// workers holds the goroutine number of each of the Options.Workers workers, 0 for none.
+	// Written under mu, or by the worker itself; inCallback reads it without mu.
 	workers  []satomic.Uint64
 	nWorkers satomic.Int32 // number of workers, starting ones included
 }
@@ -69,9 +65,9 @@ const (
 	awake   // running, or waiting for a grace period until the next check-in
 )
 
-// notify makes sure that the reclaimer learns of a chunk that the caller has just
-// installed or handed over, by an atomic operation that comes before the load of state
-// here. It never blocks.
+// notify tells the reclaimer of a chunk that the caller has just installed or handed over. The
+// caller did so by an atomic operation, which comes before the load of state here. notify never
+// blocks.
 func (r *reclaimer) notify(d *Domain) {
 	switch r.state.Load() {
 	case stopped:
@@ -85,8 +81,8 @@ func (r *reclaimer) notify(d *Domain) {
 	}
 }
 
-// wakeUp starts or kicks the reclaimer, also one that waits for a grace period. Use it for
-// what can't wait until the next check-in.
+// wakeUp starts or kicks the reclaimer, even if it waits for a grace period. Use it for what can't
+// wait until the next check-in.
 func (r *reclaimer) wakeUp(d *Domain) {
 	r.start(d)
 	r.sendKick()
@@ -95,7 +91,7 @@ func (r *reclaimer) wakeUp(d *Domain) {
 // start starts the reclaimer's goroutine if it is stopped.
 func (r *reclaimer) start(d *Domain) {
 	if r.state.CompareAndSwap(stopped, awake) {
-		sched.Go(d.runReclaimer)
+		goUntilDone(d.reclaimUntilIdle)
 	}
 }
 
@@ -108,16 +104,19 @@ func (r *reclaimer) sendKick() {
 	}
 }
 
-// runReclaimer is the reclaimer's goroutine.
-func (d *Domain) runReclaimer() {
-	returned := false
-	defer func() {
-		if !returned { // a Quiescent's report ended the goroutine, as testing's FailNow does
-			sched.Go(d.runReclaimer)
-		}
-	}()
-	d.reclaimUntilIdle()
-	returned = true
+// goUntilDone runs loop in a goroutine. If a user's function (OnStall, a Quiescent's report) ends
+// the goroutine by runtime.Goexit, as testing's FailNow does, another runs loop again.
+func goUntilDone(loop func()) {
+	sched.Go(func() {
+		done := false
+		defer func() {
+			if !done {
+				goUntilDone(loop)
+			}
+		}()
+		loop()
+		done = true
+	})
 }
 
 // reclaimUntilIdle is the reclaimer's loop.
@@ -139,6 +138,7 @@ func (d *Domain) reclaimUntilIdle() {
 		if d.idle() {
 			d.before("stop")
 			r.state.Store(stopped)
+			// If there is work after all, go on, unless a caller has started another goroutine.
 			if d.idle() && !r.flush.Load() || !r.state.CompareAndSwap(stopped, awake) {
 				return
 			}
@@ -185,12 +185,11 @@ func (d *Domain) anyOpen() bool {
 	return false
 }
 
-// drain hands over the open chunk of every processor. When it returns, every call that
-// happened before has been in the inbox.
+// drain hands over the open chunk of every processor. When it returns, every earlier call has
+// reached the inbox: Revoke waits for an owner that is handing over its own chunk.
 //
-// Once the slots are revoked, the chunks' entries and what their callers had unlinked are
-// visible here, so a goal taken then covers them. A caller that was handing its chunk over
-// by itself has done so by then.
+// After Revoke the chunks' entries, and what their callers had unlinked, are visible here. So a
+// goal taken then covers them.
 func (d *Domain) drain() {
 	r := &d.reclaim
 	r.drainMu.Lock()
@@ -209,8 +208,8 @@ func (d *Domain) drain() {
 	}
 }
 
-// intake empties the inbox and commits the goals of its chunks. It returns the goal to wait
-// for next, if a chunk waits.
+// intake empties the inbox and commits the goals of its chunks. It returns the goal to wait for
+// next, if any.
 func (d *Domain) intake() (goal Seq, ok bool) {
 	r := &d.reclaim
 	r.mu.Lock()
@@ -228,8 +227,8 @@ func (d *Domain) intake() (goal Seq, ok bool) {
 	return r.waiting.head.goal, true
 }
 
-// promote makes the chunks ready whose grace period has ended, and starts workers: the first
-// at once, another for every chunksPerWorker.
+// promote makes the chunks ready whose grace period has ended, and starts workers: the first at
+// once, another for every chunksPerWorker.
 func (d *Domain) promote() {
 	r := &d.reclaim
 	r.mu.Lock()
@@ -242,6 +241,6 @@ func (d *Domain) promote() {
 	}
 }
 
-// chunksPerWorker is the number of ready chunks for which another worker is started: a
-// goroutine costs about as much as a hundred short callbacks.
+// chunksPerWorker is the number of ready chunks per worker: a goroutine costs about as much as a
+// hundred short callbacks.
 const chunksPerWorker = 8

@@ -12,9 +12,9 @@ import (
 	ssync "github.com/gosmr/gosmr/internal/sched/sync"
 )
 
-// A Stall reports a grace period that takes longer than [Options.StallAfter]: a reader
-// stays in its section, and what was unlinked since it entered piles up. Nothing is lost,
-// and reclamation continues once the reader leaves.
+// A Stall reports a grace period that takes longer than [Options.StallAfter]: a reader stays in its
+// section, and retired memory piles up. Nothing is lost: reclamation continues once the reader
+// leaves.
 type Stall struct {
 	Domain       string
 	Goal         Seq           // the goal that is not reached
@@ -28,11 +28,11 @@ type Stall struct {
 type StalledReader struct {
 	Kind      clock.Kind
 	Processor int           // where it entered its section; -1 for a registered reader
-	Age       time.Duration // minimal age of its section; 0 if unknown
+	Age       time.Duration // the section is at least this old; 0 if unknown
 	Stack     string        // of the Enter; only under -tags invariants
 
-	// Leaked reports that the Section was dropped without Leave, so that no goroutine
-	// can leave it. Only under -tags invariants; the collector finds it.
+	// Leaked: the Section was dropped without Leave, so no goroutine can leave it. The collector
+	// finds this, under -tags invariants only.
 	Leaked bool
 }
 
@@ -66,28 +66,25 @@ func logStall(s Stall) { slog.Warn(s.String()) }
 func (d *Domain) onStall(cs clock.Stall) {
 	st := d.newStall(cs.Goal, cs.Age)
 	for _, b := range cs.Readers {
-		sr := StalledReader{Kind: b.Kind, Processor: b.Processor}
+		sr := StalledReader{Kind: b.Kind, Processor: b.Processor, Stack: d.stackOf(b.Record)}
 		if b.Oldest {
 			sr.Age = cs.Age
 		}
-		d.describe(b.Record, &sr)
 		st.Readers = append(st.Readers, sr)
 	}
 	d.report(st)
 }
 
-// reports holds the stalls and leaks that Options.OnStall has not received yet. They are
-// found by goroutines that OnStall must not hold up (the clock's driver, and the one on
-// which the runtime runs all cleanups), so OnStall gets a goroutine of its own. That exists
-// while there is something to report.
+// reports holds the stalls and leaks that Options.OnStall has not received yet. OnStall must hold
+// up neither the clock's driver nor the runtime's cleanups, which find them, so it runs in a
+// separate goroutine, which exists while there is something to report.
 type reports struct {
 	mu      ssync.Mutex // guards all below
 	waiting []Stall
 	over    chan struct{} // closed when the goroutine ends; nil while there is none
 }
 
-// maxReports bounds how many reports wait while OnStall does not return. Further ones are
-// only counted.
+// maxReports bounds the reports that wait while OnStall does not return. Others are only counted.
 const maxReports = 16
 
 // report queues st for OnStall, and does not wait.
@@ -101,22 +98,12 @@ func (d *Domain) report(st Stall) {
 	}
 	if q.over == nil {
 		q.over = make(chan struct{})
-		sched.Go(d.runReports)
+		goUntilDone(func() {
+			for st, ok := q.next(); ok; st, ok = q.next() {
+				d.opts.OnStall(st)
+			}
+		})
 	}
-}
-
-// runReports is the goroutine that calls OnStall, with one report after the other.
-func (d *Domain) runReports() {
-	returned := false
-	defer func() {
-		if !returned { // OnStall ended the goroutine, as testing's FailNow does
-			sched.Go(d.runReports)
-		}
-	}()
-	for st, ok := d.reports.next(); ok; st, ok = d.reports.next() {
-		d.opts.OnStall(st)
-	}
-	returned = true
 }
 
 // next takes the oldest report. If there is none, the calling goroutine must end.

@@ -5,39 +5,37 @@ import (
 	"slices"
 )
 
-// Advance moves the domain's clock and returns a goal. Once the goal is reached, no
-// reader holds what the caller unlinked before Advance.
+// Advance moves the domain's clock and returns a goal. Once it is reached, no reader holds what the
+// caller unlinked before Advance.
 func (d *Domain) Advance() Seq { return d.clk.Advance() }
 
-// DeferredAdvance returns a goal like Advance, without moving the clock. The goal is
-// not reached before it is committed: by [Domain.Commit], by Wait, or by any Advance.
-// Cost: a fence, and no write to the line that every reader reads.
+// DeferredAdvance returns a goal like Advance, without moving the clock. The goal can't be reached
+// until Commit, Wait or any Advance commits it. Cost: a fence, and no write to the line that every
+// reader reads.
 func (d *Domain) DeferredAdvance() Seq { return d.clk.DeferredAdvance() }
 
-// Commit moves the clock to a goal of DeferredAdvance. It has no effect if the clock is
-// there already, or on anything but such a goal.
+// Commit moves the clock to a goal of DeferredAdvance. It does nothing if the clock is there
+// already, or for any other Seq.
 func (d *Domain) Commit(goal Seq) { d.clk.Commit(goal) }
 
-// Poll reports whether every reader has reached goal. It never blocks, and is allowed
-// anywhere. It returns false for a goal that is not committed, and for one that this
-// domain never issued.
+// Poll reports whether every reader has reached goal. It never blocks, and is allowed anywhere. It
+// returns false for a goal that is not committed or that this domain never issued.
 func (d *Domain) Poll(goal Seq) bool { return d.clk.Poll(goal) }
 
-// Passed is Poll for code that must not touch the domain's channels, such as a function
-// given to [runtime.AddCleanup]: that runs outside the testing/synctest bubble in which
-// the domain may have been made. Passed wakes no waiter and does not remember the
-// result. Cost: a scan of all readers for each call.
+// Passed is Poll for code that must not touch the domain's channels, such as a function given to
+// [runtime.AddCleanup]: that runs outside the testing/synctest bubble that may have made the
+// domain. Passed wakes no waiter and does not remember the result. Cost: a scan of all readers for
+// each call.
 func (d *Domain) Passed(goal Seq) bool { return d.clk.Passed(goal) }
 
-// Wait commits goal if necessary and returns nil once every reader has reached it. It
-// returns [ErrSeq] for a goal that this domain never issued, [ErrInCallback] inside a
-// callback of this domain, [ErrClosed] on a closed domain, and ctx.Err() if ctx ends
-// first: then the grace period continues, and goal can be polled or waited for again.
+// Wait commits goal if necessary and returns nil once every reader has reached it. It returns
+// [ErrSeq] for a goal that this domain never issued, [ErrInCallback] inside a callback of this
+// domain, [ErrClosed] on a closed domain, and ctx.Err() if ctx ends first: then the grace period
+// continues, and goal can be polled or waited for again.
 //
-// Do not call it inside a section of this domain: it would wait for that section
-// forever. Under -tags invariants it panics instead, for any section but a Quiescent's.
-// There, a goroutine that hands its section to another may wait only after the other has
-// used it (Load, Active or Leave).
+// Wait inside a section of this domain would wait for that section forever. Under -tags invariants
+// it panics instead, except for a Quiescent's section; a goroutine that hands its section to
+// another may then wait only once the other has used it (Load, Active or Leave).
 func (d *Domain) Wait(ctx context.Context, goal Seq) error {
 	if err := d.mayWait("Wait"); err != nil {
 		return err
@@ -45,9 +43,8 @@ func (d *Domain) Wait(ctx context.Context, goal Seq) error {
 	return d.clk.Wait(ctx, goal)
 }
 
-// Synchronize waits for a grace period: it returns nil once every section that was open
-// when it was called has been left. It fails like [Domain.Wait]. It does not wait for
-// callbacks; Barrier does.
+// Synchronize waits for a grace period: it returns nil once every section that was open when it was
+// called has been left. It does not wait for callbacks; Barrier does. It fails like [Domain.Wait].
 func (d *Domain) Synchronize(ctx context.Context) error {
 	if err := d.mayWait("Synchronize"); err != nil {
 		return err
@@ -55,9 +52,9 @@ func (d *Domain) Synchronize(ctx context.Context) error {
 	return d.clk.Wait(ctx, d.clk.Advance())
 }
 
-// Barrier returns nil once the callback of every Call that happened before it, on any
-// processor, has finished. It does not wait for calls that callbacks make. It fails like
-// [Domain.Wait]; then the callbacks still run.
+// Barrier returns nil once the callback of every Call that happened before it, on any processor,
+// has finished. It does not wait for calls that callbacks make. It fails like [Domain.Wait]; the
+// callbacks still run.
 func (d *Domain) Barrier(ctx context.Context) error {
 	if err := d.mayWait("Barrier"); err != nil {
 		return err
@@ -92,16 +89,15 @@ func (d *Domain) barrier(ctx context.Context) error {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.barriers = slices.DeleteFunc(r.barriers, func(o barrierWait) bool { return o == b })
-	select {
-	case <-b.done:
-		return nil
-	default:
-		return ctx.Err()
+	i := slices.Index(r.barriers, b)
+	if i < 0 {
+		return nil // it was done meanwhile
 	}
+	r.barriers = slices.Delete(r.barriers, i, i+1)
+	return ctx.Err()
 }
 
-// Flush expedites all that is pending: it is freed as soon as its grace period ends. Flush
+// Flush expedites all pending calls: their callbacks run as soon as the grace period ends. Flush
 // does not wait, and is allowed anywhere.
 func (d *Domain) Flush() {
 	r := &d.reclaim
@@ -109,7 +105,8 @@ func (d *Domain) Flush() {
 	r.wakeUp(d)
 }
 
-// mayWait returns the error with which a wait by this goroutine must fail, nil if none.
+// mayWait returns the error that a wait by this goroutine must fail with, or nil. what names the
+// wait in a panic.
 func (d *Domain) mayWait(what string) error {
 	if d.inCallback() {
 		return ErrInCallback

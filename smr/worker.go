@@ -9,21 +9,18 @@ import (
 	"github.com/gosmr/gosmr/internal/sched"
 )
 
-// A worker is a goroutine that runs the callbacks of ready chunks until there are none. If
-// a callback ends the goroutine, another takes over the same worker.
+// A worker is a goroutine that runs the callbacks of ready chunks until there are none. If a
+// callback ends the goroutine, another takes over the same worker.
 type worker struct {
-	index int // in reclaimer.workers
-
-	// panics are the panics of callbacks of the current chunk.
-	panics []*CallbackPanic
+	index  int              // in reclaimer.workers
+	panics []*CallbackPanic // of the current chunk's callbacks
 
 	// failed is raised once the chunks up to the ticket raiseAfter have run.
 	failed     *CallbackPanic
 	raiseAfter uint64
 }
 
-// A CallbackPanic is the panic of a callback. [Options.OnPanic] receives it, or the domain
-// panics with it.
+// A CallbackPanic is the panic of a callback. See [Options.OnPanic].
 type CallbackPanic struct {
 	Domain string // name of the domain
 	Value  any    // the argument of the callback's panic
@@ -41,7 +38,7 @@ func (p *CallbackPanic) Unwrap() error {
 	return err
 }
 
-// startWorkerLocked starts a worker, and reports false if there are as many as allowed.
+// startWorkerLocked starts a worker, or reports false if Options.Workers run already.
 func (d *Domain) startWorkerLocked() bool {
 	r := &d.reclaim
 	for i := range r.workers {
@@ -54,16 +51,16 @@ func (d *Domain) startWorkerLocked() bool {
 	return false
 }
 
-// starting is in reclaimer.workers for a worker whose goroutine number is not known yet.
+// starting stands in reclaimer.workers until the worker knows its goroutine number.
 const starting = ^uint64(0)
 
-// work is a worker's goroutine. It runs c, if that is not nil, and then the ready chunks.
+// work is a worker's goroutine. It runs c, unless that is nil, and then the ready chunks.
 func (d *Domain) work(w *worker, c *chunk) {
 	r := &d.reclaim
 	r.workers[w.index].Store(goid.Get())
 
-	// A callback or OnPanic may end the goroutine by runtime.Goexit, as testing's FailNow
-	// does. Then another goroutine continues here.
+	// If a callback or OnPanic ends the goroutine by runtime.Goexit, as testing's FailNow does,
+	// another goroutine continues.
 	returned := false
 	defer func() {
 		if !returned {
@@ -106,7 +103,7 @@ func (d *Domain) work(w *worker, c *chunk) {
 	}
 }
 
-// runSome runs the chunk's callbacks from the next one on, up to the end or a panic.
+// runSome runs the chunk's remaining callbacks, up to the first panic.
 func (d *Domain) runSome(w *worker, c *chunk) {
 	defer func() {
 		if value := recover(); value != nil {
@@ -122,8 +119,8 @@ func (d *Domain) runSome(w *worker, c *chunk) {
 	}
 }
 
-// finishLocked counts a chunk whose callbacks have all returned, and wakes the Barriers and
-// the writers in Throttle that waited for it.
+// finishLocked counts a chunk whose callbacks have all returned, and wakes the Barriers and the
+// writers in Throttle that waited for it.
 func (d *Domain) finishLocked(c *chunk) {
 	r := &d.reclaim
 	r.outstanding.remove(c)
@@ -143,7 +140,7 @@ func (d *Domain) finishLocked(c *chunk) {
 		return done
 	})
 	if state := r.state.Load(); r.oldest == nil && (state == asleep || state == patient) {
-		r.sendKick() // it can stop now, rather than at the next check-in
+		r.sendKick() // so that it stops now rather than at the next check-in
 	}
 	if len(r.throttled) == 0 {
 		return
@@ -155,8 +152,8 @@ func (d *Domain) finishLocked(c *chunk) {
 	}
 }
 
-// inCallback reports whether the calling goroutine is running a callback of this domain.
-// It never blocks. Cost: one load while no callback runs, else about a microsecond.
+// inCallback reports whether the calling goroutine runs a callback of this domain. It never blocks.
+// Cost: one load while no callback runs, else about a microsecond.
 func (d *Domain) inCallback() bool {
 	r := &d.reclaim
 	if r.nWorkers.Load() == 0 {

@@ -48,9 +48,8 @@ var smrBugs = []Bug{
 		Test:      "TestThrottle_CloseWakes",
 		Schedules: "TestSchedules_ThrottleAgainstClose",
 		Patch: `
-@ smr/throttle.go
- func (d *Domain) wakeThrottled() {
-+	return
+@ smr/domain.go
+-	d.reclaim.wakeThrottledLocked()
 `,
 	},
 	{
