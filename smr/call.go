@@ -8,37 +8,33 @@ import (
 	"github.com/gosmr/gosmr/pcpu"
 )
 
-// Expedite, passed as the size to [Call] or [Domain.CallFunc], frees the object as
-// soon as its grace period ends. It counts as 0 bytes. Each such call hands over its
-// processor's chunk and does a [Domain.Flush], so use it rarely.
+// Expedite, passed as the size to [Call] or [Domain.CallFunc], frees the object as soon as its
+// grace period ends. It counts as 0 bytes. Use it rarely: each such call hands over its processor's
+// chunk and does a [Domain.Flush].
 const Expedite = math.MaxInt
 
-// Call runs free(obj) after a grace period: once every section that is open now has
-// been left, so that no reader holds obj. The caller has unlinked obj, so no new
-// reader can reach it. size is the number of bytes to be freed. It drives Throttle
-// and the reclaimer, and may be 0.
+// Call runs free(obj) after a grace period: once every section that is open now has been left, so
+// that no reader holds obj. The caller has unlinked obj, so no new reader can reach it. size is the
+// number of bytes to be freed. It drives Throttle and the reclaimer, and may be 0.
 //
-// Pass a function rather than a closure: then Call allocates nothing. free runs in a
-// goroutine of the domain, with no lock held, in no particular order and possibly in
-// parallel with other callbacks. Keep it short. It may Call, but must not wait on the
-// same domain ([ErrInCallback]).
+// free runs in a goroutine of the domain, with no lock held, in no particular order and possibly in
+// parallel with other callbacks. Keep it short. It may Call, but must not wait on the same domain
+// ([ErrInCallback]). Pass a function rather than a closure: then Call allocates nothing.
 //
-// Call never blocks. It is allowed inside a section, pinned or not, and in a callback.
-// It panics if obj or free is nil, if size is negative or above 2^47 (or above what
-// the platform can address), and on a closed domain. A size of 128 MiB or more costs
-// an allocation.
+// Call never blocks. It is allowed inside a section, pinned or not, and in a callback. It panics if
+// obj or free is nil, if size is negative or above 2^47 (or above what the platform can address),
+// and on a closed domain. A size of 128 MiB or more costs an allocation.
 //
-// Cost: a pinned append, about 10 ns, and as much again to run free. Idea: smr_call of
-// XNU; call_rcu of Linux, without the node in the object.
+// Cost: a pinned append, about 10 ns, and as much again to run free. Idea: smr_call of XNU;
+// call_rcu of Linux, without the node in the object.
 func Call[T any](d *Domain, obj *T, size int, free func(*T)) {
 	if !TryCall(d, obj, size, free) {
 		d.panicClosed("Call")
 	}
 }
 
-// TryCall is [Call], except that on a closed domain it does nothing and returns false
-// instead of panicking. Use it in code that may run concurrently with [Domain.Close];
-// the caller then keeps obj.
+// TryCall is [Call], except that on a closed domain it returns false and the caller keeps obj. Use
+// it in code that may run concurrently with [Domain.Close].
 func TryCall[T any](d *Domain, obj *T, size int, free func(*T)) bool {
 	if obj == nil {
 		panic("smr: Call with a nil object")
@@ -49,8 +45,7 @@ func TryCall[T any](d *Domain, obj *T, size int, free func(*T)) bool {
 	return d.call(*(*func(unsafe.Pointer))(unsafe.Pointer(&free)), unsafe.Pointer(obj), size)
 }
 
-// CallFunc is [Call] for a function without an object. If fn is a closure, the caller
-// pays for its allocation. CallFunc panics if fn is nil.
+// CallFunc is [Call] for a function without an object. It panics if fn is nil.
 func (d *Domain) CallFunc(size int, fn func()) {
 	if fn == nil {
 		panic("smr: CallFunc with a nil function")
@@ -63,8 +58,8 @@ func (d *Domain) CallFunc(size int, fn func()) {
 // runFunc calls obj, which is a func(): a func value is one pointer.
 func runFunc(obj unsafe.Pointer) { (*(*func())(unsafe.Pointer(&obj)))() }
 
-// call makes a deferred call. It reports false on a closed domain, which refuses it. This
-// is the fast path: it appends to the processor's open chunk.
+// call makes a deferred call, or reports false if the domain is closed and refuses it. This is the
+// fast path: it appends to the processor's open chunk.
 func (d *Domain) call(fn func(unsafe.Pointer), obj unsafe.Pointer, size int) bool {
 	if uint(size) >= largeSize { // large, Expedite, negative, or too large
 		return d.callSlow(fn, obj, size)
@@ -104,18 +99,18 @@ func (d *Domain) append(sl *callSlot, c *chunk, fn func(unsafe.Pointer), obj uns
 	sl.calledBytes.Store(sl.calledBytes.Load() + uint64(size))
 }
 
-// The sum of all pending sizes can overflow 63 bits, so a size is split: size%largeSize is
-// counted in bytes, and size/largeSize in units of largeSize. Each pending call takes at
-// least 16 bytes, so there are fewer than 2^36 of them: the bytes stay below 2^63, and the
-// units, fewer than 2^21 for each call, below 2^57.
+// The sum of all pending sizes can overflow 63 bits, so it is kept in two parts: bytes
+// (size%largeSize) and units (size/largeSize). Each pending call takes at least 16 bytes of memory,
+// so there are fewer than 2^36: the bytes stay below 2^63, and the units, at most 2^20 for each
+// call, below 2^56.
 const (
 	largeSize = 1 << 27
 	maxSize   = min(1<<47, math.MaxInt-1)
 )
 
-// callSlow handles what call does not: a special size, or no room in the processor's slot.
-// It appends to an open chunk if it can, else gives the call a chunk of its own. A large
-// size always gets its own, so that the bytes of a shared chunk stay small.
+// callSlow handles a special size, and a slot that is locked or has no room. It appends to an open
+// chunk if it can, else makes a chunk for this call alone. A large size always gets its own, so
+// that the bytes of a shared chunk stay small.
 func (d *Domain) callSlow(fn func(unsafe.Pointer), obj unsafe.Pointer, size int) bool {
 	expedite := size == Expedite
 	switch {
@@ -138,9 +133,9 @@ func (d *Domain) callSlow(fn func(unsafe.Pointer), obj unsafe.Pointer, size int)
 	return true
 }
 
-// appendSlow appends to the chunk of a slot, which it makes or installs as needed. It hands
-// the chunk over if that is full or expedite is set. It reports false if it gets no slot, or
-// if the domain is closed.
+// appendSlow appends to a slot's chunk, creating the slot and the chunk as needed, and hands the
+// chunk over if it is full or expedite is set. It reports false if it can lock no slot, or if the
+// domain is closed.
 func (d *Domain) appendSlow(fn func(unsafe.Pointer), obj unsafe.Pointer, size int, expedite bool) bool {
 	sl := d.lockSlot(pcpu.Pin())
 	if sl == nil {
@@ -163,9 +158,9 @@ func (d *Domain) appendSlow(fn func(unsafe.Pointer), obj unsafe.Pointer, size in
 	return open
 }
 
-// lockSlot locks the slot of processor id, on which the caller is pinned, and makes it if
-// there is none. Where pinning is not exclusive it tries the other slots, too. It returns nil
-// if all are locked, and on a closed domain.
+// lockSlot locks the slot of processor id, on which the caller is pinned, creating it as needed.
+// Where pinning is not exclusive it tries the other slots, too. It returns nil if all are locked,
+// and on a closed domain.
 func (d *Domain) lockSlot(id int) *callSlot {
 	sl := d.calls.Grow(id)
 	if sl == nil || sl.TryLock(d.fence) {
@@ -181,12 +176,12 @@ func (d *Domain) lockSlot(id int) *callSlot {
 	return nil
 }
 
-// callUnslotted makes a call without a slot, in a chunk of its own. A closed domain refuses
-// it unless it comes from one of its callbacks: chains of callbacks run to their end.
+// callUnslotted makes a call without a slot, in a chunk for it alone. A closed domain refuses it
+// unless it comes from one of its callbacks: chains of callbacks run to their end.
 func (d *Domain) callUnslotted(fn func(unsafe.Pointer), obj unsafe.Pointer, size int) bool {
 	c := &chunk{entries: []entry{{fn, obj}}, n: 1, bytes: int64(size % largeSize), large: int64(size / largeSize)}
-	// Count first, then check for Seal; Close seals first, then reads the counts. So Close
-	// waits for every call that this accepts.
+	// Count, then check for Seal. Close seals, then reads the counts. So Close waits for every call
+	// accepted here.
 	r := &d.reclaim
 	r.large.Add(c.large)
 	r.calledBytes.Add(uint64(c.bytes))

@@ -17,18 +17,16 @@ import (
 //
 // One stage at a time owns a chunk.
 
-// An entry is one deferred call. fn is the caller's func(*T), unconverted: a *T is passed
-// like any pointer, so no closure is needed.
+// An entry is one deferred call. fn is the caller's func(*T), unconverted: a *T is passed like any
+// pointer, so no closure is needed.
 type entry struct {
 	fn  func(unsafe.Pointer)
 	obj unsafe.Pointer
 }
 
-// A chunk is a batch of deferred calls that share a goal.
-//
-// The owner of its slot writes to it while it is open, then the stage that holds it. The
-// steps between stages (compare-and-swap on the slot and on the inbox, reclaimer.mu) order
-// the plain fields.
+// A chunk is a batch of deferred calls that share a goal. While it is open, the owner of its slot
+// writes to it; then the stage that holds it. The steps between stages (compare-and-swap on the
+// slot and on the inbox, reclaimer.mu) order the plain fields.
 type chunk struct {
 	entries []entry // of fixed length; [n:] are zero
 	n       int     // number of entries
@@ -40,14 +38,14 @@ type chunk struct {
 	goal   Seq    // set when it is handed over
 	ticket uint64 // place in the order of intake
 
-	home  *callSlot // takes the chunk back when it is empty; nil: none
+	home  *callSlot // takes the empty chunk back; nil: none
 	next  *chunk    // in the inbox, waiting, ready, or a list of empty chunks
 	newer *chunk    // by ticket, from intake until finished
 	older *chunk
 }
 
-// A callSlot is one processor's end of the queue of deferred calls. What the processor writes
-// and what workers write are on different lines.
+// A callSlot is one processor's end of the queue of deferred calls. The pads keep what the
+// processor writes and what workers write on different cache lines.
 type callSlot struct {
 	ownedCalls
 	_ [pcpu.Stride - unsafe.Sizeof(ownedCalls{})%pcpu.Stride]byte
@@ -56,40 +54,38 @@ type callSlot struct {
 	_        [pcpu.Stride - unsafe.Sizeof(returnedChunks{})%pcpu.Stride]byte
 }
 
-// ownedCalls is the part of a callSlot that its owner writes. The value of the Slot is the
-// open chunk: the owner appends to it, drain revokes it.
+// ownedCalls is the part of a callSlot that its owner writes. The Slot's value is the open chunk:
+// the owner appends to it, drain revokes it.
 type ownedCalls struct {
 	owned.Slot[chunk]
 
-	// called and calledBytes only grow. Written by the owner, read by Throttle and
-	// Stats from anywhere.
+	// called and calledBytes only grow. Written by the owner, read by Throttle and Stats.
 	called      relacq.Uint64
 	calledBytes relacq.Uint64
 
 	empty *chunk // chunks for reuse; the owner's
 }
 
-// returnedChunks holds empty chunks that workers return. It is pushed to one at a time and
-// taken whole, so there is no pop and no ABA problem.
+// returnedChunks holds empty chunks that workers return and the slot's owner takes.
 type returnedChunks struct {
 	chunkStack
-	n satomic.Int32 // about how many
+	n satomic.Int32 // roughly how many
 }
 
 // maxReturned bounds how many empty chunks workers return to a slot.
 const maxReturned = 32
 
-// closedChunk is the value of every slot of a closed domain. It has no room, which sends a
-// call that is already in the fast path to callSlow.
+// closedChunk is the value of every slot of a closed domain. It has no room, which sends a call
+// from the fast path to callSlow.
 var closedChunk = new(chunk)
 
-// newChunk returns an empty chunk, which goes back to home after use.
+// newChunk returns an empty chunk that goes back to home after use.
 func (d *Domain) newChunk(home *callSlot) *chunk {
 	return &chunk{entries: make([]entry, d.opts.ChunkCalls), home: home}
 }
 
-// install puts an empty chunk into the slot and returns it, or closedChunk if the domain
-// was closed. The slot is locked and has no open chunk.
+// install puts an empty chunk into the slot, which is locked and has none, and returns it, or
+// closedChunk if the domain was closed.
 func (sl *callSlot) install(d *Domain) *chunk {
 	c := sl.empty
 	if c == nil {
@@ -117,10 +113,10 @@ func (c *chunk) giveBack() {
 	c.home.returned.push(c)
 }
 
-// A chunkStack is a stack of chunks, pushed to without a lock and taken whole.
+// A chunkStack is a lock-free stack of chunks. It is taken whole: without a pop there is no ABA
+// problem.
 type chunkStack struct{ head satomic.Pointer[chunk] }
 
-// push pushes a chunk.
 func (s *chunkStack) push(c *chunk) {
 	for {
 		head := s.head.Load()
@@ -131,7 +127,7 @@ func (s *chunkStack) push(c *chunk) {
 	}
 }
 
-// takeAll empties the stack and returns the chunks in the order of pushing.
+// takeAll empties the stack and returns the chunks, oldest first.
 func (s *chunkStack) takeAll() *chunk {
 	var oldest *chunk
 	for c := s.head.Swap(nil); c != nil; {
@@ -149,8 +145,8 @@ func (c *chunk) full(d *Domain) bool {
 	return c.n >= len(c.entries) || c.bytes >= int64(d.opts.ChunkBytes)
 }
 
-// handOverOpen hands the open chunk of the locked slot to the reclaimer, unless a drain took
-// it first. It counts the chunk in either case, so the caller's next Throttle sees it.
+// handOverOpen hands the open chunk of the locked slot to the reclaimer, unless a drain took it
+// first. It counts the chunk either way, so that the caller's next Throttle sees it.
 func (d *Domain) handOverOpen(sl *callSlot, c *chunk) {
 	d.count(c)
 	if sl.Value.CompareAndSwap(c, nil) {

@@ -6,10 +6,8 @@ import (
 	"github.com/gosmr/gosmr/internal/relacq"
 )
 
-// A Pointer is one word that readers follow while writers change it. The zero Pointer
-// is nil. It may be part of any structure, on the Go heap or off it.
-//
-// Each method is for one kind of caller:
+// A Pointer is one word that readers follow while writers change it. The zero Pointer is nil. It
+// may be part of any structure, on the Go heap or off it. Each method is for one kind of caller:
 //
 //	reader, in a section of the domain       Load
 //	writer, holding the writers' lock        LoadSerialized, Store, StoreRelaxed, Clear
@@ -18,16 +16,16 @@ import (
 //	publication or after a grace period
 //	anyone, to compare addresses             LoadUnsafe
 //
-// The writers' lock is what orders all writers of this pointer: a mutex, or one writing
-// goroutine. Under -tags invariants Load checks its section, and the pointer remembers the
-// domain of the first section that loaded it.
+// The writers' lock is whatever serializes all writers of this pointer: a mutex, or a single
+// writing goroutine. Under -tags invariants Load checks that its section is open, and of the same
+// domain as in the first Load.
 type Pointer[T any] struct {
 	pointerDebug
 	p relacq.Pointer[T]
 }
 
-// Load returns the target to a reader in section s. The target is not freed before s is
-// left. Cost: one load. Idea: smr_entered_load of XNU, rcu_dereference of Linux.
+// Load returns the target to a reader in section s. The target is not freed before s is left. Cost:
+// one load. Idea: smr_entered_load of XNU, rcu_dereference of Linux.
 func (p *Pointer[T]) Load(s Section) *T {
 	if debugging {
 		p.loading(s)
@@ -35,42 +33,41 @@ func (p *Pointer[T]) Load(s Section) *T {
 	return p.p.Load()
 }
 
-// LoadSerialized returns the target to a writer that holds the writers' lock. It needs no
-// section: no other writer can unlink the target.
+// LoadSerialized returns the target to a writer that holds the writers' lock. It needs no section:
+// no other writer can unlink the target.
 func (p *Pointer[T]) LoadSerialized() *T { return p.p.Load() }
 
 // LoadUnserialized returns the target where there are no readers and no other writers.
 func (p *Pointer[T]) LoadUnserialized() *T { return p.p.Load() }
 
-// LoadUnsafe returns the target's address, to compare or print but not to follow. It
-// needs no section.
+// LoadUnsafe returns the target's address, to compare or print but not to follow. It needs no
+// section.
 func (p *Pointer[T]) LoadUnsafe() uintptr { return uintptr(unsafe.Pointer(p.p.Load())) }
 
-// Init sets the target in a structure that readers can't see yet. Cost: a plain store and
-// the collector's write barrier.
+// Init sets the target in a structure that readers can't see yet. Cost: a plain store and the
+// collector's write barrier.
 func (p *Pointer[T]) Init(target *T) { p.p.StorePrivate(target) }
 
-// Clear sets the pointer to nil. Writers are serialized. If nothing else leads to the old
-// target, it is unlinked now and can be given to [Call].
+// Clear sets the pointer to nil. If nothing else leads to the old target, it is now unlinked and
+// can be given to [Call].
 func (p *Pointer[T]) Clear() { p.p.Store(nil) }
 
-// Store publishes target: a reader that loads it sees all that was written to it before.
-// Writers are serialized. Cost: a release store (a plain MOV on linux/amd64, where
-// atomic.Pointer uses XCHG) and the collector's write barrier. Idea: smr_serialized_store
-// of XNU, rcu_assign_pointer of Linux.
+// Store publishes target: a reader that loads it sees all that was written to it before. Cost: a
+// release store (a plain MOV on linux/amd64, where atomic.Pointer uses XCHG) and the collector's
+// write barrier. Idea: smr_serialized_store of XNU, rcu_assign_pointer of Linux.
 func (p *Pointer[T]) Store(target *T) {
 	p.p.Store(target)
 }
 
-// StoreRelaxed sets a target that has been published already. It needs no release of its
-// own, but must not become visible before the store that published the target. Go has no
-// such store weaker than Store, so StoreRelaxed is the same; the name states the intent.
+// StoreRelaxed sets a target that is already published. It needs no release, but must not become
+// visible before the store that published the target. Go has no such store weaker than Store, so
+// StoreRelaxed is the same; the name states the intent.
 func (p *Pointer[T]) StoreRelaxed(target *T) { p.p.Store(target) }
 
-// StoreUnserialized sets the target where there are no readers and no other writers. Cost:
-// a plain store and the collector's write barrier.
+// StoreUnserialized sets the target where there are no readers and no other writers, at the cost of
+// Init.
 func (p *Pointer[T]) StoreUnserialized(target *T) { p.p.StorePrivate(target) }
 
-// Swap publishes target and returns the old one. Writers need no lock: each old target is
-// returned to one of them. Cost: one atomic exchange.
+// Swap publishes target and returns the old one. Writers need no lock: each old target goes to one
+// of them. Cost: one atomic exchange.
 func (p *Pointer[T]) Swap(target *T) *T { return p.p.Swap(target) }

@@ -1,7 +1,6 @@
 package smr
 
-// outstanding is the list of the chunks that are taken in and not finished, in the order of
-// their tickets.
+// outstanding lists the chunks that are taken in and not finished, by ticket.
 type outstanding struct {
 	oldest, newest *chunk
 	lastTicket     uint64
@@ -53,8 +52,8 @@ func (q *chunkQueue) push(c *chunk) {
 	q.n++
 }
 
-// insert puts c behind the chunks whose goals are not after its own. That is nearly always
-// the end, because a chunk is handed over just after its goal is taken.
+// insert puts c behind the chunks whose goals are not after c's. That is nearly always the end,
+// because a chunk is handed over just after its goal is taken.
 func (q *chunkQueue) insert(c *chunk) {
 	if q.head == nil || !c.goal.Before(q.tail.goal) {
 		q.push(c)
@@ -69,7 +68,7 @@ func (q *chunkQueue) insert(c *chunk) {
 	q.n++
 }
 
-// pop takes the first chunk, nil if there is none.
+// pop takes the first chunk, or returns nil.
 func (q *chunkQueue) pop() *chunk {
 	c := q.head
 	if c != nil {

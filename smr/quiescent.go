@@ -1,13 +1,11 @@
 package smr
 
-import (
-	"github.com/gosmr/gosmr/clock"
-)
+import "github.com/gosmr/gosmr/clock"
 
-// A Quiescent is a reader whose owner announces its quiescent states: the moments at
-// which it holds no protected pointer. Between two of them it is in one long section that
-// costs nothing. It is for event loops and schedulers, with or without package stw. This
-// is QSBR, quiescent-state-based reclamation (Hart et al. 2007; liburcu's qsbr flavour).
+// A Quiescent is a reader whose owner announces its quiescent states: the moments at which it holds
+// no protected pointer. Between two of them it is in one long section that costs nothing. It is for
+// event loops and schedulers, with or without package stw. This is QSBR, quiescent-state-based
+// reclamation (Hart et al. 2007; liburcu's qsbr flavour).
 //
 //	            Online                 Quiesce
 //	offline ──────────────▶ online ─────────────┐
@@ -21,15 +19,14 @@ type Quiescent struct {
 	rec *clock.Record
 }
 
-// NewQuiescent registers a quiescent reader, offline at first. It panics on a closed
-// domain.
+// NewQuiescent registers a quiescent reader, offline at first. It panics on a closed domain.
 //
-// report, which may be nil, asks the owner to call Quiesce or Offline soon. A goroutine
-// that waits for this reader, the domain's or a user's, calls it each time before it spins
-// and parks. While calls are pending and no user's wait is parked, report is called again
-// at growing intervals; do not rely on that. It must not block, panic or end the
-// goroutine: all waits on the domain would wait for it, and its panic would come out of
-// one of them. It may be called while the owner is in Quiesce, and once more after Close.
+// report, which may be nil, asks the owner to call Quiesce or Offline soon. A goroutine that waits
+// for this reader, the domain's or a user's, calls it each time before it spins and parks. While
+// calls are pending and no user's wait is parked, the domain repeats the call at growing intervals;
+// do not rely on that. report must not block, panic or end the goroutine: it would block every wait
+// on the domain, and a panic would come out of one of them. It may be called while the owner is in
+// Quiesce, and once more after Close.
 func (d *Domain) NewQuiescent(report func()) *Quiescent {
 	if d.clk.Sealed() {
 		d.panicClosed("NewQuiescent")
@@ -37,21 +34,20 @@ func (d *Domain) NewQuiescent(report func()) *Quiescent {
 	return &Quiescent{dom: d, rec: d.clk.NewQuiescent(report)}
 }
 
-// Online begins a section. It does nothing if the reader is online or closed, or if its
-// domain is closed. The owner must go offline before it blocks, or grace periods wait for
-// it.
+// Online begins a section. It does nothing if the reader is online or closed, or its domain is
+// closed. Go offline before blocking: grace periods wait for an online reader.
 func (q *Quiescent) Online() { q.rec.Online() }
 
-// Quiesce announces a quiescent state: it ends the section and begins the next. What the
-// owner loaded before is no longer protected. An offline reader stays offline, and on a
-// closed domain Quiesce is Offline. Cost: two stores.
+// Quiesce announces a quiescent state: it ends the section and begins the next. What the owner
+// loaded before is no longer protected. An offline reader stays offline, and on a closed domain
+// Quiesce is Offline. Cost: two stores.
 func (q *Quiescent) Quiesce() { q.rec.Quiesce() }
 
 // Offline ends the section. Until Online, the reader protects nothing.
 func (q *Quiescent) Offline() { q.rec.Offline() }
 
-// Section returns the current section, which is valid until the next Quiesce or Offline.
-// Its Leave does nothing. Section panics if the reader is offline.
+// Section returns the current section, which is valid until the next Quiesce or Offline. Its Leave
+// does nothing. Section panics if the reader is offline.
 func (q *Quiescent) Section() Section {
 	gen, ok := q.rec.Section()
 	if !ok {

@@ -1,19 +1,17 @@
 package smr
 
-import (
-	"github.com/gosmr/gosmr/clock"
-)
+import "github.com/gosmr/gosmr/clock"
 
-// A Reader is a registered reader with a record of its own, for a worker that reads all
-// day. Its sections may block. One goroutine at a time may use it; synchronize when
+// A Reader is a registered reader, for a worker that reads all day: it owns a record, which makes
+// its sections cheap. They may block. One goroutine at a time may use a Reader; synchronize when
 // handing it to another.
 type Reader struct {
 	dom *Domain
 	rec *clock.Record
 }
 
-// NewReader registers a reader. Close it when its worker ends: every grace period scans
-// every registered reader. NewReader panics on a closed domain.
+// NewReader registers a reader. Close it when its worker ends: every grace period scans every
+// registered reader. NewReader panics on a closed domain.
 func (d *Domain) NewReader() *Reader {
 	if d.clk.Sealed() {
 		d.panicClosed("NewReader")
@@ -21,17 +19,17 @@ func (d *Domain) NewReader() *Reader {
 	return &Reader{dom: d, rec: d.clk.NewOwned()}
 }
 
-// Enter opens a section. Inside another section of the same reader it is
-// [Domain.Enter], at that cost. It panics on a closed reader or domain.
+// Enter opens a section. It panics on a closed reader or domain.
 //
-// Cost: one store, no pin (1 to 3 ns with Leave).
+// Cost: one store, no pin (1 to 3 ns with Leave). Inside another section of this reader, that of
+// [Domain.Enter].
 func (r *Reader) Enter() Section {
 	rec, gen := r.rec.Enter()
 	return r.dom.opened(rec, gen, clock.Owned)
 }
 
-// Close unregisters the reader. It panics if a section of the reader is open. A second
-// Close does nothing.
+// Close unregisters the reader. It panics if a section of the reader is open. A second Close does
+// nothing.
 func (r *Reader) Close() {
 	if !r.rec.Close() {
 		panic("smr: Close of a Reader whose section is open")

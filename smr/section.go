@@ -1,15 +1,10 @@
 package smr
 
-import (
-	"github.com/gosmr/gosmr/clock"
-)
+import "github.com/gosmr/gosmr/clock"
 
-// A Section protects what its reader loads from a [Pointer]: from Enter to Leave, none of
-// it is freed. It is a small value, and all copies are the same section. The zero Section
-// is not open.
-//
-// A section of [Domain.Enter] may block, migrate, and be left by another goroutine. While
-// it is open, retired memory of its domain piles up, so keep it short.
+// A Section protects what its reader loads from a [Pointer]: from Enter to Leave, none of it is
+// freed. It is a small value, and all copies are the same section. The zero Section is not open.
+// While a section is open, retired memory of its domain piles up, so keep it short.
 type Section struct {
 	//lint:ignore U1000 it is used under -tags invariants
 	sectionDebug
@@ -17,25 +12,23 @@ type Section struct {
 	gen uint64
 }
 
-// Enter opens a section that may block and migrate. Sections nest freely and may be left
-// in any order. Enter panics on a closed domain.
+// Enter opens a section that may block, migrate, and be left by another goroutine. Sections nest
+// freely and may be left in any order. Enter panics on a closed domain.
 //
-// Cost: about two pins (5 ns). It takes no lock, allocates only if more sections are open
-// than ever before, and executes no atomic instruction where the build allows it. Idea:
-// the sleepable sections of XNU's smr.h; per-CPU records as in FreeBSD's subr_smr.c.
+// Cost: about two pins (5 ns), no lock, and no atomic instruction where the build allows it. It
+// allocates only if more sections are open than ever before. Idea: the sleepable sections of XNU's
+// smr.h; per-CPU records as in FreeBSD's subr_smr.c.
 func (d *Domain) Enter() Section {
 	rec, gen := d.clk.Enter()
 	return d.opened(rec, gen, clock.Tracker)
 }
 
-// Pin opens a section that holds its processor: the goroutine is not preempted until
-// Leave. Use it for a few loads in a hot path. The goroutine must not block, and must call
-// Leave itself. A panic that skips Leave kills the process, because the runtime finds the
-// processor still held. Pin panics on a closed domain.
+// Pin opens a section that holds its processor: the goroutine is not preempted until Leave. Use it
+// for a few loads in a hot path. The goroutine must not block, and must call Leave itself. A panic
+// that skips Leave kills the process, because the runtime finds the processor still held. Pin
+// panics on a closed domain.
 //
-// In a build that cannot pin ([pcpu.Exclusive] is false) Pin is Enter. Keep to the
-// stricter rules all the same.
-//
+// In a build that cannot pin ([pcpu.Exclusive] is false) Pin is Enter; the rules above still apply.
 // Cost: little more than the pin itself.
 func (d *Domain) Pin() Section {
 	rec, gen := d.clk.Pin()
@@ -49,15 +42,13 @@ func (d *Domain) Read(fn func(Section)) {
 	fn(s)
 }
 
-// Leave ends the section. After it, do not follow pointers that were loaded in the
-// section. Leave panics if the section is not open: it was never entered, or has been
-// left, even if another section uses its record by now. For the section of a [Quiescent]
-// it does nothing: that one ends at the next quiescent state.
+// Leave ends the section. Do not follow pointers loaded in it any more. Leave panics if the section
+// was never entered or has been left, even if another section uses its record by now. For a
+// [Quiescent]'s section it does nothing: that ends at the next quiescent state.
 //
-// Two goroutines must not leave one section at the same time. The later Leave may end the
-// next section on the same record, without a panic, and what that section protects may be
-// freed too early. Let one goroutine at a time own a section. Under -tags invariants the
-// later Leave panics.
+// One goroutine at a time owns a section. If two leave it at the same time, the later Leave may end
+// the next section on the same record without a panic, and what that protects may be freed too
+// early. Under -tags invariants the later Leave panics.
 func (s Section) Leave() {
 	s.leaving()
 	s.rec.Leave(s.gen)

@@ -6,14 +6,14 @@ import (
 	satomic "github.com/gosmr/gosmr/internal/sched/atomic"
 )
 
-// Stats is a snapshot of a domain. The counters count from New on.
+// Stats is a snapshot of a domain, with counters since New.
 type Stats struct {
 	Name string
 
 	Calls        uint64 // deferred calls made
 	Callbacks    uint64 // callbacks that returned, counted by whole chunks
 	PendingCalls int64  // Calls - Callbacks
-	PendingBytes int64  // sum of the pending sizes, math.MaxInt64 if that is exceeded
+	PendingBytes int64  // sum of the pending sizes, at most math.MaxInt64
 
 	Sections int // open sections, those of registered readers included
 	Records  int // readers' records, in use or not: what a scan reads
@@ -24,12 +24,12 @@ type Stats struct {
 	Stalls   uint64 // stall reports
 }
 
-// Stats returns a snapshot. It may miss concurrent changes, but nothing that is pending.
-// Cost: a scan of all processors and records.
+// Stats returns a snapshot. It may miss concurrent changes, but nothing that is pending. Cost: a
+// scan of all processors and records.
 func (d *Domain) Stats() Stats {
 	r := &d.reclaim
-	// freed is read first: a call that ends meanwhile counts as pending, and the
-	// difference is never negative.
+	// freed is read first: a call that ends meanwhile counts as pending, and the difference is
+	// never negative.
 	freed := r.freed.Load()
 	st := Stats{
 		Name:         d.opts.Name,
@@ -48,27 +48,26 @@ func (d *Domain) Stats() Stats {
 	return st
 }
 
-// An account counts what is not counted in the slots. Its fields are written by atomic add,
-// and read by Stats and Throttle.
+// An account counts what the slots do not. Callers, drains and workers write its fields by atomic
+// add; Stats and Throttle read them.
 type account struct {
-	// called and calledBytes count the calls that went through no slot. They only grow,
-	// but for a call that is refused.
+	// The calls that went through no slot. They only grow, unless a call is refused.
 	called, calledBytes satomic.Uint64
 
-	// freed and freedBytes only grow, after callbacks have returned.
+	// The calls whose callbacks have returned. They only grow.
 	freed, freedBytes satomic.Uint64
 
-	// large is the units of largeSize that are pending, in addition to the bytes. It
-	// goes up before such a call is made and down after its callback.
+	// large is the pending units of largeSize. It goes up before such a call is made and down after
+	// its callback.
 	large satomic.Int64
 
-	// handedOver is the bytes of the chunks that are handed over and not freed yet: what
-	// Throttle reads first. It goes up before a chunk enters the inbox.
+	// handedOver is the bytes of the chunks handed over and not freed yet, which Throttle reads
+	// first. It goes up before a chunk enters the inbox.
 	handedOver satomic.Int64
 }
 
-// pendingBytes returns the number of pending bytes, at most math.MaxInt64. It may count too
-// many, but misses none.
+// pendingBytes returns the number of pending bytes, at most math.MaxInt64. It may count too many,
+// but misses none.
 func (d *Domain) pendingBytes() int64 {
 	r := &d.reclaim
 	freed := r.freedBytes.Load()

@@ -1,4 +1,4 @@
-// Command disasm holds functions for the disassembly test to look at.
+// Command disasm holds functions for the disassembly test.
 package main
 
 import (
