@@ -83,7 +83,7 @@ func (m *Bytes) Clear() {
 type Swept struct {
 	Next     uint64 // the cursor to go on from, 0 at the end
 	Removed  int    // entries deleted
-	Expiring int    // entries seen that expire later: without any there is no need to sweep again
+	Expiring int    // entries seen that are for a later sweep: without any there is no need for one
 }
 
 // Sweep deletes the expired ones among about count entries from cursor on.
@@ -107,6 +107,9 @@ func (m *Bytes) Sweep(cursor uint64, count int) (did Swept) {
 		// The table may be a larger one by now, with shorter buckets.
 		for some && (after == 0 || cursor < after) {
 			n, _, next := m.purge(cursor, func(e *header, claimed bool) bool {
+				if claimed && e.expiredAt(now) { // it may stay, if there is no memory for its successor
+					did.Expiring++
+				}
 				return !claimed && e.expiredAt(now)
 			})
 			did.Removed += n

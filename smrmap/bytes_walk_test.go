@@ -131,3 +131,13 @@ func TestSweep_GrowingTableHidesNone(t *testing.T) {
 	require.False(t, armed.Load())
 	require.Equal(t, 30, removed, "a sweep from 0 to 0 leaves entries that were expired from start to end")
 }
+
+// An expired entry that a Compute is replacing stays for now, and so is one for a later sweep.
+func TestSweep_ClaimedIsForLater(t *testing.T) {
+	m := newBytes(t, Options{})
+	require.NoError(t, m.StoreItem(key(1), Item{Value: valueOf(1, 100), Expires: m.now() - 1}))
+	cl := m.claims.add(uint32(m.hashOf(key(1)) >> 32))
+	require.Equal(t, Swept{Expiring: 1}, m.Sweep(0, 100))
+	m.claims.drop(cl)
+	require.Equal(t, Swept{Removed: 1}, m.Sweep(0, 100))
+}
