@@ -52,8 +52,10 @@ type Domain struct {
 	checkIn satomic.Int64
 	stalls  satomic.Uint64
 
-	calls   pcpu.Slots[callSlot]
-	fence   asym.Fence // between the owners of calls and drain
+	calls pcpu.Slots[callSlot]
+	fence asym.Fence // between the owners of calls and drain
+
+	_       [pcpu.Stride]byte // each call reads what is above; reclaim is written all the time
 	reclaim reclaimer
 	reports reports
 	//lint:ignore U1000 it is used under -tags invariants
