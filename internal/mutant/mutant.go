@@ -59,9 +59,6 @@ func (b Bug) WriteOverlay(root, dir string) (path string, err error) {
 	if err != nil {
 		return "", err
 	}
-	if root, err = filepath.Abs(root); err != nil {
-		return "", err
-	}
 	changed := make(map[string]string) // text by file
 	for _, e := range edits {
 		text, ok := changed[e.file]
@@ -76,9 +73,17 @@ func (b Bug) WriteOverlay(root, dir string) (path string, err error) {
 			return "", fmt.Errorf("mutant %s: %w", b.Name, err)
 		}
 	}
-	replace := make(map[string]string) // the patched file by the one it stands for
+	return WriteOverlay(root, dir, b.Name, changed)
+}
+
+// WriteOverlay is the same for other texts of some files, by their paths from the root.
+func WriteOverlay(root, dir, name string, changed map[string]string) (path string, err error) {
+	if root, err = filepath.Abs(root); err != nil {
+		return "", err
+	}
+	replace := make(map[string]string) // the changed file by the one it stands for
 	for file, text := range changed {
-		to := filepath.Join(dir, b.Name+"-"+strings.ReplaceAll(file, "/", "-"))
+		to := filepath.Join(dir, name+"-"+strings.ReplaceAll(file, "/", "-"))
 		if err := os.WriteFile(to, []byte(text), 0o666); err != nil {
 			return "", err
 		}
@@ -88,7 +93,7 @@ func (b Bug) WriteOverlay(root, dir string) (path string, err error) {
 	if err != nil {
 		return "", err
 	}
-	path = filepath.Join(dir, b.Name+".json")
+	path = filepath.Join(dir, name+".json")
 	return path, os.WriteFile(path, overlay, 0o666)
 }
 

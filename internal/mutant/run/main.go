@@ -8,6 +8,11 @@
 //	go run ./internal/mutant/run -chance 0.25       # by chance only some of what schedules catch
 //	go run ./internal/mutant/run -list              # what there are, and what catches them
 //	go run ./internal/mutant/run -overlay DIR name  # for go build -overlay, into DIR
+//
+// With -generate it tries bugs that nobody thought of, as package generate makes them:
+//
+//	go run ./internal/mutant/run -generate -results FILE         # of all packages; takes a day
+//	go run ./internal/mutant/run -generate -sample 50 clock smr  # some of two packages
 package main
 
 import (
@@ -49,11 +54,16 @@ func main() {
 	part := flag.Float64("chance", 1, "the `part` of the bugs caught by schedules to try by chance as well; they are drawn")
 	list := flag.Bool("list", false, "print the bugs, what each allows, and what catches it")
 	overlay := flag.String("overlay", "", "write the named bug's overlay into this `directory`, and print its path")
+	generated := flag.Bool("generate", false, "try generated mutants, of all packages or these")
+	var s survey
+	s.flags()
 	flag.Parse()
 	err := errors.New("-overlay takes one name")
 	switch {
 	case *list:
 		err = printBugs(os.Stdout)
+	case *generated:
+		err = s.try(flag.Args())
 	case *overlay == "":
 		err = run(flag.Args(), *part)
 	case flag.NArg() == 1:
@@ -126,21 +136,29 @@ type runner struct {
 	built  map[string]func() (string, error)
 	passed map[string]func() (time.Duration, error)
 	caught map[string]bool
+
+	baselines map[string]func() (*baseline, error) // of the steps of a survey
+}
+
+// newRunner returns a runner, whose dir the caller removes.
+func newRunner() (*runner, error) {
+	dir, err := os.MkdirTemp("", "mutants")
+	return &runner{
+		dir:       dir,
+		built:     make(map[string]func() (string, error)),
+		passed:    make(map[string]func() (time.Duration, error)),
+		caught:    make(map[string]bool),
+		baselines: make(map[string]func() (*baseline, error)),
+	}, err
 }
 
 func run(only []string, part float64) error {
-	dir, err := os.MkdirTemp("", "mutants")
+	r, err := newRunner()
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
+	defer os.RemoveAll(r.dir)
 
-	r := &runner{
-		dir:    dir,
-		built:  make(map[string]func() (string, error)),
-		passed: make(map[string]func() (time.Duration, error)),
-		caught: make(map[string]bool),
-	}
 	// The scheduler lets one goroutine run at a time, so as many of its tests run as
 	// there are processors; and so do the tests of bugs that need no rare interleaving. What is
 	// left needs the processors to itself.
