@@ -36,6 +36,7 @@ import (
 type survey struct {
 	sample  int     // mutants of each package; 0: all
 	seed    uint64  // of the sample
+	match   string  // what a mutant's line of the report must match
 	results string  // the file that verdicts are kept in, or ""
 	most    int     // steps to go through; 0: all
 	least   float64 // the part that must be killed
@@ -52,6 +53,7 @@ func (s *survey) flags() {
 	flag.IntVar(&s.sample, "sample", 0, "with -generate: how many mutants to draw of each package; 0: all")
 	flag.Uint64Var(&s.seed, "seed", 0, "with -generate: the seed of the sample; 0: a new one")
 	flag.StringVar(&s.results, "results", "", "with -generate: the `file` that verdicts are kept in; those of files that have not changed are not tried again")
+	flag.StringVar(&s.match, "match", "", "with -generate: try only mutants whose line in the report this `pattern` matches")
 	flag.IntVar(&s.most, "steps", 0, "with -generate: how many of a package's checks to try, the quick ones first; 0: all")
 	flag.Float64Var(&s.least, "least", 0.95, "with -generate: the `part` of the mutants that must be killed")
 }
@@ -89,8 +91,9 @@ func steps(pkg string) (all []step) {
 	tests := func(pkg string, flags ...string) {
 		all = append(all, step{pkg: pkg, flags: flags, run: "."})
 	}
-	schedules := func(pkg, part string) {
-		all = append(all, step{pkg, []string{"-tags", "smr_sched"}, "TestSchedules", []string{"SMR_SCHEDULES=" + part}})
+	schedules := func(pkg, part string, tags ...string) {
+		flags := []string{"-tags", strings.Join(append(tags, "smr_sched"), ",")}
+		all = append(all, step{pkg, flags, "TestSchedules", []string{"SMR_SCHEDULES=" + part}})
 	}
 	tests(pkg)
 	schedules(pkg, "0.1")
@@ -101,6 +104,7 @@ func steps(pkg string) (all []step) {
 	}
 	tests("fuzz")
 	tests(pkg, "-tags", "smr_portable")
+	schedules(pkg, "0.1", "smr_portable")
 	tests(pkg, "-race")
 	if pkg == "smrmap" || pkg == "slab" {
 		tests("checks/lincheck", "-race")
@@ -145,6 +149,10 @@ func (s *survey) try(only []string) error {
 	if len(only) > 0 {
 		pkgs = only
 	}
+	match, err := regexp.Compile(s.match)
+	if err != nil {
+		return err
+	}
 	if s.seed == 0 {
 		s.seed = rand.Uint64()
 	}
@@ -158,6 +166,7 @@ func (s *survey) try(only []string) error {
 		if err != nil {
 			return err
 		}
+		made = slices.DeleteFunc(made, func(m generated) bool { return !match.MatchString(m.String()) })
 		if s.sample > 0 {
 			rng := rand.New(rand.NewPCG(s.seed, 0))
 			rng.Shuffle(len(made), func(i, j int) { made[i], made[j] = made[j], made[i] })
