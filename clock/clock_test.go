@@ -7,6 +7,9 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/gosmr/gosmr/internal/membarrier"
+	"github.com/gosmr/gosmr/internal/relacq"
 )
 
 func TestAdvance_ReachedWithoutReaders(t *testing.T) {
@@ -127,6 +130,7 @@ func TestPoll_GoalNeverIssued(t *testing.T) {
 			"far future": c.Now() + 1<<62,
 			"untagged":   c.Now() &^ (1<<tagBits - 1),
 			"too old":    c.Now() + 1<<63 + increment,
+			"pinned":     c.Now() - increment | pinnedBit,
 		} {
 			require.False(t, c.Poll(goal), name)
 			require.ErrorIs(t, c.Wait(context.Background(), goal), ErrSeq, name)
@@ -243,4 +247,55 @@ func TestAdvance_StopsHalfTheRangeAhead(t *testing.T) {
 	rec.Leave(gen)
 	require.NoError(t, <-done)
 	require.Equal(t, goal, c.Now())
+}
+
+// A moment after the snapshot's wr holds back nothing up to that, whichever it is; one that is in
+// no range counts as rd.
+func TestPosition_IsBetweenTheSnapshots(t *testing.T) {
+	forEachStart(t, func(t *testing.T, c *Clock) {
+		rd := c.Advance()
+		require.True(t, c.Poll(rd))
+		wr := c.Advance()
+		snap := snapshot{rd: rd, wr: wr}
+		now := c.Advance()
+		now = c.Advance()
+		for word, want := range map[Seq]Seq{
+			rd - increment:  rd,
+			rd:              rd,
+			wr:              wr,
+			wr + increment:  wr,
+			now:             wr,
+			now + increment: rd,
+			rd + 1<<63:      rd,
+		} {
+			for _, pinned := range []Seq{0, pinnedBit} {
+				at, active := c.position(uint64(word|pinned), snap)
+				require.True(t, active)
+				require.Equal(t, want, at, "%#x, rd %#x, wr %#x, now %#x", word, rd, wr, now)
+			}
+		}
+		_, active := c.position(0, snap)
+		require.False(t, active)
+	})
+}
+
+func TestCounters(t *testing.T) {
+	forEachStart(t, func(t *testing.T, c *Clock) {
+		advances, scans := c.Counters()
+		require.Zero(t, advances)
+		require.Zero(t, scans)
+		goal := c.Advance()
+		require.True(t, c.Poll(goal))
+		require.True(t, c.Poll(goal), "what is known to be reached takes no scan")
+		c.Advance()
+		advances, scans = c.Counters()
+		require.EqualValues(t, 2, advances)
+		require.EqualValues(t, 1, scans)
+	})
+}
+
+// Where readers fence for themselves, they do.
+func TestFenced_IsAsTheOptionSays(t *testing.T) {
+	require.Equal(t, relacq.Plain, newClock(Options{Fenced: true}).fenced())
+	require.Equal(t, relacq.Plain && !membarrier.Available(), newClock(Options{}).fenced())
 }
