@@ -30,16 +30,25 @@ type Mutant struct {
 	Old, New string // the text that it changes
 
 	start, end int // of Old, in the file
+	nth        int // of those in the function that read the same, from 1
 }
 
-// ID names the mutant as long as the lines before it in its function do not change.
+// ID names the mutant. It stays while the mutants before it in its function that read the same do.
 func (m Mutant) ID() string {
+	id := m.reads()
+	if m.nth > 1 {
+		id += fmt.Sprint(" #", m.nth)
+	}
+	return id
+}
+
+func (m Mutant) reads() string {
 	return fmt.Sprintf("%s:%s: %s: %s -> %s", m.File, m.Func, m.Operator, flat(m.Old), flat(m.New))
 }
 
 // String tells where it is, and what it does.
 func (m Mutant) String() string {
-	return fmt.Sprintf("%s:%d: %s: %s: %s -> %s", m.File, m.Line, m.Func, m.Operator, flat(m.Old), flat(m.New))
+	return strings.Replace(m.ID(), ":", fmt.Sprintf(":%d: ", m.Line), 1)
 }
 
 // flat returns code on one line, and no more than tells it from other code.
@@ -70,6 +79,11 @@ func File(name, text string) ([]Mutant, error) {
 		}
 	}
 	slices.SortStableFunc(g.all, func(a, b Mutant) int { return cmp.Compare(a.start, b.start) })
+	seen := make(map[string]int)
+	for i := range g.all {
+		seen[g.all[i].reads()]++
+		g.all[i].nth = seen[g.all[i].reads()]
+	}
 	return g.all, nil
 }
 

@@ -219,7 +219,6 @@ func mutantsOf(pkg string) (all []generated, err error) {
 	if err != nil {
 		return nil, err
 	}
-	seen := make(map[string]int)
 	for _, file := range files {
 		tags, ok := tagsOf(file)
 		if strings.HasSuffix(file, "_test.go") || !ok {
@@ -238,9 +237,7 @@ func mutantsOf(pkg string) (all []generated, err error) {
 			if _, ok := generate.Equivalent(m); ok {
 				continue
 			}
-			id := m.ID()
-			seen[id]++
-			all = append(all, generated{m, pkg, string(text), fmt.Sprintf("%x %s #%d", hash[:4], id, seen[id]), tags})
+			all = append(all, generated{m, pkg, string(text), fmt.Sprintf("%x %s", hash[:4], m.ID()), tags})
 		}
 	}
 	return all, nil
