@@ -8,13 +8,13 @@ import (
 	"github.com/gosmr/gosmr/smr"
 )
 
-// closeStores closes stores of one domain.
+// closeStores is Pool.Close of stores of one domain.
 func closeStores(ctx context.Context, d *smr.Domain, stores ...*store) error {
 	bury()
 	wait := func() error {
 		err := d.Barrier(ctx)
 		if errors.Is(err, smr.ErrClosed) {
-			err = d.Close(ctx) // readers may be left: the first one's ctx may have ended
+			err = d.Close(ctx) // readers may be left: an earlier Close's ctx may have ended
 		}
 		return err
 	}
@@ -31,7 +31,7 @@ func closeStores(ctx context.Context, d *smr.Domain, stores ...*store) error {
 		return err
 	}
 	for _, s := range stores {
-		if d.Closed() { // wait has closed it, so no reader is left; and no tick may come
+		if d.Closed() { // wait has closed it, so no reader is left; reached may not come
 			s.depot.readyAll()
 		}
 		s.policy.trim(trimAll)

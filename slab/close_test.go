@@ -150,7 +150,7 @@ func TestRetire_BesideDomainClose(t *testing.T) {
 }
 
 // Close on a closed domain finds what arrived while the lock was taken; in a pool that was
-// dropped a tick finds nothing.
+// dropped a callback finds nothing.
 func TestClose_FindsWhatArrived(t *testing.T) {
 	for _, drop := range []bool{false, true} {
 		d, err := smr.New(smr.Options{})

@@ -6,65 +6,50 @@ import (
 	"github.com/gosmr/gosmr/smr"
 )
 
-// A depot is the magazines of a store that are in no cache: full, empty, and waiting with
-// retired objects for the readers that may hold them. A retired magazine waits here only,
-// with its goal. The domain is given a tick: when it calls that back, the readers have left
-// that the goal is for. A tick, and a Get that finds nothing else, make full what waits.
+// A depot holds the magazines of a store that are in no cache: full ones, empty ones, and
+// those whose retired objects readers may still hold.
 //
-//	          keep                     take
-//	cache ──────────▶ full ───────────────────▶ cache
-//	  │                ▲ │ beyond mostFull
-//	  │     tick, poll │ └──────▶ heap
-//	  │ retire         │
-//	  ├─────────▶ waiting (by goal)
-//	  │ mu taken     ▲ mu taken next
-//	  └─────────▶ arrived
+//	          keep                       take
+//	cache ─────────────────────▶ full ─────────▶ cache
+//	  │                          ▲  │ beyond mostFull
+//	  │            reached, poll │  └─────▶ heap
+//	  │ retire                   │
+//	  └─────────▶ arrived ──▶ waiting (by goal)
 //
-// There is a tick for each moment of the clock at which something was retired, rather than
-// one at a time: so Barrier, which waits for calls made before it, finds all objects free
-// whose magazines were retired before. (A tick that calls itself again, as long as
-// something waits, is not waited for.) Each retired magazine brings its bytes to the
-// domain's account in a call of its own, which makes full what no reader holds, if the tick has
-// not: so Throttle counts the bytes until then, and the reclaimer's pace follows them.
+// Each retired magazine brings its bytes to the domain's account in one deferred call, reached.
+// The call makes full every magazine whose goal is reached, its own among them. So Barrier finds
+// free what was retired before it, Throttle counts bytes until they are free, and the
+// reclaimer's pace follows them.
 //
-// The lock is never held for long. Retire must not block, since it may be called in a pinned
-// section: where the lock is taken it leaves the magazine in arrived.
+// The lock is never held for long. Retire may be called in a pinned section, where it must not
+// block: it pushes the magazine to arrived without the lock.
 type depot struct {
 	s *store // constant
 
-	// arrived is a stack of retired magazines for which the lock was taken, each with a goal
-	// of its own. Pushed to by compare-and-swap without mu, taken whole by the holder of mu.
-	// The push comes before the call of the tick, which therefore finds the magazine.
+	// arrived is a stack of retired magazines that are not in waiting yet, each with its goal.
+	// Pushed to by compare-and-swap without mu, taken whole by the holder of mu.
 	arrived satomic.Pointer[magazine]
 
 	mu      ssync.Mutex // guards all below
 	full    magazineStack
 	empty   magazineStack // for reuse
 	waiting waitList
-	pollAt  int     // length of waiting at which take polls the readers again
-	ticked  smr.Seq // goal of the last tick that was called
-	ticks   *tick   // for reuse
-	bypass  bool    // keep nothing full: objects must find their way to their slabs
-	closed  bool    // the same, and give nothing out
-}
-
-// A tick is what the domain calls back for all that waits for one goal.
-type tick struct {
-	s    *store
-	goal smr.Seq
-	next *tick // in depot.ticks
+	pollAt  int  // length of waiting at which take polls the readers again
+	readied bool // magazines became full since ready was last called
+	bypass  bool // keep nothing full: objects must find their way to their slabs
+	closed  bool // the same, and give nothing out
 }
 
 const (
 	// depotBytes bounds what full magazines the depot keeps.
 	depotBytes = 1 << 20
 	// pollEvery is how many more magazines must wait before a Get that finds nothing else
-	// polls the readers: that costs up to 3 us, 3 ns for each object of 8.
+	// polls the readers: up to 3 us, or 3 ns for each object of 8 magazines.
 	pollEvery = 8
 )
 
-// take returns a full magazine, and true; else an empty one, or one whose objects must go
-// to the heap first. With force it polls the readers even if few magazines wait for them.
+// take returns a full magazine, and true; else an empty one, or one whose objects must go to the
+// heap first. With force it polls the readers even if few magazines wait for them.
 func (d *depot) take(force bool) (m *magazine, ready bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -80,18 +65,23 @@ func (d *depot) take(force bool) (m *magazine, ready bool) {
 	return d.getEmptyLocked(), false
 }
 
-// keep takes a magazine with free objects in, and reports whether there was room for it.
+// keep takes in a magazine of free objects, or an empty one. It reports false if there are as
+// many full ones as are kept.
 func (d *depot) keep(m *magazine) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.full.n >= d.mostFullLocked() {
+	switch {
+	case m.n == 0:
+		d.keepEmptyLocked(m)
+	case d.full.n >= d.mostFullLocked():
 		return false
+	default:
+		d.full.push(m)
 	}
-	d.full.push(m)
 	return true
 }
 
-// mostFullLocked is how many full magazines are kept.
+// mostFullLocked returns how many full magazines are kept.
 func (d *depot) mostFullLocked() int {
 	if d.bypass || d.closed {
 		return 0
@@ -99,13 +89,12 @@ func (d *depot) mostFullLocked() int {
 	return d.usualFull()
 }
 
-// usualFull is how many full magazines are kept as a rule: two for each processor, and what
-// one tick brings back at a time.
+// usualFull returns how many full magazines are kept unless objects must go to their slabs: two
+// for each processor, and some for those that become full together.
 func (d *depot) usualFull() int {
 	return min(2*len(d.s.caches.All())+32, max(2, depotBytes/(d.s.capacity*int(d.s.size))))
 }
 
-// getEmpty returns an empty magazine.
 func (d *depot) getEmpty() *magazine {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -119,21 +108,14 @@ func (d *depot) getEmptyLocked() *magazine {
 	return new(magazine)
 }
 
-// keepEmpty takes an empty magazine in, if there is room; else the collector gets it.
-func (d *depot) keepEmpty(m *magazine) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.keepEmptyLocked(m)
-}
-
+// keepEmptyLocked takes in an empty magazine; one too many is left to the collector.
 func (d *depot) keepEmptyLocked(m *magazine) {
 	if d.empty.n < 2*d.usualFull() {
 		d.empty.push(m)
 	}
 }
 
-// tryGetEmpty is getEmpty for a goroutine that must not block: where the lock is taken it
-// makes a new magazine.
+// tryGetEmpty is getEmpty that does not block: if the lock is taken, it makes a new magazine.
 func (d *depot) tryGetEmpty() *magazine {
 	if !d.tryLock() {
 		return new(magazine)
@@ -142,90 +124,60 @@ func (d *depot) tryGetEmpty() *magazine {
 	return d.getEmptyLocked()
 }
 
-// tryLock takes the lock if it is free, as may be done in a pinned section.
+// tryLock takes the lock if it is free. It may be called in a pinned section.
 func (d *depot) tryLock() bool {
 	return d.mu.TryLock()
 }
 
-// retire has a magazine wait for the readers that may hold its objects; an empty one is
-// kept. It does not block.
+// retire makes a magazine wait for its objects' readers, or keeps an empty one. It never blocks.
 func (d *depot) retire(m *magazine) {
-	locked := d.tryLock()
-	if locked {
-		defer d.mu.Unlock()
-	}
 	if m.n == 0 {
-		if locked {
+		if d.tryLock() {
 			d.keepEmptyLocked(m)
+			d.mu.Unlock()
 		}
 		return
 	}
 	size := m.n * int(d.s.size)
-	if locked {
-		d.arriveLocked() // else they are many by the time that a tick comes, among many that wait
-	}
-	// Under the lock, if that is held: were the goal older, its tick could have run already.
-	goal := d.s.dom.DeferredAdvance()
-	m.goal = goal
-	if locked {
-		d.waiting.insert(m)
-		d.callTickLocked(goal, size)
-		return
-	}
+	m.goal = d.s.dom.DeferredAdvance()
 	for {
 		m.next = d.arrived.Load()
 		if d.arrived.CompareAndSwap(m.next, m) { // m may be another's from here on
 			break
 		}
 	}
-	smr.TryCall(d.s.dom, &tick{s: d.s, goal: goal}, size, (*tick).run)
+	if d.tryLock() { // else many arrive at a time, each to be sorted in among many
+		d.arriveLocked()
+		d.mu.Unlock()
+	}
+	// After the push, so that the call finds the magazine. A closed domain refuses the call:
+	// then the magazine waits for a Get, or Close.
+	smr.TryCall(d.s.dom, d.s, size, (*store).reached)
 }
 
-// callTickLocked brings size bytes to the domain's account, and calls a tick for what waits
-// for goal, unless there is one. A closed domain takes no call: then magazines wait for Get,
-// or Close. The call is made under the lock, so that nothing is retired in reliance on a tick
-// that is yet to be called.
-func (d *depot) callTickLocked(goal smr.Seq, size int) {
-	if goal == d.ticked {
-		smr.TryCall(d.s.dom, d.s, size, (*store).reached)
-		return
-	}
-	t := d.ticks
-	if t != nil {
-		d.ticks = t.next
-	} else {
-		t = &tick{s: d.s}
-	}
-	t.goal = goal
-	if smr.TryCall(d.s.dom, t, size, (*tick).run) {
-		d.ticked = goal
-	}
-}
-
-// reached is called back for a retired magazine whose tick another call brought. It makes
-// full what waits for no reader: the tick may be in another processor's chunk, that runs later,
-// and the bytes go off the domain's account now.
+// reached is called back after a grace period for each retired magazine. It makes full the
+// magazines that no reader holds, and moves surplus ones to the slabs.
 func (s *store) reached() {
-	d := &s.depot
+	if s.depot.ready() {
+		s.policy.spill()
+		s.suggestTrim()
+	}
+}
+
+// ready makes full the magazines whose goals are reached. It reports whether any became full,
+// here or by a poll, since it was last called.
+func (d *depot) ready() (readied bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.arriveLocked()
-	for d.waiting.n > 0 && s.dom.Poll(d.waiting.oldest.goal) {
+	for d.waiting.n > 0 && d.s.dom.Poll(d.waiting.oldest.goal) {
 		d.readyLocked(d.waiting.oldest.goal)
 	}
+	readied, d.readied = d.readied, false
+	return readied
 }
 
-// callTick calls a tick for the sake of the policy, unless there is one that comes after the
-// readers of now.
-func (d *depot) callTick() {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if goal := d.s.dom.DeferredAdvance(); goal != d.ticked {
-		d.callTickLocked(goal, 0)
-	}
-}
-
-// arriveLocked puts the magazines that came while the lock was taken with those that wait.
+// arriveLocked moves magazines from arrived to waiting.
 func (d *depot) arriveLocked() {
 	if d.arrived.Load() == nil {
 		return
@@ -237,8 +189,8 @@ func (d *depot) arriveLocked() {
 	}
 }
 
-// pollLocked makes all waiting magazines full, if every reader has reached the newest's
-// goal. It polls if enough of them wait, or with force.
+// pollLocked makes all waiting magazines full if every reader has reached the newest one's goal.
+// It polls if enough magazines wait, or with force.
 func (d *depot) pollLocked(force bool) {
 	d.arriveLocked()
 	if d.waiting.n == 0 || d.waiting.n < d.pollAt && !force {
@@ -253,19 +205,7 @@ func (d *depot) pollLocked(force bool) {
 	d.readyLocked(goal)
 }
 
-// ready makes full what waits for the goal of a tick, or for an earlier one, and returns the
-// goal. The tick is over.
-func (d *depot) ready(t *tick) smr.Seq {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	goal := t.goal
-	t.next, d.ticks = d.ticks, t
-	d.arriveLocked()
-	d.readyLocked(goal)
-	return goal
-}
-
-// readyAll makes full all that waits: no reader is left.
+// readyAll makes all waiting magazines full. No reader is left.
 func (d *depot) readyAll() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -275,20 +215,21 @@ func (d *depot) readyAll() {
 	}
 }
 
-// readyLocked makes full what waits for a goal that every reader has reached, or for an
-// earlier one. There may be more full magazines then than are kept, until the next tick or trim.
+// readyLocked makes full the magazines that wait for goal, which every reader has reached, or
+// for an earlier one. That can be more than are kept, until the next reached or trim.
 func (d *depot) readyLocked(goal smr.Seq) {
 	for d.waiting.n > 0 && !goal.Before(d.waiting.oldest.goal) {
 		m := d.waiting.pop()
 		d.s.check.poison(m)
 		d.s.readied.Add(uint64(m.n))
 		d.full.push(m)
+		d.readied = true
 	}
 	d.pollAt = min(d.pollAt, d.waiting.n+pollEvery)
 }
 
-// takeExcess returns a full magazine beyond those that are kept, or with all any; nil if
-// there is none.
+// takeExcess returns a full magazine beyond those that are kept, or with all any full one; nil
+// if there is none.
 func (d *depot) takeExcess(all bool) *magazine {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -298,21 +239,19 @@ func (d *depot) takeExcess(all bool) *magazine {
 	return d.full.pop()
 }
 
-// nFull returns how many full magazines there are.
 func (d *depot) nFull() int {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.full.n
 }
 
-// setBypass has the depot keep nothing full, or as usual.
 func (d *depot) setBypass(on bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.bypass = on
 }
 
-// close has the depot give out nothing from now on, and keep nothing full.
+// close makes the depot give out nothing and keep nothing full from now on.
 func (d *depot) close() {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -48,18 +48,16 @@ func getAndRetire(s *store, m *magazine) {
 	s.uncached.retires.Add(uint64(m.n))
 }
 
-// takeReadied takes the magazines that a poll of the readers, or a tick, makes full.
-func takeReadied(s *store, tick bool) (all []*magazine) {
-	s.depot.mu.Lock()
-	if tick {
-		s.depot.arriveLocked()
-		for m := s.depot.waiting.oldest; m != nil && s.dom.Poll(m.goal); m = s.depot.waiting.oldest {
-			s.depot.readyLocked(m.goal)
-		}
+// takeReadied takes the magazines that become full when a call of reached comes, or when a
+// Get polls the readers.
+func takeReadied(s *store, reached bool) (all []*magazine) {
+	if reached {
+		s.depot.ready()
 	} else {
+		s.depot.mu.Lock()
 		s.depot.pollLocked(true)
+		s.depot.mu.Unlock()
 	}
-	s.depot.mu.Unlock()
 	for m := s.depot.takeExcess(true); m != nil; m = s.depot.takeExcess(true) {
 		all = append(all, m)
 	}
@@ -79,20 +77,19 @@ func nWaiting(s *store) int {
 	return s.depot.waiting.n
 }
 
-// forBoth runs a test for what a Get does that polls the readers, and for what a tick does.
-func forBoth(t *testing.T, test func(t *testing.T, d *smr.Domain, p *Pool[flat], tick bool)) {
-	for name, tick := range map[string]bool{"poll": false, "tick": true} {
+// forBoth runs a test for a Get that polls the readers, and for a call of reached.
+func forBoth(t *testing.T, test func(t *testing.T, d *smr.Domain, p *Pool[flat], reached bool)) {
+	for name, reached := range map[string]bool{"poll": false, "reached": true} {
 		t.Run(name, func(t *testing.T) {
 			d := newStill(t)
 			p := New[flat](d, Options{})
-			test(t, d, p, tick)
+			test(t, d, p, reached)
 			closeEmpty(t, p)
 		})
 	}
 }
 
-// When the call that brought a magazine's bytes has run, the magazine is full: whether its
-// tick, in the chunk of another processor, has run or not.
+// When the call that brought a magazine's bytes has run, the magazine is full.
 func TestDepot_FullWhenItsBytesAreOffTheAccount(t *testing.T) {
 	d := newStill(t)
 	p := New[flat](d, Options{})
@@ -100,7 +97,7 @@ func TestDepot_FullWhenItsBytesAreOffTheAccount(t *testing.T) {
 	all := magazines(t, s, 3)
 	s.depot.retire(all[0])
 	s.depot.retire(all[1])
-	require.Equal(t, all[0].goal, all[1].goal, "they share a tick")
+	require.Equal(t, all[0].goal, all[1].goal)
 	s.reached()
 	require.Equal(t, 2, nWaiting(s), "readers may hold them")
 	d.Commit(all[0].goal)
@@ -131,7 +128,7 @@ func TestDepot_ArrivedDoNotPileUp(t *testing.T) {
 // That readers have reached the oldest magazine's goal says nothing of one that came between
 // it and the newest.
 func TestDepot_ReaderBetweenOldestAndNewest(t *testing.T) {
-	forBoth(t, func(t *testing.T, d *smr.Domain, p *Pool[flat], tick bool) {
+	forBoth(t, func(t *testing.T, d *smr.Domain, p *Pool[flat], reached bool) {
 		s := p.s
 		all := magazines(t, s, 3)
 		s.depot.retire(all[0])
@@ -141,14 +138,14 @@ func TestDepot_ReaderBetweenOldestAndNewest(t *testing.T) {
 		s.depot.retire(all[2])
 		d.Advance()
 		require.True(t, d.Poll(all[0].goal), "the reader came after the oldest's goal")
-		readied := takeReadied(s, tick)
-		if tick {
+		readied := takeReadied(s, reached)
+		if reached {
 			require.Equal(t, all[:1], readied)
 		} else {
 			require.Empty(t, readied, "a poll is for all")
 		}
 		leave()
-		readied = append(readied, takeReadied(s, tick)...)
+		readied = append(readied, takeReadied(s, reached)...)
 		require.ElementsMatch(t, all, readied)
 		keepAll(s, readied)
 	})
@@ -186,7 +183,7 @@ func TestDepot_GoalIsAheadOfReaders(t *testing.T) {
 
 // A magazine that is used again waits again, whatever became of it the time before.
 func TestDepot_MagazineUsedAgain(t *testing.T) {
-	forBoth(t, func(t *testing.T, d *smr.Domain, p *Pool[flat], tick bool) {
+	forBoth(t, func(t *testing.T, d *smr.Domain, p *Pool[flat], reached bool) {
 		s := p.s
 		all := magazines(t, s, 2)
 		for range 3 {
@@ -195,9 +192,9 @@ func TestDepot_MagazineUsedAgain(t *testing.T) {
 				s.depot.retire(m)
 			}
 			d.Advance()
-			require.Empty(t, takeReadied(s, tick), "readied under a reader")
+			require.Empty(t, takeReadied(s, reached), "readied under a reader")
 			leave()
-			require.ElementsMatch(t, all, takeReadied(s, tick))
+			require.ElementsMatch(t, all, takeReadied(s, reached))
 			for _, m := range all {
 				getAndRetire(s, m)
 			}
@@ -208,8 +205,8 @@ func TestDepot_MagazineUsedAgain(t *testing.T) {
 	})
 }
 
-// A tick leaves objects alone that a Get has found meanwhile: they are in use again.
-func TestTick_AfterMagazineWasTaken(t *testing.T) {
+// A call of reached leaves objects alone that a Get has found meanwhile: they are in use again.
+func TestReached_AfterMagazineWasTaken(t *testing.T) {
 	d := newStill(t)
 	p := New[flat](d, Options{})
 	s := p.s
@@ -235,19 +232,19 @@ func TestTick_AfterMagazineWasTaken(t *testing.T) {
 	closeEmpty(t, p)
 }
 
-// After Barrier all is free whose magazine was retired before, whichever tick was on its way.
-func TestTick_BarrierCoversWhatWasRetired(t *testing.T) {
+// After Barrier all is free whose magazine was retired before, whichever call was on its way.
+func TestReached_BarrierCoversWhatWasRetired(t *testing.T) {
 	d := newStill(t)
 	p := New[flat](d, Options{})
 	s := p.s
 	all := magazines(t, s, 4)
 	leave := enter(t, d)
 	s.depot.retire(all[0])
-	s.depot.retire(all[1]) // shares the tick
+	s.depot.retire(all[1]) // with the same goal
 	d.Flush()
-	s.depot.retire(all[2]) // the tick may be on its way with its goal
+	s.depot.retire(all[2]) // the calls of the others may be on their way
 	d.Advance()
-	s.depot.retire(all[3]) // the clock has moved: this one needs another
+	s.depot.retire(all[3]) // the clock has moved
 	require.EqualValues(t, 4*s.capacity, p.Stats().Pending)
 	leave()
 	require.NoError(t, d.Barrier(watchdogContext(t)))
@@ -256,7 +253,7 @@ func TestTick_BarrierCoversWhatWasRetired(t *testing.T) {
 }
 
 // A full depot gives what becomes free to the slabs.
-func TestTick_KeepsNoMoreThanUsual(t *testing.T) {
+func TestReached_KeepsNoMoreThanUsual(t *testing.T) {
 	d := newStill(t)
 	p := New[flat](d, Options{})
 	s := p.s
@@ -274,7 +271,7 @@ func TestTick_KeepsNoMoreThanUsual(t *testing.T) {
 	closeEmpty(t, p)
 }
 
-// Throttle counts what waits for readers in full magazines, however many share a tick.
+// Throttle counts what waits for readers in full magazines.
 func TestRetire_ThrottleCountsBytes(t *testing.T) {
 	const limit = 4 << 20
 	d, err := smr.New(smr.Options{Name: t.Name(), MaxPending: limit})
@@ -301,10 +298,10 @@ func TestRetire_ThrottleCountsBytes(t *testing.T) {
 	require.Zero(t, d.Stats().PendingBytes)
 }
 
-// Magazines that arrive while the lock is taken wait in the order of their goals, behind
-// which others that came earlier may arrive; none is readied under a reader.
+// Magazines that arrive while the lock is taken wait in the order of their goals; none is
+// readied under a reader.
 func TestDepot_ArrivedWaitForReaders(t *testing.T) {
-	forBoth(t, func(t *testing.T, d *smr.Domain, p *Pool[flat], tick bool) {
+	forBoth(t, func(t *testing.T, d *smr.Domain, p *Pool[flat], reached bool) {
 		s := p.s
 		all := magazines(t, s, 3)
 		s.depot.mu.Lock()
@@ -316,22 +313,22 @@ func TestDepot_ArrivedWaitForReaders(t *testing.T) {
 		d.Advance()
 		s.depot.retire(all[2])
 		d.Advance()
-		readied := takeReadied(s, tick)
-		if tick {
+		readied := takeReadied(s, reached)
+		if reached {
 			require.Equal(t, all[:1], readied)
 		} else {
 			require.Empty(t, readied)
 		}
 		leave()
-		readied = append(readied, takeReadied(s, tick)...)
+		readied = append(readied, takeReadied(s, reached)...)
 		require.ElementsMatch(t, all, readied)
 		require.Zero(t, nWaiting(s))
 		keepAll(s, readied)
 	})
 }
 
-// A tick finds its magazine also where it has only arrived.
-func TestTick_MagazineThatArrived(t *testing.T) {
+// A call of reached finds its magazine also where it has only arrived.
+func TestReached_MagazineThatArrived(t *testing.T) {
 	d := newStill(t)
 	p := New[flat](d, Options{})
 	s := p.s

@@ -10,9 +10,9 @@ import (
 	"github.com/gosmr/gosmr/smr"
 )
 
-// A heap is the slabs of a store. Its lock is the last: nothing is released or called back
-// under it, and readers are polled by a scan or two. Functions that let slabs go return them,
-// and the caller releases them after the lock is open.
+// A heap holds the slabs of a store. Its lock is the store's last: under it readers may be
+// polled, but nothing is released or called. Functions that let slabs go return them, and the
+// caller releases them after unlocking.
 //
 //	add ──▶ empty ──fill──▶ partial ──fill──▶ (no list)
 //	          │  ◀────put──── │  ▲ ◀───put─────  │
@@ -22,8 +22,8 @@ import (
 type heap struct {
 	s *store // constant
 
-	// stable: a slab waits for a grace period before it goes back to the system, since
-	// readers may hold objects that were freed rather than retired. Constant.
+	// stable: a slab waits for a grace period before it goes back to the system, since readers
+	// may hold objects that were freed rather than retired. Constant.
 	stable bool
 
 	mu          ssync.Mutex // guards all below
@@ -36,14 +36,14 @@ type heap struct {
 
 	reserved int64 // bytes of all slabs
 	taken    int64 // objects out of their slabs: in use, in magazines, or retired
-	closed   bool  // no slab is kept
+	closed   bool  // keep no empty slab
 }
 
-// A slab is one block of memory, cut into objects. Its fields are guarded by heap.mu until
-// it was let go; base, store and number are constant.
+// A slab is one block of memory, cut into objects. heap.mu guards its fields until it is let go;
+// base, store and number are constant.
 type slab struct {
 	store      *store
-	base       unsafe.Pointer // of the block; of the first object where on the Go heap
+	base       unsafe.Pointer // of the block; on the Go heap, of the first object
 	number     uint32
 	nFree      int
 	free       []uint64 // a bit for each object that is here
@@ -52,22 +52,20 @@ type slab struct {
 	goal       smr.Seq  // of an empty one in a stable heap: reached when no reader can hold its objects
 }
 
-// A header is at the start of each slab off the Go heap: what leads from an object
-// to its slab.
+// A header at the start of each slab off the Go heap leads from an object to its slab.
 type header struct {
-	magic  uint64 // tells a header from what overran it
+	magic  uint64 // headerMagic, unless the header was overrun
 	number uint64
 }
 
 const (
 	headerMagic = 0x62616c73_2d726d73
-	firstObject = 64 // a line of its own for the header
+	firstObject = 64 // past the header's cache line
 	maxObject   = 64 << 10
 	minPerSlab  = 8 // bounds the waste at the end of a slab
 )
 
-// newSlab takes memory for a slab from the system, all of whose objects are free. The budget
-// has counted it.
+// newSlab takes a slab from the system. Its objects are free, and the budget has counted it.
 func (s *store) newSlab() (*slab, error) {
 	sl := &slab{store: s, nFree: s.perSlab, free: make([]uint64, (s.perSlab+63)/64)}
 	for i := range s.perSlab {
@@ -81,8 +79,8 @@ func (s *store) newSlab() (*slab, error) {
 	if err != nil {
 		return nil, err
 	}
-	// The first write has the system find memory for the page, which takes long, and is
-	// where a goroutine is preempted: not with a lock held.
+	// The first write faults, which takes long and is where a goroutine is preempted. So it is
+	// done here, with no lock held.
 	(*header)(p).magic = headerMagic
 	sl.base = p
 	return sl, nil
@@ -97,7 +95,6 @@ func (sl *slab) release() {
 	s.budget.Release(int64(s.slabSize))
 }
 
-// object returns the i-th object of a slab.
 func (sl *slab) object(i int) unsafe.Pointer {
 	first := uintptr(firstObject)
 	if sl.store.newCells != nil {
@@ -106,8 +103,8 @@ func (sl *slab) object(i int) unsafe.Pointer {
 	return unsafe.Add(sl.base, first+uintptr(i)*sl.store.size)
 }
 
-// slabOfLocked returns the slab of an object. It panics if the object is not of this
-// store, as far as that shows.
+// slabOfLocked returns the slab of an object, and the object's index in it. It panics where it
+// finds that the object is not of this store.
 func (h *heap) slabOfLocked(p unsafe.Pointer) (sl *slab, index int) {
 	s := h.s
 	if s.newCells != nil {
@@ -131,8 +128,8 @@ func (h *heap) slabOfLocked(p unsafe.Pointer) (sl *slab, index int) {
 	return sl, int(off / s.size)
 }
 
-// add takes a new slab in, and fills m with objects, if m is not nil. It reports whether
-// there are more empty slabs than are kept.
+// add takes in a new slab, and fills m with objects if m is not nil. It reports whether there
+// are more empty slabs than are kept.
 func (h *heap) add(sl *slab, m *magazine) (surplus bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -155,8 +152,7 @@ func (h *heap) add(sl *slab, m *magazine) (surplus bool) {
 	return h.surplusLocked()
 }
 
-// fill moves free objects from slabs to an empty magazine, until it is full or there are no
-// more.
+// fill moves free objects from slabs to an empty magazine, until that is full or none are left.
 func (h *heap) fill(m *magazine) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -188,8 +184,8 @@ func (h *heap) fillLocked(m *magazine) {
 	}
 }
 
-// put moves the objects of a magazine to their slabs. It returns the slabs that go for that
-// at once, and reports whether there are more empty ones than are kept.
+// put moves the objects of a magazine to their slabs. It returns the slabs that go at once, and
+// reports whether there are more empty ones than are kept.
 func (h *heap) put(m *magazine) (released []*slab, surplus bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -205,7 +201,7 @@ func (h *heap) put(m *magazine) (released []*slab, surplus bool) {
 	return released, h.surplusLocked()
 }
 
-// putLocked puts an object back into its slab, and reports whether that is empty for it.
+// putLocked puts an object back into its slab, and reports whether the slab becomes empty.
 func (h *heap) putLocked(p unsafe.Pointer) (emptied bool) {
 	sl, i := h.slabOfLocked(p)
 	if sl.free[i/64]>>(i%64)&1 != 0 {
@@ -228,7 +224,7 @@ func (h *heap) putLocked(p unsafe.Pointer) (emptied bool) {
 	return true
 }
 
-// addEmptyLocked is for a slab that is new, or became empty.
+// addEmptyLocked takes in a slab that is new, or became empty.
 func (h *heap) addEmptyLocked(sl *slab) {
 	h.stampLocked(sl)
 	h.empty.push(sl)
@@ -241,8 +237,8 @@ func (h *heap) removeEmptyLocked(sl *slab) {
 	h.idle = min(h.idle, h.nEmpty)
 }
 
-// stampLocked gives a slab its goal when it is new, and each time when its last object came
-// back: no reader that enters a section later can get at any of them.
+// stampLocked gives a slab its goal when it is new, and each time its last object comes back: no
+// reader that enters a section later can reach any of them.
 func (h *heap) stampLocked(sl *slab) {
 	if h.stable {
 		sl.goal = h.s.dom.Advance()
@@ -250,39 +246,19 @@ func (h *heap) stampLocked(sl *slab) {
 }
 
 // unread reports whether no reader can hold objects of an empty slab.
-func (h *heap) unread(sl *slab) bool {
-	if !h.stable {
-		return true
-	}
-	return h.s.dom.Poll(sl.goal)
-}
+func (h *heap) unread(sl *slab) bool { return !h.stable || h.s.dom.Poll(sl.goal) }
 
-// dropLocked lets all empty slabs go but keep of them, those that became empty first before
-// others. On a closed domain, which takes no call, slabs with readers stay.
-func (h *heap) dropLocked(keep int) (released []*slab) {
-	if h.stable && h.s.dom.Closed() {
-		return h.dropUnreadLocked(keep)
-	}
-	for h.nEmpty > keep {
-		released = append(released, h.dropOldestLocked())
+// dropLocked lets all but keep empty slabs go, those that became empty first before others. With
+// unread set it stops at a slab with readers; so it does on a closed domain, which takes no call.
+func (h *heap) dropLocked(keep int, unread bool) (released []*slab) {
+	unread = unread || h.s.dom.Closed()
+	for h.nEmpty > keep && (!unread || h.unread(h.empty.tail)) {
+		sl := h.empty.tail
+		h.removeEmptyLocked(sl)
+		h.forgetLocked(sl)
+		released = append(released, sl)
 	}
 	return released
-}
-
-// dropUnreadLocked is dropLocked of slabs without readers.
-func (h *heap) dropUnreadLocked(keep int) (released []*slab) {
-	for h.nEmpty > keep && h.unread(h.empty.tail) {
-		released = append(released, h.dropOldestLocked())
-	}
-	return released
-}
-
-// dropOldestLocked lets the slab go that became empty first.
-func (h *heap) dropOldestLocked() *slab {
-	sl := h.empty.tail
-	h.removeEmptyLocked(sl)
-	h.forgetLocked(sl)
-	return sl
 }
 
 // forgetLocked lets go an empty slab that is in no list.
@@ -293,14 +269,14 @@ func (h *heap) forgetLocked(sl *slab) {
 	h.s.check.drop(sl)
 }
 
-// close has the heap keep no empty slab from now on.
+// close makes the heap keep no empty slab from now on.
 func (h *heap) close() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.closed = true
 }
 
-// abandon forgets all slabs and returns them, with whatever is in use of them.
+// abandon forgets all slabs and returns them, with the objects that are in use.
 func (h *heap) abandon() (released []*slab) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -317,7 +293,6 @@ func (h *heap) abandon() (released []*slab) {
 	return released
 }
 
-// heapCounts is what a heap has.
 type heapCounts struct {
 	slabs, empty    int
 	reserved, taken int64
@@ -331,7 +306,7 @@ func (h *heap) counts() heapCounts {
 
 func (h *heap) nSlabsLocked() int { return len(h.slabs) - len(h.freeNumbers) }
 
-// A slabList is a stack from whose other end and middle slabs can be taken, too.
+// A slabList is a stack from which any slab can be removed.
 type slabList struct{ head, tail *slab }
 
 func (l *slabList) push(sl *slab) {

@@ -92,7 +92,7 @@ func fragment(t testing.TB, p *Pool[flat], n int) (left []*flat) {
 }
 
 // Slabs go back when the last object of each is retired, after the others were freed long ago.
-func TestTick_LastObjectsRetired(t *testing.T) {
+func TestShrink_LastObjectsRetired(t *testing.T) {
 	d := newDomain(t)
 	p := New[flat](d, Options{})
 	left := fragment(t, p, 200_000)
@@ -112,7 +112,7 @@ func TestTick_LastObjectsRetired(t *testing.T) {
 }
 
 // Slabs whose objects were freed go back, however these are scattered over magazines.
-func TestTick_FreedInRandomOrder(t *testing.T) {
+func TestShrink_FreedInRandomOrder(t *testing.T) {
 	d := newDomain(t)
 	p := New[flat](d, Options{})
 	var all []*flat
@@ -131,8 +131,8 @@ func TestTick_FreedInRandomOrder(t *testing.T) {
 	closeEmpty(t, p)
 }
 
-// A panic of misuse in a tick leaves no lock taken.
-func TestTick_PanicLeavesNoLock(t *testing.T) {
+// A panic of misuse in a callback leaves no lock taken.
+func TestShrink_PanicLeavesNoLock(t *testing.T) {
 	if invariants.Enabled {
 		t.Skip("caught at Retire")
 	}
@@ -184,7 +184,7 @@ func TestTrim_GetAfterPanic(t *testing.T) {
 }
 
 // Slabs whose objects were retired go back, however these are scattered over magazines.
-func TestTick_RetiredInRandomOrder(t *testing.T) {
+func TestShrink_RetiredInRandomOrder(t *testing.T) {
 	d := newDomain(t)
 	p := New[flat](d, Options{})
 	var all []*flat
@@ -202,7 +202,7 @@ func TestTick_RetiredInRandomOrder(t *testing.T) {
 }
 
 // A pool that is wasteful for good, since each slab has an object in use, keeps its magazines.
-func TestTick_FragmentedPoolAllocatesNothing(t *testing.T) {
+func TestShrink_FragmentedPoolAllocatesNothing(t *testing.T) {
 	if invariants.Enabled {
 		t.Skip("invariants keep track of each object")
 	}
@@ -236,7 +236,7 @@ func TestTick_FragmentedPoolAllocatesNothing(t *testing.T) {
 }
 
 // Slabs whose objects were all retired go back without any call.
-func TestTick_RetiredInOrder(t *testing.T) {
+func TestShrink_RetiredInOrder(t *testing.T) {
 	d := newDomain(t)
 	p := New[flat](d, Options{})
 	var all []*flat
@@ -256,28 +256,21 @@ func TestTick_RetiredInOrder(t *testing.T) {
 
 // What comes and goes in waves keeps its slabs, as long as there is a wave in each grace
 // period.
-func TestTick_WavesKeepTheirSlabs(t *testing.T) {
+func TestShrink_WavesKeepTheirSlabs(t *testing.T) {
 	d := newStill(t)
 	p := New[page](d, Options{})
 	wave := func() int {
 		freeAll(p, getAll(t, p, 1000))
 		return p.Stats().Slabs
 	}
-	tickTwice := func() { // as the only two ticks, a grace period after those before
-		goal := d.Advance()
-		for range 2 {
-			p.s.policy.shrink(goal)
-		}
-	}
-	tickTwice()
+	barrier := func() { require.NoError(t, d.Barrier(watchdogContext(t))) }
+	barrier()
 	most := wave()
 	for range 20 {
-		tickTwice()
+		barrier() // with all callbacks that were asked for since the last
 		require.InDelta(t, most, p.Stats().Slabs, 4, "magazines differ, when the test changes processors")
 		wave()
 	}
-	d.Advance()
-	wave()
 	settle(t, d)
 	require.LessOrEqual(t, p.Stats().Slabs, 2, "of %d, when the last wave is over", most)
 	closeEmpty(t, p)

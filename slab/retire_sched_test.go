@@ -49,8 +49,38 @@ func TestSchedules_RetireInPinnedSection(t *testing.T) {
 	})
 }
 
-// A slab that becomes empty while a tick shrinks the heap goes back: the tick counts it, or
-// the next comes.
+// A magazine becomes free by the call that its retirement makes, however early that comes.
+func TestSchedules_RetireAgainstItsCall(t *testing.T) {
+	sched.Explore(t, sched.Options{Unlocks: true, Schedules: 5_000}, func(x *sched.Exec) func() {
+		d, err := smr.New(smr.Options{Workers: 1})
+		if err != nil {
+			x.Fail("New: %v", err)
+		}
+		p := New[flat](d, Options{})
+		s := p.s
+		m := magazines(t, s, 1)[0]
+		x.Go("retire", 0, func() { s.depot.retire(m) })
+		x.Go("flush", 1, func() { d.Flush() })
+		return func() {
+			ctx, cancel := context.WithTimeout(context.Background(), time.Hour)
+			defer cancel()
+			if err := d.Barrier(ctx); err != nil {
+				x.Fail("%v", err)
+			}
+			if n := p.Stats().Pending; n > 0 {
+				x.Fail("%d objects are pending, and no call is to come", n)
+			}
+			if err := p.Close(ctx); err != nil {
+				x.Fail("%v", err)
+			}
+			if err := d.Close(ctx); err != nil {
+				x.Fail("%v", err)
+			}
+		}
+	})
+}
+
+// A slab that becomes empty while shrink runs goes back: shrink counts it, or the next comes.
 func TestSchedules_ShrinkAgainstPut(t *testing.T) {
 	sched.Explore(t, sched.Options{Schedules: 5_000, Walks: 500, Bound: 3}, func(x *sched.Exec) func() {
 		d, err := smr.New(smr.Options{Workers: 1})
@@ -69,11 +99,10 @@ func TestSchedules_ShrinkAgainstPut(t *testing.T) {
 			all = append(all, m)
 		}
 		s.toHeap(all[0]) // an empty slab, which is kept
-		goal := d.Advance()
-		x.Go("tick", 0, func() { s.policy.shrink(goal) })
+		s.policy.called.Set(true)
+		x.Go("shrink", 0, s.policy.shrink)
 		x.Go("put", 1, func() {
 			s.toHeap(all[1]) // another, which is not
-			d.Advance()
 		})
 		return func() {
 			ctx, cancel := context.WithTimeout(context.Background(), time.Hour)
@@ -84,7 +113,7 @@ func TestSchedules_ShrinkAgainstPut(t *testing.T) {
 				}
 			}
 			if n := s.heap.counts().empty; n > 1 {
-				x.Fail("%d slabs are empty, and no tick is to come", n)
+				x.Fail("%d slabs are empty, and no call is to come", n)
 			}
 			s.toHeap(all[2])
 			if err := p.Close(ctx); err != nil {

@@ -11,14 +11,12 @@ import (
 	"github.com/gosmr/gosmr/smr"
 )
 
-// A store hands out objects of one size: what Pool is for one type, and Blocks for
-// each of its size classes. It joins the caches of the processors with its three parts.
-// Neither depot.mu nor heap.mu is held while the other is taken: what a part lets go is in the
-// hands of the store's function until the next part has it.
+// A store hands out objects of one size. A Pool has one, Blocks one for each size class. It
+// joins the caches of the processors with its three parts.
 //
-// Locks are taken in the order evacuator, Budget.mu, policy.moving, and then depot.mu or
-// heap.mu. Locks of users, such as those under which they Get and Retire, come after the
-// first and before the others.
+// Locks are taken in the order evacuator, users' locks (under which they Get and Retire),
+// Budget.mu, policy.moving, and then depot.mu or heap.mu, never both: magazines and slabs that
+// leave one part are held by a function of the store until the next part takes them.
 type store struct {
 	layout
 	dom    *smr.Domain
@@ -27,16 +25,16 @@ type store struct {
 
 	caches pcpu.Slots[cache]
 
-	_ [pcpu.Stride]byte // what follows is written all the time
+	_ [pcpu.Stride]byte // the fields below are written all the time
 
 	uncached uncached
-	readied  satomic.Uint64 // retired objects that are free again; written by atomic add
+	readied  satomic.Uint64 // retired objects that became free; written by atomic add
 
 	depot  depot
 	heap   heap
 	policy policy
 
-	evacuator chan struct{} // a lock whose waiters can give up: holds one value while it is taken
+	evacuator chan struct{} // a lock that can be waited for with a context; full while it is taken
 
 	check checks // of -tags invariants
 }
@@ -49,13 +47,13 @@ type layout struct {
 	perSlab  int
 	capacity int // of a magazine
 
-	// newCells makes the memory of a slab on the Go heap, and a word in each object,
-	// trailer bytes into it, which holds the *slab. nil: off it.
+	// newCells makes the memory of a slab on the Go heap. The word at trailer in each object
+	// holds its *slab. nil: off the Go heap.
 	newCells func(*slab) unsafe.Pointer
 	trailer  uintptr
 }
 
-// uncached counts what went by no cache. Written by atomic add.
+// uncached counts operations that went by no cache. Written by atomic add.
 type uncached struct{ gets, frees, retires satomic.Uint64 }
 
 // init completes a store whose layout has a name and a size. With stable set, empty slabs
@@ -65,23 +63,23 @@ func (s *store) init(stable bool) {
 	s.evacuator = make(chan struct{}, 1)
 	s.caches.Init(func(int) *cache { return &cache{s: s} })
 	s.capacity = int(min(max(magazineBytes/s.size, 1), magazineCap))
-	s.slabSize = pages.MinBlock
-	for s.newCells == nil && s.slabSize < firstObject+s.size*minPerSlab && s.slabSize < pages.MaxBlock {
-		s.slabSize *= 2
-	}
 	if s.newCells == nil {
+		s.slabSize = pages.MinBlock
+		for s.slabSize < firstObject+s.size*minPerSlab && s.slabSize < pages.MaxBlock {
+			s.slabSize *= 2
+		}
 		s.perSlab = int((s.slabSize - firstObject) / s.size)
 	} else {
-		s.perSlab = int(max(s.slabSize/s.size, 1))
+		s.perSlab = int(max(pages.MinBlock/s.size, 1))
 		s.slabSize = uintptr(s.perSlab) * s.size
 	}
 	s.depot.s, s.depot.pollAt = s, pollEvery
 	s.heap.s, s.heap.stable = s, stable
-	s.policy.s, s.policy.shrunk = s, s.dom.DeferredAdvance()
+	s.policy.s = s
 	s.budget.join(s)
 }
 
-// get returns a free object: from this processor's cache, or else from wherever there is one.
+// get returns a free object, from this processor's cache if it has one.
 func (s *store) get() (unsafe.Pointer, error) {
 	c := s.pin()
 	p := c.get()
@@ -124,7 +122,7 @@ func (s *store) retire(p unsafe.Pointer) {
 	}
 }
 
-// getSlow is get when the cache has nothing: it loads the cache.
+// getSlow is get when the cache has no free object: it loads the cache.
 func (s *store) getSlow() (unsafe.Pointer, error) {
 	m, err := s.takeOrGrow()
 	if err != nil {
@@ -133,8 +131,8 @@ func (s *store) getSlow() (unsafe.Pointer, error) {
 	return s.load(m), nil
 }
 
-// load takes an object from a magazine, and puts that into the cache of this processor, if
-// there is room.
+// load takes an object from a magazine, and puts the magazine into the cache of this processor
+// if there is room.
 func (s *store) load(m *magazine) unsafe.Pointer {
 	p := m.pop()
 	c := s.pinLoaded()
@@ -153,7 +151,7 @@ func (s *store) load(m *magazine) unsafe.Pointer {
 	return p
 }
 
-// freeSlow is free when there is no room: a full magazine goes to the depot.
+// freeSlow is free when the cache has no room: a full magazine goes to the depot.
 func (s *store) freeSlow(p unsafe.Pointer) {
 	m := s.depot.getEmpty()
 	c := s.pinLoaded()
@@ -170,14 +168,14 @@ func (s *store) freeSlow(p unsafe.Pointer) {
 	c.unpin()
 	some := m.n > 0
 	s.keep(m)
-	s.uncached.frees.Add(1) // when all that is counted is where others find it
+	s.uncached.frees.Add(1) // after the objects are where reclaim finds them: see givenBack
 	if some {
 		s.suggestTrim()
 	}
 }
 
-// retireSlow is retire when there is no room: the full magazine waits in the depot. It
-// may run in a pinned section, and so does not block.
+// retireSlow is retire when the cache has no room: the full magazine waits in the depot. It may
+// run in a pinned section, so it does not block.
 func (s *store) retireSlow(p unsafe.Pointer) {
 	m := s.depot.tryGetEmpty()
 	c := s.pinLoaded()
@@ -195,9 +193,8 @@ func (s *store) retireSlow(p unsafe.Pointer) {
 	s.depot.retire(m)
 }
 
-// takeOrGrow returns a magazine of free objects: from the depot or the slabs, from a
-// new slab, from the other processors' caches, or after the other members of the budget
-// gave back what they can.
+// takeOrGrow returns a magazine of free objects. It tries the depot and the slabs, a new slab,
+// the other processors' caches, and what the other members of the budget give back.
 func (s *store) takeOrGrow() (*magazine, error) {
 	for {
 		if m := s.take(false); m != nil {
@@ -214,55 +211,51 @@ func (s *store) takeOrGrow() (*magazine, error) {
 		if s.budget.reclaim(s) && s.grow() == nil {
 			continue
 		}
-		if m := s.take(true); m != nil { // others gave it back meanwhile
+		if m := s.take(true); m != nil { // given back meanwhile
 			return m, nil
 		}
 		return nil, err
 	}
 }
 
-// take returns a magazine of free objects from the depot or the slabs, nil if there are
-// none. With force it polls the readers even if few magazines wait for them.
+// take returns a magazine of free objects from the depot or the slabs, nil if there are none.
+// force is that of depot.take.
 func (s *store) take(force bool) *magazine {
 	m, ready := s.depot.take(force)
 	if ready {
 		return m
 	}
-	if m.n > 0 { // its objects may be of a slab that is evacuated
+	if m.n > 0 { // its objects may be of a slab being evacuated
 		s.toHeap(m)
 	}
 	if s.heap.fill(m); m.n == 0 {
-		s.depot.keepEmpty(m)
+		s.depot.keep(m)
 		return nil
 	}
 	return m
 }
 
-// keep puts a magazine that is in no other hands where it belongs, whatever is in it: in
-// the depot, or its objects in their slabs.
+// keep gives a magazine of free objects, or an empty one, to the depot. If that has enough,
+// the objects go to their slabs.
 func (s *store) keep(m *magazine) {
-	if m.n > 0 {
-		if s.depot.keep(m) {
-			return
-		}
+	if !s.depot.keep(m) {
 		s.toHeap(m)
+		s.depot.keep(m)
 	}
-	s.depot.keepEmpty(m)
 }
 
-// toHeap moves the objects of a magazine to their slabs, and gives to the system what the
-// heap lets go for that.
+// toHeap moves the objects of a magazine to their slabs, and releases the slabs that go for it.
 func (s *store) toHeap(m *magazine) {
 	released, surplus := s.heap.put(m)
 	s.release(released)
 	if surplus {
-		s.depot.callTick()
+		s.policy.callShrink()
 	}
 }
 
-// release gives slabs that the heap let go to the system: at once if no reader can hold
-// their objects, else after a grace period. Those that became empty first come first. A closed domain
-// takes no call: then the heap has them again, for Close.
+// release gives slabs, those that became empty first before others, to the system: at once if no
+// reader can hold their objects, else after a grace period. A closed domain takes no call: then
+// the heap gets them back, for Close.
 func (s *store) release(slabs []*slab) {
 	unread := true
 	for _, sl := range slabs {
@@ -285,8 +278,8 @@ func (s *store) grow() error {
 	return s.growBy(nil)
 }
 
-// growBy is grow by a slab whose bytes are taken from the budget already, where they go
-// back if the system has no memory. It fills m with objects, if m is not nil.
+// growBy is grow with bytes that are already taken from the budget. They go back if the system
+// has no memory. It fills m with objects if m is not nil.
 func (s *store) growBy(m *magazine) error {
 	sl, err := s.newSlab()
 	if err != nil {
@@ -294,7 +287,7 @@ func (s *store) growBy(m *magazine) error {
 		return fmt.Errorf("%s: %w: %w", s.name, ErrNoMemory, err)
 	}
 	if surplus := s.heap.add(sl, m); surplus {
-		s.depot.callTick()
+		s.policy.callShrink()
 	}
 	return nil
 }

@@ -23,8 +23,8 @@ var slabBugs = []Bug{
 		Test:    "TestFree_SlabWaitsForReaders",
 		Patch: `
 @ slab/heap.go
--	return h.s.dom.Poll(sl.goal)
-+	return true
+-func (h *heap) unread(sl *slab) bool { return !h.stable || h.s.dom.Poll(sl.goal) }
++func (h *heap) unread(*slab) bool { return true }
 `,
 	},
 	{
@@ -79,46 +79,63 @@ var slabBugs = []Bug{
 	},
 	{
 		Name:    "reached-counts-only",
-		Why:     "bytes leave Throttle's account while their objects wait for a tick in another processor's chunk",
+		Why:     "bytes leave Throttle's account while their objects wait",
 		Package: "./slab",
 		Test:    "TestDepot_FullWhenItsBytesAreOffTheAccount",
 		Patch: `
 @ slab/depot.go
--	for d.waiting.n > 0 && s.dom.Poll(d.waiting.oldest.goal) {
+-	for d.waiting.n > 0 && d.s.dom.Poll(d.waiting.oldest.goal) {
 +	for false {
 `,
 	},
 	{
-		Name:    "bytes-of-ticks-only",
-		Why:     "magazines that share a tick are not in Throttle's account",
+		Name:    "magazines-without-bytes",
+		Why:     "retired magazines are not in Throttle's account",
 		Package: "./slab",
 		Test:    "TestRetire_ThrottleCountsBytes",
 		Patch: `
 @ slab/depot.go
--		smr.TryCall(d.s.dom, d.s, size, (*store).reached)
+-	smr.TryCall(d.s.dom, d.s, size, (*store).reached)
++	smr.TryCall(d.s.dom, d.s, 0*size, (*store).reached)
 `,
 	},
 	{
-		Name:      "late-shrunk",
-		Why:       "a slab becomes empty after a tick has counted, and the tick called for it finds that it is too soon",
+		Name:      "call-before-push",
+		Why:       "the call of a retired magazine runs before the magazine arrives, and no other comes",
+		Package:   "./slab",
+		Schedules: "TestSchedules_RetireAgainstItsCall",
+		Patch: `
+@ slab/depot.go
+ 	m.goal = d.s.dom.DeferredAdvance()
++	smr.TryCall(d.s.dom, d.s, size, (*store).reached)
+@
+ 	// then the magazine waits for a Get, or Close.
+-	smr.TryCall(d.s.dom, d.s, size, (*store).reached)
+`,
+	},
+	{
+		Name:      "called-too-long",
+		Why:       "a slab becomes empty after shrink has counted, and calls no other since that one is on its way",
 		Package:   "./slab",
 		Schedules: "TestSchedules_ShrinkAgainstPut",
 		Patch: `
 @ slab/policy.go
--	p.shrunk = s.dom.DeferredAdvance()
- 	released, surplus := s.heap.dropIdle()
-+	p.shrunk = s.dom.DeferredAdvance()
+-	p.called.Store(false)
+ 	s := p.s
+@
+ 	s.release(released)
++	p.called.Store(false)
 `,
 	},
 	{
 		Name:    "shrink-at-once",
-		Why:     "two ticks in one grace period give back the slabs that the next wave needs",
+		Why:     "two calls of shrink in one grace period give back the slabs that the next wave needs",
 		Package: "./slab",
-		Test:    "TestTick_WavesKeepTheirSlabs",
+		Test:    "TestShrink_WavesKeepTheirSlabs",
 		Patch: `
 @ slab/policy.go
--	if goal.Before(p.shrunk) {
-+	if false {
+-	if p.called.CompareAndSwap(false, true) && !smr.TryCall(p.s.dom, p, 0, (*policy).shrink) {
++	if !smr.TryCall(p.s.dom, p, 0, (*policy).shrink) {
 `,
 	},
 	{
