@@ -14,21 +14,19 @@ import (
 	"github.com/gosmr/gosmr/smr"
 )
 
-// Blocks hands out byte slices of any length, off the Go heap, as [Pool] does
-// objects. Sizes are rounded up to classes, four to each doubling, so that at most a
-// fifth of a block is unused; above 64 KiB a block is a mapping of its own.
+// Blocks hands out byte slices of any length, off the Go heap, as [Pool] does objects. Sizes are
+// rounded up to classes, four to each doubling, so that at most a fifth of a block is unused. A
+// block above 64 KiB has its own mapping.
 //
-// All methods may be called by any number of goroutines. All but Retire may block for a
-// moment, and so must not be called in a pinned section. Make it with [NewBlocks]; it must
-// not be copied.
-//
-// What becomes of Blocks that become unreachable without Close is said at [Pool].
+// All methods may be called by any number of goroutines. All but Retire may block briefly, and
+// so must not be called in a pinned section. Make it with [NewBlocks]; it must not be copied.
+// [Pool] says what happens to Blocks that become unreachable without Close.
 type Blocks struct {
 	*blocks
 	cleanup runtime.Cleanup // for Blocks that are dropped without Close
 }
 
-// blocks is what the methods of [Blocks] work on. It outlives a Blocks that was dropped.
+// blocks is the part of a [Blocks] that outlives it if it is dropped.
 type blocks struct {
 	dom     *smr.Domain
 	budget  *Budget
@@ -37,7 +35,7 @@ type blocks struct {
 
 	mu     pinned.Lock // guards all below
 	large  map[unsafe.Pointer]*largeBlock
-	late   []*largeBlock // retired when the domain was closed already
+	late   []*largeBlock // retired after the domain was closed
 	stats  Stats         // of large blocks
 	closed bool
 }
@@ -51,13 +49,12 @@ type largeBlock struct {
 }
 
 const (
-	blockAlign  = 16
-	smallStep   = 16 // classes up to 128 bytes are this far apart
+	smallStep   = 16 // between classes up to smallMax; blocks are aligned to it
 	smallMax    = 128
 	perDoubling = 4
 	numSmall    = smallMax / smallStep
 	numClasses  = numSmall + perDoubling*9       // 9 doublings from smallMax to maxObject
-	maxBlock    = 1 << (30 + ^uintptr(0)>>63*10) // more than there will be
+	maxBlock    = 1 << (30 + ^uintptr(0)>>63*10) // 1 TiB, or 1 GiB where addresses are short
 )
 
 // class returns the class of blocks of n bytes, which is at most maxObject.
@@ -65,7 +62,7 @@ func class(n int) int {
 	if n <= smallMax {
 		return max(n-1, 0) / smallStep
 	}
-	// The doubling that n-1 is in, and which quarter of it.
+	// The doubling that holds n-1, and the quarter of it.
 	shift := bits.Len(uint(n-1)) - 1
 	return numSmall + (shift-7)*perDoubling + int(uint(n-1)>>(shift-2))&(perDoubling-1)
 }
@@ -79,8 +76,8 @@ func classSize(c int) int {
 	return (perDoubling + 1 + c%perDoubling) << (c/perDoubling + 5)
 }
 
-// BlockSize returns the capacity of a block of n bytes, or [math.MaxInt] if n is above 1 TiB
-// (1 GiB on 32-bit systems), the largest there is. It panics if n is negative.
+// BlockSize returns the capacity of a block of n bytes, or [math.MaxInt] if n is above the
+// largest size, 1 TiB (1 GiB on 32-bit systems). It panics if n is negative.
 func BlockSize(n int) int {
 	switch {
 	case n < 0:
@@ -94,8 +91,7 @@ func BlockSize(n int) int {
 	}
 }
 
-// NewBlocks returns empty Blocks whose retired blocks wait for the readers of d. It
-// panics if d is nil.
+// NewBlocks returns empty Blocks of the domain d, as [New] does. It panics if d is nil.
 func NewBlocks(d *smr.Domain, o Options) *Blocks {
 	if d == nil {
 		panic("slab: NewBlocks without a domain")
@@ -104,7 +100,7 @@ func NewBlocks(d *smr.Domain, o Options) *Blocks {
 		o.Name = "blocks"
 	}
 	in := &blocks{dom: d, budget: o.Budget, name: o.Name, large: make(map[unsafe.Pointer]*largeBlock)}
-	rest := &remains{dom: d, all: o.FreeOnDrop, large: in}
+	rest := &remains{dom: d, name: o.Name, all: o.FreeOnDrop, large: in}
 	for c := range in.classes {
 		s := &in.classes[c]
 		rest.stores = append(rest.stores, s)
@@ -118,12 +114,11 @@ func NewBlocks(d *smr.Domain, o Options) *Blocks {
 	return b
 }
 
-// Get returns a free block of n bytes. Its contents are undefined. Its capacity is that of
-// the whole block, and a slice of that capacity must be given back. Blocks are aligned to
-// 16 bytes.
+// Get returns a free block of n bytes, aligned to 16 bytes, with undefined contents. Its
+// capacity is that of the whole block, and a slice of that capacity must be given back.
 //
-// It returns an error that wraps [ErrNoMemory] if there is no memory. It panics if n
-// is negative, and after Close.
+// It returns an error that wraps [ErrNoMemory] if there is no memory. It panics if n is
+// negative, and after Close.
 func (b *Blocks) Get(n int) ([]byte, error) {
 	if n < 0 {
 		panic("slab: Get of a negative size")
@@ -140,8 +135,8 @@ func (b *Blocks) Get(n int) ([]byte, error) {
 	return unsafe.Slice((*byte)(p), s.size)[:n], nil
 }
 
-// Free gives back a block that no reader can hold. It panics if block is not from Get,
-// as far as its capacity shows that.
+// Free gives back a block that no reader can hold. It panics if the capacity of block shows that
+// it is not from Get.
 func (b *Blocks) Free(block []byte) {
 	if s := b.storeOf(block); s != nil {
 		s.free(unsafe.Pointer(unsafe.SliceData(block)))
@@ -151,8 +146,8 @@ func (b *Blocks) Free(block []byte) {
 	runtime.KeepAlive(b)
 }
 
-// Retire gives back a block that was unlinked: see [Pool.Retire], also for sections. It
-// panics as Free does.
+// Retire gives back a block that was unlinked, as [Pool.Retire] does. It may be called in any
+// section, pinned or not. It panics as Free does.
 func (b *Blocks) Retire(block []byte) {
 	if s := b.storeOf(block); s != nil {
 		s.retire(unsafe.Pointer(unsafe.SliceData(block)))
@@ -162,7 +157,7 @@ func (b *Blocks) Retire(block []byte) {
 	runtime.KeepAlive(b)
 }
 
-// storeOf returns the store that a block is of, nil for a large one.
+// storeOf returns the store of a block, nil for a large one.
 func (b *blocks) storeOf(block []byte) *store {
 	n := cap(block)
 	if n > maxObject {
@@ -195,8 +190,8 @@ func (b *blocks) getLarge(n int) ([]byte, error) {
 	return b.allocLarge(n)
 }
 
-// allocLarge is getLarge of bytes that are taken from the budget already, where they go back
-// if the system has no memory.
+// allocLarge is getLarge with bytes that are already taken from the budget. They go back if the
+// system has no memory.
 func (b *blocks) allocLarge(n int) ([]byte, error) {
 	size := pages.RoundLarge(uintptr(n))
 	p, err := pages.AllocLarge(size)
@@ -214,7 +209,7 @@ func (b *blocks) allocLarge(n int) ([]byte, error) {
 	return unsafe.Slice((*byte)(p), size)[:n], nil
 }
 
-// takeLarge takes a large block out of the list of those in use.
+// takeLarge removes a large block from those in use.
 func (b *blocks) takeLarge(block []byte, retire bool) *largeBlock {
 	p := unsafe.Pointer(unsafe.SliceData(block))
 	b.mu.Lock()
@@ -236,9 +231,9 @@ func (b *blocks) takeLarge(block []byte, retire bool) *largeBlock {
 	return l
 }
 
-// retireLarge frees a block after a grace period. A domain that is closed takes no call:
-// then the block waits in late, until a Get of a large block or Close finds that its readers
-// have left. It may be called pinned.
+// retireLarge frees a block after a grace period. A closed domain takes no call: then the block
+// waits in late, until a Get of a large block or Close finds that its readers have left. It may
+// be called pinned.
 func (b *blocks) retireLarge(l *largeBlock) {
 	if smr.TryCall(b.dom, l, int(l.size), (*largeBlock).ready) {
 		return
@@ -249,7 +244,7 @@ func (b *blocks) retireLarge(l *largeBlock) {
 	b.mu.Unlock()
 }
 
-// freeLate frees those blocks of late that no reader can hold.
+// freeLate frees the blocks of late that no reader can hold.
 func (b *blocks) freeLate() {
 	b.mu.Lock()
 	late := b.late
@@ -291,7 +286,7 @@ func (b *Blocks) Trim() {
 	}
 }
 
-// Stats returns a snapshot: sums over all sizes.
+// Stats returns a snapshot, summed over all sizes.
 func (b *Blocks) Stats() Stats {
 	b.mu.Lock()
 	st := b.stats

@@ -17,7 +17,7 @@ import (
 func TestBlocks_Classes(t *testing.T) {
 	for c := range numClasses {
 		require.Equal(t, c, class(classSize(c)))
-		require.Zero(t, classSize(c)%blockAlign)
+		require.Zero(t, classSize(c)%smallStep)
 		if c > 0 {
 			require.Equal(t, c, class(classSize(c-1)+1))
 			require.LessOrEqual(t, classSize(c)*4, classSize(c-1)*5+4*smallStep)
@@ -47,7 +47,7 @@ func TestBlocks_Random(t *testing.T) {
 			block, err := b.Get(n)
 			require.NoError(t, err)
 			require.Len(t, block, n)
-			require.Zero(t, uintptr(unsafe.Pointer(unsafe.SliceData(block)))%blockAlign)
+			require.Zero(t, uintptr(unsafe.Pointer(unsafe.SliceData(block)))%smallStep)
 			bytes += int64(cap(block))
 			block = block[:cap(block)]
 			for i := range block {

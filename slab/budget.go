@@ -9,29 +9,28 @@ import (
 	ssync "github.com/gosmr/gosmr/internal/sched/sync"
 )
 
-// ErrNoMemory is wrapped by the errors of allocations for which the [Budget] has no
-// room, or the system no memory. Retired memory comes back after a grace period: so a
-// caller may evict, wait for [smr.Domain.Barrier], and try again.
+// ErrNoMemory is wrapped by the errors of allocations for which the [Budget] has no room, or the
+// system no memory. Retired memory comes back after a grace period, so a caller may evict, wait
+// for [smr.Domain.Barrier], and try again.
 var ErrNoMemory = errors.New("out of memory")
 
-// A Budget bounds the bytes that pools, blocks and maps take from the system
-// together: slabs, with what is free in them. (A system with huge pages may put up to 2 MiB
-// more under the slabs that were made last.) The zero Budget has no bound. A pool belongs to
-// its budget until it is closed. All methods may be called by any number of goroutines.
+// A Budget bounds the bytes that pools, blocks and maps together take from the system: whole
+// slabs, free objects included. (A system with huge pages may put up to 2 MiB more under the
+// slabs that were made last.) The zero Budget has no bound. A pool belongs to its budget until
+// it is closed. All methods may be called by any number of goroutines.
 type Budget struct {
 	limit, used satomic.Int64
 
 	reclaims satomic.Uint64 // how often members were asked; written under mu
 
-	claim satomic.Pointer[claim] // takes a part of what is put back; written by the holder of turn, read by Release
+	claim satomic.Pointer[claim] // takes part of what is put back; written under turn, read by Release
 
 	mu      ssync.Mutex       // guards all below
-	members map[*store]uint64 // with what had been given back to each when it was last asked
-	turn    chan struct{}     // a lock for one claim at a time, whose waiters can give up: holds one value while it is taken
+	members map[*store]uint64 // to givenBack when the member was last asked
+	turn    chan struct{}     // a lock for one claim at a time, as store.evacuator; nil until the first
 }
 
-// NewBudget returns a budget of limit bytes; 0 is no bound. It panics if limit is
-// negative.
+// NewBudget returns a budget of limit bytes; 0 is no bound. It panics if limit is negative.
 func NewBudget(limit int64) *Budget {
 	b := new(Budget)
 	b.SetLimit(limit)
@@ -41,7 +40,7 @@ func NewBudget(limit int64) *Budget {
 // Limit returns the bound, 0 if there is none.
 func (b *Budget) Limit() int64 { return b.limit.Load() }
 
-// SetLimit changes the bound. It takes nothing back. It panics if limit is negative.
+// SetLimit changes the bound. It reclaims nothing. It panics if limit is negative.
 func (b *Budget) SetLimit(limit int64) {
 	if limit < 0 {
 		panic("slab: negative limit")
@@ -52,9 +51,9 @@ func (b *Budget) SetLimit(limit int64) {
 // Used returns how many bytes are taken from the system now.
 func (b *Budget) Used() int64 { return b.used.Load() }
 
-// Reserve counts n bytes that the caller is about to take from the system, or returns
-// an error that wraps [ErrNoMemory]. It is for memory that is not a pool's, such as a map's
-// table. Give the bytes back with Release. It panics if n is negative.
+// Reserve counts n bytes that the caller is about to take from the system, or returns an error
+// that wraps [ErrNoMemory]. It is for memory outside of pools, such as a map's table. Give the
+// bytes back with Release. It panics if n is negative.
 func (b *Budget) Reserve(n int64) error {
 	err := b.reserve(n)
 	if err != nil && b.reclaim(nil) {
@@ -71,22 +70,30 @@ func (b *Budget) reserve(n int64) error {
 	if b == nil {
 		return nil
 	}
+	limit := b.limit.Load()
+	if limit == 0 {
+		limit = math.MaxInt64
+	}
+	if used, ok := b.take(n, limit); !ok {
+		return fmt.Errorf("slab: %w: %d bytes wanted, %d of %d used", ErrNoMemory, n, used, limit)
+	}
+	return nil
+}
+
+// take counts n bytes if no more than limit are used then. It returns how many were used before.
+func (b *Budget) take(n, limit int64) (used int64, ok bool) {
 	for {
-		used := b.used.Load()
-		limit := b.limit.Load()
-		if limit == 0 {
-			limit = math.MaxInt64
-		}
+		used = b.used.Load()
 		if n > limit-used {
-			return fmt.Errorf("slab: %w: %d bytes wanted, %d of %d used", ErrNoMemory, n, used, limit)
+			return used, false
 		}
 		if b.used.CompareAndSwap(used, used+n) {
-			return nil
+			return used, true
 		}
 	}
 }
 
-// scarce reports whether little of the budget is left: an eighth.
+// scarce reports whether less than an eighth of the budget is left.
 func (b *Budget) scarce() bool {
 	if b == nil {
 		return false
@@ -95,9 +102,9 @@ func (b *Budget) scarce() bool {
 	return limit != 0 && b.used.Load() > limit-limit/8
 }
 
-// ReserveAlways counts n bytes that the caller takes from the system whatever the limit is: for
-// little memory that it can't do without. It panics if n is negative, or the sum is more than
-// can be counted.
+// ReserveAlways counts n bytes that the caller takes from the system regardless of the limit:
+// for little memory that it can't do without. It panics if n is negative, or if the sum is more
+// than can be counted.
 func (b *Budget) ReserveAlways(n int64) {
 	if n < 0 {
 		panic("slab: ReserveAlways of a negative size")
@@ -105,19 +112,13 @@ func (b *Budget) ReserveAlways(n int64) {
 	if b == nil {
 		return
 	}
-	for {
-		used := b.used.Load()
-		if n > math.MaxInt64-used {
-			panic(fmt.Sprintf("slab: ReserveAlways of %d bytes beside %d that are used: more than can be counted", n, used))
-		}
-		if b.used.CompareAndSwap(used, used+n) {
-			return
-		}
+	if used, ok := b.take(n, math.MaxInt64); !ok {
+		panic(fmt.Sprintf("slab: ReserveAlways of %d bytes beside %d that are used: more than can be counted", n, used))
 	}
 }
 
-// Release gives back n bytes of Reserve or ReserveAlways. It panics, and gives back nothing, if n is
-// negative, or more than is used.
+// Release gives back n bytes of Reserve or ReserveAlways. It panics and gives back nothing if n
+// is negative, or more than is used.
 func (b *Budget) Release(n int64) {
 	if n < 0 {
 		panic("slab: Release of a negative size")
@@ -142,9 +143,9 @@ func (b *Budget) Release(n int64) {
 	}
 }
 
-// reclaim makes the members but one give back what is not in use, if something was given
-// back to them since the last time, or they have empty slabs. It reports whether one was
-// asked, here or by another goroutine while this one waited.
+// reclaim makes each member but one give back what is not in use, if something was given back to
+// it since the last time, or it has empty slabs. It reports whether a member was asked, here or
+// by another goroutine while this one waited.
 //
 // Cost: a fence on all processors for each member that it asks.
 func (b *Budget) reclaim(but *store) bool {
@@ -170,7 +171,7 @@ func (b *Budget) reclaim(but *store) bool {
 	return tried
 }
 
-// join makes s a member, which reclaim may ask, until leave.
+// join makes s a member until leave.
 func (b *Budget) join(s *store) {
 	if b == nil {
 		return

@@ -9,9 +9,9 @@ import (
 	"github.com/gosmr/gosmr/pcpu"
 )
 
-// A cache is what one processor holds of a store: magazines for taking, and one for
-// retiring. Between pin and unpin its owner uses the loaded magazines; unload revokes those
-// of all caches. Package owned describes that handshake.
+// A cache is one processor's share of a store: magazines for taking, and one for retiring.
+// Between pin and unpin its owner uses the loaded magazines; unload revokes those of all caches.
+// Package owned describes that handshake.
 type cache struct {
 	s *store // constant
 	owned.Slot[loaded]
@@ -22,16 +22,15 @@ type cache struct {
 	_ [pcpu.Stride - unsafe.Sizeof(uintptr(0)) - unsafe.Sizeof(owned.Slot[loaded]{}) - 3*unsafe.Sizeof(relacq.Uint64{})]byte
 }
 
-// loaded is the magazines of a cache. It is dropped when it was unloaded.
+// loaded holds the magazines of a cache. It is not used again after it was unloaded.
 type loaded struct {
 	get     *magazine // Get takes from it, Free puts into it
-	other   *magazine // full, empty or in between: what get was before
+	other   *magazine // the previous get: full, empty or in between
 	retired *magazine
 }
 
-// pin takes the cache of this processor, or returns nil if there is none, or it is taken.
-// Between pin and unpin the goroutine keeps its processor, so it must not block, panic, or
-// run for long.
+// pin takes the cache of this processor, or returns nil if there is none or it is taken. Between
+// pin and unpin the goroutine keeps its processor, so it must not block, panic, or run for long.
 func (s *store) pin() *cache {
 	c := s.caches.At(pcpu.Pin())
 	if c != nil && c.TryLock(s.fence) {
@@ -48,8 +47,8 @@ func (c *cache) unpin() {
 	pcpu.Unpin()
 }
 
-// magazines returns what is loaded, nil if nothing is. A second call under one pin may find
-// nothing, though what the first one found is the caller's until unpin.
+// magazines returns what is loaded, nil if nothing is. What it returns is the caller's until
+// unpin, although a second call under the same pin may return nil.
 func (c *cache) magazines() *loaded {
 	if c == nil {
 		return nil
@@ -57,7 +56,7 @@ func (c *cache) magazines() *loaded {
 	return c.Value.Load()
 }
 
-// get returns a free object, nil if there is none in the cache.
+// get returns a free object, nil if the cache has none.
 func (c *cache) get() unsafe.Pointer {
 	ld := c.magazines()
 	if ld == nil {
@@ -71,7 +70,7 @@ func (c *cache) get() unsafe.Pointer {
 	return m.pop()
 }
 
-// some returns a magazine with free objects in it, nil if both are empty.
+// some returns a magazine with free objects, nil if both are empty.
 func (ld *loaded) some() *magazine {
 	if ld.get.n == 0 {
 		if ld.other.n == 0 {
@@ -108,8 +107,7 @@ func (c *cache) free(p unsafe.Pointer) bool {
 	return true
 }
 
-// retire puts an object with those that wait for readers, and reports whether there
-// was room for it.
+// retire puts an object into the retired magazine, and reports whether there was room for it.
 func (c *cache) retire(p unsafe.Pointer) bool {
 	ld := c.magazines()
 	if ld == nil || ld.retired.n >= c.s.capacity {
@@ -120,7 +118,7 @@ func (c *cache) retire(p unsafe.Pointer) bool {
 	return true
 }
 
-// swap is get and retire at once, or neither: then it returns nil.
+// swap is get and retire at once. It returns nil if it can't do both, and then does neither.
 func (c *cache) swap(p unsafe.Pointer) unsafe.Pointer {
 	ld := c.magazines()
 	if ld == nil || ld.retired.n >= c.s.capacity {
@@ -136,8 +134,8 @@ func (c *cache) swap(p unsafe.Pointer) unsafe.Pointer {
 	return m.pop()
 }
 
-// pinLoaded is pin with magazines installed. There are none in a closed store, and where
-// pinning is not exclusive and the cache is taken.
+// pinLoaded is pin that makes the cache and its magazines if need be. It returns nil in a closed
+// store, and, where pinning is not exclusive, if the cache is taken.
 func (s *store) pinLoaded() *cache {
 	id := pcpu.Pin()
 	c := s.caches.At(id)
@@ -158,8 +156,8 @@ func (s *store) pinLoaded() *cache {
 	return c
 }
 
-// unload takes the magazines of all caches, when their owners have left them. If there are
-// none it saves the fence: what an owner has taken out of its cache is on its way already.
+// unload takes the magazines of all caches, once their owners have left them. If no cache has
+// any, it saves the fence: what an owner took out of its cache is on its way already.
 func (s *store) unload() []*loaded {
 	caches := s.caches.All()
 	if !slices.ContainsFunc(caches, func(c *cache) bool { return c.Value.Load() != nil }) {

@@ -15,15 +15,15 @@ import (
 type claim struct {
 	b    *Blocks
 	n    int   // bytes of the block
-	need int64 // bytes of the budget
-	want int64 // need, and what goes back to the budget for it
+	need int64 // bytes that the block takes from the budget
+	want int64 // bytes to collect: need, and what brings the budget back to its limit
 
-	// missing is what the claim still takes of what is put back: it begins with want. Written
-	// by compare-and-swap by Budget.Release, and set to 0, which ends that, by the owner. Each
-	// sees what the other did, so no byte is counted twice or lost.
+	// missing is how many bytes are still to be collected; at first want. Budget.Release lowers
+	// it by compare-and-swap. The owner ends the collecting by swapping in 0. Each sees what
+	// the other did, so no byte is counted twice or lost.
 	missing satomic.Int64
 
-	spent, ended bool // the owner's: nothing is held any more; the next one may begin
+	spent, ended bool // the owner's: nothing is held any more; the next claim may begin
 }
 
 // Claim is [compaction.Blocks.Claim].
@@ -59,7 +59,7 @@ func (b compactor) Claim(ctx context.Context, n int) (compaction.Claim, error) {
 	return c, nil
 }
 
-// turns returns the lock of claims.
+// turns returns Budget.turn, and makes it first if need be.
 func (b *Budget) turns() chan struct{} {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -69,7 +69,7 @@ func (b *Budget) turns() chan struct{} {
 	return b.turn
 }
 
-// offer takes what the claim misses of n bytes that are put back, and returns how many.
+// offer gives the claim up to n bytes that are put back, and returns how many it takes.
 func (c *claim) offer(n int64) int64 {
 	for {
 		missing := c.missing.Load()
@@ -121,8 +121,8 @@ func (c *claim) Get() ([]byte, error) {
 	return unsafe.Slice((*byte)(p), s.size)[:c.n], nil
 }
 
-// spend takes what the block needs from what was collected, and puts back the rest. It
-// reports false, and does nothing, if there is not enough.
+// spend takes what the block needs from the collected bytes, and puts back the rest. It does
+// nothing and reports false if they are not enough.
 func (c *claim) spend() bool {
 	if c.b.budget == nil || c.spent || c.want-c.Missing() < c.need {
 		return false
@@ -131,7 +131,7 @@ func (c *claim) spend() bool {
 	return true
 }
 
-// putBack ends the collecting, and puts back all but keep bytes of what was collected.
+// putBack ends the collecting, and puts back all but keep of the collected bytes.
 func (c *claim) putBack(keep int64) {
 	if c.spent {
 		return
@@ -139,26 +139,23 @@ func (c *claim) putBack(keep int64) {
 	c.spent = true
 	held := c.want - c.missing.Swap(0)
 	if c.b.budget != nil {
-		c.b.budget.Release(held - keep) // which the claim takes no part in any more
+		c.b.budget.Release(held - keep) // of which offer takes nothing: missing is 0
 	}
 }
 
 func (c *claim) Compact(ctx context.Context, vacate func(block []byte)) (released int64, err error) {
 	defer runtime.KeepAlive(c.b)
-	most, _ := c.b.victims(c.n)
-	return most.evacuateAlone(ctx, 1, vacate)
+	roomy, _ := c.b.victims(c.n)
+	return roomy.evacuateAlone(ctx, 1, vacate)
 }
 
 func (c *claim) Evacuate(ctx context.Context, vacate func(block []byte)) (released int64, err error) {
 	defer runtime.KeepAlive(c.b)
-	most, largest := c.b.victims(c.n)
-	if most == nil {
-		most = largest
-	}
-	return most.evacuateAlone(ctx, min(c.Missing(), maxEvacuated), vacate)
+	_, victim := c.b.victims(c.n)
+	return victim.evacuateAlone(ctx, min(c.Missing(), maxEvacuated), vacate)
 }
 
-// maxEvacuated bounds what is evacuated at a time: its blocks can't be given out meanwhile.
+// maxEvacuated bounds how much is evacuated at a time: its blocks can't be given out meanwhile.
 const maxEvacuated = 8 << 20
 
 func (c *claim) End() {

@@ -12,7 +12,7 @@ import (
 	"github.com/gosmr/gosmr/internal/pinned"
 )
 
-// checks know each object that was ever given out, while its slab is there.
+// checks know each object that was ever given out from a slab that still exists.
 type checks struct {
 	s    *store
 	keep bool // do not poison
@@ -23,22 +23,18 @@ type checks struct {
 
 type objectState struct {
 	state objectStatus
-	stack []uintptr // of the Get, or of what gave the object back
+	stack []uintptr // of the call that put it into this state
 }
 
-type objectStatus uint8
+type objectStatus string
 
 const (
-	inUse objectStatus = iota
-	free
-	isRetired
+	inUse     objectStatus = "in use"
+	free      objectStatus = "free"
+	isRetired objectStatus = "retired"
 )
 
-func (s objectStatus) String() string {
-	return [...]string{"in use", "free", "retired"}[s]
-}
-
-// poisoned is what freed memory is filled with, a piece at a time.
+// poisoned is the pattern that fills freed memory, a piece at a time.
 var poisoned = bytes.Repeat([]byte{0xdb}, 4<<10)
 
 func (c *checks) init(s *store, keep bool) {
@@ -46,7 +42,7 @@ func (c *checks) init(s *store, keep bool) {
 	c.objects = make(map[unsafe.Pointer]*objectState)
 }
 
-// got checks that an object about to be given out was not written to since it was freed.
+// got checks that an object about to be given out is free, and not written to since it was freed.
 func (c *checks) got(p unsafe.Pointer) {
 	c.mu.Lock()
 	o := c.objects[p]
@@ -66,8 +62,7 @@ func (c *checks) got(p unsafe.Pointer) {
 	c.mu.Unlock()
 }
 
-// freed and retired check that an object is in use when it is given back; unretired takes
-// retired back.
+// freed and retired check that an object given back is in use; unretired undoes retired.
 func (c *checks) freed(p unsafe.Pointer) {
 	c.change(p, inUse, free, "Free")
 	c.fill(p)
@@ -84,7 +79,6 @@ func (c *checks) poison(m *magazine) {
 	}
 }
 
-// fill poisons an object.
 func (c *checks) fill(p unsafe.Pointer) {
 	if c.keep {
 		return
@@ -94,7 +88,7 @@ func (c *checks) fill(p unsafe.Pointer) {
 	}
 }
 
-// unpoisoned returns the index of the first byte of mem that fill did not leave, or -1.
+// unpoisoned returns the index of the first byte of mem that is not as fill left it, or -1.
 func unpoisoned(mem []byte) int {
 	for start := 0; start < len(mem); start += len(poisoned) {
 		part := mem[start:min(start+len(poisoned), len(mem))]
@@ -110,7 +104,7 @@ func unpoisoned(mem []byte) int {
 	return -1
 }
 
-// change checks that an object is in one state, and puts it into another.
+// change moves an object from one state to another. It panics if the object is not in the first.
 func (c *checks) change(p unsafe.Pointer, from, to objectStatus, what string) {
 	c.mu.Lock()
 	o := c.objects[p]
@@ -140,7 +134,7 @@ func (c *checks) drop(sl *slab) {
 
 const maxLeaks = 5
 
-// leaks lists where some objects were gotten that were not given back.
+// leaks lists where some of the objects that were not given back were gotten.
 func (c *checks) leaks() string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -163,7 +157,6 @@ func callers() []uintptr {
 	return pcs[:runtime.Callers(4, pcs)]
 }
 
-// frames prints a stack.
 func frames(pcs []uintptr) string {
 	var text strings.Builder
 	for it := runtime.CallersFrames(pcs); ; {

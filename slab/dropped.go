@@ -10,37 +10,36 @@ import (
 	"github.com/gosmr/gosmr/smr"
 )
 
-// The collector frees nothing off the Go heap. So a Pool and a Blocks are handles: small
-// objects on it, to which no store refers. When the collector finds one unreachable that was
-// not closed, its stores go to the graveyard with a goal, and their slabs go back to the
-// system when the goal is reached:
+// The collector frees nothing off the Go heap. So a Pool and a Blocks are handles: small objects
+// on the Go heap to which no store refers. When the collector finds a handle unreachable that
+// was not closed, its stores go to the graveyard with a goal. When the goal is reached, their
+// slabs go back to the system.
 //
-//	dropped ──cleanup──▶ graveyard ──every reader has reached the goal──▶ the system
-//
-// A cleanup must not block, and it runs outside any testing/synctest bubble, where no channel
-// of a domain made in one may be touched. So nothing waits for these goals: each cleanup, New
-// and Close check them, and a pool before it takes a slab, by [smr.Domain.Passed], which
+// A cleanup must not block. It runs outside any testing/synctest bubble, where it must not touch
+// a channel of a domain made in one. So nothing waits for these goals. Each cleanup, New and
+// Close checks them, and so does a pool before it takes a slab, by [smr.Domain.Passed], which
 // touches no channel.
 
 // remains is what a dropped handle leaves behind.
 type remains struct {
 	dom    *smr.Domain
+	name   string
 	stores []*store
 	large  *blocks // of a Blocks
 	all    bool    // objects in use go as well
 	goal   smr.Seq // set by drop
 }
 
-// graveyard holds what waits for readers. Its lock is held for no longer than it takes to
-// take out or put in a list; n is the list's length, written under it, read without.
+// graveyard holds what waits for readers. Its lock is held only to take or append to the list; n
+// is the list's length, written under the lock, read without.
 var graveyard struct {
 	mu   sync.Mutex
 	n    atomic.Int32
 	list []*remains
 }
 
-// whenDropped has r.drop called when the handle is unreachable. Under the scheduler of
-// -tags smr_sched it is not, since the collector is not scheduled.
+// whenDropped arranges for r.drop to be called when the handle is unreachable; not under -tags
+// smr_sched, where the collector is not scheduled.
 func whenDropped[H any](handle *H, r *remains) (c runtime.Cleanup) {
 	bury()
 	if !sched.Controlled {
@@ -49,16 +48,17 @@ func whenDropped[H any](handle *H, r *remains) (c runtime.Cleanup) {
 	return c
 }
 
-// drop runs when the handle is unreachable: no method of it is at work, and none will be.
-// Callbacks of the domain may be, and reclaims of the budget.
+// drop runs when the handle is unreachable, so none of its methods runs, now or later. Callbacks
+// of the domain and reclaims of the budget may run.
 func (r *remains) drop() {
-	if r.reservedBytes() == 0 { // closed, or never used
+	n, bytes := r.usage()
+	if bytes == 0 { // closed, or never used
 		r.leave()
 		return
 	}
-	if n := r.inUse(); n > 0 && !r.all {
+	if n > 0 && !r.all {
 		slog.Warn("slab: a pool was dropped without Close while objects of it are in use: their memory stays",
-			"pool", r.name(), "objects", n, "bytes", r.reservedBytes(), "gotten", r.leaks())
+			"pool", r.name, "objects", n, "bytes", bytes, "gotten", r.leaks())
 		return
 	}
 	r.goal = r.dom.Advance()
@@ -69,9 +69,9 @@ func (r *remains) drop() {
 	bury()
 }
 
-// bury gives back the memory of what is in the graveyard and waits for no reader any more.
+// bury gives back the memory of those in the graveyard whose goals are reached.
 //
-// Cost: a load if there are none, else up to a scan of the readers for each.
+// Cost: a load if the graveyard is empty, else up to a scan of the readers for each handle in it.
 func bury() {
 	if graveyard.n.Load() == 0 {
 		return
@@ -82,7 +82,7 @@ func bury() {
 	graveyard.n.Store(0)
 	graveyard.mu.Unlock()
 	var stay []*remains
-	refused := make(map[*smr.Domain]bool) // their readers hold back an earlier goal
+	refused := make(map[*smr.Domain]bool) // whose readers hold back an earlier goal
 	for _, r := range list {
 		if !refused[r.dom] && r.dom.Passed(r.goal) {
 			r.release()
@@ -100,8 +100,8 @@ func bury() {
 	graveyard.n.Add(int32(len(stay)))
 }
 
-// release gives back all memory, whatever objects are in it: every reader has left that
-// was there when the handle was dropped.
+// release gives back all memory, whatever objects are in it: every reader that was there when
+// the handle was dropped has left.
 func (r *remains) release() {
 	r.leave()
 	for _, s := range r.stores {
@@ -114,42 +114,26 @@ func (r *remains) release() {
 	}
 }
 
-// leave takes the stores out of their budget's reach.
 func (r *remains) leave() {
 	for _, s := range r.stores {
 		s.budget.leave(s)
 	}
 }
 
-// inUse returns how many objects were not given back.
-func (r *remains) inUse() (n int64) {
+// usage returns how many objects were not given back, and the bytes taken from the system.
+func (r *remains) usage() (objects, bytes int64) {
 	for _, s := range r.stores {
-		n += s.stats().InUse
+		st := s.stats()
+		objects += st.InUse
+		bytes += st.ReservedBytes
 	}
-	if r.large != nil {
-		n += int64(r.large.inUse())
+	if b := r.large; b != nil {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		objects += int64(len(b.large))
+		bytes += b.stats.ReservedBytes
 	}
-	return n
-}
-
-// reservedBytes returns how much is taken from the system.
-func (r *remains) reservedBytes() (n int64) {
-	for _, s := range r.stores {
-		n += s.heap.counts().reserved
-	}
-	if r.large != nil {
-		r.large.mu.Lock()
-		defer r.large.mu.Unlock()
-		n += r.large.stats.ReservedBytes
-	}
-	return n
-}
-
-func (r *remains) name() string {
-	if r.large != nil {
-		return r.large.name
-	}
-	return r.stores[0].name
+	return objects, bytes
 }
 
 // leaks lists where objects in use were gotten, under -tags invariants.
@@ -161,12 +145,6 @@ func (r *remains) leaks() (text string) {
 		return "known under -tags invariants"
 	}
 	return text
-}
-
-func (b *blocks) inUse() int {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return len(b.large)
 }
 
 // abandon frees the large blocks: those in use, and those that waited for readers.

@@ -9,7 +9,7 @@ import (
 	"github.com/gosmr/gosmr/internal/compaction"
 )
 
-// A compactor is Blocks with what smrmap needs of them and users do not.
+// A compactor is Blocks with the methods that only smrmap needs.
 type compactor struct{ *Blocks }
 
 func init() { // before smrmap, which imports this package, is initialized
@@ -19,40 +19,35 @@ func init() { // before smrmap, which imports this package, is initialized
 // Evacuate is [compaction.Blocks.Evacuate].
 func (b compactor) Evacuate(ctx context.Context, n int, vacate func(block []byte)) (released int64, err error) {
 	defer runtime.KeepAlive(b.Blocks)
-	// This fails inside a callback, for which another evacuation may wait.
-	if err := b.dom.Barrier(ctx); err != nil {
+	if err := b.dom.Barrier(ctx); err != nil { // fails inside a callback, for which another evacuation may wait
 		return 0, err
 	}
-	most, largest := b.victims(n)
-	if most == nil {
-		most = largest
-	}
-	return most.evacuateAlone(ctx, 1, vacate)
+	_, victim := b.victims(n)
+	return victim.evacuateAlone(ctx, 1, vacate)
 }
 
-// victims returns the stores that may give up slabs for blocks of n bytes: the one with the
-// most free blocks, nil if none has as many as a slab holds, so that there would be room for
-// those in use of any slab; and the largest one, nil if none has a slab.
-func (b *Blocks) victims(n int) (most, largest *store) {
-	not := -1
-	if n >= 0 && n <= maxObject {
-		not = class(n)
-	}
+// victims returns stores that may give up slabs for blocks of n bytes. roomy is the one with the
+// most free blocks, nil if none has a slab's worth of them, which is room for the blocks in use
+// of any slab. victim is roomy or else the largest one, nil if none has a slab.
+func (b *Blocks) victims(n int) (roomy, victim *store) {
 	var mostFree, mostReserved int64
 	for c := range b.classes {
-		if c == not {
+		if n >= 0 && n <= maxObject && c == class(n) {
 			continue
 		}
 		s := &b.classes[c]
 		st := s.stats()
 		if st.FreeBytes > mostFree && st.FreeBytes >= int64(s.slabSize) {
-			most, mostFree = s, st.FreeBytes
+			roomy, mostFree = s, st.FreeBytes
 		}
 		if st.ReservedBytes > mostReserved {
-			largest, mostReserved = s, st.ReservedBytes
+			victim, mostReserved = s, st.ReservedBytes
 		}
 	}
-	return most, largest
+	if roomy != nil {
+		victim = roomy
+	}
+	return roomy, victim
 }
 
 // GetFree is [compaction.Blocks.GetFree].
@@ -85,8 +80,7 @@ func (s *store) getFree() unsafe.Pointer {
 	return p
 }
 
-// evacuateAlone is evacuate, of up to want bytes, once no other is at it. A nil store has
-// nothing to give.
+// evacuateAlone is evacuate of up to want bytes, one at a time per store. s may be nil.
 func (s *store) evacuateAlone(ctx context.Context, want int64, vacate func(block []byte)) (released int64, err error) {
 	if s == nil {
 		return 0, nil
@@ -103,13 +97,13 @@ func (s *store) evacuateAlone(ctx context.Context, want int64, vacate func(block
 
 // evacuate is Evacuate for up to n slabs of one store. evacuator is held.
 //
-// From begin to end the slabs are in no list from which magazines are filled, and the depot
-// keeps nothing full: what is retired and freed finds its way back to its slab, which stays
-// until the end, also when it is empty. What was on its way to a user, or in a cache, may
-// be missed, and so everything is done twice.
+// Meanwhile the slabs are in no list from which magazines are filled, and the depot keeps
+// nothing full. So retired and freed objects find their way back to their slabs, which stay
+// until the end even if they become empty. The first pass may miss objects in a cache or on
+// their way to a user, so there are two.
 func (s *store) evacuate(ctx context.Context, n int, vacate func(unsafe.Pointer)) (released int64, err error) {
-	// Show which slabs have free objects: those in caches and the depot, and those that
-	// wait for readers. Perhaps that is enough.
+	// Move what is free in caches and the depot, and what waits for readers, to the slabs.
+	// Perhaps that empties enough.
 	before := s.heap.counts().reserved
 	s.policy.trim(trimAll)
 	if err = s.dom.Barrier(ctx); err != nil {
@@ -167,7 +161,7 @@ func (h *heap) beginEvacuation(n int) []*slab {
 	return best
 }
 
-// takenOf returns the objects of a slab that are not in it.
+// takenOf returns the objects of a slab that are out of it.
 func (h *heap) takenOf(sl *slab) (taken []unsafe.Pointer) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -179,7 +173,7 @@ func (h *heap) takenOf(sl *slab) (taken []unsafe.Pointer) {
 	return taken
 }
 
-// endEvacuation lets the slabs go that are empty, and takes the others into use again.
+// endEvacuation lets go the slabs that are empty, and takes the others into use again.
 func (h *heap) endEvacuation(slabs []*slab) (released []*slab) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

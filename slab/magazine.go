@@ -7,26 +7,26 @@ import (
 )
 
 // A magazine holds free objects, or retired ones. It belongs to one holder at a time: a
-// processor's cache, the depot, or the goroutine that moves it from one to the other.
+// processor's cache, the depot, or the goroutine that moves it between them.
 type magazine struct {
 	n    int
-	objs [magazineCap]unsafe.Pointer // [n:] hold nothing that matters
-	next *magazine                   // in the depot: the newer one, where it waits
-	prev *magazine                   // the older one in depot.waiting
+	objs [magazineCap]unsafe.Pointer // [n:] are stale
+	next *magazine                   // in a list of the depot; in waiting, the newer one
+	prev *magazine                   // in depot.waiting, the older one
 
 	// goal is that of retired objects: no reader can hold them once it is reached. Written
-	// under depot.mu, or before the magazine is pushed to depot.arrived.
+	// before the magazine is pushed to depot.arrived.
 	goal smr.Seq
 }
 
 const (
 	magazineCap = 128
-	// magazineBytes bounds what a magazine of large objects holds back.
+	// magazineBytes bounds the bytes in a magazine, unless one object is larger.
 	magazineBytes = 64 << 10
 )
 
-// push puts an object into a magazine that is not full, and pop takes one out of one
-// that is not empty.
+// push puts an object into a magazine that is not full; pop takes one out of a magazine that is
+// not empty.
 func (m *magazine) push(p unsafe.Pointer) {
 	m.objs[m.n] = p
 	m.n++
@@ -37,7 +37,6 @@ func (m *magazine) pop() unsafe.Pointer {
 	return m.objs[m.n]
 }
 
-// A magazineStack is magazines in no order of importance.
 type magazineStack struct {
 	top *magazine
 	n   int
@@ -64,8 +63,8 @@ type waitList struct {
 	n              int
 }
 
-// insert puts m behind the magazines whose goals are not after its own. That is the
-// end or near it: those that arrived meanwhile are few, since each retire takes them in.
+// insert puts m behind the magazines whose goals are not after its own. That is at the end or
+// near it: few magazines arrive at a time, since each retire takes them in.
 func (l *waitList) insert(m *magazine) {
 	after := l.newest
 	for after != nil && m.goal.Before(after.goal) {
@@ -85,7 +84,7 @@ func (l *waitList) insert(m *magazine) {
 	l.n++
 }
 
-// pop removes the oldest magazine, which there is.
+// pop removes the oldest magazine of a list that is not empty.
 func (l *waitList) pop() *magazine {
 	m := l.oldest
 	if l.oldest = m.next; l.oldest != nil {

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// pointerFree reports whether the collector has nothing to see in a value of type t.
+// pointerFree reports whether a value of type t holds no pointer that the collector must see.
 func pointerFree(t reflect.Type, offHeapLinks bool) bool {
 	switch t.Kind() {
 	case reflect.Bool, reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64,
@@ -36,8 +36,8 @@ func offHeap(t reflect.Type, offHeapLinks bool) bool {
 	return pointerFree(t, offHeapLinks) && t.Size() <= maxObject && t.Align() <= firstObject
 }
 
-// isLink reports whether t is an smr.Pointer or an smrq.Link. It goes by their names, since
-// this package must not import smrq.
+// isLink reports whether t is an smr.Pointer or an smrq.Link. It compares names, since this
+// package must not import smrq.
 func isLink(t reflect.Type) bool {
 	module := strings.TrimSuffix(reflect.TypeFor[Budget]().PkgPath(), "slab")
 	return t.PkgPath() == module+"smr" && strings.HasPrefix(t.Name(), "Pointer[") ||

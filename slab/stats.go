@@ -1,7 +1,7 @@
 package slab
 
-// Stats is a snapshot of a pool, or of all sizes of Blocks. It may or may not show what
-// changes while it is made.
+// Stats is a snapshot of a pool, or of all sizes of Blocks. It may or may not show changes made
+// while it is taken.
 type Stats struct {
 	Name string
 
@@ -12,7 +12,7 @@ type Stats struct {
 	InUse   int64 // objects given out and not given back
 	Pending int64 // objects retired that may not be reused yet
 
-	InUseBytes    int64 // what those in use take
+	InUseBytes    int64
 	PendingBytes  int64
 	FreeBytes     int64 // objects that may be given out, in slabs and magazines
 	ReservedBytes int64 // taken from the system: the above, and what is at the ends of slabs
@@ -20,7 +20,7 @@ type Stats struct {
 }
 
 func (s *store) stats() Stats {
-	// What ends is read before what begins, so that no difference is negative.
+	// Ends are read before begins, so that no difference is negative.
 	readied := s.readied.Load()
 	st := Stats{Name: s.name, Retires: s.uncached.retires.Load(), Frees: s.uncached.frees.Load()}
 	for _, c := range s.caches.All() {
@@ -41,8 +41,8 @@ func (s *store) stats() Stats {
 	return st
 }
 
-// givenBack counts what was freed, retired, or became free after that. While it stays
-// the same, another trim finds nothing free that the last did not, but for new slabs, and
+// givenBack counts objects that were freed, retired, or became free after that. While it stays
+// the same, another trim finds nothing free that the last did not, except new slabs, and
 // magazines on their way between the parts.
 func (s *store) givenBack() uint64 {
 	n := s.readied.Load() + s.uncached.frees.Load() + s.uncached.retires.Load()
