@@ -6,10 +6,9 @@ import (
 	"unsafe"
 )
 
-// goBlocks are the blocks that are Go memory. Blocks of Alloc are never left to the
-// collector, but kept for reuse: a link in one that was freed may still be there when
-// it is overwritten, and the collector's write barrier must not find it pointing to
-// memory that was collected.
+// goBlocks holds the blocks that are Go memory. Freed blocks of Alloc are kept for reuse, never
+// left to the collector: a stale link in one may be overwritten later, and the collector's write
+// barrier must not find it pointing to collected memory.
 var goBlocks struct {
 	mu   sync.Mutex
 	mem  map[unsafe.Pointer][]uint64 // by address
@@ -18,15 +17,13 @@ var goBlocks struct {
 
 const maxGo = 1 << (30 + ^uintptr(0)>>63*3) // 1 GiB, 8 GiB where addresses are long
 
-// allocGo returns Go memory of size bytes, aligned to size if it is a block, else to
-// MinBlock.
+// allocGo returns Go memory of size bytes, aligned to size if it is a block, else to MinBlock.
 func allocGo(size uintptr) (p unsafe.Pointer, err error) {
-	b := &goBlocks
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if list := b.free[size]; len(list) > 0 {
+	goBlocks.mu.Lock()
+	defer goBlocks.mu.Unlock()
+	if list := goBlocks.free[size]; len(list) > 0 {
 		p = list[len(list)-1]
-		b.free[size] = list[:len(list)-1]
+		goBlocks.free[size] = list[:len(list)-1]
 		clear(unsafe.Slice((*byte)(p), size))
 		return p, nil
 	}
@@ -40,24 +37,23 @@ func allocGo(size uintptr) (p unsafe.Pointer, err error) {
 	mem := make([]uint64, (size+align)/8)
 	p = unsafe.Pointer(&mem[0])
 	p = unsafe.Add(p, -uintptr(p)&(align-1))
-	if b.mem == nil {
-		b.mem = make(map[unsafe.Pointer][]uint64)
-		b.free = make(map[uintptr][]unsafe.Pointer)
+	if goBlocks.mem == nil {
+		goBlocks.mem = make(map[unsafe.Pointer][]uint64)
+		goBlocks.free = make(map[uintptr][]unsafe.Pointer)
 	}
-	b.mem[p] = mem
+	goBlocks.mem[p] = mem
 	return p, nil
 }
 
 func freeGo(p unsafe.Pointer, size uintptr, large bool) {
-	b := &goBlocks
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.mem[p] == nil {
+	goBlocks.mu.Lock()
+	defer goBlocks.mu.Unlock()
+	if goBlocks.mem[p] == nil {
 		panic("pages: freed a block that is not allocated")
 	}
 	if large {
-		delete(b.mem, p)
+		delete(goBlocks.mem, p)
 	} else {
-		b.free[size] = append(b.free[size], p)
+		goBlocks.free[size] = append(goBlocks.free[size], p)
 	}
 }

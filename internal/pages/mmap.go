@@ -16,7 +16,7 @@ const (
 	private    = unix.MAP_ANON | unix.MAP_PRIVATE
 )
 
-// system is what is asked of the system; tests put refusals here.
+// system holds the calls to the system, which tests replace with refusals.
 var system = struct {
 	mmap     func(size uintptr, prot, flags int) (unsafe.Pointer, error)
 	munmap   func(p unsafe.Pointer, size uintptr) error
@@ -29,10 +29,10 @@ var system = struct {
 	unix.MunmapPtr, unix.Mprotect, unix.Madvise,
 }
 
-// reserve returns size bytes of addresses, aligned to align, that can't be touched until
-// they are protected otherwise.
+// reserve returns size bytes of addresses, aligned to align, that can't be touched before
+// protect opens them.
 func reserve(size, align uintptr) (unsafe.Pointer, error) {
-	// New mappings come to lie beside the last ones, and so most are aligned as they are.
+	// A new mapping usually lies beside the last one, and so is aligned.
 	p, err := mapped(size, unix.PROT_NONE, noReserve)
 	if err == nil && uintptr(p)&(align-1) != 0 {
 		unmap(p, size)

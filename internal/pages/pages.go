@@ -1,35 +1,31 @@
-// Package pages is where memory off the Go heap comes from: blocks of 64 KiB to
-// 2 MiB, aligned to their size, and large ones of any size.
+// Package pages provides memory off the Go heap: blocks of 64 KiB to 2 MiB, aligned to their
+// size, and large ones of any size.
 //
-// Blocks are cut in halves from reservations of address space, as buddies
-// (Knowlton 1965), the lowest address first, so that all users of the process
-// share their huge pages. [Free] gives a block's memory back to the system and
-// keeps its address: it can be read at any time, as zeros, and is given out
-// again. That is what lets an optimistic reader look at memory that was freed
-// under it, find out, and start over. (Under -tags invariants, where nobody is
-// optimistic, freed blocks fault for a while.) Large blocks are unmapped.
+// Blocks are buddies (Knowlton 1965), cut in halves from reservations of address space, the
+// lowest address first, so that all users in the process share their huge pages. [Free] gives a
+// block's memory back to the system and keeps its address, which reads as zeros and is given out
+// again. So an optimistic reader can read memory that was freed under it, detect that, and start
+// over. (Under -tags invariants, which builds without optimistic readers, freed blocks fault for
+// a while.) Large blocks are unmapped.
 //
 // # A system that has little to give
 //
-// A reservation can't be touched, and costs nothing but its addresses. It is opened
-// [MaxBlock] by MaxBlock, from its start, as blocks are needed: locked memory
-// (mlockall) and commit charge (strict overcommit) follow what is in use. The first
-// reservation is one MaxBlock, each later one is twice as large as the last, up to a
-// limit; where the system refuses (RLIMIT_AS, RLIMIT_MEMLOCK, overcommit), half of
-// that is tried, and so on down to the size of the block that is wanted.
+// A reservation can't be touched and costs only addresses. It is opened from its start, one
+// [MaxBlock] at a time, as blocks are needed. So locked memory (mlockall) and commit charge
+// (strict overcommit) follow what is in use. The first reservation is one MaxBlock, and each
+// later one is twice as large as the last, up to a limit. If the system refuses (RLIMIT_AS,
+// RLIMIT_MEMLOCK, overcommit), half of that is tried, and so on down to the wanted block's size.
 //
 // # Giving back never fails
 //
-// The system may refuse to take memory back: to unmap or protect a part of a
-// mapping splits it, and a process has no more than vm.max_map_count mappings. (The
-// kernel merges neighbors, so a block that was mapped by itself can be a part of a
-// larger mapping when it is freed.) Then the memory goes back, the addresses stay
-// with this package, and the next large block is put there, or they are unmapped
-// later.
+// The system may refuse to unmap or protect part of a mapping. That splits the mapping, and a
+// process has at most vm.max_map_count of them. (The kernel merges neighbors, so a block that
+// was mapped by itself can be part of a larger mapping when it is freed.) Then the memory goes
+// back and the addresses stay with this package, for the next large block or until they can be
+// unmapped.
 //
-// Where the system has no mmap, and under the race detector (which takes no notice
-// of synchronization in memory that is not Go's), blocks are Go memory without
-// pointers, and are kept for reuse.
+// On systems without mmap, and under the race detector, which ignores synchronization in memory
+// that is not Go's, blocks are Go memory without pointers, and are kept for reuse.
 package pages
 
 import (
@@ -52,11 +48,11 @@ const (
 	orders   = maxShift - minShift + 1
 )
 
-// ErrNoMemory is returned when the system refuses.
+// ErrNoMemory is wrapped by the errors for a system that refuses.
 var ErrNoMemory = errors.New("the system has no memory to give")
 
-// Alloc returns a block of size bytes, zeroed and aligned to its size, which is a
-// power of two from MinBlock to MaxBlock.
+// Alloc returns a block of size bytes, zeroed and aligned to its size, which is a power of two
+// from MinBlock to MaxBlock.
 func Alloc(size uintptr) (unsafe.Pointer, error) {
 	if size < MinBlock || size > MaxBlock || size&(size-1) != 0 {
 		panic("pages: no such block size")
@@ -77,7 +73,6 @@ func Alloc(size uintptr) (unsafe.Pointer, error) {
 	}
 }
 
-// orderOf returns the order of blocks of size bytes.
 func orderOf(size uintptr) int { return bits.TrailingZeros64(uint64(size)) - minShift }
 
 // Free gives the memory of a block of Alloc back to the system.
@@ -92,7 +87,7 @@ func Free(p unsafe.Pointer, size uintptr) {
 	}
 }
 
-// AllocLarge returns size bytes, zeroed and aligned to a page. size is rounded up
+// AllocLarge returns size bytes, zeroed and aligned to a page. The caller has rounded size up
 // with [RoundLarge].
 func AllocLarge(size uintptr) (unsafe.Pointer, error) {
 	if size > math.MaxInt { // no slice is so long
@@ -104,7 +99,7 @@ func AllocLarge(size uintptr) (unsafe.Pointer, error) {
 	return mapLarge(size)
 }
 
-// FreeLarge gives what AllocLarge returned back to the system.
+// FreeLarge gives a block of AllocLarge back to the system.
 func FreeLarge(p unsafe.Pointer, size uintptr) {
 	if onGoHeap {
 		freeGo(p, size, true)
@@ -113,8 +108,8 @@ func FreeLarge(p unsafe.Pointer, size uintptr) {
 	unmap(p, size)
 }
 
-// RoundLarge returns the size of a large block that holds size bytes, or, where there
-// can be none, the largest size there is, which AllocLarge refuses.
+// RoundLarge returns the size of a large block that holds size bytes. If none can, it returns
+// the largest size there is, which AllocLarge refuses.
 func RoundLarge(size uintptr) uintptr {
 	const last = ^uintptr(0) &^ (largeUnit - 1)
 	return (min(size, last) + largeUnit - 1) &^ (largeUnit - 1)
@@ -123,7 +118,6 @@ func RoundLarge(size uintptr) uintptr {
 // largeUnit is at least a page everywhere.
 const largeUnit = 64 << 10
 
-// A block is an address and a size.
 type block struct {
 	p    unsafe.Pointer
 	size uintptr

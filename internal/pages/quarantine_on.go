@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// quarantined holds the blocks freed last. They can't be touched: an access faults at the
-// line that does it, rather than change what is another block by then.
+// quarantined holds the blocks freed last. They can't be touched: a stray access faults where it
+// happens, rather than change a block that is in use again.
 var quarantined struct {
 	mu     sync.Mutex // guards blocks
 	blocks []block    // the oldest first
@@ -19,21 +19,20 @@ var quarantined struct {
 
 const maxQuarantined = 64
 
-// quarantine takes a block in, whose memory was given back, and returns those that may be
-// used again. A block that the system does not protect is one of these; one that it does
-// not open again stays for longer.
+// quarantine takes in a block whose memory was given back, and returns those that may be used
+// again. A block that the system refuses to protect is one of these; one that it refuses to open
+// again stays for longer.
 func quarantine(p unsafe.Pointer, size uintptr) (usable []block) {
 	b := block{p, size}
-	q := &quarantined
-	q.mu.Lock()
-	defer q.mu.Unlock()
+	quarantined.mu.Lock()
+	defer quarantined.mu.Unlock()
 	if protect(b, unix.PROT_NONE) != nil {
 		usable = append(usable, b)
 	} else {
-		q.blocks = append(q.blocks, b)
+		quarantined.blocks = append(quarantined.blocks, b)
 	}
-	surplus := len(q.blocks) - maxQuarantined
-	q.blocks = slices.DeleteFunc(q.blocks, func(b block) bool {
+	surplus := len(quarantined.blocks) - maxQuarantined
+	quarantined.blocks = slices.DeleteFunc(quarantined.blocks, func(b block) bool {
 		if surplus <= 0 || protect(b, protection) != nil {
 			return false
 		}

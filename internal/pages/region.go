@@ -7,18 +7,17 @@ import (
 	"unsafe"
 )
 
-// maxRegion is the most that is reserved at a time, in bytes: 64 MiB, 16 MiB where
-// addresses are short.
+// maxRegion bounds a reservation, in bytes: 64 MiB, 16 MiB where addresses are short.
 const maxRegion = 16 << 20 << (^uintptr(0) >> 63 * 2)
 
-// A region is one reservation, of which all up to opened is in blocks or free. free
-// holds, for each order, a bit for each block of that size that is free and whose buddy
-// is not. All but free, has and opened is constant; heap.mu guards these.
+// A region is one reservation, which up to opened is in blocks or free. free holds, for each
+// order, a bit for each block of that size that is free and whose buddy is not. heap.mu guards
+// free, has and opened; the other fields are constant.
 type region struct {
 	base   unsafe.Pointer // aligned to size, or to MaxBlock if that is less
 	size   uintptr        // a power of two
 	index  int            // in heap.regions
-	opened uintptr        // what lies beyond can't be touched
+	opened uintptr        // the rest can't be touched
 	free   [orders][maxRegion / MinBlock / 64]uint64
 	has    [orders]int // bits set
 }
@@ -31,13 +30,12 @@ var heap struct {
 type regionSet struct {
 	regions []*region   // the oldest first
 	byBase  []*region   // the same, by address
-	partly  []*region   // those that are not opened to their end: one, unless the system refused
+	partly  []*region   // those not opened to their end: at most one, unless the system refused
 	lowest  [orders]int // no region below this one has a free block of the order
-	next    uintptr     // what to reserve next; 0: MaxBlock
+	next    uintptr     // size of the next reservation; 0: MaxBlock
 }
 
-// takeLocked returns a free block of the order, cut from a larger one if need be, or nil
-// if there is none. heap.mu is held.
+// takeLocked returns a free block of the order, cut from a larger one if need be; nil if none.
 func takeLocked(order int) unsafe.Pointer {
 	for from := order; from < orders; from++ {
 		for i := heap.lowest[from]; i < len(heap.regions); i++ {
@@ -51,7 +49,7 @@ func takeLocked(order int) unsafe.Pointer {
 	return nil
 }
 
-// growLocked makes a free block of at least size bytes. heap.mu is held.
+// growLocked makes a free block of at least size bytes.
 func growLocked(size uintptr) error {
 	for i, r := range heap.partly {
 		if r.open() != nil {
@@ -72,7 +70,7 @@ func growLocked(size uintptr) error {
 	return err
 }
 
-// addRegionLocked reserves a region of size bytes and opens the start of it. heap.mu is held.
+// addRegionLocked reserves a region of size bytes and opens the start of it.
 func addRegionLocked(size uintptr) error {
 	base, err := reserve(size, min(size, MaxBlock))
 	if err != nil {
@@ -91,8 +89,8 @@ func addRegionLocked(size uintptr) error {
 	return nil
 }
 
-// open makes the next MaxBlock of a region free; or all the rest, which splits no mapping,
-// where the system does not give less; or the only block of a small region.
+// open makes the next MaxBlock of a region free, or the only block of a small region. If the
+// system refuses that, it makes all the rest free, which splits no mapping.
 func (r *region) open() error {
 	n := min(r.size-r.opened, MaxBlock)
 	start := unsafe.Add(r.base, r.opened)
@@ -106,27 +104,25 @@ func (r *region) open() error {
 	for end := r.opened + n; r.opened < end; r.opened += MinBlock << top {
 		r.set(top, int(r.opened>>(top+minShift)))
 	}
-	r.lowered(top)
 	return nil
 }
 
-// top is the order of the largest blocks of the region.
+// top returns the order of the largest blocks of the region.
 func (r *region) top() int { return orderOf(min(r.size, MaxBlock)) }
 
-// cut takes the lowest free block of order from and returns the first of the
-// order-sized parts of it; the others become free.
+// cut takes the lowest free block of order from, and returns the first part of it that is of
+// the given order; the rest becomes free.
 func (r *region) cut(from, order int) unsafe.Pointer {
 	i := r.first(from)
 	r.clear(from, i)
 	for ; from > order; from-- {
 		i *= 2
 		r.set(from-1, i+1)
-		r.lowered(from - 1)
 	}
 	return unsafe.Add(r.base, uintptr(i)<<(order+minShift))
 }
 
-// join makes a block free, and its buddy and it one block as long as both are.
+// join makes a block free, and merges it with its buddy as long as both are free.
 func join(p unsafe.Pointer, size uintptr) {
 	heap.mu.Lock()
 	defer heap.mu.Unlock()
@@ -149,14 +145,11 @@ func join(p unsafe.Pointer, size uintptr) {
 		mended(unsafe.Add(r.base, i<<maxShift))
 	}
 	r.set(order, i)
-	r.lowered(order)
 }
 
-// regionLocked returns the region of which the opened part has p, nil if there is none.
-// heap.mu is held.
+// regionLocked returns the region whose opened part contains p, nil if there is none.
 func regionLocked(p unsafe.Pointer) *region {
-	// The last one that begins at p or below.
-	i := searchLocked(unsafe.Add(p, 1)) - 1
+	i := searchLocked(unsafe.Add(p, 1)) - 1 // the last one that begins at p or below
 	if i < 0 {
 		return nil
 	}
@@ -166,7 +159,7 @@ func regionLocked(p unsafe.Pointer) *region {
 	return nil
 }
 
-// searchLocked returns how many regions begin below p. heap.mu is held.
+// searchLocked returns how many regions begin below p.
 func searchLocked(p unsafe.Pointer) int {
 	i, _ := slices.BinarySearchFunc(heap.byBase, uintptr(p), func(r *region, p uintptr) int {
 		if uintptr(r.base) < p {
@@ -180,6 +173,7 @@ func searchLocked(p unsafe.Pointer) int {
 func (r *region) set(order, i int) {
 	r.free[order][i/64] |= 1 << (i % 64)
 	r.has[order]++
+	heap.lowest[order] = min(heap.lowest[order], r.index)
 }
 
 func (r *region) clear(order, i int) {
@@ -196,9 +190,4 @@ func (r *region) first(order int) int {
 		}
 	}
 	panic("pages: a count of free blocks is wrong")
-}
-
-// lowered notes that the region has a free block of the order.
-func (r *region) lowered(order int) {
-	heap.lowest[order] = min(heap.lowest[order], r.index)
 }
