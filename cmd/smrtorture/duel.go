@@ -25,7 +25,7 @@ import (
 // CPUs, and the collector runs all the time, so that readers are suspended at any point, also
 // between the two halves of an entry.
 type duels struct {
-	calls bool // only of those who call and those who take the calls away
+	calls bool // only callDuels
 }
 
 // duelling is the state of duels in a run.

@@ -73,7 +73,7 @@ func (r *rig) start(name string, fn func(ctx context.Context, p *pulse)) {
 	r.tasks = append(r.tasks, func(ctx context.Context) {
 		defer p.end()
 		defer r.faults.catch(name)
-		// Memory that went back to the system while a reader looks at it.
+		// Memory may go back to the system while a reader holds it.
 		debug.SetPanicOnFault(true)
 		fn(ctx, p)
 	})

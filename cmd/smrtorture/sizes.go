@@ -16,7 +16,7 @@ type sizes struct{}
 
 const (
 	sizesBudget = 8 << 20
-	sizesSlab   = 64 << 10 // what is taken from one size for another, at least,
+	sizesSlab   = 64 << 10 // the least that is taken from one size for another,
 	sizesBlocks = 20       // or, for larger values, memory for as many blocks
 )
 
