@@ -76,7 +76,8 @@ func (b Bug) WriteOverlay(root, dir string) (path string, err error) {
 	return WriteOverlay(root, dir, b.Name, changed)
 }
 
-// WriteOverlay does the same for any texts, by the paths, from the root, of the files they replace.
+// WriteOverlay does the same for changed: texts by the path, from the root, of the file that each
+// replaces. name begins the names of the files that it writes.
 func WriteOverlay(root, dir, name string, changed map[string]string) (path string, err error) {
 	if root, err = filepath.Abs(root); err != nil {
 		return "", err
