@@ -35,7 +35,7 @@ func (p *clockProgram) blocking(goal clock.Seq) {
 	}
 }
 
-// check compares the clock with the model when all is quiet.
+// check compares the clock with the model when no goroutine runs.
 func (p *clockProgram) check() {
 	synctest.Wait()
 	m := p.model

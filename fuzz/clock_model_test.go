@@ -6,15 +6,14 @@ import (
 	"github.com/gosmr/gosmr/clock"
 )
 
-// A moment is how many advances there were since the clock began: it does not wrap. (A
-// program advances a clock less than 2^63 times.)
+// A moment is the number of advances since the clock began: it does not wrap. (A program advances a
+// clock fewer than 2^63 times.)
 type moment = int64
 
 // never is later than any moment.
 const never = moment(1<<63 - 1)
 
-// A clockModel is a clock of such moments. The Seqs that stand for them are found with
-// integers of any size.
+// A clockModel is a clock of such moments. It computes their Seqs with integers of any size.
 type clockModel struct {
 	start, step *big.Int // the Seq of moment 0; what one advance adds to a Seq
 	around      moment   // so many advances lead back to the same Seq
@@ -35,19 +34,19 @@ func newClockModel(start clock.Seq, step uint64) *clockModel {
 // maxLead is how far wr may be ahead of rd.
 func (m *clockModel) maxLead() moment { return m.around / 4 }
 
-// half is how far two moments must be apart, at the most, to be compared.
+// half is how far apart two moments may be to be comparable.
 func (m *clockModel) half() moment { return m.around / 2 }
 
-// seq returns what stands for a moment.
+// seq returns the Seq of a moment.
 func (m *clockModel) seq(at moment) clock.Seq {
 	n := new(big.Int).Mul(big.NewInt(at), m.step)
 	n.Add(n, m.start)
 	return clock.Seq(n.Mod(n, two64).Uint64())
 }
 
-// resolve returns the moment that a goal stands for. issued is false if the clock can't
-// have issued it: it is another clock's, or ahead of the deferred goal of now, or was
-// held for half the range, which looks the same.
+// resolve returns the moment of a goal. issued is false if the clock can't have issued it: it is
+// another clock's, or ahead of the present deferred goal, or was held for half the range, which is
+// indistinguishable from that.
 func (m *clockModel) resolve(goal clock.Seq) (at moment, issued bool) {
 	n := new(big.Int).SetUint64(uint64(goal))
 	count, rest := n.Sub(n, m.start).DivMod(n, m.step, new(big.Int))
@@ -61,7 +60,7 @@ func (m *clockModel) resolve(goal clock.Seq) (at moment, issued bool) {
 	return at, m.wr+1-at < m.half()
 }
 
-// advance is one Advance, which returns the moment that is the goal.
+// advance is one Advance, and returns the moment of the goal.
 func (m *clockModel) advance() moment {
 	if m.wr-m.rd < m.maxLead() {
 		m.wr++
@@ -70,7 +69,7 @@ func (m *clockModel) advance() moment {
 	return m.wr + 1
 }
 
-// commit is Commit of whatever Seq.
+// commit is Commit of any Seq.
 func (m *clockModel) commit(goal clock.Seq) {
 	if goal == m.seq(m.wr+1) {
 		m.advance() // which leaves wr where it is if it is too far ahead

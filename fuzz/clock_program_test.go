@@ -11,8 +11,8 @@ import (
 	"github.com/gosmr/gosmr/clock"
 )
 
-// The operations of a program on a clock, each a byte modulo their number, and what
-// follows it.
+// The operations of a program on a clock, each a byte modulo their number, and the bytes that
+// follow it.
 const (
 	opAdvance   = iota
 	opDefer     // DeferredAdvance
@@ -35,7 +35,7 @@ const (
 	clockOps
 )
 
-// What a goal is made of, and what follows that.
+// The sorts of goals, and the bytes that follow them.
 const (
 	known   = iota // which of the goals so far
 	near           // now, and less 5 to 249 advances
@@ -46,7 +46,7 @@ const (
 	goalSorts
 )
 
-// Where a clock starts, and what follows that.
+// Where a clock starts, and the bytes that follow that.
 const (
 	startDefault   = iota
 	startBelowWrap // how many advances below
@@ -62,8 +62,8 @@ var clockStep = func() uint64 {
 	return uint64(c.DeferredAdvance() - c.Now())
 }()
 
-// A clockProgram is a program on its way. It is run by one goroutine, beside which there
-// are only those that wait; and those are asleep or done whenever something is checked.
+// A clockProgram is a running program. One goroutine runs it; beside it there are only goroutines
+// that wait, and those are asleep or done at each check.
 type clockProgram struct {
 	byteReader
 	c, other clock.Clock
@@ -78,22 +78,22 @@ type clockProgram struct {
 	loaded     [2]moment // by late readers
 	sealed     bool
 
-	err error // the first that is wrong
+	err error // the first
 }
 
-// A clockSection is one that was entered.
+// A clockSection is a section that was entered.
 type clockSection struct {
 	rec  *clock.Record
 	gen  uint64
 	kind clock.Kind
-	at   moment // it is as good as one that was entered then
+	at   moment // it protects as if entered then
 	open bool
 
-	of     *quiescent // Quiescent: whose it is, and which
+	of     *quiescent // if Quiescent: its reader, and which of its sections
 	period int
 }
 
-// A quiescent is a reader that is driven from outside.
+// A quiescent is a quiescent reader and its model.
 type quiescent struct {
 	rec    *clock.Record
 	online bool
@@ -125,7 +125,7 @@ func runClock(program []byte) error {
 	return p.err
 }
 
-// fail notes that something is wrong, unless something was before.
+// fail records an error, unless there was one before.
 func (p *clockProgram) fail(format string, args ...any) {
 	if p.err == nil {
 		p.err = fmt.Errorf(format, args...)
@@ -235,7 +235,7 @@ func (p *clockProgram) step(op int) {
 	}
 }
 
-// goal returns a goal of the sort that the program says.
+// goal returns a goal of the sort that the program asks for.
 func (p *clockProgram) goal() clock.Seq {
 	sort := p.next() % goalSorts
 	if sort == zero {
@@ -264,7 +264,7 @@ func (p *clockProgram) goal() clock.Seq {
 	return p.c.Now()
 }
 
-// issued notes a goal that the clock returned for a moment.
+// issued records a goal that the clock returned for a moment.
 func (p *clockProgram) issued(goal clock.Seq, at moment) {
 	if want := p.model.seq(at); goal != want {
 		p.fail("the goal is %#x, want %#x", goal, want)
@@ -272,7 +272,7 @@ func (p *clockProgram) issued(goal clock.Seq, at moment) {
 	p.goals = append(p.goals, goal)
 }
 
-// oldest returns when the oldest of the open sections was entered.
+// oldest returns the moment at which the oldest open section was entered.
 func (p *clockProgram) oldest() moment {
 	oldest := never
 	for _, s := range p.sections {
@@ -288,8 +288,8 @@ func (p *clockProgram) oldest() moment {
 	return oldest
 }
 
-// jump makes many advances at once, as others would in hours, up to where the clock is as
-// far ahead as it may be.
+// jump makes many advances at once, as other goroutines would in hours, up to the clock's maximal
+// lead.
 func (p *clockProgram) jump(log int) {
 	m := p.model
 	n := min(int64(1)<<(log%44), m.maxLead()-(m.wr-m.rd))

@@ -9,7 +9,7 @@ import (
 	"github.com/gosmr/gosmr/internal/relacq"
 )
 
-// enter enters a section: late, with what was loaded long ago, if that is not nil.
+// enter enters a section: if late is not nil, with what a reader loaded then.
 func (p *clockProgram) enter(i int, late *moment) {
 	m := p.model
 	if late != nil && m.rd-*late > m.around/4*3-2 {
@@ -42,7 +42,7 @@ func (p *clockProgram) isOpen(r *clock.Record) bool {
 	return slices.ContainsFunc(p.sections, func(s *clockSection) bool { return s.open && s.rec == r })
 }
 
-// wordOf returns the word of a record that is what pollers look at.
+// wordOf returns the word of a record that pollers load.
 func wordOf(r *clock.Record) *relacq.Uint64 {
 	return (*relacq.Uint64)(unsafe.Pointer(reflect.ValueOf(r).Elem().FieldByName("seq").UnsafeAddr()))
 }
@@ -93,7 +93,7 @@ func (q *quiescent) quiet(online bool, at moment) {
 	q.online, q.at = online, at
 }
 
-// pin has a section of its own that must not block, so that all is looked at afterwards.
+// pin has a section that must not block, so it checks everything afterwards.
 func (p *clockProgram) pin() {
 	var (
 		goal            clock.Seq
@@ -119,7 +119,8 @@ func (p *clockProgram) pin() {
 	if within {
 		p.fail("a goal is reached within a pinned section that is older")
 	}
-	// Polling may have let a clock go on that was too far ahead, but not committed it.
+	// Polling may have allowed a clock to advance that had its maximal lead, but has not committed
+	// the goal.
 	if want := at > entered && at <= m.wr && at <= p.oldest(); without != want {
 		p.fail("after a pinned section Poll is %v", without)
 	}

@@ -7,14 +7,13 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Programs of advances, goals of all sorts, sections and waits, on a clock that starts
-// anywhere in its range and goes all the way around, do what a clock would whose moments
-// are numbers without an end. See clockProgram for what a program can do, and clockModel
-// for what it is held against.
+// Programs of advances, goals of all sorts, sections and waits, on a clock that starts anywhere in
+// its range and goes all the way around, do what a clock would whose moments are unbounded numbers.
+// See clockProgram for what a program can do, and clockModel for the model.
 //
 // Its corpus alone catches the bugs double-leave, foreign-goal, future-goal, no-end-kick,
-// no-sealed-look, no-wake, stale-is-idle and uncommitted-goal (see package mutant). The
-// others of package clock need two goroutines in the middle of something at the same time.
+// no-sealed-look, no-wake, stale-is-idle and uncommitted-goal (see package mutant). The other bugs
+// of package clock need two goroutines in the middle of something at the same time.
 func FuzzClock(f *testing.F) {
 	for _, program := range clockPrograms {
 		f.Add(program)
@@ -29,8 +28,7 @@ func FuzzClock(f *testing.F) {
 	})
 }
 
-// clockPrograms are some programs to begin with. A program begins with where the clock
-// starts: see startOf.
+// clockPrograms are seeds. A program begins with where the clock starts: see clockProgram.begin.
 var clockPrograms = [][]byte{
 	{},
 	// Just below the wrap: advance past it under an open section, poll, leave, poll.

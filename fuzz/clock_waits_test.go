@@ -42,8 +42,8 @@ func (p *clockProgram) waitEnded(goal clock.Seq) {
 	}
 }
 
-// caughtUp is called when a wait for a moment has committed it. It must have when it is
-// over, and may have before that if the clock was too far ahead at first.
+// caughtUp is called when a wait for a moment has committed it: at its end at the latest, and
+// earlier if the clock had its maximal lead at first.
 func (p *clockProgram) caughtUp(at moment) {
 	if at == p.model.wr+1 {
 		p.model.wr++
@@ -82,7 +82,7 @@ func (p *clockProgram) asked() (n []int64) {
 	return n
 }
 
-// expect says that the waiter is done, with an error or nil.
+// expect checks that the waiter is done, with an error or nil.
 func (w *clockWaiter) expect(p *clockProgram, want error) {
 	w.ended = true
 	select {

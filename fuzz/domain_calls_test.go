@@ -11,13 +11,13 @@ func (p *domainProgram) newCall(size int, then func()) *call {
 	return &call{p: p, size: size, then: then, made: time.Now()}
 }
 
-// call makes a call, which is the program's.
+// call makes a call of the program's.
 func (p *domainProgram) call(c *call) {
 	c.p, c.made = p, time.Now()
 	p.made(c, panics(func() { smr.Call(p.d, c, c.size, (*call).run) }))
 }
 
-// made notes a call, unless it was refused.
+// made records a call, unless it was refused.
 func (p *domainProgram) made(c *call, what any) {
 	if p.refused("Call", what) {
 		return
@@ -43,7 +43,7 @@ func (c *call) hasRun() bool {
 	return c.ran > 0
 }
 
-// chain returns what makes n calls, one in the callback of the other.
+// chain returns a function that makes n calls, each in the callback of the one before.
 func (p *domainProgram) chain(n int) func() {
 	if n == 0 {
 		return nil
@@ -57,7 +57,7 @@ func (p *domainProgram) chain(n int) func() {
 	}
 }
 
-// panicking is what a callback does that panics.
+// panicking is the body of a callback that panics.
 func (p *domainProgram) panicking() {
 	p.mu.Lock()
 	p.panicked++
@@ -88,7 +88,7 @@ func (p *domainProgram) waitInCallback(what int) {
 	}
 }
 
-// flushing notes that calls are to be freed as soon as they can be.
+// flushing records that calls are to be freed as soon as possible.
 func (p *domainProgram) flushing(calls []*call) {
 	open := p.open()
 	for _, c := range calls {

@@ -10,8 +10,8 @@ import (
 	"github.com/gosmr/gosmr/smr"
 )
 
-// pending returns what calls have not run, and their sizes. (Of the last step's calls the
-// sizes are not counted if calledNow is false.)
+// pending returns how many calls have not run, and their sizes. (The sizes of the last step's calls
+// count only if calledNow is true.)
 func (p *domainProgram) pending(calledNow bool) (n, bytes int64) {
 	for _, c := range p.calls {
 		if c.ran == 0 && (calledNow || c.noted) {
@@ -22,7 +22,7 @@ func (p *domainProgram) pending(calledNow bool) (n, bytes int64) {
 	return n, bytes
 }
 
-// check compares the domain with what must hold when all is quiet.
+// check compares the domain with what must hold when no goroutine runs.
 func (p *domainProgram) check() {
 	synctest.Wait()
 	for _, w := range p.waiters {
@@ -41,10 +41,10 @@ func (p *domainProgram) check() {
 	}
 }
 
-// checkCall says that a callback has run if it must, and has not if it must not.
+// checkCall checks that a callback has run if it must have, and not if it must not.
 func (p *domainProgram) checkCall(c *call) {
 	if !c.noted {
-		// It was made in this step. Who was reading before that and is still may hold it.
+		// It was made in this step. Readers that were reading before, and still are, may hold it.
 		c.noted = true
 		for _, r := range p.readings {
 			if r.open && r.step < p.step {
@@ -68,8 +68,8 @@ func (p *domainProgram) checkCall(c *call) {
 	}
 }
 
-// isLate reports whether a callback had to run by now. The next check-in takes the goal
-// for all calls so far, so sections hold them back that are entered before it.
+// isLate reports whether a callback must have run by now. The next check-in takes the goal for all
+// calls so far, so sections entered before it hold them back.
 func (p *domainProgram) isLate(c *call) bool {
 	free := c.made
 	for _, r := range p.readings {
@@ -86,7 +86,7 @@ func (p *domainProgram) isLate(c *call) bool {
 	return time.Since(free) > maxDelay
 }
 
-// checkWaiter says that a wait is over if it must be, and is not if it must not be.
+// checkWaiter checks that a wait is over if it must be, and not if it must not be.
 func (p *domainProgram) checkWaiter(w *domainWaiter) {
 	if w.over {
 		return
@@ -122,7 +122,7 @@ func (p *domainProgram) checkWaiter(w *domainWaiter) {
 	}
 }
 
-// mayEnd reports whether a wait may have ended, with success, and whether it must have.
+// mayEnd reports whether a wait may have ended successfully, and whether it must have.
 func (p *domainProgram) mayEnd(w *domainWaiter) (may, must bool) {
 	isOpen := func(r *reading) bool { return r.open }
 	open := slices.ContainsFunc(p.readings, isOpen)

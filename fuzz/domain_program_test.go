@@ -13,8 +13,8 @@ import (
 	"github.com/gosmr/gosmr/smr"
 )
 
-// The operations of a program on a domain, each a byte modulo their number, and what
-// follows it.
+// The operations of a program on a domain, each a byte modulo their number, and the bytes that
+// follow it.
 const (
 	domEnter       = iota // 0: a section of the domain's; else one of a reader's
 	domLeave              // which section, open or not
@@ -53,12 +53,11 @@ const (
 	waits
 )
 
-// maxDelay is that of the domain.
+// maxDelay is the domain's.
 const maxDelay = 100 * time.Millisecond
 
-// A domainProgram is a program on its way. Whatever else runs, on behalf of the domain or
-// waiting for it, is asleep or done whenever something is checked; and no time passes but
-// in domSleep.
+// A domainProgram is a running program. All other goroutines, of the domain or waiting for it, are
+// asleep or done at each check; and time passes only in domSleep.
 type domainProgram struct {
 	byteReader
 	d, other *smr.Domain
@@ -80,8 +79,8 @@ type domainProgram struct {
 	err      error
 }
 
-// A reading is a time in which a reader may hold what it finds: a section, or what is
-// between two quiescent states.
+// A reading is a time in which a reader may hold what it finds: a section, or the time between two
+// quiescent states.
 type reading struct {
 	open          bool
 	at            uint64 // how often the clock had advanced
@@ -89,7 +88,7 @@ type reading struct {
 	opened, ended time.Time
 }
 
-// A domainSection is one that a program has entered, or got from a quiescent reader.
+// A domainSection is a section that the program entered, or got from a quiescent reader.
 type domainSection struct {
 	smr.Section
 	during *reading
@@ -155,7 +154,7 @@ func runDomain(program []byte) error {
 	return p.failure()
 }
 
-// fail notes that something is wrong, unless something was before.
+// fail records an error, unless there was one before.
 func (p *domainProgram) fail(format string, args ...any) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -170,7 +169,7 @@ func (p *domainProgram) failure() error {
 	return p.err
 }
 
-// configOf returns the options that a byte stands for.
+// configOf returns the options that a byte selects.
 func configOf(b int) smr.Options {
 	return smr.Options{
 		Name:       "FuzzDomain",
@@ -214,7 +213,7 @@ func (p *domainProgram) begin() (err error) {
 	return nil
 }
 
-// end leaves all sections. Then nothing may be left to wait for.
+// end leaves all sections. Then nothing may be waiting.
 func (p *domainProgram) end() {
 	for _, s := range p.sections {
 		if s.of == nil && s.during.open {

@@ -6,7 +6,7 @@ import (
 	"github.com/gosmr/gosmr/smr"
 )
 
-// began notes that a reader may hold what it finds from now on.
+// began records that a reader may hold what it finds from now on.
 func (p *domainProgram) began() *reading {
 	r := &reading{open: true, at: p.d.Stats().Advances, step: p.step, opened: time.Now()}
 	p.readings = append(p.readings, r)
@@ -15,7 +15,7 @@ func (p *domainProgram) began() *reading {
 
 func (p *domainProgram) over(r *reading) { r.open, r.ended = false, time.Now() }
 
-// open returns who is reading.
+// open returns the open readings.
 func (p *domainProgram) open() (all []*reading) {
 	for _, r := range p.readings {
 		if r.open {
@@ -25,7 +25,7 @@ func (p *domainProgram) open() (all []*reading) {
 	return all
 }
 
-// refused says whether what was tried on a domain that may be closed is to be refused.
+// refused checks that an attempt was refused if the domain is closed, and only then.
 func (p *domainProgram) refused(what string, value any) bool {
 	if (value != nil) != p.closed {
 		p.fail("%s, with the domain closed: %v: panics with %v", what, p.closed, value)
@@ -125,7 +125,7 @@ func (p *domainProgram) quiescent(arg int) {
 	}
 }
 
-// quiet ends what the reader is in.
+// quiet ends the reader's reading.
 func (q *quiescentReader) quiet(p *domainProgram) {
 	if q.during != nil {
 		p.over(q.during)

@@ -7,16 +7,15 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Programs of sections of all kinds, deferred calls, goals, waits and misuse, on one
-// domain whose time is made by the program, do what is documented: no callback runs
-// while a section is open that was open at its Call, each runs exactly once and in time,
-// and every wait ends when it may and not before. See domainProgram for what a program
-// can do, and its check for what must hold.
+// Programs of sections of all kinds, deferred calls, goals, waits and misuse, on one domain whose
+// time the program makes, do what is documented: no callback runs while a section is open that was
+// open at its Call, each runs exactly once and in time, and every wait ends when it may and not
+// before. See domainProgram for what a program can do, and its check for what must hold.
 //
-// Its corpus alone catches the bugs barrier-is-synchronize, barrier-without-drain,
-// double-leave, early-run, foreign-goal, future-goal, no-end-kick, no-sealed-look,
-// no-throttle, no-wake, panic-loses-rest and uncommitted-goal (see package mutant). The
-// others of package smr need two goroutines in the middle of something at the same time.
+// Its corpus alone catches the bugs barrier-is-synchronize, barrier-without-drain, double-leave,
+// early-run, foreign-goal, future-goal, no-end-kick, no-sealed-look, no-throttle, no-wake,
+// panic-loses-rest and uncommitted-goal (see package mutant). The other bugs of package smr need
+// two goroutines in the middle of something at the same time.
 func FuzzDomain(f *testing.F) {
 	for _, program := range domainPrograms {
 		f.Add(program)
@@ -31,12 +30,11 @@ func FuzzDomain(f *testing.F) {
 	})
 }
 
-// domainPrograms are some programs to begin with. The first byte configures the domain:
-// see configOf.
+// domainPrograms are seeds. The first byte configures the domain: see configOf.
 var domainPrograms = [][]byte{
 	{},
-	// A call under a section: not before that is left, and then without time passing if
-	// it is flushed.
+	// A call under a section: it runs only after Leave, and then without time passing if it is
+	// flushed.
 	{0, domEnter, 0, domCall, 10, domFlush, domSleep, 8, domEnter, 0, domLeave, 0},
 	{3, domCall, 1, domCall, 2, domCallFunc, 3, domSleep, 9, domEnter, 1, domExpedite, domLeave, 0, domSleep, 7},
 	// Each of the waits, with a section open, ended and not.

@@ -7,13 +7,13 @@ import (
 	"github.com/gosmr/gosmr/smr"
 )
 
-// issued notes a goal, for which the clock must have advanced so often more.
+// issued records a goal, and how many more advances it takes.
 func (p *domainProgram) issued(goal smr.Seq, more uint64) {
 	p.goals = append(p.goals, domainGoal{goal, p.d.Stats().Advances + more})
 }
 
-// goal returns a goal of the sort that the program says: one of those it took, one of
-// another domain, or one from the future. The last two the domain never issued.
+// goal returns a goal of the sort that the program asks for: one that it took, one of another
+// domain, or one from the future. The domain never issued the last two.
 func (p *domainProgram) goal() (g domainGoal, issued bool) {
 	sort, arg := p.next()%4, p.next()
 	switch {
@@ -29,8 +29,7 @@ func (p *domainProgram) goal() (g domainGoal, issued bool) {
 	return p.goals[arg%len(p.goals)], true
 }
 
-// reached reports whether no reader is in what it began before the clock had advanced so
-// often.
+// reached reports whether every reading has ended that began before that many advances.
 func (p *domainProgram) reached(at uint64) bool {
 	return !slices.ContainsFunc(p.readings, func(r *reading) bool { return r.open && r.at < at })
 }

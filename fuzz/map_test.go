@@ -26,9 +26,9 @@ func (r *byteReader) next() int {
 	return int(b)
 }
 
-// Programs of all operations on both maps, with few keys and with many, under budgets
-// from none to next to nothing, and with time going by, give what a Go map would; and in
-// the end every byte is given back.
+// Programs of all operations on both maps, with few keys and many, under budgets from none to
+// almost nothing, while time passes, give what a Go map would; and at the end all memory is
+// returned.
 func FuzzMap(f *testing.F) {
 	f.Add([]byte{})
 	f.Add([]byte{1, 0, 1, 2, 3, 1, 4, 5, 6, 3, 1, 7, 9})

@@ -10,8 +10,8 @@ import (
 	"github.com/gosmr/gosmr/smr"
 )
 
-// Programs of all operations, on all four kinds of queue, on the Go heap and off
-// it, legal and not, give what a slice would.
+// Programs of all operations, legal and not, on all four kinds of queue, on the Go heap and off it,
+// give what a slice would.
 func FuzzQueues(f *testing.F) {
 	d, err := smr.New(smr.Options{Name: "FuzzQueues"})
 	require.NoError(f, err)

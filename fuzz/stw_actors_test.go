@@ -7,7 +7,7 @@ import (
 	"github.com/gosmr/gosmr/stw"
 )
 
-// idle reports whether the actor waits to be told something.
+// idle reports whether the actor waits for its next operation.
 func (a *actor) idle() bool {
 	a.p.mu.Lock()
 	defer a.p.mu.Unlock()
@@ -33,7 +33,7 @@ func (p *stwProgram) come(own bool) {
 	p.actors = append(p.actors, a)
 }
 
-// refusal returns the error that somebody gets who wants to come now, or nil.
+// refusal returns the error that a new domain would get now, or nil.
 func (p *stwProgram) refusal() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -92,7 +92,7 @@ func (p *stwProgram) register(a *actor, want error) {
 	}
 }
 
-// newest returns a domain that is starting, and nobody's yet.
+// newest returns a domain that is starting and has no actor yet.
 func (p *stwProgram) newest() *stw.Domain {
 	last := uint64(0)
 	for _, a := range p.actors {
@@ -106,7 +106,7 @@ func (p *stwProgram) newest() *stw.Domain {
 	return d
 }
 
-// live is the domain's life: the actor does what it is told until it is to end.
+// live is the domain's life: the actor does what it is told until it must end.
 func (a *actor) live(d *stw.Domain) {
 	d.PushRoots(1)[0] = uintptr(d.ID())
 	a.runs(true)
@@ -118,7 +118,7 @@ func (a *actor) live(d *stw.Domain) {
 	a.runs(false)
 }
 
-// runs notes that the actor begins, or ceases, to run code of its user's.
+// runs records that the actor begins or stops running user code.
 func (a *actor) runs(running bool) {
 	p := a.p
 	p.mu.Lock()
@@ -167,7 +167,7 @@ func (a *actor) ended() {
 	}
 }
 
-// outcome looks at what came out of an operation of the actor's.
+// outcome checks how an operation of the actor ended.
 func (a *actor) outcome(value any) {
 	if value == nil {
 		return
@@ -189,7 +189,7 @@ func (a *actor) outcome(value any) {
 	}
 }
 
-// owe panics with something that must come out of an operation of the actor's.
+// owe panics with a value that must come out of an operation of the actor.
 func (p *stwProgram) owe(a *actor) {
 	p.mu.Lock()
 	p.lastOwed++
@@ -199,7 +199,7 @@ func (p *stwProgram) owe(a *actor) {
 	panic(id)
 }
 
-// ofLocked returns whose domain it is.
+// ofLocked returns the actor of a domain.
 func (p *stwProgram) ofLocked(d *stw.Domain) *actor {
 	for _, a := range p.actors {
 		if a.d == d {
@@ -209,7 +209,7 @@ func (p *stwProgram) ofLocked(d *stw.Domain) *actor {
 	return nil
 }
 
-// notUser says that something is run for a domain: so it must not run code of its user's.
+// notUser checks that the domain, for which something runs, does not run user code.
 func (p *stwProgram) notUser(d *stw.Domain, what string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

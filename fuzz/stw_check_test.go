@@ -7,7 +7,7 @@ import (
 	"github.com/gosmr/gosmr/stw"
 )
 
-// check compares what is with what must hold when all is quiet.
+// check compares the world with what must hold when no goroutine runs.
 func (p *stwProgram) check() {
 	synctest.Wait()
 	p.mu.Lock()
@@ -42,7 +42,7 @@ func (p *stwProgram) check() {
 	}
 }
 
-// scanLocked looks at the roots of a world that is stopped: everybody has one.
+// scanLocked checks the roots of a stopped world: every domain has one.
 func (p *stwProgram) scanLocked() {
 	var want, got []uint64
 	for _, a := range p.actors {
@@ -96,8 +96,8 @@ func (p *stwProgram) stoppingLocked() bool {
 	return p.held
 }
 
-// excusedLocked reports whether an operation may have to wait for something that the
-// program has yet to do.
+// excusedLocked reports whether an operation may have to wait for something that the program has
+// yet to do.
 func (p *stwProgram) excusedLocked(op *stwOp) bool {
 	if op.what == "Close" {
 		return slices.ContainsFunc(p.actors, func(a *actor) bool { return !a.dead })
@@ -112,7 +112,7 @@ func (p *stwProgram) excusedLocked(op *stwOp) bool {
 		// Nothing but a stop or a suspension holds these up.
 		return suspended || p.suspendingLocked(op.actor) || p.stoppingLocked() || p.gated > 0
 	}
-	// Others that are suspended hold up nobody.
+	// Other suspended domains hold up none.
 	return p.held || p.gated > 0 || suspended || running || reading || p.suspendingLocked(op.actor)
 }
 

@@ -6,7 +6,7 @@ import (
 	"github.com/gosmr/gosmr/stw"
 )
 
-// accepted says whether a domain may have accepted or refused something.
+// accepted checks whether a domain was allowed to accept or refuse a request.
 func (p *stwProgram) accepted(a *actor, err error) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -53,15 +53,14 @@ func (p *stwProgram) interrupt(a *actor, what int) {
 	}
 }
 
-// asking reports whether the actor is ending, and what is asked may be refused.
+// asking reports whether the actor is ending, so that it may refuse requests.
 func (p *stwProgram) asking(a *actor) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return a.doing != nil && a.doing.what == "ending"
 }
 
-// polled says that the actor's poll is over, before which so many interrupts had been
-// accepted.
+// polled checks the actor after a Poll, before which it had accepted so many interrupts.
 func (p *stwProgram) polled(a *actor, before int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -12,8 +12,8 @@ import (
 	"github.com/gosmr/gosmr/stw"
 )
 
-// The operations of a program on a world, each a byte modulo their number, and what
-// follows it. An actor is one of the goroutines that are or were domains.
+// The operations of a program on a world, each a byte modulo their number, and the bytes that
+// follow it. An actor is a goroutine that is or was a domain.
 const (
 	stwSpawn       = iota // ignored
 	stwRegister           // ignored
@@ -34,7 +34,7 @@ const (
 	stwSynchronize        // actor
 	stwSection            // of the smr domain, entered or left
 	stwCall               // of the smr domain
-	stwGate               // lets go on who waits for it
+	stwGate               // releases those that wait at it
 	stwClose              // the world
 	stwExternal           // actor: InterruptExternal
 	stwMisuse             // actor
@@ -50,7 +50,7 @@ const (
 	asks
 )
 
-// What a handler does, plus for which participant times handlers.
+// What a handler does, plus the number of the participant that does it times handlers.
 const (
 	handlePlain       = iota
 	handleBarrier     // for all
@@ -59,16 +59,16 @@ const (
 	handleGated       // for one
 	handleSynchronize // for one, after having waited at the gate
 	handleMisuse      // for all
-	handleSetup       // waits at the gate before anybody is told
+	handleSetup       // waits at the gate before any domain is told
 	handleWork        // for all, while they wait for others
 	handlers
 )
 
-// maxDomains is how many domains a world of a program may have at a time.
+// maxDomains is how many domains the world may have at a time.
 const maxDomains = 4
 
-// A stwProgram is a program on its way. Each thing that it does may have to wait for
-// another; it goes on to the next when all that is going on is asleep or done.
+// A stwProgram is a running program. Each operation may have to wait for another; the program
+// begins the next when all goroutines are asleep or done.
 type stwProgram struct {
 	byteReader
 	w   *stw.World
@@ -87,7 +87,7 @@ type stwProgram struct {
 	held      bool // by Stop
 	gate      chan struct{}
 	gated     int            // that wait there
-	owed      map[int]*actor // panics that are to come out of somebody's operation
+	owed      map[int]*actor // panics that must come out of the actor's operation
 	lastOwed  int
 }
 
@@ -102,7 +102,7 @@ type actor struct {
 	// Under the program's mu.
 	started, dead bool
 	blocked       bool
-	running       bool // code of its user's, until it is told something
+	running       bool // user code, until it is told something
 	period        int  // of that
 
 	asked []*request
@@ -112,10 +112,10 @@ type actor struct {
 // A request is an interrupt function that was accepted.
 type request struct{ nth int }
 
-// A stwOp is something that was begun.
+// A stwOp is an operation that was begun.
 type stwOp struct {
 	what  string
-	actor *actor // who does it, if it is one
+	actor *actor // that does it, or nil
 	over  bool   // under mu
 }
 
@@ -131,7 +131,7 @@ type stopSection struct {
 
 // A stwCallback is a deferred call of the smr domain.
 type stwCallback struct {
-	holders map[*actor]int // who was running, and which period it was
+	holders map[*actor]int // the actors that ran, and their periods then
 	section *smr.Section
 	ran     int
 }
@@ -158,7 +158,7 @@ func runStw(program []byte) error {
 	return p.failure()
 }
 
-// fail notes that something is wrong, unless something was before.
+// fail records an error, unless there was one before.
 func (p *stwProgram) fail(format string, args ...any) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -213,7 +213,7 @@ func (p *stwProgram) do(op int) {
 	}
 }
 
-// actor returns the one that the program says, or nil if there is none.
+// actor returns the one that the program selects, or nil if there is none.
 func (p *stwProgram) actor() *actor {
 	i := p.next()
 	if len(p.actors) == 0 {
@@ -302,7 +302,7 @@ func (p *stwProgram) begin(what string, a *actor, do func()) *stwOp {
 	return op
 }
 
-// end polls everybody until nothing is left to be done, has them end, and closes all.
+// end polls all domains until no operation is left, has them end, and closes the world.
 func (p *stwProgram) end() {
 	ok := p.failure() == nil
 	if p.section != nil {

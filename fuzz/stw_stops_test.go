@@ -7,7 +7,7 @@ import (
 	"github.com/gosmr/gosmr/stw"
 )
 
-// lead has the actor try to run a handler for all.
+// lead has the actor try to run a handler on all domains.
 func (p *stwProgram) lead(op int, a *actor, h int) {
 	s := &stopSection{handler: h % handlers, nth: h / handlers, async: op == stwAsync, ran: make(map[*stw.Domain]int), ended: make(map[*stw.Domain]bool)}
 	o := stw.StopOptions{Async: s.async}
@@ -50,7 +50,7 @@ func (p *stwProgram) lead(op int, a *actor, h int) {
 	})
 }
 
-// led says that a section is over, or did not take place.
+// led checks a stop that is over, or did not take place.
 func (p *stwProgram) led(s *stopSection, led, returned bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -65,7 +65,7 @@ func (p *stwProgram) led(s *stopSection, led, returned bool) {
 	}
 }
 
-// handle is every handler.
+// handle is the body of every handler.
 func (p *stwProgram) handle(s *stopSection, leader *actor, d *stw.Domain, stop *stw.Stop) {
 	p.notUser(d, "a handler")
 	p.mu.Lock()
@@ -156,7 +156,7 @@ func (p *stwProgram) openGate() {
 	p.gate = make(chan struct{})
 }
 
-// stop stops the world, on a goroutine that is no domain.
+// stop stops the world, from a goroutine that is not a domain.
 func (p *stwProgram) stop() {
 	waiting := 0
 	for _, op := range p.ops {

@@ -41,7 +41,7 @@ func (p *stwProgram) resume(a *actor) {
 	pending := slices.ContainsFunc(p.ops, func(o *stwOp) bool { return o.what == "Suspend" && o.actor == a && !o.over })
 	p.mu.Unlock()
 	if !suspended && pending {
-		return // it would take back one that waits
+		return // it would undo a Suspend that waits
 	}
 	if what := panics(a.d.Resume); (what == nil) != suspended {
 		p.fail("Resume of a domain that is suspended: %v: panics with %v", suspended, what)

@@ -9,13 +9,13 @@ import (
 	"github.com/gosmr/gosmr/smr"
 )
 
-// barriers checks that Barrier is exact: what was called before it, by anybody, has
-// run when it returns. Now and then nobody else calls for a moment; then as many have
-// run as were called, and no more.
+// barriers checks that Barrier is exact: when it returns, every call made before it, by any
+// goroutine, has run. Now and then the callers pause; then exactly as many callbacks have run as
+// calls were made.
 type barriers struct{}
 
-// An account is one caller's. sent grows after a call was made, done in its callback.
-// Written by the caller, and by callbacks; read by those who check.
+// An account belongs to one caller. sent grows after each call, done in its callback. Written by
+// the caller and by callbacks; read by barriers.
 type account struct {
 	sent, done atomic.Uint64
 }
@@ -25,7 +25,7 @@ type ledger struct {
 	faults   *faults
 	accounts [4]account
 
-	// calling is held for reading by those who call.
+	// calling is held for reading while a caller calls.
 	calling sync.RWMutex
 }
 
@@ -78,7 +78,7 @@ func (l *ledger) sent() (sent [4]uint64) {
 	return sent
 }
 
-// barrier calls Barrier, exactly while nobody calls, and checks the accounts.
+// barrier calls Barrier and checks the accounts. With exactly it keeps the callers out meanwhile.
 func (l *ledger) barrier(exactly bool) {
 	if exactly {
 		l.calling.Lock()

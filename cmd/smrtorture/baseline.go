@@ -10,20 +10,18 @@ import (
 	"github.com/gosmr/gosmr/smr"
 )
 
-// baseline is the same simple work under smr and under locks, with the same counters, so
-// that reads and updates a second stand side by side. Readers look at one element and
-// are done; one writer replaces elements as fast as it can, and uses each again as soon
-// as nobody can hold it: under a lock, that is at once.
+// baseline does the same simple work under smr and under locks, with the same counters, to compare
+// reads and updates per second. Readers load one element at a time. One writer replaces elements as
+// fast as it can, and reuses each as soon as no reader can hold it: under a lock, at once.
 type baseline struct{ make func(*rig) guard }
 
-// A guard is what keeps the readers and the writer of a yard apart.
+// A guard keeps the readers apart from the writer.
 type guard interface {
-	// reader returns what begins and ends a read of one reading goroutine's, and
-	// finds what is in a cell.
+	// reader returns functions for one reading goroutine: begin and end a read, and load a cell.
 	reader() (begin func(), load func(*smr.Pointer[token]) *token, end func())
 
-	// replace puts fresh into a cell, and sees that free is called for what was
-	// there when no reader holds it.
+	// replace puts fresh into a cell, and has free called with the previous token once no reader
+	// holds it.
 	replace(cell *smr.Pointer[token], fresh *token, free func(*token))
 }
 
@@ -89,7 +87,7 @@ func (b baseline) join(r *rig) {
 	}
 }
 
-// underSMR is the library's own.
+// underSMR guards by sections and Call.
 type underSMR struct{ dom *smr.Domain }
 
 func newUnderSMR(r *rig) guard {
@@ -110,7 +108,7 @@ func (g underSMR) replace(cell *smr.Pointer[token], fresh *token, free func(*tok
 	smr.Call(g.dom, old, elementSize, free)
 }
 
-// underLock is a lock. Readers take it in one way or another.
+// underLock guards by a lock, which readers take as readers says.
 type underLock struct {
 	lock, unlock func()
 	readers      func() (lock, unlock func())

@@ -15,10 +15,9 @@ import (
 	"github.com/gosmr/gosmr/smrmap"
 )
 
-// blobs has a map of bytes on less memory than it would like to have: values of all
-// sizes are stored, expire, are swept, evicted, and moved by CompactFor, while readers
-// borrow them. An entry may be missing; but what is there is what its writer put there
-// last, whole, and not expired.
+// blobs has a map of bytes with too little memory: values of all sizes are stored, expire, are
+// swept, evicted, and moved by CompactFor, while readers borrow them. An entry may be missing, but
+// one that is found is what its writer stored last, whole, and not expired.
 type blobs struct{}
 
 const (
@@ -26,8 +25,8 @@ const (
 	blobBudget = 2 << 20
 	blobHead   = 16 // bytes of the key's number and the generation, which begin a value
 
-	// forcedShare is what part of a budget a map may take beyond it: a quarter of its table
-	// for chained buckets, and half of that while it shrinks, where a table is half of it all.
+	// forcedShare is the divisor of the budget by which a map may exceed it: a quarter of its table
+	// for chained buckets, and half of that while it shrinks, where a table is half of the whole.
 	forcedShare = 4
 )
 
@@ -90,7 +89,7 @@ func (blobs) join(r *rig) {
 	r.start("janitor of blobs", func(ctx context.Context, p *pulse) {
 		for cursor := uint64(0); ctx.Err() == nil; {
 			r.gate.pass()
-			switch rng.IntN(16) { // seldom, so that writers come to the end of the budget
+			switch rng.IntN(16) { // seldom, so that writers exhaust the budget
 			case 0:
 				m.EvictBytes(1 + rng.IntN(1<<16))
 			case 1, 2:
@@ -106,14 +105,14 @@ func (blobs) join(r *rig) {
 	})
 }
 
-// A blob is what a writer knows of an entry.
+// A blob is a writer's record of an entry.
 type blob struct {
 	generation uint64
 	expires    int64
 }
 
-// appendKey and appendBlob make keys and values. The first bytes of a value say which
-// it is, and the others are all alike.
+// appendKey and appendBlob make keys and values. The head of a value identifies it; the other bytes
+// are all equal.
 func appendKey(dst []byte, key uint64) []byte { return fmt.Appendf(dst, "blob:%d", key) }
 
 func appendBlob(dst []byte, key, generation uint64, size int) []byte {
@@ -125,7 +124,7 @@ func appendBlob(dst []byte, key, generation uint64, size int) []byte {
 	return dst
 }
 
-// parseBlob returns the generation of a value, and whether it is one of the key's.
+// parseBlob returns the generation of a value, and whether the value is a sound one of the key.
 func parseBlob(value []byte, key uint64) (generation uint64, sound bool) {
 	if len(value) < blobHead || binary.LittleEndian.Uint64(value) != key {
 		return 0, false
@@ -145,7 +144,7 @@ type blobWriter struct {
 	known      map[uint64]blob
 	generation uint64
 	stored     *counter
-	refused    *counter // for want of memory, whatever was evicted
+	refused    *counter // for lack of memory, although it evicted
 	key, value []byte   // scratch
 }
 
@@ -174,7 +173,7 @@ func (w *blobWriter) write(ctx context.Context) {
 	w.value, _ = w.load(key)
 }
 
-// load looks whether the map has what this writer, and nobody else, put there.
+// load checks that the map has what this writer, the key's only one, stored.
 func (w *blobWriter) load(key uint64) (value []byte, ok bool) {
 	b, stored := w.known[key]
 	now := time.Now().UnixMilli()
@@ -199,7 +198,7 @@ func (w *blobWriter) judge(key uint64, value []byte) {
 	}
 }
 
-// store stores a value, and makes room for it if need be.
+// store stores a value, and evicts others if it needs room.
 func (w *blobWriter) store(ctx context.Context, key uint64) {
 	w.generation++
 	b := blob{generation: w.generation}
@@ -212,16 +211,16 @@ func (w *blobWriter) store(ctx context.Context, key uint64) {
 	case err == nil:
 		w.known[key] = b
 		w.stored.Add(1)
-	case ctx.Err() != nil: // it gave up; the entry is what it was
-	case errors.Is(err, slab.ErrNoMemory): // so it is here
+	case ctx.Err() != nil: // it gave up, and the entry is unchanged
+	case errors.Is(err, slab.ErrNoMemory): // here, too
 		w.refused.Add(1)
 	default:
 		w.checkError(err)
 	}
 }
 
-// refused checks that a writer who evicts what it needs is refused a store now and then
-// at most: when others took what it had evicted, time after time.
+// refused checks that few stores are refused: a writer evicts what it needs, and is refused only if
+// others take that, time after time.
 func (f *faults) refused(stored, refused uint64) {
 	if refused > 16+stored/64 {
 		f.add(faultMap, "%d stores had no memory, whatever was evicted for them, and %d had", refused, stored)
@@ -244,7 +243,7 @@ type blobReader struct {
 	key, value []byte // scratch
 }
 
-// read borrows a value, and looks at it twice, or takes a copy.
+// read borrows a value and checks it twice, or copies one.
 func (rd *blobReader) read() {
 	key := rd.rng.Uint64N(numBlobs)
 	rd.key = appendKey(rd.key[:0], key)

@@ -2,36 +2,34 @@ package main
 
 import "sync/atomic"
 
-// The ages of an element. Grace periods take it from unlinked to reusable.
+// The ages of an element. Each grace period takes it one stage from unlinked to reusable.
 const (
 	live     = 0
-	unlinked = 1  // the oldest that a reader may see
+	unlinked = 1  // the last that a reader may see
 	retired  = 2  // one grace period is over: no reader holds it
 	reusable = 10 // back in the free list
 )
 
 const payloadWords = 8
 
-// poison is in the payload of an element that no reader may hold. No generation
-// reaches it.
+// poison fills the payload of an element that no reader may hold. No generation reaches it.
 const poison = 0xdead_beef_dead_beef
 
-// A body is what readers look at, in elements of all sorts. It belongs to one
-// goroutine at a time, the one that fills, unlinks or ages it, and to any number of
-// readers while its age is live or unlinked. It holds no pointers, so it may lie
-// off the Go heap.
+// A body is the part of an element that readers see. It belongs to the one goroutine that fills,
+// unlinks or ages it; any number of readers may hold it while its age is live or unlinked. It holds
+// no pointers, so it may lie off the Go heap.
 type body struct {
-	// age is atomic because readers may look at it while it goes from live to
-	// unlinked. Written by the owner.
+	// age is atomic, as readers may load it while it goes from live to unlinked. Written by the
+	// owner.
 	age atomic.Int32
 
-	// payload is plain, to be looked after by the race detector. All words are
-	// equal: the generation, or poison. Written by the owner, while no reader
-	// may hold the body; what orders the two is what is under torture.
+	// payload is plain, so that the race detector checks it. All words are equal: the generation,
+	// or poison. Written by the owner while no reader may hold the body; the order of the two is
+	// what the torture tests.
 	payload [payloadWords]uint64
 }
 
-// look reads the payload. sound is false if it is not one that a live body has.
+// look reads the payload. sound is false unless it is one of a live body.
 func (b *body) look() (word uint64, sound bool) {
 	word = b.payload[0]
 	sound = word != poison
@@ -55,7 +53,7 @@ func (b *body) begin(generation uint64) {
 	b.age.Store(live)
 }
 
-// end poisons a body after its grace period, which was the only one it waits for.
+// end poisons a body after its only grace period.
 func (b *body) end() {
 	b.age.Store(retired)
 	b.fill(poison)

@@ -8,9 +8,8 @@ import (
 	"github.com/gosmr/gosmr/slab"
 )
 
-// A purse is a budget that is looked at all the time: by those who take from it, each
-// time that they did, and by a goroutine of its own. It is never exceeded by more than
-// what the users of the budget say they force.
+// A purse is a budget that is checked all the time: by its users after each allocation, and by a
+// goroutine. It is never exceeded by more than its users are allowed to force.
 type purse struct {
 	*slab.Budget
 	name    string
@@ -20,8 +19,8 @@ type purse struct {
 	peak    *counter // percent of the limit that was used at most
 }
 
-// budget makes a budget for a part. In the end, when all that takes from it is closed,
-// nothing of it may be used.
+// budget makes a budget for a part. At the end, when all its users are closed, none of it may be in
+// use.
 func (r *rig) budget(name string, limit, allowed int64) *purse {
 	p := &purse{
 		Budget: slab.NewBudget(limit), name: name, limit: limit, allowed: allowed,
@@ -46,7 +45,7 @@ func (r *rig) budget(name string, limit, allowed int64) *purse {
 	return p
 }
 
-// look checks what is used now.
+// look checks how much is in use.
 func (p *purse) look() {
 	used := p.Used()
 	if used < 0 || used > p.limit+p.allowed {

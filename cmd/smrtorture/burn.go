@@ -10,9 +10,9 @@ import (
 	"github.com/gosmr/gosmr/smr"
 )
 
-// burning is goroutines, and now and then threads, that do one thing and are gone: a
-// read, a registration, a call, a section that somebody else leaves after them. They
-// end by returning, by Goexit, or by a panic that is recovered.
+// burning is short-lived goroutines, and now and then threads, each of which does one thing: a
+// read, a registration, a call, a section that another goroutine leaves afterwards. They end by
+// returning, by Goexit, or by a panic that is recovered.
 type burning struct{}
 
 func (burning) join(r *rig) {
@@ -33,7 +33,7 @@ func (burning) join(r *rig) {
 	}
 }
 
-// burn starts n goroutines, and leaves the sections that they left open.
+// burn starts n goroutines, and leaves the sections that they leave open.
 func burn(p *shelf, rng *rand.Rand, tally *readTally, n int) {
 	left := make(chan smr.Section, n)
 	var wg sync.WaitGroup
@@ -62,7 +62,7 @@ func (b *burner) once() {
 	switch b.rng.IntN(6) {
 	case 0:
 		b.registered(1)
-	case 1: // whoever waits must see it leave, on a thread that ends with it
+	case 1: // waiters must see it leave, on a thread that ends with it
 		if b.rng.IntN(16) == 0 {
 			runtime.LockOSThread()
 		}

@@ -10,9 +10,8 @@ import (
 	"github.com/gosmr/gosmr/smr"
 )
 
-// A callDuel is for the hand-over of deferred calls, as a duel is for grace
-// periods: one side calls, and the other takes the calls away as fast as they
-// come.
+// A callDuel does for the hand-over of deferred calls what a duel does for grace periods: one side
+// calls, and the other takes the calls away as fast as they come.
 type callDuel struct {
 	dom    *smr.Domain
 	faults *faults
@@ -38,7 +37,7 @@ func (d *duelling) callDuel(ctx context.Context, rng *rand.Rand, _ bool) {
 	d.faults.within("Close of a duel's domain", dom.Close)
 }
 
-// drain takes away every call as soon as it is made.
+// drain takes each call away as soon as it is made.
 func (c *callDuel) drain(ctx context.Context) {
 	for ctx.Err() == nil {
 		c.drag.pull(1)
@@ -49,8 +48,7 @@ func (c *callDuel) drain(ctx context.Context) {
 	}
 }
 
-// crowded calls, and checks that each call had its callback when a Barrier of
-// its own returns.
+// crowded calls, and checks that each call has had its callback when its own Barrier returns.
 func (c *callDuel) crowded(ctx context.Context) {
 	// plain, as Barrier orders it; written by one worker or another
 	var ran [256]int
@@ -75,8 +73,8 @@ func (c *callDuel) crowded(ctx context.Context) {
 	}
 }
 
-// lone makes one call at a time, and does nothing more: the domain must notice by
-// itself, also when it was just about to go idle.
+// lone makes one call at a time and does nothing more. The domain must notice the call by itself,
+// even if it was just about to go idle.
 func (c *callDuel) lone(ctx context.Context) {
 	for ctx.Err() == nil {
 		var ran atomic.Bool

@@ -9,9 +9,8 @@ import (
 	"github.com/gosmr/gosmr/stw"
 )
 
-// A crowd is readers and writers on the shelf named torture, more of them than there
-// are processors: so some readers are always suspended in their sections, and a grace
-// period is under way at any time.
+// A crowd is readers and writers on the shelf named torture, more than there are processors: some
+// reader is always suspended in its section, and some grace period is always under way.
 type crowd struct {
 	kinds  []readerKind // what its readers do; everything if nil
 	ways   []writerKind // how its writers get their grace periods; every way if nil
@@ -35,8 +34,8 @@ func (c crowd) join(r *rig) {
 		panic(err)
 	}
 	r.after(func() { r.faults.within("Close of the crowd's world", world.Close) })
-	// About every other moment all readers are awake, whatever their number: a
-	// sleepy stint takes some ten times as long.
+	// About half of the time all readers are awake, whatever their number: a sleepy stint takes
+	// some ten times as long.
 	awake := 10 * readers
 	if c.sleepy {
 		awake = 3

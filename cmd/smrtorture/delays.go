@@ -10,11 +10,10 @@ import (
 	"github.com/gosmr/gosmr/smr"
 )
 
-// delays is calls that nothing holds up, or a reader for a known while only. Each callback
-// must begin within MaxDelay of the call, or of the reader's leaving, where there are
-// processors to spare. Here there are none; so time is measured by how often a goroutine
-// was woken that asked for sleeps of MaxDelay: it depends on the same scheduler, and the
-// same timers, as the reclaimer does.
+// delays is calls that nothing holds up, or only a reader for a known time. With processors to
+// spare each callback must begin within MaxDelay of the call, or of the reader's Leave. Here there
+// are none to spare; so time is counted in wake-ups of a goroutine that sleeps for MaxDelay at a
+// time, as it depends on the same scheduler and timers as the reclaimer.
 type delays struct{}
 
 const (
@@ -45,8 +44,8 @@ type delay struct {
 	faults *faults
 }
 
-// round makes some calls, in some rounds while a reader is in its section, and returns how
-// many had their callbacks.
+// round makes some calls, in some rounds beside a reader in its section, and returns how many
+// callbacks have run.
 func (d *delay) round() uint64 {
 	calls := int64(1 + d.rng.IntN(8))
 	began := new(atomic.Int64)
@@ -78,7 +77,7 @@ func (d *delay) round() uint64 {
 // drawQuietSize draws a size that asks for no haste.
 func drawQuietSize(rng *rand.Rand) int { return rng.IntN(2) * elementSize }
 
-// await waits until done reports true, but not too long; it reports whether it did.
+// await waits, not too long, until done returns true, and reports whether it did.
 func (d *delay) await(done func() bool) bool {
 	const slices = 4 // of a sleep, so that most rounds need not wait for all of it
 	start := time.Now()

@@ -53,8 +53,7 @@ func (c *churn) run(ctx context.Context, p *pulse) {
 	}
 }
 
-// checkGoals checks what is reached and what is not, on a domain that nobody
-// else uses yet.
+// checkGoals checks which goals are reached on a domain that no other goroutine uses yet.
 func (c *churn) checkGoals(dom *smr.Domain) {
 	first := dom.Advance()
 	second := dom.Advance()
@@ -95,7 +94,7 @@ func (c *churn) checkGoals(dom *smr.Domain) {
 func (c *churn) closeBusy(dom *smr.Domain) {
 	var s smr.Section
 	var wg sync.WaitGroup
-	// Not in this goroutine, which Close would take for waiting for itself.
+	// Not in this goroutine: Close would see it wait for itself.
 	wg.Go(func() { s = dom.Enter() })
 	wg.Wait()
 	ended, cancel := context.WithCancel(context.Background())
@@ -117,8 +116,8 @@ func (c *churn) closeBusy(dom *smr.Domain) {
 // isClosedPanic reports whether v is what Enter and Call panic with on a closed domain.
 func isClosedPanic(v any) bool { return strings.Contains(fmt.Sprint(v), "closed domain") }
 
-// closeUnderReaders closes dom while others enter sections as fast as they can. A section
-// that was entered is waited for, or refused.
+// closeUnderReaders closes dom while other goroutines enter sections as fast as they can. Close
+// waits for a section, or the section is refused.
 func (c *churn) closeUnderReaders(dom *smr.Domain) {
 	var inside atomic.Int32
 	var closed atomic.Bool

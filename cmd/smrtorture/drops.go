@@ -9,9 +9,8 @@ import (
 	"github.com/gosmr/gosmr/smr"
 )
 
-// drops is maps, pools and blocks that nobody closes: they are dropped, as other Go maps are,
-// and the collector finds them. What they took comes back, after the readers have left who
-// may look at it.
+// drops is maps, pools and blocks that are dropped without Close, as Go maps are, for the collector
+// to find. Their memory comes back once the readers that may hold it have left.
 type drops struct{}
 
 func (drops) join(r *rig) {
@@ -49,7 +48,7 @@ func (dr *dropping) makeAndDrop(budget *slab.Budget) {
 	dr.ofBlocks(dr.dom, budget)
 }
 
-// await waits until nothing of the budget is used.
+// await waits until none of the budget is in use.
 func (dr *dropping) await(budget *slab.Budget, p *pulse) {
 	began := time.Now()
 	for budget.Used() != 0 {
@@ -61,7 +60,7 @@ func (dr *dropping) await(budget *slab.Budget, p *pulse) {
 		if err := dr.dom.Barrier(context.Background()); err != nil {
 			dr.faults.add(faultWait, "Barrier: %v", err)
 		}
-		// Whoever makes a pool sees to what others left.
+		// Making a pool reclaims what dropped ones left.
 		dr.faults.within("Close of a pool", slab.New[body](dr.dom, slab.Options{}).Close)
 		p.beat()
 	}

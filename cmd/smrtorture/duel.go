@@ -14,20 +14,18 @@ import (
 
 // Duels.
 //
-// A crowd of readers makes grace periods long: some reader is always suspended
-// in its section. An error that takes two processors to do the wrong thing
-// within the same hundred nanoseconds is then tried a thousand times a second.
-// So now and then the crowd pauses, and a reader and a writer go at each other
-// on a domain of their own. Then there are up to a hundred thousand grace
-// periods a second, and each is used to the full: the writer poisons at once,
-// and what either side stores is still in its store buffer when it goes on to
-// load: see drag.
+// A crowd of readers makes grace periods long, as some reader is always suspended in its section.
+// An error that takes two processors to do the wrong thing within the same hundred nanoseconds is
+// then tried a thousand times a second. So now and then the crowd pauses, and a reader and a writer
+// duel on a domain of their own. Then there are up to a hundred thousand grace periods a second,
+// and each counts: the writer poisons at once, and each side's stores are still in its store buffer
+// when it goes on to load (see drag).
 //
-// In half of the bouts each side has a processor to itself. In the others there
-// are more duels than CPUs, and the collector runs all the time, so that readers
-// are suspended at any point, also between the two halves of an entry.
+// In half of the bouts each side has its own processor. In the others there are more duels than
+// CPUs, and the collector runs all the time, so that readers are suspended at any point, also
+// between the two halves of an entry.
 type duels struct {
-	calls bool // only of those who call and those who take the calls away
+	calls bool // only callDuels
 }
 
 // duelling is the state of duels in a run.
@@ -46,7 +44,7 @@ func (c duels) join(r *rig) {
 	r.start("duels", d.run)
 }
 
-// A gate lets the crowd pass while it is open, as it is at first.
+// A gate lets the crowd pass while it is open. It starts open.
 type gate struct {
 	shut atomic.Pointer[chan struct{}] // nil while open; the channel is closed to open it
 }
@@ -74,8 +72,7 @@ func (d *duelling) run(ctx context.Context, p *pulse) {
 	}
 }
 
-// bout holds as many duels at once as there are processors for, for some tens of
-// milliseconds.
+// bout runs as many duels at once as the processors allow, for some tens of milliseconds.
 func (d *duelling) bout(ctx context.Context) {
 	suspending := d.rng.IntN(2) == 0
 	procs := d.procs
@@ -115,9 +112,8 @@ func (d *duelling) duel(ctx context.Context, rng *rand.Rand, suspending bool) {
 	drag := new(drag)
 	r := &reader{shelf: p, rng: rng, kind: readDuel, drag: drag}
 	w := &duelist{writer{shelf: p, rng: fork(rng), tally: d.writes}, drag}
-	// Short stays make for many entries. But a reader that was suspended in its
-	// entry must then stay for longer than a grace period takes that it does not
-	// hold back.
+	// Short stays allow many entries. But a reader suspended in its entry must stay longer than a
+	// grace period that does not wait for it takes.
 	spins := 3200
 	if !suspending {
 		spins = 100 << rng.IntN(6)
@@ -149,8 +145,8 @@ func (d *duelling) duel(ctx context.Context, rng *rand.Rand, suspending bool) {
 	p.checkIdle()
 }
 
-// bystand looks on: it scans all the time, for no reason, and its scans take long, since
-// it has registered many readers. So others do a lot in the middle of a scan.
+// bystand scans all the time, for no reason. It has registered many readers, so that a scan takes
+// long and the others do a lot in the middle of one.
 func bystand(ctx context.Context, dom *smr.Domain) {
 	for range 200 {
 		defer dom.NewReader().Close()
@@ -160,9 +156,8 @@ func bystand(ctx context.Context, dom *smr.Domain) {
 	}
 }
 
-// dueling is a stint in a duel: sections of one of the kinds that are entered
-// with a single store, and where as little as can be is between the store and
-// the first load.
+// dueling is a stint in a duel: sections of a kind that is entered with a single store, and with as
+// little as possible between the store and the first load.
 func (r *reader) dueling(spins int) {
 	dom := r.shelf.dom
 	enter := dom.Enter
@@ -200,8 +195,8 @@ func (w *duelist) round() {
 	}
 }
 
-// update replaces an element and has its grace period, with nothing between the
-// two: what is left to do for unlinking is done after.
+// update replaces an element and waits for its grace period, with nothing between the two: the rest
+// of the unlinking is done afterwards.
 func (w *duelist) update(deferring bool) {
 	dom := w.shelf.dom
 	fresh := w.shelf.take(0)
@@ -224,10 +219,9 @@ func (w *duelist) update(deferring bool) {
 	w.graceOver(writeDuel)
 }
 
-// A drag is lines that both sides of a duel store to. On x86 stores leave a
-// processor's store buffer in the order of the program, so those that follow
-// some to lines that the other processor holds wait until these have come, while
-// loads go ahead. This is for how long it matters that a fence is missing.
+// A drag is lines that both sides of a duel store to. On x86 stores leave a store buffer in program
+// order, so those behind stores to lines that the other processor holds wait for the lines, while
+// loads go ahead. That lengthens the time in which a missing fence matters.
 type drag [32]struct {
 	relacq.Uint64
 	_ [120]byte

@@ -9,8 +9,8 @@ import (
 	"github.com/gosmr/gosmr/smrmap"
 )
 
-// endings is maps, pools, blocks, and the domain that they are of, closed in any order: the
-// domain may be the first of them. Each ends without an error, and gives back what it took.
+// endings closes maps, pools, blocks and their domain in any order; the domain may be first. Each
+// Close must succeed and return all memory.
 type endings struct{}
 
 func (endings) join(r *rig) {
@@ -38,7 +38,7 @@ type closer struct {
 	end  func(context.Context) error
 }
 
-// round makes some of each, uses it, and closes all.
+// round makes some of each, uses them, and closes all.
 func (e *ending) round() {
 	dom := newDomain(drawOptions(e.rng), e.faults)
 	budget := slab.NewBudget(0)
@@ -53,14 +53,14 @@ func (e *ending) round() {
 	e.compare(budget.Used())
 }
 
-// compare checks what of the budget is used when all is closed.
+// compare checks that none of the budget is in use when all is closed.
 func (e *ending) compare(used int64) {
 	if used != 0 {
 		e.faults.add(faultLeak, "%d bytes are used by what was closed", used)
 	}
 }
 
-// some returns how many of something to make: often none, and often many.
+// some returns how many to make: often none, and often many.
 func (e *ending) some() int { return e.rng.IntN(1 << e.rng.IntN(10)) }
 
 func (e *ending) ofMap(dom *smr.Domain, budget *slab.Budget) closer {

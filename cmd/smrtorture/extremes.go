@@ -13,9 +13,8 @@ import (
 	"github.com/gosmr/gosmr/smrmap"
 )
 
-// extremes is sizes near the end of their range, and sums of sizes that would be past it.
-// What can't be had is refused, by an error or a panic that says so; no size and no sum
-// of sizes is ever negative.
+// extremes is sizes near the end of their range, and sums of sizes beyond it. The impossible is
+// refused, by an error or panic that says so; no size or sum is ever negative.
 type extremes struct{}
 
 func (extremes) join(r *rig) {
@@ -41,7 +40,7 @@ type extreme struct {
 	faults *faults
 }
 
-// near returns a size a little less than most, or a power of two, or one less.
+// near returns a size a little below most, or a power of two, or one less.
 func (ex *extreme) near(most int) int {
 	if ex.rng.IntN(2) == 0 {
 		return most - ex.rng.IntN(1<<ex.rng.IntN(20))
@@ -49,7 +48,7 @@ func (ex *extreme) near(most int) int {
 	return max(0, 1<<ex.rng.IntN(63)&math.MaxInt-ex.rng.IntN(2))
 }
 
-// refused runs fn, which may panic as long as it does so with a word of ours.
+// refused runs fn, which may panic if the message is this library's.
 func (ex *extreme) refused(what string, fn func()) {
 	defer func() {
 		v := recover()
@@ -105,7 +104,7 @@ func (ex *extreme) budgets() {
 	}
 }
 
-// pending has calls wait whose sizes add up to more than a word holds.
+// pending makes calls wait whose sizes add up to more than a word holds.
 func (ex *extreme) pending() {
 	const calls = 1 << 17
 	size := int(min(int64(1)<<47, math.MaxInt/4)) // about what Call takes at most
@@ -129,7 +128,7 @@ func (ex *extreme) pending() {
 	}
 }
 
-// capacities asks for tables for which there is no memory, or that can't be.
+// capacities asks for tables that are impossible, or for which there is no memory.
 func (ex *extreme) capacities() {
 	budget := slab.NewBudget(1 << 20)
 	n := ex.near(math.MaxInt)
@@ -151,7 +150,7 @@ func (ex *extreme) capacities() {
 	ex.notNegative("used of 1 MiB", budget.Used())
 }
 
-// evictions asks for more to be evicted than there is.
+// evictions asks for more evictions than there are entries.
 func (ex *extreme) evictions() {
 	m, err := smrmap.NewBytes(smrmap.Options{Domain: ex.dom})
 	if err != nil {

@@ -95,8 +95,7 @@ func (f *faults) add(kind faultKind, format string, args ...any) {
 	}
 }
 
-// stop ends the program, for something that leaves it in no state to go on: a hang,
-// or a panic.
+// stop ends the program after a hang or a panic that leaves it unable to continue.
 func (f *faults) stop(text string) {
 	f.add(faultHang, "%s", text)
 	if f.fatal == nil {
@@ -105,8 +104,7 @@ func (f *faults) stop(text string) {
 	f.fatal(text)
 }
 
-// catch is deferred by goroutines: a panic of the library's is an error to be
-// reported like others.
+// catch is deferred by goroutines. It reports a panic of the library as an error like others.
 func (f *faults) catch(who string) {
 	if v := recover(); v != nil {
 		f.stop(fmt.Sprintf("%s panicked: %v\n%s", who, v, debug.Stack()))

@@ -18,14 +18,14 @@ type flood struct {
 
 	calls, callbacks atomic.Uint64
 
-	// pending is how many bytes were given to Call and wait for their callback.
-	// It grows before the call and shrinks in the callback.
+	// pending is how many bytes are with Call and wait for their callbacks. It grows before the
+	// call and shrinks in the callback.
 	pending atomic.Int64
 }
 
 const floodWriters = 3
 
-// run has each writer make fewer calls than most.
+// run has each writer make fewer than most calls.
 func (f *flood) run(rng *rand.Rand, most int) {
 	var wg sync.WaitGroup
 	for range floodWriters {
@@ -45,8 +45,8 @@ func (f *flood) run(rng *rand.Rand, most int) {
 	wg.Wait()
 }
 
-// called notes a call that is about to be made, and checks what Throttle promises:
-// the limit, and what the writers in flight add.
+// called counts a call about to be made, and checks the bound that Throttle promises: the limit,
+// plus one call of each writer in flight.
 func (f *flood) called() {
 	if n := f.pending.Add(elementSize); n > f.limit+floodWriters*elementSize {
 		f.faults.add(faultThrottle, "%d bytes are pending, with a limit of %d and %d writers of %d",
@@ -67,8 +67,7 @@ func (f *flood) checkIdle() {
 	}
 }
 
-// flooding is a flood all the time, on a domain with a tight bound and some readers
-// who come and go.
+// flooding is a constant flood on a domain with a tight bound, with some readers that come and go.
 type flooding struct{}
 
 func (flooding) join(r *rig) {
@@ -102,8 +101,8 @@ func (flooding) join(r *rig) {
 	}
 }
 
-// chains are callbacks that call on by themselves, in ones and twos. A chain that
-// breaks has lost a call: its pulse stops.
+// chains are callbacks that make the next calls, one or two each. A chain that breaks has lost a
+// call: its pulse stops.
 type chains struct{}
 
 const numChains = 8
@@ -133,8 +132,7 @@ func (chains) join(r *rig) {
 	}
 }
 
-// link is a callback of the chain. Every other one calls for two more, of which one
-// ends there.
+// link is a callback of the chain. Every other one makes two calls, one of which ends there.
 func (c *chain) link() {
 	c.length++
 	c.links.Add(1)

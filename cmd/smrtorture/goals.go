@@ -8,10 +8,9 @@ import (
 	"github.com/gosmr/gosmr/smr"
 )
 
-// goals keeps goals for long, across many advances, and asks for them again and
-// again: what was reached once stays reached, and what was reached after it, too.
-// Elements age by such goals. And no goal is reached while a section is open that was
-// entered before it.
+// goals keeps goals for long, across many advances, and polls them again and again: once reached, a
+// goal stays reached, and so do all taken before it. Elements age by such goals. And no goal is
+// reached while a section is open that was entered before it.
 type goals struct{}
 
 func (goals) join(r *rig) {
@@ -53,7 +52,7 @@ type jar struct {
 	kept    *counter
 }
 
-// A goal that is the oldest of so many is some thousand advances old.
+// With so many cookies, the oldest goal is some thousand advances old.
 const jarSize = 256
 
 func (j *jar) run(ctx context.Context, p *pulse) {
@@ -89,7 +88,7 @@ func (j *jar) take() {
 	case 1:
 		c.goal = dom.DeferredAdvance()
 		dom.Commit(c.goal)
-	default: // committed by whoever comes next
+	default: // committed by a later advance
 		c.goal = dom.DeferredAdvance()
 	}
 	j.cookies = append(j.cookies, c)
@@ -103,7 +102,7 @@ func (j *jar) take() {
 	}
 }
 
-// ask polls for one goal and, if it is reached, for some that were taken before.
+// ask polls a goal and, if it is reached, some that were taken before it.
 func (j *jar) ask() {
 	i := j.rng.IntN(len(j.cookies))
 	if !j.poll(&j.cookies[i]) {
@@ -117,7 +116,7 @@ func (j *jar) ask() {
 	}
 }
 
-// poll polls, and has the element age whose grace period is over.
+// poll polls a goal, and ages the element if its grace period is over.
 func (j *jar) poll(c *cookie) bool {
 	reached := j.shelf.dom.Poll(c.goal)
 	switch {
@@ -136,8 +135,8 @@ func (j *jar) poll(c *cookie) bool {
 	return reached
 }
 
-// holdBack enters a section of one domain and looks whether a goal that is taken in it
-// is reached; of another domain, which is a mistake, for tests.
+// holdBack enters a section of one domain, takes a goal in it and checks that it is not reached.
+// Tests make the mistake of a section of another domain.
 func holdBack(in, dom *smr.Domain, rng *rand.Rand, f *faults) {
 	var s smr.Section
 	pinned := false

@@ -12,10 +12,9 @@ import (
 	"github.com/gosmr/gosmr/smrq"
 )
 
-// A lane is a queue and its writer, who does one thing after the other: inserts at
-// either end and in the middle, removes, replaces, erases by a cursor, appends. What
-// it unlinks comes back to the pool, or goes on to the next lane, after its grace
-// period.
+// A lane is a queue and its one writer, which inserts at either end and in the middle, removes,
+// replaces, erases by a cursor, and appends. What it unlinks returns to the pool, or goes on to the
+// next lane, after its grace period.
 type lane struct {
 	number uint64
 	q      queue
@@ -33,9 +32,9 @@ type lane struct {
 
 	generation uint64
 	marks      [numMarks]*node
-	others     []*node // the elements that are no marks, in no order
+	others     []*node // the elements other than marks, in no order
 
-	// What comes from the lane before, each after its grace period.
+	// Nodes from the lane before, each after its grace period.
 	inboxLock sync.Mutex
 	inbox     []*node
 
@@ -47,20 +46,20 @@ type polledNode struct {
 	goal smr.Seq
 }
 
-// fresh returns a node that nobody else holds.
+// fresh returns a node that no other goroutine holds.
 func (l *lane) fresh(mark int) *node {
 	n, err := l.pool.Get()
 	if err != nil {
 		panic(err) // there is no budget
 	}
-	n.link = smrq.Link[node]{} // whatever an earlier user left
+	n.link = smrq.Link[node]{} // an earlier user may have left anything
 	n.mark = mark
 	l.generation++
 	n.begin(l.number<<laneShift | l.generation)
 	return n
 }
 
-// setUp makes the marks, before anybody else is there.
+// setUp makes the marks, before any other goroutine uses the lane.
 func (l *lane) setUp() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -187,8 +186,8 @@ func (l *lane) erase() {
 	}
 }
 
-// release sends off a node that was just unlinked: it is used again after a grace
-// period, by the pool, by this lane's next look, or by the next lane.
+// release retires a node that was just unlinked. After a grace period the pool reuses it, or this
+// lane's next poll or the next lane takes it.
 func (l *lane) release(n *node) {
 	n.age.Store(unlinked)
 	ways := 3
@@ -211,8 +210,8 @@ func (l *lane) release(n *node) {
 	}
 }
 
-// arrive is the callback of a node that moves: it is nobody's now, and about to be
-// inserted as if it were new.
+// arrive is the callback of a node that moves: no reader holds it, and it is about to be inserted
+// as if it were new.
 func (l *lane) arrive(n *node) {
 	n.end()
 	l.inboxLock.Lock()
@@ -235,7 +234,7 @@ func (l *lane) arrived() *node {
 	return n
 }
 
-// collect frees what has waited long enough for a goal that is polled.
+// collect frees the nodes whose polled goals are reached.
 func (l *lane) collect() {
 	for len(l.polled) > 0 && l.dom.Poll(l.polled[0].goal) {
 		n := l.polled[0].n
@@ -245,7 +244,7 @@ func (l *lane) collect() {
 	}
 }
 
-// collectAll waits for all that.
+// collectAll waits for all of them.
 func (l *lane) collectAll() {
 	for _, w := range l.polled {
 		l.checkError(l.dom.Wait(context.Background(), w.goal))
@@ -253,8 +252,7 @@ func (l *lane) collectAll() {
 	l.collect()
 }
 
-// tearDown gives everything back. Nobody else is there any more, and what was called
-// has run.
+// tearDown gives everything back, after all goroutines have ended and all calls have run.
 func (l *lane) tearDown() {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -9,15 +9,15 @@ import (
 	"github.com/gosmr/gosmr/smr"
 )
 
-// longStays is a reader that stays while a call or two are pending, and nothing else
-// happens in its domain: until it leaves nothing can change, so there is nothing to
-// look for. Scans are counted, which cost a fence on all processors each.
+// longStays is a reader that stays while a call or two are pending and nothing else happens in its
+// domain: until it leaves nothing can change, so scanning is in vain. It counts the scans, each of
+// which costs a fence on all processors.
 type longStays struct{}
 
 const (
 	stayCheckIns = 64 // for how many check-ins it stays
 	staySlept    = time.Millisecond
-	stayScans    = stayCheckIns / 2 // at most: two scans each time, and twice as rare each time, are some 16
+	stayScans    = stayCheckIns / 2 // at most: two scans each time, ever more rarely, make some 16
 )
 
 func (longStays) join(r *rig) {

@@ -12,41 +12,37 @@
 //
 // # What is checked
 //
-// Readers load elements from a few shared cells, hold them for a while, and look
-// at them again just before they leave their section. Writers replace the
-// elements. An element that was unlinked is not used again at once: it ages by
-// one stage with every grace period, ten stages long.
+// Readers load elements from a few shared cells, hold them for a while, and check them again just
+// before they leave their section. Writers replace the elements. An unlinked element is not reused
+// at once: it ages by one stage with each grace period, ten stages in all.
 //
 //	       publish          unlink       grace period       8 more
 //	free ───────────▶ live ────────▶ 1 ──────────────▶ 2 ─ ─ ─ ─ ─▶ 10 ──▶ free
 //	                   0                payload poisoned
 //	                  └─── a reader ───┘└──────── no reader ────────┘
 //
-// A reader that sees an age of 2 or more was in its section during a whole grace
-// period, so that grace period ended early. How old the elements were that
-// readers saw is printed; a good part at age 1 shows that readers and writers
-// did meet, and each one beyond says by how much a grace period was too short.
-// (Elements of queues and pools are used again after one grace period, as users
-// would do it: their ages end at 2, and then comes another generation.)
+// A reader that sees an age of 2 or more was in its section during a whole grace period, so that
+// grace period ended early. The program prints the ages that readers saw: a good part at age 1
+// shows that readers and writers did meet, and each age beyond says by how much a grace period was
+// too short. (Elements of queues and pools are reused after one grace period, as users would do it:
+// their ages end at 2, and then the next generation begins.)
 //
-// The payload is read, written and poisoned with plain loads and stores, and
-// nothing but the library orders a reader before the one that poisons. So under
-// -race a grace period that ends early is a data race, also when the reader
-// happens to see the right values.
+// The payload is read, written and poisoned with plain loads and stores, and only the library
+// orders a reader before the poisoning. So under -race a grace period that ends early is a data
+// race, even if the reader happens to see the right values.
 //
-// What else is checked is said with each part: see scenarios.go for the list. Each
-// goroutine has a pulse, so that one that hangs is found, and named, with the stacks
-// of all. A stalled reader that was not put there on purpose is an error as well.
+// The comment of each part says what else it checks: see scenarios.go for the list. Each goroutine
+// has a pulse, so that one that hangs is found and named, with the stacks of all. A stalled reader
+// is an error, too, unless a part stalls on purpose.
 //
 // # What is tried
 //
-// A scenario is a fixed configuration of parts. The options of its domains are drawn
-// from the seed, for each scenario anew, and printed before it begins. The seed decides
-// what each goroutine tries, but not how they are scheduled: a run with the same seed is
-// alike, not equal. Sizes follow GOMAXPROCS.
+// A scenario is a fixed configuration of parts. The options of its domains are drawn from the seed,
+// anew for each scenario, and printed before it begins. The seed decides what each goroutine tries,
+// but not the scheduling: runs with the same seed are alike, not equal. Sizes follow GOMAXPROCS.
 //
-// A scenario gets a second at least, in which the slowest element passes all of its ages. Where
-// -duration gives less to each of several, so many of them run as it has seconds, drawn from the seed.
+// A scenario gets at least a second, in which the slowest element passes all of its ages. If
+// -duration is too short for several scenarios, as many run as it has seconds, drawn from the seed.
 package main
 
 import (
@@ -155,12 +151,12 @@ func command(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	return runAll(ctx, chosen, o, stdout)
 }
 
-// leastShare is how long a scenario must run, where there are several, to be worth it:
-// an element passes its ten ages in half a second where MaxDelay is the longest there is.
+// leastShare is the least time for one of several scenarios: an element passes its ten ages in half
+// a second at the longest MaxDelay.
 const leastShare = time.Second
 
-// plan returns which of the scenarios to run, and how long each. Where there is too little
-// time for all it draws some from the seed.
+// plan returns the scenarios to run, and how long each runs. If there is too little time for all it
+// draws some from the seed.
 func plan(chosen []*scenario, o *options) (run []*scenario, share time.Duration) {
 	n := max(1, min(len(chosen), int(o.duration/leastShare)))
 	if n == len(chosen) {

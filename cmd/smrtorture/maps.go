@@ -10,10 +10,9 @@ import (
 	"github.com/gosmr/gosmr/smrmap"
 )
 
-// maps has a Map grow and shrink all the time while readers copy and borrow its values.
-// Each key belongs to one writer, so that what is in the map for it is known exactly to
-// that one; readers know that the first keys are always there, and that what they see
-// of a key never becomes older.
+// maps has a Map grow and shrink all the time while readers copy and borrow its values. Each key
+// belongs to one writer, which knows exactly what the map has for it. Readers know that the first
+// keys are always present, and that the record of a key never becomes older.
 type maps struct{}
 
 const (
@@ -83,7 +82,7 @@ func (maps) join(r *rig) {
 				w.tally.updates.Add(64)
 				p.beat()
 				if i%2 == 0 { // the others are suspended anywhere
-					runtime.Gosched() // for who resizes, too
+					runtime.Gosched() // also for the writer that resizes
 				}
 			}
 			w.compare()
@@ -152,8 +151,8 @@ func (w *mapper) check(err error) {
 
 func (w *mapper) store(key uint64) { w.check(w.m.Store(key, w.next(key))) }
 
-// write changes one key, mostly for the map to grow, until it has most of the keys, and
-// then for it to shrink, until it has few.
+// write changes one key. The map mostly grows until it has most of the keys, and then mostly
+// shrinks until it has few.
 func (w *mapper) write() {
 	most := uint64(numKeys)
 	if w.rng.IntN(4) == 0 {
@@ -215,7 +214,7 @@ func (w *mapper) remove(key uint64, there bool) {
 	delete(w.known, key)
 }
 
-// ask looks whether the map has what this writer, and nobody else, put there.
+// ask checks that the map has what this writer, the key's only one, stored.
 func (w *mapper) ask(key uint64) {
 	want, there := w.known[key]
 	rec, ok := w.m.Load(key)
@@ -224,7 +223,7 @@ func (w *mapper) ask(key uint64) {
 	}
 }
 
-// compare asks for all keys of this writer's.
+// compare asks for all keys of this writer.
 func (w *mapper) compare() {
 	for key := w.first; key < numKeys; key += w.step {
 		w.ask(key)
@@ -242,7 +241,7 @@ type mapReader struct {
 	seen [numSteady]uint64 // the last generation of the steady keys
 }
 
-// read borrows a value, and looks at it twice, or takes a copy.
+// read borrows a value and checks it twice, or copies one.
 func (rd *mapReader) read() {
 	key := rd.rng.Uint64N(numKeys)
 	if rd.rng.IntN(2) == 0 {
@@ -272,7 +271,7 @@ func (rd *mapReader) read() {
 	rd.judge("LoadIn", key, &rec, ok, sound)
 }
 
-// judge says what is wrong with what was read.
+// judge reports what is wrong with a read.
 func (rd *mapReader) judge(how string, key uint64, rec *record, ok, sound bool) {
 	switch {
 	case ok && !sound:
@@ -287,7 +286,7 @@ func (rd *mapReader) judge(how string, key uint64, rec *record, ok, sound bool) 
 	}
 }
 
-// walk sees each key at most once, and those that are always there.
+// walk checks that a walk shows no key twice, and each key that is always present.
 func (rd *mapReader) walk() {
 	var times [numKeys]uint8
 	for key, rec := range rd.m.All() {

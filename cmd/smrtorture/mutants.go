@@ -16,10 +16,10 @@ import (
 	"github.com/gosmr/gosmr/internal/mutant"
 )
 
-// inReach says which of the deliberate bugs of package mutant a run of the torture
-// program is to find, and by which scenario. Where chance may miss one, its schedule
-// program decides: see hunt. The others need an interleaving that is too rare to wait for,
-// a kernel without membarrier, or a misuse; they have their own tests: see CONTRIBUTING.md.
+// inReach lists the deliberate bugs of package mutant that this program must find, with the
+// scenario for each. Where chance may miss one, its schedule program decides: see hunt. The other
+// bugs need an interleaving that is too rare to wait for, a kernel without membarrier, or a misuse;
+// they have their own tests: see CONTRIBUTING.md.
 var inReach = []struct {
 	bug, scenario string
 }{
@@ -67,8 +67,7 @@ func (sc *scenario) hasMutants() bool {
 	return false
 }
 
-// mutantHang is what -hang is for programs with bugs, unless it is given: some of the
-// bugs make them hang.
+// mutantHang replaces the default of -hang for programs with bugs, some of which make them hang.
 const mutantHang = 6 * time.Second
 
 // A breeder builds this program with bugs and runs it.
@@ -96,8 +95,7 @@ func newBreeder(ctx context.Context, dir string, o *options) (*breeder, error) {
 	return b, nil
 }
 
-// runMutants runs each bug in reach that some of the chosen scenarios is to find, and
-// returns the exit status.
+// runMutants runs each bug that one of the chosen scenarios must find, and returns the exit status.
 func runMutants(ctx context.Context, chosen []*scenario, o *options, stdout, stderr io.Writer) int {
 	dir, err := os.MkdirTemp("", "smrtorture")
 	if err != nil {
@@ -155,17 +153,17 @@ func runMutants(ctx context.Context, chosen []*scenario, o *options, stdout, std
 	return 0
 }
 
-// How often a scenario looks for a bug. Some need two processors at the same spot at the
-// same time, which a busy machine does not offer. Those have a schedule program as well,
-// which meets the interleaving each time: so the schedules decide, and the scenario
-// only shows that it can find them, too. The others show whatever the interleaving is.
+// How often a scenario tries to find a bug. Some bugs need two processors at the same spot at the
+// same time, which a busy machine does not offer. These also have a schedule program, which meets
+// the interleaving each time: it decides, and the scenario only shows that it can find them, too.
+// The others show under any interleaving.
 const (
 	tries         = 10
 	triesByChance = 2 // where there is a schedule program
 )
 
-// hunt looks for a bug by the scenario, without the race detector and with it, by turns;
-// and, if that does not find it, by its schedule program. It returns what found it, or "".
+// hunt tries to find a bug by the scenario, alternately without and with the race detector, and
+// then by its schedule program. It returns what found the bug, or "".
 func (b *breeder) hunt(ctx context.Context, bug, scenario string) (how string, err error) {
 	defer b.forget(bug)
 	schedules := schedulesOf(bug)
@@ -199,8 +197,8 @@ func schedulesOf(name string) *mutant.Bug {
 	return nil
 }
 
-// trySchedules runs a bug's schedule program, without the bug and with it. It reports
-// whether the bug made it fail.
+// trySchedules runs a bug's schedule program without the bug and with it, and reports whether the
+// bug made it fail.
 func (b *breeder) trySchedules(ctx context.Context, bug *mutant.Bug) (found bool, err error) {
 	pkg := strings.Replace(bug.Package, ".", module, 1)
 	run := func(name string) ([]byte, error) {
@@ -233,8 +231,8 @@ func (b *breeder) trySchedules(ctx context.Context, bug *mutant.Bug) (found bool
 
 const module = "github.com/gosmr/gosmr"
 
-// build runs the go command, with a bug unless that is "", and returns the path of what it
-// made, which name tells from what else is made. It does so once.
+// build runs the go command, with the bug unless it is "", and returns the path of the result,
+// which name tells apart from others. It builds each only once.
 func (b *breeder) build(ctx context.Context, bug, name string, args ...string) (path string, err error) {
 	path = filepath.Join(b.dir, name+"-"+bug)
 	if b.built[path] {
@@ -260,7 +258,7 @@ func (b *breeder) build(ctx context.Context, bug, name string, args ...string) (
 	return path, nil
 }
 
-// forget removes what was built with a bug.
+// forget removes the programs built with a bug.
 func (b *breeder) forget(bug string) {
 	for path := range b.built {
 		if strings.HasSuffix(path, "-"+bug) {
@@ -270,7 +268,7 @@ func (b *breeder) forget(bug string) {
 	}
 }
 
-// try runs a scenario with a bug. It returns what found it, or "".
+// try runs a scenario with a bug. It returns what found the bug, or "".
 func (b *breeder) try(ctx context.Context, bug, scenario, flag string) (how string, err error) {
 	args := []string{"build", module + "/cmd/smrtorture"}
 	if flag != "" {
@@ -280,7 +278,7 @@ func (b *breeder) try(ctx context.Context, bug, scenario, flag string) (how stri
 	if err != nil {
 		return "", err
 	}
-	// What hangs ends itself; this is for what hangs so that it can't.
+	// A hang ends the program by itself; this is for a hang in which it can't.
 	ctx, cancel := context.WithTimeout(ctx, b.duration+6*b.hang+time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, path, "-scenario", scenario, "-failfast",
@@ -299,7 +297,7 @@ func (b *breeder) try(ctx context.Context, bug, scenario, flag string) (how stri
 	return foundBy(string(out)), nil
 }
 
-// foundBy returns what an output of this program says of how an error was found.
+// foundBy returns how a run of this program, by its output, found an error.
 func foundBy(out string) string {
 	if strings.Contains(out, "WARNING: DATA RACE") {
 		return "race detector"

@@ -22,8 +22,8 @@ func TestInReach_IsOfThisTree(t *testing.T) {
 	}
 }
 
-// No bug in reach is left to chance: those that have no schedule program are found in any
-// run of their scenario, as they do not depend on who comes first.
+// No bug in reach is left to chance: those without a schedule program show in every run of their
+// scenario, as they need no special interleaving.
 func TestInReach_NoneIsLeftToChance(t *testing.T) {
 	var sure []string
 	for _, m := range inReach {

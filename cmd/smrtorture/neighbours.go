@@ -11,9 +11,9 @@ import (
 	"github.com/gosmr/gosmr/smrmap"
 )
 
-// neighbours is keys that share a bucket: what is done to one of them must not cost the
-// others more than a moment. There are keys that equal nothing (NaN), values so large
-// that copying them takes its time, and deletes of what is not there.
+// neighbours is keys that share a bucket: an operation on one must not delay the others for more
+// than a moment. There are keys that equal no key (NaN), values that take long to copy, and deletes
+// of absent keys.
 type neighbours struct{}
 
 func (neighbours) join(r *rig) {
@@ -69,9 +69,8 @@ const (
 	costGrowth = 16 // times what a store may cost in the end, of what it did at first
 )
 
-// storeCosts stores a key that does not equal itself, many times, and compares what a chunk
-// of stores took at least in the first quarter and in the last. It is the least that
-// counts: everything else is the machine's.
+// storeCosts stores a key that does not equal itself, many times, and compares the fastest chunk of
+// stores in the first quarter with the fastest in the last: anything slower is due to the machine.
 func storeCosts[K comparable](nb *neighbour, p *pulse, what string, key K) {
 	m, err := smrmap.New[K, uint64](smrmap.Options{Domain: nb.dom})
 	if err != nil {
@@ -111,9 +110,9 @@ const (
 
 var largeKey = []byte("large")
 
-// largeValue stores a large value while another stores small ones, to the same key, whose
-// bucket is the same for sure. In one of several tries at least that one is held up for
-// less than half of the time that the large one takes, or it is held up by it.
+// largeValue stores a large value while another goroutine stores small ones to the same key, and so
+// to the same bucket. In at least one of several tries a small store must wait for less than half
+// the time of the large one; otherwise the large one holds it up.
 func (nb *neighbour) largeValue(p *pulse) {
 	m, err := smrmap.NewBytes(smrmap.Options{Domain: nb.dom})
 	if err != nil {
@@ -144,7 +143,8 @@ func (nb *neighbour) largeValue(p *pulse) {
 	nb.faults.add(faultIdle, "stores of a byte took as long as a store of %d bytes beside them, in each of %d tries", largeSize, largeTries)
 }
 
-// storeSmall stores to the key of the large value until it is over, and returns how long the longest store took.
+// storeSmall stores to the large value's key until over is set, and returns how long the longest
+// store took.
 func storeSmall(m *smrmap.Bytes, begun chan<- struct{}, over *atomic.Bool) (longest time.Duration) {
 	close(begun)
 	for !over.Load() {
@@ -155,8 +155,7 @@ func storeSmall(m *smrmap.Bytes, begun chan<- struct{}, over *atomic.Bool) (long
 	return longest
 }
 
-// absent deletes keys that are not there, while the bucket that they would be in is locked:
-// to tell that there is nothing takes no lock.
+// absent deletes absent keys while their bucket is locked: finding nothing takes no lock.
 func (nb *neighbour) absent() {
 	m, err := smrmap.New[uint64, uint64](smrmap.Options{Domain: nb.dom})
 	if err != nil {

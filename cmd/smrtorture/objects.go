@@ -11,27 +11,25 @@ import (
 	"github.com/gosmr/gosmr/smr"
 )
 
-// objects has pooled objects published, unlinked, retired and freed by several writers,
-// while readers hold them. An object that is given out is nobody else's, and was not
-// used by others since its last user. One that was retired stays what it was for as
-// long as a reader holds it; one that was freed under its readers is theirs no more, but
-// still an object of its type. Slabs go back to the system all the time.
+// objects has several writers publish, unlink, retire and free pooled objects while readers hold
+// them. An object that Get returns has no other user, and is unchanged since its last one. A
+// retired object keeps its content as long as a reader holds it; one freed under its readers is no
+// longer theirs, but still an object of its type. Slabs go back to the system all the time.
 type objects struct{}
 
-// An object is one. It has no pointers, so it lies off the Go heap where that is
-// possible.
+// An object has no pointers, so it lies off the Go heap where that is possible.
 type object struct {
 	body
 
-	// birthmark is the same in every object that was ever used. Atomic, as readers
-	// look at objects that were freed under them; written by whoever gets the object.
+	// birthmark is the same in every object that was ever used. Atomic, as readers load it in
+	// objects that were freed under them; written by the goroutine that gets the object.
 	birthmark atomic.Uint64
 
-	// holder is 1 while somebody has gotten the object and not given it back.
+	// holder is 1 from Get until the object is given back.
 	holder atomic.Uint32
 
-	// generation grows with each user, and stays in the object while it is free.
-	// Plain: the pool orders one user after the other.
+	// generation grows with each user, and stays in the object while it is free. Plain: the pool
+	// orders its users one after another.
 	generation uint64
 }
 
@@ -105,7 +103,7 @@ func (objects) join(r *rig) {
 	}
 }
 
-// empty gives everything back when nobody is there any more.
+// empty gives everything back after all goroutines have ended.
 func (st *stock) empty() {
 	for i := range numObjects {
 		for _, cells := range [...]*[numObjects]smr.Pointer[object]{&st.retired, &st.freed} {
@@ -120,7 +118,7 @@ func (st *stock) empty() {
 	}
 }
 
-// refuse notes that there was no memory.
+// refuse counts an allocation that failed for lack of memory.
 func (st *stock) refuse(err error) {
 	st.refused.Add(1)
 	if !errors.Is(err, slab.ErrNoMemory) {
@@ -128,8 +126,8 @@ func (st *stock) refuse(err error) {
 	}
 }
 
-// get returns an object that is ready to be published, or nil if the budget is at its
-// end. It is checked that nobody else has it.
+// get returns an object that is ready to be published, or nil if the budget is exhausted. It checks
+// that the object has no other user.
 func (st *stock) get() *object {
 	o, err := st.pool.Get()
 	if err != nil {
@@ -151,7 +149,7 @@ func (st *stock) enter(o *object) {
 	o.begin(o.generation)
 }
 
-// leave is the last that its user does to an object.
+// leave is a user's last act on an object.
 func (st *stock) leave(o *object) {
 	if !o.holder.CompareAndSwap(1, 0) {
 		st.faults.add(faultPool, "an object was given back that nobody had")

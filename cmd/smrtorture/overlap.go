@@ -7,10 +7,10 @@ import (
 	"github.com/gosmr/gosmr/smr"
 )
 
-// overlap has readers in sections of two domains at a time, entered and left in any
-// order. Each protects what is its domain's, and holds back nothing of the other's:
-// so a reader may wait for a grace period of one in a section of the other. (Not both
-// ways, or two readers would wait for each other.)
+// overlap has readers in sections of two domains at a time, entered and left in any order. Each
+// section protects its own domain's elements, and holds back none of the other's: so a reader may
+// wait for a grace period of one domain in a section of the other. (Not both ways, or two readers
+// would wait for each other.)
 type overlap struct{}
 
 func (overlap) join(r *rig) {
@@ -65,9 +65,8 @@ type overlapper struct {
 	waits      *counter
 }
 
-// read enters two sections, one after the other, and leaves them in either order.
-// What was loaded in each is looked at until it is left, before and after the other
-// was entered and left.
+// read enters two sections, one after the other, and leaves them in either order. It checks the
+// elements of each until it leaves that, before and after the other is entered and left.
 func (o *overlapper) read() {
 	rng := o.sides[0].rng
 	a, b := &o.sides[0], &o.sides[1] // a is entered first

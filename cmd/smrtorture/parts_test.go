@@ -161,7 +161,7 @@ func TestChurn_SeesGoalsThatAreWrong(t *testing.T) {
 
 	c.foreign = 0
 	var s smr.Section
-	elsewhere(func() { s = dom.Enter() }) // who waits has no section
+	elsewhere(func() { s = dom.Enter() }) // a goroutine that waits must have no section
 	c.checkGoals(dom)                     // not alone there
 	s.Leave()
 	require.EqualValues(t, 5, c.faults.count[faultGoal], "three goals were not reached")

@@ -11,14 +11,13 @@ import (
 	"github.com/gosmr/gosmr/smrq"
 )
 
-// queues has readers walk queues of all four kinds, each of which one writer changes in
-// every way there is: see lane. Elements come from one pool, and go from one queue to
-// another, after a grace period.
+// queues has readers walk queues of all four kinds, each changed by one writer in every possible
+// way: see lane. Elements come from one pool, and go from queue to queue after a grace period.
 //
-// Some elements of each queue are marks, which stay there in their order, though they
-// are replaced: a walk must see each of them once. Between them, elements come and go.
-// And two queues exchange elements at once, without a grace period: walks there may go
-// astray, but what they see must be sound.
+// Some elements of each queue are marks, which stay there in order, though they are replaced: a
+// walk must see each of them once. Between them, elements come and go. And two queues exchange
+// elements at once, without a grace period: walks there may go astray, but must see only sound
+// elements.
 type queues struct{}
 
 const (
@@ -28,8 +27,8 @@ const (
 	laneShift = 48      // a generation has the lane's number in its high bits
 )
 
-// A node is an element of queues. It holds pointers to other nodes only, so it lies off
-// the Go heap where that is possible.
+// A node is an element of queues. It points only to other nodes, so it lies off the Go heap where
+// that is possible.
 type node struct {
 	body
 	mark int // 1 to numMarks, or 0: constant while readers may hold it
@@ -58,8 +57,7 @@ type tailed interface {
 	LastSerialized() *node
 }
 
-// laneKinds makes the queues, each with a function that puts elements behind its
-// others in one step.
+// laneKinds makes the queues, each with a function that appends elements in one step.
 var laneKinds = []struct {
 	name string
 	new  func() (queue, func([]*node))
@@ -146,8 +144,8 @@ type walker struct {
 	registered *smr.Reader
 }
 
-// walk walks a queue from its head to its end, in a section of any kind, and looks at
-// all that it finds; at some of it once more, before it leaves.
+// walk walks a queue from head to end in a section of any kind. It checks every element, and some
+// of them again before it leaves.
 func (w *walker) walk(q queue, name string, marked bool) {
 	s, pinned := enterAny(w.dom, w.registered, w.rng)
 	rest := w.rng.IntN(2 * laneSize) // where it has a rest
@@ -191,9 +189,8 @@ func enterAny(dom *smr.Domain, rd *smr.Reader, rng *rand.Rand) (s smr.Section, p
 	}
 }
 
-// An exchange is two queues of one writer, who moves elements from one to the other at
-// once, and from their heads to their tails. (A reader that stands on an element goes
-// along.)
+// An exchange is two queues of one writer, which moves elements at once from the head of one to the
+// tail of the other. (A reader on such an element goes along.)
 type exchange struct {
 	mu     sync.Mutex
 	queues [2]queue

@@ -11,10 +11,9 @@ import (
 	"github.com/gosmr/gosmr/stw"
 )
 
-// quietWorlds is domains of package stw that do nothing but poll, and a few who each ask
-// something of them once in a round, at about the same time, and wait until it is done:
-// see game. Nobody asks anything else, so what is forgotten is not made good by the next
-// who asks.
+// quietWorlds is domains of package stw that only poll, and a few members that each request
+// something of them once a round, at about the same time, and wait until it is done: see game.
+// There are no other requests, so a later one can't make good for one that is forgotten.
 type quietWorlds struct{}
 
 const quietDomains = 2
@@ -76,7 +75,7 @@ type quietWorld struct {
 	faults  *faults
 }
 
-// ask asks for one thing and waits until it is done.
+// ask makes one request and waits until it is done.
 func (q *quietWorld) ask(rng *rand.Rand) {
 	switch rng.IntN(4) {
 	case 0:

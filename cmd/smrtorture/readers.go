@@ -89,16 +89,15 @@ type reader struct {
 	kind   readerKind // of the present stint
 	sleepy bool       // the present stint has long stays
 
-	// count is of the present stint. A stint has no atomic counters of its own:
-	// they would be fences, and make up for one that is missing in the library.
+	// count is of the present stint. A stint has no atomic counters: they would be fences, and make
+	// up for one that is missing in the library.
 	count readCount
 
 	asked atomic.Bool // a Quiescent should report soon; written by waiters
 }
 
-// Sections of a stint. Stints are so short, and the reader yields after each,
-// because processors are few: a grace period waits for every goroutine that was
-// suspended in a section to have its turn.
+// Sections of a stint. Stints are short, and the reader yields after each, because processors are
+// few: a grace period waits until every goroutine suspended in a section has had its turn.
 const (
 	maxStint       = 256
 	maxSleepyStint = 16
@@ -121,8 +120,8 @@ func (r *reader) run(ctx context.Context, p *pulse, tally *readTally) {
 	}
 }
 
-// child returns a reader for a goroutine that r starts. r adds its count to its
-// own when the goroutine is done.
+// child returns a reader for a goroutine that r starts. r adds its count to r's own when the
+// goroutine is done.
 func (r *reader) child() *reader {
 	return &reader{
 		shelf:  r.shelf,
@@ -134,7 +133,7 @@ func (r *reader) child() *reader {
 
 func (r *reader) some() int { return 1 + r.rng.IntN(3) }
 
-// visit reads in section s, which is open and is left by it.
+// visit reads in section s, which is open, and leaves it.
 func (r *reader) visit(s smr.Section, st stay) {
 	r.view.load(r.shelf, s, r.rng, 1)
 	st.pass(r.rng)

@@ -72,8 +72,7 @@ func (rep *report) writeKinds(w io.Writer) {
 	}
 }
 
-// writeAges prints the histogram: how old the elements were that readers saw. More
-// than 1 is an error.
+// writeAges prints the histogram of the ages that readers saw. More than 1 is an error.
 func (c *readCount) writeAges(w io.Writer) {
 	fmt.Fprintf(w, "  age ")
 	for age := range c.ages {

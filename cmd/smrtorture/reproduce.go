@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// reproducer returns the command that runs a scenario again: in the same build, in
-// the surroundings that matter, and with what the flags were.
+// reproducer returns the command that runs a scenario again: with the same build, the relevant
+// environment, and the same flags.
 func reproducer(scenario string, o *options, duration time.Duration) string {
 	var b strings.Builder
 	if procs := os.Getenv("GOMAXPROCS"); procs != "" {
@@ -31,8 +31,7 @@ func reproducer(scenario string, o *options, duration time.Duration) string {
 	return b.String()
 }
 
-// buildFlags returns what stands before go run, and what after it, for a build like
-// this one.
+// buildFlags returns what precedes go run, and what follows it, for a build like this one.
 func buildFlags(build []debug.BuildSetting) (before, flags string) {
 	for _, s := range build {
 		switch {

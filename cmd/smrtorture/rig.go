@@ -16,7 +16,7 @@ import (
 	"github.com/gosmr/gosmr/smr"
 )
 
-// settings are what a run of a scenario is told from outside.
+// settings are the parameters of a run from outside.
 type settings struct {
 	seed     uint64
 	duration time.Duration
@@ -30,11 +30,11 @@ type settings struct {
 	fatal    func(*rig, string) // called when the program can't go on; does not return
 }
 
-// A part is a piece of a scenario. join makes what it needs, and adds its goroutines
-// and its checks to the rig.
+// A part is a piece of a scenario. join makes what it needs, and adds its goroutines and checks to
+// the rig.
 type part interface{ join(*rig) }
 
-// A rig is one run of a scenario: what its parts have in common.
+// A rig is one run of a scenario: what its parts share.
 type rig struct {
 	settings
 	name  string // of the scenario
@@ -54,35 +54,32 @@ type rig struct {
 	drawn    []string // the options of the domains, for the reader of a report
 }
 
-// A counter is for the report: what was done of what is worth a word. Added to by
-// any goroutine; read by the report.
+// A counter counts an activity for the report. Any goroutine adds to it; the report reads it.
 type counter struct {
 	atomic.Uint64
 	name   string
-	rarely bool // it may well be none
+	rarely bool // may well stay 0
 }
 
-// raise makes it n, if it is less.
+// raise makes it at least n.
 func (c *counter) raise(n uint64) {
 	for old := c.Load(); old < n && !c.CompareAndSwap(old, n); old = c.Load() {
 	}
 }
 
-// start adds a goroutine. fn returns soon after ctx has ended, and has p beat all
-// the time.
+// start adds a goroutine. fn returns soon after ctx ends, and has p beat all the time.
 func (r *rig) start(name string, fn func(ctx context.Context, p *pulse)) {
 	p := r.watch.pulse(name)
 	r.tasks = append(r.tasks, func(ctx context.Context) {
 		defer p.end()
 		defer r.faults.catch(name)
-		// Memory that went back to the system while a reader looks at it.
+		// Memory may go back to the system while a reader holds it.
 		debug.SetPanicOnFault(true)
 		fn(ctx, p)
 	})
 }
 
-// after adds what is to be done when all goroutines have ended: what was added last
-// is done first.
+// after adds a step for when all goroutines have ended. The last one added runs first.
 func (r *rig) after(fn func()) { r.checks = append(r.checks, fn) }
 
 func (r *rig) counter(name string) *counter {
@@ -96,16 +93,16 @@ func (r *rig) counter(name string) *counter {
 	return c
 }
 
-// rare returns a counter of what need not happen.
+// rare returns a counter of an activity that may never happen.
 func (r *rig) rare(name string) *counter {
 	c := r.counter(name)
 	c.rarely = true
 	return c
 }
 
-// rand returns the random source of a goroutine, or of a domain's options, by its name
-// and the scenario's. The seed decides what each of them tries, whatever scenarios run
-// before; and two scenarios of one seed try different options.
+// rand returns the random source of a goroutine, or of a domain's options, by its name and the
+// scenario's. The seed decides what each of them tries, whatever scenarios run before; and two
+// scenarios with one seed try different options.
 func (r *rig) rand(name string) *rand.Rand {
 	h := fnv.New64a()
 	fmt.Fprintf(h, "%s: %s", r.name, name)
@@ -118,8 +115,7 @@ func fork(rng *rand.Rand) *rand.Rand { return rand.New(rand.NewPCG(rng.Uint64(),
 func drawOptions(rng *rand.Rand) smr.Options {
 	pick := func(values ...int) int { return values[rng.IntN(len(values))] }
 	return smr.Options{
-		// Who looks for a stall looks for itself, too: a wake-up that is lost would
-		// only come late.
+		// Stall reports scan, too: with them a lost wake-up would only come late.
 		StallAfter: time.Duration(pick(-1, 10)) * time.Second,
 
 		MaxDelay:   time.Duration(pick(1, 5, 20, 100)) * time.Millisecond,
@@ -141,9 +137,9 @@ func newDomain(o smr.Options, f *faults) *smr.Domain {
 	return dom
 }
 
-// within calls a method that closes something. When every reader has left that takes
-// no longer than the longest chains of callbacks, which take ten check-ins, all together
-// a second; it is given half as long as nobody may make no progress.
+// within calls a Close. Once every reader has left, it takes no longer than the longest chains of
+// callbacks: ten check-ins, a second in all. It is given half the time that a goroutine may make no
+// progress.
 func (f *faults) within(what string, end func(context.Context) error) {
 	ctx, cancel := context.WithTimeout(context.Background(), f.patience)
 	defer cancel()
@@ -155,8 +151,8 @@ func (f *faults) within(what string, end func(context.Context) error) {
 	}
 }
 
-// domain makes a domain of drawn options, which change may change, for a part. It
-// is closed in the end, and then nothing may be left in it.
+// domain makes a domain for a part, with drawn options that change may change. At the end the
+// domain is closed, and nothing may be left in it.
 func (r *rig) domain(name string, change func(*smr.Options)) *smr.Domain {
 	o := drawOptions(r.rand("options of " + name))
 	if change != nil {
@@ -176,16 +172,15 @@ func (r *rig) domain(name string, change func(*smr.Options)) *smr.Domain {
 	return dom
 }
 
-// The domain of a shelf has few cells, so that a reader often holds what a writer
-// unlinks, and enough elements for writers not to run out within a grace period
-// unless somebody stalls.
+// The domain of a shelf has few cells, so that a reader often holds what a writer unlinks, and so
+// many elements that writers do not run out within a grace period, unless a reader stalls.
 const (
 	numElements = 2048
 	numCells    = 8
 )
 
-// shelf returns the shelf of a name, with a domain of its own, and makes it if this
-// is the first part to ask.
+// shelf returns the shelf of that name, and makes it, with its own domain, for the first part that
+// asks.
 func (r *rig) shelf(name string) *shelf {
 	for _, p := range r.shelves {
 		if p.dom.Name() == name {
@@ -226,8 +221,8 @@ func (sc *scenario) run(ctx context.Context, set settings) *report {
 		set.began(strings.Join(r.drawn, "\n"))
 	}
 
-	// The watch goes on until the last check is done, so that a goroutine that
-	// can't end is found too, and a check that does not.
+	// The watch continues until the last check is done, to find a goroutine or a check that can't
+	// end.
 	closing := r.watch.pulse("the end")
 	closing.end() // until then
 	start := time.Now()

@@ -67,8 +67,8 @@ var scenarios = []scenario{
 	{"baseline-rbmutex", "the same under an xsync.RBMutex", []part{baseline{newUnderRBMutex}}},
 }
 
-// choose returns the scenarios of the flag: names separated by commas, all for every
-// one, and the first part of some names for all that begin with it (baseline).
+// choose returns the scenarios of the flag: names separated by commas; all means every one, and a
+// common prefix (baseline) all that begin with it.
 func choose(names string) ([]*scenario, error) {
 	var chosen []*scenario
 	for name := range strings.SplitSeq(names, ",") {

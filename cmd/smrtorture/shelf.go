@@ -8,7 +8,7 @@ import (
 	"github.com/gosmr/gosmr/smr"
 )
 
-// An element is what readers look at in the crowd and in duels.
+// An element is what readers of the crowd and of duels load.
 type element struct {
 	body
 
@@ -19,8 +19,8 @@ type element struct {
 	kind       writerKind // what brings about its grace periods
 	size       int        // given to Call
 
-	// called is true from a Call of the element until its callback, to see
-	// that each call has one.
+	// called is true from a Call of the element until its callback, to check that each call has
+	// one.
 	called atomic.Bool
 }
 
@@ -28,8 +28,8 @@ type element struct {
 type cell struct {
 	ptr smr.Pointer[element]
 
-	// A line of its own for the pointer: readers hit it in their cache, run
-	// ahead of their own entry's store, and so find a fence that is missing.
+	// The pointer has its own line: readers hit it in their cache, run ahead of their own entry's
+	// store, and so find a missing fence.
 	_ [pcpu.Stride]byte
 
 	serializedBy serialization // constant
@@ -47,8 +47,7 @@ const (
 	byOwner // there is one writer, and its store is not followed by a fence
 )
 
-// replace publishes fresh, which may be nil, and returns what it unlinked, which
-// may be nil too.
+// replace publishes fresh, which may be nil, and returns what it unlinked, or nil.
 func (c *cell) replace(fresh *element) (old *element) {
 	switch c.serializedBy {
 	case byNothing:
@@ -101,8 +100,7 @@ func newShelf(dom *smr.Domain, f *faults, elements int, cells ...serialization) 
 	return p
 }
 
-// take returns an element that is ready to be published, or nil if there are no
-// more than reserve in the free list.
+// take returns an element ready to be published, or nil if at most reserve are in the free list.
 func (p *shelf) take(reserve int) *element {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -122,9 +120,8 @@ func (p *shelf) put(e *element) {
 	p.free = append(p.free, e)
 }
 
-// ripen makes an unlinked element older, after a grace period that began when it
-// had its present age. It reports whether it has further to go; if not, it is
-// back in the free list.
+// ripen ages an unlinked element after a grace period that began when it had its present age. It
+// reports whether more ages follow; if not, the element is back in the free list.
 func (p *shelf) ripen(e *element) bool {
 	age := e.age.Load() + 1
 	if age <= unlinked || age > reusable {
@@ -158,7 +155,7 @@ func (p *shelf) answered(e *element) {
 	p.graces[e.kind].Add(1)
 }
 
-// call has e age by callbacks, each of which calls for the next.
+// call ages e by callbacks, each of which calls for the next.
 func (p *shelf) call(e *element) {
 	p.announce(e)
 	smr.Call(p.dom, e, e.size, (*element).callback)
@@ -173,7 +170,7 @@ func (e *element) callback() {
 	p.callbacks.Add(1)
 }
 
-// callFunc is call by way of CallFunc.
+// callFunc is call with CallFunc.
 func (p *shelf) callFunc(e *element) {
 	p.announce(e)
 	p.dom.CallFunc(e.size, func() {

@@ -10,13 +10,13 @@ import (
 	"github.com/gosmr/gosmr/smrmap"
 )
 
-// sizes is a cache full of small values to which comes, now and then, one of another size.
-// For that one some memory has to be given up, but no more than it takes.
+// sizes is a cache full of small values that now and then gets a value of another size. To store it
+// the cache must evict, but no more than needed.
 type sizes struct{}
 
 const (
 	sizesBudget = 8 << 20
-	sizesSlab   = 64 << 10 // what is taken from one size for another, at least,
+	sizesSlab   = 64 << 10 // the least that is taken from one size for another,
 	sizesBlocks = 20       // or, for larger values, memory for as many blocks
 )
 
@@ -81,7 +81,7 @@ func (sz *sizing) stranger() bool {
 	size += sz.rng.IntN(size)
 	before := sz.m.Len()
 	key := sz.nextKey()
-	// Not given up when the scenario ends: a store that is refused has evicted for nothing.
+	// Not given up when the scenario ends: a refused store has evicted in vain.
 	if err := press(context.Background(), sz.m, key, smrmap.Item{Value: make([]byte, size)}); err != nil {
 		sz.faults.add(faultMap, "a store of %d bytes to a cache of %d small entries: %v", size, before, err)
 		return false
@@ -91,7 +91,7 @@ func (sz *sizing) stranger() bool {
 	return ok
 }
 
-// compare checks how many small entries went for the one of the given size.
+// compare checks how many small entries were evicted for one of the given size.
 func (sz *sizing) compare(before, after, size int) bool {
 	slab := max(sizesSlab, sizesBlocks*size)
 	if size > sizesSlab { // a block of its own
@@ -105,7 +105,7 @@ func (sz *sizing) compare(before, after, size int) bool {
 	return true
 }
 
-// press stores an item in a cache, which makes room for it if need be.
+// press stores an item in a cache, and evicts others if it needs room.
 func press(ctx context.Context, m *smrmap.Bytes, key []byte, it smrmap.Item) error {
 	return m.StoreEvicting(ctx, key, it)
 }

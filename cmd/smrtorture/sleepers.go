@@ -12,9 +12,9 @@ import (
 	"github.com/gosmr/gosmr/smr"
 )
 
-// sleepers are writers that sleep in Throttle while their domain is closed: whatever they
-// sleep for, when Close has returned they are woken. Some of their calls are refused
-// meanwhile, which must not count.
+// sleepers are writers that sleep in Throttle while their domain is closed: when Close returns they
+// are awake, whatever they sleep for. Some of their calls are refused meanwhile, which must not
+// count as pending.
 type sleepers struct{}
 
 const numSleepers = 4
@@ -39,8 +39,8 @@ type sleeping struct {
 	faults *faults
 }
 
-// round closes a domain under its writers. What they call is so large that a single call
-// has the others wait.
+// round closes a domain under its writers. Each call is so large that it alone makes the others
+// wait.
 func (sl *sleeping) round(dom *smr.Domain) {
 	leave := func() {}
 	if sl.rng.IntN(2) == 0 { // for whom all of them wait
@@ -75,8 +75,8 @@ func (sl *sleeping) round(dom *smr.Domain) {
 	sl.awake(&wg)
 }
 
-// callInVain makes calls that are refused, from the moment that the domain is closing: each
-// has its size counted, for a moment, where the sleepers look.
+// callInVain makes calls that are refused because the domain is closing. The size of each counts
+// for a moment, where the sleepers check it.
 func (sl *sleeping) callInVain(dom *smr.Domain, closed <-chan struct{}) {
 	for !dom.Closed() {
 		runtime.Gosched()
@@ -101,7 +101,7 @@ func (sl *sleeping) refusedCall() {
 	}
 }
 
-// awake waits for the writers, and says so if they sleep on.
+// awake waits for the writers, and reports those that sleep on.
 func (sl *sleeping) awake(wg *sync.WaitGroup) {
 	done := make(chan struct{})
 	go func() {

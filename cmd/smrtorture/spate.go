@@ -9,10 +9,9 @@ import (
 	"github.com/gosmr/gosmr/smr"
 )
 
-// spates are floods that nobody throttles: writers make more calls than the domain would
-// let them, while a reader stays in its section. Call must not wait for anything; what the
-// domain says is pending is what was called and has not run; and nothing is left after
-// the flood.
+// spates are unthrottled floods: writers exceed the domain's bound while a reader stays in its
+// section. Call must not wait for anything, the domain's pending count must equal the calls made
+// that have not run, and nothing may be left after the flood.
 type spates struct{}
 
 type spate struct {
@@ -50,7 +49,7 @@ func (spates) join(r *rig) {
 // round is one flood, from its first call to the last callback.
 func (sp *spate) round() {
 	var s smr.Section
-	elsewhere(func() { s = sp.dom.Enter() }) // who waits has no section
+	elsewhere(func() { s = sp.dom.Enter() }) // a goroutine that waits must have no section
 	var wg sync.WaitGroup
 	for range spateWriters {
 		rng := fork(sp.rng)
@@ -79,8 +78,8 @@ func (sp *spate) call(size int) {
 	})
 }
 
-// compare checks what the domain says after all calls were made, with the reader still
-// there: every call since the last round is pending.
+// compare checks the domain's figures after all calls, with the reader still in its section: every
+// call of the round is pending.
 func (sp *spate) compare(st smr.Stats) {
 	calls, bytes := sp.called.Load()-sp.ran.Load(), sp.calledBytes.Load()-sp.ranBytes.Load()
 	if st.PendingCalls != calls || st.PendingBytes != bytes {
@@ -89,7 +88,7 @@ func (sp *spate) compare(st smr.Stats) {
 	}
 }
 
-// settled checks what the domain says after a Barrier, when nobody calls.
+// settled checks the domain's figures after a Barrier, when no goroutine calls.
 func (sp *spate) settled(st smr.Stats) {
 	if called, ran := sp.called.Load(), sp.ran.Load(); called != ran {
 		sp.faults.add(faultBarrier, "%d callbacks had run after %d calls and Barrier", ran, called)

@@ -17,11 +17,11 @@ import (
 	"github.com/gosmr/gosmr/stw"
 )
 
-// stalls is readers that stay in their sections on purpose, one at a time, of every
-// kind in turn, until they are reported. The report must name exactly that reader. Not
-// before it leaves does the grace period end, and then by itself.
+// stalls is readers that stay in their sections on purpose, one at a time, of every kind in turn,
+// until they are reported. The report must name exactly that reader. The grace period must end by
+// itself when the reader leaves, and not before.
 //
-// Once round all kinds is always made, however short the run.
+// One round of all kinds always runs, however short the run.
 type stalls struct{}
 
 // A stallKind is a kind of reader that can stall.
@@ -77,8 +77,8 @@ func elsewhere(fn func()) {
 	wg.Wait()
 }
 
-// A staller has one reader stall at a time, on a domain of its own: so it is known
-// exactly what the report is to say.
+// A staller has one reader stall at a time, on its own domain: so it knows exactly what the report
+// must say.
 type staller struct {
 	dom    *smr.Domain
 	world  *stw.World
@@ -112,7 +112,7 @@ func (stalls) join(r *rig) {
 			for i := range stallKinds {
 				kind := &stallKinds[i]
 				if kind.kind == clock.Pinned && runtime.GOMAXPROCS(0) == 1 {
-					continue // nobody else could run
+					continue // nothing else could run
 				}
 				if why := st.try(kind); why != "" {
 					r.faults.add(faultStall, "%s", why)
@@ -134,8 +134,7 @@ func (st *staller) onStall(report smr.Stall) {
 	}
 }
 
-// try has a reader of a kind stall until it is reported, and returns what is wrong
-// with that.
+// try has a reader of a kind stall until it is reported, and returns what is wrong with the report.
 func (st *staller) try(kind *stallKind) (why string) {
 	st.mu.Lock()
 	st.reports, st.first = nil, make(chan struct{})
@@ -158,11 +157,11 @@ func (st *staller) try(kind *stallKind) (why string) {
 	return why
 }
 
-// stall is the reader. On a busy machine the report may be late, and that is no error.
+// stall is the reader. On a busy machine a late report is no error.
 func (st *staller) stall(kind *stallKind, r *reader, first <-chan struct{}) string {
 	pinned := kind.kind == clock.Pinned
 	if pinned {
-		// A collection would stop everybody, and wait for this one.
+		// A collection would stop every goroutine, and wait for this one.
 		defer debug.SetGCPercent(debug.SetGCPercent(-1))
 		runtime.GC() // ends one that is under way
 	}

@@ -7,16 +7,15 @@ import (
 	"time"
 )
 
-// A stay is what a reader does between loading elements and looking at them
-// again.
+// A stay is what a reader does between loading elements and checking them again.
 type stay struct {
 	spins  int
 	yields int
 	sleep  time.Duration
 }
 
-// drawStay draws a stay. Most are short, since an entry is where most can go
-// wrong. Those of a sleepy reader are often as long as many grace periods.
+// drawStay draws a stay. Most are short, since most can go wrong at an entry. Those of a sleepy
+// reader often outlast many grace periods.
 func drawStay(rng *rand.Rand, sleepy bool) stay {
 	switch n := rng.IntN(512); {
 	case sleepy && n < 128:

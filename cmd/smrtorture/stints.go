@@ -6,7 +6,7 @@ import (
 	"github.com/gosmr/gosmr/smr"
 )
 
-// What readers of the crowd do, by their kinds.
+// The ways in which readers of the crowd read, by kind.
 
 func (r *reader) entering(sections int) {
 	for range sections {
@@ -31,8 +31,8 @@ func (r *reader) registered(sections int) {
 	}
 }
 
-// quiescent holds elements across several reads, from one quiescent state to the
-// next. It reports soon when it is asked to, and now and then goes offline.
+// quiescent holds elements across several reads, from one quiescent state to the next. It reports
+// soon after a request, and goes offline now and then.
 func (r *reader) quiescent(sections int) {
 	q := r.shelf.dom.NewQuiescent(func() { r.asked.Store(true) })
 	defer q.Close()
@@ -61,8 +61,8 @@ func (r *reader) quiescent(sections int) {
 	}
 }
 
-// polling is quiescent by way of package stw: it holds elements from one safe point to
-// the next, and is asked by the world for one.
+// polling is quiescent with package stw: it holds elements from one safe point to the next, which
+// the world requests.
 func (r *reader) polling(sections int) {
 	d, err := r.world.Register()
 	if err != nil {
@@ -84,8 +84,8 @@ func (r *reader) polling(sections int) {
 	}
 }
 
-// nesting opens two sections at a time and leaves one of them early. What was
-// loaded while both were open stays protected by the other.
+// nesting opens two sections and leaves one of them early. What was loaded while both were open
+// stays protected by the other.
 func (r *reader) nesting(sections int) {
 	dom, v := r.shelf.dom, &r.view
 	rd := dom.NewReader()
@@ -126,8 +126,8 @@ func (r *reader) nesting(sections int) {
 	}
 }
 
-// handingOver opens sections and leaves what was loaded, and the leaving, to
-// another goroutine. Several may be on their way.
+// handingOver opens sections, and passes the elements, and the Leave, to another goroutine. Several
+// may be on their way.
 func (r *reader) handingOver(sections int) {
 	type loan struct {
 		s    smr.Section

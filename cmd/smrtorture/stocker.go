@@ -64,13 +64,13 @@ func (w *stocker) replaceRetired() {
 	}
 }
 
-// replaceFreed frees an object under its readers, who look at nothing but what stays.
+// replaceFreed frees an object under its readers, which check only what stays.
 func (w *stocker) replaceFreed() {
 	w.free(w.freed[w.rng.IntN(numObjects)].Swap(w.get()))
 }
 
-// wave takes many objects at once and gives them back, so that slabs come and go: also
-// under readers who look at some that were published meanwhile.
+// wave takes many objects at once and gives them back, so that slabs come and go, also under
+// readers of some that were published meanwhile.
 func (w *stocker) wave() {
 	var all []*object
 	for range 1 + w.rng.IntN(4096) {

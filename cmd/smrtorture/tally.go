@@ -5,8 +5,7 @@ import (
 	"sync/atomic"
 )
 
-// A readCount is what one reader has read. It is the reader's own until it is
-// added to a tally.
+// A readCount is what one reader has read. Only the reader uses it until it is added to a tally.
 type readCount struct {
 	sections uint64
 	ages     [reusable + 1]uint64 // of the elements it read
@@ -35,7 +34,7 @@ type readTally struct {
 	byKind [numReaderKinds]readCount
 }
 
-// take adds c, and empties it.
+// take adds c, and clears it.
 func (t *readTally) take(kind readerKind, c *readCount) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -12,10 +12,10 @@ import (
 	"github.com/gosmr/gosmr/smrmap"
 )
 
-// turnovers is maps whose keys are always new, as those of sessions and of caches are: each
-// key comes once, and goes when some thousands have come after it, or when memory is
-// wanted. A map that holds as many entries as before takes no more memory than before,
-// however many have passed through it.
+// turnovers is maps whose keys are always new, as those of sessions and caches are: each key comes
+// once, and goes when some thousands have come after it, or when memory is short. A map with as
+// many entries as before takes no more memory than before, however many entries have passed through
+// it.
 type turnovers struct{}
 
 const (
@@ -83,7 +83,7 @@ type window struct {
 	least int64 // bytes beside entries, after the first turns
 }
 
-// turn lets as many new keys come as there are old ones, which go.
+// turn stores as many new keys as there are old ones, and deletes those.
 func (w *window) turn(p *pulse) {
 	for range windowKeys {
 		if err := w.m.Store(w.next, w.next); err != nil {
@@ -104,8 +104,8 @@ func (w *window) turn(p *pulse) {
 	w.compare(w.m.Stats())
 }
 
-// await waits until the map takes no more than it may, for a while: where one table replaces
-// another it has both, but as nothing is stored, that has an end.
+// await waits a while until the map takes no more than it may. During a replacement it has two
+// tables; but as nothing is stored, the replacement ends.
 func (w *window) await(p *pulse) {
 	began := time.Now()
 	for w.beside(w.m.Stats()) > w.most() && time.Since(began) < min(callTimeout, w.faults.patience) {
@@ -116,7 +116,7 @@ func (w *window) await(p *pulse) {
 	}
 }
 
-// beside returns how many bytes the map takes beside its entries.
+// beside returns how many bytes the map takes in addition to its entries.
 func (w *window) beside(st smrmap.Stats) int64 {
 	return st.ReservedBytes - st.EntryBytes - st.PendingBytes - st.FreeBytes
 }
@@ -129,7 +129,7 @@ func (w *window) most() int64 {
 	return w.least*5/4 + windowSlack
 }
 
-// compare checks what the map takes beside its entries.
+// compare checks what the map takes in addition to its entries.
 func (w *window) compare(st smrmap.Stats) {
 	if st.Len != windowKeys {
 		w.faults.add(faultMap, "%d entries are in a window of %d", st.Len, windowKeys)
@@ -144,7 +144,7 @@ func (w *window) compare(st smrmap.Stats) {
 	}
 }
 
-// A cache is a map under a budget, which evicts where it is at its end.
+// A cache is a map that evicts when its budget is exhausted.
 type cache struct {
 	m               *smrmap.Bytes
 	faults          *faults

@@ -6,13 +6,12 @@ import (
 	"github.com/gosmr/gosmr/smr"
 )
 
-// A view is what a reader holds in its section: the elements that it loaded, and
-// what they looked like then.
+// A view is what a reader holds in its section: the elements that it loaded, and what they
+// contained then.
 //
-// Its methods are called in pinned sections too, so they don't block: an error
-// is noted here and reported by settle after the section. Nor do they
-// synchronize with anything that a writer does, or the race detector would take
-// that for what orders the reader's loads before the poison.
+// Its methods are called in pinned sections too, so they do not block: they note an error, and
+// settle reports it after the section. Nor do they synchronize with a writer: the race detector
+// would take that for the order between the reader's loads and the poison.
 type view struct {
 	held [maxHeld]holding
 	n    int
@@ -44,8 +43,7 @@ func (v *view) load(p *shelf, s smr.Section, rng *rand.Rand, count int) {
 	v.check(s)
 }
 
-// hold looks at a body that was just loaded, and keeps it for verify if there is
-// room.
+// hold reads a body that was just loaded, and keeps it for verify if there is room.
 func (v *view) hold(b *body) {
 	word, sound := b.look()
 	if !sound {
@@ -60,7 +58,7 @@ func (v *view) hold(b *body) {
 	v.saw(b, word)
 }
 
-// saw looks at a body for the last time.
+// saw reads a body for the last time.
 func (v *view) saw(b *body, before uint64) {
 	word, sound := b.look()
 	v.ages[max(live, min(b.age.Load(), reusable))]++
@@ -76,8 +74,8 @@ func (v *view) check(s smr.Section) {
 	}
 }
 
-// verify looks at the elements again. s, the section that protects them, is
-// still open, and the elements are not looked at after.
+// verify checks the elements again. s, the section that protects them, is still open; the elements
+// are not read after.
 func (v *view) verify(s smr.Section) {
 	for _, h := range v.held[:v.n] {
 		v.saw(h.b, h.word)
@@ -88,8 +86,8 @@ func (v *view) verify(s smr.Section) {
 	v.check(s)
 }
 
-// settle ends a view: s, the last of its sections, has been left. It counts what
-// was read and reports what was wrong.
+// settle ends a view after s, the last of its sections, was left. It counts the reads and reports
+// what was wrong.
 func (v *view) settle(s smr.Section, kind readerKind, c *readCount, f *faults) {
 	c.sections++
 	for age, n := range v.ages {

@@ -12,11 +12,10 @@ import (
 	"github.com/gosmr/gosmr/smr"
 )
 
-// waits has a reader and a few who wait for it, on domains where nothing else happens:
-// no calls, whose reclaimer would look by itself, no stall reports, no other sections.
-// There a kick that is lost, or a driver that does not end, leaves a waiter waiting
-// for good. In some, somebody polls, too: who finds a goal reached must wake those who
-// wait for it.
+// waits has a reader and a few members that wait for it, on domains where nothing else happens: no
+// calls, whose reclaimer would scan by itself, no stall reports, no other sections. There a lost
+// kick, or a driver that does not end, leaves a waiter waiting for ever. In some domains a member
+// also polls: a poller that finds a goal reached must wake its waiters.
 type waits struct{}
 
 // What happens in the domains, besides reading.
@@ -64,13 +63,13 @@ func (waits) join(r *rig) {
 	}
 }
 
-// A game goes in rounds: a section, and all that is done beside it. The next does not
-// begin before everybody is through, so nobody is woken by what comes later.
+// A game goes in rounds: a section, and all that happens beside it. The next round begins only when
+// all members are through, so that nothing later wakes one that was forgotten.
 type game struct {
 	members int64
 
 	turn atomic.Uint64 // the number of the round; written by the reader
-	left atomic.Int64  // members who are not through; written by all
+	left atomic.Int64  // members that are not through; written by all
 	over atomic.Bool   // written by the reader
 }
 
@@ -83,7 +82,7 @@ func (g *game) round(section func(begin func())) {
 	}
 }
 
-// play is the part of a member, who does something in each round.
+// play is a member's part: it acts once in each round.
 func (g *game) play(p *pulse, do func()) {
 	for turn := uint64(0); !g.over.Load(); {
 		if g.turn.Load() == turn {

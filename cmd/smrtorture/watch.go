@@ -22,8 +22,8 @@ type pulse struct {
 func (p *pulse) beat() { p.beats.Add(1) }
 func (p *pulse) end()  { p.ended.Store(true) }
 
-// A watch looks after all goroutines of a run: a wake-up that is lost may hang
-// one of them, while the others go on.
+// A watch observes all goroutines of a run: a lost wake-up may hang one of them while the others
+// continue.
 type watch struct {
 	limit  time.Duration
 	pulses []*pulse
@@ -36,8 +36,8 @@ func (w *watch) pulse(name string) *pulse {
 	return p
 }
 
-// look returns the names of all goroutines whose pulse did not beat for the
-// limit. More than one may be stuck for the fault of one of them.
+// look returns the names of all goroutines whose pulse did not beat within the limit. Several may
+// be stuck through the fault of one.
 func (w *watch) look(now time.Time) (stuck []string) {
 	for _, p := range w.pulses {
 		beats := p.beats.Load()
@@ -52,7 +52,7 @@ func (w *watch) look(now time.Time) (stuck []string) {
 	return stuck
 }
 
-// run looks each second until ctx ends, and calls each after it.
+// run checks the pulses each second until ctx ends, and then calls each.
 func (w *watch) run(ctx context.Context, hung func(who string), each func()) {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()

@@ -11,15 +11,14 @@ import (
 	"github.com/gosmr/gosmr/stw"
 )
 
-// worlds is domains of package stw that read between their safe points, stop each
-// other, and come and go; grace periods that wait for them; and two outside who
-// stop, suspend and interrupt them: see worldops.go. Nobody else reads in this
-// domain of package smr: so a stop, in which nobody is in a section, must have ended
-// every grace period that waited for one.
+// worlds is domains of package stw that read between their safe points, stop each other, and come
+// and go; grace periods that wait for them; and two outside goroutines that stop, suspend and
+// interrupt them: see worldops.go. This domain of package smr has no other readers: so a stop, in
+// which no section is open, must have ended every grace period that waited for one.
 //
-// While the world is stopped nobody may be at user's code, and what each does there it
-// does with plain stores: the race detector looks after that too. What was accepted by
-// Interrupt has run once when the world is closed.
+// While the world is stopped no domain may run user code. What each does in a stop it does with
+// plain stores, so the race detector checks that too. Each function accepted by Interrupt has run
+// once when the world is closed.
 type worlds struct{}
 
 const maxDomains = 64
@@ -33,15 +32,14 @@ type world struct {
 	writes *writeTally
 	gate   *gate
 
-	// busy says by slot who is at user's code. Written by the domain of the slot,
-	// plainly; read by others in stops.
+	// busy says by slot which domains run user code. Written by the slot's domain, plainly; read by
+	// others in stops.
 	busy [maxDomains]struct {
 		bool
 		_ [63]byte
 	}
 
-	// stopped is the stop that was last inside its barrier. Plain: one stop comes
-	// after the other.
+	// stopped is the last stop inside its barrier. Plain: stops come one after another.
 	stopped *stw.Stop
 
 	// Interrupts that were accepted, and functions of theirs that ran.
@@ -102,8 +100,7 @@ func (worlds) join(r *rig) {
 	}
 }
 
-// live is a domain from its start to its end: of a goroutine of its own, or of the
-// caller's for a while.
+// live is a domain from start to end, on its own goroutine or, for a while, on the caller's.
 func (w *world) live(ctx context.Context, rng *rand.Rand, p *pulse) {
 	in := &inhabitant{world: w, reader: reader{shelf: w.shelf, rng: fork(rng), kind: readWorld}, pulse: p}
 	in.rounds = 1 + rng.IntN(4)
@@ -166,7 +163,7 @@ func (in *inhabitant) round() {
 		in.view.verify(s)
 	}
 	*busy = false
-	// Its section ends at the safe point, and may well be active after that.
+	// The section ends at the safe point, so it may be active after that.
 	in.view.settle(smr.Section{}, in.kind, &in.count, in.shelf.faults)
 
 	switch n := in.rng.IntN(256); {

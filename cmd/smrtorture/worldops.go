@@ -10,9 +10,9 @@ import (
 	"github.com/gosmr/gosmr/stw"
 )
 
-// What is done to the domains of a world, with what is checked of it.
+// Operations on the domains of a world, and their checks.
 
-// nobodyBusy checks, while the world is stopped, that nobody is at user's code.
+// nobodyBusy checks, while the world is stopped, that no domain runs user code.
 func (w *world) nobodyBusy(domains []*stw.Domain, when string) {
 	for _, d := range domains {
 		if w.busy[d.Slot()].bool {
@@ -21,8 +21,8 @@ func (w *world) nobodyBusy(domains []*stw.Domain, when string) {
 	}
 }
 
-// stop stops the world and has each domain take part. Inside the barrier the last one
-// to come looks at the others, and at a goal that was taken before.
+// stop stops the world and has each domain take part. Inside the barrier the last one to arrive
+// checks the others, and a goal taken before the stop.
 func (w *world) stop(d *stw.Domain, rng *rand.Rand) {
 	goal := w.dom.Advance()
 	synchronize := rng.IntN(4) == 0
@@ -36,7 +36,7 @@ func (w *world) stop(d *stw.Domain, rng *rand.Rand) {
 				w.faults.add(faultGoal, "in a stop, a goal is not reached that was taken before it")
 			}
 		})
-		if synchronize && p != s.Leader() { // who waits for the end of the others' handlers
+		if synchronize && p != s.Leader() { // it waits for the end of the others' handlers
 			if err := w.dom.Synchronize(context.Background()); err != nil {
 				w.faults.add(faultWait, "Synchronize in a stop: %v", err)
 			}
@@ -75,8 +75,7 @@ func (w *world) ragged(forEach func(func(*stw.Domain))) {
 	w.raggeds.Add(1)
 }
 
-// interrupt asks something of some domain, which may be the caller's own or be about
-// to end.
+// interrupt interrupts some domain, which may be the caller's own or be about to end.
 func (w *world) interrupt(rng *rand.Rand) {
 	domains := w.w.Domains()
 	if len(domains) == 0 {
@@ -98,7 +97,7 @@ func (w *world) interrupt(rng *rand.Rand) {
 	}
 }
 
-// outside does one of the things that a goroutine does that is no domain.
+// outside does one of the things that a goroutine does which is not a domain.
 func (w *world) outside(rng *rand.Rand) {
 	switch rng.IntN(6) {
 	case 0:
@@ -140,9 +139,8 @@ func (w *world) outside(rng *rand.Rand) {
 	}
 }
 
-// combine keeps domains suspended while the world is stopped and started, asked and
-// interrupted, in any order that one goroutine may have: none of that waits for a
-// domain to be resumed.
+// combine keeps domains suspended while it stops and starts the world, runs ragged barriers and
+// interrupts, in any order that one goroutine can: none of that waits for a domain to be resumed.
 func (w *world) combine(rng *rand.Rand) {
 	var held []*stw.Domain // suspended, one of them perhaps more than once
 	stopped := false
@@ -185,7 +183,7 @@ func (w *world) combine(rng *rand.Rand) {
 	w.combined.Add(1)
 }
 
-// suspend suspends some domain and returns it, or nil if there is none, or it has ended.
+// suspend suspends some domain and returns it, or nil if there is none or it has ended.
 func (w *world) suspend(rng *rand.Rand) *stw.Domain {
 	domains := w.w.Domains()
 	if len(domains) == 0 {

@@ -64,7 +64,7 @@ func TestStalls_SeesWrongReport(t *testing.T) {
 	}
 }
 
-// A world in which somebody is at user's code all the time, and an interrupt is lost.
+// A world in which a domain always runs user code, and an interrupt is lost.
 func TestWorld_SeesWhoIsNotAtASafePoint(t *testing.T) {
 	p, f := broken(t)
 	w := &world{

@@ -12,8 +12,8 @@ import (
 	"github.com/gosmr/gosmr/smr"
 )
 
-// A writerKind is a way to have grace periods. A writing goroutine changes its
-// kind all the time, so that elements age by all of them in turn.
+// A writerKind is a way to wait for grace periods. A writing goroutine changes its kind all the
+// time, so that elements age by all kinds in turn.
 type writerKind int
 
 const (
@@ -47,11 +47,11 @@ var writerKinds = [numWriterKinds]struct {
 
 func (k writerKind) String() string { return writerKinds[k].name }
 
-// chained reports whether the elements age by themselves, by callbacks that each
-// call for the next. The other kinds keep their elements in the writer's list.
+// chained reports whether the elements age by callbacks that each call for the next. The other
+// kinds keep their elements in the writer's list.
 func (k writerKind) chained() bool { return k == writeCall || k == writeCallFunc }
 
-// allWays are all that are drawn.
+// allWays are all kinds that are drawn.
 var allWays = []writerKind{
 	writeCall, writeCallFunc, writeSynchronize, writePoll, writeDeferred, writeGiveUp, writeBarrier,
 }
@@ -97,7 +97,7 @@ func (w *writer) run(ctx context.Context, p *pulse) {
 	w.finish()
 }
 
-// finish leaves what the writer still has to age to callbacks.
+// finish leaves the writer's aging elements to callbacks.
 func (w *writer) finish() {
 	for _, e := range w.aging {
 		e.kind = writeCall
@@ -106,8 +106,7 @@ func (w *writer) finish() {
 	w.aging = nil
 }
 
-// step replaces some elements, and brings about a grace period or leaves it to
-// callbacks.
+// step replaces some elements, and waits for their grace period or leaves it to callbacks.
 func (w *writer) step(kind writerKind) {
 	switch kind {
 	case writeCall:
@@ -140,20 +139,20 @@ func (w *writer) step(kind writerKind) {
 	}
 }
 
-// graceOver makes the elements older whose grace period is over.
+// graceOver ages the elements whose grace period is over.
 func (w *writer) graceOver(kind writerKind) {
 	w.tally.graces[kind].Add(1)
 	w.aging = slices.DeleteFunc(w.aging, func(e *element) bool { return !w.shelf.ripen(e) })
 }
 
-// update replaces the element of some cell and returns what it unlinked, or nil
-// if there is nothing to replace it with or nothing was there.
+// update replaces the element of some cell and returns the one it unlinked, or nil if it had no
+// replacement or the cell was empty.
 func (w *writer) update(kind writerKind) *element {
 	var fresh *element
 	if w.rng.IntN(32) != 0 { // else leave the cell empty
 		reserve := 0
 		if kind.chained() {
-			// What is called takes its time. Don't let it use up the elements.
+			// Chains take long. Don't let them use up the elements.
 			reserve = len(w.shelf.elems) / 4
 		}
 		if fresh = w.shelf.take(reserve); fresh == nil {
@@ -181,7 +180,7 @@ func drawSize(rng *rand.Rand) int {
 	}
 }
 
-// elementSize is what most elements claim to weigh. It need not be true.
+// elementSize is the size that most elements claim. It need not be true.
 const elementSize = 1 << 10
 
 // check reports a wait that failed although nothing ended its context.
@@ -192,8 +191,7 @@ func (w *writer) check(err error) bool {
 	return err == nil
 }
 
-// calling sends elements off by Call, also from inside sections, where calls are
-// allowed and must not block.
+// calling passes elements to Call, also inside sections, where Call is allowed and must not block.
 func (w *writer) calling() {
 	dom := w.shelf.dom
 	for range 1 + w.rng.IntN(32) {
@@ -228,8 +226,7 @@ func (w *writer) synchronize() bool {
 	return w.check(w.shelf.dom.Synchronize(context.Background()))
 }
 
-// poll is the fastest way from unlinking to reuse: nothing is between them but
-// the clock.
+// poll is the fastest way from unlinking to reuse: only the clock is between them.
 func (w *writer) poll() bool {
 	w.await(w.shelf.dom.Advance())
 	return true
@@ -248,16 +245,16 @@ func (w *writer) await(goal smr.Seq) {
 	}
 }
 
-// deferred takes a goal and commits it in one of the ways there are.
+// deferred takes a goal and commits it in one of several ways.
 func (w *writer) deferred() bool {
 	dom := w.shelf.dom
 	goal := dom.DeferredAdvance()
 	switch w.rng.IntN(4) {
 	case 0:
 		dom.Commit(goal)
-	case 1: // somebody else's advance reaches past it
+	case 1: // another advance reaches past it
 		dom.Advance()
-	case 2: // late, so that somebody else may have
+	case 2: // late, so that another goroutine may have
 		drawStay(w.rng, w.rng.IntN(8) == 0).pass(w.rng)
 		dom.Commit(goal)
 		w.await(goal)
@@ -267,9 +264,8 @@ func (w *writer) deferred() bool {
 	return w.check(dom.Wait(context.Background(), goal))
 }
 
-// giveUp waits with a deadline that is often too short, and polls to the end
-// then: a wait that was given up must not lose the wake-up of another, nor the
-// goal.
+// giveUp waits with a deadline that is often too short, and then polls to the end: giving up a wait
+// must lose neither another's wake-up nor the goal.
 func (w *writer) giveUp() bool {
 	ctx, cancel := context.WithTimeout(context.Background(), below(w.rng, 200*time.Microsecond))
 	defer cancel()
@@ -282,9 +278,8 @@ func (w *writer) giveUp() bool {
 	return w.check(err)
 }
 
-// barrier calls from several goroutines, and so from several processors, and
-// checks that all callbacks have run after Barrier. The elements get their grace
-// period by one of these callbacks.
+// barrier calls from several goroutines, and so from several processors, and checks that all
+// callbacks have run after Barrier, which gives the elements their grace period.
 func (w *writer) barrier() bool {
 	type probe struct {
 		p   *shelf

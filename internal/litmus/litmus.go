@@ -1,7 +1,6 @@
-// Package litmus runs the two sides of a fence's pair against each other on two
-// processors, some hundred thousand times, from all distances. Without the
-// fence, x86-TSO lets a load pass the store before it, and the forbidden outcome
-// shows within some thousand rounds. For tests.
+// Package litmus runs the two sides of a fence's pair against each other on two processors, some
+// hundred thousand times, at all distances. Without the fence x86-TSO lets a load pass the store
+// before it, and the forbidden outcome appears within some thousand rounds. For tests.
 package litmus
 
 import (
@@ -15,16 +14,14 @@ import (
 	"github.com/gosmr/gosmr/internal/self"
 )
 
-// A Word is a word on lines of its own, so that what one side writes does not
-// fetch what the other does.
+// A Word has its own cache lines, so that one side's writes do not fetch the other's.
 type Word struct {
 	relacq.Uint64
 	_ [120]byte
 }
 
-// noise keeps stores in their processor's store buffer: stores leave the buffer
-// in order, so one behind some to lines that another processor holds waits for
-// those lines to come, while loads go ahead.
+// noise keeps stores in their processor's store buffer. They leave it in order: one behind stores
+// to lines that another processor holds waits for those lines, while loads go ahead.
 type noise [6]Word
 
 func (n *noise) delayStores(v uint64) {
@@ -40,12 +37,11 @@ func (n *noise) take() {
 	}
 }
 
-// Duel runs a and b against each other, for half a second. Each is called once a
-// round with the round's number, from 1; after both are done, check is, by a's
-// goroutine. a's stores are delayed.
+// Duel runs a and b against each other for half a second. It calls each once a round with the
+// round's number, from 1, and then check, on a's goroutine. a's stores are delayed.
 //
-// Neither side may wait for the other for long: it might be pinned, and the
-// other stopped by the collector. See Glance.
+// Neither side may wait long for the other: it might be pinned, and the other stopped by the
+// collector. See Glance.
 func Duel(t testing.TB, a, b, check func(round uint64)) {
 	t.Helper()
 	if os.Getenv(self.Emulator) != "" {
@@ -60,8 +56,8 @@ func Duel(t testing.TB, a, b, check func(round uint64)) {
 		length /= 5
 	}
 	const (
-		last = 1 << 20 // rounds at the most
-		skew = 1024    // iterations; the other side starts some 100 ns late
+		last = 1 << 20 // round
+		skew = 1024    // iterations: b starts some 100 ns late
 	)
 	var noise noise
 	var turn, done atomic.Uint64
@@ -91,8 +87,8 @@ func Duel(t testing.TB, a, b, check func(round uint64)) {
 	}
 }
 
-// await spins until word is v or more; now and then it lets others run, in case
-// the other side has lost its processor.
+// await spins until word is v or more. Now and then it yields, in case the other side has lost its
+// processor.
 func await(word *atomic.Uint64, v uint64) {
 	for n := 1; word.Load() < v; n++ {
 		if n%10000 == 0 {
@@ -101,8 +97,7 @@ func await(word *atomic.Uint64, v uint64) {
 	}
 }
 
-// Glance waits some microseconds for word to become v, and reports whether it
-// did.
+// Glance waits some microseconds for the word to become v, and reports whether it did.
 func (w *Word) Glance(v uint64) bool {
 	for range 20000 {
 		if w.Load() == v {

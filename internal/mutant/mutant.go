@@ -1,10 +1,10 @@
-// Package mutant lists deliberate bugs: one for each fence, clamp and second check that the
-// library's correctness rests on. Each is a patch of the sources and names the test that must
-// fail with it, which is what shows that the test is worth something. Bugs of ordering name
-// two: one meets the interleaving by chance, the other looks for it under package sched.
+// Package mutant lists deliberate bugs: one for each fence, clamp and second check on which the
+// library's correctness rests. Each is a patch of the sources, and names the test that must fail
+// with it: that shows what the test is worth. Bugs of ordering name two tests: one meets the
+// interleaving by chance, the other searches for it under package sched.
 //
-// A bug is built with go build's flag -overlay: no file of the tree changes, and no text of
-// the library speaks of it. go run ./internal/mutant/run tries them all.
+// go build's flag -overlay applies a bug: no file of the tree changes, and the library's sources
+// do not mention it. go run ./internal/mutant/run tries them all.
 package mutant
 
 import (
@@ -22,18 +22,18 @@ type Bug struct {
 	Why     string // the interleaving, or the wrong answer, that it allows
 	Package string // whose tests catch it
 
-	// What catches it, as a pattern for go test -run: by chance, in a normal build; and under
-	// every schedule, in a build with -tags smr_sched. Either may be "".
+	// The tests that catch it, as patterns for go test -run: by chance in a normal build, and by
+	// searching the schedules in a build with -tags smr_sched. Either may be "".
 	Test      string
 	Schedules string
 
-	// Race says that Test runs with the race detector: either that is what catches the bug (on
-	// amd64 no other test can see a reordered store), or it widens the window.
+	// Race says that Test runs with the race detector, which catches the bug (on amd64 nothing
+	// else can see a reordered store) or widens its window.
 	Race bool
 
-	// Patch is what the bug does to the sources, in lines like those of a diff: "@ file", with the
-	// path from the root of the repository, begins a file, a bare "@" another place in it; then
-	// come context, "-" and "+" lines. The lines before must occur exactly once in the file.
+	// Patch is the bug's change of the sources, in lines like a diff's: "@ file" begins a change of
+	// that file, named from the root of the repository, and a bare "@" another change of it; then
+	// come context, "-" and "+" lines. The context and "-" lines must occur exactly once.
 	Patch string
 }
 
@@ -52,8 +52,8 @@ func Named(name string) (Bug, bool) {
 	return Bug{}, false
 }
 
-// WriteOverlay writes the files that the bug changes into dir, and beside them the file that
-// go build's -overlay takes, and returns the path of that. root is the repository.
+// WriteOverlay writes the patched files into dir, and the file for go build's flag -overlay, whose
+// path it returns. root is the repository's root.
 func (b Bug) WriteOverlay(root, dir string) (path string, err error) {
 	edits, err := b.edits()
 	if err != nil {
@@ -76,12 +76,13 @@ func (b Bug) WriteOverlay(root, dir string) (path string, err error) {
 	return WriteOverlay(root, dir, b.Name, changed)
 }
 
-// WriteOverlay is the same for other texts of some files, by their paths from the root.
+// WriteOverlay does the same for changed: texts by the path, from the root, of the file that each
+// replaces. name begins the names of the files that it writes.
 func WriteOverlay(root, dir, name string, changed map[string]string) (path string, err error) {
 	if root, err = filepath.Abs(root); err != nil {
 		return "", err
 	}
-	replace := make(map[string]string) // the changed file by the one it stands for
+	replace := make(map[string]string) // the changed file by the one it replaces
 	for file, text := range changed {
 		to := filepath.Join(dir, name+"-"+strings.ReplaceAll(file, "/", "-"))
 		if err := os.WriteFile(to, []byte(text), 0o666); err != nil {

@@ -1,4 +1,4 @@
-// Package pinned has a lock for those who must not block.
+// Package pinned has a lock for code that must not block.
 package pinned
 
 import (
@@ -8,8 +8,8 @@ import (
 	"github.com/gosmr/gosmr/pcpu"
 )
 
-// A Lock may be taken in a pinned section, where a mutex would block: it spins, and its
-// holder keeps its processor. It is for a few instructions at a time. The zero Lock is open.
+// A Lock may be taken in a pinned section, where a mutex could block: it spins, and pins its holder
+// to its processor. Hold it for a few instructions only. The zero Lock is unlocked.
 type Lock struct{ held atomic.Bool }
 
 // Lock takes the lock.
@@ -22,7 +22,7 @@ func (l *Lock) Lock() {
 	}
 }
 
-// Unlock gives it up.
+// Unlock releases the lock.
 func (l *Lock) Unlock() {
 	l.held.Store(false)
 	pcpu.Unpin()

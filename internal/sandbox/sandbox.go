@@ -1,3 +1,3 @@
-// Package sandbox takes system calls away from this process, as the sandboxes do that
-// programs are run in: for tests of what the library does then.
+// Package sandbox denies this process system calls, as sandboxes do, to test what the library does
+// then.
 package sandbox

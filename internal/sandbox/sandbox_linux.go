@@ -8,9 +8,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// RefuseMembarrier has the kernel refuse membarrier(2) with EPERM, as seccomp profiles
-// do, from now on: to every thread of this process and to every program that they start
-// or become. It can't be undone. It returns an error where the kernel has no seccomp.
+// RefuseMembarrier has the kernel refuse membarrier(2) with EPERM from now on, as seccomp profiles
+// do: to every thread of this process and every program it starts or becomes. That can't be
+// undone. It returns an error if the kernel has no seccomp.
 func RefuseMembarrier() error {
 	// In C: if (data.nr == SYS_membarrier) return ERRNO(EPERM); return ALLOW;
 	filter := []unix.SockFilter{
@@ -21,8 +21,8 @@ func RefuseMembarrier() error {
 	}
 	prog := unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]}
 
-	// Without privileges, only a thread that can gain none may install a filter. TSYNC
-	// gives both to the others.
+	// Without privileges, only a thread that can't gain any may install a filter. TSYNC applies
+	// both to the other threads.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {

@@ -4,5 +4,5 @@ package sandbox
 
 import "errors"
 
-// RefuseMembarrier is for Linux.
+// RefuseMembarrier returns an error: it needs Linux.
 func RefuseMembarrier() error { return errors.New("sandbox: no seccomp on this system") }

@@ -6,24 +6,84 @@ import (
 	"fmt"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"unsafe"
 )
+
+// A pendingStore is a store that waits in a buffer.
+type pendingStore struct {
+	p, word unsafe.Pointer
+	bits    uint64
+	apply   func() // makes it visible
+	step    int    // of the execution, at which it was stored
+}
+
+// lifetime is after how many steps a store becomes visible by itself. Processors do not keep
+// stores for ever, and programs that poll rely on it.
+const lifetime = 300
+
+var storeOptions = []option{{}, {cost: 1}} // make it visible, delay it
+
+// store makes a plain store visible or delays it. A store behind a delayed one is delayed, too; a
+// private one, only then.
+func store(s pendingStore, private bool) {
+	g := current()
+	if g == nil {
+		s.apply()
+		return
+	}
+	x := g.x
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if len(x.buffers[g.proc]) == 0 && (private || x.procs == 1 || x.choose.choose(storeOptions) == 0) {
+		s.apply()
+		return
+	}
+	if x.tracing {
+		x.trace = append(x.trace, fmt.Sprintf("  (%s's store waits in its buffer)", g.name))
+	}
+	s.step = x.steps
+	x.buffers[g.proc] = append(x.buffers[g.proc], s)
+}
 
 // buffered looks for the word at p in the processor's store buffer.
 func (x *Exec) buffered(proc int, p unsafe.Pointer) (word unsafe.Pointer, bits uint64, found bool) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	b := x.buffers[proc]
-	for i := len(b) - 1; i >= 0; i-- {
-		if b[i].p == p {
-			return b[i].word, b[i].bits, true
+	for _, s := range slices.Backward(x.buffers[proc]) {
+		if s.p == p {
+			return s.word, s.bits, true
 		}
 	}
 	return nil, 0, false
 }
 
-// drain makes all that the processor stored visible.
+// storing returns which of some processors, nil for all, have stores in their buffers.
+func (x *Exec) storing(of []int) (procs []int) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	for p, b := range x.buffers {
+		if len(b) > 0 && (of == nil || slices.Contains(of, p)) {
+			procs = append(procs, p)
+		}
+	}
+	return procs
+}
+
+// pick chooses one of some processors.
+func (x *Exec) pick(procs []int) int {
+	if len(procs) == 1 {
+		return procs[0]
+	}
+	options := make([]option, len(procs))
+	for i := range options {
+		options[i].cost = min(i, 1)
+	}
+	return procs[x.choose.choose(options)]
+}
+
+// drain makes all stores of a processor visible.
 func (x *Exec) drain(proc int) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -33,6 +93,15 @@ func (x *Exec) drain(proc int) {
 func (x *Exec) drainLocked(proc int) {
 	for len(x.buffers[proc]) > 0 {
 		x.drainOne(proc)
+	}
+}
+
+// expire makes stores visible whose lifetime is over.
+func (x *Exec) expire() {
+	for p := range x.buffers {
+		for len(x.buffers[p]) > 0 && x.steps-x.buffers[p][0].step > lifetime {
+			x.drainOne(p)
+		}
 	}
 }
 
@@ -60,8 +129,7 @@ func (x *Exec) word(p unsafe.Pointer) string {
 	return fmt.Sprintf(" %#x", uintptr(p)&0xffffff)
 }
 
-// where returns the line of the code that is at a point: the innermost one that is
-// not of these packages'.
+// where returns the innermost two lines of code at a point, outside of these packages.
 func where() string {
 	var pcs [16]uintptr
 	frames := runtime.CallersFrames(pcs[:runtime.Callers(3, pcs[:])])

@@ -9,38 +9,31 @@ import (
 	"strings"
 )
 
-// A history is the choices made in an execution: how many there were to choose
-// from, and which it was.
-type history struct {
-	chosen []int
-}
+// A history is the choices made in an execution.
+type history []int
 
-// schedule writes a history as NUMBER:CHOICE for each that was not the first one.
-func (h *history) schedule() string {
-	var b strings.Builder
-	for i, c := range h.chosen {
+// schedule writes a history as NUMBER:CHOICE for each choice that was not the first option.
+func (h history) schedule() string {
+	var deviations []string
+	for i, c := range h {
 		if c != 0 {
-			if b.Len() > 0 {
-				b.WriteByte(',')
-			}
-			fmt.Fprintf(&b, "%d:%d", i, c)
+			deviations = append(deviations, fmt.Sprintf("%d:%d", i, c))
 		}
 	}
-	if b.Len() == 0 {
+	if deviations == nil {
 		return "0:0"
 	}
-	return b.String()
+	return strings.Join(deviations, ",")
 }
 
-// A depthFirst chooser enumerates: it follows the path of the last execution to the
-// deepest choice with an alternative within the bound, takes that, and then the
-// first of everything.
+// A depthFirst chooser enumerates: it follows the path of the last execution to the deepest
+// choice with an alternative within the bound, takes that, and then the first of everything.
 type depthFirst struct {
 	bound    int
 	path     []node
 	at       int
 	diverged bool
-	cut      bool // the bound kept it from something
+	cut      bool // the bound excluded something
 }
 
 type node struct {
@@ -49,15 +42,12 @@ type node struct {
 	spent  int // before it
 }
 
-func (d *depthFirst) begin() { d.at, d.diverged = 0, false }
-
 func (d *depthFirst) choose(options []option) int {
 	if d.at < len(d.path) {
 		n := &d.path[d.at]
 		d.at++
 		if len(n.costs) != len(options) {
-			// The program did something else than before: it had to do with more
-			// than the schedule. What follows is another subtree.
+			// Scheduled the same, the program did something else. What follows is another subtree.
 			d.diverged = true
 			d.path = d.path[:d.at]
 			n.costs, n.chosen = costs(options), min(n.chosen, len(options)-1)
@@ -85,6 +75,7 @@ func costs(options []option) []uint8 {
 // next goes to the next path, and reports whether there is one.
 func (d *depthFirst) next() bool {
 	d.path = d.path[:min(d.at, len(d.path))]
+	d.at, d.diverged = 0, false
 	for len(d.path) > 0 {
 		n := &d.path[len(d.path)-1]
 		for n.chosen++; n.chosen < len(n.costs); n.chosen++ {
@@ -101,22 +92,22 @@ func (d *depthFirst) next() bool {
 func (d *depthFirst) schedule() string {
 	var h history
 	for _, n := range d.path[:d.at] {
-		h.chosen = append(h.chosen, n.chosen)
+		h = append(h, n.chosen)
 	}
 	return h.schedule()
 }
 
-// A random chooser deviates at a few places, drawn at random from all the choices that
-// an execution has, and chooses at random where every option is free. A failure that
-// takes k deviations is found once in some n to the power of k walks, wherever it is
-// (Burckhardt et al., 2010); the depth-first search tries the late ones first.
+// A random chooser deviates at a few places, drawn from all the choices of an execution, and
+// chooses at random among options that are free. A failure that takes k deviations is found once
+// in some n to the power of k walks, wherever it is (Burckhardt et al., 2010); the depth-first
+// search tries late deviations first.
 type random struct {
 	history
 	rng *rand.Rand
 	at  map[int]bool
 }
 
-// maxDeviations is how many a walk has at the most.
+// maxDeviations bounds the deviations of a walk.
 const maxDeviations = 5
 
 func newRandom(seed uint64, choices int) *random {
@@ -133,19 +124,19 @@ func (r *random) choose(options []option) int {
 		free++
 	}
 	switch {
-	case r.at[len(r.chosen)]:
+	case r.at[len(r.history)]:
 		c = 1 + r.rng.IntN(len(options)-1)
 	case free > 1:
 		c = r.rng.IntN(free)
 	}
-	r.chosen = append(r.chosen, c)
+	r.history = append(r.history, c)
 	return c
 }
 
 // A replay repeats a schedule.
 type replay struct {
-	history
-	at map[int]int
+	n  int         // choices so far
+	at map[int]int // the choice by its number
 }
 
 func newReplay(schedule string) *replay {
@@ -163,7 +154,7 @@ func newReplay(schedule string) *replay {
 }
 
 func (r *replay) choose(options []option) int {
-	c := min(r.at[len(r.chosen)], len(options)-1)
-	r.chosen = append(r.chosen, c)
-	return c
+	c := r.at[r.n]
+	r.n++
+	return min(c, len(options)-1)
 }

@@ -2,45 +2,40 @@
 
 package sched
 
-import (
-	"fmt"
-	"slices"
-)
+import "fmt"
 
-// An option is what may be done next: g goes on, or the oldest store in a
-// processor's buffer becomes visible.
+// An option is a possible next step: g continues or, if g is nil, the oldest store in proc's
+// buffer becomes visible.
 type option struct {
 	g    *goroutine
-	proc int // if g is nil
-	cost int // what it adds to what the search bounds
+	proc int
+	cost int // what it adds to the sum that the search bounds
 }
 
-// A chooser decides. options has at least one element, and the first costs
-// nothing. In a store's case they are to make it visible at once, and not to.
+// A chooser picks one of two or more options, of which the first costs nothing.
 type chooser interface {
 	choose(options []option) int
 }
 
-// enabled reports whether g, which is at a point, can go on.
+// enabled reports whether g is at a point and can continue.
 func (x *Exec) enabled(g *goroutine) bool {
-	return (g.ready == nil || g.ready()) && (x.pins[g.proc] == 0 || x.last[g.proc] == g)
+	return g.state == atPoint && (g.ready == nil || g.ready()) &&
+		(x.pins[g.proc] == 0 || x.last[g.proc] == g)
 }
 
-// decide returns who goes on: cur, which is at a point, or another. It returns nil
-// when nobody can, or when the execution is over.
+// decide gives the turn to cur, which is at a point, or to another goroutine, and returns that.
+// It returns nil if none can continue, or the execution has failed. mu is held.
 func (x *Exec) decide(cur *goroutine) *goroutine {
-	for {
-		if x.failed != "" {
-			return nil
-		}
+	x.running = nil
+	for x.failed == "" {
 		if x.steps++; x.steps > x.maxSteps {
 			x.failed = fmt.Sprintf("no end after %d steps:\n%s", x.maxSteps, x.describe())
-			return nil
+			break
 		}
 		x.expire()
 		x.collect(cur)
 		if len(x.options) == 0 {
-			return nil
+			break
 		}
 		chosen := 0
 		if len(x.options) > 1 {
@@ -51,22 +46,17 @@ func (x *Exec) decide(cur *goroutine) *goroutine {
 			x.drainOne(o.proc)
 			continue
 		}
-		return x.grantLocked(o.g)
-	}
-}
-
-// expire makes stores visible that waited for long.
-func (x *Exec) expire() {
-	for p, b := range x.buffers {
-		for len(b) > 0 && x.steps-b[0].step > lifetime {
-			x.drainOne(p)
-			b = x.buffers[p]
+		x.give(o.g)
+		if o.g != cur {
+			o.g.grant <- struct{}{}
 		}
+		return o.g
 	}
+	return nil
 }
 
-// grantLocked makes g the one that goes on.
-func (x *Exec) grantLocked(g *goroutine) *goroutine {
+// give makes g the one that has the turn.
+func (x *Exec) give(g *goroutine) {
 	if x.last[g.proc] != g {
 		x.drainLocked(g.proc)
 		x.last[g.proc] = g
@@ -77,13 +67,13 @@ func (x *Exec) grantLocked(g *goroutine) *goroutine {
 		}
 	}
 	x.note(g)
-	x.turn = g.id
-	g.state = goesOn
-	return g
+	g.state = granted
+	x.running, x.turn = g, g.id
 }
 
-// collect lists the options: first that cur goes on, if it can, then the others, in
-// turn. If that is nobody, it begins with the one that went on last.
+// collect lists the options: cur first, if it can continue and did not yield; then the others in
+// turn, from cur on, or from the last one that ran; then the buffered stores. A goroutine that
+// yielded comes last: cur at a cost, another one only if there is no other option.
 func (x *Exec) collect(cur *goroutine) {
 	x.options = x.options[:0]
 	from, preempts := x.turn, 0
@@ -96,19 +86,16 @@ func (x *Exec) collect(cur *goroutine) {
 			preempts = 1
 		}
 	}
-	yielding := -1
+	var yielding *goroutine
 	for i := range x.gs {
 		g := x.gs[(from+i)%len(x.gs)]
-		if g.state != atPoint || g == cur && !g.yielded || !x.enabled(g) {
-			continue
+		switch {
+		case g == cur && !g.yielded || !x.enabled(g):
+		case !g.yielded:
+			x.options = append(x.options, option{g: g, cost: preempts})
+		case yielding == nil:
+			yielding = g
 		}
-		if g.yielded {
-			if yielding < 0 {
-				yielding = g.id
-			}
-			continue
-		}
-		x.options = append(x.options, option{g: g, cost: preempts})
 	}
 	for p := range x.buffers {
 		if len(x.buffers[p]) > 0 {
@@ -116,8 +103,8 @@ func (x *Exec) collect(cur *goroutine) {
 		}
 	}
 	switch {
-	case len(x.options) == 0 && yielding >= 0:
-		x.options = append(x.options, option{g: x.gs[yielding]})
+	case len(x.options) == 0 && yielding != nil:
+		x.options = append(x.options, option{g: yielding})
 	case cur != nil && cur.yielded && x.enabled(cur):
 		x.options = append(x.options, option{g: cur, cost: 1})
 	}
@@ -126,80 +113,10 @@ func (x *Exec) collect(cur *goroutine) {
 	}
 }
 
-// store is a plain store of g's: visible at once, or delayed. Behind one that is
-// delayed, all are.
-func (x *Exec) store(g *goroutine, s pendingStore) {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	if len(x.buffers[g.proc]) == 0 && (x.procs == 1 || x.choose.choose(storeOptions) == 0) {
-		s.apply()
-		return
-	}
-	x.delayLocked(g, s)
-}
-
-func (x *Exec) delayLocked(g *goroutine, s pendingStore) {
-	if x.tracing {
-		x.trace = append(x.trace, fmt.Sprintf("  (%s's store waits in its buffer)", g.name))
-	}
-	s.step = x.steps
-	x.buffers[g.proc] = append(x.buffers[g.proc], s)
-}
-
-// queueBehind delays a store if one before it is delayed, and reports whether.
-func (x *Exec) queueBehind(g *goroutine, s pendingStore) bool {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	if len(x.buffers[g.proc]) == 0 {
-		return false
-	}
-	x.delayLocked(g, s)
-	return true
-}
-
-// storing returns which of some processors, nil for all, have stores in their buffers.
-func (x *Exec) storing(of []int) (procs []int) {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	for p, b := range x.buffers {
-		if len(b) > 0 && (of == nil || slices.Contains(of, p)) {
-			procs = append(procs, p)
-		}
-	}
-	return procs
-}
-
-// pick chooses one of some processors.
-func (x *Exec) pick(procs []int) int {
-	if len(procs) == 1 {
-		return procs[0]
-	}
-	options := make([]option, len(procs))
-	for i := range options {
-		options[i].cost = min(i, 1)
-	}
-	return procs[x.choose.choose(options)]
-}
-
-// shared reports whether a processor has several goroutines.
-func (x *Exec) shared(proc int) bool {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	n := 0
-	for _, g := range x.gs {
-		if g.proc == proc && g.state != done {
-			n++
-		}
-	}
-	return n > 1
-}
-
-// mayBlock fails the execution if g is pinned: Go's scheduler does not stand for what
-// it is about to do.
+// mayBlock fails the execution if g is pinned: Go's scheduler does not allow what it is about to
+// do.
 func (x *Exec) mayBlock(g *goroutine, does string) {
 	if x.pins[g.proc] > 0 {
 		x.Fail("%s %s while it is pinned%s", g.name, does, where())
 	}
 }
-
-var storeOptions = []option{{}, {cost: 1}}

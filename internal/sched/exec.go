@@ -4,7 +4,8 @@ package sched
 
 import (
 	"fmt"
-	"runtime"
+	"runtime/debug"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -22,40 +23,28 @@ type Exec struct {
 	unlocks bool
 	choose  chooser
 
-	// mu guards what follows. There is contention only while goroutines that were
-	// woken by a channel get to their next point.
+	// mu guards what follows. It is contended only while goroutines woken by a channel run to
+	// their next points.
 	mu       sync.Mutex
 	gs       []*goroutine
-	running  *goroutine // the one that goes on; nil while nobody does
-	turn     int        // who went on last
-	settling bool       // others may be running too, until all are at points
+	running  *goroutine // nil while none has its turn
+	turn     int        // the id of the last one that had
+	settling bool       // several may run, until all are at points
 
 	buffers [][]pendingStore // of each processor, oldest first
 	pins    []int            // how often each processor is pinned
-	last    []*goroutine     // who ran on each
+	last    []*goroutine     // the last one to run on each processor
 
 	steps    int
 	maxSteps int
 	failed   string
 	tracing  bool
 	trace    []string
-	options  []option
+	options  []option // of the current decision
 }
 
-type pendingStore struct {
-	p, word unsafe.Pointer
-	bits    uint64
-	apply   func()
-	step    int // of the execution, when it was stored
-}
-
-// lifetime is after how many steps a store becomes visible by itself. Processors
-// do not keep stores for ever, and programs that poll rely on it.
-const lifetime = 300
-
-// A goroutine is one of the program's. Its address is the goroutine's profiler
-// label, by which current finds it; so it begins with what is an empty set of
-// labels to the profiler.
+// A goroutine is one of the program's. Its address is the goroutine's profiler label, by which
+// current finds it; so it begins with what the profiler takes for an empty set of labels.
 type goroutine struct {
 	_ [8]uintptr
 
@@ -66,16 +55,16 @@ type goroutine struct {
 	grant chan struct{}
 
 	state   state
-	op      string      // what it is about to do
-	ready   func() bool // when it can; nil: now
-	yielded bool        // it wants others to go first
+	op      string      // what it does next
+	ready   func() bool // whether it can; nil: it can
+	yielded bool        // others go first
 }
 
 type state uint8
 
 const (
 	atPoint state = iota
-	goesOn        // or blocks, for real
+	granted       // runs, or blocks for real
 	done
 )
 
@@ -85,14 +74,12 @@ func getLabel() unsafe.Pointer
 //go:linkname setLabel runtime/pprof.runtime_setProfLabel
 func setLabel(unsafe.Pointer)
 
-// current returns the caller, nil if it is not scheduled.
+// current returns the caller, or nil if it is not scheduled.
 func current() *goroutine { return (*goroutine)(getLabel()) }
 
-// Go starts a goroutine of the program on a processor. Call it before the
-// execution begins; the program itself starts goroutines by the package's Go.
-func (x *Exec) Go(name string, proc int, fn func()) { x.spawn(name, proc, fn) }
-
-func (x *Exec) spawn(name string, proc int, fn func()) {
+// Go starts a goroutine of the program on a processor. Call it before the execution begins; the
+// program itself starts goroutines with the package's Go.
+func (x *Exec) Go(name string, proc int, fn func()) {
 	if proc < 0 || proc >= x.procs {
 		panic(fmt.Sprintf("sched: processor %d of %d", proc, x.procs))
 	}
@@ -115,36 +102,27 @@ func (x *Exec) spawn(name string, proc int, fn func()) {
 // end is deferred by each goroutine. A panic is a failure of the program.
 func (x *Exec) end(g *goroutine) {
 	if v := recover(); v != nil {
-		x.fail(fmt.Sprintf("%s panics: %v\n%s", g.name, v, x.stack()))
+		stack := ""
+		if x.tracing {
+			stack = string(debug.Stack())
+		}
+		x.fail(fmt.Sprintf("%s panics: %v\n%s", g.name, v, stack))
 	}
 	setLabel(nil)
 	x.mu.Lock()
+	defer x.mu.Unlock()
 	g.state, g.op = done, "end"
 	x.note(g)
-	var next *goroutine
 	if !x.settling {
-		next = x.decide(nil)
-		x.running = next
-	}
-	x.mu.Unlock()
-	if next != nil {
-		next.grant <- struct{}{}
+		x.decide(nil)
 	}
 }
 
-func (x *Exec) stack() string {
-	if !x.tracing {
-		return ""
-	}
-	buf := make([]byte, 1<<14)
-	return string(buf[:runtime.Stack(buf, false)])
-}
-
-// Fail reports that the program does what it must not. The goroutine goes no
-// further.
+// Fail reports that the program did something wrong. A goroutine of the program that calls it
+// stops there.
 func (x *Exec) Fail(format string, args ...any) {
 	x.fail(fmt.Sprintf(format, args...))
-	if g := current(); g != nil {
+	if current() != nil {
 		select {}
 	}
 }
@@ -157,118 +135,86 @@ func (x *Exec) fail(what string) {
 	}
 }
 
-// point is where g waits for its turn to do op.
+// point waits for g's turn to do op.
 func (x *Exec) point(g *goroutine, op string, p unsafe.Pointer) {
 	x.mu.Lock()
 	g.op, g.state = op, atPoint
 	if x.tracing {
 		g.op = op + x.word(p) + where()
 	}
-	if x.settling {
-		x.mu.Unlock()
-		<-g.grant
-		return
-	}
-	if x.running != g {
+	if !x.settling && x.running != g {
 		x.mu.Unlock()
 		panic(fmt.Sprintf("sched: %s runs without having been granted its turn: it was woken without Wakes (%s%s)", g.name, op, where()))
 	}
-	next := x.decide(g)
-	x.running = next
+	continues := !x.settling && x.decide(g) == g
 	x.mu.Unlock()
-	if next == g {
-		return
+	if !continues {
+		<-g.grant
 	}
-	if next != nil {
-		next.grant <- struct{}{}
-	}
-	<-g.grant
 }
 
-// settle has the scheduler wait, from the caller's next point on, until all who are
-// woken are at points of their own.
+// settle has the scheduler wait, from the caller's next point on, until all woken goroutines are
+// at points.
 func (x *Exec) settle() {
 	x.mu.Lock()
 	x.settling = true
 	x.mu.Unlock()
 }
 
-// run executes the program to its end, and reports how it failed, "" if it did not.
+// run executes the program to its end and returns how it failed, or "".
 func (x *Exec) run() string {
 	for {
 		synctest.Wait()
 		x.mu.Lock()
-		x.settling, x.running = false, nil
-		blocked := x.blockedLocked()
-		if x.failed != "" {
-			x.mu.Unlock()
-			return x.failed
-		}
+		x.settling = false
+		x.drainBlocked()
 		next := x.decide(nil)
-		if next == nil && x.failed == "" {
-			if len(blocked) == 0 && !x.anyLeft() {
-				x.mu.Unlock()
-				return ""
-			}
-			x.mu.Unlock()
-			if x.timePasses() {
-				continue
-			}
-			return "nobody can go on:\n" + x.describe()
-		}
-		x.running = next
+		failed, left := x.failed, x.anyLeft()
 		x.mu.Unlock()
-		if next != nil {
-			next.grant <- struct{}{}
+		switch {
+		case failed != "":
+			return failed
+		case next != nil:
+		case !left:
+			return ""
+		case !x.timePasses():
+			return "nobody can go on:\n" + x.describe()
 		}
 	}
 }
 
-// blockedLocked returns those who block for real. What they stored is visible by
-// then.
-func (x *Exec) blockedLocked() (blocked []*goroutine) {
+// drainBlocked makes visible what goroutines stored that block for real. Those must not be
+// pinned.
+func (x *Exec) drainBlocked() {
 	for _, g := range x.gs {
-		if g.state == goesOn {
+		if g.state == granted {
 			if x.pins[g.proc] > 0 && x.last[g.proc] == g && x.failed == "" {
 				x.failed = g.name + " blocks while it is pinned"
 			}
 			x.drainLocked(g.proc)
-			blocked = append(blocked, g)
 		}
 	}
-	return blocked
 }
 
 func (x *Exec) anyLeft() bool {
-	for _, g := range x.gs {
-		if g.state != done {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(x.gs, func(g *goroutine) bool { return g.state != done })
 }
 
-// patience is for how long time may pass while nobody can go on: longer than the
-// timers of the code, each of which fires within a second.
+// patience is how many seconds may pass while no goroutine can continue: more than the code's
+// timers take, each of which fires within one.
 const patience = 10
 
-// timePasses lets time pass until somebody can go on, and reports whether that came
-// about.
+// timePasses lets time pass until a goroutine can continue, or none is left. It reports whether
+// that came about.
 func (x *Exec) timePasses() bool {
 	for range patience {
-		x.settle() // those whose time has come run to their next points
+		x.settle() // goroutines whose timers fire run to their next points
 		time.Sleep(time.Second)
 		synctest.Wait()
 		x.mu.Lock()
-		for _, g := range x.gs {
-			if g.state == atPoint && x.enabled(g) {
-				x.mu.Unlock()
-				return true
-			}
-		}
-		over := !x.anyLeft()
+		came := slices.ContainsFunc(x.gs, x.enabled) || !x.anyLeft()
 		x.mu.Unlock()
-		if over {
+		if came {
 			return true
 		}
 	}
@@ -281,7 +227,7 @@ func (x *Exec) describe() string {
 		switch g.state {
 		case atPoint:
 			fmt.Fprintf(&b, "  %s waits to %s\n", g.name, g.op)
-		case goesOn:
+		case granted:
 			fmt.Fprintf(&b, "  %s is blocked, after %s\n", g.name, g.op)
 		}
 	}

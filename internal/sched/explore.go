@@ -12,42 +12,42 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // Options say how far [Explore] goes. The zero Options is valid.
 type Options struct {
 	Procs int // virtual processors; 0: 2
 
-	// Bound is how many preemptions and delayed stores, taken together, schedules
-	// of the depth-first search have at the most; 0: 3. With All there is no bound,
-	// and no end before all schedules were tried.
+	// Bound is the most preemptions and delayed stores, taken together, in a schedule of the
+	// depth-first search; 0: 3. With All the search has no bound, and ends when all schedules
+	// have been tried.
 	Bound int
 	All   bool
 
-	// Schedules is how many of them are tried at the most; 0: 100,000. The
-	// environment variable SMR_SCHEDULES multiplies it, and Walks.
+	// Schedules is the most that the search tries; 0: 100,000. The environment variable
+	// SMR_SCHEDULES multiplies it, and Walks.
 	Schedules int
 
 	// Walks is how many random walks follow; 0: half as many as Schedules.
 	Walks int
 
-	// Unlocks makes the unlocking of a mutex a point, too. Only to TryLock does that
-	// make a difference, and so that needs it.
+	// Unlocks makes unlocking a mutex a point, too. Only TryLock can tell the difference, and so
+	// requires it.
 	Unlocks bool
 
-	// Steps is after how many an execution counts as endless; 0: 5,000.
+	// Steps is how many make an execution count as endless; 0: 5,000.
 	Steps int
 }
 
-// ScheduleEnv is the environment variable with the schedule to repeat, as a failure
-// prints it.
+// ScheduleEnv is the environment variable with the schedule to repeat, as a failure prints it.
 const ScheduleEnv = "SMR_SCHEDULE"
 
-// Explore runs the program that body makes, over and over, under different
-// schedules. body is called for each, by a goroutine that is not scheduled; it
-// calls x.Go for each goroutine of the program, and returns what is to be called
-// when all have ended. A failure prints the schedule and ends the process: the
-// goroutines that it leaves can't be ended.
+// Explore runs a program over and over, under different schedules. For each it calls body, on a
+// goroutine that is not scheduled; body calls x.Go for each goroutine of the program, and returns
+// what to call when all have ended, or nil. A failure prints the schedule and ends the process,
+// as the goroutines that it leaves behind can't be ended.
 func Explore(t *testing.T, o Options, body func(x *Exec) (after func())) {
 	t.Helper()
 	if o.Procs == 0 {
@@ -92,17 +92,17 @@ type explorer struct {
 
 	report  []string
 	longest int // steps
-	choices int // at most in an execution
+	choices int // the most in an execution
 	diverge int // executions that did not follow their prefix
 
 	executions atomic.Int64
 }
 
-// hangs is how long an execution may take: a thousand times as long as they do.
+// hangs is how long an execution may take, a thousand times what one does take.
 const hangs = 10 * time.Second
 
-// watch ends the process if an execution hangs where the code has no points: a list
-// that has become a circle. It is not part of the bubble, and so its time passes.
+// watch ends the process if an execution hangs where the code has no points: on a list that has
+// become a circle. It runs outside of the bubble, where time passes.
 func (e *explorer) watch(over chan struct{}) {
 	tick := time.NewTicker(hangs)
 	defer tick.Stop()
@@ -152,32 +152,28 @@ func (e *explorer) execute(c chooser, tracing bool) (x *Exec, failure string) {
 	return x, failure
 }
 
-// search is depth-first, with growing bounds. It reports whether it has tried all
-// schedules that there are.
-func (e *explorer) search() (all bool) {
-	began, tried := realNow(), 0
-	bound := 0
+// search is depth-first, with growing bounds. It reports whether it has tried all schedules there
+// are.
+func (e *explorer) search() bool {
+	began, tried, bound := realNow(), 0, 0
 	if e.o.All {
 		bound, e.o.Bound, e.o.Schedules = math.MaxInt, math.MaxInt, math.MaxInt
 	}
 	for ; bound <= e.o.Bound; bound++ {
 		d := &depthFirst{bound: bound}
-		n := 0
-		for {
-			d.begin()
+		for n := 1; ; n++ {
 			if _, failure := e.execute(d, false); failure != "" {
 				e.failed(d.schedule(), failure)
 			}
-			n++
 			tried++
 			e.choices = max(e.choices, d.at)
 			if d.diverged {
 				e.diverge++
 			}
 			if !d.next() {
-				if all = !d.cut; all {
+				if !d.cut {
 					e.report = append(e.report, fmt.Sprintf("%d schedules, which is all there are", n))
-					return all
+					return true
 				}
 				e.report = append(e.report, fmt.Sprintf("%d schedules with %d deviations at most, which is all", n, bound))
 				break
@@ -222,4 +218,13 @@ func (e *explorer) repeat(schedule string) {
 		fmt.Printf("--- FAIL: %s\nError: %s\n", e.t.Name(), failure)
 		os.Exit(1)
 	}
+}
+
+// realNow returns the real time, where time.Now returns the bubble's.
+func realNow() time.Time {
+	var ts unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &ts); err != nil {
+		panic(err)
+	}
+	return time.Unix(ts.Unix())
 }

@@ -89,7 +89,7 @@ var failures = []struct {
 		x.Go("other", 1, func() { v.Store(1) })
 		return nil
 	}},
-	// Between the look and Wait, if the one that signals does not take the lock.
+	// Without the lock the signal may come between the load and Wait.
 	{"signal without the lock", "waiter waits to wake up", func(x *sched.Exec) func() {
 		var m sync.Mutex
 		c := sync.Cond{L: &m}
@@ -131,8 +131,7 @@ var failures = []struct {
 	}},
 }
 
-// lateSignal is a program in which another one comes to wait between the unlocking and
-// the signal.
+// lateSignal is a program in which another goroutine begins to wait between Unlock and the signal.
 func lateSignal(signal func(*sync.Cond)) func(x *sched.Exec) func() {
 	return func(x *sched.Exec) func() {
 		var m sync.Mutex

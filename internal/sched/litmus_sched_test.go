@@ -37,9 +37,8 @@ type litmusTest struct {
 	allowed bool
 }
 
-// litmusTests are the classics. What is listed, of their outcomes, is the one that each
-// is about, and whether x86 allows it; all others are compared with those of the model
-// below.
+// litmusTests are the classics. Each lists the outcome it is about, and whether x86 allows that;
+// all other outcomes are compared with those of the model below.
 var litmusTests = []litmusTest{
 	{"SB", litmus{"x=1 y", "y=1 x"}, "0 0 | 1 1 0 0", true},
 	{"SB, fences", litmus{"x=1 | y", "y=1 | x"}, "0 0 | 1 1 0 0", false},

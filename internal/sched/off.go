@@ -16,17 +16,16 @@ func Gosched() { runtime.Gosched() }
 // Procs is GOMAXPROCS.
 func Procs() int { return runtime.GOMAXPROCS(0) }
 
-// Spins returns how often to look before doing something dearer: n, or 0 under the
-// scheduler.
+// Spins returns how often to poll before doing something dearer: n, or 0 under the scheduler.
 func Spins(n int) int { return n }
 
-// Plain comes before an access to memory that is not atomic, where it matters that
-// others may do something between it and the atomic access before.
+// Plain comes before a non-atomic access to memory, where it matters that other goroutines may
+// act between the caller's last atomic access and this one.
 func Plain() {}
 
-// Detached returns fn for somebody who runs it on a new goroutine.
+// Detached returns fn for other code to run on a new goroutine.
 func Detached(fn func()) func() { return fn }
 
-// Wakes comes before an operation that may wake another goroutine and that is not
-// of sched/sync: sending to a channel, closing one.
+// Wakes comes before an operation outside of sched/sync that may wake another goroutine: a send
+// on a channel, or a close.
 func Wakes() {}

@@ -4,25 +4,26 @@ package sched
 
 import (
 	"runtime"
+	"slices"
 	"unsafe"
 )
 
 // Controlled says whether this build runs goroutines under the scheduler.
 const Controlled = true
 
-// Go starts a goroutine, on the processor that new ones go to.
+// Go starts a goroutine, on the last processor.
 func Go(fn func()) {
 	g := current()
 	if g == nil {
 		go fn()
 		return
 	}
-	g.x.drain(g.proc) // what comes before a go statement, the new goroutine sees
-	g.x.spawn("", g.x.procs-1, fn)
+	g.x.drain(g.proc) // the new goroutine sees what precedes the go statement
+	g.x.Go("", g.x.procs-1, fn)
 }
 
-// Detached returns fn for somebody who runs it on a new goroutine: what that does
-// first is to make it one of the program's. It would count as the one that started it.
+// Detached returns fn for other code to run on a new goroutine. It first makes that goroutine one
+// of the program's: a new goroutine inherits its starter's label and would pass for the starter.
 func Detached(fn func()) func() {
 	g := current()
 	if g == nil {
@@ -30,12 +31,12 @@ func Detached(fn func()) func() {
 	}
 	return func() {
 		setLabel(nil)
-		g.x.spawn("", g.x.procs-1, fn)
+		g.x.Go("", g.x.procs-1, fn)
 	}
 }
 
-// Gosched lets another goroutine do something before the caller goes on; not always,
-// for on another processor that one may be slow. It must not be called while pinned.
+// Gosched lets another goroutine do something before the caller continues; not always, as that
+// one may be slow on another processor. It must not be called while pinned.
 func Gosched() {
 	g := current()
 	if g == nil {
@@ -48,7 +49,7 @@ func Gosched() {
 	g.yielded = false
 }
 
-// Await lets others go on until a flag of theirs is not 0.
+// Await yields until another goroutine sets flag to other than 0.
 func Await(flag interface{ Load() uint64 }) {
 	for flag.Load() == 0 {
 		Gosched()
@@ -63,12 +64,12 @@ func Procs() int {
 	return runtime.GOMAXPROCS(0)
 }
 
-// Spins returns how often to look before doing something dearer: not at all. Whoever
-// looks again and again gives the others time for what is to be met in the middle.
+// Spins returns how often to poll before doing something dearer: not at all, as polling would let
+// the other goroutines past the state that the dearer step is for.
 func Spins(int) int { return 0 }
 
-// Plain comes before an access to memory that is not atomic, where it matters that
-// others may do something between it and the atomic access before.
+// Plain comes before a non-atomic access to memory, where it matters that other goroutines may
+// act between the caller's last atomic access and this one.
 func Plain() { Point("access memory", nil) }
 
 // Point is a point, and nothing else.
@@ -78,9 +79,8 @@ func Point(op string, p unsafe.Pointer) {
 	}
 }
 
-// Wakes comes before an operation that may wake another goroutine and that is not
-// of sched/sync: sending to a channel, closing one. It drains the store buffer, as
-// the lock in the channel does.
+// Wakes comes before an operation outside of sched/sync that may wake another goroutine: a send
+// on a channel, or a close. It drains the store buffer, as the lock in the channel does.
 func Wakes() {
 	if g := current(); g != nil {
 		g.x.point(g, "wake", nil)
@@ -89,8 +89,8 @@ func Wakes() {
 	}
 }
 
-// Load is the point before a load of the word at p. It returns what the
-// processor's own store buffer has for it.
+// Load is the point before a load of the word at p. It returns what the processor's own store
+// buffer has for it.
 func Load(p unsafe.Pointer) (word unsafe.Pointer, bits uint64, buffered bool) {
 	g := current()
 	if g == nil {
@@ -100,26 +100,17 @@ func Load(p unsafe.Pointer) (word unsafe.Pointer, bits uint64, buffered bool) {
 	return g.x.buffered(g.proc, p)
 }
 
-// Store is the point before a plain store to the word at p: apply makes it
-// visible, now or later. word and bits are what the processor's own loads find
-// until then.
+// Store is a point and then a plain store to the word at p: apply makes it visible, now or later.
+// Until then the processor's own loads find word and bits.
 func Store(p, word unsafe.Pointer, bits uint64, apply func()) {
-	g := current()
-	if g == nil {
-		apply()
-		return
-	}
-	g.x.point(g, "store", p)
-	g.x.store(g, pendingStore{p: p, word: word, bits: bits, apply: apply})
+	Point("store", p)
+	store(pendingStore{p: p, word: word, bits: bits, apply: apply}, false)
 }
 
-// StorePrivate is a plain store to memory that nobody else can reach: at no point of
-// its own, but not past those that wait in the buffer.
+// StorePrivate is a plain store to memory that no other goroutine can reach. It is no point, but
+// does not overtake stores in the buffer.
 func StorePrivate(p, word unsafe.Pointer, bits uint64, apply func()) {
-	g := current()
-	if g == nil || !g.x.queueBehind(g, pendingStore{p: p, word: word, bits: bits, apply: apply}) {
-		apply()
-	}
+	store(pendingStore{p: p, word: word, bits: bits, apply: apply}, true)
 }
 
 // Locked is the point before an instruction that drains the store buffer.
@@ -130,16 +121,15 @@ func Locked(op string, p unsafe.Pointer) {
 	}
 }
 
-// Membarrier is membarrier(2): the point before it, a fence of the caller's, and then
-// one on each other processor, in any order. One that has nothing in its buffer at some
-// moment meanwhile had its fence then.
+// Membarrier is membarrier(2): a point, a fence of the caller's, and then a fence on each other
+// processor, in any order. A processor whose buffer is empty at some moment meanwhile has had its
+// fence then.
 func Membarrier() {
 	g := current()
 	if g == nil {
 		return
 	}
-	g.x.point(g, "membarrier", nil)
-	g.x.drain(g.proc)
+	Locked("membarrier", nil)
 	for left := g.x.storing(nil); len(left) > 0; {
 		g.x.point(g, "go on with membarrier", nil)
 		if left = g.x.storing(left); len(left) > 0 {
@@ -148,22 +138,20 @@ func Membarrier() {
 	}
 }
 
-// Until is the point before an operation that can't be done unless ready, which
-// must not have points. It may block, and so must not be called while pinned.
+// Until is the point before an operation that is possible only while ready returns true. ready
+// must not have points. Until may block, and so must not be called while pinned.
 func Until(op string, p unsafe.Pointer, ready func() bool) {
 	g := current()
 	g.x.mayBlock(g, "waits to "+op)
 	g.ready = ready
-	g.x.point(g, op, p)
+	Locked(op, p)
 	g.ready = nil
-	g.x.drain(g.proc)
 }
 
 // Scheduled reports whether the caller is a goroutine of an exploration.
 func Scheduled() bool { return current() != nil }
 
-// ID returns a number that no other goroutine of the program has, 0 for a caller that
-// is none.
+// ID returns the caller's number in the program, from 1, or 0 if it is not scheduled.
 func ID() int {
 	if g := current(); g != nil {
 		return g.id + 1
@@ -177,18 +165,27 @@ func Unlocks() bool {
 	return x != nil && x.unlocks
 }
 
-// Pin keeps other goroutines off the caller's virtual processor until Unpin. It is a
-// point where there are others.
+// Pin keeps other goroutines off the caller's virtual processor until Unpin, and returns the
+// processor. It is a point if the program has others there.
 func Pin() (proc int) {
 	g := current()
 	if g == nil {
 		return 0
 	}
-	if g.x.pins[g.proc] == 0 && g.x.shared(g.proc) {
+	if g.x.pins[g.proc] == 0 && g.x.shared(g) {
 		g.x.point(g, "pin", nil)
 	}
 	g.x.pins[g.proc]++
 	return g.proc
+}
+
+// shared reports whether other goroutines have g's processor as well.
+func (x *Exec) shared(g *goroutine) bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return slices.ContainsFunc(x.gs, func(o *goroutine) bool {
+		return o != g && o.proc == g.proc && o.state != done
+	})
 }
 
 // Unpin undoes one Pin.
@@ -206,7 +203,7 @@ func Processor() int {
 	return 0
 }
 
-// Drain makes what the caller's processor stored visible. It is no point.
+// Drain makes the stores of the caller's processor visible. It is no point.
 func Drain() {
 	if g := current(); g != nil {
 		g.x.drain(g.proc)

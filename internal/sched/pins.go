@@ -2,5 +2,5 @@
 
 package sched
 
-// Pins tells whether pinning keeps others off a virtual processor.
+// Pins tells whether pinning keeps other goroutines off a virtual processor.
 const Pins = true

@@ -14,9 +14,9 @@ import (
 	"github.com/gosmr/gosmr/internal/sched/sync"
 )
 
-// outcomes explores a program, of which all is said by what end returns, and compares
-// what that was with what it may be. All schedules are tried unless o has a bound, which
-// it must where somebody polls: that can be for ever.
+// outcomes explores a program whose outcome is what end returns, and compares the outcomes with
+// want. It tries all schedules unless o has a bound, which it must if a goroutine polls, as that
+// may go on for ever.
 func outcomes[T comparable](t *testing.T, o sched.Options, body func(x *sched.Exec) (end func() T), want ...T) {
 	t.Helper()
 	o.All = o.Bound == 0
@@ -63,8 +63,7 @@ func TestExplore_All(t *testing.T) {
 	}
 }
 
-// One holds a mutex at a time, whoever comes first, and what was stored before is
-// visible to the next.
+// One goroutine holds a mutex at a time, in any order, and the next sees what was stored before.
 func TestMutex_Excludes(t *testing.T) {
 	outcomes(t, sched.Options{Procs: 3}, func(x *sched.Exec) func() string {
 		var m sync.Mutex
@@ -110,7 +109,7 @@ func TestMutex_TryLock(t *testing.T) {
 	}, true, false)
 }
 
-// Signal wakes the one that has waited for longest, Broadcast all.
+// Signal wakes the goroutine that has waited longest, Broadcast all.
 func TestCond_Wakes(t *testing.T) {
 	outcomes(t, sched.Options{Procs: 3, Bound: 2}, func(x *sched.Exec) func() string {
 		var m sync.Mutex
@@ -183,7 +182,7 @@ func TestMutex_Fences(t *testing.T) {
 	}, [2]uint64{0, 1}, [2]uint64{1, 0}, [2]uint64{1, 1})
 }
 
-// Somebody else may have done something when Gosched returns, or nothing.
+// When Gosched returns, another goroutine may have done something, or nothing.
 func TestGosched_OthersFirstOrNot(t *testing.T) {
 	outcomes(t, sched.Options{}, func(x *sched.Exec) func() [2]uint32 {
 		var a, b atomic.Uint32
@@ -201,7 +200,7 @@ func TestGosched_OthersFirstOrNot(t *testing.T) {
 	}, [2]uint32{0, 0}, [2]uint32{0, 1}, [2]uint32{1, 0}, [2]uint32{1, 1})
 }
 
-// Whoever polls gets to the end of it, without a deviation, though others poll too.
+// A goroutine that polls gets to the end without a deviation, though others poll too.
 func TestGosched_Fair(t *testing.T) {
 	sched.Explore(t, sched.Options{Procs: 3, Bound: 2}, func(x *sched.Exec) func() {
 		var turn relacq.Uint64
@@ -246,8 +245,8 @@ func TestStorePrivate_InOrder(t *testing.T) {
 	}, [2]int{2, 2})
 }
 
-// Pin keeps others off the processor, from when it is called: not from the last thing
-// that was done before.
+// Pin keeps other goroutines off the processor from its call on, not from the caller's last
+// operation.
 func TestPin_KeepsOthersOff(t *testing.T) {
 	outcomes(t, sched.Options{}, func(x *sched.Exec) func() [3]uint32 {
 		var v atomic.Uint32
@@ -264,8 +263,8 @@ func TestPin_KeepsOthersOff(t *testing.T) {
 	}, [3]uint32{0, 0, 0}, [3]uint32{0, 1, 1}, [3]uint32{1, 1, 1})
 }
 
-// When a processor changes to another goroutine, what the last one stored is visible to
-// all, before the other one does anything.
+// When a processor switches goroutines, the stores of the last one are visible to all before the
+// next one does anything.
 func TestBuffer_DrainsWhenTheProcessorChanges(t *testing.T) {
 	sched.Explore(t, sched.Options{All: true}, func(x *sched.Exec) func() {
 		var v, w relacq.Uint64
@@ -291,7 +290,7 @@ func TestBuffer_DrainsWhenTheProcessorChanges(t *testing.T) {
 	})
 }
 
-// Time passes when nobody can do anything else, and timers come in their order.
+// Time passes when no goroutine can do anything else, and timers fire in order.
 func TestTime_PassesInTheEnd(t *testing.T) {
 	outcomes(t, sched.Options{}, func(x *sched.Exec) func() string {
 		var v atomic.Uint32
@@ -314,8 +313,8 @@ func TestTime_PassesInTheEnd(t *testing.T) {
 	}, "busy early late")
 }
 
-// Those who are woken by a channel go on in any order, and after a send the sender may
-// go on first.
+// Goroutines woken by a channel continue in any order, and after a send the sender may continue
+// first.
 func TestWakes_AnyOrder(t *testing.T) {
 	outcomes(t, sched.Options{Procs: 3}, func(x *sched.Exec) func() string {
 		var v atomic.Uint32
@@ -338,9 +337,9 @@ func TestWakes_AnyOrder(t *testing.T) {
 	}, "ab-", "ba-", "a-b", "b-a", "-ab", "-ba")
 }
 
-// Two of whom one wakes the other, over and over, keep nobody else from going on, as
-// long as they get their turns. (Who is woken may go first each time, which is no
-// deviation: a program that does this in a loop has schedules without an end.)
+// Two goroutines, one of which wakes the other over and over, do not keep a third from running, as
+// long as they get their turns. (The woken one may go first each time, which is no deviation: a
+// program that does this in a loop has endless schedules.)
 func TestWakes_Fair(t *testing.T) {
 	sched.Explore(t, sched.Options{Schedules: 1}, func(x *sched.Exec) func() {
 		var over atomic.Uint32

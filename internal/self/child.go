@@ -15,9 +15,9 @@ const (
 	reason = "can't be tried: "
 )
 
-// InChild runs fn, the whole of a test, in a process of its own: for what can't be undone,
-// such as a limit of the process. fn fails the test as any test function does; it returns
-// why what it is for can't be tried here, or "".
+// InChild runs fn, the whole of a test, in a process of its own: for what can't be undone, such as
+// a limit on the process. fn fails the test as any test function does. It returns why the test
+// must be skipped here, or "".
 func InChild(t *testing.T, fn func() (skip string)) {
 	t.Helper()
 	if os.Getenv(child) != "" {
@@ -38,8 +38,8 @@ func InChild(t *testing.T, fn func() (skip string)) {
 	}
 }
 
-// Settle sees to that Go's runtime needs no more memory of the system for a while, for its
-// heap and threads: it ends the process where it gets none.
+// Settle provides Go's runtime with heap and threads, so that it needs no more memory from the
+// system for a while: it ends the process if the system refuses.
 func Settle() {
 	heap := make([]byte, 32<<20)
 	runtime.KeepAlive(heap)

@@ -1,4 +1,5 @@
-// Package self starts the running test binary again, for tests of what ends a process.
+// Package self runs the test binary in another process, for tests that end theirs or change it for
+// good.
 package self
 
 import (
@@ -6,14 +7,15 @@ import (
 	"os/exec"
 )
 
-// Emulator is the environment variable with the program that runs binaries of this
-// processor's kind, where another kind's runs the tests: qemu-aarch64-static.
+// Emulator is the environment variable that names the emulator, such as qemu-aarch64-static, under
+// which the tests of another architecture run.
 const Emulator = "SMR_EMULATOR"
 
 // Command returns the command that runs this binary with other arguments.
 func Command(args ...string) *exec.Cmd {
+	args = append([]string{os.Args[0]}, args...)
 	if emulator := os.Getenv(Emulator); emulator != "" {
-		return exec.Command(emulator, append([]string{os.Args[0]}, args...)...)
+		args = append([]string{emulator}, args...)
 	}
-	return exec.Command(os.Args[0], args...)
+	return exec.Command(args[0], args[1:]...)
 }

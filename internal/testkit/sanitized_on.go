@@ -2,6 +2,6 @@
 
 package testkit
 
-// Sanitized tells whether this is a build with -asan or -msan, in which what is converted to
-// an unsafe.Pointer is moved to the heap: so operations allocate that do not else.
+// Sanitized tells whether this is a build with -asan or -msan. These move to the heap what is
+// converted to an unsafe.Pointer, so more operations allocate.
 const Sanitized = true

@@ -1,4 +1,4 @@
-// Package testkit is what the tests of packages above smr have in common.
+// Package testkit is what tests of the packages above smr share.
 package testkit
 
 import (
@@ -35,8 +35,8 @@ func Domain(t testing.TB) *smr.Domain {
 	return d
 }
 
-// Settle has all deferred calls of a domain run, and those that these make, over and over:
-// a pool gives its memory back by calls that follow one another.
+// Settle runs a domain's deferred calls, and those that they make in turn, ten deep: a pool gives
+// memory back by a chain of calls.
 func Settle(t testing.TB, d *smr.Domain) {
 	t.Helper()
 	ctx := Context(t)
@@ -45,7 +45,7 @@ func Settle(t testing.TB, d *smr.Domain) {
 	}
 }
 
-// Rounds returns how often to do what a test does n times in full.
+// Rounds returns n, or a tenth of it with -short.
 func Rounds(n int) int {
 	if testing.Short() {
 		return n / 10
@@ -53,8 +53,8 @@ func Rounds(n int) int {
 	return n
 }
 
-// Enter enters a section on a goroutine of its own, so that under -tags invariants the
-// caller may wait while it is open.
+// Enter enters a section on another goroutine, so that the caller may wait while it is open, also
+// under -tags invariants.
 func Enter(d *smr.Domain) smr.Section {
 	entered := make(chan smr.Section)
 	go func() { entered <- d.Enter() }()

@@ -1,7 +1,7 @@
 //go:build linux
 
-// Command nomembarrier runs a program to which the kernel refuses membarrier(2), as it
-// does under some seccomp profiles:
+// Command nomembarrier runs a program without membarrier(2), which the kernel refuses as under some
+// seccomp profiles:
 //
 //	go test -exec 'go run github.com/gosmr/gosmr/internal/sandbox/nomembarrier' ./smr
 package main
@@ -23,7 +23,7 @@ func main() {
 	}
 }
 
-// run does not return if it can start the program.
+// run becomes the program, and so returns only if that fails.
 func run(args []string) error {
 	if len(args) == 0 {
 		return errors.New("usage: nomembarrier program [argument ...]")

@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Nobody calls a method of sync/atomic's that sync/atomic's own users have inlined.
+// No package calls a method of sync/atomic or sync that a direct import of those would inline.
 func TestMethods_Inline(t *testing.T) {
 	if _, err := exec.LookPath("go"); err != nil {
 		t.Skip("needs the go command: ", err)

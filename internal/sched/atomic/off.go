@@ -1,8 +1,8 @@
 //go:build !smr_sched
 
-// Package atomic is sync/atomic, but in a build with -tags smr_sched, in which each
-// operation is a point of package sched's. Import it as satomic, and package sync beside it
-// as ssync, so that they are not mistaken for Go's.
+// Package atomic is sync/atomic, except in a build with -tags smr_sched, where each operation is a
+// point of package sched's. Import it as satomic, and package sync beside it as ssync, so that
+// neither is mistaken for Go's.
 package atomic
 
 import "sync/atomic"
@@ -16,10 +16,9 @@ type (
 	Pointer[T any] = atomic.Pointer[T]
 )
 
-// The compiler lets packages that import this one inline a method of those types only
-// if something here inlines it, too, or if they import sync/atomic themselves; else a
-// section pays for calls. TestMethods_Inline checks that nothing is missing. (Pointer
-// is generic, and so compiled where it is used.)
+// A package that imports this one but not sync/atomic can inline a method of these types only if
+// something here inlines it; otherwise a section pays for a call. TestMethods_Inline checks that
+// none is missing. (Pointer is generic, and so compiled where it is used.)
 var _ = func() {
 	var b Bool
 	b.Store(b.Load())

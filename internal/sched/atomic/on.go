@@ -1,7 +1,7 @@
 //go:build smr_sched
 
-// Package atomic is sync/atomic, each operation a point of package sched's. But for
-// loads they drain the store buffer.
+// Package atomic is sync/atomic with a point of package sched's in each operation. All but loads
+// drain the store buffer.
 package atomic
 
 import (
@@ -20,7 +20,7 @@ type (
 	Pointer[T any] = word[*T, atomic.Pointer[T], *atomic.Pointer[T]]
 )
 
-// atomically is what all of sync/atomic's types can do, A being the type.
+// atomically is what all types of sync/atomic can do; A is the type.
 type atomically[T, A any] interface {
 	*A
 	Load() T
@@ -29,7 +29,7 @@ type atomically[T, A any] interface {
 	CompareAndSwap(old, new T) bool
 }
 
-// A word is one that holds a T.
+// A word holds a T.
 type word[T, A any, P atomically[T, A]] struct{ v A }
 
 func (x *word[T, A, P]) Load() T {
@@ -52,13 +52,13 @@ func (x *word[T, A, P]) CompareAndSwap(old, v T) bool {
 	return P(&x.v).CompareAndSwap(old, v)
 }
 
-// Now returns the word, at no point of its own: for package relacq.
+// Now returns the word without a point: for package relacq.
 func (x *word[T, A, P]) Now() T { return P(&x.v).Load() }
 
-// Set sets the word, at no point of its own: for package relacq.
+// Set sets the word without a point: for package relacq.
 func (x *word[T, A, P]) Set(v T) { P(&x.v).Store(v) }
 
-// arithmetic is what sync/atomic's integers can do besides.
+// arithmetic is what integers of sync/atomic can do in addition.
 type arithmetic[T, A any] interface {
 	atomically[T, A]
 	Add(T) T
@@ -66,7 +66,7 @@ type arithmetic[T, A any] interface {
 	Or(T) T
 }
 
-// An integer is a word to calculate with.
+// An integer is a word with arithmetic.
 type integer[T, A any, P arithmetic[T, A]] struct{ word[T, A, P] }
 
 func (x *integer[T, A, P]) Add(delta T) T {

@@ -1,7 +1,7 @@
 //go:build !smr_sched
 
-// Package sync is what package sync has of locks, but in a build with -tags
-// smr_sched, in which taking one is a point of package sched's.
+// Package sync is the locks of Go's sync, except in a build with -tags smr_sched, where taking one
+// is a point of package sched's.
 package sync
 
 import "sync"
@@ -12,7 +12,7 @@ type (
 	Locker = sync.Locker
 )
 
-// See package atomic beside this one.
+// As in package atomic beside this one, so that importers can inline these methods.
 var _ = func() {
 	var m Mutex
 	m.Lock()

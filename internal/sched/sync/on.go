@@ -1,7 +1,6 @@
 //go:build smr_sched
 
-// Package sync is what package sync has of locks, each operation a point of package
-// sched's.
+// Package sync is the locks of Go's sync, with a point of package sched's in each operation.
 package sync
 
 import (
@@ -14,11 +13,11 @@ import (
 // Locker is [sync.Locker].
 type Locker = sync.Locker
 
-// A Mutex is a mutual exclusion lock. Unlock is no point, unless the program says so:
-// whoever waits for the lock can go on from the next one.
+// A Mutex is a mutual exclusion lock. Unlock is no point unless the program asks for it: a
+// goroutine that waits for the lock can continue at the next point.
 type Mutex struct {
-	mu     sync.Mutex // of goroutines that are not scheduled
-	holder int        // sched.ID of one that is; in an execution one goroutine runs at a time
+	mu     sync.Mutex // for goroutines that are not scheduled
+	holder int        // sched.ID of a scheduled one; plain, as one of these runs at a time
 }
 
 // Lock locks m.
@@ -67,11 +66,11 @@ func (m *Mutex) Unlock() {
 type Cond struct {
 	L       Locker
 	real    sync.Cond
-	waiters []*bool // woken
+	waiters []*bool // whether each is woken, oldest first
 }
 
-// Wait unlocks L, waits to be woken, and locks L again. It is a point before it does
-// anything: who signals without holding L can come first, and be missed.
+// Wait unlocks L, waits to be woken, and locks L again. It begins with a point: a Signal without L
+// can come first, and is missed.
 func (c *Cond) Wait() {
 	if !sched.Scheduled() {
 		c.real.L = c.L
@@ -86,7 +85,7 @@ func (c *Cond) Wait() {
 	c.L.Lock()
 }
 
-// Signal wakes one goroutine that waits.
+// Signal wakes the goroutine that has waited longest.
 func (c *Cond) Signal() {
 	c.point("signal")
 	if len(c.waiters) > 0 {
@@ -96,7 +95,7 @@ func (c *Cond) Signal() {
 	c.real.Signal()
 }
 
-// Broadcast wakes all goroutines that wait.
+// Broadcast wakes all waiting goroutines.
 func (c *Cond) Broadcast() {
 	c.point("broadcast")
 	for _, woken := range c.waiters {
@@ -106,8 +105,8 @@ func (c *Cond) Broadcast() {
 	c.real.Broadcast()
 }
 
-// point is one for whoever signals without holding L: something may come between that
-// and what was done before.
+// point is a point unless the caller holds L: only then can nothing come between what it did
+// before and the signal.
 func (c *Cond) point(op string) {
 	if m, ok := c.L.(*Mutex); !ok || m.holder != sched.ID() {
 		sched.Point(op, unsafe.Pointer(c))

@@ -9,8 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// OffHeap returns n elements in memory that the collector does not know, and a
-// function that unmaps it.
+// OffHeap returns n elements in memory unknown to the collector, and a function that unmaps it.
 func OffHeap(n int) (all []*Elem, free func(), err error) {
 	mem, err := unix.Mmap(-1, 0, n*int(unsafe.Sizeof(Elem{})), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_ANON|unix.MAP_PRIVATE)
 	if err != nil {

@@ -10,12 +10,12 @@ import (
 // An operation is one step of a program, on one queue.
 type operation struct {
 	what  string
-	do    func() error // nil: not for this queue as it is
-	legal bool         // else do must panic
-	then  func()       // what it changes in the model, if it is legal
+	do    func() error // nil: this queue, as it is, has no such operation
+	legal bool         // if false, do must panic
+	then  func()       // updates the model after a legal do
 }
 
-// operation decodes one: of sixteen, on queue i and element e; some read more of the program.
+// operation decodes one of sixteen, on queue i and element e. Some read more of the program.
 func (m *machine) operation(code, i, e int) operation {
 	q := m.q[i]
 	tailed, hasTail := q.(Tailed)
@@ -24,16 +24,14 @@ func (m *machine) operation(code, i, e int) operation {
 		return m.insert(i, e, 0, "InsertHead", q.InsertHead)
 	case 1:
 		return m.insert(i, e, 0, "InsertHeadRelaxed", q.InsertHeadRelaxed)
-	case 2, 4:
-		if hasTail {
-			return m.insert(i, e, len(m.model[i]), "InsertTail", tailed.InsertTail)
+	case 2, 3, 4:
+		if !hasTail {
+			return operation{what: "no tail"}
 		}
-		return operation{what: "no tail"}
-	case 3:
-		if hasTail {
+		if code == 3 {
 			return m.insert(i, e, len(m.model[i]), "InsertTailRelaxed", tailed.InsertTailRelaxed)
 		}
-		return operation{what: "no tail"}
+		return m.insert(i, e, len(m.model[i]), "InsertTail", tailed.InsertTail)
 	case 5:
 		return m.insertAfter(i, e, m.next(Elems), q.InsertAfter)
 	case 6:
@@ -57,15 +55,12 @@ func (m *machine) operation(code, i, e int) operation {
 	}
 }
 
-// usable reports whether the queue was not moved: a moved one needs Init first.
-func (m *machine) usable(i int) bool { return !m.moved[i] }
-
 // insert inserts e at one of the queue's ends.
 func (m *machine) insert(i, e, at int, name string, do func(*Elem)) operation {
 	return operation{
 		what:  fmt.Sprintf("%s(%d)", name, e),
 		do:    func() error { do(m.elems[e]); return nil },
-		legal: m.usable(i) && m.isFree(e),
+		legal: !m.moved[i] && m.isFree(e),
 		then:  func() { m.model[i] = slices.Insert(m.model[i], at, e) },
 	}
 }
@@ -75,7 +70,7 @@ func (m *machine) insertAfter(i, e, x int, do func(at, e *Elem)) operation {
 	return operation{
 		what:  fmt.Sprintf("InsertAfter(%d, %d)", x, e),
 		do:    func() error { do(m.elems[x], m.elems[e]); return nil },
-		legal: m.usable(i) && m.isFree(e) && at >= 0,
+		legal: !m.moved[i] && m.isFree(e) && at >= 0,
 		then:  func() { m.model[i] = slices.Insert(m.model[i], at+1, e) },
 	}
 }
@@ -85,7 +80,7 @@ func (m *machine) remove(i, e int) operation {
 	return operation{
 		what:  fmt.Sprintf("Remove(%d)", e),
 		do:    func() error { m.q[i].Remove(m.elems[e]); return nil },
-		legal: m.usable(i) && at >= 0 && !m.lent(e),
+		legal: !m.moved[i] && at >= 0 && !m.lent(e),
 		then:  func() { m.model[i] = slices.Delete(m.model[i], at, at+1) },
 	}
 }
@@ -95,7 +90,7 @@ func (m *machine) replace(i, x, e int) operation {
 	return operation{
 		what:  fmt.Sprintf("Replace(%d, %d)", x, e),
 		do:    func() error { m.q[i].Replace(m.elems[x], m.elems[e]); return nil },
-		legal: m.usable(i) && m.isFree(e) && at >= 0 && !m.lent(x),
+		legal: !m.moved[i] && m.isFree(e) && at >= 0 && !m.lent(x),
 		then:  func() { m.model[i][at] = e },
 	}
 }
@@ -105,16 +100,16 @@ func (m *machine) append(i, j int) operation {
 	return operation{
 		what:  fmt.Sprintf("Append(queue %d)", j),
 		do:    func() error { m.q[i].AppendFrom(m.q[j]); return nil },
-		legal: m.usable(i) && i != j && !m.moved[j],
+		legal: !m.moved[i] && i != j && !m.moved[j],
 		then: func() {
-			m.moved[j], m.was[j] = true, first(m.model[j])
+			m.moved[j], m.was[j] = true, keyAt(m.model[j], 0)
 			m.model[i] = append(m.model[i], m.model[j]...)
 			m.model[j] = nil
 		},
 	}
 }
 
-// init empties a queue and unlinks its elements: no reader is there.
+// init empties a queue and unlinks its elements. No other queue may lead to them.
 func (m *machine) init(i int) operation {
 	if slices.ContainsFunc(m.model[i], m.lent) {
 		return operation{what: "Init"}
@@ -142,7 +137,7 @@ func (m *machine) eraseSome(i int, name string, erase func(q Queue, mask int)) o
 		}
 	}
 	o := operation{what: fmt.Sprintf("%s of %#x", name, mask)}
-	if m.usable(i) {
+	if !m.moved[i] {
 		o.legal = true
 		o.do = func() error { erase(m.q[i], mask); return nil }
 		o.then = func() {
@@ -164,7 +159,7 @@ func eraseByCursor(q Queue, mask int) {
 	}
 }
 
-// eraseInAll removes elements while AllSerialized is at them.
+// eraseInAll removes elements while a walk by AllSerialized is at them.
 func eraseInAll(q Queue, mask int) {
 	for e := range q.AllSerialized() {
 		if mask>>e.Key&1 != 0 {
@@ -178,25 +173,22 @@ func (m *machine) nextOf(i, e int) operation {
 	return operation{
 		what: fmt.Sprintf("NextSerialized(%d)", e),
 		do: func() error {
-			want := -1
-			if at >= 0 && at+1 < len(m.model[i]) {
-				want = m.model[i][at+1]
-			}
+			want := keyAt(m.model[i], at+1)
 			if got := key(m.q[i].NextSerialized(m.elems[e])); got != want {
 				return fmt.Errorf("got %d, want %d", got, want)
 			}
 			return nil
 		},
-		legal: m.usable(i) && at >= 0,
+		legal: !m.moved[i] && at >= 0,
 	}
 }
 
-// toOtherEnd removes e and inserts it at the tail, or at the head of a queue without one, as
-// caches do on use.
+// toOtherEnd removes e and inserts it at the tail, as a cache does on use, or at the head if there
+// is no tail.
 func (m *machine) toOtherEnd(i, e int) operation {
 	o := operation{what: fmt.Sprintf("move %d", e)}
 	at := slices.Index(m.model[i], e)
-	if at < 0 || !m.usable(i) || m.lent(e) {
+	if at < 0 || m.moved[i] || m.lent(e) {
 		return o
 	}
 	o.legal = true

@@ -2,21 +2,20 @@ package queuetest
 
 import (
 	"fmt"
+	"iter"
 	"slices"
 
 	"github.com/gosmr/gosmr/smr"
 )
 
-// A program is a string of bytes: an operation, then its arguments, each taken modulo the
-// number of choices. So every string is a program. Most programs misuse the queues, which
-// must then panic and change nothing.
+const (
+	Elems  = 12 // elements of a program
+	queues = 2  // queues of a program
+)
 
-// Elems is how many elements a program uses.
-const Elems = 12
-
-// queues is how many queues of the kind a program uses.
-const queues = 2
-
+// A machine runs a program: bytes for an operation and its arguments, over and over, each taken
+// modulo the number of choices. So every string is a program. Most misuse the queues, which must
+// then panic and change nothing.
 type machine struct {
 	program []byte
 	section smr.Section
@@ -24,12 +23,12 @@ type machine struct {
 
 	q     [queues]Queue
 	model [queues][]int // keys, in order
-	moved [queues]bool  // by Append: the queue needs Init
-	was   [queues]int   // the first element of a moved queue, or -1
+	moved [queues]bool  // by Append, so the queue needs Init
+	was   [queues]int   // the first element of a moved queue, when it was moved, or -1
 }
 
-// Run runs a program on two queues of a kind, and reports the first difference from the model.
-// elems are [Elems] elements that are in no queue; reads are in section s.
+// Run runs a program on two queues of a kind, and returns the first difference from the model.
+// elems are [Elems] elements that are in no queue; s is the section for reads.
 func Run(k Kind, elems []*Elem, s smr.Section, program []byte) error {
 	m := &machine{program: program, section: s, elems: elems}
 	for i := range m.q {
@@ -80,7 +79,7 @@ func (m *machine) step() (what string, err error) {
 	return what, err
 }
 
-// lent reports whether a queue that was moved still leads to e, which then can't be removed.
+// lent reports whether a moved queue still leads to e, which then can't be removed.
 func (m *machine) lent(e int) bool {
 	for i := range m.moved {
 		if m.moved[i] && m.was[i] == e {
@@ -91,12 +90,7 @@ func (m *machine) lent(e int) bool {
 }
 
 func (m *machine) isFree(e int) bool {
-	for _, at := range m.model {
-		if slices.Contains(at, e) {
-			return false
-		}
-	}
-	return true
+	return !slices.ContainsFunc(m.model[:], func(keys []int) bool { return slices.Contains(keys, e) })
 }
 
 // check compares the queues with the model, forward and backward.
@@ -115,29 +109,20 @@ func (m *machine) check() error {
 		if q.Empty() != (len(want) == 0) {
 			return fmt.Errorf("queue %d: Empty is %v, want %v", i, q.Empty(), want)
 		}
-		var entered, serialized, all, allSerialized []int
+		var entered, serialized []int
 		for e := q.First(m.section); e != nil; e = q.Next(m.section, e) {
 			entered = append(entered, e.Key)
 		}
 		for e := q.FirstSerialized(); e != nil; e = q.NextSerialized(e) {
 			serialized = append(serialized, e.Key)
 		}
-		for e := range q.All(m.section) {
-			all = append(all, e.Key)
-		}
-		for e := range q.AllSerialized() {
-			allSerialized = append(allSerialized, e.Key)
-		}
 		if q, ok := q.(Tailed); ok {
-			wantLast := -1
-			if len(want) > 0 {
-				wantLast = want[len(want)-1]
-			}
+			wantLast := keyAt(want, len(want)-1)
 			if got := key(q.LastSerialized()); got != wantLast {
 				return fmt.Errorf("queue %d: the last one is %d, want %d", i, got, wantLast)
 			}
 		}
-		for _, got := range [][]int{entered, serialized, all, allSerialized} {
+		for _, got := range [][]int{entered, serialized, keys(q.All(m.section)), keys(q.AllSerialized())} {
 			if !slices.Equal(got, want) {
 				return fmt.Errorf("queue %d is %v, want %v", i, got, want)
 			}
@@ -151,13 +136,10 @@ func (m *machine) check() error {
 	return nil
 }
 
-// checkMoved checks that a reader of a moved queue still finds its elements, and behind them
-// those that follow where they are now.
+// checkMoved checks that a reader of a moved queue still finds its elements, and those that now
+// follow them.
 func (m *machine) checkMoved(i int) error {
-	var got []int
-	for e := range m.q[i].All(m.section) {
-		got = append(got, e.Key)
-	}
+	got := keys(m.q[i].All(m.section))
 	var want []int
 	if was := m.was[i]; was >= 0 {
 		for _, at := range m.model {
@@ -172,11 +154,19 @@ func (m *machine) checkMoved(i int) error {
 	return nil
 }
 
-func first(keys []int) int {
-	if len(keys) == 0 {
+func keys(walk iter.Seq[*Elem]) (keys []int) {
+	for e := range walk {
+		keys = append(keys, e.Key)
+	}
+	return keys
+}
+
+// keyAt returns the key at i, or -1 if there is none.
+func keyAt(keys []int, i int) int {
+	if i < 0 || i >= len(keys) {
 		return -1
 	}
-	return keys[0]
+	return keys[i]
 }
 
 func key(e *Elem) int {

@@ -1,5 +1,5 @@
-// Package queuetest runs programs on the queues of package smrq and compares each state with
-// a model. The tests of smrq draw programs at random; FuzzQueues evolves them.
+// Package queuetest runs programs on smrq's queues and compares each state with a model. The tests
+// of smrq draw programs at random; FuzzQueues evolves them.
 package queuetest
 
 import (
@@ -19,7 +19,7 @@ type Elem struct {
 
 func link(e *Elem) *smrq.Link[Elem] { return &e.Link }
 
-// A Queue is any of the four kinds.
+// A Queue is any kind of queue.
 type Queue interface {
 	Init()
 	Empty() bool
@@ -42,13 +42,13 @@ type Queue interface {
 	AppendFrom(Queue)
 }
 
-// A Tailed queue is one with a tail.
+// A Tailed queue has a tail.
 type Tailed interface {
 	Queue
 	InsertTail(*Elem)
 	InsertTailRelaxed(*Elem)
 	LastSerialized() *Elem
-	Header() unsafe.Pointer
+	Header() unsafe.Pointer // the queue itself, for tests that damage it
 }
 
 type (
@@ -63,11 +63,8 @@ func (q list) AppendFrom(src Queue)   { q.Append(src.(list).List) }
 func (q stailq) AppendFrom(src Queue) { q.Append(src.(stailq).STailQ) }
 func (q tailq) AppendFrom(src Queue)  { q.Append(src.(tailq).TailQ) }
 
-// Header returns the queue itself, for tests that damage it.
 func (q stailq) Header() unsafe.Pointer { return unsafe.Pointer(q.STailQ) }
-
-// Header returns the queue itself, for tests that damage it.
-func (q tailq) Header() unsafe.Pointer { return unsafe.Pointer(q.TailQ) }
+func (q tailq) Header() unsafe.Pointer  { return unsafe.Pointer(q.TailQ) }
 
 // A Kind makes queues of one kind.
 type Kind struct {
@@ -75,7 +72,7 @@ type Kind struct {
 	New  func() Queue
 }
 
-// Kinds are the four.
+// Kinds are the four kinds of queue.
 var Kinds = []Kind{
 	{"SList", func() Queue { return slist{smrq.NewSList(link)} }},
 	{"List", func() Queue { return list{smrq.NewList(link)} }},
