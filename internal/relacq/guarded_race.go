@@ -1,4 +1,4 @@
-//go:build race || (smr_sched && smr_portable)
+//go:build (race && !smr_sched) || (smr_sched && smr_portable)
 
 package relacq
 
