@@ -371,10 +371,7 @@ func (s *survey) measure(st step) (*baseline, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s fails without a mutant: %w\n%s", st, err, out)
 	}
-	type timed struct {
-		name  string
-		takes time.Duration
-	}
+	base := &baseline{}
 	var tests []timed
 	for _, match := range passLine.FindAllStringSubmatch(out, -1) {
 		takes, err := time.ParseDuration(match[2] + "s")
@@ -383,8 +380,19 @@ func (s *survey) measure(st step) (*baseline, error) {
 		}
 		tests = append(tests, timed{match[1], takes})
 	}
+	base.batches = batches(tests)
+	return base, nil
+}
+
+// A timed test is one, and what it takes.
+type timed struct {
+	name  string
+	takes time.Duration
+}
+
+// batches puts tests into batches.
+func batches(tests []timed) (all []batch) {
 	slices.SortFunc(tests, func(a, b timed) int { return cmp.Compare(a.takes, b.takes) })
-	base := &baseline{}
 	for limit := firstBatch; len(tests) > 0; limit *= 4 {
 		var b batch
 		var names []string
@@ -393,9 +401,9 @@ func (s *survey) measure(st step) (*baseline, error) {
 			tests = tests[1:]
 		}
 		b.pattern = "^(" + strings.Join(names, "|") + ")$"
-		base.batches = append(base.batches, b)
+		all = append(all, b)
 	}
-	return base, nil
+	return all
 }
 
 // buildTest builds a package's tests.
