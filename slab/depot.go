@@ -182,7 +182,14 @@ func (d *depot) arriveLocked() {
 	if d.arrived.Load() == nil {
 		return
 	}
+	// The first to arrive is at the bottom. Insert that first, then each is inserted near the end.
+	var first *magazine
 	for m := d.arrived.Swap(nil); m != nil; {
+		next := m.next
+		m.next = first
+		first, m = m, next
+	}
+	for m := first; m != nil; {
 		next := m.next
 		d.waiting.insert(m)
 		m = next

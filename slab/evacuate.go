@@ -116,9 +116,12 @@ func (s *store) evacuate(ctx context.Context, n int, vacate func(unsafe.Pointer)
 	s.depot.setBypass(true)
 	slabs := s.heap.beginEvacuation(n)
 	defer func() { // also if vacate panics
-		empty := s.heap.endEvacuation(slabs)
+		empty, surplus := s.heap.endEvacuation(slabs)
 		s.depot.setBypass(false)
 		s.release(empty)
+		if surplus {
+			s.policy.callShrink()
+		}
 		released = int64(len(empty)) * int64(s.slabSize)
 	}()
 	for range 2 {
@@ -136,6 +139,7 @@ func (s *store) evacuate(ctx context.Context, n int, vacate func(unsafe.Pointer)
 		if err = s.dom.Barrier(ctx); err != nil {
 			break
 		}
+		s.policy.trim(trimMagazines) // what callbacks on two workers made full, one for the other
 	}
 	return 0, err
 }
@@ -173,8 +177,9 @@ func (h *heap) takenOf(sl *slab) (taken []unsafe.Pointer) {
 	return taken
 }
 
-// endEvacuation lets go the slabs that are empty, and takes the others into use again.
-func (h *heap) endEvacuation(slabs []*slab) (released []*slab) {
+// endEvacuation lets go the slabs that are empty, and takes the others into use again. It reports
+// whether more empty slabs remain than are kept of so few.
+func (h *heap) endEvacuation(slabs []*slab) (released []*slab, surplus bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, sl := range slabs {
@@ -188,5 +193,5 @@ func (h *heap) endEvacuation(slabs []*slab) (released []*slab) {
 			h.partial.push(sl)
 		}
 	}
-	return released
+	return released, h.surplusLocked()
 }

@@ -115,7 +115,7 @@ func TestEvacuate_NothingIsGivenOut(t *testing.T) {
 		}
 		require.NoError(t, s.dom.Barrier(watchdogContext(t)))
 	}
-	empty := s.heap.endEvacuation(slabs)
+	empty, _ := s.heap.endEvacuation(slabs)
 	s.depot.setBypass(false)
 	require.Len(t, empty, 1)
 	s.release(empty)

@@ -99,7 +99,8 @@ func (h *heap) drop(l level) (released []*slab) {
 }
 
 // callShrink makes a deferred call of shrink, unless one is on its way. So at least a grace
-// period passes from one shrink to the next. A closed domain takes no call: see shedLocked.
+// period passes from one count of empty slabs to the next. A closed domain takes no call, except
+// from a callback: see shedLocked.
 func (p *policy) callShrink() {
 	if p.called.CompareAndSwap(false, true) && !smr.TryCall(p.s.dom, p, 0, (*policy).shrink) {
 		p.called.Store(false)
@@ -111,12 +112,16 @@ func (p *policy) callShrink() {
 func (p *policy) shrink() {
 	p.moving.Lock()
 	defer p.moving.Unlock()
-	p.called.Store(false)
 	s := p.s
-	again := s.wasteful() && p.trimMoving(trimMagazines) > 0
+	moved := s.wasteful() && p.trimMoving(trimMagazines) > 0
+	// Not before the trim, which may take longer than a grace period: the next would count the slabs
+	// that are counted here. What changes from now on calls the next; the rest is checked below.
+	p.called.Store(false)
 	released, surplus := s.heap.dropIdle()
 	s.release(released)
-	if again || surplus {
+	again := moved || s.depot.nFull() > 0 && s.wasteful()
+	// A store in use may be wasteful for ever, and Close of the domain waits for its callbacks.
+	if surplus || again && !s.dom.Closed() {
 		p.callShrink()
 	}
 }

@@ -275,3 +275,50 @@ func TestShrink_WavesKeepTheirSlabs(t *testing.T) {
 	require.LessOrEqual(t, p.Stats().Slabs, 2, "of %d, when the last wave is over", most)
 	closeEmpty(t, p)
 }
+
+// A shrink that runs while its domain is being closed calls no other, although the pool is
+// wasteful and in use: Close waits for all calls, and would wait for ever.
+func TestShrink_EndsWithItsDomain(t *testing.T) {
+	d, err := smr.New(smr.Options{Name: t.Name()})
+	require.NoError(t, err)
+	p := New[flat](d, Options{})
+	s := p.s
+	left := fragment(t, p, 200_000)
+	called := false
+	smr.Call(d, s, 1, func(s *store) {
+		for !d.Closed() {
+			runtime.Gosched()
+		}
+		m := s.take(false)
+		s.keep(m) // as by a user: there is something to move
+		s.policy.shrink()
+		called = s.policy.called.Load()
+	})
+	require.True(t, s.wasteful())
+	require.NoError(t, d.Close(watchdogContext(t)))
+	require.False(t, called)
+	freeAll(p, left)
+	closeEmpty(t, p)
+}
+
+// Magazines that a Get's poll made full are spilled by the calls that come after it.
+func TestReached_SpillsWhatAPollMadeFull(t *testing.T) {
+	d := newStill(t)
+	p := New[flat](d, Options{})
+	s := p.s
+	var all []*flat
+	for range 4 * s.depot.usualFull() {
+		all = append(all, getAll(t, p, s.capacity)...)
+	}
+	for _, obj := range all {
+		p.Retire(obj)
+	}
+	d.Advance()
+	m, ready := s.depot.take(true)
+	require.True(t, ready)
+	require.Greater(t, s.depot.nFull(), 2*s.depot.usualFull(), "the poll made all full")
+	s.keep(m)
+	settle(t, d)
+	require.LessOrEqual(t, s.depot.nFull(), s.depot.usualFull())
+	closeEmpty(t, p)
+}

@@ -189,8 +189,8 @@ func (s *store) retireSlow(p unsafe.Pointer) {
 		m.push(p)
 		s.uncached.retires.Add(1)
 	}
+	s.depot.retire(m) // pinned, so that Trim waits for it
 	c.unpin()
-	s.depot.retire(m)
 }
 
 // takeOrGrow returns a magazine of free objects. It tries the depot and the slabs, a new slab,

@@ -121,10 +121,32 @@ var slabBugs = []Bug{
 		Patch: `
 @ slab/policy.go
 -	p.called.Store(false)
- 	s := p.s
-@
+ 	released, surplus := s.heap.dropIdle()
  	s.release(released)
 +	p.called.Store(false)
+`,
+	},
+	{
+		Name:    "shrink-for-ever",
+		Why:     "a wasteful pool that is in use calls shrink again and again, and its domain's Close waits for that",
+		Package: "./slab",
+		Test:    "TestShrink_EndsWithItsDomain",
+		Patch: `
+@ slab/policy.go
+-	if surplus || again && !s.dom.Closed() {
++	if surplus || again {
+`,
+	},
+	{
+		Name:    "readied-before",
+		Why:     "magazines that a Get's poll made full stay in the depot, however many they are",
+		Package: "./slab",
+		Test:    "TestReached_SpillsWhatAPollMadeFull",
+		Patch: `
+@ slab/depot.go
++	d.readied = false
+ 	d.arriveLocked()
+ 	for d.waiting.n > 0 && d.s.dom.Poll(d.waiting.oldest.goal) {
 `,
 	},
 	{
