@@ -296,6 +296,9 @@ func TestCounters(t *testing.T) {
 
 // Where readers fence for themselves, they do.
 func TestFenced_IsAsTheOptionSays(t *testing.T) {
-	require.Equal(t, relacq.Plain, newClock(Options{Fenced: true}).fenced())
+	c := newClock(Options{Fenced: true})
+	require.Equal(t, relacq.Plain, c.fenced())
+	c.Seal()
+	require.Equal(t, relacq.Plain, c.fenced(), "and after Seal, for sections that are open")
 	require.Equal(t, relacq.Plain && !membarrier.Available(), newClock(Options{}).fenced())
 }

@@ -118,6 +118,38 @@ func TestSchedules_AppendAgainstReclaimer(t *testing.T) {
 	})
 }
 
+// A drain takes the goal of its chunks after the chunks: a call that it still takes was made by
+// then, and a reader that entered before that holds it back, even one that entered at a moment
+// which came while the drain was on its way.
+func TestSchedules_DrainAgainstReader(t *testing.T) {
+	eachFence(t, func(t *testing.T, fenced bool) {
+		sched.Explore(t, sched.Options{Procs: 3}, func(x *sched.Exec) func() {
+			d := schedDomain(x, fenced)
+			asReclaimer(d)
+			var linked, freed satomic.Bool
+			linked.Store(true)
+			ran := make([]int, 1)
+			x.Go("drain", 1, func() {
+				d.reclaim.flush.Store(true)
+				d.reclaimUntilIdle()
+			})
+			x.Go("reader", 2, func() {
+				d.Advance()
+				s := d.Enter()
+				if linked.Load() && freed.Load() {
+					x.Fail("freed under its reader")
+				}
+				s.Leave()
+			})
+			x.Go("writer", 0, func() {
+				linked.Store(false)
+				Call(d, &ran[0], 1, func(n *int) { *n++; freed.Store(true) })
+			})
+			return closed(x, d, ran)
+		})
+	})
+}
+
 // A Barrier returns when what was called before has run.
 func TestSchedules_CallAgainstBarrier(t *testing.T) {
 	sched.Explore(t, sched.Options{Procs: 3}, func(x *sched.Exec) func() {

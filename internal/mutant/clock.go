@@ -3,6 +3,17 @@ package mutant
 // clockBugs are those of the clock and the slots of package pcpu.
 var clockBugs = []Bug{
 	{
+		Name:    "seal-by-store",
+		Why:     "a sealed clock forgets that its readers must fence for themselves",
+		Package: "./clock",
+		Test:    "TestFenced_IsAsTheOptionSays",
+		Patch: `
+@ clock/enter.go
+-	c.exceptions.Or(exceptSealed)
++	c.exceptions.Store(exceptSealed)
+`,
+	},
+	{
 		Name:      "no-heavy-fence",
 		Why:       "a reader's entry is still in its store buffer when the poller scans",
 		Package:   "./clock",
