@@ -36,7 +36,7 @@ func TestUnload_DuringSlowPaths(t *testing.T) {
 	var failed atomic.Pointer[error]
 	for g := range 2 {
 		users.Go(func() {
-			for i := range rounds(100_000) {
+			for i := range rounds(50_000) {
 				block, err := b.Get(size)
 				if err != nil {
 					failed.Store(&err)

@@ -240,12 +240,12 @@ func TestShrink_RetiredInOrder(t *testing.T) {
 	d := newDomain(t)
 	p := New[flat](d, Options{})
 	var all []*flat
-	for range 500_000 {
+	for range 200_000 {
 		all = append(all, get(t, p))
 	}
 	full := p.Stats().ReservedBytes
-	require.Greater(t, full, int64(500_000*unsafe.Sizeof(flat{})))
-	require.Less(t, full, int64(500_000*unsafe.Sizeof(flat{})*105/100), "memory for objects")
+	require.Greater(t, full, int64(200_000*unsafe.Sizeof(flat{})))
+	require.Less(t, full, int64(200_000*unsafe.Sizeof(flat{})*105/100), "memory for objects")
 	for _, obj := range all {
 		p.Retire(obj)
 	}

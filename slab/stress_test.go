@@ -22,7 +22,7 @@ func TestPool_Stress(t *testing.T) {
 		gen    atomic.Uint64 // set anew by each holder
 		_      [14]uint64
 	}
-	for round := range rounds(30) {
+	for round := range rounds(20) {
 		d, err := smr.New(smr.Options{})
 		require.NoError(t, err)
 		b := NewBudget(int64(2+round%8) << 20)

@@ -5,6 +5,7 @@
 // Usage, in the module's root:
 //
 //	go run ./internal/mutant/run [name ...]         # all, or these
+//	go run ./internal/mutant/run -part 0.5          # half of them, drawn anew each time
 //	go run ./internal/mutant/run -chance 0.25       # by chance only some of what schedules catch
 //	go run ./internal/mutant/run -list              # what there are, and what catches them
 //	go run ./internal/mutant/run -overlay DIR name  # for go build -overlay, into DIR
@@ -51,7 +52,8 @@ const (
 const soundPart = 0.1
 
 func main() {
-	part := flag.Float64("chance", 1, "the `part` of the bugs caught by schedules to try by chance as well; they are drawn")
+	part := flag.Float64("part", 1, "the `part` of the bugs to try; they are drawn")
+	chance := flag.Float64("chance", 1, "the `part` of the bugs caught by schedules to try by chance as well; they are drawn")
 	list := flag.Bool("list", false, "print the bugs, what each allows, and what catches it")
 	overlay := flag.String("overlay", "", "write the named bug's overlay into this `directory`, and print its path")
 	generated := flag.Bool("generate", false, "try generated mutants, of all packages or these")
@@ -65,7 +67,7 @@ func main() {
 	case *generated:
 		err = s.try(flag.Args())
 	case *overlay == "":
-		err = run(flag.Args(), *part)
+		err = run(flag.Args(), *part, *chance)
 	case flag.NArg() == 1:
 		err = printOverlay(*overlay, flag.Arg(0))
 	}
@@ -152,7 +154,7 @@ func newRunner() (*runner, error) {
 	}, err
 }
 
-func run(only []string, part float64) error {
+func run(only []string, part, chance float64) error {
 	r, err := newRunner()
 	if err != nil {
 		return err
@@ -170,14 +172,14 @@ func run(only []string, part float64) error {
 		}
 	}
 	for _, b := range mutant.Bugs() {
-		if len(only) > 0 && !slices.Contains(only, b.Name) {
+		if len(only) > 0 && !slices.Contains(only, b.Name) || rand.Float64() >= part {
 			continue
 		}
 		bugs = append(bugs, b.Name)
 		for _, c := range checks(b) {
 			if c.schedules || b.Schedules == "" {
 				atOnce = append(atOnce, c)
-			} else if rand.Float64() < part {
+			} else if rand.Float64() < chance {
 				alone = append(alone, c)
 			}
 		}
