@@ -75,12 +75,16 @@ func (c *Clock) enterSlow(id int, word uint64) *Record {
 		}
 	}
 	r := sl.cur.Load()
+	if r == closedRecord { // a scan asks for it
+		sl.shrink()
+		r = sl.cur.Load()
+	}
 	if r.seq.Load() == 0 && r.claim(word) {
 		return r
 	}
 	// Usually the section is nested, and the next record is idle. Like a search, this adds to the
 	// walk budget.
-	if r = r.next; r == nil {
+	if r = r.next.Load(); r == nil {
 		r = sl.all.Load()
 	}
 	if r.seq.Load() == 0 && r.claim(word) {

@@ -28,7 +28,7 @@ func (c *Clock) newRecord(kind Kind, report func()) *Record {
 	if report != nil {
 		asks = &report
 	}
-	for r := c.owned.Load(); r != nil; r = r.next {
+	for r := c.owned.Load(); r != nil; r = r.next.Load() {
 		if r.kind == kind && r.seq.Load() == closedWord && r.seq.CompareAndSwap(closedWord, 0) {
 			r.report.Store(asks)
 			return r
@@ -39,7 +39,7 @@ func (c *Clock) newRecord(kind Kind, report func()) *Record {
 	r.report.Store(asks)
 	for {
 		head := c.owned.Load()
-		r.next = head
+		r.next.StorePrivate(head)
 		if c.owned.CompareAndSwap(head, r) {
 			return r
 		}

@@ -64,6 +64,15 @@ func TestReclaim_Kinds(t *testing.T) {
 				return func() { r2.Leave(g2) }
 			}
 		},
+		"Bursts": func(c *Clock) func() func() {
+			return func() func() {
+				r, g := c.Enter()
+				leaveSome(enterMany(c, 2*fewRecords), func(int) bool { return true })
+				inner, innerGen := c.Enter()
+				r.Leave(g)
+				return func() { inner.Leave(innerGen) }
+			}
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			reclaim(t, newClock(Options{}), reclaimConfig{sections: sections})

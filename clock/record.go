@@ -22,9 +22,9 @@ func (k Kind) String() string {
 	return [...]string{"section", "pinned section", "reader", "quiescent reader"}[k]
 }
 
-// A Record is one reader's word, which pollers load, in a cache line of its own. Records live as
-// long as their clock, and in Go memory: the race detector sees no synchronization through other
-// memory.
+// A Record is one reader's word, which pollers load, in a cache line of its own. Records are in Go
+// memory: the race detector sees no synchronization through other memory, and a Section may refer
+// to a tracker that its slot has given back.
 type Record struct {
 	// The pad comes first: at the end, one of size 0 would add a word.
 	_ [(pcpu.LineSize - unsafe.Sizeof(record{})%pcpu.LineSize) % pcpu.LineSize]byte
@@ -33,11 +33,12 @@ type Record struct {
 
 type record struct {
 	// seq is 0 while the record is idle; in a section, the wr that was loaded on entry, with
-	// pinnedBit set if it is pinned; closedWord if the reader is closed. Stored by the goroutine
-	// that enters (a tracker's by compare-and-swap unless pcpu.Exclusive) and by the one that
-	// leaves, and compare-and-swapped to and from closedWord; loaded by pollers. The store on entry
-	// needs a store-load fence before the section's first protected load: see Clock.heavyFence. The
-	// store on leaving is a release: the section's loads come before it.
+	// pinnedBit set if it is pinned; closedWord if the reader is closed or the tracker retired.
+	// Stored by the goroutine that enters or that retires a tracker (a tracker's by compare-and-swap
+	// unless pcpu.Exclusive) and by the one that leaves, and compare-and-swapped to and from
+	// closedWord; loaded by pollers. The store on entry needs a store-load fence before the
+	// section's first protected load: see Clock.heavyFence. The store on leaving is a release: the
+	// section's loads come before it.
 	seq relacq.Uint64
 
 	// gen numbers the sections on this record, in steps of genStep. It tells a section that is left
@@ -55,7 +56,10 @@ type record struct {
 	cpu   int32 // slot of a Tracker, -1 for the others
 	kind  Kind
 	clock *Clock
-	next  *Record // older record of the same list
+
+	// next is the older record of the same list. Stored before the record is published; moved on, by
+	// compare-and-swap, where its slot shrinks; loaded by scans and entries.
+	next relacq.Pointer[Record]
 
 	// report asks the owner of a Quiescent record for a quiescent state soon. Stored when the
 	// record is registered or closed; loaded by waiters and the driver.
@@ -73,7 +77,8 @@ const (
 	genBits = genStep - 1
 )
 
-// closedWord is the word of a closed reader: idle for a poller, taken for an entry.
+// closedWord is the word of a closed reader and of a retired tracker: idle for a poller, taken for
+// an entry.
 const closedWord = pinnedBit
 
 // A record fills one line, and is not padded to pcpu.Stride: its neighbours belong to the same

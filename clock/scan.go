@@ -57,15 +57,31 @@ func (c *Clock) scanFrom(goal Seq, snap snapshot) obstacle {
 
 // oldest returns the latest moment up to snap.wr that every reader has reached, and the record that
 // holds back a later one, if there is one. It reads the lists of records after the snapshot's
-// fence, and so sees each record that was published before.
+// fence, and so sees each record that was published before and is not retired. It may make a slot
+// shrink.
 func (c *Clock) oldest(snap snapshot) (oldest Seq, found obstacle) {
 	oldest = snap.wr
-	c.eachRecord(func(r *Record) {
+	look := func(r *Record) (active bool) {
 		word := r.seq.Load()
-		if at, active := c.position(word, snap); active && at.Before(oldest) {
+		at, active := c.position(word, snap)
+		if active && at.Before(oldest) {
 			oldest, found = at, obstacle{r, word}
 		}
-	})
+		return active
+	}
+	for _, sl := range c.slots.All() {
+		records, active := 0, 0
+		for r := sl.all.Load(); r != nil; r = r.next.Load() {
+			records++
+			if look(r) {
+				active++
+			}
+		}
+		c.walked(sl, records, active)
+	}
+	for r := c.owned.Load(); r != nil; r = r.next.Load() {
+		look(r)
+	}
 	return oldest, found
 }
 
@@ -88,11 +104,11 @@ func (c *Clock) Passed(goal Seq) bool {
 // eachRecord calls fn for each record.
 func (c *Clock) eachRecord(fn func(*Record)) {
 	for _, sl := range c.slots.All() {
-		for r := sl.all.Load(); r != nil; r = r.next {
+		for r := sl.all.Load(); r != nil; r = r.next.Load() {
 			fn(r)
 		}
 	}
-	for r := c.owned.Load(); r != nil; r = r.next {
+	for r := c.owned.Load(); r != nil; r = r.next.Load() {
 		fn(r)
 	}
 }

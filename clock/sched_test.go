@@ -4,10 +4,12 @@ package clock
 
 import (
 	"context"
+	"fmt"
 	"testing"
 
 	"github.com/gosmr/gosmr/internal/relacq"
 	"github.com/gosmr/gosmr/internal/sched"
+	"github.com/gosmr/gosmr/pcpu"
 )
 
 // What follows are small programs that package sched runs under every schedule up to
@@ -634,4 +636,89 @@ func TestSchedules_SealAgainstQuiescent(t *testing.T) {
 			return nil
 		})
 	})
+}
+
+// A slot gives records back while a section is entered, open and left there and a poller walks the
+// list: no section is ever out of it.
+func TestSchedules_ShrinkAgainstSections(t *testing.T) {
+	for _, p := range []struct{ proc, first int }{{0, 0}, {0, 1}, {0, 2}, {0, 3}, {1, 2}} {
+		t.Run(fmt.Sprint(p), func(t *testing.T) {
+			sched.Explore(t, sched.Options{Procs: shrinkProcs, Schedules: 20_000}, func(x *sched.Exec) func() {
+				c := schedClock(false)
+				pl := newPlace(x)
+				sl := longSlot(c, 4, p.first)
+				x.Go("reader", 0, func() {
+					r, gen := c.Enter()
+					pl.visit()
+					r.Leave(gen)
+				})
+				x.Go("shrinks", p.proc%shrinkProcs, func() { // elsewhere, it asks the reader to
+					c.giveBack(sl)
+					c.giveBack(sl)
+				})
+				x.Go("writer", shrinkProcs-1, func() {
+					pl.replace(func() { pollUntil(c, c.Advance()) })
+				})
+				return func() { checkSlot(x, sl) }
+			})
+		})
+	}
+}
+
+// Two goroutines shrink a slot at once, and one makes it grow meanwhile.
+func TestSchedules_ShrinkAgainstGrowth(t *testing.T) {
+	for first := range 4 {
+		t.Run(fmt.Sprint(first), func(t *testing.T) {
+			sched.Explore(t, sched.Options{Procs: shrinkProcs, Schedules: 20_000}, func(x *sched.Exec) func() {
+				c := schedClock(false)
+				pl := newPlace(x)
+				sl := longSlot(c, 4, first)
+				x.Go("reader", 0, func() {
+					r, gen := c.Enter()
+					inner, innerGen := c.Enter()
+					r.Leave(gen)
+					nested, nestedGen := c.Enter()
+					pl.visit()
+					inner.Leave(innerGen)
+					pl.visit()
+					nested.Leave(nestedGen)
+				})
+				x.Go("shrinks", 0, func() { c.giveBack(sl) })
+				x.Go("too", 1%shrinkProcs, func() { c.giveBack(sl) })
+				x.Go("writer", shrinkProcs-1, func() {
+					pl.replace(func() { pollUntil(c, c.Advance()) })
+				})
+				return func() { checkSlot(x, sl) }
+			})
+		})
+	}
+}
+
+// shrinkProcs is how many processors those two have. Without pinning they would only add stripes.
+var shrinkProcs = map[bool]int{true: 3, false: 1}[pcpu.Exclusive]
+
+// longSlot returns the slot of processor 0, with n records. The next entry begins at the one with
+// that number.
+func longSlot(c *Clock, n, first int) *slot {
+	sl := c.slots.Grow(0)
+	c.link(sl, make([]Record, n-firstRecords()))
+	r := sl.all.Load()
+	for range first {
+		r = r.next.Load()
+	}
+	sl.cur.Store(r)
+	return sl
+}
+
+// checkSlot fails if a slot's count of its records is wrong, or if its last record is lost.
+func checkSlot(x *sched.Exec, sl *slot) {
+	n, last := int32(0), (*Record)(nil)
+	for r := sl.all.Load(); r != nil; r = r.next.Load() {
+		if last = r; r.seq.Load() != closedWord {
+			n++
+		}
+	}
+	if n != sl.n.Load() || last != sl.last {
+		x.Fail("the slot has %d records and counts %d", n, sl.n.Load())
+	}
 }

@@ -19,8 +19,9 @@ import (
 // An entry takes cur if it is idle: it is, unless the last section here is still open. Otherwise
 // the entry walks the list from cur to an idle record. If every record is taken, or if walks
 // average more than maxWalk records because few are idle and far apart, it doubles the list. Then
-// half the records are idle, and in a row. So the number of trackers follows the number of sections
-// open at once, and an entry visits at most maxWalk records on average.
+// half the records are idle, and in a row. If scans keep finding most of them idle, the slot
+// shrinks: see shrink.go. So the number of trackers follows the number of sections open at once, and
+// an entry visits at most maxWalk records on average.
 //
 // Rejected: a list of free trackers for each processor, popped on entry and pushed on leaving. A
 // push needs a second pin, and trackers pile up where sections are left, which takes a global list.
@@ -28,10 +29,17 @@ import (
 // Where pcpu.Exclusive is false a slot is a stripe. Its records are claimed by compare-and-swap,
 // which is then the entry's fence.
 type slot struct {
-	cur relacq.Pointer[Record]  // where to begin; stored and loaded on the processor
-	all satomic.Pointer[Record] // head of the list; pushed to on the processor, read by scans
-	n   satomic.Int32           // length of the list
-	id  int32
+	// cur is where to begin. Stored and loaded on the processor. A scan stores closedRecord, to ask
+	// for a shrink; in vain if the processor stores another at the same time.
+	cur relacq.Pointer[Record]
+
+	all  link           // head of the list; swapped on the processor, loaded by scans
+	last *Record        // end of the list, which is never given back; constant
+	n    satomic.Int32  // length of the list; changed and loaded on the processor
+	idle satomic.Uint32 // scans in a row that found most of the list idle; changed by scans and shrink
+	id   int32
+
+	shrinkAt relacq.Pointer[link] // where the next shrink begins; stored and loaded like cur
 
 	// walkBudget is how many records walks may visit before the list grows. Each search adds
 	// maxWalk. Stored and loaded like cur.
@@ -70,7 +78,9 @@ func (c *Clock) newSlot(id int) *slot {
 	sl := new(paddedSlot)
 	sl.id = int32(id)
 	c.link(&sl.slot, sl.first[:firstRecords()])
-	sl.cur.Store(&sl.first[0])
+	sl.last = &sl.first[firstRecords()-1]
+	sl.cur.Store(sl.last)
+	sl.shrinkAt.Store(&sl.all)
 	return &sl.slot
 }
 
@@ -79,12 +89,12 @@ func (c *Clock) link(sl *slot, recs []Record) {
 	for i := range recs {
 		recs[i].init(c, Tracker, int(sl.id))
 		if i > 0 {
-			recs[i-1].next = &recs[i]
+			recs[i-1].next.StorePrivate(&recs[i])
 		}
 	}
 	for {
 		head := sl.all.Load()
-		recs[len(recs)-1].next = head
+		recs[len(recs)-1].next.StorePrivate(head)
 		if sl.all.CompareAndSwap(head, &recs[0]) {
 			sl.n.Add(int32(len(recs)))
 			return
@@ -98,7 +108,7 @@ func (sl *slot) search(c *Clock, word uint64) *Record {
 	r := sl.cur.Load()
 	budget := min(sl.walkBudget.Load()+maxWalk, maxWalk*uint64(n))
 	for walked := range min(uint64(n), budget) {
-		if r = r.next; r == nil {
+		if r = r.next.Load(); r == nil {
 			r = sl.all.Load()
 		}
 		if r.seq.Load() == 0 && r.claim(word) {

@@ -76,7 +76,7 @@ func (o obstacle) spin() bool {
 // askForReports calls the report function of each Quiescent record that holds back goal.
 func (c *Clock) askForReports(goal Seq) {
 	snap := snapshot{c.Reached(), c.Now()}
-	for r := c.owned.Load(); r != nil; r = r.next {
+	for r := c.owned.Load(); r != nil; r = r.next.Load() {
 		report := r.report.Load()
 		if report == nil {
 			continue

@@ -336,6 +336,104 @@ var clockBugs = []Bug{
 `,
 	},
 	{
+		Name:      "retire-open",
+		Why:       "a slot gives back a record with an open section, which no scan finds any more",
+		Package:   "./clock",
+		Test:      "TestShrink_KeepsOpenSections",
+		Schedules: "TestSchedules_ShrinkAgainstSections",
+		Patch: `
+@ clock/shrink.go
+-		} else if r.seq.Load() != closedWord {
++		} else if false {
+`,
+	},
+	{
+		Name:      "shrink-elsewhere",
+		Why:       "a record is retired between an entry's load of 0 and its store, on another processor",
+		Package:   "./clock",
+		Test:      "TestShrink_Asked",
+		Schedules: "TestSchedules_ShrinkAgainstSections",
+		Patch: `
+@ clock/shrink.go
+-	if !pcpu.Exclusive || c.slots.At(id) == sl {
++	if id >= 0 {
+`,
+	},
+	{
+		Name:      "shrink-unpinned",
+		Why:       "the goroutine that shrinks is moved to another processor meanwhile",
+		Package:   "./clock",
+		Schedules: "TestSchedules_ShrinkAgainstSections",
+		Patch: `
+@ clock/shrink.go
+ 	id := pcpu.Pin()
++	pcpu.Unpin()
+@
+-		sl.cur.Store(closedRecord)
+-	}
+-	pcpu.Unpin()
++		sl.cur.Store(closedRecord)
++	}
+`,
+	},
+	{
+		Name:      "retired-leads-nowhere",
+		Why:       "a scan that stands on a record that is given back misses all that are older",
+		Package:   "./clock",
+		Schedules: "TestSchedules_ShrinkAgainstSections",
+		Patch: `
+@ clock/shrink.go
+-		at.CompareAndSwap(r, r.next.Load()) // where it fails, a later call finds r
++		at.CompareAndSwap(r, r.next.Load())
++		r.next.Store(nil)
+`,
+	},
+	{
+		Name:    "begins-at-retired",
+		Why:     "entries begin at a record that is not in the list, and walk others that are not",
+		Package: "./clock",
+		Test:    "TestShrink_AfterBurst",
+		Patch: `
+@ clock/shrink.go
+-	if sl.cur.Load().seq.Load() == closedWord { // retired, or closedRecord
++	if sl.cur.Load() == closedRecord {
+`,
+	},
+	{
+		Name:    "shrinks-at-the-head",
+		Why:     "sections that stay open at the head of the list keep all older records in it",
+		Package: "./clock",
+		Test:    "TestShrink_KeepsOpenSections",
+		Patch: `
+@ clock/shrink.go
+-	sl.shrinkAt.Store(at)
++	sl.shrinkAt.Store(&sl.all)
+`,
+	},
+	{
+		Name:    "shrinks-at-once",
+		Why:     "records in use now and then are given back and made again all the time",
+		Package: "./clock",
+		Test:    "TestShrink_KeepsWhatIsUsed",
+		Patch: `
+@ clock/shrink.go
+-			sl.idle.Store(0)
++			sl.idle.Load()
+ 		}
+`,
+	},
+	{
+		Name:    "unheard-scan",
+		Why:     "an entry takes no notice of a scan that asks its processor to shrink the slot",
+		Package: "./clock",
+		Test:    "TestShrink_Asked",
+		Patch: `
+@ clock/enter.go
+-	if r == closedRecord { // a scan asks for it
++	if false {
+`,
+	},
+	{
 		Name:    "lost-slots",
 		Why:     "growing the slots forgets those there were",
 		Package: "./pcpu",
