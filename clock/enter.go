@@ -75,10 +75,6 @@ func (c *Clock) enterSlow(id int, word uint64) *Record {
 		}
 	}
 	r := sl.cur.Load()
-	if r == closedRecord { // a scan asks for it
-		sl.shrink()
-		r = sl.cur.Load()
-	}
 	if r.seq.Load() == 0 && r.claim(word) {
 		return r
 	}

@@ -143,6 +143,7 @@ func (r *Record) Clock() *Clock { return r.clock }
 var closedRecord = func() *Record {
 	r := new(Record)
 	r.seq.Store(closedWord)
+	r.next.StorePrivate(r) // an entry that begins here does not find the list: see shrink.go
 	return r
 }()
 

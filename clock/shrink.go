@@ -23,9 +23,9 @@ import (
 //
 // Entries claim without a compare-and-swap where pcpu.Exclusive, so only a goroutine that is pinned
 // to the slot's processor retires its trackers: no entry is under way there. A scan runs on any
-// processor, and asks the others: it points their cur to closedRecord, which is always taken and so
-// sends the next entry there to enterSlow. Other entries pay nothing for it. A processor that none
-// enters or scans on, or that GOMAXPROCS took away, gives nothing back.
+// processor, and asks the others: it points their cur to closedRecord, which is always taken and has
+// only itself as next, and so sends the next entry there to search. Other entries pay nothing for
+// it. A processor that none enters or scans on, or that GOMAXPROCS took away, gives nothing back.
 //
 // A Section refers to its tracker after Leave. To leave it again still panics: the generation has
 // changed, and stays as it is, as no section is entered there.

@@ -104,8 +104,12 @@ func (c *Clock) link(sl *slot, recs []Record) {
 
 // search claims an idle record of the slot, or a new one. The caller is pinned.
 func (sl *slot) search(c *Clock, word uint64) *Record {
-	n := sl.n.Load()
 	r := sl.cur.Load()
+	if r == closedRecord { // a scan asks for it
+		sl.shrink()
+		r = sl.last
+	}
+	n := sl.n.Load()
 	budget := min(sl.walkBudget.Load()+maxWalk, maxWalk*uint64(n))
 	for walked := range min(uint64(n), budget) {
 		if r = r.next.Load(); r == nil {

@@ -428,7 +428,7 @@ var clockBugs = []Bug{
 		Package: "./clock",
 		Test:    "TestShrink_Asked",
 		Patch: `
-@ clock/enter.go
+@ clock/slot.go
 -	if r == closedRecord { // a scan asks for it
 +	if false {
 `,
