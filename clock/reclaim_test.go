@@ -67,10 +67,11 @@ func TestReclaim_Kinds(t *testing.T) {
 		"Bursts": func(c *Clock) func() func() {
 			return func() func() {
 				r, g := c.Enter()
-				leaveSome(enterMany(c, 2*fewRecords), func(int) bool { return true })
-				inner, innerGen := c.Enter()
-				r.Leave(g)
-				return func() { inner.Leave(innerGen) }
+				leaveSome(enterMany(c, 50), func(int) bool { return true })
+				for _, sl := range c.slots.All() {
+					c.giveBack(sl)
+				}
+				return func() { r.Leave(g) }
 			}
 		},
 	} {
