@@ -100,6 +100,7 @@ func TestShrink_AfterBurst(t *testing.T) {
 		require.GreaterOrEqual(t, walks(t, c), n)
 		leaveSome(open, func(int) bool { return true })
 		scans := scanUntil(t, c, few(c))
+		t.Log(scans, "scans")
 		require.True(t, i > 0 || scans > idleScans, "given back early")
 	}
 }
