@@ -18,19 +18,28 @@ import (
 
 // What an optimistic Load relies on is not promised by the language, so this test looks at
 // what the compiler made of it: the copy of the entry is loaded before the second look at
-// the version, and nothing of the entry after it.
+// the version, and nothing of the entry after it; also where counters of coverage come between.
 func TestDisassembly_CopyBeforeSecondLook(t *testing.T) {
+	testCopies(t)
+	for _, mode := range []string{"set", "atomic"} {
+		testCopies(t, "-cover", "-covermode="+mode, "-coverpkg=github.com/gosmr/gosmr/...")
+	}
+}
+
+// testCopies checks the program in a build with these flags.
+func testCopies(t *testing.T, flags ...string) {
 	if _, err := exec.LookPath("go"); err != nil {
 		t.Skip("needs the go command to build and disassemble: ", err)
 	}
 	bin := filepath.Join(t.TempDir(), "disasm")
-	out, err := exec.Command("go", "build", "-o", bin, "./testdata/disasm").CombinedOutput()
+	args := append(append([]string{"build", "-o", bin}, flags...), "./testdata/disasm")
+	out, err := exec.Command("go", args...).CombinedOutput()
 	require.NoError(t, err, string(out))
 	for _, shape := range []string{"uint64,go.shape.[4]uint64", "uint64,go.shape.uint64", "[2]uint64,go.shape.[3]uint64"} {
 		for method, copies := range map[string]string{"Load": "value = e.value", "load": "value := e.value"} {
 			name := "smrmap.(*Map[go.shape." + shape + "])." + method
 			code := disassemble(t, bin, name)
-			require.NoError(t, checkCopy(code, fmt.Sprintf("map.go:%d", lineOf(t, copies))), name)
+			require.NoError(t, checkCopy(code, fmt.Sprintf("map.go:%d", lineOf(t, copies))), "%s %v", name, flags)
 		}
 	}
 }

@@ -10,7 +10,7 @@
 // # What a plain MOV gives, and why
 //
 // The language promises nothing about a store that is not synchronized. These types rely on the
-// following, and the disassembly tests of package smr fail if the compiler ever stops doing it:
+// following, and the tests of package disasm fail if the compiler ever stops doing it:
 //
 //   - A store through these types is one aligned MOV to memory. It is not dropped, split, repeated
 //     or locked.

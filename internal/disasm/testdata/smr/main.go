@@ -1,4 +1,4 @@
-// Command disasm holds functions for the disassembly test.
+// Command smr has functions that use a domain, for the disassembly tests.
 package main
 
 import (
