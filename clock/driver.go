@@ -210,8 +210,9 @@ func (c *Clock) release(term uint64) (oldest Seq, over bool) {
 // arm asks the record's reader to wake the driver, and reports whether it will: false means that it
 // has left already.
 //
-// The driver stores the flag, fences, and loads the record again; the reader stores its record and
-// then loads the flag, with the cheap half of the same fence between. At least one sees the other.
+// The driver stores the flag by an atomic instruction, fences, and loads the record again; the
+// reader stores its record and then loads the flag, with the cheap half of the same fence between.
+// At least one sees the other.
 func (c *Clock) arm(o obstacle) bool {
 	o.rec.waiter.Store(1)
 	c.heavyFence()

@@ -105,7 +105,8 @@ func (r *Record) Quiesce() {
 	// The section's generation ends before the new one begins.
 	r.gen.Store(r.gen.Load() + genStep)
 	r.seq.Store(r.clock.wr.Load())
-	r.fence() // of the entry, and before the load of waiter
+	// The fence is not the entry's: until the store is visible, pollers see the older moment.
+	r.fence()
 	if r.waiter.Load() != 0 {
 		r.wake()
 	}

@@ -105,7 +105,7 @@ func (r *Record) claim(word uint64) bool {
 	return true
 }
 
-// fence is the reader's own fence where there is no membarrier. It pairs with Clock.heavyFence.
+// fence is the reader's own fence where there is no membarrier: see Clock.heavyFence for its pairs.
 func (r *Record) fence() {
 	if r.clock.fenced() {
 		relacq.Fence()
@@ -168,7 +168,7 @@ func (r *Record) leaveSlow(gen uint64) {
 		if gen&genPinned != 0 {
 			pcpu.Unpin()
 		}
-		relacq.Fence() // pairs with heavyFence in Clock.arm
+		relacq.Fence() // pairs with the store in Clock.arm
 		if r.waiter.Load() != 0 {
 			r.wake()
 		}

@@ -7,14 +7,14 @@ import (
 
 // heavyFence is the pollers' half of the asymmetric fence. It pairs with the stores to seq on entry
 // (Record.claim, Enter, Online, Quiesce) and on leaving (Record.Leave, Offline). It is a fence on
-// every processor; where readers fence for themselves (Record.fence, leaveSlow), on this one only;
-// and nothing where relacq stores are sequentially consistent.
+// every processor.
+//
+// It is nothing where readers fence for themselves (Record.fence, leaveSlow), and where relacq
+// stores are sequentially consistent. It would order what pollers have stored, and all of that is
+// ordered: a goal is taken by a full fence after the unlinking (Advance, DeferredAdvance), and Seal
+// and arm store by atomic instructions.
 func (c *Clock) heavyFence() {
-	switch {
-	case !relacq.Plain:
-	case c.fenced():
-		relacq.Fence()
-	default:
+	if relacq.Plain && !c.fenced() {
 		membarrier.Barrier()
 	}
 }

@@ -565,45 +565,49 @@ func TestSchedules_SealAgainstEnter(t *testing.T) {
 
 // A section that is left gives its record to the next, generation and all.
 func TestSchedules_LeaveAgainstEnter(t *testing.T) {
-	for procs := 1; procs <= 2; procs++ { // elsewhere, it is left while the other enters
-		sched.Explore(t, sched.Options{Procs: procs, Bound: 5}, func(x *sched.Exec) func() {
-			c := schedClock(false)
-			r, gen := c.Enter()
-			x.Go("leaves", procs-1, func() { r.Leave(gen) })
-			x.Go("enters", 0, func() {
-				for range 2 {
-					r, gen := c.Enter()
-					if !r.Active(gen) {
-						x.Fail("a section that was entered is not open")
+	eachFence(t, func(t *testing.T, fenced bool) {
+		for procs := 1; procs <= 2; procs++ { // elsewhere, it is left while the other enters
+			sched.Explore(t, sched.Options{Procs: procs, Bound: 5}, func(x *sched.Exec) func() {
+				c := schedClock(fenced)
+				r, gen := c.Enter()
+				x.Go("leaves", procs-1, func() { r.Leave(gen) })
+				x.Go("enters", 0, func() {
+					for range 2 {
+						r, gen := c.Enter()
+						if !r.Active(gen) {
+							x.Fail("a section that was entered is not open")
+						}
+						r.Leave(gen)
 					}
-					r.Leave(gen)
-				}
+				})
+				return nil
 			})
-			return nil
-		})
-	}
+		}
+	})
 }
 
 // Two on one processor, or one stripe, claim different records; a section may be
 // left elsewhere than where it was entered.
 func TestSchedules_TwoOnOneProcessor(t *testing.T) {
-	sched.Explore(t, sched.Options{Procs: 2}, func(x *sched.Exec) func() {
-		c := schedClock(false)
-		pl := newPlace(x)
-		for _, name := range []string{"one", "other"} {
-			x.Go(name, 0, func() {
-				r, gen := c.Enter()
-				inner, innerGen := c.Enter()
-				pl.visit()
-				r.Leave(gen)
-				pl.visit()
-				inner.Leave(innerGen)
+	eachFence(t, func(t *testing.T, fenced bool) {
+		sched.Explore(t, sched.Options{Procs: 2}, func(x *sched.Exec) func() {
+			c := schedClock(fenced)
+			pl := newPlace(x)
+			for _, name := range []string{"one", "other"} {
+				x.Go(name, 0, func() {
+					r, gen := c.Enter()
+					inner, innerGen := c.Enter()
+					pl.visit()
+					r.Leave(gen)
+					pl.visit()
+					inner.Leave(innerGen)
+				})
+			}
+			x.Go("writer", 1, func() {
+				pl.replace(func() { pollUntil(c, c.Advance()) })
 			})
-		}
-		x.Go("writer", 1, func() {
-			pl.replace(func() { pollUntil(c, c.Advance()) })
+			return nil
 		})
-		return nil
 	})
 }
 

@@ -53,6 +53,32 @@ func TestSchedules_UnloadAgainstHolder(t *testing.T) {
 	}
 }
 
+// Two on one processor, or stripe, use its cache in turn: it gives its last object to one of them,
+// and has room for what both retire.
+func TestSchedules_TwoAtOneCache(t *testing.T) {
+	d, err := smr.New(smr.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	sched.Explore(t, sched.Options{Schedules: 20_000}, func(x *sched.Exec) func() {
+		p := New[[64]byte](d, Options{})
+		p.Free(get(t, p))
+		var objs [2]*[64]byte
+		for i, name := range []string{"one", "other"} {
+			x.Go(name, 0, func() { objs[i] = get(t, p) })
+		}
+		return func() {
+			if objs[0] == objs[1] {
+				x.Fail("both got one object")
+			}
+			if n := p.Stats().InUse; n != 2 {
+				x.Fail("%d objects are in use, and not 2", n)
+			}
+			freeAll(p, objs[:])
+		}
+	})
+}
+
 // What is put back while a claim ends is the claim's or the budget's, under every schedule
 // up to a bound: in the end no byte is taken.
 func TestSchedules_PutAgainstClaim(t *testing.T) {

@@ -99,7 +99,26 @@ func TestSchedules_AppendAgainstDrain(t *testing.T) {
 	})
 }
 
-// The same, and the reclaimer frees at once what it took.
+// Two on one processor, or stripe, append where one has room, and each call has its callback, once.
+func TestSchedules_AppendAgainstAppend(t *testing.T) {
+	sched.Explore(t, sched.Options{Schedules: 20_000}, func(x *sched.Exec) func() {
+		d := schedDomain(x, false)
+		asReclaimer(d)
+		ran := make([]int, 3)
+		free := func(n *int) { *n++ }
+		Call(d, &ran[0], 1, free)
+		for i, name := range []string{"one", "other"} {
+			x.Go(name, 0, func() { Call(d, &ran[1+i], 1, free) })
+		}
+		return func() {
+			d.reclaim.state.Store(stopped)
+			d.reclaim.notify(d)
+			closed(x, d, ran)()
+		}
+	})
+}
+
+// An owner appends against a reclaimer that frees at once what it took.
 func TestSchedules_AppendAgainstReclaimer(t *testing.T) {
 	eachFence(t, func(t *testing.T, fenced bool) {
 		sched.Explore(t, sched.Options{}, func(x *sched.Exec) func() {

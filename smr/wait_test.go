@@ -221,6 +221,25 @@ func TestThrottle_Bound(t *testing.T) {
 	}
 }
 
+// The bytes that Throttle may miss, in chunks of any size, are counted in 64 bits also where an
+// int has 32.
+func TestThrottle_LargeChunks(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(2))
+	d := newDomain(t, Options{
+		MaxPending: 3 << 29, ChunkBytes: 1 << 30, // so that it may miss 1<<32
+		MaxDelay: time.Hour, CheckIn: time.Hour,
+	})
+	canceled, cancel := context.WithCancel(context.Background())
+	cancel()
+	s := enterElsewhere(d)
+	defer s.Leave()
+	for d.Stats().PendingBytes < 3<<29 {
+		require.NoError(t, d.Throttle(canceled))
+		d.CallFunc(largeSize-1, func() {})
+	}
+	require.ErrorIs(t, d.Throttle(canceled), context.Canceled)
+}
+
 func TestThrottle_WaitsForReaderAndCancels(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDomain(t, Options{MaxPending: 100})

@@ -4,6 +4,7 @@ package smrmap
 
 import (
 	"context"
+	"fmt"
 	"hash/maphash"
 	"math/bits"
 	"testing"
@@ -16,32 +17,39 @@ import (
 // A waiter that parks for a bucket's lock is woken when it is unlocked, under every
 // schedule up to a bound.
 func TestSchedules_ParkAgainstUnlock(t *testing.T) {
-	for name, fence := range map[string]asym.Fence{"membarrier": asym.New(), "both": asym.Both()} {
-		t.Run(name, func(t *testing.T) {
-			sched.Explore(t, sched.Options{Procs: 3}, func(x *sched.Exec) func() {
-				l := &lots{fence: fence}
-				b := new(bucket)
-				held := false
-				for i, name := range []string{"one", "two", "three"} {
-					x.Go(name, i, func() {
-						ctl := l.lock(b)
-						if held {
-							x.Fail("two hold the lock")
-						}
-						held = true
-						sched.Plain()
-						held = false
-						l.release(b, ctl)
-					})
-				}
-				return func() {
-					if n := l.of(b).parked.Load(); n != 0 {
-						x.Fail("%d seem parked", n)
-					}
-				}
+	for _, n := range []int{2, 3} {
+		for name, fence := range map[string]asym.Fence{"membarrier": asym.New(), "both": asym.Both()} {
+			t.Run(fmt.Sprint(n, " ", name), func(t *testing.T) {
+				exploreLock(t, n, fence)
 			})
-		})
+		}
 	}
+}
+
+// exploreLock has n goroutines take turns at a bucket.
+func exploreLock(t *testing.T, n int, fence asym.Fence) {
+	sched.Explore(t, sched.Options{Procs: n, Unlocks: true}, func(x *sched.Exec) func() {
+		l := &lots{fence: fence}
+		b := new(bucket)
+		held := false
+		for i, name := range []string{"one", "two", "three"}[:n] {
+			x.Go(name, i, func() {
+				ctl := l.lock(b)
+				if held {
+					x.Fail("two hold the lock")
+				}
+				held = true
+				sched.Plain()
+				held = false
+				l.release(b, ctl)
+			})
+		}
+		return func() {
+			if n := l.of(b).parked.Load(); n != 0 {
+				x.Fail("%d seem parked", n)
+			}
+		}
+	})
 }
 
 // A schedMap is a small map on the Go heap, where key 1 leads to 1.

@@ -102,10 +102,10 @@ var inlinedPaths = []path{
 	polls, reads,
 }
 
-// pop and push are the last access to a magazine.
+// pop and push access the object's place in a magazine.
 const (
 	pop  = `^magazine\.go:MOVQ 0\(\w+\)\(\w+\*8\), \w+$`
-	push = `^magazine\.go:INCQ 0\(\w+\)$`
+	push = `^magazine\.go:MOVQ \w+, 0x8\(\w+\)\(\w+\*8\)$`
 )
 
 var paths = []path{

@@ -21,8 +21,8 @@ var clockBugs = []Bug{
 		Schedules: "TestSchedules_ReaderAgainstPoller",
 		Patch: `
 @ clock/scan.go
--	case !relacq.Plain:
-+	case true:
+-	if relacq.Plain && !c.fenced() {
++	if relacq.Plain && !c.fenced() && false {
 `,
 	},
 	{
@@ -35,6 +35,91 @@ var clockBugs = []Bug{
 @ clock/record.go
 -	if r.clock.fenced() {
 +	if r.clock.fenced() && false {
+`,
+	},
+	{
+		Name:      "no-entry-fence",
+		Why:       "the same, only at the entry of a section",
+		Package:   "./clock",
+		Test:      "TestEnter_FenceOrdersFirstLoad",
+		Schedules: "TestSchedules_ReaderAgainstPoller",
+		Patch: `
+@ clock/enter.go
+-	r.fence()
+ 	if c.fenced() {
+`,
+	},
+	{
+		Name:      "no-online-fence",
+		Why:       "the same, only when a quiescent reader comes online",
+		Package:   "./clock",
+		Test:      "TestEnter_FenceOrdersFirstLoad",
+		Schedules: "TestSchedules_QuiesceAgainstWait",
+		Patch: `
+@ clock/owned.go
+-	r.fence()
+ 	if r.clock.Sealed() { // see Clock.finishEntry
+`,
+	},
+	{
+		Name:      "no-quiesce-fence",
+		Why:       "a quiescent state is in its reader's store buffer when the driver loads the record again",
+		Package:   "./clock",
+		Schedules: "TestSchedules_QuiesceWakes",
+		Patch: `
+@ clock/owned.go
+-	r.fence()
+ 	if r.waiter.Load() != 0 {
+ 		r.wake()
+ 	}
+ 	if r.clock.Sealed() { // see Clock.finishEntry
+`,
+	},
+	{
+		Name:      "no-offline-fence",
+		Why:       "the same, where it goes offline",
+		Package:   "./clock",
+		Schedules: "TestSchedules_QuiesceAgainstWait",
+		Patch: `
+@ clock/owned.go
+ 	r.seq.Store(0)
+-	r.fence()
+`,
+	},
+	{
+		Name:      "leaves-unfenced",
+		Why:       "a section of a fenced clock is left as any other",
+		Package:   "./clock",
+		Test:      "TestLeave_FenceOrdersWaiterFlag",
+		Schedules: "TestSchedules_LeaveAgainstWait",
+		Patch: `
+@ clock/enter.go
+-		gen |= genFenced
++		gen |= 0
+`,
+	},
+	{
+		Name:      "fenced-leave-out-of-order",
+		Why:       "the next section on the record begins with the generation of the one before",
+		Package:   "./clock",
+		Schedules: "TestSchedules_LeaveAgainstEnter",
+		Patch: `
+@ clock/record.go
+-		r.gen.StoreGuarded(gen&^genBits + genStep)
+ 		r.seq.Store(0)
++		r.gen.StoreGuarded(gen&^genBits + genStep)
+ 		if gen&genPinned != 0 {
+`,
+	},
+	{
+		Name:    "refusal-ignored",
+		Why:     "a kernel refuses membarrier, and readers do without a fence",
+		Package: "./smr",
+		Test:    "TestSandbox_RefusedFromTheStart",
+		Patch: `
+@ clock/clock.go
+-	if relacq.Plain && (o.Fenced || !membarrier.Available()) {
++	if relacq.Plain && (o.Fenced || !membarrier.Available() && false) {
 `,
 	},
 	{
@@ -181,7 +266,7 @@ var clockBugs = []Bug{
 		Schedules: "TestSchedules_LeaveAgainstWait",
 		Patch: `
 @ clock/record.go
--		relacq.Fence() // pairs with heavyFence in Clock.arm
+-		relacq.Fence() // pairs with the store in Clock.arm
 `,
 	},
 	{

@@ -27,6 +27,10 @@ type Bug struct {
 	Test      string
 	Schedules string
 
+	// The build in which it is looked for: Tags of go build, beside smr_sched where Schedules run, and
+	// GOARCH. Elsewhere it may do no harm.
+	Tags, Arch string
+
 	// Race says that Test runs with the race detector, which catches the bug (on amd64 nothing
 	// else can see a reordered store) or widens its window.
 	Race bool
@@ -39,7 +43,8 @@ type Bug struct {
 
 // Bugs returns them all.
 func Bugs() []Bug {
-	return slices.Concat(clockBugs, ownedBugs, smrBugs, smrqBugs, stwBugs, slabBugs, smrmapBugs, smrkvBugs)
+	return slices.Concat(clockBugs, ownedBugs, smrBugs, smrqBugs, stwBugs, slabBugs, smrmapBugs, smrkvBugs,
+		portableBugs, shortBugs, compiledBugs)
 }
 
 // Named returns the bug of that name, and whether there is one.

@@ -52,6 +52,29 @@ var ownedBugs = []Bug{
 		Patch:     noLightFence,
 	},
 	{
+		Name:    "refused-to-owners",
+		Why:     "a kernel refuses membarrier, and owners do without a fence",
+		Package: "./smr",
+		Test:    "TestSandbox_RefusedFromTheStart",
+		Patch: `
+@ internal/asym/asym.go
+-func New() Fence { return Fence{both: relacq.Plain && !membarrier.Available()} }
++func New() Fence { return Fence{} }
+`,
+	},
+	{
+		Name:      "both-but-heavy",
+		Why:       "without membarrier, what parks fences on no processor, not even its own",
+		Package:   "./smrmap",
+		Schedules: "TestSchedules_ParkAgainstUnlock",
+		Patch: `
+@ internal/asym/asym.go
+-	case f.both:
+-		relacq.Fence()
++	case f.both:
+`,
+	},
+	{
 		Name:      "fence-before-revoking",
 		Why:       "an owner locks its slot after the fence and still finds the value, and the revoker finds no owner",
 		Package:   "./internal/owned",

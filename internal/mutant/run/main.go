@@ -82,18 +82,23 @@ type check struct {
 	bug       mutant.Bug
 	test      string
 	flags     []string // of go test
+	env       []string // of the build and the test
 	schedules bool     // finds what it finds each time
 }
 
 // checks returns how b is looked for.
 func checks(b mutant.Bug) (all []check) {
+	var env []string
+	if b.Arch != "" {
+		env = []string{"GOARCH=" + b.Arch}
+	}
 	if b.Schedules != "" {
-		all = append(all, check{b, b.Schedules, []string{"-tags", "smr_sched"}, true})
+		all = append(all, check{b, b.Schedules, []string{"-tags", "smr_sched," + b.Tags}, env, true})
 	}
 	if b.Test != "" {
-		c := check{bug: b, test: b.Test}
+		c := check{b, b.Test, []string{"-tags", b.Tags}, env, false}
 		if b.Race {
-			c.flags = []string{"-race"}
+			c.flags = append(c.flags, "-race")
 		}
 		all = append(all, c)
 	}
@@ -106,6 +111,11 @@ func printBugs(w io.Writer) error {
 	b.WriteString("| mutant | what it allows | caught by |\n|---|---|---|\n")
 	for _, bug := range mutant.Bugs() {
 		fmt.Fprintf(&b, "| `%s` | %s | `%s`", bug.Name, bug.Why, bug.Package)
+		for _, of := range []string{bug.Tags, bug.Arch} {
+			if of != "" {
+				fmt.Fprintf(&b, " (%s)", of)
+			}
+		}
 		for _, test := range []string{bug.Test, bug.Schedules} {
 			if test != "" {
 				fmt.Fprintf(&b, " `%s`", test)
@@ -234,7 +244,7 @@ func once[T any](r *runner, done map[string]func() (T, error), key string, f fun
 // try runs the check's test until it catches the bug, and prints what came of it.
 func (r *runner) try(c check) error {
 	args := append(slices.Clone(c.flags), c.bug.Package)
-	sound, err := once(r, r.built, strings.Join(args, " "), func() (string, error) { return r.build(args) })
+	sound, err := once(r, r.built, strings.Join(append(args, c.env...), " "), func() (string, error) { return r.build(c, args) })
 	if err != nil {
 		return err
 	}
@@ -260,7 +270,8 @@ func (r *runner) try(c check) error {
 	if err != nil {
 		return err
 	}
-	bin, err := r.build(append([]string{"-overlay", overlay}, args...))
+	c.env = append(slices.Clone(c.env), "GOFLAGS="+os.Getenv("GOFLAGS")+" -overlay="+overlay) // also for a test that builds
+	bin, err := r.build(c, args)
 	if err != nil {
 		return fmt.Errorf("mutant %s does not build: %w", c.bug.Name, err)
 	}
@@ -296,13 +307,14 @@ func (r *runner) setCaught(name string) {
 }
 
 // build builds a test binary and returns its path; the arguments are those of go test.
-func (r *runner) build(args []string) (bin string, err error) {
+func (r *runner) build(c check, args []string) (bin string, err error) {
 	f, err := os.CreateTemp(r.dir, "*.test")
 	if err != nil {
 		return "", err
 	}
 	f.Close()
 	cmd := exec.Command("go", append([]string{"test", "-c", "-o", f.Name()}, args...)...)
+	cmd.Env = append(os.Environ(), c.env...)
 	cmd.Stderr = os.Stderr
 	if err := cmd.Run(); err != nil {
 		return "", fmt.Errorf("go test -c %s: %w", strings.Join(args, " "), err)
@@ -313,7 +325,7 @@ func (r *runner) build(args []string) (bin string, err error) {
 func (c check) run(bin string, timeout time.Duration, env ...string) (string, error) {
 	cmd := exec.Command(bin, "-test.run", "^"+c.test+"$", "-test.timeout", timeout.String())
 	cmd.Dir = c.bug.Package
-	cmd.Env = append(os.Environ(), env...)
+	cmd.Env = slices.Concat(os.Environ(), c.env, env)
 	out, err := cmd.CombinedOutput()
 	if err == nil && strings.Contains(string(out), "no tests to run") {
 		return string(out), fmt.Errorf("no test named %s", c.test)
