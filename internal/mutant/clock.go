@@ -26,20 +26,8 @@ var clockBugs = []Bug{
 `,
 	},
 	{
-		Name:      "no-light-fence",
-		Why:       "the same, on a kernel without membarrier",
-		Package:   "./clock",
-		Test:      "TestEnter_FenceOrdersFirstLoad",
-		Schedules: "TestSchedules_ReaderAgainstPoller",
-		Patch: `
-@ clock/record.go
--	if r.clock.fenced() {
-+	if r.clock.fenced() && false {
-`,
-	},
-	{
 		Name:      "no-entry-fence",
-		Why:       "the same, only at the entry of a section",
+		Why:       "the same, on a kernel without membarrier",
 		Package:   "./clock",
 		Test:      "TestEnter_FenceOrdersFirstLoad",
 		Schedules: "TestSchedules_ReaderAgainstPoller",
@@ -51,7 +39,7 @@ var clockBugs = []Bug{
 	},
 	{
 		Name:      "no-online-fence",
-		Why:       "the same, only when a quiescent reader comes online",
+		Why:       "the same, when a quiescent reader comes online",
 		Package:   "./clock",
 		Test:      "TestEnter_FenceOrdersFirstLoad",
 		Schedules: "TestSchedules_QuiesceAgainstWait",
