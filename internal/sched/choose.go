@@ -5,6 +5,7 @@ package sched
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -87,6 +88,12 @@ func (d *depthFirst) next() bool {
 		d.path = d.path[:len(d.path)-1]
 	}
 	return false
+}
+
+// reached returns the earliest choice that is not the first option, in the path to go next: all
+// schedules that make only later choices have been tried.
+func (d *depthFirst) reached() int {
+	return slices.IndexFunc(d.path, func(n node) bool { return n.chosen > 0 })
 }
 
 func (d *depthFirst) schedule() string {

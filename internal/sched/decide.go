@@ -10,6 +10,8 @@ type option struct {
 	g    *goroutine
 	proc int
 	cost int // what it adds to the sum that the search bounds
+
+	delay bool // keep a store in the buffer, rather than make it visible
 }
 
 // A chooser picks one of two or more options, of which the first costs nothing.

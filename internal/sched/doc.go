@@ -36,7 +36,9 @@
 // # Search
 //
 // [Explore] searches depth-first, bounding the preemptions and delayed stores of a schedule, with
-// growing bounds (Musuvathi and Qadeer 2007: most bugs need few), and then takes random walks.
+// growing bounds (Musuvathi and Qadeer 2007: most bugs need few). If that does not try all there
+// are, random walks follow: some with a few deviations, some by priorities, which find a bug of any
+// depth with a known probability (Burckhardt et al. 2010). With -v it says how far each of them got.
 // Scheduled the same, the program must do the same. A failure is a failed assertion, a panic, an
 // end at which a goroutine still waits (a lost wake-up), or too many steps (a livelock). It is
 // printed with a trace and with its schedule, a handful of numbers that repeat it.

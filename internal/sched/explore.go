@@ -30,8 +30,9 @@ type Options struct {
 	// SMR_SCHEDULES multiplies it, and Walks.
 	Schedules int
 
-	// Walks is how many random walks follow; 0: half as many as Schedules.
-	Walks int
+	// Walks is how many random walks follow; 0: half as many as Schedules. PCT of them are by
+	// priorities; 0: half; negative: none.
+	Walks, PCT int
 
 	// Unlocks makes unlocking a mutex a point, too. Only TryLock can tell the difference, and so
 	// requires it.
@@ -62,12 +63,16 @@ func Explore(t *testing.T, o Options, body func(x *Exec) (after func())) {
 	if o.Walks == 0 {
 		o.Walks = max(o.Schedules/2, 1)
 	}
+	if o.PCT == 0 {
+		o.PCT = o.Walks / 2
+	}
 	if o.Steps == 0 {
 		o.Steps = 5000
 	}
 	if n, err := strconv.ParseFloat(os.Getenv("SMR_SCHEDULES"), 64); err == nil {
 		o.Schedules = max(int(n*float64(o.Schedules)), 1)
 		o.Walks = max(int(n*float64(o.Walks)), 1)
+		o.PCT = min(int(n*float64(o.PCT)), o.Walks)
 	}
 	e := &explorer{t: t, o: o, body: body}
 	over := make(chan struct{})
@@ -80,6 +85,7 @@ func Explore(t *testing.T, o Options, body func(x *Exec) (after func())) {
 		}
 		if !e.search() {
 			e.walk()
+			e.prioritize()
 		}
 		t.Log(e.String())
 	})
@@ -179,7 +185,9 @@ func (e *explorer) search() bool {
 				break
 			}
 			if tried >= e.o.Schedules {
-				e.report = append(e.report, fmt.Sprintf("%d schedules with %d deviations at most, not all, in %v", n, bound, realNow().Sub(began).Round(time.Millisecond)))
+				e.report = append(e.report, fmt.Sprintf(
+					"%d schedules with %d deviations at most, not all: complete from choice %d of %d on, in %v",
+					n, bound, d.reached(), e.choices, since(began)))
 				return false
 			}
 		}
@@ -189,14 +197,14 @@ func (e *explorer) search() bool {
 
 // walk takes random walks.
 func (e *explorer) walk() {
-	began := realNow()
-	for i := range e.o.Walks {
+	began, n := realNow(), e.o.Walks-max(e.o.PCT, 0)
+	for i := range n {
 		r := newRandom(uint64(i), e.choices)
 		if _, failure := e.execute(r, false); failure != "" {
 			e.failed(r.schedule(), failure)
 		}
 	}
-	e.report = append(e.report, fmt.Sprintf("%d random walks in %v", e.o.Walks, realNow().Sub(began).Round(time.Millisecond)))
+	e.report = append(e.report, fmt.Sprintf("%d random walks in %v", n, since(began)))
 }
 
 // failed prints the failure and ends the process.
@@ -228,3 +236,6 @@ func realNow() time.Time {
 	}
 	return time.Unix(ts.Unix())
 }
+
+// since returns the real time since one.
+func since(began time.Time) time.Duration { return realNow().Sub(began).Round(time.Millisecond) }
