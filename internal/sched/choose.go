@@ -142,20 +142,30 @@ func (r *random) choose(options []option) int {
 
 // A replay repeats a schedule.
 type replay struct {
-	n  int         // choices so far
-	at map[int]int // the choice by its number
+	turned int         // see Exec.turned
+	n      int         // choices so far
+	at     map[int]int // the choice by its number
 }
+
+// turnedBy begins a schedule of turned processors, before their number.
+const turnedBy = "turned"
 
 func newReplay(schedule string) *replay {
 	r := &replay{at: make(map[int]int)}
-	for part := range strings.SplitSeq(schedule, ",") {
-		number, choice, ok := strings.Cut(part, ":")
-		n, err := strconv.Atoi(number)
-		c, err2 := strconv.Atoi(choice)
-		if !ok || err != nil || err2 != nil {
-			panic(fmt.Sprintf("sched: %s=%q: want NUMBER:CHOICE,...", ScheduleEnv, schedule))
+	number := func(s string) int {
+		n, err := strconv.Atoi(s)
+		if err != nil {
+			panic(fmt.Sprintf("sched: %s=%q: want %sNUMBER,NUMBER:CHOICE,...", ScheduleEnv, schedule, turnedBy))
 		}
-		r.at[n] = c
+		return n
+	}
+	for part := range strings.SplitSeq(schedule, ",") {
+		if by, ok := strings.CutPrefix(part, turnedBy); ok {
+			r.turned = number(by)
+			continue
+		}
+		n, choice, _ := strings.Cut(part, ":")
+		r.at[number(n)] = number(choice)
 	}
 	return r
 }

@@ -19,7 +19,8 @@
 //     a lock, a fence), when any goroutine executes membarrier(2), or when the scheduler releases
 //     the oldest store of the buffer. That is x86-TSO (Owens, Sarkar and Sewell, 2009), with which
 //     TestLitmus compares it.
-//   - Processors are virtual: the program assigns goroutines to them. Pin keeps other goroutines
+//   - Processors are virtual: the program assigns goroutines to them. Which one counts as the first
+//     changes with the bound and from walk to walk. Pin keeps other goroutines
 //     off a processor. A processor that switches goroutines drains its buffer, as it does in every
 //     scheduler. A goroutine that blocks or yields while pinned fails, as it does in Go's.
 //   - A goroutine that yields lets another one do something first; or not, which is a deviation

@@ -125,15 +125,19 @@ func (e *explorer) prioritize() {
 	if e.o.PCT < 1 {
 		return
 	}
-	began, threads, steps := realNow(), 0, e.choices
+	began, threads, steps, from := realNow(), 0, e.choices, 0
 	for i := range e.o.PCT {
 		p := newPriorities(uint64(i), minDepth+i%(maxDepth-minDepth+1), steps)
+		e.turn(i / 2)
 		if _, failure := e.execute(p, false); failure != "" {
 			e.failed(p.schedule(), failure)
 		}
-		threads, steps = max(threads, len(p.of)), max(steps, p.steps)
+		threads = max(threads, len(p.of))
+		if p.steps > steps { // the walks before were drawn for too few
+			steps, from = p.steps+p.steps/8, i+1
+		}
 	}
 	e.report = append(e.report, fmt.Sprintf(
-		"%d walks by priorities at depths %d and %d in %v: each finds a bug of its depth d with probability 1/(%d*%d^(d-1)) or more",
-		e.o.PCT, minDepth, maxDepth, since(began), threads, steps))
+		"%d walks by priorities at depths %d and %d in %v: each of %d finds a bug of its depth d with probability 1/(%d*%d^(d-1)) or more",
+		e.o.PCT, minDepth, maxDepth, since(began), e.o.PCT-from, threads, steps))
 }

@@ -216,6 +216,27 @@ func TestGosched_Fair(t *testing.T) {
 	})
 }
 
+// What a program has on its first processor is on each of them, in some bound and some walks.
+func TestExplore_TurnsProcessors(t *testing.T) {
+	found := make(map[[3]int]int)
+	sched.Explore(t, sched.Options{Procs: 3, Walks: 30}, func(x *sched.Exec) func() {
+		var v atomic.Uint32
+		at := [3]int{0: sched.Processor()}
+		for i := range 2 {
+			x.Go("", i, func() {
+				v.Add(1)
+				at[1+i] = sched.Processor()
+			})
+		}
+		return func() { found[at]++ }
+	})
+	for _, at := range [][3]int{{0, 0, 1}, {1, 1, 2}, {2, 2, 0}} {
+		if found[at] < 3 || len(found) > 3 {
+			t.Errorf("%v: want several of %v", found, at)
+		}
+	}
+}
+
 // A new goroutine sees what was stored before it was started.
 func TestGo_SeesWhatWasStoredBefore(t *testing.T) {
 	outcomes(t, sched.Options{}, func(x *sched.Exec) func() uint64 {
