@@ -284,6 +284,37 @@ func TestPin_KeepsOthersOff(t *testing.T) {
 	}, [3]uint32{0, 0, 0}, [3]uint32{0, 1, 1}, [3]uint32{1, 1, 1})
 }
 
+// A goroutine that a channel wakes while its processor is pinned goes on when it no longer is.
+func TestPin_WokenMeanwhile(t *testing.T) {
+	sched.Explore(t, sched.Options{}, func(x *sched.Exec) func() {
+		var m sync.Mutex
+		var v atomic.Uint32
+		c := make(chan struct{})
+		pinned := false
+		x.Go("woken", 0, func() {
+			<-c
+			m.Lock()
+			if pinned && sched.Pins {
+				x.Fail("it runs while another has pinned its processor")
+			}
+			m.Unlock()
+		})
+		x.Go("pins", 0, func() {
+			sched.Pin()
+			pinned = true
+			v.Load()
+			v.Load()
+			pinned = false
+			sched.Unpin()
+		})
+		x.Go("wakes", 1, func() {
+			sched.Wakes()
+			close(c)
+		})
+		return nil
+	})
+}
+
 // When a processor switches goroutines, the stores of the last one are visible to all before the
 // next one does anything.
 func TestBuffer_DrainsWhenTheProcessorChanges(t *testing.T) {
