@@ -161,6 +161,43 @@ var slabBugs = []Bug{
 `,
 	},
 	{
+		Name:      "arrived-by-store",
+		Why:       "of two magazines that two processors retire at once, one is lost",
+		Package:   "./slab",
+		Schedules: "TestSchedules_HandOver",
+		Patch: `
+@ slab/depot.go
+-		if d.arrived.CompareAndSwap(m.next, m) { // m may be another's from here on
++		d.arrived.Store(m)
++		if true {
+`,
+	},
+	{
+		Name:      "arrivals-dropped",
+		Why:       "a magazine that is retired while others are taken in is lost",
+		Package:   "./slab",
+		Schedules: "TestSchedules_HandOver",
+		Patch: `
+@ slab/depot.go
+-	for m := d.arrived.Swap(nil); m != nil; {
++	m := d.arrived.Load()
++	d.arrived.Store(nil)
++	for m != nil {
+`,
+	},
+	{
+		Name:      "budget-by-store",
+		Why:       "of two pools that take memory at once, one's is not counted, or both take the last",
+		Package:   "./slab",
+		Schedules: "TestSchedules_ReclaimAgainstGet",
+		Patch: `
+@ slab/budget.go
+-		if b.used.CompareAndSwap(used, used+n) {
++		b.used.Store(used + n)
++		if true {
+`,
+	},
+	{
 		Name:      "offer-by-store",
 		Why:       "bytes that are put back while a claim ends, or beside others, are counted twice, or for good",
 		Package:   "./slab",
