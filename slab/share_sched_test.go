@@ -7,6 +7,7 @@ import (
 	"errors"
 	"testing"
 	"time"
+	"unsafe"
 
 	"github.com/gosmr/gosmr/internal/sched"
 	"github.com/gosmr/gosmr/smr"
@@ -44,7 +45,7 @@ func closePool(x *sched.Exec, d *smr.Domain, pools ...interface{ Close(context.C
 	}
 }
 
-// Two processors retire and get objects of one pool, a magazine for each: an object that one has
+// Two processors retire a magazine each to one pool, and get objects of it: an object that one has
 // retired may be the other's, but is one's at a time, and none is lost on the way.
 func TestSchedules_HandOver(t *testing.T) {
 	sched.Explore(t, sched.Options{Unlocks: true, Schedules: 10_000, Procs: 3}, func(x *sched.Exec) func() {
@@ -57,10 +58,15 @@ func TestSchedules_HandOver(t *testing.T) {
 		h := newHolder(x)
 		objs := getAll(t, p, p.s.perSlab)
 		p.s.budget.SetLimit(p.s.budget.Used())
+		var full [2]*magazine
+		for i := range full {
+			full[i] = new(magazine)
+			full[i].push(unsafe.Pointer(objs[i]))
+			p.s.uncached.retires.Add(1)
+		}
 		for i, name := range []string{"one", "other"} {
 			x.Go(name, i, func() {
-				p.Retire(objs[2*i])
-				p.Retire(objs[2*i+1])
+				p.s.depot.retire(full[i])
 				if obj, err := p.Get(); err == nil {
 					h.took(obj)
 					sched.Plain()
@@ -72,7 +78,7 @@ func TestSchedules_HandOver(t *testing.T) {
 			})
 		}
 		return func() {
-			freeAll(p, objs[4:])
+			freeAll(p, objs[2:])
 			closePool(x, d, p)
 			if n := p.s.budget.Used(); n != 0 {
 				x.Fail("%d bytes are used in the end", n)

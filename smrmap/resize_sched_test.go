@@ -33,7 +33,7 @@ func TestSchedules_ResizeAgainstWalk(t *testing.T) {
 		by   int
 	}{{"grow", 1}, {"shrink", -1}} {
 		t.Run(how.name, func(t *testing.T) {
-			exploreMapOf(t, sched.Options{Procs: 3, Schedules: 30_000}, func(x *sched.Exec, m *schedMap) func() {
+			exploreMapOf(t, sched.Options{Procs: 3, Schedules: 15_000}, func(x *sched.Exec, m *schedMap) func() {
 				m.Delete(1)
 				if how.by < 0 {
 					m.resize(1)

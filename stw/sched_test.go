@@ -544,7 +544,7 @@ func TestSchedules_ServedWhileBlocked(t *testing.T) {
 
 // A domain that waits to lead and panics instead lets the next one.
 func TestSchedules_WaiterPanics(t *testing.T) {
-	sched.Explore(t, sched.Options{Procs: 3}, func(x *sched.Exec) func() {
+	sched.Explore(t, sched.Options{Procs: 3, Schedules: 40_000}, func(x *sched.Exec) func() {
 		st := newStage(x, Options{})
 		first, err := st.w.newDomain(byDeregister)
 		if err != nil {

@@ -30,7 +30,7 @@ type Options struct {
 	// SMR_SCHEDULES multiplies it, and Walks.
 	Schedules int
 
-	// Walks is how many random walks follow; 0: half as many as Schedules. PCT of them are by
+	// Walks is how many random walks follow; 0: three eighths of Schedules. PCT of them are by
 	// priorities; 0: half; negative: none.
 	Walks, PCT int
 
@@ -61,7 +61,7 @@ func Explore(t *testing.T, o Options, body func(x *Exec) (after func())) {
 		o.Schedules = 100_000
 	}
 	if o.Walks == 0 {
-		o.Walks = max(o.Schedules/2, 1)
+		o.Walks = max(3*o.Schedules/8, 1)
 	}
 	if o.PCT == 0 {
 		o.PCT = o.Walks / 2
