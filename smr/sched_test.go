@@ -414,7 +414,7 @@ func TestSchedules_CallAgainstPatience(t *testing.T) {
 	})
 }
 
-// A writer that waits in Throttle is woken by Close, also if the last chunk finishes
+// Writers that wait in Throttle are woken by Close, also if the last chunk finishes
 // while a call that is being refused counts as pending.
 func TestSchedules_ThrottleAgainstClose(t *testing.T) {
 	sched.Explore(t, sched.Options{Procs: 3, Schedules: 20_000}, func(x *sched.Exec) func() {
@@ -427,11 +427,13 @@ func TestSchedules_ThrottleAgainstClose(t *testing.T) {
 		free := func(n *int) { *n++ }
 		Call(d, &ran, 2, free)
 		d.reclaim.state.Store(stopped)
-		x.Go("writer", 0, func() {
-			if err := d.Throttle(context.Background()); err != nil && err != ErrClosed {
-				x.Fail("Throttle: %v", err)
-			}
-		})
+		for i, name := range []string{"writer", "other writer"} {
+			x.Go(name, i, func() {
+				if err := d.Throttle(context.Background()); err != nil && err != ErrClosed {
+					x.Fail("Throttle: %v", err)
+				}
+			})
+		}
 		x.Go("late", 1, func() {
 			defer func() { recover() }() // "Call on closed domain"
 			Call(d, &ran, 2, free)

@@ -5,6 +5,7 @@ import (
 	"runtime"
 	"unsafe"
 
+	"github.com/gosmr/gosmr/internal/sched"
 	"github.com/gosmr/gosmr/slab"
 	"github.com/gosmr/gosmr/smr"
 )
@@ -82,9 +83,11 @@ func (m *Map[K, V]) Load(k K) (value V, ok bool) {
 	ctl := root.ctl.Load()
 	for found := match(root.tags.Load(), tag(h)); found != 0; found &= found - 1 {
 		e := m.entry(root.at(index(found)).Load())
+		sched.Plain() // the entry may become another key's, here and below
 		if e == nil || e.key != k {
 			continue
 		}
+		sched.Plain()
 		value = e.value
 		if root.changed(ctl) || ctl&moved != 0 {
 			break
@@ -115,6 +118,7 @@ func (m *Map[K, V]) load(h uint64, k K) (none V, _ bool) {
 			}
 			return none, false
 		}
+		sched.Plain()
 		value := e.value
 		if root.changed(ctl) {
 			continue

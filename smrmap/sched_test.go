@@ -85,11 +85,14 @@ func (m *schedMap) load(k int) int {
 }
 
 // grow moves all entries to a larger table.
-func (m *schedMap) grow() {
+func (m *schedMap) grow() { m.resize(1) }
+
+// resize moves all entries to a table whose size has a logarithm that is larger by so much.
+func (m *schedMap) resize(by int) {
 	c := &m.c
 	c.resizing.Lock()
 	t := c.table.Load()
-	next, err := newTable(bits.Len(uint(t.n)), c.heap, true, nil)
+	next, err := newTable(bits.Len(uint(t.n))-1+by, c.heap, true, nil)
 	if err != nil {
 		m.x.Fail("newTable: %v", err)
 	}
@@ -99,12 +102,16 @@ func (m *schedMap) grow() {
 }
 
 func exploreMap(t *testing.T, procs int, body func(x *sched.Exec, m *schedMap) func()) {
+	exploreMapOf(t, sched.Options{Procs: procs}, body)
+}
+
+func exploreMapOf(t *testing.T, o sched.Options, body func(x *sched.Exec, m *schedMap) func()) {
 	d, err := smr.New(smr.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer d.Close(context.Background())
-	sched.Explore(t, sched.Options{Procs: procs}, func(x *sched.Exec) func() {
+	sched.Explore(t, o, func(x *sched.Exec) func() {
 		return body(x, newSchedMap(t, x, d))
 	})
 }

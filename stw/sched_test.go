@@ -542,29 +542,38 @@ func TestSchedules_ServedWhileBlocked(t *testing.T) {
 	}
 }
 
-// Who waits to lead and panics instead lets the next one.
+// A domain that waits to lead and panics instead lets the next one.
 func TestSchedules_WaiterPanics(t *testing.T) {
-	sched.Explore(t, sched.Options{Procs: 4}, func(x *sched.Exec) func() {
+	sched.Explore(t, sched.Options{Procs: 3, Schedules: 40_000}, func(x *sched.Exec) func() {
 		st := newStage(x, Options{})
-		var dom *Domain
-		var ready relacq.Uint64
-		lead := func(d *Domain) { st.w.RunOnAll(d, func(*Domain, *Stop) {}, StopOptions{}) }
-		st.domain("panics", 0, func(d *Domain) {
-			dom = d
-			ready.Store(1)
+		first, err := st.w.newDomain(byDeregister)
+		if err != nil {
+			x.Fail("newDomain: %v", err)
+		}
+		first.begin()
+		s := st.w.newStop("RunOnAll", first, func(*Domain, *Stop) {}, StopOptions{})
+		st.w.queue(s) // it has tried, and has failed
+		var over relacq.Uint64
+		x.Go("panics", 0, func() {
+			first.owned()
 			func() {
 				defer func() { recover() }()
-				lead(d)
+				s.leadInTurn()
 				for {
-					d.Relax()
+					first.Relax()
 				}
 			}()
+			for over.Load() == 0 { // its end would wake the other
+				first.Relax()
+			}
+			first.Deregister()
 		})
-		st.domain("leads", 1, lead)
-		st.domain("leads, too", 2, lead)
-		x.Go("outside", 3, func() {
-			sched.Await(&ready)
-			dom.Interrupt(func(*Domain) { panic("for the domain") })
+		st.domain("leads", 1, func(d *Domain) {
+			st.w.RunOnAll(d, func(*Domain, *Stop) {}, StopOptions{})
+			over.Store(1)
+		})
+		x.Go("outside", 2, func() {
+			first.Interrupt(func(*Domain) { panic("for the domain") })
 		})
 		return nil
 	})
@@ -655,6 +664,39 @@ func TestSchedules_SuspendAgainstQueue(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A suspended domain takes part in one stop after the other, one of which is queued while the
+// other is in progress, and does nothing else before it is resumed, whenever that is.
+func TestSchedules_SuspendedAgainstQueuedStop(t *testing.T) {
+	sched.Explore(t, sched.Options{Procs: 4, Schedules: 20_000}, func(x *sched.Exec) func() {
+		st := newStage(x, Options{})
+		d, err := st.w.newDomain(byDeregister)
+		if err != nil {
+			x.Fail("newDomain: %v", err)
+		}
+		d.begin()
+		x.Go("suspended", 0, func() {
+			d.owned()
+			st.code(d)
+			d.Poll()
+			st.code(d)
+			d.Deregister()
+		})
+		x.Go("suspends", 1, func() {
+			if err := st.suspend(context.Background(), d, func() {}); err != nil && err != ErrDead {
+				x.Fail("Suspend: %v", err)
+			}
+		})
+		for i, name := range []string{"leads", "leads, too"} {
+			st.domain(name, 2+i, st.stop)
+		}
+		return func() {
+			if n := len(st.w.Domains()); n != 0 || d.noted.suspends != 0 {
+				x.Fail("%d domains are left, and %d suspensions", n, d.noted.suspends)
+			}
+		}
+	})
 }
 
 // A domain that ends is suspended, or dead; and it ends when it is resumed.

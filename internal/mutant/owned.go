@@ -75,6 +75,27 @@ var ownedBugs = []Bug{
 `,
 	},
 	{
+		Name:      "first-owner-only",
+		Why:       "a revoker takes the value of any other processor while its owner uses it",
+		Package:   "./internal/owned",
+		Schedules: "TestSchedules_RevokeAgainstOwner",
+		Patch:     firstOwnerOnly,
+	},
+	{
+		Name:      "drain-first-owner-only",
+		Why:       "drain takes a chunk that its owner appends to, unless that is on the first processor",
+		Package:   "./smr",
+		Schedules: "TestSchedules_AppendAgainstReclaimer",
+		Patch:     firstOwnerOnly,
+	},
+	{
+		Name:      "unload-first-owner-only",
+		Why:       "a cache is unloaded while its owner is at it, unless that is on the first processor",
+		Package:   "./slab",
+		Schedules: "TestSchedules_UnloadAgainstHolder",
+		Patch:     firstOwnerOnly,
+	},
+	{
 		Name:      "fence-before-revoking",
 		Why:       "an owner locks its slot after the fence and still finds the value, and the revoker finds no owner",
 		Package:   "./internal/owned",
@@ -112,6 +133,13 @@ const (
 	noLightFence = `
 @ internal/owned/slot.go
 -	fence.Light() // pairs with Revoke's
+`
+	firstOwnerOnly = `
+@ internal/owned/slot.go
+-	for _, s := range all {
+-		s.slot().awaitUnlocked()
++	for _, s := range all[:min(1, len(all))] {
++		s.slot().awaitUnlocked()
 `
 	noOwnerWait = `
 @ internal/owned/slot.go

@@ -69,7 +69,7 @@ var slabBugs = []Bug{
 		Name:    "waiting-by-arrival",
 		Why:     "a magazine with an old goal waits behind a newer one, and a poll that finds the last goal reached readies both",
 		Package: "./slab",
-		Test:    "TestDepot_ArrivedWaitForReaders",
+		Test:    "TestWaitList_InOrderOfGoals",
 		Patch: `
 @ slab/magazine.go
 -	for after != nil && m.goal.Before(after.goal) {
@@ -158,6 +158,43 @@ var slabBugs = []Bug{
 @ slab/policy.go
 -	if p.called.CompareAndSwap(false, true) && !smr.TryCall(p.s.dom, p, 0, (*policy).shrink) {
 +	if !smr.TryCall(p.s.dom, p, 0, (*policy).shrink) {
+`,
+	},
+	{
+		Name:      "arrived-by-store",
+		Why:       "of two magazines that two processors retire at once, one is lost",
+		Package:   "./slab",
+		Schedules: "TestSchedules_HandOver",
+		Patch: `
+@ slab/depot.go
+-		if d.arrived.CompareAndSwap(m.next, m) { // m may be another's from here on
++		d.arrived.Store(m)
++		if true {
+`,
+	},
+	{
+		Name:      "arrivals-dropped",
+		Why:       "a magazine that is retired while others are taken in is lost",
+		Package:   "./slab",
+		Schedules: "TestSchedules_HandOver",
+		Patch: `
+@ slab/depot.go
+-	for m := d.arrived.Swap(nil); m != nil; {
++	m := d.arrived.Load()
++	d.arrived.Store(nil)
++	for m != nil {
+`,
+	},
+	{
+		Name:      "budget-by-store",
+		Why:       "of two pools that take memory at once, one's is not counted, or both take the last",
+		Package:   "./slab",
+		Schedules: "TestSchedules_ReclaimAgainstGet",
+		Patch: `
+@ slab/budget.go
+-		if b.used.CompareAndSwap(used, used+n) {
++		b.used.Store(used + n)
++		if true {
 `,
 	},
 	{

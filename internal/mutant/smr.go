@@ -88,6 +88,36 @@ var smrBugs = []Bug{
 `,
 	},
 	{
+		Name:      "close-wakes-one",
+		Why:       "of two writers in Throttle one sleeps on, on a domain that is closed",
+		Package:   "./smr",
+		Schedules: "TestSchedules_ThrottleAgainstClose",
+		Patch: `
+@ smr/throttle.go
+-	for _, wake := range r.throttled {
++	for _, wake := range r.throttled[:min(1, len(r.throttled))] {
+`,
+	},
+	{
+		Name:      "throttled-after-checks",
+		Why:       "Close, or the last chunk, comes between a writer's checks and its entry in the list, and finds none to wake",
+		Package:   "./smr",
+		Schedules: "TestSchedules_ThrottleAgainstClose",
+		Patch: `
+@ smr/throttle.go
+-		r.mu.Lock()
+-		r.throttled = append(r.throttled, wake)
+-		r.mu.Unlock()
+ 		// A Close or a finished chunk that these two checks miss finds wake in the list.
+@
+ 		d.Flush()
++		r.mu.Lock()
++		r.throttled = append(r.throttled, wake)
++		r.mu.Unlock()
+ 		select {
+`,
+	},
+	{
 		Name:    "panic-loses-rest",
 		Why:     "a panic drops the callbacks behind it",
 		Package: "./smr",

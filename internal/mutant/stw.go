@@ -149,10 +149,11 @@ var stwBugs = []Bug{
 `,
 	},
 	{
-		Name:    "unqueue-wakes-nobody",
-		Why:     "those behind a domain that panics when it may lead sleep on",
-		Package: "./stw",
-		Test:    "TestRunOnAll_PanicsAtItsTurn",
+		Name:      "unqueue-wakes-nobody",
+		Why:       "those behind a domain that panics when it may lead sleep on",
+		Package:   "./stw",
+		Test:      "TestRunOnAll_PanicsAtItsTurn",
+		Schedules: "TestSchedules_WaiterPanics",
 		Patch: `
 @ stw/queue.go
 -	if w.unqueueLocked(s) {
@@ -185,6 +186,17 @@ var stwBugs = []Bug{
 -		d.w.suspensionChanged(d)
 -	}
 +	_ = resumed
+`,
+	},
+	{
+		Name:      "suspended-for-one-stop",
+		Why:       "a suspended domain that is kept from its sleep by a second stop, queued behind the first, runs on",
+		Package:   "./stw",
+		Schedules: "TestSchedules_SuspendedAgainstQueuedStop",
+		Patch: `
+@ stw/poll.go
+-	for d.stepLocked(&left) || d.suspendLocked(&left) {
++	for n := 0; d.stepLocked(&left) || n < 3 && d.suspendLocked(&left); n++ {
 `,
 	},
 	{

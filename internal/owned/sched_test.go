@@ -17,7 +17,9 @@ func TestSchedules_RevokeAgainstOwner(t *testing.T) {
 	for name, fence := range fences() {
 		t.Run(name, func(t *testing.T) {
 			sched.Explore(t, sched.Options{Bound: 3}, func(x *sched.Exec) func() {
-				sh := new(share)
+				all := []*share{new(share), new(share)} // of both processors
+				sh := all[pcpu.Pin()]                   // the owners'
+				pcpu.Unpin()
 				sh.Value.Store(new(value))
 				installed, taken := 1, 0
 				var look relacq.Uint64
@@ -48,7 +50,7 @@ func TestSchedules_RevokeAgainstOwner(t *testing.T) {
 				x.Go("owner", 0, func() { own(false); own(true) })
 				x.Go("other owner", 0, func() { own(false) })
 				x.Go("revoker", 1, func() {
-					for _, v := range Revoke(fence, []*share{sh}, nil) {
+					for _, v := range Revoke(fence, all, nil) {
 						if v.used {
 							x.Fail("a value is revoked while its owner uses it")
 						}
@@ -56,7 +58,7 @@ func TestSchedules_RevokeAgainstOwner(t *testing.T) {
 					}
 				})
 				return func() {
-					if left := len(Revoke(fence, []*share{sh}, nil)); taken+left != installed {
+					if left := len(Revoke(fence, all, nil)); taken+left != installed {
 						x.Fail("of %d values %d were taken and %d are left", installed, taken, left)
 					}
 				}

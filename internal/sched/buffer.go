@@ -23,7 +23,7 @@ type pendingStore struct {
 // stores for ever, and programs that poll rely on it.
 const lifetime = 300
 
-var storeOptions = []option{{}, {cost: 1}} // make it visible, delay it
+var storeOptions = []option{{}, {cost: 1, delay: true}} // make it visible, delay it
 
 // store makes a plain store visible or delays it. A store behind a delayed one is delayed, too; a
 // private one, only then.
@@ -78,7 +78,7 @@ func (x *Exec) pick(procs []int) int {
 	}
 	options := make([]option, len(procs))
 	for i := range options {
-		options[i].cost = min(i, 1)
+		options[i] = option{proc: procs[i], cost: min(i, 1)}
 	}
 	return procs[x.choose.choose(options)]
 }

@@ -5,6 +5,7 @@ package sched
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -89,6 +90,12 @@ func (d *depthFirst) next() bool {
 	return false
 }
 
+// reached returns the earliest choice that is not the first option, in the path to go next: all
+// schedules that make only later choices have been tried.
+func (d *depthFirst) reached() int {
+	return slices.IndexFunc(d.path, func(n node) bool { return n.chosen > 0 })
+}
+
 func (d *depthFirst) schedule() string {
 	var h history
 	for _, n := range d.path[:d.at] {
@@ -135,20 +142,30 @@ func (r *random) choose(options []option) int {
 
 // A replay repeats a schedule.
 type replay struct {
-	n  int         // choices so far
-	at map[int]int // the choice by its number
+	turned int         // see Exec.turned
+	n      int         // choices so far
+	at     map[int]int // the choice by its number
 }
+
+// turnedBy begins a schedule of turned processors, before their number.
+const turnedBy = "turned"
 
 func newReplay(schedule string) *replay {
 	r := &replay{at: make(map[int]int)}
-	for part := range strings.SplitSeq(schedule, ",") {
-		number, choice, ok := strings.Cut(part, ":")
-		n, err := strconv.Atoi(number)
-		c, err2 := strconv.Atoi(choice)
-		if !ok || err != nil || err2 != nil {
-			panic(fmt.Sprintf("sched: %s=%q: want NUMBER:CHOICE,...", ScheduleEnv, schedule))
+	number := func(s string) int {
+		n, err := strconv.Atoi(s)
+		if err != nil {
+			panic(fmt.Sprintf("sched: %s=%q: want %sNUMBER,NUMBER:CHOICE,...", ScheduleEnv, schedule, turnedBy))
 		}
-		r.at[n] = c
+		return n
+	}
+	for part := range strings.SplitSeq(schedule, ",") {
+		if by, ok := strings.CutPrefix(part, turnedBy); ok {
+			r.turned = number(by)
+			continue
+		}
+		n, choice, _ := strings.Cut(part, ":")
+		r.at[number(n)] = number(choice)
 	}
 	return r
 }

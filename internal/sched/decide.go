@@ -10,6 +10,8 @@ type option struct {
 	g    *goroutine
 	proc int
 	cost int // what it adds to the sum that the search bounds
+
+	delay bool // keep a store in the buffer, rather than make it visible
 }
 
 // A chooser picks one of two or more options, of which the first costs nothing.
@@ -114,9 +116,13 @@ func (x *Exec) collect(cur *goroutine) {
 }
 
 // mayBlock fails the execution if g is pinned: Go's scheduler does not allow what it is about to
-// do.
+// do. If another goroutine has pinned g's processor, g was woken by a channel, and waits for its
+// turn at the point to come.
 func (x *Exec) mayBlock(g *goroutine, does string) {
-	if x.pins[g.proc] > 0 {
+	x.mu.Lock()
+	pinned := x.pins[g.proc] > 0 && x.last[g.proc] == g
+	x.mu.Unlock()
+	if pinned {
 		x.Fail("%s %s while it is pinned%s", g.name, does, where())
 	}
 }

@@ -19,7 +19,8 @@
 //     a lock, a fence), when any goroutine executes membarrier(2), or when the scheduler releases
 //     the oldest store of the buffer. That is x86-TSO (Owens, Sarkar and Sewell, 2009), with which
 //     TestLitmus compares it.
-//   - Processors are virtual: the program assigns goroutines to them. Pin keeps other goroutines
+//   - Processors are virtual: the program assigns goroutines to them. Which one counts as the first
+//     changes with the bound and from walk to walk. Pin keeps other goroutines
 //     off a processor. A processor that switches goroutines drains its buffer, as it does in every
 //     scheduler. A goroutine that blocks or yields while pinned fails, as it does in Go's.
 //   - A goroutine that yields lets another one do something first; or not, which is a deviation
@@ -36,7 +37,9 @@
 // # Search
 //
 // [Explore] searches depth-first, bounding the preemptions and delayed stores of a schedule, with
-// growing bounds (Musuvathi and Qadeer 2007: most bugs need few), and then takes random walks.
+// growing bounds (Musuvathi and Qadeer 2007: most bugs need few). If that does not try all there
+// are, random walks follow: some with a few deviations, some by priorities, which find a bug of any
+// depth with a known probability (Burckhardt et al. 2010). With -v it says how far each of them got.
 // Scheduled the same, the program must do the same. A failure is a failed assertion, a panic, an
 // end at which a goroutine still waits (a lost wake-up), or too many steps (a livelock). It is
 // printed with a trace and with its schedule, a handful of numbers that repeat it.

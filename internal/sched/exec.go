@@ -20,6 +20,7 @@ var exploring atomic.Pointer[Exec]
 // An Exec is one execution of a program under the scheduler.
 type Exec struct {
 	procs   int
+	turned  int // the program's processor 0 is this one
 	unlocks bool
 	choose  chooser
 
@@ -78,11 +79,14 @@ func setLabel(unsafe.Pointer)
 func current() *goroutine { return (*goroutine)(getLabel()) }
 
 // Go starts a goroutine of the program on a processor. Call it before the execution begins; the
-// program itself starts goroutines with the package's Go.
+// program itself starts goroutines with the package's Go. Which processor is the first changes from
+// one part of the search to the next, so that no bug hides from programs that always have what it
+// is about on the same one.
 func (x *Exec) Go(name string, proc int, fn func()) {
 	if proc < 0 || proc >= x.procs {
 		panic(fmt.Sprintf("sched: processor %d of %d", proc, x.procs))
 	}
+	proc = (proc + x.turned) % x.procs
 	g := &goroutine{x: x, name: name, proc: proc, grant: make(chan struct{}, 1), op: "start"}
 	x.mu.Lock()
 	g.id = len(x.gs)

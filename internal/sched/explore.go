@@ -30,8 +30,9 @@ type Options struct {
 	// SMR_SCHEDULES multiplies it, and Walks.
 	Schedules int
 
-	// Walks is how many random walks follow; 0: half as many as Schedules.
-	Walks int
+	// Walks is how many random walks follow; 0: three eighths of Schedules. PCT of them are by
+	// priorities; 0: half; negative: none.
+	Walks, PCT int
 
 	// Unlocks makes unlocking a mutex a point, too. Only TryLock can tell the difference, and so
 	// requires it.
@@ -60,7 +61,10 @@ func Explore(t *testing.T, o Options, body func(x *Exec) (after func())) {
 		o.Schedules = 100_000
 	}
 	if o.Walks == 0 {
-		o.Walks = max(o.Schedules/2, 1)
+		o.Walks = max(3*o.Schedules/8, 1)
+	}
+	if o.PCT == 0 {
+		o.PCT = o.Walks / 2
 	}
 	if o.Steps == 0 {
 		o.Steps = 5000
@@ -68,6 +72,7 @@ func Explore(t *testing.T, o Options, body func(x *Exec) (after func())) {
 	if n, err := strconv.ParseFloat(os.Getenv("SMR_SCHEDULES"), 64); err == nil {
 		o.Schedules = max(int(n*float64(o.Schedules)), 1)
 		o.Walks = max(int(n*float64(o.Walks)), 1)
+		o.PCT = min(int(n*float64(o.PCT)), o.Walks)
 	}
 	e := &explorer{t: t, o: o, body: body}
 	over := make(chan struct{})
@@ -78,8 +83,9 @@ func Explore(t *testing.T, o Options, body func(x *Exec) (after func())) {
 			e.repeat(schedule)
 			return
 		}
-		if !e.search() {
+		if e.search(); !e.o.All {
 			e.walk()
+			e.prioritize()
 		}
 		t.Log(e.String())
 	})
@@ -90,6 +96,7 @@ type explorer struct {
 	o    Options
 	body func(x *Exec) (after func())
 
+	turned  int // for the next execution: see Exec.turned
 	report  []string
 	longest int // steps
 	choices int // the most in an execution
@@ -130,10 +137,17 @@ func (e *explorer) String() string {
 	return s
 }
 
+// turn chooses the program's first processor in the executions to come; all are tried alike.
+func (e *explorer) turn(by int) {
+	if !e.o.All {
+		e.turned = by % e.o.Procs
+	}
+}
+
 // execute runs the program once.
 func (e *explorer) execute(c chooser, tracing bool) (x *Exec, failure string) {
 	x = &Exec{
-		procs: e.o.Procs, unlocks: e.o.Unlocks, choose: c, maxSteps: e.o.Steps, tracing: tracing,
+		procs: e.o.Procs, turned: e.turned, unlocks: e.o.Unlocks, choose: c, maxSteps: e.o.Steps, tracing: tracing,
 		buffers: make([][]pendingStore, e.o.Procs), pins: make([]int, e.o.Procs), last: make([]*goroutine, e.o.Procs),
 	}
 	e.executions.Add(1)
@@ -152,15 +166,15 @@ func (e *explorer) execute(c chooser, tracing bool) (x *Exec, failure string) {
 	return x, failure
 }
 
-// search is depth-first, with growing bounds. It reports whether it has tried all schedules there
-// are.
-func (e *explorer) search() bool {
+// search is depth-first, with growing bounds.
+func (e *explorer) search() {
 	began, tried, bound := realNow(), 0, 0
 	if e.o.All {
 		bound, e.o.Bound, e.o.Schedules = math.MaxInt, math.MaxInt, math.MaxInt
 	}
 	for ; bound <= e.o.Bound; bound++ {
 		d := &depthFirst{bound: bound}
+		e.turn(bound)
 		for n := 1; ; n++ {
 			if _, failure := e.execute(d, false); failure != "" {
 				e.failed(d.schedule(), failure)
@@ -173,34 +187,41 @@ func (e *explorer) search() bool {
 			if !d.next() {
 				if !d.cut {
 					e.report = append(e.report, fmt.Sprintf("%d schedules, which is all there are", n))
-					return true
+					// As many walks are enough, for where processors are turned otherwise.
+					e.o.Walks, e.o.PCT = min(e.o.Walks, n), min(e.o.PCT, n/2)
+					return
 				}
 				e.report = append(e.report, fmt.Sprintf("%d schedules with %d deviations at most, which is all", n, bound))
 				break
 			}
 			if tried >= e.o.Schedules {
-				e.report = append(e.report, fmt.Sprintf("%d schedules with %d deviations at most, not all, in %v", n, bound, realNow().Sub(began).Round(time.Millisecond)))
-				return false
+				e.report = append(e.report, fmt.Sprintf(
+					"%d schedules with %d deviations at most, not all: complete from choice %d of %d on, in %v",
+					n, bound, d.reached(), e.choices, since(began)))
+				return
 			}
 		}
 	}
-	return false
 }
 
 // walk takes random walks.
 func (e *explorer) walk() {
-	began := realNow()
-	for i := range e.o.Walks {
+	began, n := realNow(), e.o.Walks-max(e.o.PCT, 0)
+	for i := range n {
 		r := newRandom(uint64(i), e.choices)
+		e.turn(i)
 		if _, failure := e.execute(r, false); failure != "" {
 			e.failed(r.schedule(), failure)
 		}
 	}
-	e.report = append(e.report, fmt.Sprintf("%d random walks in %v", e.o.Walks, realNow().Sub(began).Round(time.Millisecond)))
+	e.report = append(e.report, fmt.Sprintf("%d random walks in %v", n, since(began)))
 }
 
 // failed prints the failure and ends the process.
 func (e *explorer) failed(schedule, failure string) {
+	if e.turned > 0 {
+		schedule = fmt.Sprintf("%s%d,%s", turnedBy, e.turned, schedule)
+	}
 	x, again := e.execute(newReplay(schedule), true)
 	if again == "" {
 		again = failure + "\n(it did not fail when repeated)"
@@ -212,7 +233,9 @@ func (e *explorer) failed(schedule, failure string) {
 }
 
 func (e *explorer) repeat(schedule string) {
-	x, failure := e.execute(newReplay(schedule), true)
+	r := newReplay(schedule)
+	e.turn(r.turned)
+	x, failure := e.execute(r, true)
 	fmt.Println(strings.Join(x.trace, "\n"))
 	if failure != "" {
 		fmt.Printf("--- FAIL: %s\nError: %s\n", e.t.Name(), failure)
@@ -228,3 +251,6 @@ func realNow() time.Time {
 	}
 	return time.Unix(ts.Unix())
 }
+
+// since returns the real time since one.
+func since(began time.Time) time.Duration { return realNow().Sub(began).Round(time.Millisecond) }

@@ -43,6 +43,7 @@ var failures = []struct {
 			}
 		}
 	}},
+	{"second processor", "on the second processor", onSecond},
 	{"panic", "other panics: oops", func(x *sched.Exec) func() {
 		var v atomic.Uint32
 		x.Go("one", 0, func() { v.Store(1) })
@@ -129,6 +130,19 @@ var failures = []struct {
 		x.Go("one", 0, func() { sched.Pin(); <-make(chan struct{}) })
 		return nil
 	}},
+}
+
+// onSecond is a program that fails only where its first goroutine is on the second processor.
+func onSecond(x *sched.Exec) func() {
+	var v atomic.Uint32
+	for _, name := range []string{"one", "other"} {
+		x.Go(name, 0, func() {
+			if v.Add(1) == 1 && name == "other" && sched.Processor() == 1 {
+				x.Fail("on the second processor")
+			}
+		})
+	}
+	return nil
 }
 
 // lateSignal is a program in which another goroutine begins to wait between Unlock and the signal.

@@ -170,7 +170,7 @@ func Unlocks() bool {
 func Pin() (proc int) {
 	g := current()
 	if g == nil {
-		return 0
+		return Processor()
 	}
 	if g.x.pins[g.proc] == 0 && g.x.shared(g) {
 		g.x.point(g, "pin", nil)
@@ -195,10 +195,13 @@ func Unpin() {
 	}
 }
 
-// Processor returns the caller's virtual processor.
+// Processor returns the caller's virtual processor; where it is not scheduled, the program's first.
 func Processor() int {
 	if g := current(); g != nil {
 		return g.proc
+	}
+	if x := exploring.Load(); x != nil {
+		return x.turned
 	}
 	return 0
 }

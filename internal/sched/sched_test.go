@@ -216,6 +216,27 @@ func TestGosched_Fair(t *testing.T) {
 	})
 }
 
+// What a program has on its first processor is on each of them, in some bound and some walks.
+func TestExplore_TurnsProcessors(t *testing.T) {
+	found := make(map[[3]int]int)
+	sched.Explore(t, sched.Options{Procs: 3, Walks: 30}, func(x *sched.Exec) func() {
+		var v atomic.Uint32
+		at := [3]int{0: sched.Processor()}
+		for i := range 2 {
+			x.Go("", i, func() {
+				v.Add(1)
+				at[1+i] = sched.Processor()
+			})
+		}
+		return func() { found[at]++ }
+	})
+	for _, at := range [][3]int{{0, 0, 1}, {1, 1, 2}, {2, 2, 0}} {
+		if found[at] < 3 || len(found) > 3 {
+			t.Errorf("%v: want several of %v", found, at)
+		}
+	}
+}
+
 // A new goroutine sees what was stored before it was started.
 func TestGo_SeesWhatWasStoredBefore(t *testing.T) {
 	outcomes(t, sched.Options{}, func(x *sched.Exec) func() uint64 {
@@ -261,6 +282,37 @@ func TestPin_KeepsOthersOff(t *testing.T) {
 		x.Go("other", 0, func() { v.Store(1) })
 		return func() [3]uint32 { return seen }
 	}, [3]uint32{0, 0, 0}, [3]uint32{0, 1, 1}, [3]uint32{1, 1, 1})
+}
+
+// A goroutine that a channel wakes while its processor is pinned goes on when it no longer is.
+func TestPin_WokenMeanwhile(t *testing.T) {
+	sched.Explore(t, sched.Options{}, func(x *sched.Exec) func() {
+		var m sync.Mutex
+		var v atomic.Uint32
+		c := make(chan struct{})
+		pinned := false
+		x.Go("woken", 0, func() {
+			<-c
+			m.Lock()
+			if pinned && sched.Pins {
+				x.Fail("it runs while another has pinned its processor")
+			}
+			m.Unlock()
+		})
+		x.Go("pins", 0, func() {
+			sched.Pin()
+			pinned = true
+			v.Load()
+			v.Load()
+			pinned = false
+			sched.Unpin()
+		})
+		x.Go("wakes", 1, func() {
+			sched.Wakes()
+			close(c)
+		})
+		return nil
+	})
 }
 
 // When a processor switches goroutines, the stores of the last one are visible to all before the
