@@ -669,6 +669,29 @@ func TestSchedules_ShrinkAgainstSections(t *testing.T) {
 	}
 }
 
+// A scan that stands on a record as it is given back still finds the open section behind it.
+func TestSchedules_ShrinkAgainstScan(t *testing.T) {
+	sched.Explore(t, sched.Options{Procs: shrinkProcs}, func(x *sched.Exec) func() {
+		c := schedClock(false)
+		sl := longSlot(c, 5, 3)
+		r, gen := c.Enter()
+		goal := c.Advance()
+		x.Go("shrinks", 0, func() {
+			c.giveBack(sl)
+			c.giveBack(sl)
+		})
+		x.Go("scans", shrinkProcs-1, func() {
+			if c.Poll(goal) {
+				x.Fail("a scan misses an open section")
+			}
+		})
+		return func() {
+			r.Leave(gen)
+			checkSlot(x, sl)
+		}
+	})
+}
+
 // Two goroutines shrink a slot at once, and one makes it grow meanwhile.
 func TestSchedules_ShrinkAgainstGrowth(t *testing.T) {
 	for first := range 4 {
@@ -705,7 +728,7 @@ var shrinkProcs = map[bool]int{true: 3, false: 1}[pcpu.Exclusive]
 // that number.
 func longSlot(c *Clock, n, first int) *slot {
 	sl := c.slots.Grow(0)
-	c.link(sl, make([]Record, n-firstRecords()))
+	sl.grow(c, n-firstRecords(), 0)
 	r := sl.all.Load()
 	for range first {
 		r = r.next.Load()

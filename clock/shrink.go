@@ -8,7 +8,7 @@ import (
 // A slot grows with the sections that are open at once, and gives trackers back when scan after
 // scan finds most of them idle. To give a tracker back is to retire it, which is to claim it as an
 // entry would, but with closedWord, which no scan counts and no entry claims; and to unlink it then.
-// The collector frees it with its batch, when no Section refers to them.
+// The collector frees it when no Section refers to it, or to one that was retired after it.
 //
 //	all ─▶ [open] ─────────────────────────▶ [open] ─▶ … ─▶ [last] ─▶ nil
 //	                 [retired] ─▶ [retired] ────▲
@@ -65,7 +65,7 @@ func (c *Clock) giveBack(sl *slot) {
 	id := pcpu.Pin()
 	if !pcpu.Exclusive || c.slots.At(id) == sl {
 		sl.shrink()
-	} else {
+	} else if sl.cur.Load() != closedRecord {
 		sl.cur.Store(closedRecord)
 	}
 	pcpu.Unpin()
@@ -77,7 +77,7 @@ func (c *Clock) giveBack(sl *slot) {
 func (sl *slot) shrink() {
 	at := sl.shrinkAt.Load()
 	retired := int32(0)
-	for range min(sl.n.Load()/2, maxGrowth) {
+	for range max(1, min(sl.n.Load()/2, maxGrowth)) {
 		r := at.Load()
 		if r == sl.last {
 			at = &sl.all

@@ -1,6 +1,7 @@
 package clock
 
 import (
+	"fmt"
 	"runtime"
 	"testing"
 	"weak"
@@ -197,6 +198,31 @@ func TestShrink_Collected(t *testing.T) {
 	})
 }
 
+// A section that outlasts its burst keeps neither the other trackers of that burst nor those of
+// earlier ones.
+func TestShrink_SurvivorKeepsNoOther(t *testing.T) {
+	onOne(t)
+	c := newClock(Options{})
+	var gone []weak.Pointer[Record]
+	var last []section
+	for range 5 {
+		open := enterMany(c, 5000)
+		gone = append(gone, weak.Make(open[2500].r))
+		survivor := len(open) - 1
+		left := leaveSome(open, func(i int) bool { return i != survivor })
+		leaveSome(last, func(int) bool { return true })
+		last = left
+		scanUntil(t, c, few(c))
+	}
+	for i, r := range gone {
+		eventually(t, fmt.Sprintf("a tracker of burst %d is kept", i), func() bool {
+			runtime.GC()
+			return r.Value() == nil
+		})
+	}
+	leaveSome(last, func(int) bool { return true })
+}
+
 // A scan asks another processor to shrink its slot, and the next entry there does.
 func TestShrink_Asked(t *testing.T) {
 	if !pcpu.Exclusive {
@@ -207,7 +233,7 @@ func TestShrink_Asked(t *testing.T) {
 	leaveSome(enterMany(c, 1), func(int) bool { return true })
 	const elsewhere = 1 // no goroutine can be pinned there
 	sl := c.slots.Grow(elsewhere)
-	c.link(sl, make([]Record, 1000))
+	sl.grow(c, 1000, 0)
 	for sl.n.Load() > fewRecords {
 		before := walks(t, c)
 		for range idleScans {

@@ -77,29 +77,54 @@ const (
 func (c *Clock) newSlot(id int) *slot {
 	sl := new(paddedSlot)
 	sl.id = int32(id)
-	c.link(&sl.slot, sl.first[:firstRecords()])
-	sl.last = &sl.first[firstRecords()-1]
+	n := firstRecords()
+	for i := range n {
+		sl.first[i].init(c, Tracker, id)
+		if i > 0 {
+			sl.first[i-1].next.StorePrivate(&sl.first[i])
+		}
+	}
+	sl.last = &sl.first[n-1]
+	sl.link(&sl.first[0], sl.last, n)
 	sl.cur.Store(sl.last)
 	sl.shrinkAt.Store(&sl.all)
 	return &sl.slot
 }
 
-// link initializes records and pushes them to the slot's list.
-func (c *Clock) link(sl *slot, recs []Record) {
-	for i := range recs {
-		recs[i].init(c, Tracker, int(sl.id))
-		if i > 0 {
-			recs[i-1].next.StorePrivate(&recs[i])
-		}
-	}
+// link pushes n linked trackers to the slot's list. They count before they are in it: a shrink that
+// runs meanwhile does not retire more than count.
+func (sl *slot) link(first, last *Record, n int) {
+	sl.n.Add(int32(n))
 	for {
 		head := sl.all.Load()
-		recs[len(recs)-1].next.StorePrivate(head)
-		if sl.all.CompareAndSwap(head, &recs[0]) {
-			sl.n.Add(int32(len(recs)))
+		last.next.StorePrivate(head)
+		if sl.all.CompareAndSwap(head, first) {
 			return
 		}
 	}
+}
+
+// grow adds n trackers, and returns the first, which holds word.
+//
+// Each is an object of its own. Of an array, one tracker that stays would keep them all, and with
+// the retired ones what those led to when they were retired: all bursts before.
+func (sl *slot) grow(c *Clock, n int, word uint64) *Record {
+	first := sl.newTracker(c)
+	first.seq.Store(word)
+	last := first
+	for range n - 1 {
+		r := sl.newTracker(c)
+		last.next.StorePrivate(r)
+		last = r
+	}
+	sl.link(first, last, n)
+	return first
+}
+
+func (sl *slot) newTracker(c *Clock) *Record {
+	r := new(Record)
+	r.init(c, Tracker, int(sl.id))
+	return r
 }
 
 // search claims an idle record of the slot, or a new one. The caller is pinned.
@@ -122,9 +147,7 @@ func (sl *slot) search(c *Clock, word uint64) *Record {
 		}
 	}
 	sl.walkBudget.Store(0)
-	recs := make([]Record, min(n, maxGrowth))
-	recs[0].seq.Store(word)
-	c.link(sl, recs)
-	sl.cur.Store(&recs[0])
-	return &recs[0]
+	r = sl.grow(c, int(min(n, maxGrowth)), word)
+	sl.cur.Store(r)
+	return r
 }

@@ -23,8 +23,8 @@ var portableBugs = []Bug{
 		Tags:      "smr_portable",
 		Patch: `
 @ clock/slot.go
--		if sl.all.CompareAndSwap(head, &recs[0]) {
-+		if sl.all.Store(&recs[0]); true {
+-		if sl.all.CompareAndSwap(head, first) {
++		if sl.all.Store(first); true {
 `,
 	},
 	{

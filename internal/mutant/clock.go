@@ -3,6 +3,25 @@ package mutant
 // clockBugs are those of the clock and the slots of package pcpu.
 var clockBugs = []Bug{
 	{
+		Name:    "trackers-in-an-array",
+		Why:     "a tracker that stays keeps all of its burst, and those lead to the bursts before",
+		Package: "./clock",
+		Test:    "TestShrink_SurvivorKeepsNoOther",
+		Patch: `
+@ clock/slot.go
+-	first := sl.newTracker(c)
++	all := make([]Record, n)
++	first := &all[0]
++	first.init(c, Tracker, int(sl.id))
+@
+-	for range n - 1 {
+-		r := sl.newTracker(c)
++	for i := range n - 1 {
++		r := &all[i+1]
++		r.init(c, Tracker, int(sl.id))
+`,
+	},
+	{
 		Name:    "seal-by-store",
 		Why:     "a sealed clock forgets that its readers must fence for themselves",
 		Package: "./clock",
@@ -436,7 +455,7 @@ var clockBugs = []Bug{
 		Name:      "shrink-unpinned",
 		Why:       "the goroutine that shrinks is moved to another processor meanwhile",
 		Package:   "./clock",
-		Schedules: "TestSchedules_ShrinkAgainstSections",
+		Schedules: "TestSchedules_ShrinkAgainstGrowth",
 		Patch: `
 @ clock/shrink.go
  	id := pcpu.Pin()
@@ -453,7 +472,7 @@ var clockBugs = []Bug{
 		Name:      "retired-leads-nowhere",
 		Why:       "a scan that stands on a record that is given back misses all that are older",
 		Package:   "./clock",
-		Schedules: "TestSchedules_ShrinkAgainstSections",
+		Schedules: "TestSchedules_ShrinkAgainstScan",
 		Patch: `
 @ clock/shrink.go
 -		at.CompareAndSwap(r, r.next.Load()) // where it fails, a later call finds r
