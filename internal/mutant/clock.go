@@ -440,11 +440,10 @@ var clockBugs = []Bug{
 `,
 	},
 	{
-		Name:      "shrink-elsewhere",
-		Why:       "a record is retired between an entry's load of 0 and its store, on another processor",
-		Package:   "./clock",
-		Test:      "TestShrink_Asked",
-		Schedules: "TestSchedules_ShrinkAgainstSections",
+		Name:    "shrink-elsewhere",
+		Why:     "a record is retired between an entry's load of 0 and its store, on another processor",
+		Package: "./clock",
+		Test:    "TestShrink_Asked",
 		Patch: `
 @ clock/shrink.go
 -	if !pcpu.Exclusive || c.slots.At(id) == sl {
