@@ -149,18 +149,18 @@ type runner struct {
 	passed map[string]func() (time.Duration, error)
 	caught map[string]bool
 
-	baselines map[string]func() (*baseline, error) // of the steps of a survey
+	batches map[string]func() ([]batch, error) // of the steps of a survey
 }
 
 // newRunner returns a runner, whose dir the caller removes.
 func newRunner() (*runner, error) {
 	dir, err := os.MkdirTemp("", "mutants")
 	return &runner{
-		dir:       dir,
-		built:     make(map[string]func() (string, error)),
-		passed:    make(map[string]func() (time.Duration, error)),
-		caught:    make(map[string]bool),
-		baselines: make(map[string]func() (*baseline, error)),
+		dir:     dir,
+		built:   make(map[string]func() (string, error)),
+		passed:  make(map[string]func() (time.Duration, error)),
+		caught:  make(map[string]bool),
+		batches: make(map[string]func() ([]batch, error)),
 	}, err
 }
 
@@ -216,18 +216,26 @@ func run(only []string, part, chance float64) error {
 
 // tryAll tries the checks, some at a time, and prints a line for each.
 func (r *runner) tryAll(all []check, atOnce int) error {
+	errs := make([]error, len(all))
+	each(len(all), atOnce, func(i int) bool {
+		errs[i] = r.try(all[i])
+		return true
+	})
+	return errors.Join(errs...)
+}
+
+// each calls do for each number below n, in that many goroutines. One of them ends when do returns
+// false.
+func each(n, atOnce int, do func(i int) (goOn bool)) {
 	var wg sync.WaitGroup
 	var next atomic.Int64
-	errs := make([]error, len(all))
 	for range atOnce {
 		wg.Go(func() {
-			for i := next.Add(1) - 1; i < int64(len(all)); i = next.Add(1) - 1 {
-				errs[i] = r.try(all[i])
+			for i := int(next.Add(1)) - 1; i < n && do(i); i = int(next.Add(1)) - 1 {
 			}
 		})
 	}
 	wg.Wait()
-	return errors.Join(errs...)
 }
 
 // once returns what f did when it was first called for the key.

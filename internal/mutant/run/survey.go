@@ -258,27 +258,21 @@ func tagsOf(file string) (tags []string, ok bool) {
 // tryEach tries the mutants, as many at once as there are processors.
 func (s *survey) tryEach(all []generated) ([]verdict, error) {
 	verdicts, errs := make([]verdict, len(all)), make([]error, len(all))
-	var next, done atomic.Int64
-	var wg sync.WaitGroup
-	for range runtime.GOMAXPROCS(0) {
-		wg.Go(func() {
-			for i := next.Add(1) - 1; i < int64(len(all)); i = next.Add(1) - 1 {
-				m := all[i]
-				v, ok := s.known[m.key]
-				if !ok {
-					if v, errs[i] = s.tryOne(m); errs[i] != nil {
-						return
-					}
-					s.keep(v)
-				}
-				verdicts[i] = v
-				if n := done.Add(1); v.Result == survived || n%100 == 0 {
-					fmt.Printf("%d of %d  %-8s %s\n", n, len(all), v.Result, v.Mutant)
-				}
+	var done atomic.Int64
+	each(len(all), runtime.GOMAXPROCS(0), func(i int) bool {
+		v, ok := s.known[all[i].key]
+		if !ok {
+			if v, errs[i] = s.tryOne(all[i]); errs[i] != nil {
+				return false
 			}
-		})
-	}
-	wg.Wait()
+			s.keep(v)
+		}
+		verdicts[i] = v
+		if n := done.Add(1); v.Result == survived || n%100 == 0 {
+			fmt.Printf("%d of %d  %-8s %s\n", n, len(all), v.Result, v.Mutant)
+		}
+		return true
+	})
 	return verdicts, errors.Join(errs...)
 }
 
@@ -310,11 +304,11 @@ func (s *survey) tryOne(m generated) (v verdict, err error) {
 		if i == 0 && m.tags != nil {
 			st.flags = []string{"-tags", strings.Join(m.tags, ",")}
 		}
-		base, err := once(s.runner, s.baselines, st.String(), func() (*baseline, error) { return s.measure(st) })
+		some, err := once(s.runner, s.batches, st.String(), func() ([]batch, error) { return s.measure(st) })
 		if err != nil {
 			return v, err
 		}
-		if len(base.batches) == 0 {
+		if len(some) == 0 {
 			continue
 		}
 		bin := filepath.Join(dir, fmt.Sprint(i, ".test"))
@@ -326,7 +320,7 @@ func (s *survey) tryOne(m generated) (v verdict, err error) {
 			v.Result = invalid
 			return v, nil
 		}
-		for _, b := range base.batches {
+		for _, b := range some {
 			out, err := s.runTests(st, bin, b.pattern, 5*time.Second+5*b.takes)
 			if err != nil {
 				v.Result, v.By = killed, st.String()+": "+how(out)
@@ -338,9 +332,6 @@ func (s *survey) tryOne(m generated) (v verdict, err error) {
 	v.Result = survived
 	return v, nil
 }
-
-// A baseline is what the tests of a step take without a mutant.
-type baseline struct{ batches []batch }
 
 // A batch is some tests that run together: quick ones before slow ones.
 type batch struct {
@@ -354,13 +345,13 @@ const firstBatch = 500 * time.Millisecond
 var passLine = regexp.MustCompile(`(?m)^--- PASS: (\S+) \(([0-9.]+)s\)`)
 
 // measure runs the tests of a step without a mutant, which must pass, and makes batches of them.
-func (s *survey) measure(st step) (*baseline, error) {
+func (s *survey) measure(st step) ([]batch, error) {
 	bin := filepath.Join(s.dir, regexp.MustCompile(`\W+`).ReplaceAllString(st.String(), "-")+".test")
 	if out, err := buildTest(bin, st.flags, st.pkg); err != nil {
 		return nil, fmt.Errorf("go test -c %s: %w\n%s", st, err, out)
 	}
 	if _, err := os.Stat(bin); err != nil {
-		return &baseline{}, nil // no tests
+		return nil, nil // no tests
 	}
 	defer os.Remove(bin)
 	var out string
@@ -371,7 +362,6 @@ func (s *survey) measure(st step) (*baseline, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s fails without a mutant: %w\n%s", st, err, out)
 	}
-	base := &baseline{}
 	var tests []timed
 	for _, match := range passLine.FindAllStringSubmatch(out, -1) {
 		takes, err := time.ParseDuration(match[2] + "s")
@@ -380,8 +370,7 @@ func (s *survey) measure(st step) (*baseline, error) {
 		}
 		tests = append(tests, timed{match[1], takes})
 	}
-	base.batches = batches(tests)
-	return base, nil
+	return batches(tests), nil
 }
 
 // A timed test is one, and what it takes.
