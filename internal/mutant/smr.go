@@ -3,26 +3,6 @@ package mutant
 // smrBugs are those of package smr.
 var smrBugs = []Bug{
 	{
-		Name:      "throttle-checks-first",
-		Why:       "a Close or a finished chunk that comes between a writer's check and its registration wakes nobody",
-		Package:   "./smr",
-		Schedules: "TestSchedules_ThrottleAgainstClose",
-		Patch: `
-@ smr/throttle.go
- 		wake := make(chan struct{})
--		r.mu.Lock()
--		r.throttled = append(r.throttled, wake)
--		r.mu.Unlock()
-@
- 			d.unthrottle(wake)
- 			return nil
- 		}
-+		r.mu.Lock()
-+		r.throttled = append(r.throttled, wake)
-+		r.mu.Unlock()
-`,
-	},
-	{
 		Name:      "goal-before-drain",
 		Why:       "a drain's goal is older than a call that it takes: a reader that entered at the goal holds the object, and does not hold the goal back",
 		Package:   "./smr",
