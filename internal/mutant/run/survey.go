@@ -86,7 +86,8 @@ func (st step) String() string {
 	return strings.Join(append(slices.Clone(st.flags), st.env...), " ") + " " + st.pkg
 }
 
-// steps returns what is tried for a mutant of a package, in order.
+// steps returns what is tried for a mutant of a package, in order: its own tests, if it has
+// some, then those of its users.
 func steps(pkg string) (all []step) {
 	tests := func(pkg string, flags ...string) {
 		all = append(all, step{pkg: pkg, flags: flags, run: "."})
@@ -95,9 +96,11 @@ func steps(pkg string) (all []step) {
 		flags := []string{"-tags", strings.Join(append(tags, "smr_sched"), ",")}
 		all = append(all, step{pkg, flags, "TestSchedules", []string{"SMR_SCHEDULES=" + part}})
 	}
-	tests(pkg)
-	schedules(pkg, "0.1")
-	tests(pkg, "-tags", "invariants")
+	if own, _ := filepath.Glob(filepath.Join(pkg, "*_test.go")); own != nil {
+		tests(pkg)
+		schedules(pkg, "0.1")
+		tests(pkg, "-tags", "invariants")
+	}
 	for _, user := range users[pkg] {
 		tests(user)
 		schedules(user, "0.05")
