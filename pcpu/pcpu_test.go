@@ -72,6 +72,15 @@ func TestPin_Exclusive(t *testing.T) {
 	require.False(t, broken.Load(), "two goroutines were pinned to one processor")
 }
 
+func TestCount(t *testing.T) {
+	for procs, want := range map[int]int{1: 16, 2: 32, 3: 64, 4: 64, 5: 128, 15: 256, 16: 256, 17: 256, 1000: 256} {
+		if Exclusive {
+			want = procs
+		}
+		require.Equal(t, want, Count(procs), "%d processors", procs)
+	}
+}
+
 func TestSlots_GrowKeepsSlots(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(0))
 	runtime.GOMAXPROCS(1)

@@ -65,11 +65,22 @@ with -tags smr_portable.
 
 // membarrier uses a raw system call, which keeps the processor: the caller may be pinned. Usually
 // it takes microseconds; kernels since 6.8 make barriers of different processes wait for one
-// another. ENOMEM is no refusal: the kernel may be short of memory for a moment.
+// another.
 func membarrier(cmd uintptr) (result uintptr, errno unix.Errno) {
-	for range 1000 {
-		result, _, errno = unix.RawSyscall(unix.SYS_MEMBARRIER, cmd, 0, 0)
-		if errno != unix.ENOMEM {
+	return retry(func() (uintptr, unix.Errno) {
+		result, _, errno := unix.RawSyscall(unix.SYS_MEMBARRIER, cmd, 0, 0)
+		return result, errno
+	})
+}
+
+// tries is how often a call that finds no memory is made.
+const tries = 1000
+
+// retry makes a system call again while it returns ENOMEM. That is no refusal: the kernel may be
+// short of memory for a moment.
+func retry(call func() (uintptr, unix.Errno)) (result uintptr, errno unix.Errno) {
+	for range tries {
+		if result, errno = call(); errno != unix.ENOMEM {
 			break
 		}
 	}

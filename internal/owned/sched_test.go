@@ -5,6 +5,7 @@ package owned
 import (
 	"testing"
 
+	"github.com/gosmr/gosmr/internal/asym"
 	"github.com/gosmr/gosmr/internal/relacq"
 	"github.com/gosmr/gosmr/internal/sched"
 	"github.com/gosmr/gosmr/pcpu"
@@ -65,4 +66,31 @@ func TestSchedules_RevokeAgainstOwner(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Two revokers close a slot at once, under every schedule: its value is taken once, and what they
+// leave is not taken for a value.
+func TestSchedules_RevokeAgainstRevoke(t *testing.T) {
+	fence := asym.New()
+	sched.Explore(t, sched.Options{Bound: 3}, func(x *sched.Exec) func() {
+		all := []*share{new(share), new(share)}
+		v, closed := new(value), new(value)
+		all[1].Value.Store(v)
+		taken := 0 // one goroutine runs at a time
+		revoke := func() {
+			for _, got := range Revoke(fence, all, closed) {
+				if got != v {
+					x.Fail("a revoker takes what the other left")
+				}
+				taken++
+			}
+		}
+		x.Go("revoker", 0, revoke)
+		x.Go("other revoker", 1, revoke)
+		return func() {
+			if taken != 1 {
+				x.Fail("the value was taken %d times", taken)
+			}
+		}
+	})
 }

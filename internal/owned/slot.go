@@ -119,9 +119,12 @@ func Revoke[T any, S interface{ slot() *Slot[T] }](fence asym.Fence, all []S, le
 // here: in a testing/synctest bubble time stands still while a goroutine waits for a mutex that the
 // caller holds.
 func (s *Slot[T]) awaitUnlocked() {
-	for i := 0; s.busy.Load() != 0; i++ {
-		if i >= sched.Spins(100) {
-			sched.Gosched()
+	for range sched.Spins(100) {
+		if s.busy.Load() == 0 {
+			return
 		}
+	}
+	for s.busy.Load() != 0 {
+		sched.Gosched()
 	}
 }

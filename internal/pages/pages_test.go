@@ -7,6 +7,8 @@ import (
 	"sync"
 	"testing"
 	"unsafe"
+
+	"github.com/stretchr/testify/require"
 )
 
 // The buddies never overlap, are aligned and zeroed, coalesce, and hints hide nothing.
@@ -132,5 +134,11 @@ func TestRoundLarge_AllSizes(t *testing.T) {
 		if _, err := AllocLarge(rounded); !errors.Is(err, ErrNoMemory) {
 			t.Errorf("%d bytes: %v", rounded, err)
 		}
+	}
+}
+
+func TestAlloc_OnlySizesOfBlocks(t *testing.T) {
+	for _, size := range []uintptr{0, 1, MinBlock / 2, MinBlock - 1, MinBlock + 1, 3 * MinBlock, MaxBlock + 1, 2 * MaxBlock} {
+		require.PanicsWithValue(t, "pages: no such block size", func() { Alloc(size) }, size)
 	}
 }

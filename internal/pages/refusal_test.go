@@ -245,6 +245,9 @@ func TestAlloc_OpensAsUsed(t *testing.T) {
 			reserved += r.size
 		}
 		require.LessOrEqual(t, reserved, max(2*(used+MaxBlock), used+maxRegion), "%d bytes are used", used)
+		for _, r := range heap.partly {
+			require.Less(t, r.opened, r.size, "there is nothing left to open")
+		}
 	}
 	require.Equal(t, uintptr(2*maxRegion), opened)
 }

@@ -22,7 +22,7 @@ func (g *generator) visit(n ast.Node) bool {
 			g.replace("bool", n, strconv.FormatBool(n.Name == "false"))
 		}
 	case *ast.CallExpr:
-		if isText(n) {
+		if isText(n) || isTuning(n) {
 			return false
 		}
 		g.call(n)
@@ -57,6 +57,12 @@ func isText(call *ast.CallExpr) bool {
 		return ok && (pkg.Name == "fmt" || pkg.Name == "errors" && fn.Sel.Name == "New")
 	}
 	return false
+}
+
+// isTuning reports whether a call says how long to spin: any number is correct.
+func isTuning(call *ast.CallExpr) bool {
+	fn, ok := call.Fun.(*ast.SelectorExpr)
+	return ok && fn.Sel.Name == "Spins"
 }
 
 // operators are what stands in for an operator: one that is wrong at the boundary, or in the

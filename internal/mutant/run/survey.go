@@ -70,7 +70,7 @@ var users = map[string][]string{
 	"internal/owned":      {"smr", "slab"},
 	"internal/pages":      {"slab"},
 	"internal/membarrier": {"clock"},
-	"internal/asym":       {"clock"},
+	"internal/asym":       {"internal/owned", "smr", "slab"},
 	"internal/relacq":     {"clock", "smr"},
 }
 
