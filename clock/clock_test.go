@@ -279,6 +279,22 @@ func TestPosition_IsBetweenTheSnapshots(t *testing.T) {
 	})
 }
 
+// A section that entered at the goal itself, or later, holds nothing back.
+func TestBlocking_OnlyEarlierSections(t *testing.T) {
+	forEachStart(t, func(t *testing.T, c *Clock) {
+		r, g := c.Enter()
+		goal := c.Advance()
+		r2, g2 := c.Enter()
+		blocking := c.Blocking(goal)
+		require.Len(t, blocking, 1)
+		require.Same(t, r, blocking[0].Record)
+		require.Len(t, c.Blocking(c.Advance()), 2)
+		r.Leave(g)
+		require.Empty(t, c.Blocking(goal))
+		r2.Leave(g2)
+	})
+}
+
 func TestCounters(t *testing.T) {
 	forEachStart(t, func(t *testing.T, c *Clock) {
 		advances, scans := c.Counters()

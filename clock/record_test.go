@@ -176,6 +176,16 @@ func TestSlot_GrowsWithOpenSections(t *testing.T) {
 
 // With few idle records far apart, the slot grows rather than walk to them each
 // time.
+// Trackers of a slot know its processor, also those that are added later.
+func TestSlot_TrackersKnowTheirProcessor(t *testing.T) {
+	c := newClock(Options{})
+	sl := c.newSlot(3)
+	sl.grow(c, 2, 0)
+	for r := sl.all.Load(); r != nil; r = r.next.Load() {
+		require.EqualValues(t, 3, r.cpu)
+	}
+}
+
 func TestSlot_WalksStayShort(t *testing.T) {
 	if !pcpu.Exclusive {
 		t.Skip("sections of one goroutine may be in several slots")

@@ -59,6 +59,12 @@ func isText(call *ast.CallExpr) bool {
 	return false
 }
 
+// isSymmetric reports whether a call's arguments may change places.
+func isSymmetric(call *ast.CallExpr) bool {
+	fn, ok := call.Fun.(*ast.Ident)
+	return ok && (fn.Name == "min" || fn.Name == "max")
+}
+
 // isTuning reports whether a call says how long to spin: any number is correct.
 func isTuning(call *ast.CallExpr) bool {
 	fn, ok := call.Fun.(*ast.SelectorExpr)
@@ -109,7 +115,7 @@ func (g *generator) literal(l *ast.BasicLit) {
 }
 
 func (g *generator) call(call *ast.CallExpr) {
-	if len(call.Args) >= 2 {
+	if len(call.Args) >= 2 && !isSymmetric(call) {
 		x, y := call.Args[0], call.Args[1]
 		g.add("swap arguments", x.Pos(), y.End(), g.source(y)+", "+g.source(x))
 	}
