@@ -113,6 +113,19 @@ func TestHeap_ReleasedIsForgotten(t *testing.T) {
 	require.Zero(t, b.Used())
 }
 
+// A slab whose header was overwritten, if only in part, is not taken for one.
+func TestHeap_OverrunIsNoticed(t *testing.T) {
+	p := New[flat](newDomain(t), Options{})
+	obj := get(t, p)
+	sl, _ := p.s.heap.slabOfLocked(unsafe.Pointer(obj))
+	head := (*header)(sl.base)
+	head.magic++
+	require.Contains(t, panicText(t, func() { p.s.heap.slabOfLocked(unsafe.Pointer(obj)) }), "its slab was overrun")
+	head.magic--
+	p.Free(obj)
+	closeEmpty(t, p)
+}
+
 // In a section, memory of a pool stays memory of that pool, whatever is freed.
 func TestFree_SlabWaitsForReaders(t *testing.T) {
 	d := newDomain(t)
