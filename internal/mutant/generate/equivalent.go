@@ -3,13 +3,40 @@ package generate
 // equivalents are mutants that no check can kill, by their ID, with the reason. A test asserts
 // that the tree has each.
 var equivalents = map[string]string{
+	// pcpu
+	"pcpu/counter.go:Counter.Add: always: s == nil -> true || (s == nil)":                                                          "Grow returns the slot that is there",
+	"pcpu/counter.go:Counter.Add: never: Exclusive -> false && (Exclusive)":                                                        "adds atomically what nobody else writes",
+	"pcpu/slots.go:Slots.Grow: off by one: 1 -> 2":                                                                                 "makes a slot more",
+	"pcpu/slots.go:Slots.Init: exchange: s.create = create s.arr.Store(&array[T]{}) -> s.arr.Store(&array[T]{}) s.create = create": "the slots are not shared yet",
 	// clock
+	"clock/clock.go:Clock.Init: exchange: c.parallel = runtime.NumCPU() > 1 c.wr.Store(uint64(c.start)) -> c.wr.Store(uint64(c.start)) c.parallel = runtime.NumCPU() > 1": "the clock is not shared yet",
 	"clock/clock.go:Clock.Init: off by one: 1 -> 2 #2":                                                   "a second wake finds nothing to do",
 	"clock/clock.go:Clock.Init: operand: relacq.Plain -> (relacq.Plain || true)":                         "fenced asks relacq.Plain again",
 	"clock/driver.go:Clock.driveOn: operand: !(scanned && o.spin()) -> (!(scanned && o.spin()) || true)": "sleeps where it would spin",
 	"clock/record.go:Record.leaveSlow: operator: + -> -":                                                 "generations differ all the same",
 	"clock/scan.go:Clock.position: off by one: 0 -> 1 #2":                                                "an idle record's moment is not used",
 	"clock/scan.go:Clock.position: operator: <= -> <":                                                    "the next case gives the same moment",
+	"clock/slot.go:slot.search: always: r == closedRecord -> true || (r == closedRecord)":                "shrinks at each search",
+	"clock/wait.go:Clock.WaitOr: operand: c.driven() -> (c.driven() && false)":                           "spins before it parks",
+	// smr
+	"smr/call.go:Domain.callSlow: operator: < -> <= #2": "a chunk has room for one call of largeSize",
+	"smr/call.go:Domain.callUnslotted: exchange: r.calledBytes.Add(-uint64(c.bytes)) r.called.Add(^uint64(0)) -> r.called.Add(^uint64(0)) r.calledBytes.Add(-uint64(c.bytes))": "the three counts are read apart",
+	"smr/call.go:Domain.lockSlot: off by one: 1 -> 2":                                                                              "begins with another slot",
+	"smr/options.go:Options.normalize: operator: > -> >=":                                                                          "MaxPending is not 0 by then",
+	"smr/pace.go:Domain.checkInIfDue: operand: flush -> (flush && false)":                                                          "no chunk is open: a drain finds nothing",
+	"smr/reclaim.go:Domain.intake: exchange: r.waiting.insert(c) d.clk.Commit(c.goal) -> d.clk.Commit(c.goal) r.waiting.insert(c)": "the lock is held",
+	// slab
+	"slab/blocks.go:NewBlocks: exchange: rest.stores = append(rest.stores, s) s.dom, s.budget = d, o.Budget -> s.dom, s.budget = d, o.Budget rest.stores = append(rest.stores, s)":        "the store is not shared yet",
+	"slab/cache.go:store.unload: never: !slices.ContainsFunc(caches, func(c *cache) bool { return c.Value.L... -> false && (!slices.ContainsFunc(caches, func(c *cache) bool { return...": "pays for a fence",
+	"slab/close.go:closeStores: exchange: s.caches.Seal() s.policy.trim(trimCaches) -> s.policy.trim(trimCaches) s.caches.Seal()":                                                         "trimAll follows and takes the caches, too",
+	"slab/evacuate.go:heap.beginEvacuation: always: sl.nFree > 0 -> true || (sl.nFree > 0)":                                                                                               "full slabs come last, when the list is empty",
+	// smrmap
+	"smrmap/evict.go:Bytes.evict: off by one: 1 -> 2": "spares less: a policy",
+	// internal
+	"internal/owned/slot.go:Slot.TryLock: off by one: 1 -> 2 #2": "any word but 0 is locked",
+	"internal/pages/region.go:addRegionLocked: exchange: heap.regions = append(heap.regions, r) heap.byBase = slices.Insert(... -> heap.byBase = slices.Insert(heap.byBase, searchLocked(base), r) hea...": "the lock is held",
+	"internal/pages/region.go:searchLocked: off by one: 1 -> 2 #2": "only the sign counts",
+	"internal/relacq/plain.go:Fence: off by one: 1 -> 2":           "any locked instruction is a fence",
 }
 
 // Equivalent returns why no check can kill a mutant, and whether that is known.

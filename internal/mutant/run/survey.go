@@ -98,6 +98,7 @@ func steps(pkg string) (all []step) {
 	}
 	if own, _ := filepath.Glob(filepath.Join(pkg, "*_test.go")); own != nil {
 		tests(pkg)
+		tests(pkg, "-tags", "smr_portable")
 		schedules(pkg, "0.1")
 		tests(pkg, "-tags", "invariants")
 	}
@@ -106,7 +107,6 @@ func steps(pkg string) (all []step) {
 		schedules(user, "0.05")
 	}
 	tests("fuzz")
-	tests(pkg, "-tags", "smr_portable")
 	schedules(pkg, "0.1", "smr_portable")
 	tests(pkg, "-race")
 	if pkg == "smrmap" || pkg == "slab" {
