@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/gosmr/gosmr/slab"
 )
 
 func TestEvict(t *testing.T) {
@@ -41,6 +43,25 @@ func TestEvict(t *testing.T) {
 	for m.EvictBytes(1) > 0 {
 	}
 	require.Zero(t, m.Len())
+}
+
+// What was not read since it was stored is evicted before what was.
+func TestEvict_UnreadFirst(t *testing.T) {
+	m := newBytes(t, Options{})
+	const n, read = 100, 10
+	for i := range n {
+		require.NoError(t, m.Store(key(i), valueOf(i, 100)))
+	}
+	m.c.migrated.Wait()
+	for i := range read {
+		m.Load(key(i), nil)
+	}
+	m.EvictBytes(n / 2 * slab.BlockSize(int(headerSize)+100))
+	require.Less(t, m.Len(), n*2/3)
+	for i := range read {
+		_, ok := m.Load(key(i), nil)
+		require.True(t, ok, i)
+	}
 }
 
 // A Now that panics in Evict leaves no bucket locked.

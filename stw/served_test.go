@@ -161,3 +161,18 @@ func TestBlocking_EndlessInterruptsLetHookIn(t *testing.T) {
 	close(release)
 	join(t, d)
 }
+
+// A function that runs for a blocked domain may poll, also once the domain is on its way back.
+func TestPoll_InServiceOfOneThatReturns(t *testing.T) {
+	w := newWorld(t, Options{})
+	d, release := startBlocked(t, w)
+	polled := make(chan phase, 1)
+	require.NoError(t, d.Interrupt(func(d *Domain) {
+		close(release)
+		waitFor(t, func() bool { return d.currentPhase() == returning })
+		d.pollSlow()
+		polled <- d.currentPhase()
+	}))
+	join(t, d)
+	require.Equal(t, returning, <-polled)
+}

@@ -216,3 +216,14 @@ func TestSMR_Reclaim(t *testing.T) {
 	c.end(t)
 	require.Zero(t, bad.Load())
 }
+
+// A world keeps its own list of smr domains.
+func TestNewWorld_CopiesItsOptions(t *testing.T) {
+	mine, other := newDomain(t), newDomain(t)
+	all := []*smr.Domain{mine}
+	w := newWorld(t, Options{SMR: all})
+	all[0] = other
+	asDomain(t, w, func(d *Domain) {
+		require.True(t, d.SectionOf(mine).Active())
+	})
+}

@@ -25,13 +25,20 @@ var equivalents = map[string]string{
 	"smr/options.go:Options.normalize: operator: > -> >=":                                                                          "MaxPending is not 0 by then",
 	"smr/pace.go:Domain.checkInIfDue: operand: flush -> (flush && false)":                                                          "no chunk is open: a drain finds nothing",
 	"smr/reclaim.go:Domain.intake: exchange: r.waiting.insert(c) d.clk.Commit(c.goal) -> d.clk.Commit(c.goal) r.waiting.insert(c)": "the lock is held",
+	// smrq
+	"smrq/link.go:offset: operator: >= -> >":                                                 "a Link has no room at the end either",
+	"smrq/write.go:queue.before: never: q.kind&double != 0 -> false && (q.kind&double != 0)": "walks to where prev points",
+	// stw
+	"stw/blocking.go:Domain.EnterBlocking: exchange: d.currentPhase().mustRun(\"EnterBlocking\") d.check(\"EnterBlocking\") -> d.check(\"EnterBlocking\") d.currentPhase().mustRun(\"EnterBlocking\")": "both panic where the other does, with another text",
+	"stw/stop.go:Stop.try: exchange: s.tell(d) // Handlers may wait for grace periods, so the leader sta... -> d.readers.goOffline() s.tell(d)":                                                        "both come before the leader waits",
 	// slab
 	"slab/blocks.go:NewBlocks: exchange: rest.stores = append(rest.stores, s) s.dom, s.budget = d, o.Budget -> s.dom, s.budget = d, o.Budget rest.stores = append(rest.stores, s)":        "the store is not shared yet",
 	"slab/cache.go:store.unload: never: !slices.ContainsFunc(caches, func(c *cache) bool { return c.Value.L... -> false && (!slices.ContainsFunc(caches, func(c *cache) bool { return...": "pays for a fence",
 	"slab/close.go:closeStores: exchange: s.caches.Seal() s.policy.trim(trimCaches) -> s.policy.trim(trimCaches) s.caches.Seal()":                                                         "trimAll follows and takes the caches, too",
 	"slab/evacuate.go:heap.beginEvacuation: always: sl.nFree > 0 -> true || (sl.nFree > 0)":                                                                                               "full slabs come last, when the list is empty",
 	// smrmap
-	"smrmap/evict.go:Bytes.evict: off by one: 1 -> 2": "spares less: a policy",
+	"smrmap/bucket.go:bucket.free: off by one: 1 -> 2": "any negative number means none",
+	"smrmap/evict.go:Bytes.evict: off by one: 1 -> 2":  "spares less: a policy",
 	// internal
 	"internal/owned/slot.go:Slot.TryLock: off by one: 1 -> 2 #2": "any word but 0 is locked",
 	"internal/pages/region.go:addRegionLocked: exchange: heap.regions = append(heap.regions, r) heap.byBase = slices.Insert(... -> heap.byBase = slices.Insert(heap.byBase, searchLocked(base), r) hea...": "the lock is held",
