@@ -251,6 +251,7 @@ func TestPool_Misuse(t *testing.T) {
 		return
 	}
 	require.Contains(t, panicText(t, func() { p.Free(obj) }), "which is free")
+	require.Contains(t, panicText(t, func() { p.Free(obj) }), "TestPool_Misuse", "the stack of the first Free")
 	require.Contains(t, panicText(t, func() { p.Retire(obj) }), "which is free")
 	require.Contains(t, panicText(t, func() { p.Free(new(flat)) }), "not an object of this pool")
 	obj.key = 7
