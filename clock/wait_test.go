@@ -502,6 +502,7 @@ func TestWait_AsksQuiescentReadersToReport(t *testing.T) {
 		}
 	})
 	idle := c.NewQuiescent(func() { panic("an offline reader was asked") })
+	silent := c.NewQuiescent(nil) // in the list before the others
 	rec.Online()
 	ctx := watchdogContext(t)
 	done := make(chan error, 1)
@@ -510,6 +511,7 @@ func TestWait_AsksQuiescentReadersToReport(t *testing.T) {
 	rec.Quiesce()
 	require.NoError(t, <-done)
 	idle.Close()
+	silent.Close()
 	rec.Offline()
 }
 
