@@ -39,6 +39,32 @@ func TestPin_IDWithinGOMAXPROCS(t *testing.T) {
 	}
 }
 
+// Where a hint is all there is, goroutines that run at once seldom share one.
+func TestPin_Spreads(t *testing.T) {
+	if Exclusive {
+		t.Skip("this build pins")
+	}
+	const goroutines = 64
+	var seen [maxStripes]atomic.Bool
+	var all, wg sync.WaitGroup
+	all.Add(goroutines)
+	for range goroutines {
+		wg.Go(func() {
+			seen[Pin()%maxStripes].Store(true)
+			all.Done()
+			all.Wait() // no stack is another's
+		})
+	}
+	wg.Wait()
+	stripes := 0
+	for i := range seen {
+		if seen[i].Load() {
+			stripes++
+		}
+	}
+	require.Greater(t, stripes, goroutines/2)
+}
+
 // Where Exclusive, no two goroutines are between Pin and Unpin with one id.
 func TestPin_Exclusive(t *testing.T) {
 	if !Exclusive {

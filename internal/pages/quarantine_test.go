@@ -38,24 +38,32 @@ func TestQuarantine_NotOpened(t *testing.T) {
 	all := allocMany(t, MinBlock, n)
 	r := &refusing{}
 	refuse(t, r)
-	free := func(all ...unsafe.Pointer) {
+	freeAll := func(all ...unsafe.Pointer) {
 		for _, p := range all {
 			Free(p, MinBlock)
 		}
 	}
 	r.mprotect = func(b block, prot int) bool { return prot == protection && b.p == all[0] }
-	free(all[:maxQuarantined+5]...)
+	freeAll(all[:maxQuarantined+5]...)
 	require.Len(t, quarantined.blocks, maxQuarantined)
 	require.Equal(t, all[0], quarantined.blocks[0].p)
 	require.Equal(t, all[1], alloc(t, MinBlock), "the next one came out")
 
 	r.mprotect = func(_ block, prot int) bool { return prot == protection }
-	free(all[maxQuarantined+5 : n-1]...)
+	freeAll(all[maxQuarantined+5 : n-1]...)
 	require.Greater(t, len(quarantined.blocks), maxQuarantined)
 
 	r.mprotect = nil
-	free(all[n-1])
+	freeAll(all[n-1])
 	require.Len(t, quarantined.blocks, maxQuarantined)
 	require.Equal(t, all[0], alloc(t, MinBlock))
 	written(t, all[0], MinBlock)
+	var opened, free uintptr
+	for _, r := range heap.regions {
+		opened += r.opened
+		for order, n := range r.has {
+			free += uintptr(n) << (order + minShift)
+		}
+	}
+	require.EqualValues(t, maxQuarantined+2, (opened-free)/MinBlock, "not all that came out is free")
 }
