@@ -97,12 +97,14 @@ func TestBlocks_LargeWaitsForReaders(t *testing.T) {
 	s.Leave()
 	require.NoError(t, d.Barrier(watchdogContext(t)))
 	require.Zero(t, b.Stats().ReservedBytes)
+	require.Zero(t, b.Stats().PendingBytes)
 	require.NoError(t, b.Close(watchdogContext(t)))
 }
 
 func TestBlocks_Misuse(t *testing.T) {
 	d := newDomain(t)
 	b := NewBlocks(d, Options{Name: "b", Budget: NewBudget(1 << 20)})
+	require.Equal(t, "b", b.Stats().Name)
 	block, err := b.Get(100)
 	require.NoError(t, err)
 	require.Contains(t, panicText(t, func() { b.Free(block[:50:60]) }), "not a whole block")

@@ -303,3 +303,20 @@ func TestEvacuate_WhatIsFree(t *testing.T) {
 		b.Free(block)
 	}
 }
+
+// GetFree finds what readers have left, however little of it waits.
+func TestGetFree_PollsForFew(t *testing.T) {
+	d := newStill(t)
+	p := New[flat](d, Options{})
+	s := p.s
+	for _, m := range magazines(t, s, 2) {
+		s.depot.retire(m)
+	}
+	for m := s.take(false); m != nil; m = s.take(false) { // the rest of the slab
+		m.n = 0 // lost with the pool
+	}
+	d.Advance()
+	obj := s.getFree()
+	require.NotNil(t, obj)
+	p.Free((*flat)(obj))
+}

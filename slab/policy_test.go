@@ -301,6 +301,21 @@ func TestShrink_EndsWithItsDomain(t *testing.T) {
 	closeEmpty(t, p)
 }
 
+// A wasteful store of which nothing can be moved is left alone.
+func TestShrink_OnceForNothing(t *testing.T) {
+	p := New[flat](newStill(t), Options{})
+	s := p.s
+	left := fragment(t, p, 200_000)
+	s.policy.trim(trimAll)
+	require.True(t, s.wasteful())
+	require.Zero(t, s.depot.nFull())
+	s.policy.called.Store(true) // as if called
+	s.policy.shrink()
+	require.False(t, s.policy.called.Load())
+	freeAll(p, left)
+	closeEmpty(t, p)
+}
+
 // Magazines that a Get's poll made full are spilled by the calls that come after it.
 func TestReached_SpillsWhatAPollMadeFull(t *testing.T) {
 	d := newStill(t)
