@@ -11,7 +11,7 @@ import (
 //
 //	reader, in a section of the domain       Load
 //	writer, holding the writers' lock        LoadSerialized, Store, StoreRelaxed, Clear
-//	writer, without a lock                   Swap
+//	writer, without a lock                   Swap, CompareAndSwap
 //	sole user of the structure, before       Init, LoadUnserialized, StoreUnserialized
 //	publication or after a grace period
 //	anyone, to compare addresses             LoadUnsafe
@@ -71,3 +71,9 @@ func (p *Pointer[T]) StoreUnserialized(target *T) { p.p.StorePrivate(target) }
 // Swap publishes target and returns the old one. Writers need no lock: each old target goes to one
 // of them. Cost: one atomic exchange.
 func (p *Pointer[T]) Swap(target *T) *T { return p.p.Swap(target) }
+
+// CompareAndSwap publishes target if the pointer leads to old, and reports whether it did. Writers
+// need no lock. Load old in a section and stay in it: else old may meanwhile be freed and published
+// again, with other contents, and nobody notices (the ABA problem). Cost: one compare-and-swap.
+// Idea: rcu_cmpxchg_pointer of liburcu.
+func (p *Pointer[T]) CompareAndSwap(old, target *T) bool { return p.p.CompareAndSwap(old, target) }

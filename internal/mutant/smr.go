@@ -155,4 +155,56 @@ var smrBugs = []Bug{
 +	reached := d.clk.Now() + 1<<40
 `,
 	},
+	{
+		Name:    "published-by-plain-store",
+		Why:     "a reader finds a target before what was written to it",
+		Package: "./smr",
+		Test:    "TestPointer_PublishesWhatWasWrittenBefore",
+		Race:    true,
+		Patch: `
+@ smr/pointer.go
+-	p.p.Store(target)
++	p.p.StorePrivate(target)
+`,
+	},
+	{
+		Name:    "swap-in-two-steps",
+		Why:     "two writers get the same target, and each frees it",
+		Package: "./smr",
+		Test:    "TestPointer_EachTargetGoesToOneWriter",
+		Patch: `
+@ smr/pointer.go
++	"runtime"
+ 	"unsafe"
+@
+-func (p *Pointer[T]) Swap(target *T) *T { return p.p.Swap(target) }
++func (p *Pointer[T]) Swap(target *T) *T {
++	old := p.p.Load()
++	runtime.Gosched()
++	p.p.Store(target)
++	return old
++}
+`,
+	},
+	{
+		Name:    "compare-and-swap-in-two-steps",
+		Why:     "two writers that compare with the same target both succeed",
+		Package: "./smr",
+		Test:    "TestPointer_EachTargetGoesToOneWriter",
+		Patch: `
+@ smr/pointer.go
++	"runtime"
+ 	"unsafe"
+@
+-func (p *Pointer[T]) CompareAndSwap(old, target *T) bool { return p.p.CompareAndSwap(old, target) }
++func (p *Pointer[T]) CompareAndSwap(old, target *T) bool {
++	if p.p.Load() != old {
++		return false
++	}
++	runtime.Gosched()
++	p.p.Store(target)
++	return true
++}
+`,
+	},
 }
