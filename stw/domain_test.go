@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/gosmr/gosmr/smr"
@@ -283,6 +284,41 @@ func TestForEach_SetChanges(t *testing.T) {
 	}
 	quit.Store(true)
 	churn.Wait()
+}
+
+// Several ragged barriers at once: each runs its function once for every domain. (The runtime's
+// forEachP throws.)
+func TestForEach_SeveralAtOnce(t *testing.T) {
+	w := newWorld(t, Options{})
+	c := startCrowd(t, w, 2)
+	blocked, release := startBlocked(t, w)
+	const callers = 3
+	for range rounds(200) {
+		poll := make(chan struct{})
+		late := spawn(t, w, func(d *Domain) {
+			<-poll // it runs, and does not poll
+			d.Poll()
+		})
+		waitState(t, late, Running)
+		var calls sync.WaitGroup
+		for range callers {
+			calls.Go(func() {
+				var mu sync.Mutex
+				var ran []uint64
+				within(t, func() {
+					w.ForEach(func(d *Domain) { mu.Lock(); defer mu.Unlock(); ran = append(ran, d.ID()) })
+				})
+				assert.ElementsMatch(t, []uint64{c.domains[0].ID(), c.domains[1].ID(), blocked.ID(), late.ID()}, ran)
+			})
+		}
+		waitFor(t, func() bool { late.mu.Lock(); defer late.mu.Unlock(); return len(late.noted.ragged) == callers })
+		close(poll)
+		calls.Wait()
+		join(t, late)
+	}
+	close(release)
+	join(t, blocked)
+	c.end(t)
 }
 
 // Whoever was part of the world runs it, also while it ends.

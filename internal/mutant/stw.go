@@ -216,4 +216,15 @@ var stwBugs = []Bug{
 +	d.clearPending()
 `,
 	},
+	{
+		Name:    "one-ragged-barrier",
+		Why:     "a ragged barrier that begins while another one waits for a domain takes its place",
+		Package: "./stw",
+		Test:    "TestForEach_SeveralAtOnce",
+		Patch: `
+@ stw/ragged.go
+-		d.noted.ragged = append(d.noted.ragged, r)
++		d.noted.ragged = []*ragged{r}
+`,
+	},
 }
