@@ -160,6 +160,26 @@ func TestWait_ManyWaitersOneReader(t *testing.T) {
 	require.Zero(t, failed.Load())
 }
 
+// Waits that are parked together end with one scan, and so with one fence.
+func TestWait_ParkedOnesShareAScan(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newClock(Options{})
+		r, g := c.Enter()
+		var waits []chan error
+		for range 20 {
+			waits = append(waits, waitAsync(t, t.Context(), c, c.Advance()))
+		}
+		_, before := c.Counters()
+		r.Leave(g)
+		for _, done := range waits {
+			require.NoError(t, <-done)
+		}
+		_, after := c.Counters()
+		require.EqualValues(t, 1, after-before)
+		requireNoDriver(t, c)
+	})
+}
+
 func TestWait_Canceled(t *testing.T) {
 	c := newClock(Options{})
 	r, g := c.Enter()

@@ -535,4 +535,15 @@ var clockBugs = []Bug{
 +		for i := copy(grown, old.all[:0]); i < n; i++ {
 `,
 	},
+	{
+		Name:    "scan-for-each-waiter",
+		Why:     "waits that are parked together each cost a fence on all processors",
+		Package: "./clock",
+		Test:    "TestWait_ParkedOnesShareAScan",
+		Patch: `
+@ clock/driver.go
+ 	d.waiters = slices.DeleteFunc(d.waiters, func(w *waiter) bool {
++		c.scan(w.goal)
+`,
+	},
 }
