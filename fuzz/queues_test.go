@@ -30,9 +30,7 @@ func FuzzQueues(f *testing.F) {
 			defer free()
 			elems = off
 		}
-		s := d.Enter()
-		defer s.Leave()
 		k := queuetest.Kinds[int(kind)%len(queuetest.Kinds)]
-		require.NoError(t, queuetest.Run(k, elems, s, program))
+		require.NoError(t, queuetest.Run(k, elems, d, program))
 	})
 }

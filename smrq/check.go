@@ -11,9 +11,9 @@ import (
 // The checks for misuse compare an element's owner with the queue's id; those for damage compare
 // the links of neighbors. They read only what the operation is about to use.
 
-// checkReady panics if the queue was never made, or needs Init after Append.
+// checkReady panics if the queue was never made, needs Init after Append, or is being split.
 func (q *queue[T]) checkReady(op string) {
-	if q.id == 0 {
+	if q.state != ready {
 		q.notReady(op)
 	}
 }
@@ -122,8 +122,8 @@ func (q *queue[T]) Verify() error {
 	fail := func(l *Link[T], format string, args ...any) error {
 		return errors.New(q.describe(op, l, fmt.Sprintf(format, args...)))
 	}
-	if q.id == 0 {
-		return fail(nil, "it needs Init")
+	if q.state != ready {
+		return fail(nil, "%s", q.state)
 	}
 	w := q.walk()
 	for ; w.at != nil; w.step() {
@@ -143,11 +143,19 @@ func (q *queue[T]) Verify() error {
 // notReady panics for a queue that checkReady refuses.
 //
 //go:noinline
-func (q *queue[T]) notReady(op string) {
-	if q.kind&made == 0 {
-		panic(q.describe(op, nil, "it was never made: use its constructor, or InitWith"))
+func (q *queue[T]) notReady(op string) { panic(q.describe(op, nil, q.state.String())) }
+
+// String says what a queue in this state needs.
+func (s state) String() string {
+	switch s {
+	case unmade:
+		return "it was never made: use its constructor, or InitWith"
+	case lending, unpublished:
+		return "its elements were moved by Append: it needs Init first"
+	case splitting:
+		return "it is being split: that needs Split.Step, to the last one, first"
 	}
-	panic(q.describe(op, nil, "its elements were moved by Append: it needs Init first"))
+	return "it is ready"
 }
 
 // misplaced panics for an element that is in the wrong queue or in none, or that an appended queue
@@ -156,7 +164,7 @@ func (q *queue[T]) notReady(op string) {
 //go:noinline
 func (q *queue[T]) misplaced(op string, l *Link[T]) {
 	if q.id != 0 && l.owner&idMask == q.id && l.owner != q.id {
-		panic(q.describe(op, l, "a queue that was appended still leads to it: that needs Init first"))
+		panic(q.describe(op, l, "a queue that was appended still leads to it: that needs Init first, or Unpublish"))
 	}
 	panic(q.describe(op, l, "it is in "+owner(l.owner)))
 }
@@ -175,7 +183,11 @@ func (q *queue[T]) describe(op string, l *Link[T], found string) string {
 	if l != nil {
 		where = " at element " + q.name(l)
 	}
-	return fmt.Sprintf("smrq: %s of %v %d (%p)%s: %s", op, q.kind, q.id, q, where, found)
+	kind := "queue"
+	if q.state != unmade {
+		kind = q.kind.String()
+	}
+	return fmt.Sprintf("smrq: %s of %s %d (%p)%s: %s", op, kind, q.id, q, where, found)
 }
 
 // name returns the address of l's element for a message. It does not follow l, which may be

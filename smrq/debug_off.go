@@ -11,3 +11,9 @@ type queueDebug struct{}
 func (q *queue[T]) GuardedBy(TryLocker) {}
 
 func (q *queue[T]) writing(string) {}
+
+func (q *queue[T]) hide() {}
+
+func (q *queue[T]) show() {}
+
+func (q *queue[T]) arriving(string) {}

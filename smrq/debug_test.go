@@ -15,9 +15,16 @@ import (
 func TestInvariants_WritersLockNotHeld(t *testing.T) {
 	forEach(t, func(t *testing.T, k queuetest.Kind) {
 		var mu sync.Mutex
-		q, src := k.New(), k.New()
+		q, src, moved := k.New(), k.New(), k.New()
+		k.New().AppendFrom(moved)
+		moved.GuardedBy(&mu)
 		q.GuardedBy(&mu)
-		e := queuetest.OnHeap(3)
+		e := queuetest.OnHeap(5)
+		all := func(*elem) bool { return true }
+		halves := [2]queuetest.Queue{k.New(), k.New()}
+		insertAll(halves[0], e[3], e[4])
+		split := halves[0].SplitInto(halves[1], all)
+		halves[0].GuardedBy(&mu)
 		mu.Lock()
 		insertAll(q, e[0], e[1])
 		c := q.Cursor()
@@ -33,6 +40,9 @@ func TestInvariants_WritersLockNotHeld(t *testing.T) {
 			"Remove":          func() { q.Remove(e[0]) },
 			"Replace":         func() { q.Replace(e[0], e[2]) },
 			"Append":          func() { src.AppendFrom(q) },
+			"Unpublish":       moved.Unpublish,
+			"Split":           func() { src.SplitInto(q, all) },
+			"Split.Step":      func() { split.Step(newDomain(t)) },
 			"Cursor":          func() { q.Cursor() },
 			"Cursor.Next":     c.Next,
 			"Cursor.Erase":    func() { c.Erase() },
@@ -69,5 +79,31 @@ func TestInvariants_ReadersSectionNotOpen(t *testing.T) {
 				}
 			})
 		}
+	})
+}
+
+// A reader may come by an unpublished head if its section was entered before, and not once that is
+// over.
+func TestInvariants_NewReaderOfUnpublished(t *testing.T) {
+	forEach(t, func(t *testing.T, k queuetest.Kind) {
+		d := newDomain(t)
+		q, src := k.New(), k.New()
+		e := queuetest.OnHeap(2)
+		insertAll(src, e...)
+		before := d.Enter()
+		q.AppendFrom(src)
+		src.Unpublish()
+		src.Unpublish()
+		require.Equal(t, []int{0, 1}, readKeys(src, before))
+		before.Leave()
+
+		s := d.Enter()
+		const found = "a new reader comes by its head"
+		require.Contains(t, panicText(t, func() { src.First(s) }), found)
+		require.Contains(t, panicText(t, func() { readKeys(src, s) }), found)
+		require.Equal(t, []int{0, 1}, readKeys(q, s))
+		src.Init()
+		require.Nil(t, src.First(s))
+		s.Leave()
 	})
 }

@@ -29,7 +29,7 @@
 //	STailQ      forward   both    yes         O(n)             O(source), O(1) if n = 0
 //	TailQ       both      both    yes         O(1)             O(source), O(1) if n = 0
 //
-// [Cursor.Erase] is O(1) on all of them.
+// [Cursor.Erase] is O(1) on all of them, and Split O(n).
 //
 // # How it works
 //
@@ -52,12 +52,29 @@
 //   - It sees an element that is inserted or removed meanwhile at most once. Of an element and its
 //     replacement it sees exactly one.
 //
-// A walk of a queue that is appended to another continues into that one.
+// A walk of a queue that is appended to another continues into that one. A walk of a queue that is
+// being split may see elements of both parts.
 //
 // All this requires a grace period between removing an element and inserting it again; use
 // [smr.Call]. An element that is moved at once (say, to the tail on each use) takes the readers at
 // it along. They may see elements twice, miss those between, or continue in another queue. What
 // they see is still safe to use.
+//
+// # Hash tables
+//
+// Append, Unpublish and Split are what a hash table of queues needs to change its size beside its
+// readers, which come by the old array of queues until they find the new one:
+//
+//   - To shrink, it appends each two old queues to a new one, publishes the new array, and calls
+//     Unpublish of the old queues: from then on all elements may be removed, also those to which an
+//     old head leads.
+//   - To grow, it appends each old queue to a new one and begins to split that into another,
+//     publishes the new array, calls Unpublish of the old queues, and makes the steps of each [Split].
+//
+// The example Table is all of that, to be copied. Its lookups wait for nothing, and miss no key that
+// is there throughout. Its writers wait while it grows, for a few grace periods. To let them go on
+// was rejected: during a split two elements may lead to one, so each removal would have to find both
+// of them, and each step to find out what has changed since the last.
 //
 // # What a removed element keeps alive
 //
@@ -78,6 +95,7 @@
 // writers' methods, except the relaxed ones, also check that the lock named by GuardedBy is held,
 // and the readers' methods that the section is open.
 //
-// Idea: the four SMR queue kinds of XNU's kern/smr.h, and before them BSD's sys/queue.h. The Link's
-// owner and the checked [Cursor] are added here.
+// Idea: the four SMR queue kinds of XNU's kern/smr.h, and before them BSD's sys/queue.h; splitting,
+// the relativistic hash tables of Triplett, McKenney and Walpole (USENIX ATC 2011). The Link's owner,
+// the checked [Cursor], and a [Split] that knows when to wait are added here.
 package smrq

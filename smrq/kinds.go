@@ -62,8 +62,9 @@ func (q *TailQ[T]) InitWith(link func(*T) *Link[T]) { q.setUp(double|tailed, lin
 
 // Append moves the elements of src, in order, to the end of q. Readers in src continue into what
 // follows in q. The head of src leads to its former elements until src.Init; before that, writing
-// to src panics, and so does removing its former first element. Serialize the writers of both
-// queues from Append to Init. Append panics if the two queues use different Links of T.
+// to src panics, and so does removing its former first element, unless src.Unpublish says that no
+// new reader comes by that head. Serialize the writers of both queues from Append to Init or
+// Unpublish. Append panics if the two queues use different Links of T.
 //
 // Cost: a walk of q and, unless q was empty, two of src, to check its elements and to tell them
 // which queue they are in.
@@ -77,6 +78,32 @@ func (q *STailQ[T]) Append(src *STailQ[T]) { q.append(&src.queue) }
 
 // Append is [SList.Append], at the cost of [STailQ.Append].
 func (q *TailQ[T]) Append(src *TailQ[T]) { q.append(&src.queue) }
+
+// Split begins to move the elements for which pick returns true, in their order, from q to into, which
+// must be empty. [Split.Step] does the rest; until it is done, writing to either queue panics. Readers
+// come by into for what was picked as soon as they are sent there, and may still come by q for it
+// until the first Step. pick is called once for each element, and must neither use the queues nor
+// panic. Serialize the writers of both queues. Split panics if they use different Links of T.
+//
+// Cost: two walks of q.
+func (q *SList[T]) Split(into *SList[T], pick func(*T) bool) Split[T] {
+	return q.split(&into.queue, pick)
+}
+
+// Split is [SList.Split].
+func (q *List[T]) Split(into *List[T], pick func(*T) bool) Split[T] {
+	return q.split(&into.queue, pick)
+}
+
+// Split is [SList.Split].
+func (q *STailQ[T]) Split(into *STailQ[T], pick func(*T) bool) Split[T] {
+	return q.split(&into.queue, pick)
+}
+
+// Split is [SList.Split].
+func (q *TailQ[T]) Split(into *TailQ[T], pick func(*T) bool) Split[T] {
+	return q.split(&into.queue, pick)
+}
 
 // InsertTail inserts e after the last element. It panics if e is in a queue.
 func (q *tailQueue[T]) InsertTail(e *T) {

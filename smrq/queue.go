@@ -4,6 +4,7 @@ import (
 	"iter"
 	"unsafe"
 
+	"github.com/gosmr/gosmr/internal/invariants"
 	"github.com/gosmr/gosmr/smr"
 )
 
@@ -23,39 +24,56 @@ type queue[T any] struct {
 	// Constant once the queue is made.
 	off  uint32 // of the Link in its element
 	kind kind
+
+	state state // only writers use it
 }
 
 // A kind tells which of the four a queue is.
 type kind uint8
 
 const (
-	made   kind = 1 << iota // the queue was made
-	double                  // elements know their predecessor
+	double kind = 1 << iota // elements know their predecessor
 	tailed                  // the queue knows its last element
 )
 
 // String returns the name of the queue's type.
 func (k kind) String() string {
 	switch k {
-	case made:
-		return "SList"
-	case made | double:
+	case double:
 		return "List"
-	case made | tailed:
+	case tailed:
 		return "STailQ"
-	case made | double | tailed:
+	case double | tailed:
 		return "TailQ"
 	}
-	return "queue"
+	return "SList"
 }
+
+// A state tells what a writer may do with a queue:
+//
+//	unmade ─InitWith─▶ ready ─Append, as source─▶ lending ─Unpublish─▶ unpublished
+//	                   ▲ │ ▲                         │                    │
+//	                   │ │ └───────── Init ──────────┴────────────────────┘
+//	                   │ └─ Split ─▶ splitting ─┐
+//	                   └────── last Step ───────┘
+type state uint8
+
+const (
+	unmade      state = iota
+	ready             // for everything
+	lending           // its head leads to elements of another queue, and the first has a loan for it
+	unpublished       // the same without the loan
+	splitting         // its elements and another queue's are still one chain
+)
 
 // setUp is InitWith for a queue of kind k.
 func (q *queue[T]) setUp(k kind, link func(*T) *Link[T]) {
-	if q.kind != 0 {
+	if q.state != unmade {
 		q.broken("InitWith", nil, "it was made before")
 	}
 	q.off = offset(link)
-	q.kind = made | k
+	q.kind = k
+	q.state = ready
 	q.Init()
 }
 
@@ -64,18 +82,16 @@ func (q *queue[T]) setUp(k kind, link func(*T) *Link[T]) {
 // insert one again, wait for a grace period and zero its Link. Serialize Init with the writers,
 // after Append with those of both queues; readers may be in the queue.
 func (q *queue[T]) Init() {
-	if q.kind&made == 0 {
-		panic("smrq: Init of a queue that was never made: use its constructor, or InitWith")
+	const op = "Init"
+	q.writing(op)
+	if q.state == unmade || q.state == splitting {
+		q.notReady(op)
 	}
-	q.writing("Init")
-	if first := q.head.LoadSerialized(); q.id == 0 && first != nil {
-		if first.owner < oneLoan {
-			q.broken("Init", first, "its Link was overwritten since Append")
-		}
-		first.owner -= oneLoan
-	}
+	q.endLoan(op)
 	q.tail = nil
 	q.id = ids.Add(1)
+	q.state = ready
+	q.show()
 	q.head.Clear()
 }
 
@@ -83,7 +99,12 @@ func (q *queue[T]) Init() {
 func (q *queue[T]) Empty() bool { return q.head.LoadUnsafe() == 0 }
 
 // First returns the first element to a reader in section s, or nil. Cost: one load.
-func (q *queue[T]) First(s smr.Section) *T { return q.elem(q.head.Load(s)) }
+func (q *queue[T]) First(s smr.Section) *T {
+	if invariants.Enabled {
+		q.arriving("First")
+	}
+	return q.elem(q.head.Load(s))
+}
 
 // Next returns the element after e to a reader that found e in section s, or nil if e is the last.
 // e may have been removed since; it must not be nil. Cost: one load.
@@ -94,6 +115,9 @@ func (q *queue[T]) Next(s smr.Section, e *T) *T { return q.elem(q.link(e).next.L
 // loop and allocates nothing; as a value it is a closure.
 func (q *queue[T]) All(s smr.Section) iter.Seq[*T] {
 	return func(yield func(*T) bool) {
+		if invariants.Enabled {
+			q.arriving("All")
+		}
 		off := uintptr(q.off) // loaded once
 		for l := q.head.Load(s); l != nil; l = l.next.Load(s) {
 			if !yield((*T)(unsafe.Add(unsafe.Pointer(l), -off))) {

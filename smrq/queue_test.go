@@ -28,9 +28,7 @@ func TestPrograms_Random(t *testing.T) {
 			for _, e := range elems {
 				e.Link = smrq.Link[queuetest.Elem]{}
 			}
-			s := d.Enter()
-			err := queuetest.Run(k, elems, s, program)
-			s.Leave()
+			err := queuetest.Run(k, elems, d, program)
 			require.NoError(t, err, "seed %d, program %v", seed, program)
 		}
 	})
@@ -96,7 +94,7 @@ func TestZeroQueue(t *testing.T) {
 		func() { q.Append(smrq.NewTailQ(nodeLink)) },
 		func() { smrq.NewTailQ(nodeLink).Append(&q) },
 	} {
-		require.Contains(t, panicText(t, write), "never made")
+		require.Regexp(t, "of queue 0.* never made", panicText(t, write))
 	}
 	require.False(t, n.link.Linked())
 }
@@ -348,7 +346,7 @@ func TestAppend_SourceHoldsItsFirst(t *testing.T) {
 }
 
 // After Append nothing of the source can be written to or walked by writers, also
-// by a cursor from before.
+// by a cursor or a walk from before.
 func TestAppend_SourceNeedsInit(t *testing.T) {
 	forEach(t, func(t *testing.T, k queuetest.Kind) {
 		e := queuetest.OnHeap(3)
@@ -369,6 +367,14 @@ func TestAppend_SourceNeedsInit(t *testing.T) {
 		require.ErrorContains(t, src.Verify(), "it needs Init")
 		src.Init()
 		require.Empty(t, keys(src))
+
+		insertAll(src, e[1])
+		src.InsertAfter(e[1], queuetest.OnHeap(1)[0])
+		require.Contains(t, panicText(t, func() {
+			for range src.AllSerialized() {
+				k.New().AppendFrom(src) // that queue takes the id of the source
+			}
+		}), "it is in queue")
 	})
 }
 

@@ -96,52 +96,6 @@ func (q *queue[T]) Replace(old, e *T) {
 	o.owner = 0
 }
 
-// append moves the elements of src, in order, to the end of q.
-func (q *queue[T]) append(src *queue[T]) {
-	const op = "Append"
-	q.writing(op)
-	src.writing(op)
-	if q == src {
-		q.broken(op, nil, "source and destination are the same queue")
-	}
-	q.checkReady(op)
-	src.checkReady(op)
-	if q.off != src.off {
-		q.broken(op, nil, "the source uses another Link of its elements")
-	}
-	last, first := q.last(op), src.head.LoadSerialized()
-	if first == nil {
-		src.checkTail(op, nil, nil)
-		src.id = 0
-		return
-	}
-	if q.kind&tailed != 0 {
-		src.checkTail(op, src.tail, src.nextOf(src.tail).LoadSerialized())
-	}
-	if q.kind&double != 0 && first.prev != nil {
-		src.broken(op, first, "it is the first one, and points back at %s", src.name(first.prev))
-	}
-	if last == nil {
-		q.id = src.id
-	} else {
-		src.checkTail(op, src.walkTo(op, nil), nil)
-		for l := first; l != nil; l = l.next.LoadSerialized() {
-			l.owner += q.id - src.id // the loans stay as they are
-		}
-	}
-
-	first.owner += oneLoan
-	if q.kind&double != 0 {
-		first.prev = last
-	}
-	if q.kind&tailed != 0 {
-		q.tail = src.tail
-	}
-	q.nextOf(last).Store(first)
-	src.tail = nil
-	src.id = 0 // until Init
-}
-
 // insert links e after at, or at the head if at is nil. visible tells whether readers may see the
 // queue.
 func (q *queue[T]) insert(op string, at *Link[T], e *T, visible bool) {

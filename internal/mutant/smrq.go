@@ -73,7 +73,7 @@ var smrqBugs = []Bug{
 		Package: "./smrq",
 		Test:    "TestPrograms_Random",
 		Patch: `
-@ smrq/write.go
+@ smrq/append.go
 -		first.prev = last
 +		first.prev = nil
 `,
@@ -89,6 +89,184 @@ var smrqBugs = []Bug{
 +	if true {
 +		return
 +	}
+`,
+	},
+	{
+		Name:    "append-lends-nothing",
+		Why:     "what was the first element is removed while new readers come to it by the source's head",
+		Package: "./smrq",
+		Test:    "TestAppend_SourceHoldsItsFirst",
+		Patch: `
+@ smrq/append.go
+-	first.owner += oneLoan
+@
+-	first.owner -= oneLoan
+`,
+	},
+	{
+		Name:      "unpublish-clears",
+		Why:       "a reader that comes late by the head of an appended queue misses its elements",
+		Package:   "./smrq",
+		Test:      "TestUnpublish_OldHeadStaysReadable",
+		Schedules: "TestSchedules_MergeAgainstReader",
+		Patch: `
+@ smrq/append.go
+ 	q.state = unpublished
++	q.head.Clear()
+`,
+	},
+	{
+		Name:    "loan-ends-twice",
+		Why:     "Init after Unpublish takes the loan of another queue's head, or writes to what was freed",
+		Package: "./smrq",
+		Test:    "TestUnpublish_OldHeadStaysReadable",
+		Patch: `
+@ smrq/append.go
+-	if q.state != lending || first == nil {
++	if first == nil {
+`,
+	},
+	{
+		Name:      "unpublish-in-vain",
+		Why:       "new readers come by an unpublished head, and find what was freed: the promise is needed",
+		Package:   "./smrq",
+		Schedules: "TestSchedules_MergeAgainstReader",
+		Patch: `
+@ smrq/example_table_test.go
+ 	n  int        // entries
++	stale *buckets
+@
+ 	b := t.buckets.Load(s)
++	if t.stale != nil {
++		b = t.stale
++	}
+@
+ 	t.buckets.Store(b)
++	t.stale = old
+`,
+	},
+	{
+		Name:    "unpublish-unchecked",
+		Why:     "a new reader of an unpublished head is not told",
+		Package: "./smrq",
+		Test:    "TestInvariants_NewReaderOfUnpublished",
+		Tags:    "invariants",
+		Patch: `
+@ smrq/debug_on.go
+-	q.hidden.CompareAndSwap(nil, &hidden)
+`,
+	},
+	{
+		Name:      "merge-after-publishing",
+		Why:       "a reader comes by the new heads before they lead to the elements",
+		Package:   "./smrq",
+		Test:      "TestTable_NoLookupMisses",
+		Schedules: "TestSchedules_MergeAgainstReader",
+		Patch: `
+@ smrq/example_table_test.go
+ 	b := t.newBuckets(old.bits - 1)
++	t.buckets.Store(b)
+`,
+	},
+	{
+		Name:      "split-after-publishing",
+		Why:       "a reader comes by the new heads before they lead to the elements",
+		Package:   "./smrq",
+		Test:      "TestTable_NoLookupMisses",
+		Schedules: "TestSchedules_SplitAgainstReader",
+		Patch: `
+@ smrq/example_table_test.go
++	t.buckets.Store(b)
+ 	splits := make([]smrq.Split[entry], len(old.lists))
+`,
+	},
+	{
+		Name:      "split-before-publishing",
+		Why:       "the first grace period does not cover readers that came by the old heads",
+		Package:   "./smrq",
+		Schedules: "TestSchedules_SplitAgainstReader",
+		Patch: `
+@ smrq/example_table_test.go
+-	t.publishLocked(b, old)
+-	return splits
++	t.stepLocked(splits)
++	t.publishLocked(b, old)
++	return splits
+`,
+	},
+	{
+		Name:      "split-never-waits",
+		Why:       "a reader among the elements of the other queue is not led back",
+		Package:   "./smrq",
+		Test:      "TestSplit_StepWaitsForReaders",
+		Schedules: "TestSchedules_SplitAgainstReader",
+		Patch: `
+@ smrq/split.go
+-		if !dom.Poll(s.goal) {
++		if false {
+`,
+	},
+	{
+		Name:      "split-first-step-early",
+		Why:       "a reader of what was picked, which came before that had a head, is led past it",
+		Package:   "./smrq",
+		Test:      "TestSplit_StepWaitsForReaders",
+		Schedules: "TestSchedules_SplitAgainstReader",
+		Patch: `
+@ smrq/split.go
+-	if s.goal != 0 {
+-		if !dom.Poll(s.goal) {
++	if true {
++		if s.goal != 0 && !dom.Poll(s.goal) {
+`,
+	},
+	{
+		Name:      "split-goal-early",
+		Why:       "a step waits for the readers from before the last one, and not for those that came meanwhile",
+		Package:   "./smrq",
+		Schedules: "TestSchedules_SplitAgainstReader",
+		Patch: `
+@ smrq/split.go
+-		if !s.bypass() {
+-			return false
+-		}
++		early := dom.Advance()
++		more := s.bypass()
++		s.goal = early
++		return more
+`,
+	},
+	{
+		Name:      "split-cuts-run",
+		Why:       "a run that is bypassed ends at once, and a reader inside misses the rest",
+		Package:   "./smrq",
+		Test:      "TestSplit_StepWaitsForReaders",
+		Schedules: "TestSchedules_SplitAgainstReader",
+		Patch: `
+@ smrq/split.go
+ 	slot.StoreRelaxed(next) // it is published already
++	end.next.Clear()
+`,
+	},
+	{
+		Name:    "split-ready-early",
+		Why:     "an element is removed from one of the two places that lead to it",
+		Package: "./smrq",
+		Test:    "TestSplit_RefusesWriters",
+		Patch: `
+@ smrq/split.go
+-	q.state, into.state = splitting, splitting
+`,
+	},
+	{
+		Name:    "split-loses-loan",
+		Why:     "what was the first element of an appended queue can be removed after a split",
+		Package: "./smrq",
+		Test:    "TestTable_LikeAMap",
+		Patch: `
+@ smrq/split.go
+-		l.owner += into.id - q.id // the loans stay as they are
++		l.owner = into.id
 `,
 	},
 }

@@ -1,6 +1,7 @@
 package queuetest
 
 import (
+	"context"
 	"fmt"
 	"slices"
 
@@ -15,7 +16,7 @@ type operation struct {
 	then  func()       // updates the model after a legal do
 }
 
-// operation decodes one of sixteen, on queue i and element e. Some read more of the program.
+// operation decodes one of twenty, on queue i and element e. Some read more of the program.
 func (m *machine) operation(code, i, e int) operation {
 	q := m.q[i]
 	tailed, hasTail := q.(Tailed)
@@ -50,8 +51,16 @@ func (m *machine) operation(code, i, e int) operation {
 		return m.eraseSome(i, "All, Remove", eraseInAll)
 	case 14:
 		return m.nextOf(i, e)
-	default:
+	case 15:
 		return m.toOtherEnd(i, e)
+	case 16:
+		return m.unpublish(i)
+	case 17:
+		return m.split(i, m.next(queues))
+	case 18:
+		return m.stepSplit()
+	default:
+		return m.gracePeriod()
 	}
 }
 
@@ -60,7 +69,7 @@ func (m *machine) insert(i, e, at int, name string, do func(*Elem)) operation {
 	return operation{
 		what:  fmt.Sprintf("%s(%d)", name, e),
 		do:    func() error { do(m.elems[e]); return nil },
-		legal: !m.moved[i] && m.isFree(e),
+		legal: m.ready(i) && m.isFree(e),
 		then:  func() { m.model[i] = slices.Insert(m.model[i], at, e) },
 	}
 }
@@ -70,7 +79,7 @@ func (m *machine) insertAfter(i, e, x int, do func(at, e *Elem)) operation {
 	return operation{
 		what:  fmt.Sprintf("InsertAfter(%d, %d)", x, e),
 		do:    func() error { do(m.elems[x], m.elems[e]); return nil },
-		legal: !m.moved[i] && m.isFree(e) && at >= 0,
+		legal: m.ready(i) && m.isFree(e) && at >= 0,
 		then:  func() { m.model[i] = slices.Insert(m.model[i], at+1, e) },
 	}
 }
@@ -80,7 +89,7 @@ func (m *machine) remove(i, e int) operation {
 	return operation{
 		what:  fmt.Sprintf("Remove(%d)", e),
 		do:    func() error { m.q[i].Remove(m.elems[e]); return nil },
-		legal: !m.moved[i] && at >= 0 && !m.lent(e),
+		legal: m.ready(i) && at >= 0 && !m.lent(e),
 		then:  func() { m.model[i] = slices.Delete(m.model[i], at, at+1) },
 	}
 }
@@ -90,7 +99,7 @@ func (m *machine) replace(i, x, e int) operation {
 	return operation{
 		what:  fmt.Sprintf("Replace(%d, %d)", x, e),
 		do:    func() error { m.q[i].Replace(m.elems[x], m.elems[e]); return nil },
-		legal: !m.moved[i] && m.isFree(e) && at >= 0 && !m.lent(x),
+		legal: m.ready(i) && m.isFree(e) && at >= 0 && !m.lent(x),
 		then:  func() { m.model[i][at] = e },
 	}
 }
@@ -100,7 +109,7 @@ func (m *machine) append(i, j int) operation {
 	return operation{
 		what:  fmt.Sprintf("Append(queue %d)", j),
 		do:    func() error { m.q[i].AppendFrom(m.q[j]); return nil },
-		legal: !m.moved[i] && i != j && !m.moved[j],
+		legal: m.ready(i) && i != j && m.ready(j),
 		then: func() {
 			m.moved[j], m.was[j] = true, keyAt(m.model[j], 0)
 			m.model[i] = append(m.model[i], m.model[j]...)
@@ -123,8 +132,77 @@ func (m *machine) init(i int) operation {
 			}
 			return nil
 		},
+		legal: m.moved[i] || m.ready(i),
+		then:  func() { m.moved[i], m.hidden[i], m.gone[i], m.model[i] = false, false, false, nil },
+	}
+}
+
+// unpublish says that no new reader comes to queue i.
+func (m *machine) unpublish(i int) operation {
+	return operation{
+		what:  "Unpublish",
+		do:    func() error { m.q[i].Unpublish(); return nil },
+		legal: m.moved[i],
+		then:  func() { m.hidden[i] = true },
+	}
+}
+
+// split begins to split queue i into queue j.
+func (m *machine) split(i, j int) operation {
+	mask := m.next(256) | m.next(256)<<8
+	picked := func(key int) bool { return mask>>key&1 != 0 }
+	return operation{
+		what: fmt.Sprintf("Split(queue %d, %#x)", j, mask),
+		do: func() error {
+			m.steps = m.q[i].SplitInto(m.q[j], func(e *Elem) bool { return picked(e.Key) })
+			return nil
+		},
+		legal: m.ready(i) && i != j && m.ready(j) && len(m.model[j]) == 0,
+		then: func() {
+			m.chain, m.left = m.model[i], Elems
+			m.splitting, m.waits = slices.ContainsFunc(m.chain, picked), false
+			m.model[i] = slices.DeleteFunc(slices.Clone(m.chain), picked)
+			m.model[j] = slices.DeleteFunc(slices.Clone(m.chain), func(key int) bool { return !picked(key) })
+		},
+	}
+}
+
+// stepSplit makes a step, or waits for readers.
+func (m *machine) stepSplit() operation {
+	return operation{
+		what:  "Step",
 		legal: true,
-		then:  func() { m.moved[i], m.model[i] = false, nil },
+		do: func() error {
+			more := m.steps.Step(m.dom)
+			if !m.waits {
+				m.left--
+			}
+			switch {
+			case more && !m.splitting:
+				return fmt.Errorf("there is nothing to do, and Step wants to do more")
+			case more && m.left < 0:
+				return fmt.Errorf("there is no last Step")
+			case !more && m.splitting && m.waits:
+				return fmt.Errorf("a Step did not wait for the section")
+			}
+			m.splitting, m.waits = more, more
+			return nil
+		},
+	}
+}
+
+// gracePeriod ends the section that has been open, and all that waits for it.
+func (m *machine) gracePeriod() operation {
+	return operation{
+		what:  "a grace period",
+		legal: true,
+		do: func() error {
+			m.section.Leave()
+			err := m.dom.Synchronize(context.Background())
+			m.section = m.dom.Enter()
+			m.waits, m.gone = false, m.hidden
+			return err
+		},
 	}
 }
 
@@ -137,7 +215,7 @@ func (m *machine) eraseSome(i int, name string, erase func(q Queue, mask int)) o
 		}
 	}
 	o := operation{what: fmt.Sprintf("%s of %#x", name, mask)}
-	if !m.moved[i] {
+	if m.ready(i) {
 		o.legal = true
 		o.do = func() error { erase(m.q[i], mask); return nil }
 		o.then = func() {
@@ -179,7 +257,7 @@ func (m *machine) nextOf(i, e int) operation {
 			}
 			return nil
 		},
-		legal: !m.moved[i] && at >= 0,
+		legal: m.ready(i) && at >= 0,
 	}
 }
 
@@ -188,7 +266,7 @@ func (m *machine) nextOf(i, e int) operation {
 func (m *machine) toOtherEnd(i, e int) operation {
 	o := operation{what: fmt.Sprintf("move %d", e)}
 	at := slices.Index(m.model[i], e)
-	if at < 0 || m.moved[i] || m.lent(e) {
+	if at < 0 || !m.ready(i) || m.lent(e) {
 		return o
 	}
 	o.legal = true

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/gosmr/gosmr/smr"
+	"github.com/gosmr/gosmr/smrq"
 )
 
 const (
@@ -18,19 +19,31 @@ const (
 // then panic and change nothing.
 type machine struct {
 	program []byte
-	section smr.Section
 	elems   []*Elem
+
+	dom     *smr.Domain
+	section smr.Section // of a reader that stays until there is a grace period
 
 	q     [queues]Queue
 	model [queues][]int // keys, in order
 	moved [queues]bool  // by Append, so the queue needs Init
 	was   [queues]int   // the first element of a moved queue, when it was moved, or -1
+
+	hidden [queues]bool // by Unpublish
+	gone   [queues]bool // hidden, and no reader is left that may come
+
+	splitting bool // one queue into the other
+	steps     smrq.Split[Elem]
+	chain     []int // the queue before that
+	waits     bool  // the last Step was after the section was entered
+	left      int   // Steps that do something, at most
 }
 
 // Run runs a program on two queues of a kind, and returns the first difference from the model.
-// elems are [Elems] elements that are in no queue; s is the section for reads.
-func Run(k Kind, elems []*Elem, s smr.Section, program []byte) error {
-	m := &machine{program: program, section: s, elems: elems}
+// elems are [Elems] elements that are in no queue; dom has no other reader.
+func Run(k Kind, elems []*Elem, dom *smr.Domain, program []byte) error {
+	m := &machine{program: program, elems: elems, dom: dom, section: dom.Enter()}
+	defer func() { m.section.Leave() }()
 	for i := range m.q {
 		m.q[i] = k.New()
 	}
@@ -57,7 +70,7 @@ func (m *machine) next(n int) int {
 
 // step executes one operation, on the queue and on the model.
 func (m *machine) step() (what string, err error) {
-	code, i, e := m.next(16), m.next(queues), m.next(Elems)
+	code, i, e := m.next(20), m.next(queues), m.next(Elems)
 	o := m.operation(code, i, e)
 	what = fmt.Sprintf("queue %d: %s", i, o.what)
 	if o.do == nil {
@@ -79,10 +92,13 @@ func (m *machine) step() (what string, err error) {
 	return what, err
 }
 
+// ready reports whether writers may use queue i.
+func (m *machine) ready(i int) bool { return !m.moved[i] && !m.splitting }
+
 // lent reports whether a moved queue still leads to e, which then can't be removed.
 func (m *machine) lent(e int) bool {
 	for i := range m.moved {
-		if m.moved[i] && m.was[i] == e {
+		if m.moved[i] && !m.hidden[i] && m.was[i] == e {
 			return true
 		}
 	}
@@ -96,8 +112,12 @@ func (m *machine) isFree(e int) bool {
 // check compares the queues with the model, forward and backward.
 func (m *machine) check() error {
 	for i, q := range m.q {
-		if m.moved[i] {
-			if err := m.checkMoved(i); err != nil {
+		if m.moved[i] || m.splitting {
+			check := m.checkMoved
+			if m.splitting {
+				check = m.checkSplitting
+			}
+			if err := check(i); err != nil {
 				return err
 			}
 			continue
@@ -139,6 +159,9 @@ func (m *machine) check() error {
 // checkMoved checks that a reader of a moved queue still finds its elements, and those that now
 // follow them.
 func (m *machine) checkMoved(i int) error {
+	if m.gone[i] || m.hidden[i] && m.was[i] >= 0 && m.isFree(m.was[i]) {
+		return nil
+	}
 	got := keys(m.q[i].All(m.section))
 	var want []int
 	if was := m.was[i]; was >= 0 {
@@ -150,6 +173,28 @@ func (m *machine) checkMoved(i int) error {
 	}
 	if !slices.Equal(got, want) {
 		return fmt.Errorf("queue %d, moved by Append, reads as %v, want %v", i, got, want)
+	}
+	return nil
+}
+
+// checkSplitting checks that a reader of a queue that is being split finds its elements in their
+// order, and none that was not before or after them in the chain.
+func (m *machine) checkSplitting(i int) error {
+	got := keys(m.q[i].All(m.section))
+	at := 0
+	for _, key := range got {
+		n := slices.Index(m.chain[at:], key)
+		if n < 0 {
+			return fmt.Errorf("queue %d, which is being split, reads as %v, which is not in the order of %v", i, got, m.chain)
+		}
+		at += n + 1
+	}
+	own := slices.DeleteFunc(got, func(key int) bool { return !slices.Contains(m.model[i], key) })
+	if !slices.Equal(own, m.model[i]) {
+		return fmt.Errorf("queue %d, which is being split, reads as %v, want %v", i, own, m.model[i])
+	}
+	if m.q[i].Verify() == nil {
+		return fmt.Errorf("queue %d is being split, and Verify does not say so", i)
 	}
 	return nil
 }

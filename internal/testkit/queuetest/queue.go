@@ -40,6 +40,8 @@ type Queue interface {
 	Verify() error
 
 	AppendFrom(Queue)
+	Unpublish()
+	SplitInto(into Queue, pick func(*Elem) bool) smrq.Split[Elem]
 }
 
 // A Tailed queue has a tail.
@@ -62,6 +64,19 @@ func (q slist) AppendFrom(src Queue)  { q.Append(src.(slist).SList) }
 func (q list) AppendFrom(src Queue)   { q.Append(src.(list).List) }
 func (q stailq) AppendFrom(src Queue) { q.Append(src.(stailq).STailQ) }
 func (q tailq) AppendFrom(src Queue)  { q.Append(src.(tailq).TailQ) }
+
+func (q slist) SplitInto(into Queue, pick func(*Elem) bool) smrq.Split[Elem] {
+	return q.Split(into.(slist).SList, pick)
+}
+func (q list) SplitInto(into Queue, pick func(*Elem) bool) smrq.Split[Elem] {
+	return q.Split(into.(list).List, pick)
+}
+func (q stailq) SplitInto(into Queue, pick func(*Elem) bool) smrq.Split[Elem] {
+	return q.Split(into.(stailq).STailQ, pick)
+}
+func (q tailq) SplitInto(into Queue, pick func(*Elem) bool) smrq.Split[Elem] {
+	return q.Split(into.(tailq).TailQ, pick)
+}
 
 func (q stailq) Header() unsafe.Pointer { return unsafe.Pointer(q.STailQ) }
 func (q tailq) Header() unsafe.Pointer  { return unsafe.Pointer(q.TailQ) }
