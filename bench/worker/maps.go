@@ -12,6 +12,7 @@ import (
 	xsync3 "github.com/puzpuzpuz/xsync/v3"
 	xsync4 "github.com/puzpuzpuz/xsync/v4"
 
+	"github.com/gosmr/gosmr/bench/internal/relativistic"
 	"github.com/gosmr/gosmr/smrmap"
 )
 
@@ -47,6 +48,7 @@ func mapPeers() []tablePeer {
 	}
 	return []tablePeer{
 		{"gosmr-map", newSMR, 0},
+		{"gosmr-relativistic", newRelativistic, 0},
 		{"xsync-v4", newXsync4, 0},
 		{"xsync-v3", newXsync3, 0},
 		{"sync.Map", newSyncMap, 0},
@@ -191,6 +193,27 @@ func newSMR(int) table {
 			must(m.Close(background_))
 			must(d.Close(background_))
 		},
+	}
+}
+
+// newRelativistic is the hash table that package smrq has as an example.
+func newRelativistic(int) table {
+	t := got(relativistic.New())
+	return table{
+		do: func(w work) (sum uint64) {
+			for i, x := range w {
+				k := uint64(x&^store) * spread
+				if x&store == 0 {
+					v, _ := t.Load(k)
+					sum += v[0]
+				} else {
+					must(t.Store(k, value{k, uint64(i)}))
+				}
+			}
+			return sum
+		},
+		bytes: t.Bytes,
+		close: func() { must(t.Close(background_)) },
 	}
 }
 
