@@ -22,6 +22,7 @@ func TestInvariants_WhoCalls(t *testing.T) {
 			"RunOnAll":      func() { w.RunOnAll(other, func(*Domain, *Stop) {}, StopOptions{}) },
 			"Stop":          w.Stop,
 			"ForEach":       func() { w.ForEach(func(*Domain) {}) },
+			"ScanOwn":       func() { other.ScanOwn(func([]uintptr) error { return nil }) },
 			"Suspend":       func() { w.Suspend(context.Background()) },
 			"Join":          func() { other.Join(context.Background()) },
 			"Close":         func() { w.Close(context.Background()) },

@@ -227,4 +227,15 @@ var stwBugs = []Bug{
 +		d.noted.ragged = []*ragged{r}
 `,
 	},
+	{
+		Name:    "scans-who-may-run",
+		Why:     "the roots of a blocked domain are read while it comes back and changes them",
+		Package: "./stw",
+		Test:    "TestScan_InEachSituation",
+		Patch: `
+@ stw/roots.go
+-	case !held && !p.inService():
++	case !held && p == running:
+`,
+	},
 }
