@@ -53,13 +53,16 @@
 // runs when a function panics or exits.
 //
 //	sleeps in                 until                              woken by
-//	World.join                no stop is in progress             the end of the stop
+//	World.join                no stop is in progress, and no     the end of the stop, the last
+//	                          domain has suspended the others    Suspension.Resume
 //	World.leave               that, and nothing is asked of it   the end of a stop or service, Resume
 //	RunOnAll, World.Stop      it is first in the queue and       the end of a stop, a waiter that
 //	  (their turn)            not suspended                      gives up, Suspend, Resume
 //	Blocking (its end)        no stand-in acts for the domain    the end of the service
 //	Suspended                 Resume; a stop, a ragged barrier   Resume, Stop.tell, ForEach
 //	Domain.Suspend            the domain is held                 its safe point, the end of a service
+//	SuspendOthers             it is first in its queue, no other Suspension.Resume, Suspend, Resume
+//	  (its turn)              has its turn, not suspended
 //	Stop.enter, World.Stop    all participants are in            the last one in
 //	RunOnAll (its end)        all handlers have ended            the last one out
 //	Stop.Barrier              all have arrived, or dropped out   the last one
@@ -82,7 +85,8 @@
 //   - Go's runtime, forEachP: the ragged barrier, [World.ForEach].
 //   - SBCL: a queue of interrupts that closes when the thread ends (interrupt-thread), and Stop and
 //     Start (stop_the_world).
-//   - The Memory Pool System: suspending the ring of threads, scanning ambiguous references.
+//   - The Memory Pool System: suspending the ring of threads, also all but the caller
+//     ([Domain.SuspendOthers]), and scanning the ambiguous references of one thread or of all.
 //
 // Three things differ. Stand-ins come and go, instead of one waiting beside each domain all its
 // life. The last participant of a stop admits the domains that wait to join, so they need no

@@ -612,7 +612,11 @@ func TestBurn(t *testing.T) {
 				_ = *p.Load(d.Section())
 				d.Poll()
 			}
-			switch rand.IntN(4) {
+			switch rand.IntN(5) {
+			case 3:
+				if s, err := d.SuspendOthers(ctx); err == nil && rand.IntN(2) == 0 {
+					s.Resume()
+				} // else its end does
 			case 0:
 				w.TryRunOnAll(d, func(_ *Domain, s *Stop) { s.Barrier(nil) }, StopOptions{})
 			case 1:

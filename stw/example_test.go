@@ -169,3 +169,45 @@ func ExampleDomain_Interrupt() {
 	fmt.Println(stop, worker.Interrupt(func(*stw.Domain) {}))
 	// Output: true stw: the domain is dead
 }
+
+// A worker changes what all of them use without locks: it suspends the others, and resumes them also
+// if it panics.
+func ExampleDomain_SuspendOthers() {
+	w, err := stw.NewWorld(stw.Options{})
+	if err != nil {
+		panic(err)
+	}
+	shared := make(map[int]int) // without a lock
+	var quit atomic.Bool
+	for range 2 {
+		_, err := w.Spawn(func(d *stw.Domain) {
+			for !quit.Load() {
+				_ = shared[1]
+				d.Relax()
+			}
+		})
+		if err != nil {
+			panic(err)
+		}
+	}
+	writer, err := w.Spawn(func(d *stw.Domain) {
+		s, err := d.SuspendOthers(context.Background())
+		if err != nil {
+			panic(err)
+		}
+		defer s.Resume()
+		shared[1]++
+	})
+	if err != nil {
+		panic(err)
+	}
+	if err := writer.Join(context.Background()); err != nil {
+		panic(err)
+	}
+	fmt.Println(shared)
+	quit.Store(true)
+	if err := w.Close(context.Background()); err != nil {
+		panic(err)
+	}
+	// Output: map[1:1]
+}

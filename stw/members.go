@@ -43,7 +43,8 @@ func (w *World) take(d *Domain) error {
 	return nil
 }
 
-// free undoes take for a domain that is not in the set, and lets Join return.
+// free undoes take for a domain that is not in the set, resumes what it has suspended, and lets Join
+// return.
 func (w *World) free(d *Domain) {
 	d.readers.close()
 	w.mu.Lock()
@@ -51,29 +52,38 @@ func (w *World) free(d *Domain) {
 	w.slots[d.slot] = false
 	w.live--
 	w.changed.Broadcast()
+	solos := w.solosOfLocked(d)
 	w.mu.Unlock()
-	sched.Wakes()
-	close(d.done)
+	defer func() { // also if Resume panics
+		sched.Wakes()
+		close(d.done)
+	}()
+	for _, s := range solos {
+		s.Resume()
+	}
 }
 
-// join adds a domain to the set. It waits while a stop is in progress.
+// join adds a domain to the set. It waits while a stop is in progress, or one domain has suspended
+// the others.
 func (w *World) join(d *Domain) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.stop.Load() == nil {
-		w.admitLocked(d)
-		return
-	}
 	w.joiners = append(w.joiners, d)
-	for d.State() == Starting {
+	for w.admitJoinersLocked(); d.State() == Starting; {
 		w.changed.Wait()
 	}
 }
 
-// admitLocked adds a starting domain to the set.
-func (w *World) admitLocked(d *Domain) {
-	d.become(running)
-	w.set = append(w.set, d)
+// admitJoinersLocked adds the domains that wait to join to the set, if they may.
+func (w *World) admitJoinersLocked() {
+	if w.stop.Load() != nil || len(w.solos) > 0 {
+		return
+	}
+	for _, d := range w.joiners {
+		d.become(running)
+		w.set = append(w.set, d)
+	}
+	w.joiners = nil
 }
 
 // leave makes a domain ending, and waits until it is dismissed. Its owner runs no more user code:
@@ -125,10 +135,7 @@ func (w *World) dismissLocked(d *Domain) {
 // nextLocked admits and dismisses the domains that wait. It is called at the end of a stop, before
 // another can begin, so that stops in a row do not hold them up.
 func (w *World) nextLocked() {
-	for _, d := range w.joiners {
-		w.admitLocked(d)
-	}
-	w.joiners = nil
+	w.admitJoinersLocked()
 	for _, d := range slices.Clone(w.leavers) {
 		w.dismissLocked(d)
 	}

@@ -47,13 +47,14 @@ func (w *World) waitTurn(s *Stop) {
 	}
 }
 
-// suspensionChanged is called after d is suspended or resumed: another stop may have its turn now,
-// and d may be dismissed if it is ending. waitTurn holds mu from when it reads the suspensions
-// until it sleeps, so it sees the change or is woken here.
+// suspensionChanged is called after d is suspended or resumed: another stop, or another call of
+// SuspendOthers, may have its turn now, and d may be dismissed if it is ending. Those that wait for
+// their turn hold mu from when they read the suspensions until they sleep, so they see the change or
+// are woken here.
 func (w *World) suspensionChanged(d *Domain) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if len(w.leaders) > 0 {
+	if len(w.leaders) > 0 || len(w.soloists) > 0 {
 		w.changed.Broadcast()
 	}
 	w.dismissLocked(d)

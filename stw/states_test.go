@@ -186,6 +186,17 @@ var asks = []struct {
 		sc.d.Resume()
 		return nil
 	}},
+	{"SuspendOthers", func(sc *scene) error {
+		done := make(chan error)
+		sc.ask <- func(d *Domain) {
+			s, err := d.SuspendOthers(context.Background())
+			if err == nil {
+				s.Resume()
+			}
+			done <- err
+		}
+		return <-done
+	}},
 	{"Spawn", func(sc *scene) error {
 		d, err := sc.w.Spawn(func(*Domain) {})
 		if err != nil {
@@ -211,7 +222,7 @@ func (sc *scene) led(o StopOptions) error {
 // for the combinations that they are made of. want has a letter for each of asks:
 //
 //	   Stop, RunOnAll, asynchronous RunOnAll, ForEach, Interrupt, InterruptExternal,
-//	   Suspend, Spawn, Synchronize
+//	   Suspend, SuspendOthers, Spawn, Synchronize
 //
 //	.  done at once
 //	p  done when the domain has polled
@@ -223,35 +234,44 @@ var situations = []struct {
 	state   State
 	want    string
 }{
-	{"runs", func(sc *scene) {}, Running, "pp.pppp.p"},
-	{"blocked", (*scene).block, Blocked, "........."},
-	{"runs and is to be suspended", (*scene).toBeSuspended, Running, "pp.pwwp.p"},
-	{"suspended", (*scene).suspend, Suspended, "....ww..."},
-	{"blocked and suspended", func(sc *scene) { sc.block(); sc.suspend() }, Blocked, "....ww..."},
+	{"runs", func(sc *scene) {}, Running, "pp.ppppp.p"},
+	{"blocked", (*scene).block, Blocked, ".........."},
+	{"runs and is to be suspended", (*scene).toBeSuspended, Running, "pp.pwwpp.p"},
+	{"suspended", (*scene).suspend, Suspended, "....ww...."},
+	{"blocked and suspended", func(sc *scene) { sc.block(); sc.suspend() }, Blocked, "....ww...."},
+	{"suspended by another, with all others", func(sc *scene) {
+		sc.other(func(o *Domain) {
+			s, err := o.SuspendOthers(context.Background())
+			require.NoError(sc.t, err)
+			o.Blocking(sc.wait)
+			s.Resume()
+		})
+		sc.poll()
+	}, Suspended, ".ww.ww.ww."},
 	{"back from Blocking and suspended", func(sc *scene) {
 		sc.block()
 		sc.suspend()
 		close(sc.gate)
 		sc.quiet()
-	}, Suspended, "....ww..."},
+	}, Suspended, "....ww...."},
 	{"suspended and interrupted", func(sc *scene) {
 		sc.suspend()
 		sc.interrupted(func(*Domain) {})
-	}, Suspended, "....ww..."},
+	}, Suspended, "....ww...."},
 	{"blocked, suspended and interrupted", func(sc *scene) {
 		sc.block()
 		sc.suspend()
 		sc.interrupted(func(*Domain) {})
-	}, Blocked, "....ww..."},
+	}, Blocked, "....ww...."},
 	{"waits to lead", func(sc *scene) {
 		over := sc.waitsToLead()
 		sc.end = append(sc.end, over)
-	}, Blocked, "wwww...ww"},
+	}, Blocked, "wwww...www"},
 	{"waits to lead, suspended before its turn", func(sc *scene) {
 		over := sc.waitsToLead()
 		sc.suspend()
 		over()
-	}, Blocked, "....ww..."},
+	}, Blocked, "....ww...."},
 	{"waits to lead, suspended with its turn", func(sc *scene) {
 		over := sc.waitsToLead()
 		sc.interrupted(sc.waits) // keeps it from coming back
@@ -259,7 +279,7 @@ var situations = []struct {
 		sc.suspend()
 		close(sc.gate)
 		sc.quiet()
-	}, Suspended, "....ww..."},
+	}, Suspended, "....ww...."},
 	{"leads", func(sc *scene) {
 		sc.do(func(d *Domain) {
 			sc.w.RunOnAll(d, func(p *Domain, _ *Stop) {
@@ -268,7 +288,7 @@ var situations = []struct {
 				}
 			}, StopOptions{})
 		})
-	}, Running, "wwwwwwww."},
+	}, Running, "wwwwwwwww."},
 	{"leads and is to be suspended", func(sc *scene) {
 		sc.do(func(d *Domain) {
 			sc.w.RunOnAll(d, func(p *Domain, _ *Stop) {
@@ -278,54 +298,54 @@ var situations = []struct {
 			}, StopOptions{})
 		})
 		sc.toBeSuspended()
-	}, Running, "wwwwwwww."},
-	{"in a stop", func(sc *scene) { sc.handled(true) }, Running, "wwwwwwww."},
-	{"through a stop", func(sc *scene) { sc.handled(false) }, Running, "wwwwpppwp"},
-	{"blocked and in a stop", func(sc *scene) { sc.blockBehind(); sc.handled(true) }, Blocked, "wwwwwwww."},
+	}, Running, "wwwwwwwww."},
+	{"in a stop", func(sc *scene) { sc.handled(true) }, Running, "wwwwwwwww."},
+	{"through a stop", func(sc *scene) { sc.handled(false) }, Running, "wwwwpppwwp"},
+	{"blocked and in a stop", func(sc *scene) { sc.blockBehind(); sc.handled(true) }, Blocked, "wwwwwwwww."},
 	{"blocked, in a stop, and wants to come back", func(sc *scene) {
 		back := sc.blockBehind()
 		sc.handled(true)
 		back()
-	}, Blocked, "wwwwwwww."},
-	{"suspended and in a stop", func(sc *scene) { sc.suspend(); sc.handled(true) }, Running, "wwwwww.w."},
-	{"blocked, suspended and in a stop", func(sc *scene) { sc.blockBehind(); sc.suspend(); sc.handled(true) }, Blocked, "wwwwww.w."},
-	{"in an interrupt", func(sc *scene) { sc.interrupted(sc.waits) }, Running, "ww.wwww.w"},
-	{"blocked and in an interrupt", func(sc *scene) { sc.blockBehind(); sc.interrupted(sc.waits) }, Blocked, "ww.wwww.w"},
+	}, Blocked, "wwwwwwwww."},
+	{"suspended and in a stop", func(sc *scene) { sc.suspend(); sc.handled(true) }, Running, "wwwwww.ww."},
+	{"blocked, suspended and in a stop", func(sc *scene) { sc.blockBehind(); sc.suspend(); sc.handled(true) }, Blocked, "wwwwww.ww."},
+	{"in an interrupt", func(sc *scene) { sc.interrupted(sc.waits) }, Running, "ww.wwwww.w"},
+	{"blocked and in an interrupt", func(sc *scene) { sc.blockBehind(); sc.interrupted(sc.waits) }, Blocked, "ww.wwwww.w"},
 	{"blocked, in an interrupt, and wants to come back", func(sc *scene) {
 		back := sc.blockBehind()
 		sc.interrupted(sc.waits)
 		back()
-	}, Blocked, "ww.wwww.w"},
+	}, Blocked, "ww.wwwww.w"},
 	{"blocked and owes a panic", func(sc *scene) {
 		sc.block()
 		sc.interrupted(func(*Domain) { panic("owed") })
-	}, Blocked, "........."},
-	{"stopped", (*scene).stopped, Running, "wwwwwwww."},
-	{"suspended and stopped", func(sc *scene) { sc.suspend(); sc.stopped() }, Running, "wwwwww.w."},
-	{"blocked and stopped", func(sc *scene) { sc.block(); sc.stopped() }, Blocked, "wwwwwwww."},
+	}, Blocked, ".........."},
+	{"stopped", (*scene).stopped, Running, "wwwwwwwww."},
+	{"suspended and stopped", func(sc *scene) { sc.suspend(); sc.stopped() }, Running, "wwwwww.ww."},
+	{"blocked and stopped", func(sc *scene) { sc.block(); sc.stopped() }, Blocked, "wwwwwwwww."},
 	{"ends in an interrupt", func(sc *scene) {
 		require.NoError(sc.t, sc.d.Interrupt(sc.waits))
 		sc.ends()
-	}, Blocked, "ww.wDDD.w"},
+	}, Blocked, "ww.wDDDw.w"},
 	{"ends and is suspended", func(sc *scene) {
 		sc.toBeSuspended()
 		sc.ends()
-	}, Blocked, "....DDD.."},
+	}, Blocked, "....DDD..."},
 	{"ends, interrupted and suspended", func(sc *scene) {
 		sc.toBeSuspended()
 		require.NoError(sc.t, sc.d.Interrupt(func(*Domain) {}))
 		sc.ends()
-	}, Blocked, "....DDD.."},
-	{"ends during a stop", func(sc *scene) { sc.handled(false); sc.ends() }, Blocked, "wwwwDDDw."},
+	}, Blocked, "....DDD..."},
+	{"ends during a stop", func(sc *scene) { sc.handled(false); sc.ends() }, Blocked, "wwwwDDDww."},
 	{"ends and is stopped", func(sc *scene) {
 		go sc.w.Stop()
 		sc.quiet()
 		sc.ends()
 		sc.end = append(sc.end, sc.w.Start)
-	}, Blocked, "wwwwDDDw."},
-	{"starts", nil, Starting, "wwwwwwww."},
-	{"starts and is suspended", func(sc *scene) { sc.suspend() }, Starting, "wwwwwwww."},
-	{"dead", func(sc *scene) { sc.ends() }, Dead, "....DDD.."},
+	}, Blocked, "wwwwDDDww."},
+	{"starts", nil, Starting, "wwwwwwwww."},
+	{"starts and is suspended", func(sc *scene) { sc.suspend() }, Starting, "wwwwwwwww."},
+	{"dead", func(sc *scene) { sc.ends() }, Dead, "....DDD..."},
 }
 
 func (sc *scene) waits(*Domain) { sc.wait() }

@@ -13,18 +13,21 @@ import "context"
 // itself.
 func (d *Domain) Suspend(ctx context.Context) error {
 	d.w.checkOutside("Suspend")
-	if err := d.askToSuspend(); err != nil {
-		return err
+	if !d.askToSuspend(phase.refuses) {
+		return ErrDead
 	}
 	return d.waitSuspended(ctx)
 }
 
-// askToSuspend notes a suspension.
-func (d *Domain) askToSuspend() error {
+// isDead reports whether the domain is no longer part of the world.
+func (p phase) isDead() bool { return p == dead }
+
+// askToSuspend notes a suspension, unless the domain refuses.
+func (d *Domain) askToSuspend(refuses func(phase) bool) (noted bool) {
 	d.mu.Lock()
-	if d.phase.refuses() {
+	if refuses(d.phase) {
 		d.mu.Unlock()
-		return ErrDead
+		return false
 	}
 	d.noted.suspends++
 	if d.phase == suspended || d.phase == blocked {
@@ -36,7 +39,7 @@ func (d *Domain) askToSuspend() error {
 	d.checkLocked()
 	d.mu.Unlock()
 	d.w.suspensionChanged(d)
-	return nil
+	return true
 }
 
 // suspended reports whether the domain is suspended or will be at its next safe point.
@@ -110,55 +113,78 @@ func (d *Domain) suspendLocked(left *due) bool {
 	return true
 }
 
-// A Suspension is a set of domains that [World.Suspend] suspended.
-type Suspension struct{ domains []*Domain }
-
-// Suspend suspends every domain that is part of the world when it is called, and returns when each
-// is suspended or has ended. It does not suspend domains that join later, and stops go on; to keep
-// the whole world still, use [World.Stop]. If ctx ends first, Suspend resumes the domains that it
-// has suspended and returns ctx.Err().
-//
-// A domain may call it only in [Domain.Blocking]. It suspends the caller too, which must call
-// Resume before it comes back.
-func (w *World) Suspend(ctx context.Context) (*Suspension, error) {
-	w.checkOutside("Suspend")
+// suspendAll suspends domains, also those that are ending, and returns the ones that have not ended.
+// If ctx ends first, it resumes those that it has suspended and returns ctx.Err().
+func suspendAll(ctx context.Context, domains []*Domain) (held []*Domain, err error) {
 	var all []*Domain
-	for _, d := range w.Domains() {
-		if d.askToSuspend() == nil {
+	for _, d := range domains {
+		if d.askToSuspend(phase.isDead) {
 			all = append(all, d)
 		}
 	}
-	s := new(Suspension)
 	for i, d := range all {
 		switch err := d.waitSuspended(ctx); err {
 		case nil:
-			s.domains = append(s.domains, d)
+			held = append(held, d)
 		case ErrDead: // it has ended: nothing to suspend
 		default:
-			for _, d := range all[i+1:] {
-				d.Resume()
-			}
-			s.Resume()
+			resumeAll(append(held, all[i+1:]...))
 			return nil, err
 		}
 	}
-	return s, nil
+	return held, nil
+}
+
+// resumeAll resumes domains, each of them even if Resume panics for another.
+func resumeAll(domains []*Domain) {
+	defer func() {
+		if len(domains) > 0 { // the last one has panicked
+			resumeAll(domains)
+		}
+	}()
+	for len(domains) > 0 {
+		d := domains[0]
+		domains = domains[1:]
+		d.Resume()
+	}
+}
+
+// A Suspension is a set of domains that [World.Suspend] or [Domain.SuspendOthers] suspended.
+type Suspension struct {
+	w       *World
+	solo    *Domain   // the only one that may run, or nil after World.Suspend
+	domains []*Domain // what Resume resumes: under World.mu, as soon as Resume may be called
+}
+
+// Suspend suspends every domain that is part of the world when it is called, and returns when each
+// is suspended or has ended. One that is ending does not run what is left to do for it before
+// Resume. Suspend does not suspend domains that join later, and stops go on; to keep the whole
+// world still, use [World.Stop]. If ctx ends first, Suspend resumes the domains that it has
+// suspended and returns ctx.Err().
+//
+// A domain may call it only in [Domain.Blocking]. It suspends the caller too, which must call
+// Resume before it comes back; see [Domain.SuspendOthers].
+func (w *World) Suspend(ctx context.Context) (*Suspension, error) {
+	w.checkOutside("Suspend")
+	held, err := suspendAll(ctx, w.Domains())
+	if err != nil {
+		return nil, err
+	}
+	return &Suspension{w: w, domains: held}, nil
 }
 
 // Domains returns the domains that s suspends. Do not change the slice.
 func (s *Suspension) Domains() []*Domain { return s.domains }
 
 // Resume resumes the domains; a second call does nothing. If [Domain.Resume] has already undone the
-// suspension of one of them, Resume resumes the others and panics.
+// suspension of one of them, Resume resumes the others and panics. Any goroutine may call it.
 func (s *Suspension) Resume() {
-	defer func() {
-		if len(s.domains) > 0 { // the last one has panicked
-			s.Resume()
-		}
-	}()
-	for len(s.domains) > 0 {
-		d := s.domains[0]
-		s.domains = s.domains[1:]
-		d.Resume()
+	s.w.mu.Lock()
+	domains := s.domains
+	s.domains = nil
+	s.w.mu.Unlock()
+	if s.solo != nil {
+		defer s.w.endSolo(s)
 	}
+	resumeAll(domains)
 }

@@ -64,15 +64,19 @@ type World struct {
 	changed ssync.Cond // stop, set, leaders or slots changed
 
 	set     []*Domain // the domains that stops count on
-	joiners []*Domain // starting, and waiting for the end of the stop
+	joiners []*Domain // starting, and waiting for the end of the stop, or of solos
 	leavers []*Domain // ending, and waiting to be dismissed
 	leaders []*Stop   // waiting for their turn to lead: see turnLocked
 	byID    map[uint64]*Domain
-	slots   []bool // in use, by a domain in the set, starting or ending
-	live    int    // the number of slots in use
-	lastID  uint64
-	held    *Stop // the stop of World.Stop, until Start
-	closed  bool
+
+	solos    []*Suspension // of SuspendOthers, in force: all of one domain
+	soloists []*Suspension // waiting for their turn: see soloTurnLocked
+
+	slots  []bool // in use, by a domain in the set, starting or ending
+	live   int    // the number of slots in use
+	lastID uint64
+	held   *Stop // the stop of World.Stop, until Start
+	closed bool
 }
 
 // NewWorld returns a world without domains, or an error if an option is out of range.

@@ -238,4 +238,86 @@ var stwBugs = []Bug{
 +	case !held && p == running:
 `,
 	},
+	{
+		Name:      "two-alone",
+		Why:       "two domains suspend each other, and neither comes back from the call",
+		Package:   "./stw",
+		Schedules: "TestSchedules_SuspendOthersAgainstEachOther",
+		Patch: `
+@ stw/others.go
+-		return w.solos[0].solo == s.solo
++		return true
+`,
+	},
+	{
+		Name:      "joins-beside-one",
+		Why:       "a new domain runs while another has suspended all others",
+		Package:   "./stw",
+		Test:      "TestSuspendOthers_NewDomainsWait",
+		Schedules: "TestSchedules_SuspendOthersAgainstStop",
+		Patch: `
+@ stw/members.go
+-	if w.stop.Load() != nil || len(w.solos) > 0 {
++	if w.stop.Load() != nil {
+`,
+	},
+	{
+		Name:      "ends-beside-one",
+		Why:       "what is left to do for a domain that ends is done while another has suspended all others",
+		Package:   "./stw",
+		Test:      "TestSuspendOthers_HoldsWhatEnds",
+		Schedules: "TestSchedules_SuspendOthersAgainstChange",
+		Patch: `
+@ stw/suspend.go
+-		if d.askToSuspend(phase.isDead) {
++		if d.askToSuspend(phase.refuses) {
+`,
+	},
+	{
+		Name:      "panic-keeps-suspended",
+		Why:       "an interrupt that panics while a domain suspends the others leaves them suspended",
+		Package:   "./stw",
+		Test:      "TestSuspendOthers_InterruptPanics",
+		Schedules: "TestSchedules_SuspendOthersGivesUp",
+		Patch: `
+@ stw/others.go
+-		if !suspended {
++		if !suspended && err != nil {
+`,
+	},
+	{
+		Name:      "resume-lets-nobody-in",
+		Why:       "a domain that waits to join until another has resumed all others sleeps on",
+		Package:   "./stw",
+		Schedules: "TestSchedules_SuspendOthersAgainstChange",
+		Patch: `
+@ stw/others.go
+-	w.admitJoinersLocked()
+-	w.changed.Broadcast()
+`,
+	},
+	{
+		Name:      "suspended-at-its-turn-sleeps",
+		Why:       "a domain that is suspended when it may suspend the others sleeps on when it is resumed",
+		Package:   "./stw",
+		Schedules: "TestSchedules_SuspendOthersAgainstSuspend",
+		Patch: `
+@ stw/queue.go
+-	if len(w.leaders) > 0 || len(w.soloists) > 0 {
++	if len(w.leaders) > 0 {
+`,
+	},
+	{
+		Name:    "end-keeps-suspended",
+		Why:     "a domain that has suspended the others ends, and they never run again",
+		Package: "./stw",
+		Test:    "TestSuspendOthers_EndResumes",
+		Patch: `
+@ stw/members.go
+-	for _, s := range solos {
+-		s.Resume()
+-	}
++	_ = solos
+`,
+	},
 }
