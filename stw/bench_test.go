@@ -211,3 +211,38 @@ func BenchmarkSpawn(b *testing.B) {
 		d.Join(context.Background())
 	}
 }
+
+// A cycle allocates and writes, a page at a time, and empties the areas: the same amount each time, or
+// much in every fourth cycle only, the rest of which goes back.
+func BenchmarkReservation_Cycle(b *testing.B) {
+	for _, bm := range []struct {
+		name  string
+		sizes []int
+	}{
+		{"4KiB", []int{4 << 10}},
+		{"256KiB", []int{256 << 10}},
+		{"4MiB", []int{4 << 20}},
+		{"4MiB,1of4", []int{4 << 20, 4 << 10, 4 << 10, 4 << 10}},
+	} {
+		b.Run(bm.name, func(b *testing.B) {
+			w := newWorld(b, Options{Max: 1})
+			r, err := w.NewReservation(8 << 20)
+			require.NoError(b, err)
+			asDomain(b, w, func(d *Domain) {
+				for i := 0; b.Loop(); i++ {
+					mem, err := r.Alloc(d, bm.sizes[i%len(bm.sizes)])
+					if err != nil {
+						b.Error(err)
+					}
+					for at := 0; at < len(mem); at += 64 {
+						mem[at]++
+					}
+					if err := r.Reset(d, nil); err != nil {
+						b.Error(err)
+					}
+				}
+				r.Release(d)
+			})
+		})
+	}
+}

@@ -178,6 +178,7 @@ func (d *Domain) end(begun bool) {
 func (d *Domain) endLast() {
 	if d.State() != Blocked { // Options.OnEnd may have left it so
 		d.readers.goOffline()
+		d.leaveAreas()
 	}
 	d.w.leave(d)
 	d.w.free(d)

@@ -1,7 +1,9 @@
 package stw_test
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"runtime"
 	"sync"
@@ -210,4 +212,46 @@ func ExampleDomain_SuspendOthers() {
 		panic(err)
 	}
 	// Output: map[1:1]
+}
+
+// A domain allocates by moving a pointer. When its area is full, all areas grow in one stop, after
+// each domain has moved what it still needs.
+func ExampleReservation_GrowTo() {
+	w, err := stw.NewWorld(stw.Options{})
+	if err != nil {
+		panic(err)
+	}
+	r, err := w.NewReservation(1 << 16)
+	if err != nil {
+		panic(err)
+	}
+	needed := stw.NewKey[[]byte](nil) // what each domain still needs
+	move := func(d *stw.Domain, _ *stw.Stop) {
+		needed.Set(d, bytes.Clone(needed.Get(d))) // out of the area
+	}
+	d, err := w.Register()
+	if err != nil {
+		panic(err)
+	}
+	for n := range 10 {
+		b, err := r.Alloc(d, 10_000)
+		if errors.Is(err, stw.ErrExhausted) {
+			// Another domain may ask for more at the same time; then the areas are larger.
+			if err := r.GrowTo(d, 2*r.Area(), move); err != nil {
+				panic(err)
+			}
+			b, err = r.Alloc(d, 10_000)
+		}
+		if err != nil {
+			panic(err)
+		}
+		b[0] = byte(n)
+		if n == 5 {
+			needed.Set(d, b[:1])
+		}
+	}
+	fmt.Println(r.Area(), needed.Get(d))
+	r.Release(d)
+	d.Deregister()
+	// Output: 131072 [5]
 }

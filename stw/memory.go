@@ -15,7 +15,7 @@ var ErrNoMemory = errors.New("stw: the system refuses memory")
 type memoryCalls struct {
 	mapping func(size int) ([]byte, error)
 	unmap   func(mem []byte) error
-	discard func(mem []byte) // hints that the contents may go; the addresses stay mapped
+	discard func(mem []byte) bool // the contents go, the addresses stay mapped; false: it cannot
 }
 
 var system = memoryCalls{mapMemory, unmapMemory, discardMemory}

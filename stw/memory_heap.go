@@ -18,4 +18,4 @@ func mapMemory(size int) (mem []byte, err error) {
 
 func unmapMemory([]byte) error { return nil }
 
-func discardMemory([]byte) {}
+func discardMemory([]byte) bool { return false }

@@ -21,5 +21,3 @@ func mapMemory(size int) ([]byte, error) {
 func unmapMemory(mem []byte) error {
 	return unix.MunmapPtr(unsafe.Pointer(unsafe.SliceData(mem)), uintptr(len(mem)))
 }
-
-func discardMemory(mem []byte) { unix.Madvise(mem, unix.MADV_DONTNEED) }

@@ -2,8 +2,10 @@ package stw
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"unsafe"
 
@@ -12,12 +14,14 @@ import (
 
 // A fakeSystem refuses what it is told to, and knows what it gave and has not got back.
 type fakeSystem struct {
-	t            testing.TB
-	real         memoryCalls
-	mappings     int // asked for
-	refuseMap    int // so many mappings from now on succeed, and no more; -1: all do
-	refuseUnmap  bool
-	live, spared int // bytes
+	t           testing.TB
+	real        memoryCalls
+	mappings    int // asked for
+	refuseMap   int // so many mappings from now on succeed, and no more; -1: all do
+	refuseUnmap bool
+	live        int // bytes
+
+	spared atomic.Int64 // bytes; several participants of a stop give back at the same time
 }
 
 var errRefused = errors.New("refused by the test")
@@ -25,9 +29,9 @@ var errRefused = errors.New("refused by the test")
 // withFakeSystem puts a fakeSystem in the place of the system until the test has ended.
 func withFakeSystem(t testing.TB) *fakeSystem {
 	f := &fakeSystem{t: t, real: system, refuseMap: -1}
-	system = memoryCalls{f.mapping, f.unmap, func(mem []byte) {
-		f.spared += len(mem)
-		f.real.discard(mem)
+	system = memoryCalls{f.mapping, f.unmap, func(mem []byte) bool {
+		f.spared.Add(int64(len(mem)))
+		return f.real.discard(mem)
 	}}
 	t.Cleanup(func() {
 		f.refuseUnmap = false
@@ -110,13 +114,13 @@ func TestReservation_RefusedMemoryIsAnError(t *testing.T) {
 	f := withFakeSystem(t)
 	w := newWorld(t, Options{Max: 4})
 	f.refuseMap = 0
-	_, err := w.NewReservation(5000)
+	_, err := w.NewReservation(areaPage + 1)
 	require.ErrorIs(t, err, ErrNoMemory)
 	require.ErrorIs(t, err, errRefused)
-	require.ErrorContains(t, err, "8192 bytes")
+	require.ErrorContains(t, err, fmt.Sprintf("%d bytes", 2*areaPage))
 
 	f.refuseMap = 1
-	r, err := w.NewReservation(5000)
+	r, err := w.NewReservation(areaPage + 1)
 	require.NoError(t, err)
 	c := startCrowd(t, w, 1)
 	asDomain(t, w, func(d *Domain) {
@@ -137,7 +141,7 @@ func TestReservation_RefusedMemoryIsAnError(t *testing.T) {
 // A Resize that fails, at whichever area, leaves the old areas in place, with what is in
 // them, and keeps none of the new ones.
 func TestReservation_FailedResizeChangesNothing(t *testing.T) {
-	const size, domains = 1 << 13, 3
+	const size, domains = 1 << 16, 3
 	for have := range domains {
 		f := withFakeSystem(t)
 		w := newWorld(t, Options{Max: 8})
@@ -159,7 +163,7 @@ func TestReservation_FailedResizeChangesNothing(t *testing.T) {
 			f.refuseMap = have
 			err := r.Resize(d, 2*size, func(*Domain, *Stop) { t.Error("there is nowhere to go") })
 			require.ErrorIs(t, err, ErrNoMemory)
-			require.ErrorContains(t, err, "16384 bytes")
+			require.ErrorContains(t, err, "131072 bytes")
 			require.Equal(t, live, f.live)
 			require.Equal(t, size, r.Area())
 			d.ForEach(func(d *Domain) {
@@ -181,7 +185,7 @@ func TestReservation_FailedResizeChangesNothing(t *testing.T) {
 // again or goes later.
 func TestReservation_GivingBackNeverFails(t *testing.T) {
 	f := withFakeSystem(t)
-	const size = 1 << 14
+	const size = 1 << 17
 	w := newWorld(t, Options{Max: 4})
 	c := startCrowd(t, w, 2)
 	asDomain(t, w, func(d *Domain) {
@@ -192,7 +196,7 @@ func TestReservation_GivingBackNeverFails(t *testing.T) {
 		require.Equal(t, 3*size, f.live)
 		r.Release(d)
 		require.Equal(t, 3*size, spareBytes())
-		require.Equal(t, 3*size, f.spared, "their contents went")
+		require.EqualValues(t, 3*size, f.spared.Load(), "their contents went")
 
 		// Areas are made of what is spare, in pieces if need be, and do not overlap.
 		mapped := f.mappings
@@ -239,19 +243,19 @@ func TestReservation_SpareGoesBackForMore(t *testing.T) {
 	f := withFakeSystem(t)
 	w := newWorld(t, Options{Max: 1})
 	asDomain(t, w, func(d *Domain) {
-		r, err := w.NewReservation(1 << 12)
+		r, err := w.NewReservation(areaPage)
 		require.NoError(t, err)
 		f.refuseUnmap = true
 		r.Release(d)
 		f.refuseUnmap = false
 		limit := system.mapping
 		system.mapping = func(size int) ([]byte, error) {
-			if f.live+size > 1<<13 {
+			if f.live+size > 2*areaPage {
 				return nil, errRefused
 			}
 			return limit(size)
 		}
-		r, err = w.NewReservation(1 << 13)
+		r, err = w.NewReservation(2 * areaPage)
 		require.NoError(t, err)
 		require.Zero(t, spareBytes())
 		r.Release(d)

@@ -265,17 +265,17 @@ func TestSuspension_Resume(t *testing.T) {
 func TestReservation_EvacuateEndsItsGoroutine(t *testing.T) {
 	w := newWorld(t, Options{Max: 4})
 	blocked, release := startBlocked(t, w)
-	r, err := w.NewReservation(4096)
+	r, err := w.NewReservation(areaPage)
 	require.NoError(t, err)
 	asDomain(t, w, func(d *Domain) {
 		_, err := r.Alloc(d, 10)
 		require.NoError(t, err)
-		require.Error(t, r.Resize(d, 8192, func(p *Domain, _ *Stop) {
+		require.Error(t, r.Resize(d, 2*areaPage, func(p *Domain, _ *Stop) {
 			if p == blocked {
 				runtime.Goexit()
 			}
 		}))
-		require.Equal(t, 4096, r.Area())
+		require.Equal(t, areaPage, r.Area())
 		require.Equal(t, 16, r.Used(d))
 		r.Release(d)
 	})

@@ -4,9 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"os"
+	"slices"
 	"unsafe"
 
-	satomic "github.com/gosmr/gosmr/internal/sched/atomic"
 	ssync "github.com/gosmr/gosmr/internal/sched/sync"
 	"github.com/gosmr/gosmr/pcpu"
 )
@@ -20,31 +21,36 @@ var ErrExhausted = errors.New("stw: the domain's area is exhausted")
 // allocates behind it.
 //
 // The first allocation in an area maps it, so unused slots cost nothing where the system locks
-// mappings (mlockall), limits addresses or does not overcommit.
+// mappings (mlockall), limits addresses or does not overcommit. [Reservation.Reset] says which pages
+// go back to the system. When a domain ends, its area keeps only what is allocated in it.
 //
 // Go's collector does not scan the memory: it must not hold the only reference to a Go object. It
 // stays until [Reservation.Release], even if the Reservation becomes unreachable.
 type Reservation struct {
 	w     *World
 	size  int    // of an area; written in stops, read by domains
+	moves int    // how many have had their turn; written by the leader, read in stops
 	areas []area // by slot
 
-	mu   ssync.Mutex
-	open []bool // by slot, under mu: the area is mapped
+	mu     ssync.Mutex
+	open   []bool // by slot, under mu: the area is mapped
+	wishes []int  // under mu: the sizes for which calls of GrowTo are waiting
 }
 
-// An area belongs to the domain in its slot; a stop replaces it.
+// An area belongs to the domain in its slot; in stops its handler, or the last one in, changes it.
 type area struct {
-	mem  []byte // nil until something is allocated in it
-	used int
-	_    [pcpu.Stride - unsafe.Sizeof([]byte(nil)) - unsafe.Sizeof(int(0))]byte
+	mem     []byte // nil until something is allocated in it
+	used    int
+	touched int // at most mem[:touched], or what is used, is resident
+	last    int // how much was used when the area was last emptied
+	here    int // the number of the last move that the domain took part in
+	_       [pcpu.Stride - unsafe.Sizeof([]byte(nil)) - 4*unsafe.Sizeof(int(0))]byte
 }
 
-// The size of an area is a multiple of areaPage, which is at least allocAlign.
-const (
-	areaPage   = 4096
-	allocAlign = 16
-)
+const allocAlign = 16
+
+// The size of an area is a multiple of areaPage, so that pages of one are never pages of another.
+var areaPage = os.Getpagesize()
 
 // NewReservation returns a reservation with an area of size bytes, rounded up to pages, for each
 // slot of the world. It maps the first area; if the system refuses, the error wraps [ErrNoMemory].
@@ -61,7 +67,23 @@ func (w *World) NewReservation(size int) (*Reservation, error) {
 			return nil, err
 		}
 	}
+	r.tracked(size > 0)
 	return r, nil
+}
+
+// tracked adds the reservation to those of its world, or removes it.
+func (r *Reservation) tracked(is bool) {
+	w := r.w
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var all []*Reservation
+	if old := w.reservations.Load(); old != nil {
+		all = slices.DeleteFunc(slices.Clone(*old), func(o *Reservation) bool { return o == r })
+	}
+	if is {
+		all = append(all, r)
+	}
+	w.reservations.Store(&all)
 }
 
 // areaSize rounds the size of an area up to pages.
@@ -69,8 +91,10 @@ func areaSize(size int) (int, error) {
 	if size < 0 || size > math.MaxInt-areaPage {
 		return 0, fmt.Errorf("stw: an area of %d bytes is out of range: want 0 to %d", size, math.MaxInt-areaPage)
 	}
-	return (size + areaPage - 1) &^ (areaPage - 1), nil
+	return wholePages(size), nil
 }
+
+func wholePages(size int) int { return (size + areaPage - 1) &^ (areaPage - 1) }
 
 // mapArea returns memory for the area of a slot.
 func (r *Reservation) mapArea(slot, size int) ([]byte, error) {
@@ -85,7 +109,7 @@ func (r *Reservation) mapArea(slot, size int) ([]byte, error) {
 }
 
 // Alloc returns size bytes of the domain's area, aligned to 16, with arbitrary contents and valid
-// until the next Resize, Reset or Release. It returns [ErrExhausted] if the area is full. If the
+// until the next Reset, Resize, GrowTo or Release. It returns [ErrExhausted] if the area is full. If the
 // system refuses to map the area, the error wraps [ErrNoMemory], and a later Alloc tries again.
 // Call it only from the domain's own goroutine, or from a function that runs for the domain.
 //
@@ -116,89 +140,3 @@ func (r *Reservation) Used(d *Domain) int { return r.areas[d.slot].used }
 
 // Area returns the size of an area. Call it only from a running domain of the world.
 func (r *Reservation) Area() int { return r.size }
-
-// Reset empties all areas in one stop that d leads. If evacuate is not nil, it runs first for every
-// domain, to move what is still needed. If evacuate panics for one of them, Reset passes on the
-// panic; if it ends a goroutine, Reset returns an error. Either way nothing is emptied. Call Reset
-// only from d's own goroutine.
-func (r *Reservation) Reset(d *Domain, evacuate Handler) error {
-	return r.swap(d, evacuate, func() {})
-}
-
-// Resize is Reset, and replaces all areas by empty ones of another size. Before the stop it maps a
-// new area for each domain that has one. If the system refuses, Resize changes nothing and returns
-// an error that wraps [ErrNoMemory]. Call it only from d's own goroutine.
-func (r *Reservation) Resize(d *Domain, size int, evacuate Handler) error {
-	size, err := areaSize(size)
-	if err != nil {
-		return err
-	}
-	unused := make([][]byte, len(r.areas)) // by slot
-	defer func() { spare.giveBack(unused...) }()
-	if size > 0 {
-		for _, slot := range r.slotsInUse() {
-			if unused[slot], err = r.mapArea(slot, size); err != nil {
-				return err
-			}
-		}
-	}
-	return r.swap(d, evacuate, func() {
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		r.size = size
-		for i := range r.areas {
-			r.areas[i].mem, unused[i] = unused[i], r.areas[i].mem
-			r.open[i] = r.areas[i].mem != nil
-		}
-	})
-}
-
-// slotsInUse returns the slots of domains whose areas are mapped.
-func (r *Reservation) slotsInUse() (slots []int) {
-	r.w.mu.Lock()
-	defer r.w.mu.Unlock()
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for slot, open := range r.open {
-		if open && r.w.slots[slot] {
-			slots = append(slots, slot)
-		}
-	}
-	return slots
-}
-
-// Release gives the memory back, in one stop that d leads. After it, Alloc returns ErrExhausted.
-// Memory that the system refuses to take back becomes part of other areas, or is given back later.
-// Call it only from d's own goroutine.
-func (r *Reservation) Release(d *Domain) {
-	if err := r.Resize(d, 0, nil); err != nil {
-		panic(err) // cannot happen: no area is mapped
-	}
-}
-
-// swap runs evacuate for all domains in one stop. If it returns for all, swap calls change and
-// empties all areas.
-func (r *Reservation) swap(d *Domain, evacuate Handler, change func()) error {
-	var moved satomic.Int32
-	changed := false
-	r.w.RunOnAll(d, func(d *Domain, s *Stop) {
-		if evacuate != nil {
-			evacuate(d, s)
-		}
-		moved.Add(1)
-		s.Barrier(func() {
-			if int(moved.Load()) != len(s.Participants()) {
-				return
-			}
-			change()
-			for i := range r.areas {
-				r.areas[i].used = 0
-			}
-			changed = true
-		})
-	}, StopOptions{})
-	if !changed {
-		return errors.New("stw: evacuate of a Reservation did not return for every domain")
-	}
-	return nil
-}

@@ -9,11 +9,11 @@ import (
 
 func TestReservation(t *testing.T) {
 	w := newWorld(t, Options{Max: 4})
-	r, err := w.NewReservation(5000)
+	r, err := w.NewReservation(areaPage + 1)
 	require.NoError(t, err)
 	c := startCrowd(t, w, 2)
 	asDomain(t, w, func(d *Domain) {
-		require.Equal(t, 8192, r.Area(), "rounded up to pages")
+		require.Equal(t, 2*areaPage, r.Area(), "rounded up to pages")
 		var all [][]byte
 		for {
 			b, err := r.Alloc(d, 100)
@@ -28,13 +28,13 @@ func TestReservation(t *testing.T) {
 			require.Equal(t, 100, cap(b))
 			all = append(all, b)
 		}
-		require.Len(t, all, 8192/112)
+		require.Len(t, all, 2*areaPage/112)
 		for i, b := range all {
 			for _, x := range b {
 				require.Equal(t, byte(i+1), x, "they do not overlap")
 			}
 		}
-		for _, size := range []int{-1, 8193, 1 << 30} {
+		for _, size := range []int{-1, 2*areaPage + 1, 1 << 30} {
 			_, err := r.Alloc(d, size)
 			require.ErrorIs(t, err, ErrExhausted)
 		}

@@ -58,6 +58,10 @@ type World struct {
 	// domain reads it without mu before it tries to lead.
 	stop satomic.Pointer[Stop]
 
+	// reservations are those that have memory. It is written under mu, and read without mu by domains
+	// that end.
+	reservations satomic.Pointer[[]*Reservation]
+
 	// mu guards the rest. It comes before Domain.mu, and is never held while user code runs or
 	// while waiting for a domain.
 	mu      ssync.Mutex

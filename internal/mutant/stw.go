@@ -320,4 +320,84 @@ var stwBugs = []Bug{
 +	_ = solos
 `,
 	},
+	{
+		Name:      "grows-what-has-grown",
+		Why:       "a growth that waited for its turn shrinks the areas that another has grown",
+		Package:   "./stw",
+		Test:      "TestGrowTo_LargestWishWins",
+		Schedules: "TestSchedules_GrowAgainstGrow",
+		Patch: `
+@ stw/move.go
+-		if m.unneeded = size <= r.size; m.unneeded {
++		if m.unneeded = size == r.size; m.unneeded {
+`,
+	},
+	{
+		Name:    "grows-to-its-own",
+		Why:     "two domains that ask for growth together move everything twice",
+		Package: "./stw",
+		Test:    "TestGrowTo_LargestWishWins",
+		Patch: `
+@ stw/move.go
+-		largest := r.largestWish()
++		largest := size
+`,
+	},
+	{
+		Name:    "empties-before-all-have-moved",
+		Why:     "an area is empty, and its pages gone, though the evacuation of another one fails",
+		Package: "./stw",
+		Test:    "TestReset_FailedKeepsPages",
+		Patch: `
+@ stw/move.go
+-	m.returned.Add(1)
++	m.returned.Add(1)
++	m.r.empty(d.slot)
+`,
+	},
+	{
+		Name:    "here-for-ever",
+		Why:     "the area of a domain that has ended is not emptied, as if the domain were in the stop",
+		Package: "./stw",
+		Test:    "TestEnd_GivesPagesBack",
+		Patch: `
+@ stw/move.go
+-		m.r.moves++
+`,
+	},
+	{
+		Name:    "end-keeps-pages",
+		Why:     "a domain that ends leaves the pages that it once used",
+		Package: "./stw",
+		Test:    "TestEnd_GivesPagesBack",
+		Patch: `
+@ stw/domain.go
+-		d.leaveAreas()
+`,
+	},
+	{
+		Name:    "gives-back-outside-the-world",
+		Why:     "a domain that ends gives back pages of an area while a stop that no longer counts on it drops the area",
+		Package: "./stw",
+		Test:    "TestEnd_AgainstReset",
+		Race:    true,
+		Patch: `
+@ stw/domain.go
+-		d.leaveAreas()
+@ stw/members.go
++	d.leaveAreas()
+ 	d.readers.close()
+`,
+	},
+	{
+		Name:    "keeps-what-one-cycle-used",
+		Why:     "a cycle that allocates much, once, leaves its pages behind",
+		Package: "./stw",
+		Test:    "TestReset_GivesPagesBack",
+		Patch: `
+@ stw/move.go
+-	keep := max(retained, 2*min(a.used, a.last))
++	keep := max(retained, 2*max(a.used, a.last))
+`,
+	},
 }
