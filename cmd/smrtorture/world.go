@@ -179,7 +179,9 @@ func (in *inhabitant) round() {
 		w.stop(d, in.rng)
 	case n < 248:
 		w.ragged(d.ForEach)
-	case n < 252:
+	case n < 249:
+		w.alone(d, in.rng)
+	case n < 253:
 		if err := d.Synchronize(context.Background()); err != nil {
 			w.faults.add(faultWait, "Synchronize of a domain of the world: %v", err)
 		}

@@ -75,6 +75,23 @@ func (w *world) ragged(forEach func(func(*stw.Domain))) {
 	w.raggeds.Add(1)
 }
 
+// alone has d suspend all others, and perhaps stop the world meanwhile.
+func (w *world) alone(d *stw.Domain, rng *rand.Rand) {
+	s, err := d.SuspendOthers(context.Background())
+	if err != nil {
+		w.faults.add(faultWait, "SuspendOthers: %v", err)
+		return
+	}
+	w.nobodyBusy(s.Domains(), "a suspension of the others")
+	if rng.IntN(4) == 0 {
+		w.stop(d, rng)
+	}
+	drawStay(rng, false).pass(rng)
+	w.nobodyBusy(s.Domains(), "a suspension of the others")
+	s.Resume()
+	w.suspends.Add(1)
+}
+
 // interrupt interrupts some domain, which may be the caller's own or be about to end.
 func (w *world) interrupt(rng *rand.Rand) {
 	domains := w.w.Domains()
