@@ -23,9 +23,13 @@ type Clock struct {
 	// section did happens before a load that finds rd past the section's moment.
 	rd satomic.Uint64
 
-	// owned lists the Owned and Quiescent records. New ones are pushed by compare-and-swap. The
-	// record of a closed reader stays, for reuse.
-	owned satomic.Pointer[Record]
+	// owned lists the Owned records, and quiescent the Quiescent ones. New ones are pushed by
+	// compare-and-swap. The record of a closed reader stays, for reuse.
+	owned, quiescent registered
+
+	// asked is the goal for which Quiescent readers were asked last: a hint, for Record.Awaited.
+	// Stored by waiters and the driver before they ask, loaded by the owners.
+	asked satomic.Uint64
 
 	// Constant after Init.
 	opts     Options

@@ -35,6 +35,7 @@
 //	record.waiter  the driver           store of 1 before it sleeps on the record
 //	               the leaving reader   swap to 0 before it kicks the driver
 //	driver.term    waiters, the driver  store, under the driver's lock
+//	asked          waiters, the driver  store before they ask for quiescent states; a hint
 //
 // # Why it is safe
 //
@@ -54,7 +55,8 @@
 // So a fence stands between the store and the loads. Either the reader executes it, or the poller
 // executes it on every processor, by membarrier, after it has loaded wr and before it scans. Then
 // the scan sees the reader's store, or the reader's loads come after the fence and find the object
-// unlinked.
+// unlinked. Quiescent readers, which enter and leave seldom, always execute it: while a clock has
+// no others, its pollers interrupt no processor.
 //
 // The reader may be delayed between loading wr and storing it, for any length of time, so its
 // record may hold a moment that rd has long passed. That reader had loaded no pointer when rd

@@ -212,10 +212,12 @@ func (c *Clock) release(term uint64) (oldest Seq, over bool) {
 //
 // The driver stores the flag by an atomic instruction, fences, and loads the record again; the
 // reader stores its record and then loads the flag, with the cheap half of the same fence between.
-// At least one sees the other.
+// At least one sees the other. A Quiescent record's owner fences for itself.
 func (c *Clock) arm(o obstacle) bool {
 	o.rec.waiter.Store(1)
-	c.heavyFence()
+	if o.rec.kind != Quiescent {
+		c.heavyFence()
+	}
 	return o.rec.seq.Load() == o.word
 }
 

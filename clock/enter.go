@@ -1,6 +1,9 @@
 package clock
 
-import "github.com/gosmr/gosmr/pcpu"
+import (
+	"github.com/gosmr/gosmr/internal/relacq"
+	"github.com/gosmr/gosmr/pcpu"
+)
 
 // Enter opens a section that may block and migrate, and returns its record and generation. It
 // panics if the clock is sealed.
@@ -101,8 +104,8 @@ func (c *Clock) enterSlow(id int, word uint64) *Record {
 //
 //go:noinline
 func (c *Clock) finishEntry(r *Record, gen uint64) uint64 {
-	r.fence()
 	if c.fenced() {
+		relacq.Fence() // the entry's: see Clock.heavyFence
 		gen |= genFenced
 	}
 	if c.Sealed() {

@@ -3,6 +3,8 @@ package clock
 import (
 	"unsafe"
 
+	"github.com/gosmr/gosmr/internal/relacq"
+	satomic "github.com/gosmr/gosmr/internal/sched/atomic"
 	"github.com/gosmr/gosmr/pcpu"
 )
 
@@ -13,23 +15,28 @@ type ownedRecord struct {
 }
 
 // NewOwned registers a record for one reader. Give it back with [Record.Close].
-func (c *Clock) NewOwned() *Record { return c.newRecord(Owned, nil) }
+func (c *Clock) NewOwned() *Record { return c.newRecord(&c.owned, Owned, nil) }
 
 // NewQuiescent registers a record whose owner states when it is quiescent: see [Record.Online]. It
 // starts offline. report, which may be nil, is called each time before a wait that this record
 // holds back spins or parks; it should make the owner call Quiesce or Offline soon. It runs on the
 // goroutine of a waiter or, like OnStall (see [Options]), of the clock. It must not block, and may
 // be called once more after [Record.Close].
-func (c *Clock) NewQuiescent(report func()) *Record { return c.newRecord(Quiescent, report) }
+func (c *Clock) NewQuiescent(report func()) *Record {
+	return c.newRecord(&c.quiescent, Quiescent, report)
+}
 
-// newRecord reuses the record of a closed reader of the same kind, or makes one.
-func (c *Clock) newRecord(kind Kind, report func()) *Record {
+// registered is a list of registered records.
+type registered = satomic.Pointer[Record]
+
+// newRecord reuses the record of a closed reader in the list, or adds one.
+func (c *Clock) newRecord(list *registered, kind Kind, report func()) *Record {
 	var asks *func()
 	if report != nil {
 		asks = &report
 	}
-	for r := c.owned.Load(); r != nil; r = r.next.Load() {
-		if r.kind == kind && r.seq.Load() == closedWord && r.seq.CompareAndSwap(closedWord, 0) {
+	for r := list.Load(); r != nil; r = r.next.Load() {
+		if r.seq.Load() == closedWord && r.seq.CompareAndSwap(closedWord, 0) {
 			r.report.Store(asks)
 			return r
 		}
@@ -38,9 +45,9 @@ func (c *Clock) newRecord(kind Kind, report func()) *Record {
 	r.init(c, kind, -1)
 	r.report.Store(asks)
 	for {
-		head := c.owned.Load()
+		head := list.Load()
 		r.next.StorePrivate(head)
-		if c.owned.CompareAndSwap(head, r) {
+		if list.CompareAndSwap(head, r) {
 			return r
 		}
 	}
@@ -89,7 +96,7 @@ func (r *Record) Online() {
 		return
 	}
 	r.seq.Store(r.clock.wr.Load())
-	r.fence()
+	relacq.Fence()        // the entry's: see Clock.heavyFence
 	if r.clock.Sealed() { // see Clock.finishEntry
 		r.Offline()
 	}
@@ -104,11 +111,14 @@ func (r *Record) Quiesce() {
 	}
 	// The section's generation ends before the new one begins.
 	r.gen.Store(r.gen.Load() + genStep)
-	r.seq.Store(r.clock.wr.Load())
-	// The fence is not the entry's: until the store is visible, pollers see the older moment.
-	r.fence()
-	if r.waiter.Load() != 0 {
-		r.wake()
+	// At the same moment the record stays as it is, and no goal waits for it.
+	if now := r.clock.wr.Load(); now != r.seq.Load() {
+		r.seq.Store(now)
+		// Not the entry's fence: until the store is visible, pollers see the older moment.
+		relacq.Fence() // pairs with the store in Clock.arm
+		if r.waiter.Load() != 0 {
+			r.wake()
+		}
 	}
 	if r.clock.Sealed() { // see Clock.finishEntry
 		r.Offline()
@@ -123,10 +133,17 @@ func (r *Record) Offline() {
 	}
 	r.gen.Store(r.gen.Load() + genStep)
 	r.seq.Store(0)
-	r.fence()
+	relacq.Fence() // pairs with the store in Clock.arm
 	if r.waiter.Load() != 0 {
 		r.wake()
 	}
+}
+
+// Awaited reports whether the grace period for which Quiescent readers were asked last goes on. It
+// is a hint: a reader that has answered may let others run that have not.
+func (r *Record) Awaited() bool {
+	goal := Seq(r.clock.asked.Load())
+	return goal != 0 && !r.clock.reached(goal)
 }
 
 // IsOnline reports whether a Quiescent record is online.

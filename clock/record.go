@@ -105,13 +105,6 @@ func (r *Record) claim(word uint64) bool {
 	return true
 }
 
-// fence is the reader's own fence where there is no membarrier: see Clock.heavyFence for its pairs.
-func (r *Record) fence() {
-	if r.clock.fenced() {
-		relacq.Fence()
-	}
-}
-
 // Active reports whether the section of generation gen is open.
 func (r *Record) Active(gen uint64) bool {
 	return r != nil && r.gen.Load() == gen&^genBits && r.open()

@@ -267,6 +267,33 @@ func TestSchedules_ScanAgainstAdvance(t *testing.T) {
 	})
 }
 
+// The first reader whose entry needs a poller's fence registers while one scans and another
+// unlinks: it is fenced for, or finds what was unlinked gone.
+func TestSchedules_FirstReaderAgainstScan(t *testing.T) {
+	sched.Explore(t, sched.Options{Procs: 3, Schedules: 600_000, Walks: 1}, func(x *sched.Exec) func() {
+		c := schedClock(false)
+		pl := newPlace(x)
+		old, first := pl.p.Load(), c.Advance()
+		goal := first + increment
+		x.Go("scans", 0, func() { c.scan(first) })
+		x.Go("reader", 1, func() {
+			r, gen := c.NewOwned().Enter()
+			pl.visit()
+			r.Leave(gen)
+		})
+		x.Go("unlinks", 2, func() {
+			pl.p.Store(new(target))
+			c.Advance()
+		})
+		x.Go("frees", 2, func() {
+			if c.reached(goal) {
+				old.freed = true
+			}
+		})
+		return nil
+	})
+}
+
 // A waiter is woken by the reader that leaves, however the two meet.
 func TestSchedules_LeaveAgainstWait(t *testing.T) {
 	eachKind(t, func(t *testing.T, enterOf func(c *Clock) func() (*Record, uint64), fenced bool) {

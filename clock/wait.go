@@ -75,8 +75,11 @@ func (o obstacle) spin() bool {
 
 // askForReports calls the report function of each Quiescent record that holds back goal.
 func (c *Clock) askForReports(goal Seq) {
+	if Seq(c.asked.Load()) != goal {
+		c.asked.Store(uint64(goal))
+	}
 	snap := snapshot{c.Reached(), c.Now()}
-	for r := c.owned.Load(); r != nil; r = r.next.Load() {
+	for r := c.quiescent.Load(); r != nil; r = r.next.Load() {
 		report := r.report.Load()
 		if report == nil {
 			continue

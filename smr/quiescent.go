@@ -36,15 +36,26 @@ func (d *Domain) NewQuiescent(report func()) *Quiescent {
 
 // Online begins a section. It does nothing if the reader is online or closed, or its domain is
 // closed. Go offline before blocking: grace periods wait for an online reader.
-func (q *Quiescent) Online() { q.rec.Online() }
+func (q *Quiescent) Online() {
+	q.rec.Online()
+}
 
 // Quiesce announces a quiescent state: it ends the section and begins the next. What the owner
 // loaded before is no longer protected. An offline reader stays offline, and on a closed domain
-// Quiesce is Offline. Cost: two stores.
-func (q *Quiescent) Quiesce() { q.rec.Quiesce() }
+// Quiesce is Offline. Cost: a store; two and a fence if the domain's clock has moved.
+func (q *Quiescent) Quiesce() {
+	q.rec.Quiesce()
+}
 
 // Offline ends the section. Until Online, the reader protects nothing.
-func (q *Quiescent) Offline() { q.rec.Offline() }
+func (q *Quiescent) Offline() {
+	q.rec.Offline()
+}
+
+// Awaited reports whether the grace period for which this domain's quiescent readers were asked last
+// goes on. If there are more of them than processors, one that has answered may want to yield to
+// the others: the Go scheduler would let it run for a time slice first. It is a hint.
+func (q *Quiescent) Awaited() bool { return q.rec.Awaited() }
 
 // Section returns the current section, which is valid until the next Quiesce or Offline. Its Leave
 // does nothing. Section panics if the reader is offline.

@@ -139,15 +139,16 @@ func startBusy(b *testing.B, w *World, running, blocked int, every time.Duration
 	}
 }
 
-// latencies times do, and reports the median and the 99th percentile beside the mean.
-func latencies(b *testing.B, do func()) {
+// latencies times do, and reports the median and the 99th percentile beside the mean. The caller is
+// busy for pause after each.
+func latencies(b *testing.B, pause time.Duration, do func()) {
 	all := make([]time.Duration, 0, b.N)
 	b.ResetTimer()
 	for range b.N {
 		began := time.Now()
 		do()
 		all = append(all, time.Since(began))
-		busy(time.Microsecond) // let them run on
+		busy(pause) // let them run on
 	}
 	b.StopTimer()
 	slices.Sort(all)
@@ -168,7 +169,7 @@ func BenchmarkStop(b *testing.B) {
 				b.Run(name+"/"+what, func(b *testing.B) {
 					w := newWorld(b, Options{})
 					end := startBusy(b, w, n-1-min(blocked, n-1), blocked, time.Microsecond)
-					asDomain(b, w, func(d *Domain) { latencies(b, func() { op(w, d) }) })
+					asDomain(b, w, func(d *Domain) { latencies(b, time.Microsecond, func() { op(w, d) }) })
 					end()
 				})
 			}
@@ -179,19 +180,33 @@ func BenchmarkStop(b *testing.B) {
 	b.Run("2/StopStart", func(b *testing.B) {
 		w := newWorld(b, Options{})
 		end := startBusy(b, w, 2, 0, time.Microsecond)
-		latencies(b, func() { w.Stop(); w.Start() })
+		latencies(b, time.Microsecond, func() { w.Stop(); w.Start() })
 		end()
 	})
 }
 
-// How long a grace period takes beside a domain that polls now and then.
+// How long a grace period takes beside running domains that poll now and then: one, and more than
+// there are processors. They run for pause between two, in which those that do not run are preempted
+// in their sections.
 func BenchmarkGracePeriod(b *testing.B) {
-	for _, every := range []time.Duration{time.Microsecond, 100 * time.Microsecond, 10 * time.Millisecond} {
-		b.Run(every.String(), func(b *testing.B) {
+	for _, c := range []struct {
+		domains      int
+		every, pause time.Duration
+	}{
+		{1, time.Microsecond, time.Microsecond},
+		{1, 100 * time.Microsecond, time.Microsecond},
+		{1, 10 * time.Millisecond, time.Microsecond},
+		{2, time.Microsecond, time.Microsecond},
+		{2, time.Microsecond, 20 * time.Millisecond},
+		{8, time.Microsecond, time.Microsecond},
+		{8, time.Microsecond, 20 * time.Millisecond},
+		{64, time.Microsecond, time.Microsecond},
+	} {
+		b.Run(fmt.Sprintf("%d/%v/%v", c.domains, c.every, c.pause), func(b *testing.B) {
 			dom := newDomain(b)
 			w := newWorld(b, Options{SMR: []*smr.Domain{dom}})
-			end := startBusy(b, w, 1, 0, every)
-			latencies(b, func() { require.NoError(b, dom.Synchronize(context.Background())) })
+			end := startBusy(b, w, c.domains, 0, c.every)
+			latencies(b, c.pause, func() { require.NoError(b, dom.Synchronize(context.Background())) })
 			end()
 		})
 	}

@@ -38,9 +38,19 @@ func (d *Domain) pollSlow() {
 	d.readers.quiesce()
 	d.serve()
 	if wasAsked {
-		sched.Gosched() // the goroutine that asked may be waiting for this processor
+		d.yield()
 	}
 	d.passPanic()
+}
+
+// yield lets others run: the goroutine that asked may be waiting for this processor, or domains that
+// have yet to answer a grace period. The domain is offline meanwhile: until it runs again, which may
+// take many time slices, grace periods do not wait for it.
+func (d *Domain) yield() {
+	d.readers.goOffline()
+	sched.Gosched()
+	yieldWhile(true, d.readers.awaited)
+	d.readers.goOnline()
 }
 
 // clearPending makes later requests set pending again. The owner calls it before it reads the

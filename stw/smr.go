@@ -53,6 +53,16 @@ func (r *readers) quiesce() {
 	}
 }
 
+// awaited reports whether a grace period that has asked for quiescent states goes on.
+func (r *readers) awaited() bool {
+	for _, q := range r.each {
+		if q.Awaited() {
+			return true
+		}
+	}
+	return false
+}
+
 func (r *readers) close() {
 	for _, q := range r.each {
 		q.Close()

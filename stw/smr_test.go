@@ -66,6 +66,39 @@ func TestSMR_RequestDuringPoll(t *testing.T) {
 	c.end(t)
 }
 
+// A domain that yields at a safe point, since a grace period asked for one, holds no other back: it
+// may get its next time slice long after.
+func TestSMR_YieldingHoldsNothingBack(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	dom := newDomain(t)
+	w := newWorld(t, Options{SMR: []*smr.Domain{dom}})
+	var polling, quit atomic.Bool
+	d := spawn(t, w, func(d *Domain) {
+		for !quit.Load() {
+			if d.pending.Load() != 0 {
+				polling.Store(true)
+				d.Poll()
+				polling.Store(false)
+			}
+			runtime.Gosched()
+		}
+	})
+	waitState(t, d, Running)
+	held := 0
+	for range rounds(1000) {
+		goal := dom.Advance()
+		d.pending.Or(quiescent) // as a grace period does
+		waitFor(t, polling.Load)
+		if !dom.Poll(goal) || !dom.Poll(dom.Advance()) {
+			held++ // it was preempted before it yielded
+		}
+		waitFor(t, func() bool { return !polling.Load() })
+	}
+	quit.Store(true)
+	join(t, d)
+	require.Less(t, held, rounds(1000)/2)
+}
+
 func parallel() bool { return runtime.GOMAXPROCS(0) > 1 }
 
 // What is blocked, suspended or stopped holds nothing back.

@@ -30,6 +30,7 @@ const (
 	storeOne = `^plain\.go:MOVQ \$0x1, (0x[0-9a-f]+|0)?\(\w+\)$`
 	load     = `:MOVQ (0x[0-9a-f]+|0)?\(\w+\), \w+$`
 	loadFlag = `:MOVL (0x[0-9a-f]+|0)?\(\w+\), \w+$`
+	fence    = `^plain\.go:LOCK XADDL`
 	preempt  = `:CMPQ SP, 0x10\(R14\)$` // the prologue's look at the stack's bound
 	pin      = `CALL runtime\.procPin`
 	unpin    = `CALL runtime\.procUnpin`
@@ -64,8 +65,8 @@ func (p path) check(code []string) error {
 		if anyStore.MatchString(in) {
 			stores++
 		}
-		// The one lock prefix allowed is the fence for kernels without
-		// membarrier, which is behind a branch.
+		// The one lock prefix allowed is the fence: for kernels without
+		// membarrier, behind a branch, and of quiescent readers.
 		if locked.MatchString(in) && !strings.HasPrefix(in, "plain.go:LOCK XADDL") {
 			return fail("locked instruction %s", in)
 		}

@@ -40,8 +40,47 @@ var clockBugs = []Bug{
 		Schedules: "TestSchedules_ReaderAgainstPoller",
 		Patch: `
 @ clock/scan.go
--	if relacq.Plain && !c.fenced() {
+-	if relacq.Plain && !c.fenced() && c.unfencedReaders() {
 +	if relacq.Plain && !c.fenced() && false {
+`,
+	},
+	{
+		Name:      "trackers-unfenced",
+		Why:       "the same, on a clock that has no registered reader",
+		Package:   "./clock",
+		Test:      "TestEnter_FenceOrdersFirstLoad",
+		Schedules: "TestSchedules_ReaderAgainstPoller",
+		Patch: `
+@ clock/scan.go
+-	return len(c.slots.All()) > 0 || c.owned.Load() != nil
++	return c.owned.Load() != nil
+`,
+	},
+	{
+		Name:      "owned-unfenced",
+		Why:       "the same, on a clock whose only readers are registered",
+		Package:   "./clock",
+		Test:      "TestEnter_FenceOrdersFirstLoad",
+		Schedules: "TestSchedules_ReaderAgainstPoller",
+		Patch: `
+@ clock/scan.go
+-	return len(c.slots.All()) > 0 || c.owned.Load() != nil
++	return len(c.slots.All()) > 0
+`,
+	},
+	{
+		Name:      "early-readers-check",
+		Why:       "a poller checks whether readers need its fence before it loads wr: the first of them registers and enters between the two, and holds what was unlinked between",
+		Package:   "./clock",
+		Schedules: "TestSchedules_FirstReaderAgainstScan",
+		Patch: `
+@ clock/scan.go
++	unfenced := c.unfencedReaders()
+ 	s := snapshot{rd: Seq(c.rd.Load()), wr: Seq(c.wr.Load())}
+-	c.heavyFence()
++	if unfenced {
++		c.heavyFence()
++	}
 `,
 	},
 	{
@@ -52,20 +91,19 @@ var clockBugs = []Bug{
 		Schedules: "TestSchedules_ReaderAgainstPoller",
 		Patch: `
 @ clock/enter.go
--	r.fence()
- 	if c.fenced() {
+-		relacq.Fence() // the entry's: see Clock.heavyFence
++		_ = relacq.Fence
 `,
 	},
 	{
 		Name:      "no-online-fence",
-		Why:       "the same, when a quiescent reader comes online",
+		Why:       "a quiescent reader's record is still in its store buffer when the poller scans, which does not fence for it",
 		Package:   "./clock",
 		Test:      "TestEnter_FenceOrdersFirstLoad",
 		Schedules: "TestSchedules_QuiesceAgainstWait",
 		Patch: `
 @ clock/owned.go
--	r.fence()
- 	if r.clock.Sealed() { // see Clock.finishEntry
+-	relacq.Fence()        // the entry's: see Clock.heavyFence
 `,
 	},
 	{
@@ -75,11 +113,8 @@ var clockBugs = []Bug{
 		Schedules: "TestSchedules_QuiesceWakes",
 		Patch: `
 @ clock/owned.go
--	r.fence()
- 	if r.waiter.Load() != 0 {
- 		r.wake()
- 	}
- 	if r.clock.Sealed() { // see Clock.finishEntry
+ 		// Not the entry's fence: until the store is visible, pollers see the older moment.
+-		relacq.Fence() // pairs with the store in Clock.arm
 `,
 	},
 	{
@@ -90,7 +125,7 @@ var clockBugs = []Bug{
 		Patch: `
 @ clock/owned.go
  	r.seq.Store(0)
--	r.fence()
+-	relacq.Fence() // pairs with the store in Clock.arm
 `,
 	},
 	{
@@ -262,7 +297,7 @@ var clockBugs = []Bug{
 		Schedules: "TestSchedules_LeaveAgainstWait",
 		Patch: `
 @ clock/driver.go
--	c.heavyFence()
+-		c.heavyFence()
 `,
 	},
 	{

@@ -200,6 +200,26 @@ var stwBugs = []Bug{
 `,
 	},
 	{
+		Name:    "yields-online",
+		Why:     "a grace period waits for a domain that has yielded at a safe point, until all before it have had their time slices",
+		Package: "./stw",
+		Test:    "TestSMR_YieldingHoldsNothingBack",
+		Patch: `
+@ stw/poll.go
+-	d.readers.goOffline()
+`,
+	},
+	{
+		Name:      "yields-for-good",
+		Why:       "a domain that has yielded reads unprotected from then on",
+		Package:   "./stw",
+		Schedules: "TestSchedules_GracePeriodAgainstPoll",
+		Patch: `
+@ stw/poll.go
+-	d.readers.goOnline()
+`,
+	},
+	{
 		Name:      "quiet-before-clear",
 		Why:       "a grace period asks between the statement and the clearing, and is forgotten",
 		Package:   "./stw",
