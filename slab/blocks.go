@@ -120,6 +120,7 @@ func NewBlocks(d *smr.Domain, o Options) *Blocks {
 // It returns an error that wraps [ErrNoMemory] if there is no memory. It panics if n is
 // negative, and after Close.
 func (b *Blocks) Get(n int) ([]byte, error) {
+	smr.CheckMayBlock("slab: Get")
 	if n < 0 {
 		panic("slab: Get of a negative size")
 	}
@@ -138,6 +139,7 @@ func (b *Blocks) Get(n int) ([]byte, error) {
 // Free gives back a block that no reader can hold. It panics if the capacity of block shows that
 // it is not from Get.
 func (b *Blocks) Free(block []byte) {
+	smr.CheckMayBlock("slab: Free")
 	if s := b.storeOf(block); s != nil {
 		s.free(unsafe.Pointer(unsafe.SliceData(block)))
 	} else {
@@ -281,6 +283,7 @@ func (l *largeBlock) free() {
 
 // Trim is [Pool.Trim].
 func (b *Blocks) Trim() {
+	smr.CheckMayBlock("slab: Trim")
 	for c := range b.classes {
 		b.classes[c].policy.trim(trimAll)
 	}

@@ -101,6 +101,7 @@ func New[T any](d *smr.Domain, o Options) *Pool[T] {
 //
 // Cost: a pinned pop (4 ns), and a share of loading a magazine.
 func (p *Pool[T]) Get() (*T, error) {
+	smr.CheckMayBlock("slab: Get")
 	obj, err := p.s.get()
 	runtime.KeepAlive(p)
 	return (*T)(obj), err
@@ -112,6 +113,7 @@ func (p *Pool[T]) Get() (*T, error) {
 //
 // Cost: as for Get.
 func (p *Pool[T]) Free(obj *T) {
+	smr.CheckMayBlock("slab: Free")
 	p.s.free(unsafe.Pointer(obj))
 	runtime.KeepAlive(p)
 }
@@ -137,6 +139,7 @@ func (p *Pool[T]) Retire(obj *T) {
 //
 // Cost: a fence on all processors, and a walk over the free objects in magazines.
 func (p *Pool[T]) Trim() {
+	smr.CheckMayBlock("slab: Trim")
 	p.s.policy.trim(trimAll)
 	runtime.KeepAlive(p)
 }

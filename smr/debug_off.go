@@ -30,8 +30,24 @@ func (p *pointerDebug) loading(Section) {}
 // methods take their reader's section. Without -tags invariants it does nothing.
 func (d *Domain) CheckSection(Section) {}
 
+// CheckEntered panics unless the calling goroutine is in a section of the domain, of any kind. It is
+// for functions that are called in their caller's section, without its Section. A section that
+// passes to another goroutine is that one's once it has used it (Load, Active or, for a Quiescent,
+// any method). Without -tags invariants CheckEntered does nothing. Idea: smr_entered of XNU.
+func (d *Domain) CheckEntered() {}
+
+// CheckMayBlock panics if the calling goroutine is in a pinned section, of whatever domain: then it
+// must not block. what says, in the panic, what might block. Each method of this module that may
+// block calls it. Without -tags invariants it does nothing.
+//
+// Where the goroutine is really pinned (see [pcpu.Exclusive]), Go makes of the panic a fatal error
+// that prints its text.
+func CheckMayBlock(what string) {}
+
 func (d *Domain) checkNoOwnSection(string) {}
+
+func (q *Quiescent) noted() {}
 
 func (d *Domain) openStacks() string { return "" }
 
-func (d *Domain) stackOf(*clock.Record) string { return "" }
+func (d *Domain) entryOf(*clock.Record) (stack, labels string) { return "", "" }

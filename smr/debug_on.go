@@ -15,20 +15,25 @@ import (
 
 const debugging = true
 
-// domainDebug lists the open sections.
+// domainDebug lists the open sections, but for those of Quiescents.
 type domainDebug struct {
 	mu   pinned.Lock // pinned goroutines may take it
 	open map[*sectionInfo]struct{}
+
+	// quiescents has the Quiescents' sections that are open, each with the goroutine that was the
+	// last to call a method of the Quiescent.
+	quiescents map[*clock.Record]uint64
 }
 
 // A sectionInfo describes one section. All fields are constant except goid.
 type sectionInfo struct {
-	dom   *Domain
-	rec   *clock.Record
-	gen   uint64
-	kind  clock.Kind
-	goid  uint64 // the last goroutine to Enter, Load or ask Active; guarded by domainDebug.mu
-	stack []uintptr
+	dom    *Domain
+	rec    *clock.Record
+	gen    uint64
+	kind   clock.Kind
+	goid   uint64 // the last goroutine to Enter, Load or ask Active; guarded by domainDebug.mu
+	stack  []uintptr
+	labels string // of the goroutine that entered it
 }
 
 // A sectionHandle is reachable only from the copies of one Section: its cleanup runs when the last
@@ -43,7 +48,8 @@ type pointerDebug struct{ tag atomic.Uint64 }
 
 // opened registers an open section.
 func (d *Domain) opened(rec *clock.Record, gen uint64, kind clock.Kind) Section {
-	info := &sectionInfo{dom: d, rec: rec, gen: gen, kind: kind, goid: goid.Get()}
+	info := &sectionInfo{dom: d, rec: rec, gen: gen, kind: kind}
+	info.goid, info.labels = goid.Labeled()
 	pcs := make([]uintptr, 32)
 	info.stack = pcs[:runtime.Callers(3, pcs)]
 	d.debug.mu.Lock()
@@ -52,6 +58,9 @@ func (d *Domain) opened(rec *clock.Record, gen uint64, kind clock.Kind) Section 
 	}
 	d.debug.open[info] = struct{}{}
 	d.debug.mu.Unlock()
+	if kind == clock.Pinned {
+		pins.add(info)
+	}
 
 	h := &sectionHandle{info}
 	runtime.AddCleanup(h, (*sectionInfo).dropped, info)
@@ -70,6 +79,9 @@ func (s Section) leaving() {
 	_, open := dd.open[info]
 	delete(dd.open, info)
 	dd.mu.Unlock()
+	if info.kind == clock.Pinned {
+		pins.remove(info)
+	}
 	if !open && s.rec.Active(s.gen) {
 		panic("smr: Leave of a Section that another goroutine is leaving, entered at:\n" + info.trace())
 	}
@@ -86,7 +98,7 @@ func (info *sectionInfo) dropped() {
 		return
 	}
 	st := d.newStall(0, 0)
-	st.Readers = []StalledReader{{Kind: info.kind, Processor: -1, Stack: info.trace(), Leaked: true}}
+	st.Readers = []StalledReader{{Kind: info.kind, Processor: -1, Stack: info.trace(), Labels: info.labels, Leaked: true}}
 	d.report(st)
 }
 
@@ -140,6 +152,64 @@ func (d *Domain) checkNoOwnSection(what string) {
 	}
 }
 
+// CheckEntered is documented in debug_off.go.
+func (d *Domain) CheckEntered() {
+	id := goid.Get()
+	if !d.debug.entered(id) {
+		panic(fmt.Sprintf("smr: goroutine %d is in no section of domain %s%s", id, d.opts.Name, elsewhere(id)))
+	}
+}
+
+// entered reports whether the goroutine is in a section.
+func (dd *domainDebug) entered(id uint64) bool {
+	dd.mu.Lock()
+	defer dd.mu.Unlock()
+	for info := range dd.open {
+		if info.goid == id {
+			return true
+		}
+	}
+	for _, by := range dd.quiescents {
+		if by == id {
+			return true
+		}
+	}
+	return false
+}
+
+// noted records which goroutine is in the section of q, or that none is.
+func (q *Quiescent) noted() {
+	id := goid.Get()
+	dd := &q.dom.debug
+	dd.mu.Lock()
+	defer dd.mu.Unlock()
+	switch {
+	case !q.rec.IsOnline():
+		delete(dd.quiescents, q.rec)
+	case dd.quiescents == nil:
+		dd.quiescents = map[*clock.Record]uint64{q.rec: id}
+	default:
+		dd.quiescents[q.rec] = id
+	}
+}
+
+// elsewhere lists the sections that the goroutine has open in other domains, for a panic.
+func elsewhere(id uint64) string {
+	if !registry.mu.TryLock() { // the caller may be pinned
+		return ""
+	}
+	defer registry.mu.Unlock()
+	var b strings.Builder
+	for _, d := range registry.domains {
+		for _, info := range d.debug.sections() {
+			if info.goid == id {
+				fmt.Fprintf(&b, "; it is in a %v of domain %s, entered at:\n%s", info.kind, d.opts.Name, info.trace())
+			}
+		}
+	}
+	return b.String()
+}
+
 // sections returns a copy of the description of each open section.
 func (dd *domainDebug) sections() []sectionInfo {
 	dd.mu.Lock()
@@ -160,14 +230,15 @@ func (d *Domain) openStacks() string {
 	return b.String()
 }
 
-// stackOf returns the stack that entered the section open on rec, "" if there is none.
-func (d *Domain) stackOf(rec *clock.Record) string {
+// entryOf returns the stack that entered the section open on rec, and the labels of the goroutine
+// that did, "" if there is none.
+func (d *Domain) entryOf(rec *clock.Record) (stack, labels string) {
 	for _, info := range d.debug.sections() {
 		if info.rec == rec {
-			return info.trace()
+			return info.trace(), info.labels
 		}
 	}
-	return ""
+	return "", ""
 }
 
 // trace formats the stack of the section's Enter.

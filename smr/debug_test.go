@@ -5,6 +5,7 @@ package smr
 import (
 	"context"
 	"runtime"
+	"runtime/pprof"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -12,6 +13,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/gosmr/gosmr/internal/goid"
 )
 
 // panicText returns what fn panics with, as a string.
@@ -228,4 +231,75 @@ func TestInvariants_LeakReportLeavesCleanupsAlone(t *testing.T) {
 		})
 	}
 	close(release)
+}
+
+// Whether the calling goroutine is in a section of the domain, of each kind.
+func TestInvariants_CheckEntered(t *testing.T) {
+	d, other := newDomain(t, Options{Name: "asked"}), newDomain(t, Options{Name: "other"})
+	require.Contains(t, panicText(t, d.CheckEntered), "is in no section of domain asked")
+	for name, kind := range kinds {
+		_, end := kind(d)()
+		d.CheckEntered()
+		end()
+		require.Contains(t, panicText(t, d.CheckEntered), "is in no section of domain asked", name)
+	}
+
+	s := other.Enter()
+	text := panicText(t, d.CheckEntered)
+	require.Contains(t, text, "; it is in a section of domain other, entered at:")
+	require.Contains(t, text, "TestInvariants_CheckEntered")
+
+	// Another goroutine's section is not this one's, until it is used here.
+	elsewhere := func(fn func()) {
+		var wg sync.WaitGroup
+		wg.Go(fn)
+		wg.Wait()
+	}
+	elsewhere(func() { require.Contains(t, panicText(t, other.CheckEntered), "is in no section of domain other") })
+	elsewhere(func() { s.Active(); other.CheckEntered() })
+	s.Leave()
+
+	q := d.NewQuiescent(nil)
+	q.Online()
+	q.Quiesce()
+	d.CheckEntered()
+	elsewhere(func() { require.Contains(t, panicText(t, d.CheckEntered), "is in no section of domain asked") })
+	elsewhere(func() { q.Section(); d.CheckEntered() })
+	q.Close()
+	require.Empty(t, d.debug.quiescents)
+}
+
+// A stall report has the labels of its readers' goroutines, where Go tells them.
+func TestInvariants_StallHasLabels(t *testing.T) {
+	t.Setenv("GODEBUG", "tracebacklabels=1")
+	stalls := make(chan Stall, 16)
+	d := newDomain(t, Options{StallAfter: time.Millisecond, OnStall: func(s Stall) {
+		select {
+		case stalls <- s:
+		default:
+		}
+	}})
+	leave, left := make(chan struct{}), make(chan struct{})
+	entered := make(chan struct{})
+	told := "" // what Go tells
+	go pprof.Do(context.Background(), pprof.Labels("route", "/get"), func(context.Context) {
+		defer close(left)
+		_, told = goid.Labeled()
+		defer d.Enter().Leave()
+		close(entered)
+		<-leave
+	})
+	<-entered
+	ctx, cancel := context.WithCancel(context.Background())
+	go d.Wait(ctx, d.Advance())
+	s := <-stalls
+	require.Len(t, s.Readers, 1)
+	require.Equal(t, told, s.Readers[0].Labels)
+	if told != "" { // before Go 1.26 it never is
+		require.Equal(t, `{"route": "/get"}`, told)
+		require.Contains(t, s.String(), `, labels {"route": "/get"}, entered at:`)
+	}
+	cancel()
+	close(leave)
+	<-left
 }

@@ -155,6 +155,7 @@ func (d *Domain) Closed() bool { return d.clk.Sealed() }
 // panics instead, like Wait. Inside a callback of the domain Close returns ErrInCallback, and for
 // [Default] an error.
 func (d *Domain) Close(ctx context.Context) error {
+	d.checkMayBlock("Close")
 	if d.inCallback() {
 		return ErrInCallback
 	}

@@ -38,6 +38,7 @@ func (d *Domain) NewQuiescent(report func()) *Quiescent {
 // closed. Go offline before blocking: grace periods wait for an online reader.
 func (q *Quiescent) Online() {
 	q.rec.Online()
+	q.noted()
 }
 
 // Quiesce announces a quiescent state: it ends the section and begins the next. What the owner
@@ -45,11 +46,13 @@ func (q *Quiescent) Online() {
 // Quiesce is Offline. Cost: a store; two and a fence if the domain's clock has moved.
 func (q *Quiescent) Quiesce() {
 	q.rec.Quiesce()
+	q.noted()
 }
 
 // Offline ends the section. Until Online, the reader protects nothing.
 func (q *Quiescent) Offline() {
 	q.rec.Offline()
+	q.noted()
 }
 
 // Awaited reports whether the grace period for which this domain's quiescent readers were asked last
@@ -64,11 +67,13 @@ func (q *Quiescent) Section() Section {
 	if !ok {
 		panic("smr: Section of an offline Quiescent")
 	}
+	q.noted()
 	return Section{rec: q.rec, gen: gen}
 }
 
 // Close takes the reader offline and unregisters it. A second Close does nothing.
 func (q *Quiescent) Close() {
 	q.rec.Close()
+	q.noted()
 	q.rec = clock.ClosedRecord() // the old one may be another owner's by now
 }

@@ -31,6 +31,11 @@ type StalledReader struct {
 	Age       time.Duration // the section is at least this old; 0 if unknown
 	Stack     string        // of the Enter; only under -tags invariants
 
+	// Labels are the labels of runtime/pprof that the goroutine had at the Enter, as a stack trace
+	// writes them. Only under -tags invariants, and only where Go tells them: from Go 1.27 on, and
+	// in Go 1.26 with GODEBUG=tracebacklabels=1.
+	Labels string
+
 	// Leaked: the Section was dropped without Leave, so no goroutine can leave it. The collector
 	// finds this, under -tags invariants only.
 	Leaked bool
@@ -52,6 +57,9 @@ func (s Stall) String() string {
 		if r.Age > 0 {
 			fmt.Fprintf(&b, ", open for at least %v", r.Age.Round(time.Millisecond))
 		}
+		if r.Labels != "" {
+			fmt.Fprintf(&b, ", labels %s", r.Labels)
+		}
 		if r.Stack != "" {
 			fmt.Fprintf(&b, ", entered at:\n%s", r.Stack)
 		}
@@ -66,7 +74,8 @@ func logStall(s Stall) { slog.Warn(s.String()) }
 func (d *Domain) onStall(cs clock.Stall) {
 	st := d.newStall(cs.Goal, cs.Age)
 	for _, b := range cs.Readers {
-		sr := StalledReader{Kind: b.Kind, Processor: b.Processor, Stack: d.stackOf(b.Record)}
+		sr := StalledReader{Kind: b.Kind, Processor: b.Processor}
+		sr.Stack, sr.Labels = d.entryOf(b.Record)
 		if b.Oldest {
 			sr.Age = cs.Age
 		}

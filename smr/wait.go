@@ -36,6 +36,10 @@ func (d *Domain) Passed(goal Seq) bool { return d.clk.Passed(goal) }
 // Wait inside a section of this domain would wait for that section forever. Under -tags invariants
 // it panics instead, except for a Quiescent's section; a goroutine that hands its section to
 // another may then wait only once the other has used it (Load, Active or Leave).
+//
+// Wait inside a pinned section of another domain ends the program, unless it need not block: a
+// pinned goroutine holds its processor. Under -tags invariants it always does, and says so; so do
+// all methods of this module that may block. Leave the pinned section first, or use Enter.
 func (d *Domain) Wait(ctx context.Context, goal Seq) error {
 	if err := d.mayWait("Wait"); err != nil {
 		return err
@@ -105,9 +109,17 @@ func (d *Domain) Flush() {
 	r.wakeUp(d)
 }
 
+// checkMayBlock panics if the caller must not block: see [CheckMayBlock].
+func (d *Domain) checkMayBlock(what string) {
+	if debugging {
+		CheckMayBlock("smr: " + what + " of domain " + d.opts.Name)
+	}
+}
+
 // mayWait returns the error that a wait by this goroutine must fail with, or nil. what names the
 // wait in a panic.
 func (d *Domain) mayWait(what string) error {
+	d.checkMayBlock(what)
 	if d.inCallback() {
 		return ErrInCallback
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/gosmr/gosmr/internal/sched"
 	ssync "github.com/gosmr/gosmr/internal/sched/sync"
 	"github.com/gosmr/gosmr/pcpu"
+	"github.com/gosmr/gosmr/smr"
 )
 
 // A bucket's lock is one bit, with no room for waiters. Those park in a lot, chosen by the bucket's
@@ -64,6 +65,7 @@ const spins = 30
 
 // lock locks a root and returns its ctl. It may park, so it must not be called pinned.
 func (l *lots) lock(b *bucket) uint64 {
+	smr.CheckMayBlock("smrmap: a write")
 	for {
 		for i := range 1 + sched.Spins(2*spins-1) {
 			if ctl := b.tryLock(); ctl != 0 {

@@ -3,6 +3,8 @@ package smrmap
 import (
 	"runtime"
 	"unsafe"
+
+	"github.com/gosmr/gosmr/smr"
 )
 
 // Store sets the value of k. If the budget is used up it returns an error that wraps
@@ -10,6 +12,7 @@ import (
 //
 // Cost: a locked instruction, and where entries are on the Go heap an allocation.
 func (m *Map[K, V]) Store(k K, value V) error {
+	smr.CheckMayBlock("smrmap: Store")
 	if m.pool != nil && unsafe.Sizeof(entry[K, V]{}) <= maxLocked && m.replace(k, &value) {
 		return nil
 	}

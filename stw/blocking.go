@@ -52,6 +52,7 @@ func (d *Domain) LeaveBlocking() {
 
 // leaveBlocking makes the domain running again, without passing on panics.
 func (d *Domain) leaveBlocking() {
+	checkMayBlock("LeaveBlocking")
 	d.mu.Lock()
 	switch d.phase {
 	case blocked:

@@ -9,6 +9,7 @@ type domainDebug struct{}
 
 func (d *Domain) owned()          {}
 func (d *Domain) disowned()       {}
+func checkMayBlock(string)        {}
 func (d *Domain) check(string)    {}
 func (d *Domain) checkLocked()    {}
 func (d *Domain) checkNext(phase) {}

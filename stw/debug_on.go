@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 
 	"github.com/gosmr/gosmr/internal/goid"
+	"github.com/gosmr/gosmr/smr"
 )
 
 // domainDebug has the owner's goroutine number, or 0 while the domain is blocked or ending.
@@ -18,8 +19,12 @@ type domainDebug struct{ owner atomic.Uint64 }
 func (d *Domain) owned()    { d.debug.owner.Store(goid.Get()) }
 func (d *Domain) disowned() { d.debug.owner.Store(0) }
 
+// checkMayBlock panics if the caller is in a pinned section.
+func checkMayBlock(op string) { smr.CheckMayBlock("stw: " + op) }
+
 // check panics if the caller is not the domain's owner.
 func (d *Domain) check(op string) {
+	checkMayBlock(op)
 	owner := d.debug.owner.Load()
 	if id := goid.Get(); owner != 0 && owner != id {
 		panic(fmt.Sprintf("stw: %s of domain %d by goroutine %d: its own is %d", op, d.id, id, owner))
@@ -63,6 +68,7 @@ func (d *Domain) checkLocked() {
 
 // checkOutside panics if the caller is a running domain of the world.
 func (w *World) checkOutside(op string) {
+	checkMayBlock(op)
 	id := goid.Get()
 	for _, d := range w.Domains() {
 		if d.debug.owner.Load() == id {

@@ -7,6 +7,9 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/gosmr/gosmr/internal/self"
+	"github.com/gosmr/gosmr/smr"
 )
 
 // What only the owner may call is refused to others; and what would wait for its
@@ -44,4 +47,58 @@ func TestInvariants_WhoCalls(t *testing.T) {
 		})
 	})
 	c.end(t)
+}
+
+// What may block is refused in a pinned section, of an smr domain of the world or of another.
+func TestInvariants_BlockingWhilePinned(t *testing.T) {
+	handler := func(*Domain, *Stop) {}
+	for what, call := range map[string]func(w *World, d *Domain){
+		"Poll":          func(_ *World, d *Domain) { d.Poll() },
+		"EnterBlocking": func(_ *World, d *Domain) { d.EnterBlocking() },
+		"RunOnAll":      func(w *World, d *Domain) { w.RunOnAll(d, handler, StopOptions{}) },
+		"TryRunOnAll":   func(w *World, d *Domain) { w.TryRunOnAll(d, handler, StopOptions{}) },
+		"Stop":          func(w *World, _ *Domain) { w.Stop() },
+		"Start":         func(w *World, _ *Domain) { w.Start() },
+		"ForEach":       func(w *World, _ *Domain) { w.ForEach(func(*Domain) {}) },
+		"Suspend":       func(w *World, _ *Domain) { w.Suspend(context.Background()) },
+		"Resume":        func(_ *World, d *Domain) { d.Resume() },
+		"Interrupt":     func(_ *World, d *Domain) { d.Interrupt(func(*Domain) {}) },
+		"Join":          func(_ *World, d *Domain) { d.Join(context.Background()) },
+		"Close":         func(w *World, _ *Domain) { w.Close(context.Background()) },
+		"Spawn":         func(w *World, _ *Domain) { w.Spawn(func(*Domain) {}) },
+		"Register":      func(w *World, _ *Domain) { w.Register() },
+		"Deregister":    func(_ *World, d *Domain) { d.Deregister() },
+	} {
+		t.Run(what, func(t *testing.T) {
+			text := self.Dies(t, func() {
+				w := newWorld(t, Options{})
+				d, err := w.Register()
+				require.NoError(t, err)
+				held, err := smr.New(smr.Options{Name: "held"})
+				require.NoError(t, err)
+				s := held.Pin()
+				call(w, d)
+				s.Leave()
+			})
+			require.Contains(t, text, "stw: "+what+" inside a pinned section of domain held")
+		})
+	}
+}
+
+// A domain is in a section of the world's smr domains from one safe point to the next, and its
+// stand-in in the functions that it runs.
+func TestInvariants_EnteredBetweenPolls(t *testing.T) {
+	dom := newDomain(t)
+	w := newWorld(t, Options{SMR: []*smr.Domain{dom}})
+	asDomain(t, w, func(d *Domain) {
+		dom.CheckEntered()
+		d.Poll()
+		dom.CheckEntered()
+		d.Blocking(func() { require.Panics(t, dom.CheckEntered) })
+		dom.CheckEntered()
+		d.ForEach(func(*Domain) { dom.CheckEntered() })
+		w.RunOnAll(d, func(*Domain, *Stop) { require.Panics(t, dom.CheckEntered) }, StopOptions{})
+		dom.CheckEntered()
+	})
+	require.Panics(t, dom.CheckEntered)
 }

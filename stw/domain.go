@@ -84,6 +84,7 @@ func (w *World) Spawn(fn func(*Domain)) (*Domain, error) {
 	if fn == nil {
 		panic("stw: Spawn of a nil function")
 	}
+	checkMayBlock("Spawn")
 	d, err := w.newDomain(byReturn)
 	if err != nil {
 		return nil, err
@@ -129,6 +130,7 @@ func (d *Domain) Deregister() {
 	if d.endsBy == byReturn {
 		panic("stw: Deregister of a domain that Spawn made")
 	}
+	checkMayBlock("Deregister")
 	d.currentPhase().mustRun("Deregister")
 	if d.endsBy == ended {
 		panic("stw: Deregister of a domain that is ending")

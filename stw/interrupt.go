@@ -29,6 +29,7 @@ func (d *Domain) InterruptExternal() error {
 
 // request notes a request, unless the domain refuses.
 func (d *Domain) request(note func(*noted)) error {
+	checkMayBlock("Interrupt")
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.phase.refuses() {

@@ -274,6 +274,7 @@ func (w *World) Stop() {
 // Start lets the domains go on after [World.Stop]. Any goroutine may call it. It panics if the
 // world is not stopped by Stop.
 func (w *World) Start() {
+	checkMayBlock("Start")
 	w.mu.Lock()
 	s := w.held
 	w.held = nil

@@ -67,6 +67,7 @@ func (d *Domain) waitSuspended(ctx context.Context) error {
 
 // Resume undoes one Suspend. It panics if the domain is not suspended.
 func (d *Domain) Resume() {
+	checkMayBlock("Resume")
 	d.mu.Lock()
 	n := &d.noted
 	if n.suspends == 0 {

@@ -3,6 +3,29 @@ package mutant
 // smrBugs are those of package smr.
 var smrBugs = []Bug{
 	{
+		Name:    "pin-unchecked",
+		Why:     "a wait for another domain in a pinned section is only refused where it would block, by Go's scheduler",
+		Package: "./smr",
+		Test:    "TestInvariants_BlockingWhilePinned",
+		Tags:    "invariants",
+		Patch: `
+@ smr/wait.go
+-	d.checkMayBlock(what)
+`,
+	},
+	{
+		Name:    "pins-stay",
+		Why:     "a goroutine that has left its pinned section may still not wait",
+		Package: "./smr",
+		Test:    "TestInvariants_MayBlock",
+		Tags:    "invariants",
+		Patch: `
+@ smr/debug_on.go
+-		pins.remove(info)
++		_ = info
+`,
+	},
+	{
 		Name:      "goal-before-drain",
 		Why:       "a drain's goal is older than a call that it takes: a reader that entered at the goal holds the object, and does not hold the goal back",
 		Package:   "./smr",

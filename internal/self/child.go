@@ -38,6 +38,23 @@ func InChild(t *testing.T, fn func() (skip string)) {
 	}
 }
 
+// Dies runs fn, the whole of a test, in a process of its own, which fn must end: by a fatal error,
+// say. It returns what that process prints.
+func Dies(t *testing.T, fn func()) (out string) {
+	t.Helper()
+	if os.Getenv(child) != "" {
+		fn()
+		os.Exit(0)
+	}
+	cmd := Command("-test.run", "^"+strings.ReplaceAll(t.Name(), "/", "$/^")+"$", "-test.timeout", "1m")
+	cmd.Env = append(os.Environ(), child+"=1")
+	text, err := cmd.CombinedOutput()
+	if err == nil {
+		t.Fatalf("the process does not die:\n%s", text)
+	}
+	return string(text)
+}
+
 // Settle provides Go's runtime with heap and threads, so that it needs no more memory from the
 // system for a while: it ends the process if the system refuses.
 func Settle() {
