@@ -183,14 +183,14 @@ func (c *Clock) poll(goal Seq) (reached bool, o obstacle) {
 	if Seq(c.wr.Load()).Before(goal) {
 		return false, obstacle{}
 	}
-	return c.seek(goal)
+	return c.seek(goal, c.snapshot())
 }
 
 // seek is poll without the checks: it scans, and kicks the driver if that moved rd. The driver
 // itself calls scan.
-func (c *Clock) seek(goal Seq) (reached bool, o obstacle) {
+func (c *Clock) seek(goal Seq, snap snapshot) (reached bool, o obstacle) {
 	before := c.Reached()
-	o = c.scan(goal)
+	o = c.scan(goal, snap)
 	c.kickIfMoved(before)
 	return c.reached(goal), o
 }

@@ -160,11 +160,13 @@ func (c *Clock) drive(term uint64, goal Seq, o obstacle, ask bool) {
 
 // driveOn serves the waiters until the term is over.
 func (c *Clock) driveOn(term uint64, goal Seq, o obstacle, ask bool) {
+	snap := o.snap
 	for ; c.driver.term.Load() == term; ask = true { // do not scan once dismissed
 		scanned := o.rec == nil
 		if scanned {
 			c.Commit(goal) // again, in case the clock was too far ahead
-			o = c.scan(goal)
+			snap = c.covering(goal, snap)
+			o = c.scan(goal, snap)
 		}
 		var over bool
 		if goal, over = c.release(term); over {

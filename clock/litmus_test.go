@@ -100,7 +100,7 @@ func TestLeave_FenceOrdersWaiterFlag(t *testing.T) {
 			func(uint64) { r.Leave(g) },
 			func(uint64) {
 				word := rec.seq.Load()
-				armed = word != 0 && c.arm(obstacle{rec, word})
+				armed = word != 0 && c.arm(obstacle{rec: rec, word: word})
 			},
 			func(uint64) {
 				select {

@@ -30,7 +30,8 @@ func (c *Clock) unfencedReaders() bool {
 // An obstacle is a record that holds back a goal.
 type obstacle struct {
 	rec  *Record
-	word uint64 // what its seq was
+	word uint64   // what its seq was
+	snap snapshot // of the scan that found it
 }
 
 // A snapshot is what a scan loads before it reads the records.
@@ -46,15 +47,20 @@ func (c *Clock) snapshot() snapshot {
 	return s
 }
 
-// scan moves rd as far as the records allow, and returns the oldest record that holds back goal, if
-// there is one. Unlike seek it does not kick the driver.
-func (c *Clock) scan(goal Seq) obstacle {
-	c.scans.Add(1)
-	return c.scanFrom(goal, c.snapshot())
+// covering returns snap if a scan from it can reach goal, else a new snapshot. So a wait fences once,
+// however often it scans. A snapshot stays good: a section that a later scan from it does not find
+// was entered after its fence, and holds nothing back up to its wr.
+func (c *Clock) covering(goal Seq, snap snapshot) snapshot {
+	if snap.wr == 0 || snap.wr.Before(goal) {
+		return c.snapshot()
+	}
+	return snap
 }
 
-// scanFrom is scan after its snapshot.
-func (c *Clock) scanFrom(goal Seq, snap snapshot) obstacle {
+// scan moves rd as far as the records and the snapshot allow, and returns the oldest record that
+// holds back goal, if there is one. Unlike seek it does not kick the driver.
+func (c *Clock) scan(goal Seq, snap snapshot) obstacle {
+	c.scans.Add(1)
 	oldest, found := c.oldest(snap)
 	c.raise(oldest)
 	if !oldest.Before(goal) {
@@ -73,7 +79,7 @@ func (c *Clock) oldest(snap snapshot) (oldest Seq, found obstacle) {
 		word := r.seq.Load()
 		at, active := c.position(word, snap)
 		if active && at.Before(oldest) {
-			oldest, found = at, obstacle{r, word}
+			oldest, found = at, obstacle{r, word, snap}
 		}
 		return active
 	}

@@ -248,7 +248,7 @@ func TestSchedules_ScanAgainstAdvance(t *testing.T) {
 		r := c.NewOwned()
 		old, first := pl.p.Load(), c.Advance()
 		goal := first + increment
-		x.Go("scans", 0, func() { c.scan(first) })
+		x.Go("scans", 0, func() { c.scan(first, c.snapshot()) })
 		x.Go("reader", 1, func() {
 			r, gen := r.Enter()
 			pl.visit()
@@ -275,7 +275,7 @@ func TestSchedules_FirstReaderAgainstScan(t *testing.T) {
 		pl := newPlace(x)
 		old, first := pl.p.Load(), c.Advance()
 		goal := first + increment
-		x.Go("scans", 0, func() { c.scan(first) })
+		x.Go("scans", 0, func() { c.scan(first, c.snapshot()) })
 		x.Go("reader", 1, func() {
 			r, gen := c.NewOwned().Enter()
 			pl.visit()
@@ -289,6 +289,33 @@ func TestSchedules_FirstReaderAgainstScan(t *testing.T) {
 			if c.reached(goal) {
 				old.freed = true
 			}
+		})
+		return nil
+	})
+}
+
+// A snapshot serves the goals that it covers, and no later one: a reader may have entered since,
+// with its record still in its store buffer.
+func TestSchedules_SecondGoalAgainstEntry(t *testing.T) {
+	sched.Explore(t, sched.Options{Schedules: 100_000, Walks: 1}, func(x *sched.Exec) func() {
+		c := schedClock(false)
+		pl := newPlace(x)
+		r := c.NewOwned()
+		x.Go("reader", 0, func() {
+			r, gen := r.Enter()
+			pl.visit()
+			r.Leave(gen)
+		})
+		x.Go("writer", 1, func() {
+			snap := c.covering(c.Advance(), snapshot{})
+			pl.replace(func() {
+				for goal := c.Advance(); ; sched.Gosched() {
+					snap = c.covering(goal, snap)
+					if c.scan(goal, snap); c.reached(goal) {
+						return
+					}
+				}
+			})
 		})
 		return nil
 	})

@@ -41,7 +41,7 @@ func (c *Clock) WaitOr(goal Seq, stop <-chan struct{}, tick <-chan time.Time) (r
 			}
 		}
 		c.Commit(goal) // again, in case the clock was too far ahead
-		reached, o = c.seek(goal)
+		reached, o = c.seek(goal, c.covering(goal, o.snap))
 	}
 	return true, nil
 }

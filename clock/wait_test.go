@@ -129,7 +129,7 @@ func TestWait_NoLostWakeup(t *testing.T) {
 		for range 200 {
 			c := newClock(Options{})
 			r, g := c.Enter()
-			o := c.scan(c.Advance())
+			o := c.scan(c.Advance(), c.snapshot())
 			require.Same(t, r, o.rec)
 			r.Leave(g)
 			require.False(t, c.arm(o), "armed on a record whose reader has left")
@@ -446,7 +446,7 @@ func TestWait_PollThatReachesWakes(t *testing.T) {
 		synctest.Wait()
 		require.Empty(t, done)
 		rec.seq.Store(0) // the scan loads the record before it was stored
-		c.scanFrom(goal, snap)
+		c.scan(goal, snap)
 		rec.seq.Store(uint64(loaded))
 		c.kickIfMoved(snap.rd)
 		require.NoError(t, <-done)

@@ -20,7 +20,7 @@ type Stats struct {
 	Workers  int // goroutines that run callbacks
 
 	Advances uint64 // how often the clock has moved
-	Scans    uint64 // scans of all records, each with a heavy fence
+	Scans    uint64 // scans of all records, at most one heavy fence each
 	Stalls   uint64 // stall reports
 }
 

@@ -69,6 +69,20 @@ var clockBugs = []Bug{
 `,
 	},
 	{
+		Name:      "stretched-snapshot",
+		Why:       "the driver scans for a later goal with the fence of an earlier one, past a reader that entered between",
+		Package:   "./clock",
+		Schedules: "TestSchedules_SecondGoalAgainstEntry",
+		Patch: `
+@ clock/scan.go
+ 	if snap.wr == 0 || snap.wr.Before(goal) {
++		if snap.wr != 0 {
++			snap.wr = c.Now()
++			return snap
++		}
+`,
+	},
+	{
 		Name:      "early-readers-check",
 		Why:       "a poller checks whether readers need its fence before it loads wr: the first of them registers and enters between the two, and holds what was unlinked between",
 		Package:   "./clock",
@@ -383,7 +397,8 @@ var clockBugs = []Bug{
  		scanned := o.rec == nil
 -		if scanned {
 -			c.Commit(goal) // again, in case the clock was too far ahead
--			o = c.scan(goal)
+-			snap = c.covering(goal, snap)
+-			o = c.scan(goal, snap)
 -		}
  		var over bool
  		if goal, over = c.release(term); over {
@@ -392,7 +407,8 @@ var clockBugs = []Bug{
 -		if scanned && ask {
 +		if scanned {
 +			c.Commit(goal)
-+			if o = c.scan(goal); c.reached(goal) {
++			snap = c.covering(goal, snap)
++			if o = c.scan(goal, snap); c.reached(goal) {
 +				continue
 +			}
 +		}
@@ -433,7 +449,7 @@ var clockBugs = []Bug{
 @ clock/clock.go
 -	before := c.Reached()
 +	before, driven := c.Reached(), c.driven()
- 	o = c.scan(goal)
+ 	o = c.scan(goal, snap)
 -	c.kickIfMoved(before)
 +	if driven {
 +		c.kickIfMoved(before)
