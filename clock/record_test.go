@@ -91,6 +91,53 @@ func TestQuiescent_Misuse(t *testing.T) {
 	require.True(t, c.Poll(c.Advance()))
 }
 
+// While the clock stands, a quiescent state ends the section and leaves the record as it is.
+func TestQuiescent_QuiesceAtTheSameMoment(t *testing.T) {
+	c := newClock(Options{})
+	rec := c.NewQuiescent(nil)
+	rec.Online()
+	g, _ := rec.Section()
+	word := rec.seq.Load()
+	rec.Quiesce()
+	require.False(t, rec.Active(g))
+	require.Equal(t, word, rec.seq.Load())
+	goal := c.Advance()
+	require.False(t, c.Poll(goal))
+	rec.Quiesce()
+	require.Equal(t, uint64(goal), rec.seq.Load())
+	require.True(t, c.Poll(goal))
+}
+
+// A grace period is awaited from when it asks for quiescent states to its end.
+func TestQuiescent_Awaited(t *testing.T) {
+	c := newClock(Options{})
+	rec := c.NewQuiescent(func() {})
+	rec.Online()
+	goal := c.Advance()
+	require.False(t, rec.Awaited())
+	c.askForReports(goal)
+	require.True(t, rec.Awaited())
+	rec.Quiesce()
+	require.True(t, rec.Awaited(), "none has found it reached")
+	require.True(t, c.Poll(goal))
+	require.False(t, rec.Awaited())
+}
+
+// A clock whose readers all fence for themselves needs no fence of its pollers, until another comes.
+func TestUnfencedReaders(t *testing.T) {
+	for name, enter := range map[string]func(c *Clock){
+		"Enter": func(c *Clock) { r, g := c.Enter(); r.Leave(g) },
+		"Pin":   func(c *Clock) { r, g := c.Pin(); r.Leave(g) },
+		"Owned": func(c *Clock) { c.NewOwned().Close() },
+	} {
+		c := newClock(Options{})
+		c.NewQuiescent(nil).Online()
+		require.False(t, c.unfencedReaders())
+		enter(c)
+		require.True(t, c.unfencedReaders(), name)
+	}
+}
+
 func TestQuiescent_Sections(t *testing.T) {
 	c := newClock(Options{})
 	rec := c.NewQuiescent(nil)

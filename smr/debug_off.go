@@ -37,8 +37,9 @@ func (d *Domain) CheckSection(Section) {}
 func (d *Domain) CheckEntered() {}
 
 // CheckMayBlock panics if the calling goroutine is in a pinned section, of whatever domain: then it
-// must not block. what says, in the panic, what might block. Each method of this module that may
-// block calls it. Without -tags invariants it does nothing.
+// must not block. what says, in the panic, what might. The methods of this module call it that may
+// wait, that request something, or that write: not those that only ask, though some of them take a
+// lock for a moment. Without -tags invariants it does nothing.
 //
 // Where the goroutine is really pinned (see [pcpu.Exclusive]), Go makes of the panic a fatal error
 // that prints its text.

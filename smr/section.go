@@ -28,8 +28,8 @@ func (d *Domain) Enter() Section {
 // that skips Leave kills the process, because the runtime finds the processor still held. Pin
 // panics on a closed domain.
 //
-// Under -tags invariants all methods of this module that may block refuse it, with the stack of Pin:
-// see [CheckMayBlock].
+// Under -tags invariants the methods of this module that may block panic inside it, with the stack of
+// Pin: see [CheckMayBlock].
 //
 // In a build that cannot pin ([pcpu.Exclusive] is false) Pin is Enter; the rules above still apply.
 // Cost: little more than the pin itself.

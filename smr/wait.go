@@ -38,8 +38,8 @@ func (d *Domain) Passed(goal Seq) bool { return d.clk.Passed(goal) }
 // another may then wait only once the other has used it (Load, Active or Leave).
 //
 // Wait inside a pinned section of another domain ends the program, unless it need not block: a
-// pinned goroutine holds its processor. Under -tags invariants it always does, and says so; so do
-// all methods of this module that may block. Leave the pinned section first, or use Enter.
+// pinned goroutine holds its processor. Under -tags invariants it always does, and says so: see
+// [CheckMayBlock]. Leave the pinned section first, or use Enter.
 func (d *Domain) Wait(ctx context.Context, goal Seq) error {
 	if err := d.mayWait("Wait"); err != nil {
 		return err
