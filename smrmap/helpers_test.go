@@ -133,11 +133,10 @@ func within(t testing.TB, d time.Duration, what string, fn func()) {
 	}
 }
 
-// inFirstBucket returns n keys that belong to the first bucket of a table of the least
-// size.
+// inFirstBucket returns n keys that belong to the first bucket of the map's table.
 func inFirstBucket(m *Bytes, n int) (keys [][]byte) {
 	for i := 0; len(keys) < n; i++ {
-		if maphash.Bytes(m.seed, key(i))>>(64-minBits) == 0 {
+		if maphash.Bytes(m.seed, key(i))>>m.c.table.Load().shift == 0 {
 			keys = append(keys, key(i))
 		}
 	}

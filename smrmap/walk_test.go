@@ -22,24 +22,31 @@ func (c *core) whileLooking(e ref, fn func()) {
 	}
 }
 
-// An entry that a walk has seen is deleted and comes back, in a slot that the walk still
-// has before it. The version says so, and the walk looks at the bucket once more.
+// An entry that a walk has seen is deleted and comes back, in a chained bucket that the walk still
+// has before it. The version says so, and the walk looks at the chain once more.
 func TestWalk_EntryThatCameBackIsSeenOnce(t *testing.T) {
-	for name, remove := range map[string]func(*Map[int, int]){
-		"Delete": func(m *Map[int, int]) { m.Delete(0) },
-		"Clear":  (*Map[int, int]).Clear,
+	const first = slotsPerBucket + 1 // the last of them is in a chained bucket
+	roomy := Options{Capacity: 1000} // so that the table does not grow
+	for name, c := range map[string]struct {
+		remove func(*Map[int, int])
+		freed  int // slots before the chained bucket
+	}{
+		"Delete": {func(m *Map[int, int]) { m.Delete(0) }, 1},
+		"Clear":  {(*Map[int, int]).Clear, slotsPerBucket},
 	} {
 		t.Run("Map "+name, func(t *testing.T) {
-			m := newMap[int, int](t, Options{})
+			m := newMap[int, int](t, roomy)
 			m.ints = intHasher{} // all in one bucket
-			require.NoError(t, m.Store(0, 0))
-			require.NoError(t, m.Store(1, 1))
+			for k := range first {
+				require.NoError(t, m.Store(k, k))
+			}
 			removed := false
 			m.c.whileLooking(m.c.table.Load().at(0).slots[1].Load(), func() {
-				remove(m)
-				for _, k := range []int{2, 3, 0} { // of which 0 comes behind slot 1
-					m.Store(k, k)
+				c.remove(m)
+				for i := range c.freed {
+					m.Store(first+i, 0)
 				}
+				m.Store(0, 0)
 				removed = true
 			})
 			seen := make(map[int]int)
@@ -53,23 +60,28 @@ func TestWalk_EntryThatCameBackIsSeenOnce(t *testing.T) {
 			require.Contains(t, seen, 0)
 		})
 	}
-	for name, remove := range map[string]func(m *Bytes, k []byte){
-		"Delete": func(m *Bytes, k []byte) { m.Delete(k) },
-		"Clear":  func(m *Bytes, _ []byte) { m.Clear() },
-		"Evict":  func(m *Bytes, _ []byte) { m.EvictBytes(1) },
+	for name, c := range map[string]struct {
+		remove func(m *Bytes, k []byte)
+		freed  int
+	}{
+		"Delete": {func(m *Bytes, k []byte) { m.Delete(k) }, 1},
+		"Clear":  {func(m *Bytes, _ []byte) { m.Clear() }, slotsPerBucket},
+		"Evict":  {func(m *Bytes, _ []byte) { m.EvictBytes(1) }, 1},
 	} {
 		t.Run("Bytes "+name, func(t *testing.T) {
-			m := newBytes(t, Options{})
-			keys := inFirstBucket(m, 4)
-			require.NoError(t, m.Store(keys[0], nil))
-			require.NoError(t, m.Store(keys[1], nil))
+			m := newBytes(t, roomy)
+			keys := inFirstBucket(m, first+slotsPerBucket)
+			for _, k := range keys[:first] {
+				require.NoError(t, m.Store(k, nil))
+			}
 			m.Load(keys[1], nil) // so that Evict spares it
 			removed := false
 			m.c.whileLooking(m.c.table.Load().at(0).slots[1].Load(), func() {
-				remove(m, keys[0])
-				for _, i := range []int{2, 3, 0} {
-					m.Store(keys[i], nil)
+				c.remove(m, keys[0])
+				for _, k := range keys[first : first+c.freed] {
+					m.Store(k, nil)
 				}
+				m.Store(keys[0], nil)
 				removed = true
 			})
 			seen := make(map[string]int)
