@@ -64,7 +64,7 @@ var verdicts = []string{"same", "better", "different", "missing"}
 // verdictOf returns the word before the reason.
 func verdictOf(cell string) string {
 	word, _, _ := strings.Cut(cell, " ")
-	return strings.TrimRight(word, ":;")
+	return strings.TrimRight(word, ":,;")
 }
 
 // sourceRows returns the cells of each row of the tables of promises.
