@@ -1,7 +1,6 @@
 package queuetest
 
 import (
-	"context"
 	"fmt"
 	"slices"
 
@@ -198,10 +197,13 @@ func (m *machine) gracePeriod() operation {
 		legal: true,
 		do: func() error {
 			m.section.Leave()
-			err := m.dom.Synchronize(context.Background())
+			over := m.dom.Poll(m.dom.Advance())
 			m.section = m.dom.Enter()
 			m.waits, m.gone = false, m.hidden
-			return err
+			if !over {
+				return fmt.Errorf("a reader is left")
+			}
+			return nil
 		},
 	}
 }
