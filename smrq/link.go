@@ -29,9 +29,9 @@ type Link[T any] struct {
 	owner uint64
 }
 
-// The bits of an owner above the id count the queues whose head still leads to the element: they
-// were appended, and not reset by Init since. The element can't be removed before: a reader that
-// enters by such a head would find it after it is freed.
+// The bits of an owner above the id count the queues whose head still leads new readers to the
+// element: they were appended, and since then neither Init nor Unpublish was called. The element
+// can't be removed before: a reader that enters by such a head would find it after it is freed.
 const (
 	oneLoan = 1 << 56
 	idMask  = oneLoan - 1
