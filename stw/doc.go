@@ -39,18 +39,31 @@
 // comes to its safe point, waits until all have, and runs the handler. A domain that tries to lead
 // meanwhile fails, takes part in the stop in progress, and may try again.
 //
+// # Giving up
+//
+// A domain may fail to come: it is in a long loop without a Poll, or in a system call outside of
+// Blocking. So each wait of a world has a form that takes a context and ends with it: StopContext,
+// RunOnAllContext, TryRunOnAllContext, ForEachContext, Suspend, Close and Join. Of a stop, one word
+// decides whether all are in or it is given up, so its handler runs for all or for none. What was
+// asked is withdrawn from the domains that have not come, and those that waited for them go on: none
+// is stopped, suspended or asked for anything when the method returns.
+//
+// Three waits have no such form, because the domain may not run before they end: the end of
+// Blocking, the end of a domain, and its start by Spawn or Register while the world is stopped.
+//
 // # Why no request is lost
 //
 // A request is noted under the domain's lock before pending is set. The owner clears pending before
 // it takes the lock and reads the notes. So either the owner finds the note, or the request sets
 // pending again. For grace periods, likewise, the owner clears pending before it states that it is
-// quiescent, so a later request sets it again.
+// quiescent, so a later request sets it again. To withdraw a request is to remove the note, under the
+// domain's lock; if no note is left, that clears the bit of the notes and no other.
 //
 // # Sleepers
 //
 // Sleepers depend on a domain only to poll while it runs. A suspended domain still takes part in
 // stops and ragged barriers, a stand-in acts for a blocked or ending one, and a deferred wake-up
-// runs when a function panics or exits.
+// runs when a function panics or exits. A wait that has a context is woken by its end, too.
 //
 //	sleeps in                 until                              woken by
 //	World.join                no stop is in progress, and no     the end of the stop, the last

@@ -1,6 +1,8 @@
 package stw
 
 import (
+	"context"
+
 	"github.com/gosmr/gosmr/internal/sched"
 	satomic "github.com/gosmr/gosmr/internal/sched/atomic"
 	ssync "github.com/gosmr/gosmr/internal/sched/sync"
@@ -22,13 +24,18 @@ type parking struct {
 // between: a goroutine that yields queues up behind others that run for a whole time slice each,
 // but one that is woken runs next.
 func (p *parking) wait(spins int, done func() bool) {
+	p.waitOr(context.Background(), spins, done)
+}
+
+// waitOr is wait, but returns ctx.Err() if ctx ends first.
+func (p *parking) waitOr(ctx context.Context, spins int, done func() bool) error {
 	for range spins {
 		if done() {
-			return
+			return nil
 		}
 	}
 	if done() {
-		return
+		return nil
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -36,10 +43,8 @@ func (p *parking) wait(spins int, done func() bool) {
 		p.cond.L = &p.mu
 	}
 	p.parked.Add(1)
-	for !done() {
-		p.cond.Wait()
-	}
-	p.parked.Add(-1)
+	defer p.parked.Add(-1)
+	return waitCond(ctx, &p.cond, done)
 }
 
 // wake makes all waiters check their conditions again.

@@ -38,13 +38,12 @@ func (w *World) turnLocked() *Stop {
 	return nil
 }
 
-// waitTurn waits for the turn of s: no stop is in progress, and s comes next.
-func (w *World) waitTurn(s *Stop) {
+// waitTurn waits for the turn of s: no stop is in progress, and s comes next. It returns
+// s.ctx.Err() if s.ctx ends first.
+func (w *World) waitTurn(s *Stop) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for w.stop.Load() != nil || w.turnLocked() != s {
-		w.changed.Wait()
-	}
+	return waitCond(s.ctx, &w.changed, func() bool { return w.stop.Load() == nil && w.turnLocked() == s })
 }
 
 // suspensionChanged is called after d is suspended or resumed: another stop, or another call of

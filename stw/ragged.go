@@ -1,6 +1,8 @@
 package stw
 
 import (
+	"context"
+
 	"github.com/gosmr/gosmr/internal/sched"
 	satomic "github.com/gosmr/gosmr/internal/sched/atomic"
 )
@@ -26,27 +28,71 @@ type ragged struct {
 // [Domain.Blocking]; see [Domain.ForEach].
 func (w *World) ForEach(fn func(*Domain)) {
 	w.checkOutside("ForEach")
-	w.forEach(fn)
+	w.forEach(context.Background(), fn)
+}
+
+// ForEachContext is [World.ForEach], but gives up if ctx ends first: then fn begins for no other
+// domain, and ForEachContext returns ctx.Err() once the calls of fn that have begun return.
+func (w *World) ForEachContext(ctx context.Context, fn func(*Domain)) error {
+	w.checkOutside("ForEach")
+	return w.forEach(ctx, fn)
 }
 
 // ForEach is [World.ForEach] of the domain's world. It runs fn for d too. Call it only from the
 // domain's own goroutine.
-func (d *Domain) ForEach(fn func(*Domain)) {
+func (d *Domain) ForEach(fn func(*Domain)) { d.ForEachContext(context.Background(), fn) }
+
+// ForEachContext is [World.ForEachContext] of the domain's world. It runs fn for d too. Call it only
+// from the domain's own goroutine.
+func (d *Domain) ForEachContext(ctx context.Context, fn func(*Domain)) (err error) {
 	d.currentPhase().mustRun("ForEach")
-	d.Blocking(func() { d.w.forEach(fn) })
+	d.Blocking(func() { err = d.w.forEach(ctx, fn) })
+	return err
 }
 
-// forEach is ForEach for a caller that is not a running domain.
-func (w *World) forEach(fn func(*Domain)) {
+// forEach is ForEachContext for a caller that is not a running domain.
+func (w *World) forEach(ctx context.Context, fn func(*Domain)) error {
 	if fn == nil {
 		panic("stw: ForEach with a nil function")
 	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	r := &ragged{fn: fn}
-	var mine []*Domain // the domains that the caller acts for
+	mine := w.beginRagged(r)
+	defer func() { // if fn ends this goroutine, stand-ins act for the rest
+		for _, d := range mine {
+			sched.Go(d.serveRest)
+		}
+	}()
+	for len(mine) > 0 && ctx.Err() == nil {
+		d := mine[0]
+		mine = mine[1:]
+		d.serveRagged(r)
+	}
+	done := func() bool { return r.left.Load() == 0 }
+	err := r.park.waitOr(ctx, r.spins, done)
+	if err != nil {
+		if !w.withdrawRagged(r) {
+			err = nil // fn has begun for all
+		}
+		for ; len(mine) > 0; mine = mine[1:] {
+			mine[0].endService(true)
+		}
+		r.park.wait(r.spins, done)
+	}
+	if p := r.failures.first; p != nil {
+		panic(p)
+	}
+	return err
+}
 
+// beginRagged asks all domains to run r, and returns those that the caller acts for.
+func (w *World) beginRagged(r *ragged) (mine []*Domain) {
 	// A domain in the set cannot leave it before it has run fn. So the set may change once mu is
 	// released, but not the part that this barrier counts on.
 	w.mu.Lock()
+	defer w.mu.Unlock()
 	n := len(w.set)
 	r.left.Store(int32(n))
 	r.spins = spinsFor(n + 1)
@@ -61,22 +107,7 @@ func (w *World) forEach(fn func(*Domain)) {
 		d.checkLocked()
 		d.mu.Unlock()
 	}
-	w.mu.Unlock()
-
-	defer func() { // if fn ends this goroutine, stand-ins act for the rest
-		for _, d := range mine {
-			sched.Go(d.serveRest)
-		}
-	}()
-	for len(mine) > 0 {
-		d := mine[0]
-		mine = mine[1:]
-		d.serveRagged(r)
-	}
-	r.park.wait(r.spins, func() bool { return r.left.Load() == 0 })
-	if p := r.failures.first; p != nil {
-		panic(p)
-	}
+	return mine
 }
 
 // run runs fn for d. The goroutine that acts for d calls it.

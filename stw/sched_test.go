@@ -551,7 +551,7 @@ func TestSchedules_WaiterPanics(t *testing.T) {
 			x.Fail("newDomain: %v", err)
 		}
 		first.begin()
-		s := st.w.newStop("RunOnAll", first, func(*Domain, *Stop) {}, StopOptions{})
+		s := st.w.newStop("RunOnAll", context.Background(), first, func(*Domain, *Stop) {}, StopOptions{})
 		st.w.queue(s) // it has tried, and has failed
 		var over relacq.Uint64
 		x.Go("panics", 0, func() {
@@ -630,7 +630,7 @@ func TestSchedules_SuspendAgainstQueue(t *testing.T) {
 				}
 				first.begin()
 				led := 0
-				s := st.w.newStop("RunOnAll", first, func(*Domain, *Stop) {
+				s := st.w.newStop("RunOnAll", context.Background(), first, func(*Domain, *Stop) {
 					if led++; st.held[first.slot] > 0 {
 						x.Fail("%v leads while it is suspended", first)
 					}

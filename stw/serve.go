@@ -95,6 +95,7 @@ func (d *Domain) endServiceLocked(stopNext bool) {
 		sched.Go(d.serveBlocked)
 	case d.phase == served:
 		d.becomeLocked(blocked)
+		d.unaskLocked()
 	default:
 		d.becomeLocked(ending)
 	}

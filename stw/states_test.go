@@ -219,7 +219,8 @@ func (sc *scene) led(o StopOptions) error {
 }
 
 // The situations that a domain can be in, as far as others can tell them apart: see State
-// for the combinations that they are made of. want has a letter for each of asks:
+// for the combinations that they are made of. givenUp is for TestStates_GivenUpInEach. want has a
+// letter for each of asks:
 //
 //	   Stop, RunOnAll, asynchronous RunOnAll, ForEach, Interrupt, InterruptExternal,
 //	   Suspend, SuspendOthers, Spawn, Synchronize
@@ -233,12 +234,13 @@ var situations = []struct {
 	arrange func(sc *scene)
 	state   State
 	want    string
+	givenUp string
 }{
-	{"runs", func(sc *scene) {}, Running, "pp.ppppp.p"},
-	{"blocked", (*scene).block, Blocked, ".........."},
-	{"runs and is to be suspended", (*scene).toBeSuspended, Running, "pp.pwwpp.p"},
-	{"suspended", (*scene).suspend, Suspended, "....ww...."},
-	{"blocked and suspended", func(sc *scene) { sc.block(); sc.suspend() }, Blocked, "....ww...."},
+	{"runs", func(sc *scene) {}, Running, "pp.ppppp.p", "cccccccc"},
+	{"blocked", (*scene).block, Blocked, "..........", "........"},
+	{"runs and is to be suspended", (*scene).toBeSuspended, Running, "pp.pwwpp.p", "cccccccc"},
+	{"suspended", (*scene).suspend, Suspended, "....ww....", "........"},
+	{"blocked and suspended", func(sc *scene) { sc.block(); sc.suspend() }, Blocked, "....ww....", "........"},
 	{"suspended by another, with all others", func(sc *scene) {
 		sc.other(func(o *Domain) {
 			s, err := o.SuspendOthers(context.Background())
@@ -247,31 +249,31 @@ var situations = []struct {
 			s.Resume()
 		})
 		sc.poll()
-	}, Suspended, ".ww.ww.ww."},
+	}, Suspended, ".ww.ww.ww.", ".ww.w..w"},
 	{"back from Blocking and suspended", func(sc *scene) {
 		sc.block()
 		sc.suspend()
 		close(sc.gate)
 		sc.quiet()
-	}, Suspended, "....ww...."},
+	}, Suspended, "....ww....", "........"},
 	{"suspended and interrupted", func(sc *scene) {
 		sc.suspend()
 		sc.interrupted(func(*Domain) {})
-	}, Suspended, "....ww...."},
+	}, Suspended, "....ww....", "........"},
 	{"blocked, suspended and interrupted", func(sc *scene) {
 		sc.block()
 		sc.suspend()
 		sc.interrupted(func(*Domain) {})
-	}, Blocked, "....ww...."},
+	}, Blocked, "....ww....", "........"},
 	{"waits to lead", func(sc *scene) {
 		over := sc.waitsToLead()
 		sc.end = append(sc.end, over)
-	}, Blocked, "wwww...www"},
+	}, Blocked, "wwww...www", "cc.cc.cc"},
 	{"waits to lead, suspended before its turn", func(sc *scene) {
 		over := sc.waitsToLead()
 		sc.suspend()
 		over()
-	}, Blocked, "....ww...."},
+	}, Blocked, "....ww....", "........"},
 	{"waits to lead, suspended with its turn", func(sc *scene) {
 		over := sc.waitsToLead()
 		sc.interrupted(sc.waits) // keeps it from coming back
@@ -279,7 +281,7 @@ var situations = []struct {
 		sc.suspend()
 		close(sc.gate)
 		sc.quiet()
-	}, Suspended, "....ww...."},
+	}, Suspended, "....ww....", "........"},
 	{"leads", func(sc *scene) {
 		sc.do(func(d *Domain) {
 			sc.w.RunOnAll(d, func(p *Domain, _ *Stop) {
@@ -288,7 +290,7 @@ var situations = []struct {
 				}
 			}, StopOptions{})
 		})
-	}, Running, "wwwwwwwww."},
+	}, Running, "wwwwwwwww.", "cc.ccccc"},
 	{"leads and is to be suspended", func(sc *scene) {
 		sc.do(func(d *Domain) {
 			sc.w.RunOnAll(d, func(p *Domain, _ *Stop) {
@@ -298,54 +300,54 @@ var situations = []struct {
 			}, StopOptions{})
 		})
 		sc.toBeSuspended()
-	}, Running, "wwwwwwwww."},
-	{"in a stop", func(sc *scene) { sc.handled(true) }, Running, "wwwwwwwww."},
-	{"through a stop", func(sc *scene) { sc.handled(false) }, Running, "wwwwpppwwp"},
-	{"blocked and in a stop", func(sc *scene) { sc.blockBehind(); sc.handled(true) }, Blocked, "wwwwwwwww."},
+	}, Running, "wwwwwwwww.", "cc.ccccc"},
+	{"in a stop", func(sc *scene) { sc.handled(true) }, Running, "wwwwwwwww.", "cwwcwccw"},
+	{"through a stop", func(sc *scene) { sc.handled(false) }, Running, "wwwwpppwwp", "cwwcwccw"},
+	{"blocked and in a stop", func(sc *scene) { sc.blockBehind(); sc.handled(true) }, Blocked, "wwwwwwwww.", "cwwcwccw"},
 	{"blocked, in a stop, and wants to come back", func(sc *scene) {
 		back := sc.blockBehind()
 		sc.handled(true)
 		back()
-	}, Blocked, "wwwwwwwww."},
-	{"suspended and in a stop", func(sc *scene) { sc.suspend(); sc.handled(true) }, Running, "wwwwww.ww."},
-	{"blocked, suspended and in a stop", func(sc *scene) { sc.blockBehind(); sc.suspend(); sc.handled(true) }, Blocked, "wwwwww.ww."},
-	{"in an interrupt", func(sc *scene) { sc.interrupted(sc.waits) }, Running, "ww.wwwww.w"},
-	{"blocked and in an interrupt", func(sc *scene) { sc.blockBehind(); sc.interrupted(sc.waits) }, Blocked, "ww.wwwww.w"},
+	}, Blocked, "wwwwwwwww.", "cwwcwccw"},
+	{"suspended and in a stop", func(sc *scene) { sc.suspend(); sc.handled(true) }, Running, "wwwwww.ww.", "cwwcw.cw"},
+	{"blocked, suspended and in a stop", func(sc *scene) { sc.blockBehind(); sc.suspend(); sc.handled(true) }, Blocked, "wwwwww.ww.", "cwwcw.cw"},
+	{"in an interrupt", func(sc *scene) { sc.interrupted(sc.waits) }, Running, "ww.wwwww.w", "cccccccc"},
+	{"blocked and in an interrupt", func(sc *scene) { sc.blockBehind(); sc.interrupted(sc.waits) }, Blocked, "ww.wwwww.w", "cccccccc"},
 	{"blocked, in an interrupt, and wants to come back", func(sc *scene) {
 		back := sc.blockBehind()
 		sc.interrupted(sc.waits)
 		back()
-	}, Blocked, "ww.wwwww.w"},
+	}, Blocked, "ww.wwwww.w", "cccccccc"},
 	{"blocked and owes a panic", func(sc *scene) {
 		sc.block()
 		sc.interrupted(func(*Domain) { panic("owed") })
-	}, Blocked, ".........."},
-	{"stopped", (*scene).stopped, Running, "wwwwwwwww."},
-	{"suspended and stopped", func(sc *scene) { sc.suspend(); sc.stopped() }, Running, "wwwwww.ww."},
-	{"blocked and stopped", func(sc *scene) { sc.block(); sc.stopped() }, Blocked, "wwwwwwwww."},
+	}, Blocked, "..........", "........"},
+	{"stopped", (*scene).stopped, Running, "wwwwwwwww.", "cwwcwccw"},
+	{"suspended and stopped", func(sc *scene) { sc.suspend(); sc.stopped() }, Running, "wwwwww.ww.", "cwwcw.cw"},
+	{"blocked and stopped", func(sc *scene) { sc.block(); sc.stopped() }, Blocked, "wwwwwwwww.", "cwwcwccw"},
 	{"ends in an interrupt", func(sc *scene) {
 		require.NoError(sc.t, sc.d.Interrupt(sc.waits))
 		sc.ends()
-	}, Blocked, "ww.wDDDw.w"},
+	}, Blocked, "ww.wDDDw.w", "cccccDcc"},
 	{"ends and is suspended", func(sc *scene) {
 		sc.toBeSuspended()
 		sc.ends()
-	}, Blocked, "....DDD..."},
+	}, Blocked, "....DDD...", ".....D.."},
 	{"ends, interrupted and suspended", func(sc *scene) {
 		sc.toBeSuspended()
 		require.NoError(sc.t, sc.d.Interrupt(func(*Domain) {}))
 		sc.ends()
-	}, Blocked, "....DDD..."},
-	{"ends during a stop", func(sc *scene) { sc.handled(false); sc.ends() }, Blocked, "wwwwDDDww."},
+	}, Blocked, "....DDD...", ".....D.."},
+	{"ends during a stop", func(sc *scene) { sc.handled(false); sc.ends() }, Blocked, "wwwwDDDww.", "cwwcwDcw"},
 	{"ends and is stopped", func(sc *scene) {
 		go sc.w.Stop()
 		sc.quiet()
 		sc.ends()
 		sc.end = append(sc.end, sc.w.Start)
-	}, Blocked, "wwwwDDDww."},
-	{"starts", nil, Starting, "wwwwwwwww."},
-	{"starts and is suspended", func(sc *scene) { sc.suspend() }, Starting, "wwwwwwwww."},
-	{"dead", func(sc *scene) { sc.ends() }, Dead, "....DDD..."},
+	}, Blocked, "wwwwDDDww.", "cwwcwDcw"},
+	{"starts", nil, Starting, "wwwwwwwww.", "cwwcwccw"},
+	{"starts and is suspended", func(sc *scene) { sc.suspend() }, Starting, "wwwwwwwww.", "cwwcwccw"},
+	{"dead", func(sc *scene) { sc.ends() }, Dead, "....DDD...", ".....D.."},
 }
 
 func (sc *scene) waits(*Domain) { sc.wait() }

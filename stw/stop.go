@@ -1,6 +1,7 @@
 package stw
 
 import (
+	"context"
 	"fmt"
 	"slices"
 
@@ -40,14 +41,15 @@ type Stop struct {
 	// Constant when the first participant is told.
 
 	w            *World
-	leader       *Domain // nil for World.Stop
+	leader       *Domain         // nil for World.Stop
+	ctx          context.Context // the caller's, who alone waits with it
 	handler      Handler
 	opts         StopOptions
 	participants []*Domain
 	spins        int
 
 	// Participants write these words, and those that wait in park read them.
-	entry   satomic.Int32 // participants that have yet to come in
+	entry   satomic.Int32 // participants that have yet to come in; negative if given up
 	inside  satomic.Int32 // participants that have yet to exit
 	ended   satomic.Bool  // set by the last one out
 	started satomic.Bool  // set by World.Start, awaited by the handler of World.Stop
@@ -55,6 +57,7 @@ type Stop struct {
 
 	bar      barrier
 	failures failures // panics of handlers
+	err      error    // ctx.Err() if given up; the leader's own
 }
 
 // Leader returns the domain that leads the stop, or nil in a stop of [World.Stop].
@@ -78,34 +81,52 @@ func (s *Stop) Barrier(last func()) { s.bar.await(last) }
 // If a handler panics, the others still run to their end. Then TryRunOnAll panics with a [*Panic],
 // or a later Poll of the leader does if the stop is asynchronous.
 func (w *World) TryRunOnAll(d *Domain, handler Handler, o StopOptions) bool {
-	return w.newStop("TryRunOnAll", d, handler, o).try()
+	led, _ := w.TryRunOnAllContext(context.Background(), d, handler, o)
+	return led
+}
+
+// TryRunOnAllContext is TryRunOnAll, but gives up if ctx ends before all participants are in: then
+// it returns ctx.Err(), no handler has run, and the stop is over. Once they are in, the handlers run
+// to their end, whatever becomes of ctx, and so do those of an asynchronous stop once it has begun.
+func (w *World) TryRunOnAllContext(ctx context.Context, d *Domain, handler Handler, o StopOptions) (bool, error) {
+	return w.newStop("TryRunOnAll", ctx, d, handler, o).try()
 }
 
 // RunOnAll is TryRunOnAll, but waits for its turn to lead. Domains lead in the order in which they
 // began to wait; one that is suspended at its turn keeps its place and lets others lead first. Call
 // RunOnAll only from d's own goroutine, and not in a handler.
 func (w *World) RunOnAll(d *Domain, handler Handler, o StopOptions) {
-	s := w.newStop("RunOnAll", d, handler, o)
-	if s.try() {
-		return
+	w.RunOnAllContext(context.Background(), d, handler, o)
+}
+
+// RunOnAllContext is RunOnAll, but gives up if ctx ends before its turn to lead, and then as
+// TryRunOnAllContext does. While another stop is in progress, d takes part in it, and
+// RunOnAllContext does not return.
+func (w *World) RunOnAllContext(ctx context.Context, d *Domain, handler Handler, o StopOptions) error {
+	s := w.newStop("RunOnAll", ctx, d, handler, o)
+	if led, err := s.try(); led || err != nil {
+		return err
 	}
 	w.queue(s)
-	s.leadInTurn()
+	return s.leadInTurn()
 }
 
 // leadInTurn waits for the turn of s, which is queued, and leads it.
-func (s *Stop) leadInTurn() {
+func (s *Stop) leadInTurn() (err error) {
 	defer s.w.unqueue(s) // also if an interrupt panics or ends the domain
 	for {
-		s.leader.Blocking(func() { s.w.waitTurn(s) })
-		if s.try() {
-			return
+		s.leader.Blocking(func() { err = s.w.waitTurn(s) })
+		if err != nil {
+			return err
+		}
+		if led, err := s.try(); led || err != nil {
+			return err
 		}
 	}
 }
 
 // newStop returns a stop that d may lead. It panics if d may not.
-func (w *World) newStop(op string, d *Domain, handler Handler, o StopOptions) *Stop {
+func (w *World) newStop(op string, ctx context.Context, d *Domain, handler Handler, o StopOptions) *Stop {
 	if d.w != w {
 		panic(fmt.Sprintf("stw: %s on another world than the domain's", op))
 	}
@@ -114,15 +135,19 @@ func (w *World) newStop(op string, d *Domain, handler Handler, o StopOptions) *S
 	}
 	d.currentPhase().mustRun(op)
 	d.check(op)
-	return &Stop{w: w, leader: d, handler: handler, opts: o}
+	return &Stop{w: w, leader: d, ctx: ctx, handler: handler, opts: o}
 }
 
 // try leads the stop, or polls if another is in progress or comes first. It reports whether it led.
-func (s *Stop) try() bool {
+// err is not nil if the stop is given up.
+func (s *Stop) try() (led bool, err error) {
 	w, d := s.w, s.leader
+	if err := s.ctx.Err(); err != nil {
+		return false, err
+	}
 	if w.stop.Load() != nil || !w.lead(s, 0) {
 		d.pollSlow()
-		return false
+		return false, nil
 	}
 	d.become(serving)
 	defer d.become(running)
@@ -133,13 +158,13 @@ func (s *Stop) try() bool {
 	defer d.readers.goOnline()
 	s.takePart(d)
 	if s.opts.Async {
-		return true // other handlers may still be adding to failures
+		return true, nil // other handlers may still be adding to failures
 	}
 	s.park.wait(s.spins, s.ended.Load)
 	if p := s.failures.first; p != nil {
 		panic(p)
 	}
-	return true
+	return s.err == nil, s.err
 }
 
 // lead makes s the stop in progress, and reports whether it could. external is the number of
@@ -207,29 +232,40 @@ func (s *Stop) handle(d *Domain) {
 		defer d.readers.goOnline()
 	}
 	if p := catch(d, "a stop handler", func() {
-		s.enter(d)
-		s.handler(d, s)
+		if s.enter(d) {
+			s.handler(d, s)
+		}
 	}); p != nil {
 		s.failures.add(p)
 	}
 }
 
-// enter returns when all participants are in, or at once if the stop is asynchronous.
-func (s *Stop) enter(d *Domain) {
-	if s.entry.Add(-1) == 0 {
+// enter returns true when all participants are in, or at once if the stop is asynchronous, and false
+// when the stop is given up.
+func (s *Stop) enter(d *Domain) bool {
+	n := s.entry.Add(-1)
+	if n == 0 {
 		s.park.wake()
-		return
 	}
-	if s.opts.Async {
-		return
+	if n == 0 || s.opts.Async {
+		return true
 	}
-	allIn := func() bool { return s.entry.Load() == 0 }
+	ctx := context.Background()
+	if d == s.leader {
+		ctx = s.ctx
+	}
 	if work := s.opts.EnterWork; work != nil {
-		for !allIn() && work(d, s) {
+		for !s.decided() && ctx.Err() == nil && work(d, s) {
 		}
 	}
-	s.park.wait(s.spins, allIn)
+	if err := s.park.waitOr(ctx, s.spins, s.decided); err != nil && s.giveUp() {
+		s.err = err
+	}
+	return s.entry.Load() == 0
 }
+
+// decided reports whether all participants are in, or the stop is given up. Neither changes then.
+func (s *Stop) decided() bool { return s.entry.Load() <= 0 }
 
 // exit ends a participant's part. The last one out ends the stop.
 func (s *Stop) exit() {
@@ -258,17 +294,32 @@ func (s *Stop) end() {
 // stand-in runs anything for a blocked one, and new domains wait. Stop first waits for its turn, as
 // RunOnAll does, and for the Start of an earlier Stop. A domain may call Stop only in
 // [Domain.Blocking], and must call Start before it comes back.
-func (w *World) Stop() {
+func (w *World) Stop() { w.StopContext(context.Background()) }
+
+// StopContext is Stop, but returns ctx.Err() if ctx ends first: then the domains go on as if nothing
+// had been asked of them, and the world is not to be started.
+func (w *World) StopContext(ctx context.Context) error {
 	w.checkOutside("Stop")
-	s := &Stop{w: w, handler: func(_ *Domain, s *Stop) { s.park.wait(0, s.started.Load) }}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	s := &Stop{w: w, ctx: ctx, handler: func(_ *Domain, s *Stop) { s.park.wait(0, s.started.Load) }}
 	for w.queue(s); !w.lead(s, 1); {
-		w.waitTurn(s)
+		if err := w.waitTurn(s); err != nil {
+			w.unqueue(s)
+			return err
+		}
 	}
 	s.tell(nil)
-	s.park.wait(s.spins, func() bool { return s.entry.Load() == 0 })
+	if err := s.park.waitOr(ctx, s.spins, s.decided); err != nil && s.giveUp() {
+		s.exit()
+		s.park.wait(s.spins, s.ended.Load)
+		return err
+	}
 	w.mu.Lock()
 	w.held = s
 	w.mu.Unlock()
+	return nil
 }
 
 // Start lets the domains go on after [World.Stop]. Any goroutine may call it. It panics if the

@@ -80,6 +80,8 @@ func (d *Domain) Resume() {
 		n.held = false
 		if n.any() {
 			d.askLocked() // for the requests that waited
+		} else {
+			d.unaskLocked()
 		}
 		d.changed.Broadcast()
 	}

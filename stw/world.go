@@ -138,18 +138,21 @@ func waitCond(ctx context.Context, c *ssync.Cond, done func() bool) error {
 	if done() {
 		return nil
 	}
-	sched.Wakes() // AfterFunc starts its goroutine at once if ctx has ended
-	unregister := context.AfterFunc(ctx, sched.Detached(func() {
-		c.L.Lock()
-		defer c.L.Unlock()
-		c.Broadcast()
-	}))
-	defer unregister()
-	for !done() {
+	if ctx.Done() != nil {
+		sched.Wakes() // AfterFunc starts its goroutine at once if ctx has ended
+		unregister := context.AfterFunc(ctx, sched.Detached(func() {
+			c.L.Lock()
+			defer c.L.Unlock()
+			c.Broadcast()
+		}))
+		defer unregister()
+	}
+	for {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		c.Wait()
+		if c.Wait(); done() {
+			return nil
+		}
 	}
-	return nil
 }

@@ -178,7 +178,7 @@ func (in *inhabitant) round() {
 	case n < 240:
 		w.stop(d, in.rng)
 	case n < 248:
-		w.ragged(d.ForEach)
+		w.ragged(in.rng, d.ForEachContext)
 	case n < 249:
 		w.alone(d, in.rng)
 	case n < 253:

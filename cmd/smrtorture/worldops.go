@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"sync/atomic"
 
@@ -47,11 +48,16 @@ func (w *world) stop(d *stw.Domain, rng *rand.Rand) {
 		ran.Add(1)
 	}
 	o := stw.StopOptions{Setup: func(s *stw.Stop) { participants = len(s.Participants()) }}
+	ctx := w.patience(rng)
+	led, err := true, error(nil)
 	if rng.IntN(2) == 0 {
-		w.w.RunOnAll(d, handler, o)
-	} else if !w.w.TryRunOnAll(d, handler, o) {
+		err = w.w.RunOnAllContext(ctx, d, handler, o)
+	} else {
+		led, err = w.w.TryRunOnAllContext(ctx, d, handler, o)
+	}
+	if !led || err != nil {
 		if n := ran.Load(); n > 0 {
-			w.faults.add(faultStop, "a stop failed, but %d handlers ran", n)
+			w.faults.add(faultStop, "a stop failed (%v), but %d handlers ran", err, n)
 		}
 		return
 	}
@@ -61,10 +67,30 @@ func (w *world) stop(d *stw.Domain, rng *rand.Rand) {
 	}
 }
 
+// patience returns a context for a wait, which about one wait in four gives up sooner or later.
+func (w *world) patience(rng *rand.Rand) context.Context {
+	if rng.IntN(4) > 0 {
+		return context.Background()
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	yields := rng.IntN(200)
+	go func() {
+		for range yields {
+			runtime.Gosched()
+		}
+		cancel()
+	}()
+	return ctx
+}
+
 // ragged runs a function at a safe point of each domain, once.
-func (w *world) ragged(forEach func(func(*stw.Domain))) {
+func (w *world) ragged(rng *rand.Rand, forEach func(context.Context, func(*stw.Domain)) error) {
 	var ran [maxDomains]atomic.Uint64 // ids, by slot
-	forEach(func(d *stw.Domain) {
+	var over atomic.Bool
+	err := forEach(w.patience(rng), func(d *stw.Domain) {
+		if over.Load() {
+			w.faults.add(faultStop, "a ragged barrier's function runs for %v when ForEach has returned", d)
+		}
 		if ran[d.Slot()].Swap(d.ID()) == d.ID() {
 			w.faults.add(faultStop, "a ragged barrier's function ran twice for %v", d)
 		}
@@ -72,7 +98,10 @@ func (w *world) ragged(forEach func(func(*stw.Domain))) {
 			w.faults.add(faultStop, "%v was at user's code in a ragged barrier", d)
 		}
 	})
-	w.raggeds.Add(1)
+	over.Store(true)
+	if err == nil {
+		w.raggeds.Add(1)
+	}
 }
 
 // alone has d suspend all others, and perhaps stop the world meanwhile.
@@ -119,7 +148,9 @@ func (w *world) outside(rng *rand.Rand) {
 	switch rng.IntN(6) {
 	case 0:
 		goal := w.dom.Advance()
-		w.w.Stop()
+		if w.w.StopContext(w.patience(rng)) != nil {
+			return
+		}
 		w.nobodyBusy(w.w.Domains(), "a stopped world")
 		if !w.dom.Poll(goal) {
 			w.faults.add(faultGoal, "in a stopped world, a goal is not reached that was taken before")
@@ -129,9 +160,8 @@ func (w *world) outside(rng *rand.Rand) {
 		w.w.Start()
 		w.stops.Add(1)
 	case 1:
-		suspended, err := w.w.Suspend(context.Background())
+		suspended, err := w.w.Suspend(w.patience(rng))
 		if err != nil {
-			w.faults.add(faultWait, "Suspend: %v", err)
 			return
 		}
 		w.nobodyBusy(suspended.Domains(), "a suspension")
@@ -146,7 +176,7 @@ func (w *world) outside(rng *rand.Rand) {
 			d.Resume()
 		}
 	case 3:
-		w.ragged(w.w.ForEach)
+		w.ragged(rng, w.w.ForEachContext)
 	case 4:
 		for range 1 + rng.IntN(8) {
 			w.interrupt(rng)
@@ -180,7 +210,7 @@ func (w *world) combine(rng *rand.Rand) {
 			w.w.Start()
 			stopped = false
 		case n == 6 && !stopped:
-			w.ragged(w.w.ForEach)
+			w.ragged(rng, w.w.ForEachContext)
 		default:
 			w.interrupt(rng)
 		}

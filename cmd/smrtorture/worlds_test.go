@@ -81,10 +81,15 @@ func TestWorld_SeesWhoIsNotAtASafePoint(t *testing.T) {
 		require.EqualValues(t, errors, f.count[faultStop])
 		require.Equal(t, errors, f.total())
 	}
+	ragged := func() {
+		for before := w.raggeds.Load(); w.raggeds.Load() == before; { // it may be given up
+			w.ragged(newRand(), d.ForEachContext)
+		}
+	}
 	for w.stops.Load() == 0 {
 		w.stop(d, newRand())
 	}
-	w.ragged(d.ForEach)
+	ragged()
 	expect(0)
 	w.busy[d.Slot()].bool = true
 	before := w.stops.Load()
@@ -92,7 +97,7 @@ func TestWorld_SeesWhoIsNotAtASafePoint(t *testing.T) {
 		w.stop(d, newRand())
 	}
 	expect(1)
-	w.ragged(d.ForEach)
+	ragged()
 	expect(2)
 	w.interrupt(newRand())
 	d.Poll()

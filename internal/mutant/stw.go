@@ -96,8 +96,7 @@ var stwBugs = []Bug{
 		Schedules: "TestSchedules_StopAgainstStop",
 		Patch: `
 @ stw/stop.go
- 	}
--	if s.opts.Async {
+-	if n == 0 || s.opts.Async {
 +	if true {
 `,
 	},
@@ -418,6 +417,88 @@ var stwBugs = []Bug{
 @ stw/move.go
 -	keep := max(retained, 2*min(a.used, a.last))
 +	keep := max(retained, 2*max(a.used, a.last))
+`,
+	},
+	{
+		Name:      "given-up-and-in",
+		Why:       "the last participant comes in while the stop is given up: it runs the handler, the others do not",
+		Package:   "./stw",
+		Schedules: "TestSchedules_GivenUpStopAgainstPoll",
+		Patch: `
+@ stw/giveup.go
+-	for n > 0 && !s.entry.CompareAndSwap(n, n-givenUp) {
+-		n = s.entry.Load()
+-	}
+ 	if n == 0 {
+ 		return false
+ 	}
++	s.entry.Store(n - givenUp)
+`,
+	},
+	{
+		Name:      "given-up-wakes-nobody",
+		Why:       "those that wait in a stop for a domain that does not come sleep on when it is given up",
+		Package:   "./stw",
+		Test:      "TestRunOnAll_GivenUpRunsNoHandler",
+		Schedules: "TestSchedules_GivenUpStopAgainstTwo",
+		Patch: `
+@ stw/giveup.go
+-	s.park.wake()
+`,
+	},
+	{
+		Name:    "given-up-still-asked",
+		Why:     "a domain comes to a stop that was given up",
+		Package: "./stw",
+		Test:    "TestStates_GivenUpInEach",
+		Patch: `
+@ stw/giveup.go
+-	p.noted.stop = nil
+`,
+	},
+	{
+		Name:      "given-up-in-queue",
+		Why:       "whoever waited to stop the world and gave up keeps its place: those behind wait for it",
+		Package:   "./stw",
+		Test:      "TestStates_GivenUpInEach",
+		Schedules: "TestSchedules_GivenUpStopAgainstStop",
+		Patch: `
+@ stw/stop.go
+-			w.unqueue(s)
+ 			return err
+`,
+	},
+	{
+		Name:      "unasks-grace-period",
+		Why:       "with a stop that is given up, the request of a grace period is withdrawn",
+		Package:   "./stw",
+		Test:      "TestUnask_KeepsWhatElseIsAsked",
+		Schedules: "TestSchedules_GivenUpStopAgainstGracePeriod",
+		Patch: `
+@ stw/giveup.go
+-		d.pending.And(^uint32(asked)) // a grace period may still wait
++		d.pending.Store(0)
+`,
+	},
+	{
+		Name:    "unasks-interrupt",
+		Why:     "with a ragged barrier that is given up, an interrupt is forgotten until the next request",
+		Package: "./stw",
+		Test:    "TestUnask_KeepsWhatElseIsAsked",
+		Patch: `
+@ stw/giveup.go
+-	if !d.noted.any() && len(d.noted.panics) == 0 {
++	if len(d.noted.panics) == 0 {
+`,
+	},
+	{
+		Name:    "given-up-service",
+		Why:     "a blocked domain for which ForEach was to act is left waiting for it when it is given up",
+		Package: "./stw",
+		Test:    "TestForEach_GivenUpLetsBlockedOnesBack",
+		Patch: `
+@ stw/ragged.go
+-			mine[0].endService(true)
 `,
 	},
 }
