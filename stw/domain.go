@@ -3,7 +3,9 @@ package stw
 import (
 	"context"
 	"fmt"
+	"time"
 
+	"github.com/gosmr/gosmr/internal/goid"
 	"github.com/gosmr/gosmr/internal/sched"
 	satomic "github.com/gosmr/gosmr/internal/sched/atomic"
 	ssync "github.com/gosmr/gosmr/internal/sched/sync"
@@ -31,6 +33,7 @@ type Domain struct {
 	slot int
 	done chan struct{} // closed at the very end
 	err  error         // what Join returns; written by the owner before done is closed
+	goid uint64        // the owner's goroutine number, if World.stacks; written before it joins
 
 	// mu guards the phase and the notes. It is held briefly, and never while user code runs.
 	mu      ssync.Mutex
@@ -40,6 +43,12 @@ type Domain struct {
 
 	// The rest belongs to the goroutine that acts for the domain, the owner or a stand-in. The
 	// phase says which; mu orders the hand-over.
+
+	// doing is what runs for the domain at its safe point: a *Stop, a *ragged, the name of another
+	// function, or nil. passed is when its last safe point ended at which a request was left. Both
+	// are for stall reports, and guarded by mu.
+	doing  any
+	passed time.Time
 
 	readers readers
 	roots   rootStack
@@ -154,6 +163,9 @@ func (d *Domain) Join(ctx context.Context) error {
 // begin joins the world and reports whether Options.OnStart accepts the domain. The owner calls it.
 func (d *Domain) begin() bool {
 	d.owned()
+	if d.w.stacks {
+		d.goid = goid.Get()
+	}
 	d.w.join(d)
 	d.readers.goOnline()
 	if d.w.opts.OnStart != nil {

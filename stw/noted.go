@@ -56,7 +56,7 @@ func (d *Domain) stepLocked(left *due) bool {
 	case n.stop != nil && left.stop:
 		s := n.stop
 		n.stop, left.stop = nil, false
-		d.unlocked(func() {
+		d.unlocked(s, func() {
 			s.takePart(d)
 			yieldWhile(s.spins == 0, func() bool { return !s.ended.Load() })
 		})
@@ -64,7 +64,7 @@ func (d *Domain) stepLocked(left *due) bool {
 		left.ragged--
 		r := n.ragged[0]
 		n.ragged = n.ragged[1:]
-		d.unlocked(func() {
+		d.unlocked(r, func() {
 			r.run(d)
 			yieldWhile(r.spins == 0, func() bool { return r.left.Load() > 0 })
 		})
@@ -74,21 +74,27 @@ func (d *Domain) stepLocked(left *due) bool {
 		left.interrupts--
 		fn := n.interrupts[0]
 		n.interrupts = n.interrupts[1:]
-		d.unlocked(func() { d.runForOwner("an interrupt function", fn) })
+		const what = "an interrupt function"
+		d.unlocked(what, func() { d.runForOwner(what, fn) })
 	case n.external && left.external:
 		n.external, left.external = false, false
-		d.unlocked(func() { d.runForOwner("the external interrupt hook", d.w.opts.ExternalInterrupt) })
+		const what = "the external interrupt hook"
+		d.unlocked(what, func() { d.runForOwner(what, d.w.opts.ExternalInterrupt) })
 	default:
 		return false
 	}
 	return true
 }
 
-// unlocked runs do, which may run user code, without mu.
-func (d *Domain) unlocked(do func()) {
+// unlocked runs do, which may run user code, without mu. doing is for Domain.doing.
+func (d *Domain) unlocked(doing any, do func()) {
+	d.doing = doing
 	d.checkLocked()
 	d.mu.Unlock()
-	defer d.mu.Lock() // also if do calls Goexit
+	defer func() { // also if do calls Goexit
+		d.mu.Lock()
+		d.doing = nil
+	}()
 	do()
 }
 

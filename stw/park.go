@@ -24,11 +24,14 @@ type parking struct {
 // between: a goroutine that yields queues up behind others that run for a whole time slice each,
 // but one that is woken runs next.
 func (p *parking) wait(spins int, done func() bool) {
-	p.waitOr(context.Background(), spins, done)
+	p.waitOr(&endless, spins, done)
 }
 
-// waitOr is wait, but returns ctx.Err() if ctx ends first.
-func (p *parking) waitOr(ctx context.Context, spins int, done func() bool) error {
+// endless is a wait that is not given up, and not reported.
+var endless = wait{ctx: context.Background()}
+
+// waitOr is wait, but returns the context's error if x.ctx ends first.
+func (p *parking) waitOr(x *wait, spins int, done func() bool) error {
 	for range spins {
 		if done() {
 			return nil
@@ -44,7 +47,7 @@ func (p *parking) waitOr(ctx context.Context, spins int, done func() bool) error
 	}
 	p.parked.Add(1)
 	defer p.parked.Add(-1)
-	return waitCond(ctx, &p.cond, done)
+	return x.on(&p.cond, done)
 }
 
 // wake makes all waiters check their conditions again.

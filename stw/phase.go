@@ -78,6 +78,9 @@ func (p phase) inService() bool {
 	return p == serving || p == suspended || p == served || p == returning || p == endingServed
 }
 
+// standsIn reports whether a stand-in acts for the domain.
+func (p phase) standsIn() bool { return p == served || p == returning || p == endingServed }
+
 // mustRun panics unless the domain runs user code.
 func (p phase) mustRun(op string) {
 	switch {

@@ -1,6 +1,8 @@
 package stw
 
 import (
+	"time"
+
 	"github.com/gosmr/gosmr/internal/invariants"
 	"github.com/gosmr/gosmr/internal/sched"
 )
@@ -72,6 +74,7 @@ func (d *Domain) serve() {
 		d.becomeLocked(running)
 		if d.noted.any() { // for the next poll, which may be in a deferred function
 			d.pending.Or(asked)
+			d.passed = time.Now()
 		}
 		d.checkLocked()
 	}()

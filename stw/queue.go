@@ -43,7 +43,8 @@ func (w *World) turnLocked() *Stop {
 func (w *World) waitTurn(s *Stop) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return waitCond(s.ctx, &w.changed, func() bool { return w.stop.Load() == nil && w.turnLocked() == s })
+	x := wait{s.ctx, w, s.op, turn{s}}
+	return x.on(&w.changed, func() bool { return w.stop.Load() == nil && w.turnLocked() == s })
 }
 
 // suspensionChanged is called after d is suspended or resumed: another stop, or another call of

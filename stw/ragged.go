@@ -9,6 +9,7 @@ import (
 
 // A ragged is a ragged barrier: one function for every domain.
 type ragged struct {
+	w        *World
 	fn       func(*Domain)
 	spins    int
 	left     satomic.Int32 // domains that have yet to run fn: each decrements it, ForEach awaits 0
@@ -58,7 +59,7 @@ func (w *World) forEach(ctx context.Context, fn func(*Domain)) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	r := &ragged{fn: fn}
+	r := &ragged{w: w, fn: fn}
 	mine := w.beginRagged(r)
 	defer func() { // if fn ends this goroutine, stand-ins act for the rest
 		for _, d := range mine {
@@ -71,7 +72,8 @@ func (w *World) forEach(ctx context.Context, fn func(*Domain)) error {
 		d.serveRagged(r)
 	}
 	done := func() bool { return r.left.Load() == 0 }
-	err := r.park.waitOr(ctx, r.spins, done)
+	x := wait{ctx, w, "ForEach", r}
+	err := r.park.waitOr(&x, r.spins, done)
 	if err != nil {
 		if !w.withdrawRagged(r) {
 			err = nil // fn has begun for all
@@ -79,7 +81,8 @@ func (w *World) forEach(ctx context.Context, fn func(*Domain)) error {
 		for ; len(mine) > 0; mine = mine[1:] {
 			mine[0].endService(true)
 		}
-		r.park.wait(r.spins, done)
+		x.ctx = context.Background()
+		r.park.waitOr(&x, r.spins, done)
 	}
 	if p := r.failures.first; p != nil {
 		panic(p)

@@ -33,6 +33,7 @@ func newStage(x *sched.Exec, o Options) *stage {
 	if o.Max == 0 {
 		o.Max = 4
 	}
+	o.StallAfter = -1 // a timer would let a sleeper that nothing wakes pass for one that waits
 	w, err := NewWorld(o)
 	if err != nil {
 		x.Fail("NewWorld: %v", err)

@@ -27,6 +27,9 @@ func (d *Domain) serveBlocked() {
 	d.mu.Lock()
 	s := d.noted.stop
 	d.noted.stop = nil
+	if s != nil {
+		d.doing = s
+	}
 	d.mu.Unlock()
 	if s == nil {
 		d.serveRest()
@@ -54,6 +57,7 @@ func (d *Domain) serveRagged(r *ragged) {
 	defer d.endService(true) // also if the function calls Goexit
 	d.mu.Lock()
 	d.noted.ragged = d.noted.ragged[1:]
+	d.doing = r
 	d.mu.Unlock()
 	r.run(d)
 }
@@ -82,6 +86,7 @@ func (d *Domain) endService(stopNext bool) {
 // next, otherwise the rest, so that neither holds up the other.
 func (d *Domain) endServiceLocked(stopNext bool) {
 	n := &d.noted
+	d.doing = nil
 	n.held = n.suspends > 0
 	switch {
 	case d.phase == returning: // the owner serves the rest

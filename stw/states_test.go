@@ -27,7 +27,7 @@ type scene struct {
 
 func newScene(t *testing.T) *scene {
 	sc := &scene{t: t, dom: newDomain(t), gate: make(chan struct{}), tell: make(chan func(*Domain)), ask: make(chan func(*Domain)), hook: make(chan struct{}, 9)}
-	sc.w = newWorld(t, Options{SMR: []*smr.Domain{sc.dom}, ExternalInterrupt: func(*Domain) { sc.hook <- struct{}{} }})
+	sc.w = newWorld(t, Options{StallAfter: -1, SMR: []*smr.Domain{sc.dom}, ExternalInterrupt: func(*Domain) { sc.hook <- struct{}{} }})
 	spawn(t, sc.w, func(d *Domain) {
 		for do := sc.next(d); do != nil; do = sc.next(d) {
 			do(d)

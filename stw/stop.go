@@ -42,6 +42,7 @@ type Stop struct {
 
 	w            *World
 	leader       *Domain         // nil for World.Stop
+	op           string          // the method that waits for the stop, for stall reports
 	ctx          context.Context // the caller's, who alone waits with it
 	handler      Handler
 	opts         StopOptions
@@ -135,7 +136,7 @@ func (w *World) newStop(op string, ctx context.Context, d *Domain, handler Handl
 	}
 	d.currentPhase().mustRun(op)
 	d.check(op)
-	return &Stop{w: w, leader: d, ctx: ctx, handler: handler, opts: o}
+	return &Stop{w: w, op: op, leader: d, ctx: ctx, handler: handler, opts: o}
 }
 
 // try leads the stop, or polls if another is in progress or comes first. It reports whether it led.
@@ -160,7 +161,7 @@ func (s *Stop) try() (led bool, err error) {
 	if s.opts.Async {
 		return true, nil // other handlers may still be adding to failures
 	}
-	s.park.wait(s.spins, s.ended.Load)
+	s.park.waitOr(s.waitIn(context.Background()), s.spins, s.ended.Load)
 	if p := s.failures.first; p != nil {
 		panic(p)
 	}
@@ -250,19 +251,22 @@ func (s *Stop) enter(d *Domain) bool {
 	if n == 0 || s.opts.Async {
 		return true
 	}
-	ctx := context.Background()
+	x := &endless
 	if d == s.leader {
-		ctx = s.ctx
+		x = s.waitIn(s.ctx)
 	}
 	if work := s.opts.EnterWork; work != nil {
-		for !s.decided() && ctx.Err() == nil && work(d, s) {
+		for !s.decided() && x.ctx.Err() == nil && work(d, s) {
 		}
 	}
-	if err := s.park.waitOr(ctx, s.spins, s.decided); err != nil && s.giveUp() {
+	if err := s.park.waitOr(x, s.spins, s.decided); err != nil && s.giveUp() {
 		s.err = err
 	}
 	return s.entry.Load() == 0
 }
+
+// waitIn returns a wait for the participants.
+func (s *Stop) waitIn(ctx context.Context) *wait { return &wait{ctx, s.w, s.op, s} }
 
 // decided reports whether all participants are in, or the stop is given up. Neither changes then.
 func (s *Stop) decided() bool { return s.entry.Load() <= 0 }
@@ -303,7 +307,7 @@ func (w *World) StopContext(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	s := &Stop{w: w, ctx: ctx, handler: func(_ *Domain, s *Stop) { s.park.wait(0, s.started.Load) }}
+	s := &Stop{w: w, op: "Stop", ctx: ctx, handler: func(_ *Domain, s *Stop) { s.park.wait(0, s.started.Load) }}
 	for w.queue(s); !w.lead(s, 1); {
 		if err := w.waitTurn(s); err != nil {
 			w.unqueue(s)
@@ -311,7 +315,7 @@ func (w *World) StopContext(ctx context.Context) error {
 		}
 	}
 	s.tell(nil)
-	if err := s.park.waitOr(ctx, s.spins, s.decided); err != nil && s.giveUp() {
+	if err := s.park.waitOr(s.waitIn(ctx), s.spins, s.decided); err != nil && s.giveUp() {
 		s.exit()
 		s.park.wait(s.spins, s.ended.Load)
 		return err

@@ -52,7 +52,8 @@ func (d *Domain) suspended() bool {
 // waitSuspended waits until the domain is held. If ctx ends first, it undoes askToSuspend.
 func (d *Domain) waitSuspended(ctx context.Context) error {
 	d.mu.Lock()
-	err := waitCond(ctx, &d.changed, func() bool { return d.noted.held || d.phase == dead })
+	x := wait{ctx, d.w, "Suspend", suspensionWait{d}}
+	err := x.on(&d.changed, func() bool { return d.noted.held || d.phase == dead })
 	isDead := d.phase == dead
 	d.mu.Unlock()
 	switch {
