@@ -58,6 +58,9 @@ type Domain struct {
 	_       [pcpu.Stride]byte // each call reads what is above; reclaim is written all the time
 	reclaim reclaimer
 	reports reports
+
+	descriptions descriptions
+
 	//lint:ignore U1000 it is used under -tags invariants
 	debug domainDebug
 }

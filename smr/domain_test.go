@@ -253,6 +253,35 @@ func TestStall_NamesTheReader(t *testing.T) {
 	}
 }
 
+// A quiescent reader whose owner has described it is named so, while it is its owner's.
+func TestStall_NamesTheOwner(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var stalls []Stall
+		d := newDomain(t, Options{StallAfter: time.Second, OnStall: func(s Stall) { stalls = append(stalls, s) }})
+		stalled := func() Stall {
+			q := d.NewQuiescent(nil)
+			if len(stalls) == 0 {
+				state := "idle"
+				q.Describe(func() string { return "worker 7, " + state })
+				state = "busy"
+			}
+			q.Online()
+			d.CallFunc(0, func() {})
+			time.Sleep(1500 * time.Millisecond)
+			q.Close()
+			synctest.Wait()
+			require.NotEmpty(t, stalls)
+			return stalls[len(stalls)-1]
+		}
+		st := stalled()
+		require.Equal(t, "worker 7, busy", st.Readers[0].Name)
+		require.Contains(t, st.String(), "pending; waits for worker 7, busy, open for at least 1s")
+		st = stalled() // the same record, and another owner
+		require.Empty(t, st.Readers[0].Name)
+		require.Contains(t, st.String(), "pending; waits for a quiescent reader, open")
+	})
+}
+
 // An OnStall that ends its goroutine, as testing's FailNow does, stops nothing, and
 // receives the later reports.
 func TestStall_GoexitInOnStall(t *testing.T) {

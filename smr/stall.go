@@ -26,6 +26,7 @@ type Stall struct {
 
 // A StalledReader is a reader that a grace period waits for.
 type StalledReader struct {
+	Name      string // what its owner says that it is: see Quiescent.Describe; or ""
 	Kind      clock.Kind
 	Processor int           // where it entered its section; -1 for a registered reader
 	Age       time.Duration // the section is at least this old; 0 if unknown
@@ -39,6 +40,8 @@ type StalledReader struct {
 	// Leaked: the Section was dropped without Leave, so no goroutine can leave it. The collector
 	// finds this, under -tags invariants only.
 	Leaked bool
+
+	describe func() string // returns the name, or nil
 }
 
 // String describes the stall and its readers.
@@ -47,7 +50,11 @@ func (s Stall) String() string {
 	fmt.Fprintf(&b, "smr: domain %s: grace period %#x not over after %v, %d calls (%d bytes) pending",
 		s.Domain, uint64(s.Goal), s.Age.Round(time.Millisecond), s.PendingCalls, s.PendingBytes)
 	for _, r := range s.Readers {
-		fmt.Fprintf(&b, "; waits for a %v", r.Kind)
+		if r.Name != "" {
+			b.WriteString("; waits for " + r.Name)
+		} else {
+			fmt.Fprintf(&b, "; waits for a %v", r.Kind)
+		}
 		if r.Processor >= 0 {
 			fmt.Fprintf(&b, " entered on processor %d", r.Processor)
 		}
@@ -76,6 +83,9 @@ func (d *Domain) onStall(cs clock.Stall) {
 	for _, b := range cs.Readers {
 		sr := StalledReader{Kind: b.Kind, Processor: b.Processor}
 		sr.Stack, sr.Labels = d.entryOf(b.Record)
+		if b.Kind == clock.Quiescent {
+			sr.describe = d.descriptions.get(b.Record)
+		}
 		if b.Oldest {
 			sr.Age = cs.Age
 		}
@@ -109,6 +119,7 @@ func (d *Domain) report(st Stall) {
 		q.over = make(chan struct{})
 		goUntilDone(func() {
 			for st, ok := q.next(); ok; st, ok = q.next() {
+				st.describe()
 				d.opts.OnStall(st)
 			}
 		})

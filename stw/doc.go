@@ -51,6 +51,11 @@
 // Three waits have no such form, because the domain may not run before they end: the end of
 // Blocking, the end of a domain, and its start by Spawn or Register while the world is stopped.
 //
+// Which domain it is, says [Options.OnStall] after a while: the domain's state, what runs for it, for
+// how long it has not polled, and its stack. The stall report of an smr domain names it too. Polls
+// are not counted or timed, which would cost each of them a store: a domain whose request is still
+// noted while it runs has not polled since, so a wait knows for how long at least.
+//
 // # Why no request is lost
 //
 // A request is noted under the domain's lock before pending is set. The owner clears pending before

@@ -25,9 +25,25 @@ func (d *Domain) attach() (err error) {
 	}()
 	for _, dom := range d.w.opts.SMR {
 		// A grace period only asks the domain to poll.
-		d.readers.each = append(d.readers.each, dom.NewQuiescent(func() { d.pending.Or(quiescent) }))
+		q := dom.NewQuiescent(func() { d.pending.Or(quiescent) })
+		q.Describe(d.describe)
+		d.readers.each = append(d.readers.each, q)
 	}
 	return nil
+}
+
+// describe says what the domain is, in stall reports of package smr.
+func (d *Domain) describe() string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	s := fmt.Sprintf("stw domain %d, %v", d.id, phases[d.phase].state)
+	if doing := d.doingLocked(); doing != "" {
+		s += ", in " + doing
+	}
+	if d.pending.Load()&quiescent != 0 {
+		s += ", no poll since it was asked"
+	}
+	return s
 }
 
 // goOnline begins the sections.

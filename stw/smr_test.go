@@ -5,6 +5,7 @@ import (
 	"runtime"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -258,5 +259,40 @@ func TestNewWorld_CopiesItsOptions(t *testing.T) {
 	all[0] = other
 	asDomain(t, w, func(d *Domain) {
 		require.True(t, d.SectionOf(mine).Active())
+	})
+}
+
+// A grace period that waits for a domain names it in its stall report, and says what it does.
+func TestSMR_StallNamesTheDomain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		reports := make(chan smr.Stall, 10)
+		dom, err := smr.New(smr.Options{StallAfter: time.Second, OnStall: func(s smr.Stall) { reports <- s }})
+		require.NoError(t, err)
+		w := newWorld(t, Options{SMR: []*smr.Domain{dom}})
+		late, poll := silent(t, w)
+		go dom.Synchronize(context.Background())
+		time.Sleep(time.Second)
+		synctest.Wait()
+		s := <-reports
+		require.Equal(t, "stw domain 1, running, no poll since it was asked", s.Readers[0].Name)
+		require.NotContains(t, s.String(), "quiescent reader")
+
+		release := make(chan struct{})
+		require.NoError(t, late.Interrupt(func(*Domain) { <-release })) // online
+		poll <- struct{}{}
+		synctest.Wait()
+		go dom.Synchronize(context.Background())
+		time.Sleep(time.Second)
+		synctest.Wait()
+		for s = range reports {
+			if len(reports) == 0 {
+				break
+			}
+		}
+		require.Equal(t, "stw domain 1, running, in an interrupt function, no poll since it was asked", s.Readers[0].Name)
+		close(release)
+		close(poll)
+		join(t, late)
+		require.NoError(t, dom.Close(context.Background()))
 	})
 }

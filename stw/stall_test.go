@@ -127,6 +127,30 @@ func TestStall_NamesWhatRuns(t *testing.T) {
 	}
 }
 
+// A domain that was asked in the middle of a safe point, for what it does at the next, has been silent
+// since the end of that one.
+func TestStall_SilentSinceTheLastSafePoint(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, reports := newWatched(t, time.Minute)
+		poll := make(chan struct{})
+		d := spawn(t, w, func(d *Domain) {
+			time.Sleep(time.Second)
+			d.Poll()
+			<-poll
+		})
+		synctest.Wait()
+		require.NoError(t, d.Interrupt(func(*Domain) { time.Sleep(29 * time.Second) }))
+		w.Stop() // comes first, and then the interrupt
+		w.Start()
+		time.Sleep(9 * time.Second)
+		go func() { w.Stop(); w.Start() }()
+		time.Sleep(time.Minute)
+		require.Equal(t, 40*time.Second, one(t, reports).Domains[0].Silent)
+		close(poll)
+		join(t, d)
+	})
+}
+
 // A wait in a world that is stopped on purpose says so.
 func TestStall_StoppedWorld(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -230,4 +230,14 @@ var smrBugs = []Bug{
 +}
 `,
 	},
+	{
+		Name:    "name-outlives-owner",
+		Why:     "a stall report names a reader after the one that had its record before",
+		Package: "./smr",
+		Test:    "TestStall_NamesTheOwner",
+		Patch: `
+@ smr/quiescent.go
+-	q.dom.descriptions.remove(q.rec)
+`,
+	},
 }

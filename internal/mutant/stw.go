@@ -501,4 +501,26 @@ var stwBugs = []Bug{
 -			mine[0].endService(true)
 `,
 	},
+	{
+		Name:    "stall-outlives-wait",
+		Why:     "a wait that is over is reported as one that takes long",
+		Package: "./stw",
+		Test:    "TestStall_EndsWithTheWait",
+		Patch: `
+@ stw/stall.go
+-	t.ended = true
+-	t.timer.Stop()
+`,
+	},
+	{
+		Name:    "stall-since-asked",
+		Why:     "a domain that was asked in the middle of a safe point is said not to have polled since",
+		Package: "./stw",
+		Test:    "TestStall_SilentSinceTheLastSafePoint",
+		Patch: `
+@ stw/poll.go
+-			d.passed = time.Now()
++			_ = time.Now
+`,
+	},
 }
