@@ -32,23 +32,39 @@ func parties(state uint64) uint64 { return state / oneParty }
 func arrived(state uint64) uint64 { return state & arrivedMask / oneArrival }
 
 // await returns when all parties have arrived and the last to arrive has called last, if not nil.
-func (b *barrier) await(last func()) {
+func (b *barrier) await(last func()) { b.leave(b.arrive(last)) }
+
+// split is await, and calls work after the arrival.
+func (b *barrier) split(work, last func()) {
+	sense := b.arrive(last)
+	defer b.leave(sense) // also if work panics: a party must not drop out of a phase that counts it
+	work()
+}
+
+// arrive counts the caller in, and returns the sense for whose flip it waits. If it is the last to
+// arrive it calls last, if not nil, and flips the sense itself.
+func (b *barrier) arrive(last func()) (sense uint64) {
 	if b.alone.Load() {
 		panic("stw: Barrier inside a function that the last one in runs alone")
 	}
 	old := b.state.Load()
 	for arrived(old)+1 < parties(old) {
 		if b.state.CompareAndSwap(old, old+oneArrival) {
-			b.park.wait(b.spins, func() bool { return (b.state.Load()^old)&senseBit != 0 })
-			return
+			return old & senseBit
 		}
 		old = b.state.Load()
 	}
-	// All others wait for the flip, so the state does not change here.
+	// All others wait for the flip, or will, so the state does not change here.
 	if last != nil {
 		b.runAlone(last)
 	}
 	b.flip(old, parties(old))
+	return old & senseBit
+}
+
+// leave returns when the sense has flipped.
+func (b *barrier) leave(sense uint64) {
+	b.park.wait(b.spins, func() bool { return b.state.Load()&senseBit != sense })
 }
 
 // runAlone calls last. An await inside it panics: it would wait for itself.

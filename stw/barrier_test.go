@@ -1,6 +1,7 @@
 package stw
 
 import (
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -57,4 +58,66 @@ func TestBarrier_Leave(t *testing.T) {
 		require.Zero(t, bad.Load())
 		require.Zero(t, parties(b.state.Load()))
 	}
+}
+
+// A party works while the others have not arrived, and goes on when they have.
+func TestSplitBarrier_WorkOverlaps(t *testing.T) {
+	w := newWorld(t, Options{})
+	gate := make(chan struct{})
+	var worked, on, last atomic.Int32
+	leader := spawn(t, w, func(d *Domain) {
+		d.Blocking(func() { <-gate })
+		w.RunOnAll(d, func(p *Domain, s *Stop) {
+			if p == d {
+				<-gate
+			}
+			s.SplitBarrier(func() { worked.Add(1) }, func() { last.Add(1) })
+			on.Add(1)
+		}, StopOptions{})
+	})
+	c := startCrowd(t, w, 2)
+	gate <- struct{}{}
+	waitFor(t, func() bool { return worked.Load() == 2 })
+	for range 1000 {
+		runtime.Gosched()
+	}
+	require.Equal(t, []int32{0, 0}, []int32{on.Load(), last.Load()})
+	close(gate)
+	join(t, leader)
+	require.Equal(t, []int32{3, 3, 1}, []int32{worked.Load(), on.Load(), last.Load()})
+	c.end(t)
+}
+
+// A party that panics in its work leaves the phase with the others, and then drops out.
+func TestSplitBarrier_PanicInWork(t *testing.T) {
+	const n = 3
+	var b barrier
+	b.init(n, 0)
+	arrive := make(chan struct{})
+	var on atomic.Int32
+	var wg sync.WaitGroup
+	for i := range n {
+		wg.Go(func() {
+			defer b.drop()
+			defer func() { recover() }()
+			if i == 0 {
+				<-arrive // the last one
+			}
+			b.split(func() {
+				if i == 1 {
+					panic("in its work")
+				}
+			}, nil)
+			on.Add(1)
+			b.await(nil)
+		})
+	}
+	waitFor(t, func() bool { return arrived(b.state.Load()) == n-1 })
+	for range 1000 {
+		runtime.Gosched()
+	}
+	require.Zero(t, on.Load(), "a party goes on before all have arrived")
+	close(arrive)
+	within(t, wg.Wait)
+	require.EqualValues(t, n-1, on.Load())
 }

@@ -73,6 +73,12 @@ func (s *Stop) Participants() []*Domain { return s.participants }
 // in a handler.
 func (s *Stop) Barrier(last func()) { s.bar.await(last) }
 
+// SplitBarrier is Barrier with work between its halves: it arrives, calls work, and then waits for
+// those that have not arrived. So what others need is done before SplitBarrier, and what none needs
+// before the next barrier in work. The last to arrive calls last, before its own work and while others
+// are at theirs. work must not call Barrier or SplitBarrier.
+func (s *Stop) SplitBarrier(work, last func()) { s.bar.split(work, last) }
+
 // TryRunOnAll stops the world, runs the handler for every domain, and returns true when all
 // handlers have returned. d, the caller's domain, leads. If another stop is in progress, or another
 // leader waits for its turn and is not suspended, TryRunOnAll returns false without running the
