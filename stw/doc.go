@@ -83,7 +83,8 @@
 //	  (its turn)              has its turn, not suspended
 //	Stop.enter, World.Stop    all participants are in            the last one in
 //	RunOnAll (its end)        all handlers have ended            the last one out
-//	Stop.Barrier              all have arrived, or dropped out   the last one
+//	Stop.Barrier and          all have arrived, or dropped out   the last one
+//	  SplitBarrier
 //	ForEach                   all have run the function          the last one
 //	World.Close, Join         the domains have ended             World.free
 //	a stopped domain          Start                              Start
@@ -99,10 +100,11 @@
 //
 //   - OCaml 5: stop-the-world sections with a leader, their sense-reversing barrier, the order in
 //     which participants are told, blocking sections that another thread serves, how domains come
-//     and go (runtime/domain.c); the minor heaps, here [Reservation].
+//     and go (runtime/domain.c); the minor heaps, here [Reservation]; the barrier in two halves,
+//     [Stop.SplitBarrier]; domain-local values that a new domain inherits, [NewInheritedKey].
 //   - Go's runtime, forEachP: the ragged barrier, [World.ForEach].
-//   - SBCL: a queue of interrupts that closes when the thread ends (interrupt-thread), and Stop and
-//     Start (stop_the_world).
+//   - SBCL: a queue of interrupts that closes when the thread ends (interrupt-thread), deferring them
+//     ([Domain.WithoutInterrupts]), and Stop and Start (stop_the_world).
 //   - The Memory Pool System: suspending the ring of threads, also all but the caller
 //     ([Domain.SuspendOthers]), and scanning the ambiguous references of one thread or of all.
 //

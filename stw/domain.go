@@ -83,6 +83,19 @@ func (d *Domain) Slot() int { return d.slot }
 // ending domain is Blocked before it is Dead. A suspended one is Running while it is in a stop.
 func (d *Domain) State() State { return phases[d.currentPhase()].state }
 
+// Ending reports whether the domain is ending or has ended, so that requests to it return [ErrDead].
+// It runs no more user code, but stops and ragged barriers count on it until it is Dead.
+func (d *Domain) Ending() bool { return d.currentPhase().refuses() }
+
+// Alone reports whether no other domain is part of the world. That stays so until Spawn or Register
+// is called, and one that was called before may still take effect. Call Alone only from the domain's
+// own goroutine. Cost: one load.
+func (d *Domain) Alone() bool { return d.w.NumDomains() == 1 }
+
+// Pending reports whether the domain's next Poll has something to do, for a loop that puts its state
+// in order before it polls: a request, or a grace period that waits for the domain. Cost: one load.
+func (d *Domain) Pending() bool { return d.pending.Load() != 0 }
+
 func (d *Domain) String() string { return fmt.Sprintf("domain %d", d.id) }
 
 // Spawn starts a goroutine that becomes a domain, runs fn, and ends the domain when fn returns.
@@ -90,6 +103,14 @@ func (d *Domain) String() string { return fmt.Sprintf("domain %d", d.id) }
 // returns [ErrFull], [ErrClosed], or an error if one of Options.SMR is closed. If fn panics or
 // calls runtime.Goexit, the domain ends too, and then the panic or exit goes on.
 func (w *World) Spawn(fn func(*Domain)) (*Domain, error) {
+	return w.spawn(fn, nil)
+}
+
+// Spawn is [World.Spawn] in the domain's world, and the new domain inherits values of the domain's:
+// see [NewInheritedKey]. Call it only where [Key.Get] is allowed.
+func (d *Domain) Spawn(fn func(*Domain)) (*Domain, error) { return d.w.spawn(fn, d.bequest()) }
+
+func (w *World) spawn(fn func(*Domain), locals []any) (*Domain, error) {
 	if fn == nil {
 		panic("stw: Spawn of a nil function")
 	}
@@ -98,6 +119,7 @@ func (w *World) Spawn(fn func(*Domain)) (*Domain, error) {
 	if err != nil {
 		return nil, err
 	}
+	d.locals = locals
 	sched.Go(func() {
 		begun := false
 		defer func() { d.end(begun) }()

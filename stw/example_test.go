@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/gosmr/gosmr/smr"
 	"github.com/gosmr/gosmr/stw"
@@ -254,4 +255,93 @@ func ExampleReservation_GrowTo() {
 	r.Release(d)
 	d.Deregister()
 	// Output: 131072 [5]
+}
+
+// A worker that is in a long loop does not come to a stop. The stop is given up, and the world goes
+// on.
+func ExampleWorld_StopContext() {
+	w, err := stw.NewWorld(stw.Options{})
+	if err != nil {
+		panic(err)
+	}
+	begun, done := make(chan struct{}), make(chan struct{})
+	_, err = w.Spawn(func(d *stw.Domain) {
+		close(begun)
+		<-done // without Poll, and not in Blocking
+	})
+	if err != nil {
+		panic(err)
+	}
+	<-begun
+	ctx, cancel := context.WithTimeout(context.Background(), time.Millisecond)
+	defer cancel()
+	fmt.Println(w.StopContext(ctx))
+	close(done)
+	if err := w.Close(context.Background()); err != nil {
+		panic(err)
+	}
+	// Output: context deadline exceeded
+}
+
+// An interrupt must not see what is half done. It comes at the first safe point after that.
+func ExampleDomain_WithoutInterrupts() {
+	w, err := stw.NewWorld(stw.Options{})
+	if err != nil {
+		panic(err)
+	}
+	from, to := 100, 0 // the worker's own
+	total := func(d *stw.Domain) { fmt.Println("total", from+to) }
+	worker, err := w.Spawn(func(d *stw.Domain) {
+		d.WithoutInterrupts(func() {
+			from -= 40
+			if err := d.Interrupt(total); err != nil {
+				panic(err)
+			}
+			d.Poll() // stops come here, and interrupts do not
+			to += 40
+		})
+		fmt.Println("moved")
+		d.Poll()
+	})
+	if err != nil {
+		panic(err)
+	}
+	if err := worker.Join(context.Background()); err != nil {
+		panic(err)
+	}
+	// Output:
+	// moved
+	// total 100
+}
+
+// A worker inherits the depth of the one that starts it.
+func ExampleNewInheritedKey() {
+	w, err := stw.NewWorld(stw.Options{})
+	if err != nil {
+		panic(err)
+	}
+	depth := stw.NewInheritedKey(nil, func(of int) int { return of + 1 })
+	var descend func(d *stw.Domain)
+	descend = func(d *stw.Domain) {
+		fmt.Println(d, "has depth", depth.Get(d))
+		if depth.Get(d) == 2 {
+			return
+		}
+		child, err := d.Spawn(descend)
+		if err != nil {
+			panic(err)
+		}
+		d.Blocking(func() { err = child.Join(context.Background()) })
+	}
+	first, err := w.Spawn(descend)
+	if err != nil {
+		panic(err)
+	}
+	if err := first.Join(context.Background()); err != nil {
+		panic(err)
+	}
+	// Output:
+	// domain 1 has depth 0
+	// domain 2 has depth 1
+	// domain 3 has depth 2
 }

@@ -98,27 +98,30 @@ func TestSchedules_GivenUpStopAgainstPoll(t *testing.T) {
 func TestSchedules_GivenUpStopAgainstTwo(t *testing.T) {
 	sched.Explore(t, sched.Options{Procs: 3, Schedules: 10_000}, func(x *sched.Exec) func() {
 		st := newStage(x, Options{})
-		ctx, cancel := context.WithCancel(context.Background())
-		var over relacq.Uint64
-		for i, name := range []string{"polls", "does not"} {
+		var domains [2]*Domain
+		for i := range domains {
 			d, err := st.w.newDomain(byDeregister)
 			if err != nil {
 				x.Fail("newDomain: %v", err)
 			}
 			d.begin()
-			x.Go(name, 1+i, func() {
-				d.owned()
-				if i == 0 {
-					d.Poll()
-					st.code(d)
-				} else {
-					sched.Wakes()
-					cancel()
-					sched.Await(&over)
-				}
-				d.Deregister()
-			})
+			domains[i] = d
 		}
+		ctx, cancel := context.WithCancel(context.Background())
+		var over relacq.Uint64
+		x.Go("polls", 1, func() {
+			domains[0].owned()
+			domains[0].Poll()
+			st.code(domains[0])
+			domains[0].Deregister()
+		})
+		x.Go("does not", 2, func() {
+			domains[1].owned()
+			sched.Wakes()
+			cancel()
+			sched.Await(&over)
+			domains[1].Deregister()
+		})
 		x.Go("outside", 0, func() {
 			st.stopOrGiveUp(ctx)
 			over.Store(1)

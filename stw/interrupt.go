@@ -9,6 +9,10 @@ package stw
 // panics, the domain's Poll, Blocking or Deregister panics with a [*Panic], or the end of its
 // goroutine does. If fn calls runtime.Goexit, the domain ends; while it is blocked, only the
 // stand-in does. fn may call Interrupt, which takes effect at the next safe point.
+//
+// The queue has no bound: a refusal would depend on how fast the domain polls. A goroutine that may
+// interrupt faster than that should have one function do the work of several, or count those that
+// have yet to run; [Domain.InterruptExternal] needs no queue.
 func (d *Domain) Interrupt(fn func(*Domain)) error {
 	if fn == nil {
 		panic("stw: Interrupt with a nil function")
@@ -36,7 +40,34 @@ func (d *Domain) request(note func(*noted)) error {
 		return ErrDead
 	}
 	note(&d.noted)
-	d.askLocked()
+	if d.noted.any() { // unless interrupts are deferred
+		d.askLocked()
+	}
 	d.checkLocked()
 	return nil
+}
+
+// WithoutInterrupts runs fn and defers interrupts, the external one too, to the first safe point
+// after it. Stops, ragged barriers and suspensions still come at those in fn, and so do the panics
+// of interrupts that ran before. fn may call WithoutInterrupts. Call it only from the domain's own
+// goroutine, and not in a handler or an interrupt function, during which there are no others.
+func (d *Domain) WithoutInterrupts(fn func()) {
+	d.currentPhase().mustRun("WithoutInterrupts")
+	d.check("WithoutInterrupts")
+	d.mu.Lock()
+	d.noted.deferred++
+	d.mu.Unlock()
+	defer func() {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		n := &d.noted
+		if n.deferred == 0 {
+			return // the domain has ended in fn
+		}
+		if n.deferred--; n.deferred == 0 && n.any() {
+			d.askLocked()
+		}
+		d.checkLocked()
+	}()
+	fn()
 }

@@ -84,6 +84,7 @@ func (w *World) admitJoinersLocked() {
 		w.set = append(w.set, d)
 	}
 	w.joiners = nil
+	w.size.Store(int32(len(w.set)))
 }
 
 // leave makes a domain ending, and waits until it is dismissed. Its owner runs no more user code:
@@ -98,6 +99,7 @@ func (w *World) leave(d *Domain) {
 	defer w.mu.Unlock()
 	d.mu.Lock()
 	d.disowned()
+	d.noted.deferred = 0 // it may end inside WithoutInterrupts
 	if d.phase == served {
 		d.becomeLocked(endingServed)
 	} else {
@@ -128,6 +130,7 @@ func (w *World) dismissLocked(d *Domain) {
 	d.changed.Broadcast()
 	isIt := func(o *Domain) bool { return o == d }
 	w.set = slices.DeleteFunc(w.set, isIt)
+	w.size.Store(int32(len(w.set)))
 	w.leavers = slices.DeleteFunc(w.leavers, isIt)
 	w.changed.Broadcast()
 }

@@ -8,19 +8,25 @@ type noted struct {
 	ragged     []*ragged
 	interrupts []func(*Domain)
 	external   bool     // InterruptExternal
+	deferred   int      // calls of WithoutInterrupts that have not returned: interrupts wait
 	suspends   int      // suspensions without their Resume
 	held       bool     // the suspension is in force: see phase
 	panics     []*Panic // for the owner to pass on
 }
 
-// any reports whether there is a request.
+// any reports whether there is a request, other than interrupts that are deferred.
 func (n *noted) any() bool {
-	return n.stop != nil || len(n.ragged) > 0 || n.suspends > 0 || len(n.interrupts) > 0 || n.external
+	return n.stop != nil || len(n.ragged) > 0 || n.suspends > 0 || n.interrupted()
 }
 
 // rest reports whether a request other than a stop can be served now.
 func (n *noted) rest() bool {
-	return len(n.ragged) > 0 || n.suspends == 0 && (len(n.interrupts) > 0 || n.external)
+	return len(n.ragged) > 0 || n.suspends == 0 && n.interrupted()
+}
+
+// interrupted reports whether there is an interrupt that is not deferred.
+func (n *noted) interrupted() bool {
+	return n.deferred == 0 && (len(n.interrupts) > 0 || n.external)
 }
 
 // due limits what is done at one safe point, or by one stand-in, to the requests that are there
@@ -68,7 +74,7 @@ func (d *Domain) stepLocked(left *due) bool {
 			r.run(d)
 			yieldWhile(r.spins == 0, func() bool { return r.left.Load() > 0 })
 		})
-	case n.suspends > 0:
+	case n.suspends > 0 || n.deferred > 0:
 		return false
 	case len(n.interrupts) > 0 && left.interrupts > 0:
 		left.interrupts--

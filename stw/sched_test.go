@@ -349,6 +349,51 @@ func TestSchedules_InterruptAgainstEnd(t *testing.T) {
 	})
 }
 
+// Interrupts that are deferred run when that is over, by the next poll, and a stop does not wait for it.
+func TestSchedules_InterruptDeferred(t *testing.T) {
+	sched.Explore(t, sched.Options{Procs: 3, Schedules: 10_000}, func(x *sched.Exec) func() {
+		st := newStage(x, Options{})
+		d, err := st.w.newDomain(byDeregister)
+		if err != nil {
+			x.Fail("newDomain: %v", err)
+		}
+		d.begin()
+		deferred, accepted, ran := false, false, false
+		var stopped, asked relacq.Uint64
+		x.Go("domain", 0, func() {
+			d.owned()
+			d.WithoutInterrupts(func() {
+				deferred = true
+				for stopped.Load() == 0 {
+					st.code(d)
+					d.Relax()
+				}
+				d.Blocking(func() { st.look.Load() })
+				deferred = false
+			})
+			for asked.Load() == 0 || accepted && !ran {
+				d.Relax()
+			}
+			d.Deregister()
+		})
+		x.Go("interrupts", 1, func() {
+			accepted = d.Interrupt(func(*Domain) {
+				if ran = true; deferred || st.user[d.slot] {
+					x.Fail("an interrupt function runs; they are deferred: %v", deferred)
+				}
+			}) == nil
+			asked.Store(1)
+		})
+		x.Go("stops", 2, func() {
+			st.w.Stop()
+			st.stopped(st.w.held)
+			st.w.Start()
+			stopped.Store(1)
+		})
+		return st.checkQuiet
+	})
+}
+
 // A ragged barrier runs its function for each domain, while that does nothing else.
 func TestSchedules_ForEachAgainstBlocked(t *testing.T) {
 	sched.Explore(t, sched.Options{Procs: 3}, func(x *sched.Exec) func() {
@@ -845,6 +890,45 @@ func TestSchedules_GracePeriodAgainstBlocked(t *testing.T) {
 		})
 		x.Go("outside", 2, func() { st.w.ForEach(st.read) })
 		return st.close
+	})
+}
+
+// Parties that work between their arrival and their wait, of whom one panics there.
+func TestSchedules_SplitBarrier(t *testing.T) {
+	sched.Explore(t, sched.Options{Procs: 3, Schedules: 10_000}, func(x *sched.Exec) func() {
+		const parties = 3
+		b := new(barrier)
+		b.init(parties, 1)
+		st := newStage(x, Options{})
+		var at [parties]int
+		last := 0
+		for i := range parties {
+			x.Go([]string{"one", "two", "three"}[i], i, func() {
+				defer func() {
+					recover()
+					b.drop()
+				}()
+				for phase := 1; phase <= 2; phase++ {
+					at[i] = phase
+					b.split(func() {
+						st.look.Load()
+						if i == 2 {
+							panic("in its work")
+						}
+					}, func() { last++ })
+					for o, p := range at {
+						if p < phase && o != 2 {
+							x.Fail("a party is in phase %d, and party %d in %d", phase, o, p)
+						}
+					}
+				}
+			})
+		}
+		return func() {
+			if last != 1 && last != 2 { // none does if the one that drops out was the last missing
+				x.Fail("the last one in of two phases ran its function %d times", last)
+			}
+		}
 	})
 }
 

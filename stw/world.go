@@ -77,6 +77,9 @@ type World struct {
 	// that end.
 	reservations satomic.Pointer[[]*Reservation]
 
+	// size is len(set). Written under mu, read without.
+	size satomic.Int32
+
 	// mu guards the rest. It comes before Domain.mu, and is never held while user code runs or
 	// while waiting for a domain.
 	mu      ssync.Mutex
@@ -127,6 +130,14 @@ func NewWorld(o Options) (*World, error) {
 // RecommendedDomains returns how many domains can run at the same time: GOMAXPROCS. By default that
 // follows the affinity mask and, since Go 1.25, the control group's limit.
 func RecommendedDomains() int { return runtime.GOMAXPROCS(0) }
+
+// RecommendedDomains returns how many domains of this world can run at the same time: GOMAXPROCS, or
+// Max if that is less.
+func (w *World) RecommendedDomains() int { return min(RecommendedDomains(), w.opts.Max) }
+
+// NumDomains returns the number of domains that are part of the world now, running or not: that of
+// Domains. It may have changed when NumDomains returns. Cost: one load.
+func (w *World) NumDomains() int { return int(w.size.Load()) }
 
 // Domains returns the domains that are part of the world now, in the order in which they joined.
 func (w *World) Domains() []*Domain {

@@ -523,4 +523,55 @@ var stwBugs = []Bug{
 +			_ = time.Now
 `,
 	},
+	{
+		Name:      "deferred-and-forgotten",
+		Why:       "an interrupt that was deferred waits for the next request after that is over",
+		Package:   "./stw",
+		Test:      "TestWithoutInterrupts_OthersCome",
+		Schedules: "TestSchedules_InterruptDeferred",
+		Patch: `
+@ stw/interrupt.go
+-		if n.deferred--; n.deferred == 0 && n.any() {
+-			d.askLocked()
+-		}
++		n.deferred--
+`,
+	},
+	{
+		Name:      "deferred-and-run",
+		Why:       "an interrupt runs in WithoutInterrupts, when something else is served",
+		Package:   "./stw",
+		Test:      "TestWithoutInterrupts_OthersCome",
+		Schedules: "TestSchedules_InterruptDeferred",
+		Patch: `
+@ stw/noted.go
+-	case n.suspends > 0 || n.deferred > 0:
++	case n.suspends > 0:
+`,
+	},
+	{
+		Name:      "dropped-while-counted",
+		Why:       "a party that panics between arrival and wait drops out: its arrival counts for another",
+		Package:   "./stw",
+		Test:      "TestSplitBarrier_PanicInWork",
+		Schedules: "TestSchedules_SplitBarrier",
+		Patch: `
+@ stw/barrier.go
+-	defer b.leave(sense) // also if work panics: a party must not drop out of a phase that counts it
+ 	work()
++	b.leave(sense)
+`,
+	},
+	{
+		Name:      "no-second-half",
+		Why:       "a party goes on after its work, whether others have arrived or not",
+		Package:   "./stw",
+		Test:      "TestSplitBarrier_WorkOverlaps",
+		Schedules: "TestSchedules_SplitBarrier",
+		Patch: `
+@ stw/barrier.go
+-	defer b.leave(sense) // also if work panics: a party must not drop out of a phase that counts it
++	_ = sense
+`,
+	},
 }
