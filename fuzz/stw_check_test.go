@@ -102,9 +102,20 @@ func (p *stwProgram) excusedLocked(op *stwOp) bool {
 	if op.what == "Close" {
 		return slices.ContainsFunc(p.actors, func(a *actor) bool { return !a.dead })
 	}
+	if op.givenUp && op.actorless() {
+		return false
+	}
 	suspended := false
 	for a, n := range p.suspended {
 		suspended = suspended || n > 0 && (op.actor == a || op.what == "Poll")
+	}
+	if op.givenUp {
+		// Its actor takes part in a stop that is not given up, or is suspended.
+		return p.gated > 0 || suspended || p.suspendingLocked(op.actor) || p.held ||
+			slices.ContainsFunc(p.stops, func(s *stopSection) bool { return len(s.ended) < s.participants }) ||
+			slices.ContainsFunc(p.ops, func(o *stwOp) bool {
+				return !o.over && !o.givenUp && (o.what == "RunOnAll" || o.what == "TryRunOnAll" || o.what == "Stop")
+			})
 	}
 	running := slices.ContainsFunc(p.actors, func(a *actor) bool { return a.running })
 	reading := p.section != nil

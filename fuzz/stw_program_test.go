@@ -38,6 +38,7 @@ const (
 	stwClose              // the world
 	stwExternal           // actor: InterruptExternal
 	stwMisuse             // actor
+	stwGiveUp             // ends the context of all waits that have one
 	stwOps
 )
 
@@ -77,6 +78,8 @@ type stwProgram struct {
 	ops     []*stwOp
 	section *smr.Section
 	closed  bool
+	ctx     context.Context // of the waits that begin now
+	cancel  context.CancelFunc
 
 	mu        sync.Mutex // guards what follows, and what says so
 	err       error
@@ -114,9 +117,10 @@ type request struct{ nth int }
 
 // A stwOp is an operation that was begun.
 type stwOp struct {
-	what  string
-	actor *actor // that does it, or nil
-	over  bool   // under mu
+	what    string
+	actor   *actor // that does it, or nil
+	givenUp bool   // its context has ended
+	over    bool   // under mu
 }
 
 // A stopSection is a stop-the-world section that an actor tried to lead.
@@ -142,7 +146,9 @@ func runStw(program []byte) error {
 	if p.dom, err = smr.New(smr.Options{Name: "FuzzStw", StallAfter: -1}); err != nil {
 		return err
 	}
-	o := stw.Options{Max: maxDomains, SMR: []*smr.Domain{p.dom}, ExternalInterrupt: func(d *stw.Domain) { p.notUser(d, "the external hook") }}
+	p.ctx, p.cancel = context.WithCancel(context.Background())
+	defer func() { p.cancel() }()
+	o := stw.Options{Max: maxDomains, StallAfter: -1, SMR: []*smr.Domain{p.dom}, ExternalInterrupt: func(d *stw.Domain) { p.notUser(d, "the external hook") }}
 	if p.w, err = stw.NewWorld(o); err != nil {
 		return err
 	}
@@ -197,6 +203,8 @@ func (p *stwProgram) do(op int) {
 		p.call()
 	case stwGate:
 		p.openGate()
+	case stwGiveUp:
+		p.giveUp()
 	case stwClose:
 		if !p.closed {
 			p.closed = true
@@ -269,7 +277,10 @@ func (p *stwProgram) doRunning(op int, a *actor) {
 			a.blocked = true
 		})
 	case stwOwnForEach:
-		a.do("ForEach", func() { a.d.ForEach(func(d *stw.Domain) { p.notUser(d, "a ragged barrier's function") }) })
+		ctx := p.ctx
+		a.do("ForEach", func() {
+			p.gaveUp(ctx, a.d.ForEachContext(ctx, func(d *stw.Domain) { p.notUser(d, "a ragged barrier's function") }))
+		})
 	case stwSynchronize:
 		a.do("Synchronize", func() {
 			for range 2 { // the second begins while those poll that ended the first

@@ -33,19 +33,22 @@ func (p *stwProgram) lead(op int, a *actor, h int) {
 	p.stops = append(p.stops, s)
 	alone := !p.stoppingLocked()
 	p.mu.Unlock()
+	ctx := p.ctx
 	a.do(name, func() {
 		led, returned := true, false
 		defer func() {
 			// If a panic comes out it is a handler's, or an interrupt function's.
 			p.led(s, led, returned)
 		}()
+		var err error
 		if op == stwTry {
-			if led = p.w.TryRunOnAll(a.d, handler, o); alone && !led {
+			if led, err = p.w.TryRunOnAllContext(ctx, a.d, handler, o); alone && !led && err == nil {
 				p.fail("TryRunOnAll did not lead, and nobody else did")
 			}
 		} else {
-			p.w.RunOnAll(a.d, handler, o)
+			err = p.w.RunOnAllContext(ctx, a.d, handler, o)
 		}
+		led = led && !p.gaveUp(ctx, err)
 		returned = true
 	})
 }
@@ -167,8 +170,11 @@ func (p *stwProgram) stop() {
 	if waiting == 2 {
 		return
 	}
+	ctx := p.ctx
 	p.begin("Stop", nil, func() {
-		p.w.Stop()
+		if p.gaveUp(ctx, p.w.StopContext(ctx)) {
+			return
+		}
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		if p.held {
@@ -176,6 +182,31 @@ func (p *stwProgram) stop() {
 		}
 		p.held = true
 	})
+}
+
+// giveUp ends the context of the waits in progress.
+func (p *stwProgram) giveUp() {
+	for _, op := range p.ops {
+		switch op.what {
+		case "Stop", "RunOnAll", "TryRunOnAll", "Suspend", "ForEach":
+			op.givenUp = true
+		}
+	}
+	p.cancel()
+	p.ctx, p.cancel = context.WithCancel(context.Background())
+}
+
+// gaveUp reports whether a wait was given up, as err says, which must be its context's.
+func (p *stwProgram) gaveUp(ctx context.Context, err error) bool {
+	if err != nil && err != ctx.Err() {
+		p.fail("a wait returned %v, its context %v", err, ctx.Err())
+	}
+	return err != nil
+}
+
+// actorless reports whether the wait ends at once when it is given up: its caller is no domain.
+func (op *stwOp) actorless() bool {
+	return op.what == "Stop" || op.what == "Suspend" || op.what == "ForEach" && op.actor == nil
 }
 
 func (p *stwProgram) start() {

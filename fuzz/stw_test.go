@@ -75,6 +75,10 @@ var stwPrograms = [][]byte{
 	{stwSpawn, 0, stwSpawn, 1, stwBlock, 1, stwForEach, 0, stwPoll, 0, stwOwnForEach, 0, stwForEach, 1, stwEnd, 0},
 	// Grace periods that wait for domains, and sections from outside.
 	{stwSpawn, 0, stwCall, stwSynchronize, 0, stwSection, stwSpawn, 1, stwCall, stwSynchronize, 1, stwPoll, 0, stwSection, stwPoll, 0},
+	// Waits that are given up: for a domain that does not poll, and for a turn to lead.
+	{stwSpawn, 0, stwSpawn, 1, stwStop, stwGiveUp, stwPoll, 0, stwForEach, 1, stwPoll, 1, stwGiveUp, stwPoll, 0, stwSuspend, 0, stwGiveUp, stwPoll, 0},
+	{stwSpawn, 0, stwSpawn, 1, stwSpawn, 2, stwBlock, 1, stwRunOnAll, 0, handlePlain, stwRunOnAll, 1, handlePlain, stwStop, stwGiveUp, stwPoll, 2,
+		stwAsync, 0, handlePlain, stwRunOnAll, 2, handlePlain, stwGiveUp, stwUnblock, 1, stwPoll, 1},
 	// A grace period that begins while a domain polls that ends another.
 	{stwSpawn, 0, stwSpawn, 1, stwSynchronize, 0, stwPoll, 1, stwPoll, 1},
 }

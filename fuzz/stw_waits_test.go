@@ -1,7 +1,6 @@
 package fuzz
 
 import (
-	"context"
 	"errors"
 	"slices"
 	"sync"
@@ -11,9 +10,10 @@ import (
 )
 
 func (p *stwProgram) suspend(a *actor) {
+	ctx := p.ctx
 	op := p.begin("Suspend", nil, func() {
-		err := a.d.Suspend(context.Background())
-		if !p.accepted(a, err) {
+		err := a.d.Suspend(ctx)
+		if err != nil && err != stw.ErrDead && p.gaveUp(ctx, err) || !p.accepted(a, err) {
 			return
 		}
 		p.mu.Lock()
@@ -50,11 +50,13 @@ func (p *stwProgram) resume(a *actor) {
 
 func (p *stwProgram) forEach(panicking bool) {
 	want := p.w.Domains()
+	ctx := p.ctx
 	p.begin("ForEach", nil, func() {
 		var mu sync.Mutex
 		ran := make(map[*stw.Domain]int)
+		gaveUp := false
 		what := panics(func() {
-			p.w.ForEach(func(d *stw.Domain) {
+			err := p.w.ForEachContext(ctx, func(d *stw.Domain) {
 				p.notUser(d, "a ragged barrier's function")
 				mu.Lock()
 				ran[d]++
@@ -63,14 +65,19 @@ func (p *stwProgram) forEach(panicking bool) {
 					panic("in ForEach")
 				}
 			})
+			gaveUp = p.gaveUp(ctx, err)
 		})
+		if what != nil {
+			gaveUp = ctx.Err() != nil // perhaps
+		}
 		for _, d := range want {
-			if ran[d] != 1 {
+			if ran[d] > 1 || ran[d] < 1 && !gaveUp {
 				p.fail("ForEach ran its function %d times for %v", ran[d], d)
 			}
 		}
+		panicking := panicking && len(want) > 0 && ran[want[0]] > 0
 		var panicked *stw.Panic
-		if err, _ := what.(error); (what != nil) != (panicking && len(want) > 0) || what != nil && !errors.As(err, &panicked) {
+		if err, _ := what.(error); (what != nil) != panicking || what != nil && !errors.As(err, &panicked) {
 			p.fail("ForEach panics with %v", what)
 		}
 	})
