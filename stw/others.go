@@ -55,7 +55,8 @@ func (w *World) beginSolo(ctx context.Context, s *Suspension) (others []*Domain,
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.soloists = append(w.soloists, s)
-	err = waitCond(ctx, &w.changed, func() bool { return w.soloTurnLocked(s) })
+	x := wait{ctx, w, "SuspendOthers", soloTurn{s}}
+	err = x.on(&w.changed, func() bool { return w.soloTurnLocked(s) })
 	w.soloists = slices.DeleteFunc(w.soloists, func(o *Suspension) bool { return o == s })
 	if err != nil {
 		return nil, err

@@ -17,7 +17,7 @@ import (
 // A Stall reports a wait that takes longer than [Options.StallAfter]: a domain does not come to a
 // safe point, or a function at one does not return. Nothing is lost: the wait goes on.
 type Stall struct {
-	Wait    string        // what waits: Stop, RunOnAll, TryRunOnAll, ForEach or Suspend
+	Wait    string        // what waits: Stop, RunOnAll, TryRunOnAll, ForEach, Suspend or SuspendOthers
 	Age     time.Duration // since it began to wait
 	Stopped bool          // World.Stop has stopped the world, and it waits for Start
 	Domains []StalledDomain
@@ -227,6 +227,23 @@ func (t turn) missing(time.Time) (domains []StalledDomain) {
 	s.leader.mu.Lock()
 	defer s.leader.mu.Unlock()
 	return []StalledDomain{s.leader.stalledLocked(time.Time{})}
+}
+
+// A soloTurn is what a call of SuspendOthers in the queue waits for.
+type soloTurn struct{ s *Suspension }
+
+// missing returns the domain that has suspended the others.
+func (t soloTurn) missing(time.Time) []StalledDomain {
+	w := t.s.w
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.solos) == 0 {
+		return nil
+	}
+	d := w.solos[0].solo
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return []StalledDomain{d.stalledLocked(time.Time{})}
 }
 
 // missing returns the domains that have not come, and those for which the function runs.

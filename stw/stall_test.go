@@ -167,6 +167,32 @@ func TestStall_StoppedWorld(t *testing.T) {
 	})
 }
 
+// A domain that has its turn to suspend the others is named to the next, which called before it was
+// asked to be suspended.
+func TestStall_SuspendOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, reports := newWatched(t, time.Minute)
+		first, release := startBlocked(t, w)
+		turn := &Suspension{w: w, solo: first}
+		w.mu.Lock()
+		w.solos = append(w.solos, turn)
+		w.mu.Unlock()
+		go w.beginSolo(context.Background(), &Suspension{w: w})
+		time.Sleep(time.Minute)
+		s := one(t, reports)
+		require.Equal(t, "SuspendOthers", s.Wait)
+		require.Equal(t, []StalledDomain{{Domain: first, State: Blocked, Stack: s.Domains[0].Stack}}, s.Domains)
+		turn.solo = nil // that of the next: it has its turn
+		w.endSolo(nil)
+		synctest.Wait()
+		w.mu.Lock()
+		w.solos = nil
+		w.mu.Unlock()
+		close(release)
+		join(t, first)
+	})
+}
+
 // Without reports there is no timer: only the domain's end ends the wait.
 func TestStall_Off(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -44,9 +44,9 @@ type Options struct {
 	// ExternalInterrupt is the hook that [Domain.InterruptExternal] calls for.
 	ExternalInterrupt func(*Domain)
 
-	// StallAfter is the age at which OnStall learns of a wait for domains, of Stop, RunOnAll, ForEach
-	// or Suspend, and again each time the age has doubled. 0 means 10 seconds; if it is negative,
-	// there are no reports. A wait that is not parked has no timer.
+	// StallAfter is the age at which OnStall learns of a wait for domains, of Stop, RunOnAll, ForEach,
+	// Suspend or SuspendOthers, and again each time the age has doubled. 0 means 10 seconds; if it is
+	// negative, there are no reports. A wait that is not parked has no timer.
 	StallAfter time.Duration
 
 	// OnStall receives stall reports, on goroutines of their own; one may come when its wait has just
