@@ -165,7 +165,8 @@ func (c *Clock) reached(goal Seq) bool { return !Seq(c.rd.Load()).Before(goal) }
 // Poll reports whether every reader has reached goal. It never blocks. It reports false for a goal
 // that is not committed or that this clock never issued. A goal that was reached stays reached.
 //
-// Cost: two loads if the goal is known to be reached; else a heavy fence and a load of each record.
+// Cost: two loads if the goal is known to be reached; else a load of each record and, if there are
+// readers that do not fence for themselves, a heavy fence.
 func (c *Clock) Poll(goal Seq) bool {
 	reached, _ := c.poll(goal)
 	return reached

@@ -142,6 +142,9 @@ func (r *Record) Offline() {
 // Awaited reports whether the grace period for which Quiescent readers were asked last goes on. It
 // is a hint: a reader that has answered may let others run that have not.
 func (r *Record) Awaited() bool {
+	if r.clock == nil {
+		return false // closed
+	}
 	goal := Seq(r.clock.asked.Load())
 	return goal != 0 && !r.clock.reached(goal)
 }

@@ -112,6 +112,10 @@ func TestQuiescent_QuiesceAtTheSameMoment(t *testing.T) {
 func TestQuiescent_Awaited(t *testing.T) {
 	c := newClock(Options{})
 	rec := c.NewQuiescent(func() {})
+	r, g := c.Enter()
+	c.askForReports(c.Advance())
+	require.False(t, rec.Awaited(), "it waits for another kind of reader")
+	r.Leave(g)
 	rec.Online()
 	goal := c.Advance()
 	require.False(t, rec.Awaited())
@@ -121,6 +125,7 @@ func TestQuiescent_Awaited(t *testing.T) {
 	require.True(t, rec.Awaited(), "none has found it reached")
 	require.True(t, c.Poll(goal))
 	require.False(t, rec.Awaited())
+	require.False(t, ClosedRecord().Awaited())
 }
 
 // A clock whose readers all fence for themselves needs no fence of its pollers, until another comes.

@@ -75,9 +75,6 @@ func (o obstacle) spin() bool {
 
 // askForReports calls the report function of each Quiescent record that holds back goal.
 func (c *Clock) askForReports(goal Seq) {
-	if Seq(c.asked.Load()) != goal {
-		c.asked.Store(uint64(goal))
-	}
 	snap := snapshot{c.Reached(), c.Now()}
 	for r := c.quiescent.Load(); r != nil; r = r.next.Load() {
 		report := r.report.Load()
@@ -85,6 +82,9 @@ func (c *Clock) askForReports(goal Seq) {
 			continue
 		}
 		if at, active := c.position(r.seq.Load(), snap); active && at.Before(goal) {
+			if Seq(c.asked.Load()) != goal {
+				c.asked.Store(uint64(goal))
+			}
 			(*report)()
 		}
 	}

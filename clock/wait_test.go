@@ -160,7 +160,8 @@ func TestWait_ManyWaitersOneReader(t *testing.T) {
 	require.Zero(t, failed.Load())
 }
 
-// Waits that are parked together end with one scan, and so with one fence.
+// Waits that are parked together end with two scans, however many they are: one from the snapshot of
+// the first, and one, which fences, for all others.
 func TestWait_ParkedOnesShareAScan(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newClock(Options{})
@@ -175,7 +176,7 @@ func TestWait_ParkedOnesShareAScan(t *testing.T) {
 			require.NoError(t, <-done)
 		}
 		_, after := c.Counters()
-		require.EqualValues(t, 1, after-before)
+		require.LessOrEqual(t, after-before, uint64(2))
 		requireNoDriver(t, c)
 	})
 }

@@ -38,7 +38,8 @@ var (
 //
 // Make few domains: one for each subsystem whose readers should not hold back the memory of others,
 // not one for each object. A domain costs about 0.5 KiB for each processor that uses it, plus its
-// own chunks of deferred calls. Each grace period costs a fence on all processors.
+// own chunks of deferred calls. Each grace period costs a fence on all processors, unless all readers
+// are quiescent ones.
 //
 // All methods are safe for concurrent use. Make a Domain with [New] or [Default]. Do not copy it.
 type Domain struct {

@@ -74,7 +74,7 @@ func (q *Quiescent) Section() Section {
 // Close takes the reader offline and unregisters it. A second Close does nothing.
 func (q *Quiescent) Close() {
 	q.dom.descriptions.remove(q.rec)
+	q.Offline()
 	q.rec.Close()
-	q.noted()
 	q.rec = clock.ClosedRecord() // the old one may be another owner's by now
 }

@@ -35,23 +35,23 @@ func (d *Domain) pollSlow() {
 	}
 	p.mustRun("Poll")
 	d.check("Poll")
-	wasAsked := d.pending.Load() != 0
+	was := d.pending.Load()
 	d.clearPending()
 	d.readers.quiesce()
 	d.serve()
-	if wasAsked {
-		d.yield()
+	if was != 0 {
+		d.yield(was&quiescent != 0)
 	}
 	d.passPanic()
 }
 
-// yield lets others run: the goroutine that asked may be waiting for this processor, or domains that
-// have yet to answer a grace period. The domain is offline meanwhile: until it runs again, which may
-// take many time slices, grace periods do not wait for it.
-func (d *Domain) yield() {
+// yield lets others run: the goroutine that asked may be waiting for this processor. If that was a
+// grace period, domains that have yet to answer it may be waiting, too. The domain is offline
+// meanwhile: until it runs again, which may take many time slices, grace periods do not wait for it.
+func (d *Domain) yield(toGracePeriod bool) {
 	d.readers.goOffline()
 	sched.Gosched()
-	yieldWhile(true, d.readers.awaited)
+	yieldWhile(toGracePeriod, func() bool { return d.pending.Load() == 0 && d.readers.awaited() })
 	d.readers.goOnline()
 }
 
