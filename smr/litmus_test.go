@@ -1,11 +1,13 @@
 package smr
 
 import (
+	"runtime"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/gosmr/gosmr/internal/litmus"
+	"github.com/gosmr/gosmr/pcpu"
 )
 
 // An append against a drain: either the appender finds its chunk gone, or drain
@@ -56,4 +58,25 @@ func TestHandOver_DrainTookTheChunk(t *testing.T) {
 	d.handOverOpen(sl, c)
 	sl.Unlock()
 	require.True(t, d.reclaim.inbox.empty(), "the chunk would be in the inbox twice")
+}
+
+// While its processor's slot is locked a call goes to no other processor's, whose owner would write
+// beside it; where owners lock by compare-and-swap it does.
+func TestLockSlot_LocksNoOtherProcessors(t *testing.T) {
+	if pcpu.Exclusive && runtime.GOMAXPROCS(0) < 2 {
+		t.Skip("needs a slot of another processor")
+	}
+	d := newDomain(t, Options{})
+	d.calls.Grow(0)
+	id := pcpu.Pin()
+	defer pcpu.Unpin()
+	own := d.lockSlot(id)
+	other := d.lockSlot(id)
+	if other != nil {
+		other.Unlock()
+	}
+	own.Unlock()
+	if pcpu.Exclusive == (other != nil) {
+		t.Errorf("another slot was locked: %v", other != nil)
+	}
 }

@@ -26,9 +26,12 @@ var equivalents = map[string]string{
 	// smr
 	"smr/call.go:Domain.callSlow: operator: < -> <= #2": "a chunk has room for one call of largeSize",
 	"smr/call.go:Domain.callUnslotted: exchange: r.calledBytes.Add(-uint64(c.bytes)) r.called.Add(^uint64(0)) -> r.called.Add(^uint64(0)) r.calledBytes.Add(-uint64(c.bytes))": "the three counts are read apart",
+	"smr/call.go:Domain.callUnslotted: exchange: r.calledBytes.Add(uint64(c.bytes)) r.called.Add(1) -> r.called.Add(1) r.calledBytes.Add(uint64(c.bytes))":                     "the three counts are read apart",
 	"smr/call.go:Domain.lockSlot: off by one: 1 -> 2":                                                                              "begins with another slot",
+	"smr/domain.go:New: off by one: 1 -> 2":                                                                                        "another name",
 	"smr/options.go:Options.normalize: operator: > -> >=":                                                                          "MaxPending is not 0 by then",
 	"smr/pace.go:Domain.checkInIfDue: operand: flush -> (flush && false)":                                                          "no chunk is open: a drain finds nothing",
+	"smr/pace.go:Domain.settle: operand: !r.flush.Load() -> (!r.flush.Load() || true)":                                             "no chunk is open: a flush has nothing to drain",
 	"smr/reclaim.go:Domain.intake: exchange: r.waiting.insert(c) d.clk.Commit(c.goal) -> d.clk.Commit(c.goal) r.waiting.insert(c)": "the lock is held",
 	// smrq
 	"smrq/link.go:offset: operator: >= -> >":                                                 "a Link has no room at the end either",
