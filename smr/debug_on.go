@@ -20,8 +20,8 @@ type domainDebug struct {
 	mu   pinned.Lock // pinned goroutines may take it
 	open map[*sectionInfo]struct{}
 
-	// quiescents has the Quiescents' sections that are open, each with the goroutine that was the
-	// last to call a method of the Quiescent.
+	// quiescents has the Quiescents that are online and whose Section was called since, each with
+	// the goroutine that was the last to call it.
 	quiescents map[*clock.Record]uint64
 }
 
@@ -177,20 +177,27 @@ func (dd *domainDebug) entered(id uint64) bool {
 	return false
 }
 
-// noted records which goroutine is in the section of q, or that none is.
-func (q *Quiescent) noted() {
+// taken records that the calling goroutine is in the section of q.
+//
+// Rejected: to record it in Online and Quiesce. There it costs a stand-in of package stw more than
+// the rest of its service, so that services overlap, and a domain that waits for their end stays.
+func (q *Quiescent) taken() {
 	id := goid.Get()
 	dd := &q.dom.debug
 	dd.mu.Lock()
 	defer dd.mu.Unlock()
-	switch {
-	case !q.rec.IsOnline():
-		delete(dd.quiescents, q.rec)
-	case dd.quiescents == nil:
-		dd.quiescents = map[*clock.Record]uint64{q.rec: id}
-	default:
-		dd.quiescents[q.rec] = id
+	if dd.quiescents == nil {
+		dd.quiescents = make(map[*clock.Record]uint64)
 	}
+	dd.quiescents[q.rec] = id
+}
+
+// forgotten records that no goroutine is in the section of q.
+func (q *Quiescent) forgotten() {
+	dd := &q.dom.debug
+	dd.mu.Lock()
+	defer dd.mu.Unlock()
+	delete(dd.quiescents, q.rec)
 }
 
 // elsewhere lists the sections that the goroutine has open in other domains, for a panic.

@@ -261,6 +261,7 @@ func TestInvariants_CheckEntered(t *testing.T) {
 
 	q := d.NewQuiescent(nil)
 	q.Online()
+	q.Section()
 	q.Quiesce()
 	d.CheckEntered()
 	elsewhere(func() { require.Contains(t, panicText(t, d.CheckEntered), "is in no section of domain asked") })

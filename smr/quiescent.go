@@ -36,23 +36,17 @@ func (d *Domain) NewQuiescent(report func()) *Quiescent {
 
 // Online begins a section. It does nothing if the reader is online or closed, or its domain is
 // closed. Go offline before blocking: grace periods wait for an online reader.
-func (q *Quiescent) Online() {
-	q.rec.Online()
-	q.noted()
-}
+func (q *Quiescent) Online() { q.rec.Online() }
 
 // Quiesce announces a quiescent state: it ends the section and begins the next. What the owner
 // loaded before is no longer protected. An offline reader stays offline, and on a closed domain
 // Quiesce is Offline. Cost: a store; two and a fence if the domain's clock has moved.
-func (q *Quiescent) Quiesce() {
-	q.rec.Quiesce()
-	q.noted()
-}
+func (q *Quiescent) Quiesce() { q.rec.Quiesce() }
 
 // Offline ends the section. Until Online, the reader protects nothing.
 func (q *Quiescent) Offline() {
 	q.rec.Offline()
-	q.noted()
+	q.forgotten()
 }
 
 // Awaited reports whether the grace period for which this domain's quiescent readers were asked last
@@ -67,7 +61,7 @@ func (q *Quiescent) Section() Section {
 	if !ok {
 		panic("smr: Section of an offline Quiescent")
 	}
-	q.noted()
+	q.taken()
 	return Section{rec: q.rec, gen: gen}
 }
 

@@ -91,14 +91,19 @@ func TestInvariants_EnteredBetweenPolls(t *testing.T) {
 	dom := newDomain(t)
 	w := newWorld(t, Options{SMR: []*smr.Domain{dom}})
 	asDomain(t, w, func(d *Domain) {
+		d.Section()
 		dom.CheckEntered()
 		d.Poll()
 		dom.CheckEntered()
 		d.Blocking(func() { require.Panics(t, dom.CheckEntered) })
-		dom.CheckEntered()
-		d.ForEach(func(*Domain) { dom.CheckEntered() })
+		require.Panics(t, dom.CheckEntered, "it has not taken its section")
+		d.Section()
+		d.ForEach(func(d *Domain) {
+			d.Section()
+			dom.CheckEntered()
+		})
+		d.Section()
 		w.RunOnAll(d, func(*Domain, *Stop) { require.Panics(t, dom.CheckEntered) }, StopOptions{})
-		dom.CheckEntered()
 	})
 	require.Panics(t, dom.CheckEntered)
 }
