@@ -211,7 +211,6 @@ func (d *Domain) leaveAreas() {
 	for _, r := range *all {
 		a := &r.areas[d.slot]
 		a.touched = max(a.touched, a.used)
-		a.last = 0
 		r.trim(d.slot, a.used)
 	}
 }

@@ -283,9 +283,26 @@ func TestGrowTo_Alone(t *testing.T) {
 		require.Equal(t, 2<<20, r.Area())
 		require.Zero(t, r.Used(d))
 		r.Release(d)
+	})
+}
+
+// A world knows which reservations have memory, to give back that of domains that end.
+func TestRelease_Forgets(t *testing.T) {
+	w := newWorld(t, Options{Max: 4})
+	r, err := w.NewReservation(0)
+	require.NoError(t, err)
+	require.Empty(t, *w.reservations.Load())
+	other, err := w.NewReservation(1)
+	require.NoError(t, err)
+	asDomain(t, w, func(d *Domain) {
+		for range 2 {
+			require.NoError(t, r.GrowTo(d, 1<<20, nil))
+			require.NoError(t, r.Resize(d, 1<<10, nil))
+			require.Equal(t, []*Reservation{other, r}, *w.reservations.Load())
+			r.Release(d)
+			require.Equal(t, []*Reservation{other}, *w.reservations.Load())
+		}
+		other.Release(d)
 		require.Empty(t, *w.reservations.Load())
-		require.NoError(t, r.GrowTo(d, 1<<20, nil), "it has memory again")
-		require.Len(t, *w.reservations.Load(), 1)
-		r.Release(d)
 	})
 }

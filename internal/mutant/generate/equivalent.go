@@ -37,6 +37,9 @@ var equivalents = map[string]string{
 	"smrq/link.go:offset: operator: >= -> >":                                                 "a Link has no room at the end either",
 	"smrq/write.go:queue.before: never: q.kind&double != 0 -> false && (q.kind&double != 0)": "walks to where prev points",
 	// stw
+	"stw/move.go:Reservation.GrowTo: operand: err != nil -> (err != nil && false)":            "the size that comes with an error is 0, which no area is smaller than",
+	"stw/move.go:move.handle: exchange: m.change() m.done = true -> m.done = true m.change()": "both come before the others go on",
+	"stw/suspend.go:resumeAll: first only:  -> break":                                         "the deferred call resumes the rest",
 	"stw/blocking.go:Domain.EnterBlocking: exchange: d.currentPhase().mustRun(\"EnterBlocking\") d.check(\"EnterBlocking\") -> d.check(\"EnterBlocking\") d.currentPhase().mustRun(\"EnterBlocking\")": "both panic where the other does, with another text",
 	"stw/stop.go:Stop.try: exchange: s.tell(d) // Handlers may wait for grace periods, so the leader sta... -> d.readers.goOffline() s.tell(d)":                                                        "both come before the leader waits",
 	// slab
