@@ -1,6 +1,7 @@
 package stw
 
 import (
+	"context"
 	"errors"
 	"slices"
 
@@ -22,8 +23,13 @@ const retained = 256 << 10
 // So a cycle that allocates much, once, leaves no memory behind, and cycles that need the same
 // amount again and again keep it. The area of a slot without a domain goes back as a whole.
 func (r *Reservation) Reset(d *Domain, evacuate Handler) error {
+	return r.ResetContext(context.Background(), d, evacuate)
+}
+
+// ResetContext is Reset, but gives up as [World.RunOnAllContext] does: then nothing has changed.
+func (r *Reservation) ResetContext(ctx context.Context, d *Domain, evacuate Handler) error {
 	m := &move{r: r, evacuate: evacuate}
-	return m.run(d, func(*Stop) error { return nil })
+	return m.run(ctx, d, func(*Stop) error { return nil })
 }
 
 // Resize is Reset, and replaces all areas by empty ones of another size. When it leads, and before
@@ -31,12 +37,17 @@ func (r *Reservation) Reset(d *Domain, evacuate Handler) error {
 // changes nothing and returns an error that wraps [ErrNoMemory]. Call it only from d's own
 // goroutine.
 func (r *Reservation) Resize(d *Domain, size int, evacuate Handler) error {
+	return r.ResizeContext(context.Background(), d, size, evacuate)
+}
+
+// ResizeContext is Resize, but gives up as [World.RunOnAllContext] does: then nothing has changed.
+func (r *Reservation) ResizeContext(ctx context.Context, d *Domain, size int, evacuate Handler) error {
 	size, err := areaSize(size)
 	if err != nil {
 		return err
 	}
 	m := &move{r: r, evacuate: evacuate}
-	return m.run(d, func(s *Stop) error { return m.mapAreas(s, size) })
+	return m.run(ctx, d, func(s *Stop) error { return m.mapAreas(s, size) })
 }
 
 // GrowTo is Resize, unless the areas have that size, or more, when its turn to lead has come: then
@@ -44,6 +55,12 @@ func (r *Reservation) Resize(d *Domain, size int, evacuate Handler) error {
 // lead grows the areas to the largest size that is asked for, or to its own if the system refuses
 // that, and its evacuate moves what all domains need. Call GrowTo only from d's own goroutine.
 func (r *Reservation) GrowTo(d *Domain, size int, evacuate Handler) error {
+	return r.GrowToContext(context.Background(), d, size, evacuate)
+}
+
+// GrowToContext is GrowTo, but gives up as [World.RunOnAllContext] does: then nothing has changed,
+// unless another call has grown the areas.
+func (r *Reservation) GrowToContext(ctx context.Context, d *Domain, size int, evacuate Handler) error {
 	d.currentPhase().mustRun("GrowTo")
 	size, err := areaSize(size)
 	if err != nil || size <= r.size {
@@ -52,7 +69,7 @@ func (r *Reservation) GrowTo(d *Domain, size int, evacuate Handler) error {
 	r.wish(size)
 	defer r.unwish(size)
 	m := &move{r: r, evacuate: evacuate}
-	return m.run(d, func(s *Stop) error {
+	return m.run(ctx, d, func(s *Stop) error {
 		if m.unneeded = size <= r.size; m.unneeded {
 			return nil
 		}
@@ -110,16 +127,19 @@ type move struct {
 }
 
 // run leads the stop. The leader calls prepare before any participant is told.
-func (m *move) run(d *Domain, prepare func(*Stop) error) (err error) {
+func (m *move) run(ctx context.Context, d *Domain, prepare func(*Stop) error) error {
 	defer func() { spare.giveBack(m.memory...) }()
-	m.r.w.RunOnAll(d, m.handle, StopOptions{Setup: func(s *Stop) {
-		if err = prepare(s); err != nil {
-			m.unneeded = true
-		}
+	var refusal error
+	err := m.r.w.RunOnAllContext(ctx, d, m.handle, StopOptions{Setup: func(s *Stop) {
+		refusal = prepare(s)
+		m.unneeded = m.unneeded || refusal != nil
 		m.r.moves++
 	}})
-	if err == nil && !m.unneeded && !m.done {
-		err = errors.New("stw: evacuate of a Reservation did not return for every domain")
+	switch {
+	case refusal != nil:
+		return refusal
+	case err == nil && !m.unneeded && !m.done:
+		return errors.New("stw: evacuate of a Reservation did not return for every domain")
 	}
 	return err
 }

@@ -2,6 +2,8 @@ package stw
 
 import (
 	"bytes"
+	"context"
+	"runtime"
 	"sync/atomic"
 	"testing"
 
@@ -282,6 +284,44 @@ func TestGrowTo_Alone(t *testing.T) {
 		require.NoError(t, r.GrowTo(d, 2<<20, nil))
 		require.Equal(t, 2<<20, r.Area())
 		require.Zero(t, r.Used(d))
+		r.Release(d)
+	})
+}
+
+// A move that is given up, for a domain that does not come, changes nothing and keeps no memory.
+func TestMove_GivenUp(t *testing.T) {
+	f := withFakeSystem(t)
+	w := newWorld(t, Options{Max: 4})
+	r, err := w.NewReservation(1 << 20)
+	require.NoError(t, err)
+	end := make(chan struct{})
+	deaf := spawn(t, w, func(*Domain) { <-end })
+	waitState(t, deaf, Running)
+	asDomain(t, w, func(d *Domain) {
+		b := fill(t, r, d, 1<<20)
+		live := f.live
+		evacuate := func(*Domain, *Stop) { t.Error("the world is not stopped") }
+		for _, move := range []func(context.Context) error{
+			func(ctx context.Context) error { return r.ResetContext(ctx, d, evacuate) },
+			func(ctx context.Context) error { return r.ResizeContext(ctx, d, 2<<20, evacuate) },
+			func(ctx context.Context) error { return r.GrowToContext(ctx, d, 2<<20, evacuate) },
+		} {
+			ctx, cancel := context.WithCancel(context.Background())
+			go func() {
+				for w.stop.Load() == nil {
+					runtime.Gosched()
+				}
+				cancel()
+			}()
+			require.ErrorIs(t, move(ctx), context.Canceled)
+			require.Equal(t, 1<<20, r.Area())
+			require.Equal(t, 1<<20, r.Used(d))
+			require.Equal(t, live, f.live)
+			require.True(t, bytes.Equal(filled(1<<20), b))
+		}
+		require.Empty(t, r.wishes)
+		close(end)
+		d.Blocking(func() { join(t, deaf) })
 		r.Release(d)
 	})
 }
