@@ -37,7 +37,7 @@ var equivalents = map[string]string{
 	"smrq/link.go:offset: operator: >= -> >":                                                 "a Link has no room at the end either",
 	"smrq/write.go:queue.before: never: q.kind&double != 0 -> false && (q.kind&double != 0)": "walks to where prev points",
 	// stw
-	"stw/move.go:Reservation.GrowTo: operand: err != nil -> (err != nil && false)":            "the size that comes with an error is 0, which no area is smaller than",
+	"stw/move.go:Reservation.GrowToContext: operand: err != nil -> (err != nil && false)":     "the size that comes with an error is 0, which no area is smaller than",
 	"stw/move.go:move.handle: exchange: m.change() m.done = true -> m.done = true m.change()": "both come before the others go on",
 	"stw/suspend.go:resumeAll: first only:  -> break":                                         "the deferred call resumes the rest",
 	"stw/blocking.go:Domain.EnterBlocking: exchange: d.currentPhase().mustRun(\"EnterBlocking\") d.check(\"EnterBlocking\") -> d.check(\"EnterBlocking\") d.currentPhase().mustRun(\"EnterBlocking\")": "both panic where the other does, with another text",
