@@ -141,3 +141,20 @@ func TestSweep_ClaimedIsForLater(t *testing.T) {
 	m.claims.drop(cl)
 	require.Equal(t, Swept{Removed: 1}, m.Sweep(0, 100))
 }
+
+// Of several claims each is found by its own hash.
+func TestClaims_EachIsFound(t *testing.T) {
+	m := newBytes(t, Options{})
+	var all []*claim
+	for hash := range uint32(3) {
+		all = append(all, m.claims.add(hash))
+	}
+	for hash, cl := range all {
+		require.Same(t, cl, m.claims.on(uint32(hash)))
+	}
+	require.Nil(t, m.claims.on(3))
+	for hash, cl := range all {
+		m.claims.drop(cl)
+		require.Nil(t, m.claims.on(uint32(hash)))
+	}
+}

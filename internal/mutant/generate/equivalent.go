@@ -37,11 +37,11 @@ var equivalents = map[string]string{
 	"smrq/link.go:offset: operator: >= -> >":                                                 "a Link has no room at the end either",
 	"smrq/write.go:queue.before: never: q.kind&double != 0 -> false && (q.kind&double != 0)": "walks to where prev points",
 	// stw
-	"stw/move.go:Reservation.GrowToContext: operand: err != nil -> (err != nil && false)":     "the size that comes with an error is 0, which no area is smaller than",
-	"stw/move.go:move.handle: exchange: m.change() m.done = true -> m.done = true m.change()": "both come before the others go on",
-	"stw/suspend.go:resumeAll: first only:  -> break":                                         "the deferred call resumes the rest",
 	"stw/blocking.go:Domain.EnterBlocking: exchange: d.currentPhase().mustRun(\"EnterBlocking\") d.check(\"EnterBlocking\") -> d.check(\"EnterBlocking\") d.currentPhase().mustRun(\"EnterBlocking\")": "both panic where the other does, with another text",
+	"stw/move.go:Reservation.GrowToContext: operand: err != nil -> (err != nil && false)":                                                                                                              "the size that comes with an error is 0, which no area is smaller than",
+	"stw/move.go:move.handle: exchange: m.change() m.done = true -> m.done = true m.change()":                                                                                                          "both come before the others go on",
 	"stw/stop.go:Stop.try: exchange: s.tell(d) // Handlers may wait for grace periods, so the leader sta... -> d.readers.goOffline() s.tell(d)":                                                        "both come before the leader waits",
+	"stw/suspend.go:resumeAll: first only:  -> break":                                                                                                                                                  "the deferred call resumes the rest",
 	// slab
 	"slab/blocks.go:NewBlocks: exchange: rest.stores = append(rest.stores, s) s.dom, s.budget = d, o.Budget -> s.dom, s.budget = d, o.Budget rest.stores = append(rest.stores, s)":        "the store is not shared yet",
 	"slab/cache.go:store.unload: never: !slices.ContainsFunc(caches, func(c *cache) bool { return c.Value.L... -> false && (!slices.ContainsFunc(caches, func(c *cache) bool { return...": "pays for a fence",
@@ -49,8 +49,9 @@ var equivalents = map[string]string{
 	"slab/evacuate.go:heap.beginEvacuation: always: sl.nFree > 0 -> true || (sl.nFree > 0)":                                                                                               "full slabs come last, when the list is empty",
 	"slab/store.go:store.freeSlow: off by one: 0 -> 1": "suggests a trim less often",
 	// smrmap
-	"smrmap/bucket.go:bucket.free: off by one: 1 -> 2": "any negative number means none",
-	"smrmap/evict.go:Bytes.evict: off by one: 1 -> 2":  "spares less: a policy",
+	"smrmap/bucket.go:bucket.free: off by one: 1 -> 2":    "any negative number means none",
+	"smrmap/bytes_walk.go:Bytes.Sweep: operator: < -> <=": "purges the next bucket, too, and counts what it removes",
+	"smrmap/evict.go:Bytes.evict: off by one: 1 -> 2":     "spares less: a policy",
 	// internal
 	"internal/asym/asym.go:Fence.Light: always: f.both -> true || (f.both)":                                 "fences without need",
 	"internal/asym/asym.go:New: operand: relacq.Plain -> (relacq.Plain || true)":                            "where stores are not plain both halves do nothing",
