@@ -20,7 +20,8 @@ import (
 // panics or ends the goroutine, or if ctx ends first, SuspendOthers resumes the domains that it has
 // suspended; it returns ctx.Err(). Call it only from d's own goroutine. While the others are
 // suspended, d must not wait for what one of them does: that includes Join of a domain, also a new
-// one.
+// one, and Register. A domain that suspends d meanwhile must resume it in the same Blocking: see
+// [Domain.Suspend].
 func (d *Domain) SuspendOthers(ctx context.Context) (*Suspension, error) {
 	d.currentPhase().mustRun("SuspendOthers")
 	d.check("SuspendOthers")
@@ -40,11 +41,15 @@ func (d *Domain) SuspendOthers(ctx context.Context) (*Suspension, error) {
 	return s, nil
 }
 
-// suspendOthers waits for the turn of s, and suspends all domains but its own.
+// suspendOthers waits for the turn of s, and suspends all domains but its own. If it gives up, it ends
+// the turn at once: the domain may be suspended itself, and does not come back before its own Resume.
 func (s *Suspension) suspendOthers(ctx context.Context) error {
 	others, err := s.w.beginSolo(ctx, s)
-	if err == nil {
-		s.domains, err = suspendAll(ctx, others)
+	if err != nil {
+		return err
+	}
+	if s.domains, err = suspendAll(ctx, others); err != nil {
+		s.w.endSolo(s)
 	}
 	return err
 }

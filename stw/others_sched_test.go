@@ -152,6 +152,76 @@ func TestSchedules_SuspendOthersAgainstSuspend(t *testing.T) {
 	})
 }
 
+// Another domain suspends the one that is alone, or that waits until it is or gives up, and resumes it
+// before it comes back itself. In between it waits for a new domain, if the call gives up.
+func TestSchedules_SuspendOthersAgainstSuspendByDomain(t *testing.T) {
+	for _, how := range []string{"succeeds", "gives up"} {
+		t.Run(how, func(t *testing.T) {
+			sched.Explore(t, sched.Options{Procs: 3, Schedules: 10_000}, func(x *sched.Exec) func() {
+				st := newStage(x, Options{})
+				ctx, cancel := context.WithCancel(context.Background())
+				var dom *Domain
+				var ready, over relacq.Uint64
+				other := st.begun()
+				other.EnterBlocking()
+				if how == "gives up" {
+					deaf := st.begun()
+					x.Go("deaf", 2, func() {
+						deaf.owned()
+						sched.Await(&over)
+						deaf.Deregister()
+					})
+				}
+				st.domain("alone", 0, func(d *Domain) {
+					dom = d
+					ready.Store(1)
+					if err := st.alone(ctx, d, func() {}); err != nil {
+						st.checkCanceled(err)
+					}
+					st.code(d)
+				})
+				x.Go("suspends it", 1, func() {
+					sched.Await(&ready)
+					err := st.suspend(context.Background(), dom, func() {
+						if how == "gives up" {
+							sched.Wakes()
+							cancel()
+							st.mayJoin()
+						}
+					})
+					if err != nil && err != ErrDead {
+						x.Fail("Suspend: %v", err)
+					}
+					other.LeaveBlocking()
+					st.code(other)
+					over.Store(1)
+					other.Deregister()
+				})
+				return st.left
+			})
+		})
+	}
+}
+
+// begun returns a domain that runs.
+func (st *stage) begun() *Domain {
+	d, err := st.w.newDomain(byDeregister)
+	if err != nil {
+		st.x.Fail("newDomain: %v", err)
+	}
+	d.begin()
+	return d
+}
+
+// mayJoin makes a domain and waits until it has ended.
+func (st *stage) mayJoin() {
+	d, err := st.w.Spawn(func(*Domain) {})
+	if err != nil {
+		st.x.Fail("Spawn: %v", err)
+	}
+	d.Join(context.Background())
+}
+
 // A call that is given up, or ended by an interrupt that panics, leaves nothing behind.
 func TestSchedules_SuspendOthersGivesUp(t *testing.T) {
 	for _, how := range []string{"cancel", "panic"} {

@@ -219,6 +219,30 @@ func TestSuspendOthers_Canceled(t *testing.T) {
 	c.end(t)
 }
 
+// One that gives up while it is suspended itself, and so does not come back yet, keeps no new domain
+// out.
+func TestSuspendOthers_CanceledWhileSuspended(t *testing.T) {
+	w := newWorld(t, Options{})
+	deaf, poll := silent(t, w)
+	ctx, cancel := context.WithCancel(context.Background())
+	d := spawn(t, w, func(d *Domain) {
+		_, err := d.SuspendOthers(ctx)
+		if err != context.Canceled {
+			t.Errorf("SuspendOthers returns %v", err)
+		}
+	})
+	waitFor(t, deaf.suspended)
+	require.NoError(t, d.Suspend(context.Background()))
+	cancel()
+	waitFor(t, func() bool { return !deaf.suspended() })
+	asDomain(t, w, func(*Domain) {})
+	waitState(t, d, Suspended)
+	d.Resume()
+	join(t, d)
+	close(poll)
+	join(t, deaf)
+}
+
 // One that gives up while it waits for its turn is as if it had never waited; those behind it have
 // theirs.
 func TestSuspendOthers_CanceledInQueue(t *testing.T) {

@@ -9,8 +9,11 @@ import "context"
 // for Start unless the domain is already suspended.
 //
 // Suspend returns [ErrDead] if the domain is ending or has ended, and ctx.Err() if ctx ends first;
-// then it has not suspended the domain. A domain may call it only in [Domain.Blocking], and not on
-// itself.
+// then it has not suspended the domain.
+//
+// A domain may call it only in [Domain.Blocking], not on itself, and must call Resume before it comes
+// back: otherwise two domains may suspend each other, by Suspend or SuspendOthers, and neither comes
+// back to resume the other.
 func (d *Domain) Suspend(ctx context.Context) error {
 	d.w.checkOutside("Suspend")
 	if !d.askToSuspend(phase.refuses) {

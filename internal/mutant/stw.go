@@ -305,6 +305,31 @@ var stwBugs = []Bug{
 `,
 	},
 	{
+		Name:      "gives-up-its-turn-later",
+		Why:       "a domain that gives up, and is suspended itself, still keeps new domains out",
+		Package:   "./stw",
+		Test:      "TestSuspendOthers_CanceledWhileSuspended",
+		Schedules: "TestSchedules_SuspendOthersAgainstSuspendByDomain",
+		Patch: `
+@ stw/others.go
+-		s.w.endSolo(s)
+-	}
+-	return err
++	}
++	return err
+`,
+	},
+	{
+		Name:      "held-and-not-told",
+		Why:       "a domain that is suspended while it is blocked comes back and runs",
+		Package:   "./stw",
+		Schedules: "TestSchedules_SuspendOthersAgainstSuspendByDomain",
+		Patch: `
+@ stw/suspend.go
+-		d.pending.Or(asked) // read when the domain comes back from Blocking
+`,
+	},
+	{
 		Name:      "resume-lets-nobody-in",
 		Why:       "a domain that waits to join until another has resumed all others sleeps on",
 		Package:   "./stw",
