@@ -245,6 +245,60 @@ func TestRunOnAll_AsyncNotGivenUpOnceBegun(t *testing.T) {
 	require.EqualValues(t, 2, ran.Load())
 }
 
+// EnterWork that panics, or ends the goroutine, does not keep the leader from giving up.
+func TestRunOnAll_GivenUpAfterEnterWork(t *testing.T) {
+	for name, ends := range map[string]func(){"panic": func() { panic("work") }, "Goexit": runtime.Goexit} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, Options{})
+			deaf, poll := silent(t, w)
+			ctx, cancel := context.WithCancel(context.Background())
+			o := StopOptions{EnterWork: func(*Domain, *Stop) bool { defer cancel(); ends(); return true }}
+			asDomain(t, w, func(d *Domain) {
+				defer func() {
+					if p, ok := recover().(*Panic); ok != (name == "panic") || ok && p.Value != "work" {
+						t.Errorf("it panics: %v", p)
+					}
+				}()
+				w.RunOnAllContext(ctx, d, func(*Domain, *Stop) { t.Error("the handler runs") }, o)
+			})
+			require.Nil(t, w.stop.Load())
+			require.Zero(t, deaf.pending.Load())
+			close(poll)
+			join(t, deaf)
+		})
+	}
+}
+
+// A participant whose EnterWork panics runs no user code before all are in.
+func TestStop_EnterWorkPanicsAndStays(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, Options{StallAfter: -1})
+		deaf, poll := silent(t, w)
+		var stopped atomic.Bool
+		other, poll2 := silent(t, w)
+		leader := spawn(t, w, func(d *Domain) {
+			defer func() { recover() }()
+			w.RunOnAll(d, func(*Domain, *Stop) {}, StopOptions{EnterWork: func(o *Domain, _ *Stop) bool {
+				if o == other {
+					panic("work")
+				}
+				return false
+			}})
+		})
+		waitAsked(t, other)
+		go func() {
+			poll2 <- struct{}{} // it polls
+			poll2 <- struct{}{} // it has left the stop
+			stopped.Store(true)
+			close(poll2)
+		}()
+		synctest.Wait()
+		require.False(t, stopped.Load())
+		close(poll)
+		join(t, leader, other, deaf)
+	})
+}
+
 // A wait whose context has ended before it begins asks nothing of anyone.
 func TestContext_EndedBefore(t *testing.T) {
 	w := newWorld(t, Options{})

@@ -248,8 +248,9 @@ func (s *Stop) handle(d *Domain) {
 }
 
 // enter returns true when all participants are in, or at once if the stop is asynchronous, and false
-// when the stop is given up.
-func (s *Stop) enter(d *Domain) bool {
+// when the stop is given up. If EnterWork panics or ends the goroutine, it waits first as well: the
+// leader may still give up, and the others run no user code before all are in.
+func (s *Stop) enter(d *Domain) (in bool) {
 	n := s.entry.Add(-1)
 	if n == 0 {
 		s.park.wake()
@@ -261,14 +262,17 @@ func (s *Stop) enter(d *Domain) bool {
 	if d == s.leader {
 		x = s.waitIn(s.ctx)
 	}
+	defer func() {
+		if err := s.park.waitOr(x, s.spins, s.decided); err != nil && s.giveUp() {
+			s.err = err
+		}
+		in = s.entry.Load() == 0
+	}()
 	if work := s.opts.EnterWork; work != nil {
 		for !s.decided() && x.ctx.Err() == nil && work(d, s) {
 		}
 	}
-	if err := s.park.waitOr(x, s.spins, s.decided); err != nil && s.giveUp() {
-		s.err = err
-	}
-	return s.entry.Load() == 0
+	return false // the deferred function knows
 }
 
 // waitIn returns a wait for the participants.
