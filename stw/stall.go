@@ -146,12 +146,13 @@ func (t *watch) report() {
 	}
 }
 
-// addStacks completes the domains for which their own goroutines act.
+// addStacks completes the domains for which their own goroutines act. The phase, under its lock, is
+// read before goid, which is written before a domain is no longer starting.
 func addStacks(domains []StalledDomain) {
 	var stacks map[uint64]string
 	for i := range domains {
 		d := &domains[i]
-		if d.Domain.goid == 0 || d.Domain.currentPhase().standsIn() {
+		if p := d.Domain.currentPhase(); p == starting || p.standsIn() || d.Domain.goid == 0 {
 			continue
 		}
 		if stacks == nil {

@@ -193,6 +193,16 @@ func TestStall_SuspendOthers(t *testing.T) {
 	})
 }
 
+// A report of a domain that is about to start has no stack, and does not race with its goroutine.
+func TestStall_StartingDomain(t *testing.T) {
+	w, _ := newWatched(t, time.Minute)
+	for range rounds(100) {
+		d := spawn(t, w, func(*Domain) {})
+		addStacks([]StalledDomain{{Domain: d}})
+		join(t, d)
+	}
+}
+
 // Without reports there is no timer: only the domain's end ends the wait.
 func TestStall_Off(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

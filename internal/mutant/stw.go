@@ -494,6 +494,25 @@ var stwBugs = []Bug{
 `,
 	},
 	{
+		Name:    "panics-past-its-context",
+		Why:     "a leader whose EnterWork panics waits for ever for a domain that does not come",
+		Package: "./stw",
+		Test:    "TestRunOnAll_GivenUpAfterEnterWork|TestStop_EnterWorkPanicsAndStays",
+		Patch: `
+@ stw/stop.go
+-	defer func() {
++	worked := false
++	defer func() {
++		if !worked {
++			return
++		}
+ 		if err := s.park.waitOr(x, s.spins, s.decided); err != nil && s.giveUp() {
+@ stw/stop.go
++	worked = true
+ 	return false // the deferred function knows
+`,
+	},
+	{
 		Name:      "unasks-grace-period",
 		Why:       "with a stop that is given up, the request of a grace period is withdrawn",
 		Package:   "./stw",
@@ -535,6 +554,18 @@ var stwBugs = []Bug{
 @ stw/stall.go
 -	t.ended = true
 -	t.timer.Stop()
+`,
+	},
+	{
+		Name:    "stack-of-what-starts",
+		Why:     "a stall report reads the number of a goroutine that is about to write it",
+		Package: "./stw",
+		Test:    "TestStall_StartingDomain",
+		Race:    true,
+		Patch: `
+@ stw/stall.go
+-		if p := d.Domain.currentPhase(); p == starting || p.standsIn() || d.Domain.goid == 0 {
++		if d.Domain.goid == 0 || d.Domain.currentPhase().standsIn() {
 `,
 	},
 	{
