@@ -85,6 +85,21 @@ func TestInvariants_BlockingWhilePinned(t *testing.T) {
 	}
 }
 
+// A domain that is unwound in a pinned section resumes what it has suspended as it ends.
+func TestInvariants_EndWhilePinned(t *testing.T) {
+	w := newWorld(t, Options{})
+	other, release := startBlocked(t, w)
+	d, err := w.Register()
+	require.NoError(t, err)
+	held := newDomain(t)
+	suspendOthers(t, d)
+	s := held.Pin()
+	d.end(true)
+	s.Leave()
+	close(release)
+	join(t, other)
+}
+
 // A domain is in a section of the world's smr domains from one safe point to the next, and its
 // stand-in in the functions that it runs.
 func TestInvariants_EnteredBetweenPolls(t *testing.T) {

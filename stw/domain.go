@@ -217,6 +217,6 @@ func (d *Domain) endLast() {
 		d.leaveAreas()
 	}
 	d.w.leave(d)
+	defer d.passLastPanics() // also if free panics
 	d.w.free(d)
-	d.passLastPanics()
 }

@@ -308,7 +308,15 @@ func TestContext_EndedBefore(t *testing.T) {
 	never := func(*Domain) { t.Error("it runs") }
 	require.Equal(t, context.Canceled, w.StopContext(ctx))
 	require.Equal(t, context.Canceled, w.ForEachContext(ctx, never))
+	blocked, release := startBlocked(t, w) // could be suspended without a wait
+	require.Equal(t, context.Canceled, blocked.Suspend(ctx))
+	_, err := w.Suspend(ctx)
+	require.Equal(t, context.Canceled, err)
+	close(release)
+	join(t, blocked)
 	asDomain(t, w, func(d *Domain) {
+		_, err := d.SuspendOthers(ctx)
+		require.Equal(t, context.Canceled, err)
 		require.Equal(t, context.Canceled, d.ForEachContext(ctx, never))
 		o := StopOptions{Setup: func(*Stop) { t.Error("it is set up") }}
 		require.Equal(t, context.Canceled, w.RunOnAllContext(ctx, d, func(*Domain, *Stop) {}, o))

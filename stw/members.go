@@ -58,9 +58,7 @@ func (w *World) free(d *Domain) {
 		sched.Wakes()
 		close(d.done)
 	}()
-	for _, s := range solos {
-		s.Resume()
-	}
+	resumeAll(solos)
 }
 
 // join adds a domain to the set. It waits while a stop is in progress, or one domain has suspended

@@ -262,6 +262,32 @@ func TestSuspension_Resume(t *testing.T) {
 	join(t, a, b)
 }
 
+// A Resume too many of a domain for which World.Suspend waits makes it panic when it gives up, and
+// keeps none suspended.
+func TestSuspension_ResumedBeforeHeld(t *testing.T) {
+	w := newWorld(t, Options{})
+	a, releaseA := startBlocked(t, w)
+	deaf, poll := silent(t, w)
+	b, releaseB := startBlocked(t, w)
+	ctx, cancel := context.WithCancel(context.Background())
+	panics := make(chan any)
+	go func() {
+		defer func() { panics <- recover() }()
+		w.Suspend(ctx)
+	}()
+	waitFor(t, b.suspended) // asked last
+	deaf.Resume()
+	cancel()
+	require.NotNil(t, <-panics)
+	for _, d := range []*Domain{a, deaf, b} {
+		require.Zero(t, d.noted.suspends)
+	}
+	close(releaseA)
+	close(releaseB)
+	close(poll)
+	join(t, a, deaf, b)
+}
+
 func TestReservation_EvacuateEndsItsGoroutine(t *testing.T) {
 	w := newWorld(t, Options{Max: 4})
 	blocked, release := startBlocked(t, w)

@@ -25,12 +25,15 @@ import (
 func (d *Domain) SuspendOthers(ctx context.Context) (*Suspension, error) {
 	d.currentPhase().mustRun("SuspendOthers")
 	d.check("SuspendOthers")
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
 	s := &Suspension{w: d.w, solo: d}
 	suspended := false
 	var err error
 	defer func() {
 		if !suspended {
-			s.Resume()
+			s.resume()
 		}
 	}()
 	d.Blocking(func() { err = s.suspendOthers(ctx) })
@@ -48,7 +51,7 @@ func (s *Suspension) suspendOthers(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if s.domains, err = suspendAll(ctx, others); err != nil {
+	if s.domains, err = suspendAll(ctx, "SuspendOthers", others); err != nil {
 		s.w.endSolo(s)
 	}
 	return err

@@ -367,6 +367,62 @@ func TestSuspendOthers_EndResumes(t *testing.T) {
 	c.end(t)
 }
 
+// A domain that ends resumes all that it has suspended, and passes on the panics that it has yet to
+// pass on, even if others have resumed one too often.
+func TestSuspendOthers_EndResumesAll(t *testing.T) {
+	w := newWorld(t, Options{})
+	a, releaseA := startBlocked(t, w)
+	b, releaseB := startBlocked(t, w)
+	d, err := w.Register()
+	require.NoError(t, err)
+	suspendOthers(t, d)
+	suspendOthers(t, d)
+	a.Resume()
+	a.Resume()
+	d.notePanic(&Panic{Value: "noted"})
+	var value any
+	func() {
+		defer func() { value = recover() }()
+		d.Deregister()
+	}()
+	require.IsType(t, new(Panic), value)
+	require.Zero(t, b.noted.suspends)
+	require.Empty(t, w.solos)
+	close(releaseA)
+	close(releaseB)
+	join(t, d, a, b)
+}
+
+// Resume, called while another call resumes the others, does not let new domains in before it.
+func TestSuspendOthers_ResumeTwiceAtOnce(t *testing.T) {
+	w := newWorld(t, Options{})
+	other, release := startBlocked(t, w)
+	asDomain(t, w, func(d *Domain) {
+		s := suspendOthers(t, d)
+		resumed := make(chan struct{})
+		other.mu.Lock() // the first cannot go on
+		go func() {
+			defer close(resumed)
+			s.Resume()
+		}()
+		waitFor(t, func() bool {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			return s.domains == nil
+		})
+		s.Resume()
+		w.mu.Lock()
+		n := len(w.solos)
+		w.mu.Unlock()
+		other.mu.Unlock()
+		<-resumed
+		require.Equal(t, 1, n)
+		require.Empty(t, w.solos)
+	})
+	close(release)
+	join(t, other)
+}
+
 // A domain that waits for its turn while others suspend the others again and again has it.
 func TestSuspendOthers_InTurn(t *testing.T) {
 	w := newWorld(t, Options{})

@@ -49,6 +49,11 @@ func TestStall_NamesTheSilentDomain(t *testing.T) {
 				late.Resume()
 			}
 		}},
+		{"SuspendOthers", func(w *World, _ *Domain) {
+			d, _ := w.Register()
+			d.SuspendOthers(context.Background())
+			d.Deregister()
+		}},
 	} {
 		t.Run(wait.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

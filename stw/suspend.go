@@ -16,10 +16,17 @@ import "context"
 // back to resume the other.
 func (d *Domain) Suspend(ctx context.Context) error {
 	d.w.checkOutside("Suspend")
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	if !d.askToSuspend(phase.refuses) {
 		return ErrDead
 	}
-	return d.waitSuspended(ctx)
+	err := d.waitSuspended(ctx, "Suspend")
+	if err != nil && err != ErrDead {
+		d.resume()
+	}
+	return err
 }
 
 // isDead reports whether the domain is no longer part of the world.
@@ -52,26 +59,27 @@ func (d *Domain) suspended() bool {
 	return d.noted.suspends > 0
 }
 
-// waitSuspended waits until the domain is held. If ctx ends first, it undoes askToSuspend.
-func (d *Domain) waitSuspended(ctx context.Context) error {
+// waitSuspended waits until the domain is held. op is the method that waits. It returns ctx.Err() if
+// ctx ends first, and ErrDead if the domain has ended.
+func (d *Domain) waitSuspended(ctx context.Context, op string) error {
 	d.mu.Lock()
-	x := wait{ctx, d.w, "Suspend", suspensionWait{d}}
+	defer d.mu.Unlock()
+	x := wait{ctx, d.w, op, suspensionWait{d}}
 	err := x.on(&d.changed, func() bool { return d.noted.held || d.phase == dead })
-	isDead := d.phase == dead
-	d.mu.Unlock()
-	switch {
-	case err != nil:
-		d.Resume()
-		return err
-	case isDead:
+	if err == nil && d.phase == dead {
 		return ErrDead
 	}
-	return nil
+	return err
 }
 
 // Resume undoes one Suspend. It panics if the domain is not suspended.
 func (d *Domain) Resume() {
 	checkMayBlock("Resume")
+	d.resume()
+}
+
+// resume is Resume where the caller may not be refused: others depend on it.
+func (d *Domain) resume() {
 	d.mu.Lock()
 	n := &d.noted
 	if n.suspends == 0 {
@@ -121,8 +129,9 @@ func (d *Domain) suspendLocked(left *due) bool {
 }
 
 // suspendAll suspends domains, also those that are ending, and returns the ones that have not ended.
-// If ctx ends first, it resumes those that it has suspended and returns ctx.Err().
-func suspendAll(ctx context.Context, domains []*Domain) (held []*Domain, err error) {
+// If ctx ends first, it resumes those that it has suspended and returns ctx.Err(). op is the method
+// that waits.
+func suspendAll(ctx context.Context, op string, domains []*Domain) (held []*Domain, err error) {
 	var all []*Domain
 	for _, d := range domains {
 		if d.askToSuspend(phase.isDead) {
@@ -130,29 +139,29 @@ func suspendAll(ctx context.Context, domains []*Domain) (held []*Domain, err err
 		}
 	}
 	for i, d := range all {
-		switch err := d.waitSuspended(ctx); err {
+		switch err := d.waitSuspended(ctx, op); err {
 		case nil:
 			held = append(held, d)
 		case ErrDead: // it has ended: nothing to suspend
 		default:
-			resumeAll(append(held, all[i+1:]...))
+			resumeAll(append(held, all[i:]...))
 			return nil, err
 		}
 	}
 	return held, nil
 }
 
-// resumeAll resumes domains, each of them even if Resume panics for another.
-func resumeAll(domains []*Domain) {
+// resumeAll resumes domains or what was suspended together, each even if that panics for another.
+func resumeAll[S interface{ resume() }](all []S) {
 	defer func() {
-		if len(domains) > 0 { // the last one has panicked
-			resumeAll(domains)
+		if len(all) > 0 { // the last one has panicked
+			resumeAll(all)
 		}
 	}()
-	for len(domains) > 0 {
-		d := domains[0]
-		domains = domains[1:]
-		d.Resume()
+	for len(all) > 0 {
+		s := all[0]
+		all = all[1:]
+		s.resume()
 	}
 }
 
@@ -161,6 +170,7 @@ type Suspension struct {
 	w       *World
 	solo    *Domain   // the only one that may run, or nil after World.Suspend
 	domains []*Domain // what Resume resumes: under World.mu, as soon as Resume may be called
+	resumed bool      // Resume has been called; under World.mu
 }
 
 // Suspend suspends every domain that is part of the world when it is called, and returns when each
@@ -173,7 +183,10 @@ type Suspension struct {
 // Resume before it comes back; see [Domain.SuspendOthers].
 func (w *World) Suspend(ctx context.Context) (*Suspension, error) {
 	w.checkOutside("Suspend")
-	held, err := suspendAll(ctx, w.Domains())
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	held, err := suspendAll(ctx, "Suspend", w.Domains())
 	if err != nil {
 		return nil, err
 	}
@@ -186,10 +199,20 @@ func (s *Suspension) Domains() []*Domain { return s.domains }
 // Resume resumes the domains; a second call does nothing. If [Domain.Resume] has already undone the
 // suspension of one of them, Resume resumes the others and panics. Any goroutine may call it.
 func (s *Suspension) Resume() {
+	checkMayBlock("Resume")
+	s.resume()
+}
+
+// resume is Resume where the caller may not be refused. The call that resumes the domains also ends the
+// turn, so that no new one runs before.
+func (s *Suspension) resume() {
 	s.w.mu.Lock()
-	domains := s.domains
-	s.domains = nil
+	domains, again := s.domains, s.resumed
+	s.domains, s.resumed = nil, true
 	s.w.mu.Unlock()
+	if again {
+		return
+	}
 	if s.solo != nil {
 		defer s.w.endSolo(s)
 	}

@@ -358,10 +358,61 @@ var stwBugs = []Bug{
 		Test:    "TestSuspendOthers_EndResumes",
 		Patch: `
 @ stw/members.go
--	for _, s := range solos {
--		s.Resume()
--	}
+-	resumeAll(solos)
 +	_ = solos
+`,
+	},
+	{
+		Name:    "resumes-up-to-a-panic",
+		Why:     "a domain that was resumed once too often keeps others suspended",
+		Package: "./stw",
+		Test:    "TestSuspendOthers_EndResumesAll|TestSuspension_ResumedBeforeHeld",
+		Patch: `
+@ stw/suspend.go
+-		if len(all) > 0 { // the last one has panicked
+-			resumeAll(all)
+-		}
++		_ = all
+`,
+	},
+	{
+		Name:    "gives-up-what-came-before",
+		Why:     "World.Suspend, given up, leaves a domain that did not come suspended",
+		Package: "./stw",
+		Test:    "TestSuspend_Canceled|TestSuspendOthers_Canceled",
+		Patch: `
+@ stw/suspend.go
+-			resumeAll(append(held, all[i:]...))
++			resumeAll(append(held, all[i+1:]...))
+`,
+	},
+	{
+		Name:    "resumed-twice-at-once",
+		Why:     "a new domain runs beside the one that is alone, when Resume is called twice at once",
+		Package: "./stw",
+		Test:    "TestSuspendOthers_ResumeTwiceAtOnce",
+		Patch: `
+@ stw/suspend.go
+-	if again {
+-		return
+-	}
++	_ = again
+`,
+	},
+	{
+		Name:    "refused-to-resume",
+		Why:     "a domain that ends in a pinned section panics instead of resuming the others",
+		Package: "./stw",
+		Test:    "TestInvariants_EndWhilePinned",
+		Tags:    "invariants",
+		Patch: `
+@ stw/suspend.go
+-		s.resume()
+-	}
+-}
++		any(s).(interface{ Resume() }).Resume()
++	}
++}
 `,
 	},
 	{
