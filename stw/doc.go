@@ -46,7 +46,9 @@
 // RunOnAllContext, TryRunOnAllContext, ForEachContext, Suspend, SuspendOthers, Close and Join. Of a
 // stop, one word decides whether all are in or it is given up, so its handler runs for all or for
 // none. What was asked is withdrawn from the domains that have not come, and those that waited for
-// them go on: none is stopped, suspended or asked for anything when the method returns.
+// them go on: none is stopped, suspended or asked for anything when the method returns. A method of a
+// domain that waits in Blocking returns when that can end: not while the domain is suspended, or a
+// stand-in acts for it.
 //
 // Four waits have no such form. Three because the domain may not run before they end: the end of
 // Blocking, the end of a domain, and its start while the world is stopped or another domain has

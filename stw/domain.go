@@ -108,13 +108,18 @@ func (w *World) Spawn(fn func(*Domain)) (*Domain, error) {
 
 // Spawn is [World.Spawn] in the domain's world, and the new domain inherits values of the domain's:
 // see [NewInheritedKey]. Call it only where [Key.Get] is allowed.
-func (d *Domain) Spawn(fn func(*Domain)) (*Domain, error) { return d.w.spawn(fn, d.bequest()) }
+func (d *Domain) Spawn(fn func(*Domain)) (*Domain, error) { return d.w.spawn(fn, d) }
 
-func (w *World) spawn(fn func(*Domain), locals []any) (*Domain, error) {
+// spawn is Spawn; the new domain inherits from parent, if that is not nil.
+func (w *World) spawn(fn func(*Domain), parent *Domain) (*Domain, error) {
 	if fn == nil {
 		panic("stw: Spawn of a nil function")
 	}
 	checkMayBlock("Spawn")
+	var locals []any
+	if parent != nil {
+		locals = parent.bequest()
+	}
 	d, err := w.newDomain(byReturn)
 	if err != nil {
 		return nil, err

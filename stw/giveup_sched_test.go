@@ -54,7 +54,6 @@ func (st *stage) checkCanceled(err error) {
 
 // checkQuiet checks that nothing is left, in the end, of what was given up.
 func (st *stage) checkQuiet() {
-	const quiet = "stop false held false queue 0 joiners 0 leavers 0"
 	if t := st.w.trace(); t != quiet {
 		st.x.Fail("left: %s", t)
 	}

@@ -75,12 +75,15 @@ func (sc *scene) byOther(do func(*Domain) error) error {
 	return <-result
 }
 
+// quiet is the trace of a world that is empty.
+const quiet = "stop false held false queue 0 joiners 0 leavers 0 solos 0 soloists 0"
+
 // trace is all that a wait could leave behind in a world where no goroutine runs.
 func (w *World) trace() string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	t := fmt.Sprintf("stop %v held %v queue %d joiners %d leavers %d", w.stop.Load() != nil, w.held != nil,
-		len(w.leaders), len(w.joiners), len(w.leavers))
+	t := fmt.Sprintf("stop %v held %v queue %d joiners %d leavers %d solos %d soloists %d",
+		w.stop.Load() != nil, w.held != nil, len(w.leaders), len(w.joiners), len(w.leavers), len(w.solos), len(w.soloists))
 	for _, id := range slices.Sorted(maps.Keys(w.byID)) {
 		d := w.byID[id]
 		d.mu.Lock()
@@ -117,7 +120,7 @@ func TestStates_GivenUpInEach(t *testing.T) {
 					close(sc.ask)
 					join(t, sc.d)
 					sc.quiet()
-					require.Equal(t, "stop false held false queue 0 joiners 0 leavers 0", sc.w.trace())
+					require.Equal(t, quiet, sc.w.trace())
 				})
 			}
 			require.Equal(t, s.givenUp, string(got))
@@ -297,6 +300,19 @@ func TestStop_EnterWorkPanicsAndStays(t *testing.T) {
 		close(poll)
 		join(t, leader, other, deaf)
 	})
+}
+
+// A stop that is given up in the queue leaves it at once, not when its leader's Blocking ends: that
+// may have to wait for an interrupt function.
+func TestWaitTurn_GivenUpLeavesQueue(t *testing.T) {
+	w := newWorld(t, Options{})
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	first, second := &Stop{w: w}, &Stop{w: w, ctx: ctx}
+	w.queue(first)
+	w.queue(second)
+	require.Equal(t, context.Canceled, w.waitTurn(second))
+	require.Equal(t, []*Stop{first}, w.leaders)
 }
 
 // A wait whose context has ended before it begins asks nothing of anyone.

@@ -144,7 +144,8 @@ func (m *move) run(ctx context.Context, d *Domain, prepare func(*Stop) error) er
 	return err
 }
 
-// mapAreas maps a new area for each participant that has one.
+// mapAreas maps a new area for each participant that has one. One that ends meanwhile may give its area
+// back: which are open is written by change.
 func (m *move) mapAreas(s *Stop, size int) (err error) {
 	r := m.r
 	m.resizes, m.size = true, size
@@ -153,7 +154,7 @@ func (m *move) mapAreas(s *Stop, size int) (err error) {
 		if size == 0 || !r.isOpen(p.slot) {
 			continue
 		}
-		if m.memory[p.slot], err = r.mapArea(p.slot, size); err != nil {
+		if m.memory[p.slot], err = mapArea(p.slot, size); err != nil {
 			spare.giveBack(m.memory...)
 			m.memory = nil
 			return err
@@ -215,11 +216,15 @@ func (m *move) change() {
 // empty empties the area of a slot: see Reset.
 func (r *Reservation) empty(slot int) {
 	a := &r.areas[slot]
-	keep := max(retained, 2*min(a.used, a.last))
+	keep := keeps(a.used, a.last, len(a.mem))
 	a.touched = max(a.touched, a.used)
 	a.last, a.used = a.used, 0
 	r.trim(slot, keep)
 }
+
+// keeps returns how much of an area of that size Reset keeps. Twice what is used may exceed an int: it
+// takes no more than the size.
+func keeps(used, last, size int) int { return max(retained, 2*min(used, last, size/2)) }
 
 // leaveAreas gives back all pages of the domain's areas but those with allocations. The owner calls
 // it when it has run its last user code, and before it lets a stand-in act.

@@ -3,6 +3,7 @@ package stw
 import (
 	"bytes"
 	"context"
+	"math"
 	"runtime"
 	"sync/atomic"
 	"testing"
@@ -345,4 +346,44 @@ func TestRelease_Forgets(t *testing.T) {
 		other.Release(d)
 		require.Empty(t, *w.reservations.Load())
 	})
+}
+
+// Twice what is used, but no more than the area, so that it does not exceed an int.
+func TestReset_KeepsAtMostTheArea(t *testing.T) {
+	const most = math.MaxInt &^ (1<<20 - 1)
+	for _, v := range []struct{ used, last, size, want int }{
+		{0, 0, 0, retained},
+		{retained, 2 * retained, 8 * retained, 2 * retained},
+		{3 * retained, 4 * retained, 4 * retained, 4 * retained},
+		{most, most, most, most},
+		{most / 4 * 3, most / 4 * 3, most, most},
+	} {
+		require.Equal(t, v.want, keeps(v.used, v.last, v.size))
+	}
+}
+
+// A Resize that fails does not say of an area that it is open, though a domain that ends has given it
+// back meanwhile.
+func TestResize_FailedOpensNothing(t *testing.T) {
+	f := withFakeSystem(t)
+	w := newWorld(t, Options{Max: 4})
+	r, err := w.NewReservation(areaPage)
+	require.NoError(t, err)
+	c := startCrowd(t, w, 1)
+	asDomain(t, w, func(d *Domain) {
+		d.ForEach(func(d *Domain) { r.Alloc(d, 1) })
+		f.refuseMap = 1
+		system.mapping = func(size int) ([]byte, error) {
+			r.mu.Lock()
+			r.open[c.domains[0].slot] = false // as by trim, when it has been found open
+			r.mu.Unlock()
+			return f.mapping(size)
+		}
+		require.ErrorIs(t, r.Resize(d, 2*areaPage, nil), ErrNoMemory)
+		require.False(t, r.isOpen(c.domains[0].slot))
+		require.True(t, r.isOpen(d.slot))
+		f.refuseMap = -1
+		r.Release(d)
+	})
+	c.end(t)
 }

@@ -38,13 +38,17 @@ func (w *World) turnLocked() *Stop {
 	return nil
 }
 
-// waitTurn waits for the turn of s: no stop is in progress, and s comes next. It returns
-// s.ctx.Err() if s.ctx ends first.
+// waitTurn waits for the turn of s: no stop is in progress, and s comes next. If s.ctx ends first, it
+// removes s from the queue and returns s.ctx.Err().
 func (w *World) waitTurn(s *Stop) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	x := wait{s.ctx, w, s.op, turn{s}}
-	return x.on(&w.changed, func() bool { return w.stop.Load() == nil && w.turnLocked() == s })
+	err := x.on(&w.changed, func() bool { return w.stop.Load() == nil && w.turnLocked() == s })
+	if err != nil && w.unqueueLocked(s) {
+		w.changed.Broadcast()
+	}
+	return err
 }
 
 // suspensionChanged is called after d is suspended or resumed: another stop, or another call of

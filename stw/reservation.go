@@ -63,7 +63,7 @@ func (w *World) NewReservation(size int) (*Reservation, error) {
 	}
 	r := &Reservation{w: w, size: size, areas: make([]area, w.opts.Max), open: make([]bool, w.opts.Max)}
 	if size > 0 {
-		if r.areas[0].mem, err = r.mapArea(0, size); err != nil {
+		if err := r.openArea(0, size); err != nil {
 			return nil, err
 		}
 	}
@@ -96,15 +96,22 @@ func areaSize(size int) (int, error) {
 
 func wholePages(size int) int { return (size + areaPage - 1) &^ (areaPage - 1) }
 
-// mapArea returns memory for the area of a slot.
-func (r *Reservation) mapArea(slot, size int) ([]byte, error) {
+// openArea maps the area of a slot.
+func (r *Reservation) openArea(slot, size int) (err error) {
+	if r.areas[slot].mem, err = mapArea(slot, size); err == nil {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.open[slot] = true
+	}
+	return err
+}
+
+// mapArea returns memory for an area of a slot.
+func mapArea(slot, size int) ([]byte, error) {
 	mem, err := spare.takeRange(size)
 	if err != nil {
 		return nil, fmt.Errorf("stw: map an area of a Reservation, of slot %d: %w", slot, err)
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.open[slot] = true
 	return mem, nil
 }
 
@@ -127,12 +134,11 @@ func (r *Reservation) Alloc(d *Domain, size int) ([]byte, error) {
 }
 
 // openFor maps the area of a slot if it is not mapped yet and size bytes will fit into it.
-func (r *Reservation) openFor(a *area, slot, size int) (err error) {
+func (r *Reservation) openFor(a *area, slot, size int) error {
 	if a.mem != nil || size < 0 || size > r.size {
 		return ErrExhausted
 	}
-	a.mem, err = r.mapArea(slot, r.size)
-	return err
+	return r.openArea(slot, r.size)
 }
 
 // Used returns how many bytes of the domain's area are in use. Call it only where Alloc is allowed.

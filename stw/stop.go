@@ -320,7 +320,6 @@ func (w *World) StopContext(ctx context.Context) error {
 	s := &Stop{w: w, op: "Stop", ctx: ctx, handler: func(_ *Domain, s *Stop) { s.park.wait(0, s.started.Load) }}
 	for w.queue(s); !w.lead(s, 1); {
 		if err := w.waitTurn(s); err != nil {
-			w.unqueue(s)
 			return err
 		}
 	}

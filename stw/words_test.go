@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"runtime"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 
@@ -215,4 +216,16 @@ func TestInheritedKey_Panics(t *testing.T) {
 		require.True(t, d.Alone())
 	})
 	require.NoError(t, w.Close(context.Background()))
+}
+
+// Spawn of a nil function inherits nothing before it panics.
+func TestSpawn_NilInheritsNothing(t *testing.T) {
+	w := newWorld(t, Options{})
+	var ran atomic.Bool
+	key := NewInheritedKey(nil, func(v int) int { ran.Store(true); return v })
+	asDomain(t, w, func(d *Domain) {
+		key.Set(d, 1)
+		require.Panics(t, func() { d.Spawn(nil) })
+	})
+	require.False(t, ran.Load())
 }

@@ -491,8 +491,34 @@ var stwBugs = []Bug{
 		Test:    "TestReset_GivesPagesBack",
 		Patch: `
 @ stw/move.go
--	keep := max(retained, 2*min(a.used, a.last))
-+	keep := max(retained, 2*max(a.used, a.last))
+-	keep := keeps(a.used, a.last, len(a.mem))
++	keep := keeps(max(a.used, a.last), max(a.used, a.last), len(a.mem))
+`,
+	},
+	{
+		Name:    "open-and-gone",
+		Why:     "a Resize that fails counts an area as mapped that a domain, ending meanwhile, has given back",
+		Package: "./stw",
+		Test:    "TestResize_FailedOpensNothing",
+		Patch: `
+@ stw/move.go
+ 			m.memory = nil
+ 			return err
+ 		}
++		r.mu.Lock()
++		r.open[p.slot] = true
++		r.mu.Unlock()
+`,
+	},
+	{
+		Name:    "keeps-less-than-nothing",
+		Why:     "twice what a large area has used exceeds an int, and it loses the pages that the next cycle needs",
+		Package: "./stw",
+		Test:    "TestReset_KeepsAtMostTheArea",
+		Patch: `
+@ stw/move.go
+-func keeps(used, last, size int) int { return max(retained, 2*min(used, last, size/2)) }
++func keeps(used, last, size int) int { return max(retained, 2*min(used, last)) }
 `,
 	},
 	{
@@ -539,9 +565,10 @@ var stwBugs = []Bug{
 		Test:      "TestStates_GivenUpInEach",
 		Schedules: "TestSchedules_GivenUpStopAgainstStop",
 		Patch: `
-@ stw/stop.go
--			w.unqueue(s)
- 			return err
+@ stw/queue.go
+-	if err != nil && w.unqueueLocked(s) {
+-		w.changed.Broadcast()
+-	}
 `,
 	},
 	{
