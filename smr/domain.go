@@ -99,13 +99,14 @@ func New(o Options) (*Domain, error) {
 
 var lastID satomic.Uint64
 
-// registry lists the open domains of the process, oldest first.
+// registry lists the domains of the process that may have readers or calls, oldest first.
 var registry struct {
 	mu      sync.Mutex
 	domains []*Domain
 }
 
-// Domains returns the open domains, oldest first. The list keeps a domain alive until Close.
+// Domains returns the domains of which no Close has returned nil, oldest first. The list keeps them
+// alive.
 func Domains() []*Domain {
 	registry.mu.Lock()
 	defer registry.mu.Unlock()
@@ -174,10 +175,6 @@ func (d *Domain) Close(ctx context.Context) error {
 	d.reclaim.mu.Lock()
 	d.reclaim.wakeThrottledLocked()
 	d.reclaim.mu.Unlock()
-	registry.mu.Lock()
-	registry.domains = slices.DeleteFunc(registry.domains, func(o *Domain) bool { return o == d })
-	registry.mu.Unlock()
-
 	for {
 		if err := d.barrier(ctx); err != nil {
 			return d.closeError(err)
@@ -193,6 +190,9 @@ func (d *Domain) Close(ctx context.Context) error {
 	if err := d.reports.wait(ctx); err != nil {
 		return d.closeError(err)
 	}
+	registry.mu.Lock()
+	registry.domains = slices.DeleteFunc(registry.domains, func(o *Domain) bool { return o == d })
+	registry.mu.Unlock()
 	return nil
 }
 
