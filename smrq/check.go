@@ -152,7 +152,7 @@ func (s state) String() string {
 		return "it was never made: use its constructor, or InitWith"
 	case lending, unpublished:
 		return "its elements were moved by Append: it needs Init first"
-	case splitting:
+	case splitting, stepping:
 		return "it is being split: that needs Split.Step, to the last one, first"
 	}
 	return "it is ready"

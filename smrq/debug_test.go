@@ -3,6 +3,7 @@
 package smrq_test
 
 import (
+	"context"
 	"sync"
 	"testing"
 
@@ -10,6 +11,7 @@ import (
 
 	"github.com/gosmr/gosmr/internal/testkit/queuetest"
 	"github.com/gosmr/gosmr/smr"
+	"github.com/gosmr/gosmr/smrq"
 )
 
 func TestInvariants_WritersLockNotHeld(t *testing.T) {
@@ -80,6 +82,47 @@ func TestInvariants_ReadersSectionNotOpen(t *testing.T) {
 			})
 		}
 	})
+}
+
+// So it may if its domain is about to be closed, which waits for it.
+func TestInvariants_OldReaderOfClosingDomain(t *testing.T) {
+	d := newDomain(t)
+	q, src := smrq.NewList(nodeLink), smrq.NewList(nodeLink)
+	src.InsertHead(new(node))
+	s := d.Enter()
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	within(t, func() {
+		done := make(chan struct{})
+		go func() { // d.Close would find this goroutine's own section
+			defer close(done)
+			require.ErrorIs(t, d.Close(ctx), context.Canceled)
+		}()
+		<-done
+	})
+	q.Append(src)
+	src.Unpublish()
+	require.NotNil(t, src.First(s))
+	s.Leave()
+}
+
+// A writer that is called in a section panics, and the table is as useful as before.
+func TestInvariants_TableWriterInSection(t *testing.T) {
+	tab := newTable(newDomain(t))
+	want := make(map[uint64]*entry)
+	for key := range uint64(10) {
+		want[key] = &entry{key: key}
+		tab.insert(want[key])
+	}
+	tab.dom.Read(func(smr.Section) {
+		require.Contains(t, panicText(t, tab.fit), "inside a section")
+		require.Contains(t, panicText(t, func() { tab.remove(1) }), "inside a section")
+	})
+	for key := range want {
+		require.Same(t, want[key], tab.remove(key))
+		delete(want, key)
+	}
+	tab.check(t, want)
 }
 
 // A reader may come by an unpublished head if its section was entered before, and not once that is

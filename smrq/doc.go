@@ -53,7 +53,8 @@
 //     replacement it sees exactly one.
 //
 // A walk of a queue that is appended to another continues into that one. A walk of a queue that is
-// being split may see elements of both parts.
+// being split may see elements of both parts, in the order in which they stood in one; from the last
+// [Split.Step] on it sees its own alone.
 //
 // All this requires a grace period between removing an element and inserting it again; use
 // [smr.Call]. An element that is moved at once (say, to the tail on each use) takes the readers at
@@ -72,8 +73,8 @@
 //     publishes the new array, calls Unpublish of the old queues, and makes the steps of each [Split].
 //
 // The example Table is all of that, to be copied. Its lookups wait for nothing, and miss no key that
-// is there throughout. Its writers wait while it grows, for a few grace periods. To let them go on
-// was rejected: during a split two elements may lead to one, so each removal would have to find both
+// is there throughout. Its writers wait while it grows, for a few grace periods; so none may be called
+// in a section, for which they would wait, or in a callback. To let them go on was rejected: during a split two elements may lead to one, so each removal would have to find both
 // of them, and each step to find out what has changed since the last.
 //
 // # What a removed element keeps alive

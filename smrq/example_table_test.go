@@ -53,8 +53,10 @@ type entry struct {
 func entryLink(e *entry) *smrq.Link[entry] { return &e.link }
 
 // A table is a hash table for data that is mostly read. Readers look keys up in a section of its
-// domain. Writers take its lock, and wait while it grows: for one grace period and as many more as
-// the keys of two buckets alternate in a chain, a few in all.
+// domain. Writers take its lock, and wait while it grows: for a grace period each time that the keys
+// of two buckets alternate in a chain, and for two more; a few in all. So call no writer (insert,
+// replace, remove, fit) in a section of the domain: the one that has the lock may wait for that
+// section. Call none in a callback of the domain either, which can't wait, and would spin.
 //
 // Idea: the relativistic hash tables of Triplett, McKenney and Walpole (USENIX ATC 2011), and XNU's
 // smr_hash.
@@ -64,8 +66,9 @@ type table struct {
 	// buckets is written by writers, and read by readers.
 	buckets smr.Pointer[buckets]
 
-	mu sync.Mutex // writers
-	n  int        // entries
+	mu     sync.Mutex          // writers
+	n      int                 // entries
+	splits []smrq.Split[entry] // what is left to do of growing
 }
 
 // buckets are a power of two of lists. The upper bits of a key's hash say which one it is in; so what
@@ -109,6 +112,7 @@ func (t *table) get(s smr.Section, key uint64) *entry {
 
 // findLocked returns the key's bucket, and its entry there or nil.
 func (t *table) findLocked(key uint64) (*smrq.List[entry], *entry) {
+	t.partLocked() // a panic may have ended that before
 	b := t.buckets.LoadSerialized()
 	list := &b.lists[b.index(key)]
 	for e := range list.AllSerialized() {
@@ -156,11 +160,11 @@ func (t *table) remove(key uint64) *entry {
 	return found
 }
 
-// fit grows or shrinks the table until it has between one entry and four buckets for each other. Do
-// not call it in a section, as it may wait for a grace period.
+// fit grows or shrinks the table until it has between one entry and four buckets for each other.
 func (t *table) fit() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.partLocked()
 	for t.n > len(t.buckets.LoadSerialized().lists) {
 		t.growLocked()
 	}
@@ -171,14 +175,12 @@ func (t *table) fit() {
 
 // growLocked doubles the buckets.
 func (t *table) growLocked() {
-	splits := t.splitLocked()
-	for t.stepLocked(splits) {
-		t.dom.Synchronize(context.Background()) // if it can't, no step comes too early all the same
-	}
+	t.splitLocked()
+	t.partLocked()
 }
 
 // splitLocked publishes twice as many buckets. It leaves the steps by which their chains part.
-func (t *table) splitLocked() []smrq.Split[entry] {
+func (t *table) splitLocked() {
 	old := t.buckets.LoadSerialized()
 	b := t.newBuckets(old.bits + 1)
 	splits := make([]smrq.Split[entry], len(old.lists))
@@ -188,15 +190,25 @@ func (t *table) splitLocked() []smrq.Split[entry] {
 		splits[i] = left.Split(right, func(e *entry) bool { return b.index(e.key) == 2*i+1 })
 	}
 	t.publishLocked(b, old)
-	return splits
+	t.splits = splits
+}
+
+// partLocked makes the steps that are left.
+func (t *table) partLocked() {
+	for t.stepLocked() {
+		t.dom.Synchronize(context.Background()) // if it can't, no step comes too early all the same
+	}
 }
 
 // stepLocked makes a step of each split that is ready for it, and reports whether there is more to do.
-func (t *table) stepLocked(splits []smrq.Split[entry]) (more bool) {
-	for i := range splits {
-		if splits[i].Step(t.dom) {
+func (t *table) stepLocked() (more bool) {
+	for i := range t.splits {
+		if t.splits[i].Step(t.dom) {
 			more = true
 		}
+	}
+	if !more {
+		t.splits = nil
 	}
 	return more
 }

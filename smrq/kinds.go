@@ -64,7 +64,8 @@ func (q *TailQ[T]) InitWith(link func(*T) *Link[T]) { q.setUp(double|tailed, lin
 // follows in q. The head of src leads to its former elements until src.Init; before that, writing
 // to src panics, and so does removing its former first element, unless src.Unpublish says that no
 // new reader comes by that head. Serialize the writers of both queues from Append to Init or
-// Unpublish. Append panics if the two queues use different Links of T.
+// Unpublish, and those of each queue to which Append or Split moves the element meanwhile. Append
+// panics if the two queues use different Links of T.
 //
 // Cost: a walk of q and, unless q was empty, two of src, to check its elements and to tell them
 // which queue they are in.
@@ -83,7 +84,9 @@ func (q *TailQ[T]) Append(src *TailQ[T]) { q.append(&src.queue) }
 // must be empty. [Split.Step] does the rest; until it is done, writing to either queue panics. Readers
 // come by into for what was picked as soon as they are sent there, and may still come by q for it
 // until the first Step. pick is called once for each element, and must neither use the queues nor
-// panic. Serialize the writers of both queues. Split panics if they use different Links of T.
+// panic. Serialize the writers of both queues; if Append moved another queue to q, also its Init or
+// Unpublish, which must come before the first Step. Split panics if the two queues use different
+// Links of T.
 //
 // Cost: two walks of q.
 func (q *SList[T]) Split(into *SList[T], pick func(*T) bool) Split[T] {

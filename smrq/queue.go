@@ -54,8 +54,8 @@ func (k kind) String() string {
 //	unmade ─InitWith─▶ ready ─Append, as source─▶ lending ─Unpublish─▶ unpublished
 //	                   ▲ │ ▲                         │                    │
 //	                   │ │ └───────── Init ──────────┴────────────────────┘
-//	                   │ └─ Split ─▶ splitting ─┐
-//	                   └────── last Step ───────┘
+//	                   │ └─ Split ─▶ splitting ─Step─▶ stepping ─┐
+//	                   └────────────────── last Step ────────────┘
 type state uint8
 
 const (
@@ -63,7 +63,8 @@ const (
 	ready             // for everything
 	lending           // its head leads to elements of another queue, and the first has a loan for it
 	unpublished       // the same without the loan
-	splitting         // its elements and another queue's are still one chain
+	splitting         // its elements and another queue's are one chain
+	stepping          // the same, and a Split is at work to part them
 )
 
 // setUp is InitWith for a queue of kind k.
@@ -84,7 +85,7 @@ func (q *queue[T]) setUp(k kind, link func(*T) *Link[T]) {
 func (q *queue[T]) Init() {
 	const op = "Init"
 	q.writing(op)
-	if q.state == unmade || q.state == splitting {
+	if q.state == unmade || q.state == splitting || q.state == stepping {
 		q.notReady(op)
 	}
 	q.endLoan(op)

@@ -57,6 +57,59 @@ var writers = []struct {
 	}, [][]int{{1, 2, 3}, {1, 2, 3, 4}}},
 }
 
+// A queue is split, and at once one part is appended to the other, by whose head the reader comes. It
+// sees no element twice, and all that stay in their queue.
+func TestSchedules_SplitThenAppend(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		n      int // 1 to n are in the queue
+		picked int
+		own    []int // what the reader of the queue sees; nil: it comes to what was picked
+	}{{"first", 2, 1, nil}, {"second", 2, 2, []int{1}}, {"middle", 3, 2, []int{1, 3}}} {
+		t.Run(c.name, func(t *testing.T) {
+			sched.Explore(t, sched.Options{Schedules: 5_000}, func(x *sched.Exec) func() {
+				d, err := smr.New(smr.Options{})
+				if err != nil {
+					x.Fail("New: %v", err)
+				}
+				q, into := NewTailQ(linkOf), NewTailQ(linkOf)
+				for key := range c.n {
+					q.InsertTail(&schedElem{key: key + 1})
+				}
+				split := q.Split(into, func(e *schedElem) bool { return e.key == c.picked })
+				read, other, own := q, into, c.own
+				if own == nil {
+					read, other, own = into, q, []int{c.picked}
+				}
+				r := d.NewReader()
+				x.Go("reader", 0, func() {
+					s := r.Enter()
+					var seen, stay []int
+					for o := range read.All(s) {
+						if slices.Contains(seen, o.key) {
+							x.Fail("a reader sees %d again after %v", o.key, seen)
+						}
+						if seen = append(seen, o.key); slices.Contains(own, o.key) {
+							stay = append(stay, o.key)
+						}
+					}
+					s.Leave()
+					if !slices.Equal(stay, own) {
+						x.Fail("a reader sees %v, and %v stay in the queue", seen, own)
+					}
+				})
+				x.Go("writer", 1, func() {
+					for split.Step(d) {
+						sched.Gosched() // Step alone knows whether it may
+					}
+					other.Append(read)
+				})
+				return func() { d.Close(context.Background()) }
+			})
+		})
+	}
+}
+
 func TestSchedules_ReaderAgainstWriter(t *testing.T) {
 	for _, w := range writers {
 		t.Run(w.name, func(t *testing.T) {

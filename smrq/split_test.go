@@ -3,6 +3,7 @@ package smrq_test
 import (
 	"context"
 	"fmt"
+	"reflect"
 	"slices"
 	"testing"
 
@@ -65,6 +66,12 @@ func readKeys(q queuetest.Queue, s smr.Section) []int {
 	return keys
 }
 
+// keysNow returns what a new reader finds in the queue.
+func keysNow(d *smr.Domain, q queuetest.Queue) (keys []int) {
+	d.Read(func(s smr.Section) { keys = readKeys(q, s) })
+	return keys
+}
+
 // Each queue that leads to an element by its head says for itself that it no longer does.
 func TestUnpublish_EachHead(t *testing.T) {
 	forEach(t, func(t *testing.T, k queuetest.Kind) {
@@ -123,7 +130,7 @@ func steps(t *testing.T, d *smr.Domain, split *smrq.Split[elem], check func()) (
 
 // Every way to split five elements: a reader that comes by either head at any time finds all that
 // are there in their order, and in the end no others. There is a step for each change from one
-// queue's elements to the other's.
+// queue's elements to the other's, and one for the last readers.
 func TestSplit_AllWays(t *testing.T) {
 	forEachSource(t, func(t *testing.T, k queuetest.Kind, make elemSource) {
 		const n = 5
@@ -159,6 +166,9 @@ func TestSplit_AllWays(t *testing.T) {
 				require.Equal(t, stay, only(readKeys(q, s), stay), "mask %b", mask)
 				require.Equal(t, moved, only(readKeys(into, s), moved), "mask %b", mask)
 			})
+			if changes > 0 {
+				changes++
+			}
 			require.Equal(t, changes, done, "mask %b", mask)
 			for _, part := range []struct {
 				q    queuetest.Queue
@@ -181,7 +191,8 @@ func TestSplit_AllWays(t *testing.T) {
 }
 
 // Step waits for the readers that may rely on what it changes: those that entered before the elements
-// had a head of their own, and those that entered before the last step.
+// had a head of their own, and those that entered before the last step. In the end none is among the
+// elements of the other queue, so that those can be freed or appended.
 func TestSplit_StepWaitsForReaders(t *testing.T) {
 	forEach(t, func(t *testing.T, k queuetest.Kind) {
 		d := newDomain(t)
@@ -198,16 +209,15 @@ func TestSplit_StepWaitsForReaders(t *testing.T) {
 		s := d.Enter()
 		defer func() { s.Leave() }()
 		for i, stage := range stages {
-			last := i == len(stages)-1
 			for range 3 {
-				require.Equal(t, !last, split.Step(d))
+				require.True(t, split.Step(d))
 				require.Equal(t, stage.q, readKeys(q, s))
 				require.Equal(t, stage.into, readKeys(into, s))
 			}
 			next := d.Enter()
 			s.Leave()
 			s = next
-			require.Equal(t, i < len(stages)-2, split.Step(d))
+			require.Equal(t, i < len(stages)-1, split.Step(d))
 		}
 		require.NoError(t, q.Verify())
 		require.NoError(t, into.Verify())
@@ -308,10 +318,11 @@ func TestSplit_Misuse(t *testing.T) {
 	require.False(t, new(smrq.Split[two]).Step(newDomain(t)))
 }
 
-// An element that is overwritten between two steps is found by the next.
+// An element that is overwritten between two steps is found by the next one that comes to it, before
+// that changes anything: also the one that is to be changed.
 func TestSplit_Overwritten(t *testing.T) {
 	forEach(t, func(t *testing.T, k queuetest.Kind) {
-		for _, broken := range []int{1, 2} {
+		for _, broken := range []int{0, 1, 2} {
 			d := newDomain(t)
 			e := queuetest.OnHeap(4)
 			q, into := k.New(), k.New()
@@ -320,13 +331,84 @@ func TestSplit_Overwritten(t *testing.T) {
 			require.True(t, split.Step(d))
 			e[broken].Link = smrq.Link[elem]{}
 			require.NoError(t, d.Synchronize(context.Background()))
-			require.Contains(t, panicText(t, func() {
-				for split.Step(d) {
-					require.NoError(t, d.Synchronize(context.Background()))
-				}
-			}), "it is in no queue", fmt.Sprint(broken))
+			before := keysNow(d, q)
+			require.Contains(t, panicText(t, func() { split.Step(d) }), "it is in no queue", fmt.Sprint(broken))
+			require.Equal(t, before, keysNow(d, q))
 		}
 	})
+}
+
+// Readers that come to an element by the head of an appended queue would not find all that follows:
+// Step is refused until they no longer come, wherever the element is.
+func TestSplit_RefusesLoans(t *testing.T) {
+	forEach(t, func(t *testing.T, k queuetest.Kind) {
+		for mask := 1; mask < 16; mask++ {
+			for name, end := range map[string]func(src queuetest.Queue){
+				"Unpublish": func(src queuetest.Queue) { src.Unpublish() },
+				"Init":      func(src queuetest.Queue) { src.Init() },
+			} {
+				d := newDomain(t)
+				e := queuetest.OnHeap(4)
+				q, src, into := k.New(), k.New(), k.New()
+				insertAll(q, e[0])
+				insertAll(src, e[1:]...)
+				q.AppendFrom(src)
+				split := q.SplitInto(into, func(e *elem) bool { return mask>>e.Key&1 != 0 })
+				for range 2 {
+					require.Contains(t, panicText(t, func() { split.Step(d) }), "Unpublish", name)
+				}
+				require.NoError(t, d.Synchronize(context.Background()))
+				require.Equal(t, []int{0, 1, 2, 3}, keysNow(d, q))
+				require.Equal(t, []int{1, 2, 3}, keysNow(d, src))
+				end(src)
+				steps(t, d, &split, func() {})
+				require.NoError(t, q.Verify())
+				require.NoError(t, into.Verify())
+				require.Len(t, append(keys(q), keys(into)...), 4)
+			}
+		}
+	})
+}
+
+// A copy of a Split makes no step that another one has made.
+func TestSplit_Copied(t *testing.T) {
+	forEach(t, func(t *testing.T, k queuetest.Kind) {
+		for made := range 5 {
+			d := newDomain(t)
+			q, into := k.New(), k.New()
+			insertAll(q, queuetest.OnHeap(4)...)
+			split := q.SplitInto(into, func(e *elem) bool { return e.Key%2 != 0 })
+			step := func() bool {
+				defer func() { require.NoError(t, d.Synchronize(context.Background())) }()
+				return split.Step(d)
+			}
+			for range made {
+				require.True(t, step())
+			}
+			var stale smrq.Split[elem]
+			reflect.ValueOf(&stale).Elem().Set(reflect.ValueOf(&split).Elem()) // vet finds an assignment
+			more := step()
+			require.NotEmpty(t, panicText(t, func() { stale.Step(d) }), made)
+			for more {
+				more = step()
+			}
+			require.Contains(t, panicText(t, func() { stale.Step(d) }), "a copy", made)
+			require.Equal(t, []int{0, 2}, keys(q))
+			require.Equal(t, []int{1, 3}, keys(into))
+		}
+	})
+}
+
+// A goal of one domain says nothing of another's readers.
+func TestSplit_OtherDomain(t *testing.T) {
+	d, other := newDomain(t), newDomain(t)
+	q, into := smrq.NewList(nodeLink), smrq.NewList(nodeLink)
+	q.InsertHead(new(node))
+	split := q.Split(into, func(*node) bool { return true })
+	require.True(t, split.Step(d))
+	require.Contains(t, panicText(t, func() { split.Step(other) }), other.Name())
+	for split.Step(d) {
+	}
 }
 
 // Once they have their room, neither a split nor a merge allocates.

@@ -107,7 +107,7 @@ func TestSchedules_SplitAgainstReader(t *testing.T) {
 				x.Go("reader", 0, func() { tab.lookUp(x, r, keys[1:]...) })
 				x.Go("writer", 1, func() {
 					tab.mu.Lock()
-					for splits := tab.splitLocked(); tab.stepLocked(splits); {
+					for tab.splitLocked(); tab.stepLocked(); {
 						sched.Gosched() // Step alone knows whether it may
 					}
 					tab.mu.Unlock()

@@ -95,6 +95,32 @@ func TestTable_LikeAMap(t *testing.T) {
 	require.Len(t, tab.buckets.LoadSerialized().lists, 1)
 }
 
+// What was left to do when growing was cut short is done by the next writer, and no key is lost.
+func TestTable_GrowingCutShort(t *testing.T) {
+	for name, write := range map[string]func(tab *table, e *entry){
+		"insert":  func(tab *table, e *entry) { tab.remove(7); tab.insert(e) },
+		"replace": func(tab *table, e *entry) { tab.replace(e) },
+		"fit":     func(tab *table, e *entry) { tab.fit(); tab.replace(e) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			tab := newTable(newDomain(t))
+			want := make(map[uint64]*entry)
+			for key := range uint64(20) {
+				want[key] = &entry{key: key}
+				tab.insert(want[key])
+			}
+			tab.mu.Lock()
+			tab.splitLocked()
+			tab.stepLocked()
+			tab.mu.Unlock()
+			want[7] = &entry{key: 7}
+			write(tab, want[7])
+			tab.check(t, want)
+			require.Nil(t, tab.splits)
+		})
+	}
+}
+
 // No lookup misses a key that is there throughout, and none finds a freed entry, whatever writers do
 // to the other keys and to the table meanwhile. Entries are freed and used again right after their
 // grace periods.

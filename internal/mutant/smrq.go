@@ -133,7 +133,7 @@ var smrqBugs = []Bug{
 		Schedules: "TestSchedules_MergeAgainstReader",
 		Patch: `
 @ smrq/example_table_test.go
- 	n  int        // entries
+ 	splits []smrq.Split[entry] // what is left to do of growing
 +	stale *buckets
 @
  	b := t.buckets.Load(s)
@@ -188,10 +188,13 @@ var smrqBugs = []Bug{
 		Patch: `
 @ smrq/example_table_test.go
 -	t.publishLocked(b, old)
--	return splits
-+	t.stepLocked(splits)
+-	t.splits = splits
++	for i := range old.lists {
++		old.lists[i].Unpublish()
++	}
++	t.splits = splits
++	t.stepLocked()
 +	t.publishLocked(b, old)
-+	return splits
 `,
 	},
 	{
@@ -202,8 +205,8 @@ var smrqBugs = []Bug{
 		Schedules: "TestSchedules_SplitAgainstReader",
 		Patch: `
 @ smrq/split.go
--		if !dom.Poll(s.goal) {
-+		if false {
+-	case !dom.Poll(s.goal):
++	case false:
 `,
 	},
 	{
@@ -214,26 +217,21 @@ var smrqBugs = []Bug{
 		Schedules: "TestSchedules_SplitAgainstReader",
 		Patch: `
 @ smrq/split.go
--	if s.goal != 0 {
--		if !dom.Poll(s.goal) {
-+	if true {
-+		if s.goal != 0 && !dom.Poll(s.goal) {
+-		s.begin(dom)
++		s.begin(dom)
++		s.bypass()
 `,
 	},
 	{
 		Name:      "split-goal-early",
 		Why:       "a step waits for the readers from before the last one, and not for those that came meanwhile",
 		Package:   "./smrq",
-		Schedules: "TestSchedules_SplitAgainstReader",
+		Schedules: "TestSchedules_SplitThenAppend",
 		Patch: `
 @ smrq/split.go
--		if !s.bypass() {
--			return false
--		}
-+		early := dom.Advance()
-+		more := s.bypass()
-+		s.goal = early
-+		return more
+-		s.bypass()
++		s.bypass()
++		return true
 `,
 	},
 	{
@@ -256,6 +254,77 @@ var smrqBugs = []Bug{
 		Patch: `
 @ smrq/split.go
 -	q.state, into.state = splitting, splitting
+@
+-		if q.state != want {
++		if q.state > want+1 {
+@
+-	s.own.state, s.other.state = stepping, stepping
+`,
+	},
+	{
+		Name:      "split-ready-at-once",
+		Why:       "after the last relinking a reader is among the other queue's elements, which are appended, freed or inserted by plain stores under it",
+		Package:   "./smrq",
+		Test:      "TestSplit_StepWaitsForReaders",
+		Schedules: "TestSchedules_SplitThenAppend",
+		Patch: `
+@ smrq/split.go
+-		s.bypass()
++		s.bypass()
++		if s.apart {
++			s.own.state, s.other.state = ready, ready
++			*s = Split[T]{}
++			return false
++		}
+`,
+	},
+	{
+		Name:    "split-lends",
+		Why:     "a new reader comes by the head of an appended queue, and misses what its elements are parted from",
+		Package: "./smrq",
+		Test:    "TestSplit_RefusesLoans",
+		Patch: `
+@ smrq/split.go
+-		q.checkRemovable(opStep, l)
++		q.checkOwner(opStep, l)
+`,
+	},
+	{
+		Name:    "split-copied",
+		Why:     "a copy of a Split that is over or has not begun takes the chain apart again",
+		Package: "./smrq",
+		Test:    "TestSplit_Copied",
+		Patch: `
+@ smrq/split.go
+-		if q.state != want {
++		if q.state > want+1 {
+`,
+	},
+	{
+		Name:    "split-stores-unchecked",
+		Why:     "a step leads readers to an element that was overwritten, and then says so",
+		Package: "./smrq",
+		Test:    "TestSplit_Overwritten",
+		Patch: `
+@ smrq/split.go
+-	slot.StoreRelaxed(next) // it is published already
+@
+ 	next := end.next.LoadSerialized()
++	slot.StoreRelaxed(next)
+`,
+	},
+	{
+		Name:    "close-unlists-early",
+		Why:     "a domain that waits for its readers is not listed, and a legitimate one is taken for a new one",
+		Package: "./smrq",
+		Test:    "TestInvariants_OldReaderOfClosingDomain",
+		Tags:    "invariants",
+		Patch: `
+@ smr/domain.go
+ 	d.checkNoOwnSection("Close")
++	registry.mu.Lock()
++	registry.domains = slices.DeleteFunc(registry.domains, func(o *Domain) bool { return o == d })
++	registry.mu.Unlock()
 `,
 	},
 	{

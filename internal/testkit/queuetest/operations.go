@@ -158,7 +158,7 @@ func (m *machine) split(i, j int) operation {
 		},
 		legal: m.ready(i) && i != j && m.ready(j) && len(m.model[j]) == 0,
 		then: func() {
-			m.chain, m.left = m.model[i], Elems
+			m.chain, m.left = m.model[i], Elems+1
 			m.splitting, m.waits = slices.ContainsFunc(m.chain, picked), false
 			m.model[i] = slices.DeleteFunc(slices.Clone(m.chain), picked)
 			m.model[j] = slices.DeleteFunc(slices.Clone(m.chain), func(key int) bool { return !picked(key) })
