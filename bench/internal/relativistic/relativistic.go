@@ -40,7 +40,7 @@ func (t *Table) Store(key uint64, v [4]uint64) error {
 	if err != nil {
 		return err
 	}
-	e.key, e.value = key, v
+	*e = entry{key: key, value: v} // what is used again has an old Link
 	for {
 		if old := t.replace(e); old != nil {
 			t.pool.Retire(old)
@@ -56,14 +56,23 @@ func (t *Table) Store(key uint64, v [4]uint64) error {
 // Bytes returns what its entries take.
 func (t *Table) Bytes() int64 { return t.pool.Stats().ReservedBytes }
 
-// Close frees the entries, and ends the domain. Nobody may use the table any more.
-func (t *Table) Close(ctx context.Context) error {
+// empty removes and retires all entries.
+func (t *Table) empty() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.partLocked()
 	b := t.buckets.LoadSerialized()
 	for i := range b.lists {
 		for c := b.lists[i].Cursor(); c.Step(); {
 			t.pool.Retire(c.Erase())
 		}
 	}
+	t.n = 0
+}
+
+// Close frees the entries, and ends the domain. Nobody may use the table any more.
+func (t *Table) Close(ctx context.Context) error {
+	t.empty()
 	if err := t.pool.Close(ctx); err != nil {
 		return err
 	}
