@@ -216,6 +216,14 @@ func (st *staller) stall(kind *stallKind, r *reader, first <-chan struct{}) stri
 
 const lateReport = 10 * time.Second
 
+// described returns what a report calls such a reader.
+func (k *stallKind) described() string {
+	if k.name == "stw.Domain" {
+		return "stw domain "
+	}
+	return "a " + k.kind.String()
+}
+
 // misreported returns what is wrong with a report of a stalled reader of the kind.
 func (k *stallKind) misreported(report smr.Stall) string {
 	var wrong []string
@@ -236,7 +244,7 @@ func (k *stallKind) misreported(report smr.Stall) string {
 		check(!invariants.Enabled || k.kind == clock.Quiescent || r.Stack != "", "it has no stack")
 		check(!r.Leaked, "it says that the section leaked")
 	}
-	check(strings.Contains(report.String(), "waits for a "+k.kind.String()), "it reads wrong")
+	check(strings.Contains(report.String(), "waits for "+k.described()), "it reads wrong")
 	if wrong == nil {
 		return ""
 	}

@@ -19,7 +19,7 @@ func TestStalls_EveryKindIsNamed(t *testing.T) {
 			st := newStaller(t)
 			require.Empty(t, st.try(&kind))
 			require.Equal(t, kind.kind, st.reports[0].Readers[0].Kind)
-			require.Contains(t, st.reports[0].String(), "waits for a "+kind.kind.String())
+			require.Contains(t, st.reports[0].String(), "waits for "+kind.described())
 
 			right := kind.kind
 			kind.kind = (right + 1) % (clock.Quiescent + 1) // then it is the report that is wrong
