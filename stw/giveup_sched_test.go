@@ -184,7 +184,7 @@ func TestSchedules_GivenUpStopAgainstSuspended(t *testing.T) {
 	})
 }
 
-// Whoever waits to lead and gives up lets the next one lead.
+// A domain that gives up waiting to lead lets the next one lead.
 func TestSchedules_GivenUpStopAgainstStop(t *testing.T) {
 	sched.Explore(t, sched.Options{Procs: 4, Schedules: 10_000}, func(x *sched.Exec) func() {
 		st := newStage(x, Options{})

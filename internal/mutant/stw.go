@@ -560,7 +560,7 @@ var stwBugs = []Bug{
 	},
 	{
 		Name:      "given-up-in-queue",
-		Why:       "whoever waited to stop the world and gave up keeps its place: those behind wait for it",
+		Why:       "a domain that gave up waiting to stop the world keeps its place: those behind wait for it",
 		Package:   "./stw",
 		Test:      "TestStates_GivenUpInEach",
 		Schedules: "TestSchedules_GivenUpStopAgainstStop",

@@ -70,7 +70,7 @@ func (t *Table) empty() {
 	t.n = 0
 }
 
-// Close frees the entries, and ends the domain. Nobody may use the table any more.
+// Close frees the entries, and ends the domain. Do not use the table afterwards.
 func (t *Table) Close(ctx context.Context) error {
 	t.empty()
 	if err := t.pool.Close(ctx); err != nil {
