@@ -13,6 +13,9 @@ import (
 // resident returns how many bytes of mem are resident.
 func resident(t testing.TB, mem []byte) (n int) {
 	t.Helper()
+	if len(mem) == 0 {
+		return 0
+	}
 	pages := make([]byte, len(mem)/areaPage)
 	_, _, errno := unix.Syscall(unix.SYS_MINCORE, uintptr(unsafe.Pointer(unsafe.SliceData(mem))), uintptr(len(mem)),
 		uintptr(unsafe.Pointer(unsafe.SliceData(pages))))
