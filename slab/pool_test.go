@@ -406,3 +406,13 @@ func TestLocal_Swap(t *testing.T) {
 	p.Retire(obj)
 	closeEmpty(t, p)
 }
+
+// A slab on the Go heap is counted as its objects.
+func TestPool_SlabOnTheGoHeap(t *testing.T) {
+	p := New[withPointer](newDomain(t), Options{})
+	require.False(t, p.OffHeap())
+	obj := get(t, p)
+	require.EqualValues(t, uintptr(p.s.perSlab)*p.s.size, p.Stats().ReservedBytes)
+	p.Free(obj)
+	closeEmpty(t, p)
+}
