@@ -24,15 +24,21 @@ func Labeled() (id uint64, labels string) {
 	return number(trace), labelsOf(trace)
 }
 
-// number returns the number at the beginning of a stack trace.
+// number returns the number at the beginning of the caller's stack trace.
 func number(trace []byte) uint64 {
-	_, rest, _ := bytes.Cut(trace, []byte(" "))
-	digits, _, _ := bytes.Cut(rest, []byte(" "))
-	id, err := strconv.ParseUint(string(digits), 10, 64)
-	if err != nil {
+	id, ok := parse(trace)
+	if !ok {
 		panic("smr: stack trace without a goroutine number: " + string(trace))
 	}
 	return id
+}
+
+// parse returns the number at the beginning of a stack trace, and whether there is one.
+func parse(trace []byte) (id uint64, ok bool) {
+	_, rest, _ := bytes.Cut(trace, []byte(" "))
+	digits, _, _ := bytes.Cut(rest, []byte(" "))
+	id, err := strconv.ParseUint(string(digits), 10, 64)
+	return id, err == nil
 }
 
 // labelsOf returns the labels in the first line of a stack trace. Keys and values are quoted, so

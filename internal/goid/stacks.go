@@ -3,7 +3,6 @@ package goid
 import (
 	"bytes"
 	"runtime"
-	"strconv"
 )
 
 // Stacks returns the stack traces of all goroutines by number, as far as they fit into four MiB.
@@ -12,9 +11,7 @@ func Stacks() map[uint64]string {
 	buf := make([]byte, 4<<20)
 	stacks := make(map[uint64]string)
 	for _, trace := range bytes.Split(buf[:runtime.Stack(buf, true)], []byte("\n\n")) {
-		_, rest, _ := bytes.Cut(trace, []byte(" "))
-		digits, _, _ := bytes.Cut(rest, []byte(" "))
-		if id, err := strconv.ParseUint(string(digits), 10, 64); err == nil {
+		if id, ok := parse(trace); ok {
 			stacks[id] = string(trace)
 		}
 	}
