@@ -87,6 +87,34 @@ func Duel(t testing.TB, a, b, check func(round uint64)) {
 	}
 }
 
+// StoreLoad runs the store-buffer test with a fence on each side: each stores its word, fences, and
+// loads the other's. The test fails if in some round neither sees what the other stored.
+func StoreLoad(t testing.TB, fenceA, fenceB func()) {
+	t.Helper()
+	var x, y Word
+	var sawX, sawY bool
+	neither := 0
+	Duel(t,
+		func(round uint64) {
+			x.Store(round)
+			fenceA()
+			sawY = y.Load() == round
+		},
+		func(round uint64) {
+			y.Store(round)
+			fenceB()
+			sawX = x.Load() == round
+		},
+		func(uint64) {
+			if !sawX && !sawY {
+				neither++
+			}
+		})
+	if neither > 0 {
+		t.Errorf("in %d rounds neither side saw the other's store", neither)
+	}
+}
+
 // await spins until word is v or more. Now and then it yields, in case the other side has lost its
 // processor.
 func await(word *atomic.Uint64, v uint64) {

@@ -27,24 +27,5 @@ func TestStores(t *testing.T) {
 
 // A Fence on both sides orders each side's store before its load.
 func TestFence_StoresBeforeLoads(t *testing.T) {
-	var x, y litmus.Word
-	var sawX, sawY bool
-	neither := 0
-	litmus.Duel(t,
-		func(round uint64) {
-			x.Store(round)
-			relacq.Fence()
-			sawY = y.Load() == round
-		},
-		func(round uint64) {
-			y.Store(round)
-			relacq.Fence()
-			sawX = x.Load() == round
-		},
-		func(uint64) {
-			if !sawX && !sawY {
-				neither++
-			}
-		})
-	require.Zero(t, neither, "rounds in which neither side saw the other's store")
+	litmus.StoreLoad(t, relacq.Fence, relacq.Fence)
 }
