@@ -67,7 +67,8 @@ const defaultStallAfter = 10 * time.Second
 // logStall is the default Options.OnStall.
 func logStall(s Stall) { slog.Warn(s.String()) }
 
-// A wait is a call that waits for domains: it ends with ctx, and is reported if it takes long.
+// A wait is a call that waits for domains: it ends with ctx, and is reported if it takes long, unless w
+// is nil.
 type wait struct {
 	ctx context.Context
 	w   *World

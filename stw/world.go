@@ -163,18 +163,12 @@ func (w *World) Close(ctx context.Context) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.closed = true
-	return waitCond(ctx, &w.changed, func() bool { return w.live == 0 })
+	x := wait{ctx: ctx} // not reported
+	return x.on(&w.changed, func() bool { return w.live == 0 })
 }
 
-// waitCond waits on c until done returns true or ctx ends. The caller holds c's lock.
-func waitCond(ctx context.Context, c *ssync.Cond, done func() bool) error {
-	if done() {
-		return nil
-	}
-	return sleepCond(ctx, c, done)
-}
-
-// sleepCond is waitCond where done has returned false.
+// sleepCond waits on c until done, which has returned false, returns true or ctx ends. The caller holds
+// c's lock.
 func sleepCond(ctx context.Context, c *ssync.Cond, done func() bool) error {
 	if ctx.Done() != nil {
 		sched.Wakes() // AfterFunc starts its goroutine at once if ctx has ended
