@@ -93,11 +93,7 @@ func (c *Clock) oldest(snap snapshot) (oldest Seq, found obstacle) {
 		}
 		c.walked(sl, records, active)
 	}
-	for _, list := range c.registered() {
-		for r := list.Load(); r != nil; r = r.next.Load() {
-			look(r)
-		}
-	}
+	c.eachRegistered(func(r *Record) { look(r) })
 	return oldest, found
 }
 
@@ -124,15 +120,17 @@ func (c *Clock) eachRecord(fn func(*Record)) {
 			fn(r)
 		}
 	}
-	for _, list := range c.registered() {
+	c.eachRegistered(fn)
+}
+
+// eachRegistered calls fn for each registered record.
+func (c *Clock) eachRegistered(fn func(*Record)) {
+	for _, list := range [...]*registered{&c.owned, &c.quiescent} {
 		for r := list.Load(); r != nil; r = r.next.Load() {
 			fn(r)
 		}
 	}
 }
-
-// registered returns the lists of registered records.
-func (c *Clock) registered() [2]*registered { return [2]*registered{&c.owned, &c.quiescent} }
 
 // position returns the moment that a record's word stands for, given a snapshot that was taken
 // before the word was loaded. active is false for an idle record.

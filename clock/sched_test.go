@@ -242,42 +242,29 @@ func TestSchedules_ReaderEntersDuringScan(t *testing.T) {
 
 // The same, step by step: what a scan takes for reached it has read before its fence.
 func TestSchedules_ScanAgainstAdvance(t *testing.T) {
-	sched.Explore(t, sched.Options{Procs: 3, Schedules: 600_000, Walks: 1}, func(x *sched.Exec) func() {
-		c := schedClock(false)
-		pl := newPlace(x)
-		r := c.NewOwned()
-		old, first := pl.p.Load(), c.Advance()
-		goal := first + increment
-		x.Go("scans", 0, func() { c.scan(first, c.snapshot()) })
-		x.Go("reader", 1, func() {
-			r, gen := r.Enter()
-			pl.visit()
-			r.Leave(gen)
-		})
-		x.Go("unlinks", 2, func() {
-			pl.p.Store(new(target))
-			c.Advance()
-		})
-		x.Go("frees", 2, func() {
-			if c.reached(goal) {
-				old.freed = true
-			}
-		})
-		return nil
-	})
+	scanAgainstEntry(t, func(c *Clock) func() (*Record, uint64) { return c.NewOwned().Enter })
 }
 
 // The first reader whose entry needs a poller's fence registers while one scans and another
 // unlinks: it is fenced for, or finds what was unlinked gone.
 func TestSchedules_FirstReaderAgainstScan(t *testing.T) {
+	scanAgainstEntry(t, func(c *Clock) func() (*Record, uint64) {
+		return func() (*Record, uint64) { return c.NewOwned().Enter() }
+	})
+}
+
+// scanAgainstEntry has a reader enter while one goroutine scans and another unlinks. entry is called
+// before they begin, and what it returns by the reader.
+func scanAgainstEntry(t *testing.T, entry func(*Clock) func() (*Record, uint64)) {
 	sched.Explore(t, sched.Options{Procs: 3, Schedules: 600_000, Walks: 1}, func(x *sched.Exec) func() {
 		c := schedClock(false)
 		pl := newPlace(x)
+		enter := entry(c)
 		old, first := pl.p.Load(), c.Advance()
 		goal := first + increment
 		x.Go("scans", 0, func() { c.scan(first, c.snapshot()) })
 		x.Go("reader", 1, func() {
-			r, gen := c.NewOwned().Enter()
+			r, gen := enter()
 			pl.visit()
 			r.Leave(gen)
 		})
