@@ -66,11 +66,7 @@ func TestSchedules_GivenUpStopAgainstPoll(t *testing.T) {
 		t.Run(how, func(t *testing.T) {
 			sched.Explore(t, sched.Options{Procs: 3, Schedules: 10_000}, func(x *sched.Exec) func() {
 				st := newStage(x, Options{})
-				d, err := st.w.newDomain(byDeregister)
-				if err != nil {
-					x.Fail("newDomain: %v", err)
-				}
-				d.begin()
+				d := st.begun()
 				ctx := st.canceled(2)
 				x.Go("domain", 1, func() {
 					d.owned()
@@ -99,11 +95,7 @@ func TestSchedules_GivenUpStopAgainstTwo(t *testing.T) {
 		st := newStage(x, Options{})
 		var domains [2]*Domain
 		for i := range domains {
-			d, err := st.w.newDomain(byDeregister)
-			if err != nil {
-				x.Fail("newDomain: %v", err)
-			}
-			d.begin()
+			d := st.begun()
 			domains[i] = d
 		}
 		ctx, cancel := context.WithCancel(context.Background())
@@ -134,11 +126,7 @@ func TestSchedules_GivenUpStopAgainstTwo(t *testing.T) {
 func TestSchedules_GivenUpStopAgainstBlocked(t *testing.T) {
 	sched.Explore(t, sched.Options{Procs: 3, Schedules: 10_000}, func(x *sched.Exec) func() {
 		st := newStage(x, Options{})
-		d, err := st.w.newDomain(byDeregister)
-		if err != nil {
-			x.Fail("newDomain: %v", err)
-		}
-		d.begin()
+		d := st.begun()
 		d.EnterBlocking()
 		ctx := st.canceled(2)
 		x.Go("domain", 1, func() {
@@ -161,11 +149,7 @@ func TestSchedules_GivenUpStopAgainstBlocked(t *testing.T) {
 func TestSchedules_GivenUpStopAgainstSuspended(t *testing.T) {
 	sched.Explore(t, sched.Options{Procs: 4, Schedules: 10_000}, func(x *sched.Exec) func() {
 		st := newStage(x, Options{})
-		d, err := st.w.newDomain(byDeregister)
-		if err != nil {
-			x.Fail("newDomain: %v", err)
-		}
-		d.begin()
+		d := st.begun()
 		ctx := st.canceled(2)
 		x.Go("domain", 1, func() {
 			d.owned()
@@ -204,11 +188,7 @@ func TestSchedules_GivenUpStopAgainstGracePeriod(t *testing.T) {
 	sched.Explore(t, sched.Options{Procs: 4, Schedules: 10_000}, func(x *sched.Exec) func() {
 		st := newReadingStage(x)
 		var over relacq.Uint64
-		d, err := st.w.newDomain(byDeregister)
-		if err != nil {
-			x.Fail("newDomain: %v", err)
-		}
-		d.begin()
+		d := st.begun()
 		ctx := st.canceled(3)
 		x.Go("reader", 1, func() {
 			d.owned()
@@ -234,11 +214,7 @@ func TestSchedules_GivenUpForEachAgainstPoll(t *testing.T) {
 		t.Run(how, func(t *testing.T) {
 			sched.Explore(t, sched.Options{Procs: 4, Schedules: 10_000}, func(x *sched.Exec) func() {
 				st := newStage(x, Options{})
-				d, err := st.w.newDomain(byDeregister)
-				if err != nil {
-					x.Fail("newDomain: %v", err)
-				}
-				d.begin()
+				d := st.begun()
 				if how == "is blocked" {
 					d.EnterBlocking()
 				}

@@ -105,11 +105,7 @@ func TestSchedules_SuspendOthersAgainstBlocked(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			sched.Explore(t, sched.Options{Procs: 3, Schedules: 10_000}, func(x *sched.Exec) func() {
 				st := newStage(x, Options{})
-				b, err := st.w.newDomain(byDeregister)
-				if err != nil {
-					x.Fail("newDomain: %v", err)
-				}
-				b.begin()
+				b := st.begun()
 				b.EnterBlocking()
 				st.domain("alone", 0, st.mustBeAlone)
 				x.Go("blocked", 1, func() {
@@ -201,16 +197,6 @@ func TestSchedules_SuspendOthersAgainstSuspendByDomain(t *testing.T) {
 			})
 		})
 	}
-}
-
-// begun returns a domain that runs.
-func (st *stage) begun() *Domain {
-	d, err := st.w.newDomain(byDeregister)
-	if err != nil {
-		st.x.Fail("newDomain: %v", err)
-	}
-	d.begin()
-	return d
 }
 
 // mayJoin makes a domain and waits until it has ended.

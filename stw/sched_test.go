@@ -53,6 +53,16 @@ func (st *stage) domain(name string, proc int, fn func(d *Domain)) {
 	})
 }
 
+// begun returns a domain that runs.
+func (st *stage) begun() *Domain {
+	d, err := st.w.newDomain(byDeregister)
+	if err != nil {
+		st.x.Fail("newDomain: %v", err)
+	}
+	d.begin()
+	return d
+}
+
 // code is code of the user's.
 func (st *stage) code(d *Domain) {
 	st.user[d.slot] = true
@@ -353,11 +363,7 @@ func TestSchedules_InterruptAgainstEnd(t *testing.T) {
 func TestSchedules_InterruptDeferred(t *testing.T) {
 	sched.Explore(t, sched.Options{Procs: 3, Schedules: 10_000}, func(x *sched.Exec) func() {
 		st := newStage(x, Options{})
-		d, err := st.w.newDomain(byDeregister)
-		if err != nil {
-			x.Fail("newDomain: %v", err)
-		}
-		d.begin()
+		d := st.begun()
 		deferred, accepted, ran := false, false, false
 		var stopped, asked relacq.Uint64
 		x.Go("domain", 0, func() {
@@ -547,11 +553,7 @@ func TestSchedules_ServedWhileBlocked(t *testing.T) {
 		t.Run(how, func(t *testing.T) {
 			sched.Explore(t, sched.Options{Procs: 4}, func(x *sched.Exec) func() {
 				st := newStage(x, Options{})
-				d, err := st.w.newDomain(byDeregister)
-				if err != nil {
-					x.Fail("newDomain: %v", err)
-				}
-				d.begin()
+				d := st.begun()
 				d.EnterBlocking()
 				acting := false
 				var ran satomic.Int32
@@ -592,11 +594,7 @@ func TestSchedules_ServedWhileBlocked(t *testing.T) {
 func TestSchedules_WaiterPanics(t *testing.T) {
 	sched.Explore(t, sched.Options{Procs: 3, Schedules: 40_000}, func(x *sched.Exec) func() {
 		st := newStage(x, Options{})
-		first, err := st.w.newDomain(byDeregister)
-		if err != nil {
-			x.Fail("newDomain: %v", err)
-		}
-		first.begin()
+		first := st.begun()
 		s := st.w.newStop("RunOnAll", context.Background(), first, func(*Domain, *Stop) {}, StopOptions{})
 		st.w.queue(s) // it has tried, and has failed
 		var over relacq.Uint64
@@ -670,11 +668,7 @@ func TestSchedules_SuspendAgainstQueue(t *testing.T) {
 		t.Run([]string{"alone", "first of two"}[others], func(t *testing.T) {
 			sched.Explore(t, sched.Options{Procs: 3, Schedules: 25_000 - 13_000*others, Walks: 8000}, func(x *sched.Exec) func() {
 				st := newStage(x, Options{})
-				first, err := st.w.newDomain(byDeregister)
-				if err != nil {
-					x.Fail("newDomain: %v", err)
-				}
-				first.begin()
+				first := st.begun()
 				led := 0
 				s := st.w.newStop("RunOnAll", context.Background(), first, func(*Domain, *Stop) {
 					if led++; st.held[first.slot] > 0 {
@@ -717,11 +711,7 @@ func TestSchedules_SuspendAgainstQueue(t *testing.T) {
 func TestSchedules_SuspendedAgainstQueuedStop(t *testing.T) {
 	sched.Explore(t, sched.Options{Procs: 4, Schedules: 20_000}, func(x *sched.Exec) func() {
 		st := newStage(x, Options{})
-		d, err := st.w.newDomain(byDeregister)
-		if err != nil {
-			x.Fail("newDomain: %v", err)
-		}
-		d.begin()
+		d := st.begun()
 		x.Go("suspended", 0, func() {
 			d.owned()
 			st.code(d)
