@@ -33,7 +33,8 @@ func (d *Domain) CheckSection(Section) {}
 // CheckEntered panics unless the calling goroutine is in a section of the domain, of any kind. It is
 // for functions that are called in their caller's section, without its Section. A section that
 // passes to another goroutine is that one's once it has used it (Load or Active). A Quiescent's
-// belongs to the goroutine that was the last to call Section since Online. Without -tags invariants CheckEntered does nothing. Idea: smr_entered of XNU.
+// belongs to the goroutine that was the last to call Section since Online. Without -tags invariants
+// CheckEntered does nothing. Idea: smr_entered of XNU.
 func (d *Domain) CheckEntered() {}
 
 // CheckMayBlock panics if the calling goroutine is in a pinned section, of whatever domain: then it

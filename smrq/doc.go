@@ -74,8 +74,9 @@
 //
 // The example Table is all of that, to be copied. Its lookups wait for nothing, and miss no key that
 // is there throughout. Its writers wait while it grows, for a few grace periods; so none may be called
-// in a section, for which they would wait, or in a callback. To let them go on was rejected: during a split two elements may lead to one, so each removal would have to find both
-// of them, and each step to find out what has changed since the last.
+// in a section, for which they would wait, or in a callback. To let them go on was rejected: during a
+// split two elements may lead to one, so each removal would have to find both of them, and each step
+// to find out what has changed since the last.
 //
 // # What a removed element keeps alive
 //

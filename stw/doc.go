@@ -43,17 +43,16 @@
 //
 // A domain may fail to come: it is in a long loop without a Poll, or in a system call outside of
 // Blocking. So each wait of a world has a form that takes a context and ends with it: StopContext,
-// RunOnAllContext, TryRunOnAllContext, ForEachContext, Suspend, SuspendOthers, Close and Join. Of a
-// stop, one word decides whether all are in or it is given up, so its handler runs for all or for
+// RunOnAllContext, TryRunOnAllContext, ForEachContext, Suspend, SuspendOthers, Close, Join, and those of
+// a Reservation, ResetContext, ResizeContext and GrowToContext. Of a stop, one word decides whether all are in or it is given up, so its handler runs for all or for
 // none. What was asked is withdrawn from the domains that have not come, and those that waited for
 // them go on: none is stopped, suspended or asked for anything when the method returns. A method of a
 // domain that waits in Blocking returns when that can end: not while the domain is suspended, or a
 // stand-in acts for it.
 //
-// Four waits have no such form. Three because the domain may not run before they end: the end of
-// Blocking, the end of a domain, and its start while the world is stopped or another domain has
-// suspended the others. And the stops of a Reservation, which change all areas or, if a handler
-// fails, none.
+// Three waits have no such form, because the domain may not run before they end: the end of Blocking,
+// the end of a domain, and its start while the world is stopped or another domain has suspended the
+// others. Nor has the stop of Reservation.Release, after which there is no memory.
 //
 // Which domain it is, says [Options.OnStall] after a while: the domain's state, what runs for it, for
 // how long it has not polled, and its stack. The stall report of an smr domain names it too. Polls
