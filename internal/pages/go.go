@@ -11,8 +11,8 @@ import (
 // barrier must not find it pointing to collected memory.
 var goBlocks struct {
 	mu   sync.Mutex
-	mem  map[unsafe.Pointer][]uint64 // by address
-	free map[uintptr][]unsafe.Pointer
+	used map[unsafe.Pointer]uintptr   // the size of each block in use
+	free map[uintptr][]unsafe.Pointer // by size
 }
 
 const maxGo = 1 << (30 + ^uintptr(0)>>63*3) // 1 GiB, 8 GiB where addresses are long
@@ -24,6 +24,7 @@ func allocGo(size uintptr) (p unsafe.Pointer, err error) {
 	if list := goBlocks.free[size]; len(list) > 0 {
 		p = list[len(list)-1]
 		goBlocks.free[size] = list[:len(list)-1]
+		goBlocks.used[p] = size
 		clear(unsafe.Slice((*byte)(p), size))
 		return p, nil
 	}
@@ -37,23 +38,25 @@ func allocGo(size uintptr) (p unsafe.Pointer, err error) {
 	mem := make([]uint64, (size+align)/8)
 	p = unsafe.Pointer(&mem[0])
 	p = unsafe.Add(p, -uintptr(p)&(align-1))
-	if goBlocks.mem == nil {
-		goBlocks.mem = make(map[unsafe.Pointer][]uint64)
+	if goBlocks.used == nil {
+		goBlocks.used = make(map[unsafe.Pointer]uintptr)
 		goBlocks.free = make(map[uintptr][]unsafe.Pointer)
 	}
-	goBlocks.mem[p] = mem
+	goBlocks.used[p] = size
 	return p, nil
 }
 
 func freeGo(p unsafe.Pointer, size uintptr, large bool) {
 	goBlocks.mu.Lock()
 	defer goBlocks.mu.Unlock()
-	if goBlocks.mem[p] == nil {
-		panic("pages: freed a block that is not allocated")
+	switch was, ok := goBlocks.used[p]; {
+	case !ok:
+		panic("pages: freed a block that is not in use: freed twice, or never allocated")
+	case was != size:
+		panic(fmt.Sprintf("pages: freed a block of %d bytes as one of %d", was, size))
 	}
-	if large {
-		delete(goBlocks.mem, p)
-	} else {
+	delete(goBlocks.used, p)
+	if !large {
 		goBlocks.free[size] = append(goBlocks.free[size], p)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"math/bits"
 	"math/rand/v2"
+	"runtime"
 	"sync"
 	"testing"
 	"unsafe"
@@ -11,100 +12,95 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The buddies never overlap, are aligned and zeroed, coalesce, and hints hide nothing.
-func TestBlocks_NeverOverlap(t *testing.T) {
-	if onGoHeap {
-		t.Skip("blocks are Go memory in this build")
-	}
-	rnd := rand.New(rand.NewPCG(1, 2))
-	type blk struct {
-		p    uintptr
-		size uintptr
-	}
-	var live []blk
-	used := map[uintptr]bool{}
-	check := func() {
-		heap.mu.Lock()
-		defer heap.mu.Unlock()
-		for o := range orders {
-			for i, r := range heap.regions {
-				n := 0
-				for _, w := range r.free[o] {
-					n += bits.OnesCount64(w)
-				}
-				if n != r.has[o] {
-					t.Fatal("has")
-				}
-				if n > 0 && i < heap.lowest[o] {
-					t.Fatalf("order %d: region %d hidden by hint %d", o, i, heap.lowest[o])
-				}
+// checkHeap fails the test if the books of the heap's regions disagree, or hints hide a block.
+func checkHeap(t *testing.T) {
+	heap.mu.Lock()
+	defer heap.mu.Unlock()
+	for o := range orders {
+		for i, r := range heap.regions {
+			n := 0
+			for _, w := range r.free[o] {
+				n += bits.OnesCount64(w)
+			}
+			require.Equal(t, r.has[o], n, "order %d of region %d", o, i)
+			if n > 0 && i < heap.lowest[o] {
+				t.Fatalf("order %d: region %d hidden by hint %d", o, i, heap.lowest[o])
 			}
 		}
 	}
+}
+
+// A testBlock is a block in use. Its address is a number, so that it keeps no memory alive.
+type testBlock struct{ addr, size uintptr }
+
+func (b *testBlock) free() { Free(*(*unsafe.Pointer)(unsafe.Pointer(&b.addr)), b.size) }
+
+// Blocks never overlap, are aligned to their size, and come zeroed, also when they are used again.
+func TestBlocks_NeverOverlap(t *testing.T) {
+	steps, most := 60000, uintptr(300<<20)
+	if onGoHeap { // where each size has memory of its own, which stays
+		steps, most = 3000, 32<<20
+	}
+	rnd := rand.New(rand.NewPCG(1, 2))
+	var live []testBlock
+	used := map[uintptr]bool{}
 	total := uintptr(0)
-	for step := range 60000 {
-		limit := uintptr(300 << 20)
-		if step > 30000 {
-			limit = 100 << 20
+	for step := range steps {
+		limit := most
+		if step > steps/2 {
+			limit = most / 3
 		}
 		if rnd.IntN(2) == 0 && total < limit {
 			size := uintptr(MinBlock) << rnd.IntN(orders)
-			q, err := Alloc(size)
-			if err != nil {
-				t.Fatal(err)
-			}
-			p := uintptr(q)
-			if p%size != 0 {
-				t.Fatal("align")
-			}
+			p := alloc(t, size)
+			b := testBlock{uintptr(p), size}
+			require.Zero(t, b.addr%size, "a block of %d bytes at %p", size, p)
 			for o := uintptr(0); o < size; o += MinBlock {
-				if used[p+o] {
-					t.Fatal("overlap")
-				}
-				used[p+o] = true
-				w := (*uint64)(unsafe.Add(q, o+8*uintptr(rnd.IntN(MinBlock/8))))
-				if *w != 0 {
-					t.Fatal("not zero")
-				}
+				require.False(t, used[b.addr+o], "two blocks at %#x", b.addr+o)
+				used[b.addr+o] = true
+				w := (*uint64)(unsafe.Add(p, o+8*uintptr(rnd.IntN(MinBlock/8))))
+				require.Zero(t, *w)
 				*w = 7
 			}
 			total += size
-			live = append(live, blk{p, size})
+			live = append(live, b)
 		} else if len(live) > 0 {
 			i := rnd.IntN(len(live))
 			b := live[i]
 			live[i] = live[len(live)-1]
 			live = live[:len(live)-1]
 			for o := uintptr(0); o < b.size; o += MinBlock {
-				delete(used, b.p+o)
+				delete(used, b.addr+o)
 			}
 			total -= b.size
-			Free(*(*unsafe.Pointer)(unsafe.Pointer(&b.p)), b.size)
+			b.free()
 		}
 		if step%100 == 0 {
-			check()
+			checkHeap(t)
 		}
 	}
 	for _, b := range live {
-		Free(*(*unsafe.Pointer)(unsafe.Pointer(&b.p)), b.size)
+		b.free()
 	}
-	check()
-	if n := len(heap.regions); n > 12 {
-		t.Log("regions", n)
-	}
-	for i, r := range heap.regions {
-		if r.has != whole(r) {
-			t.Log("not coalesced (quarantine?)", i, r.has)
-		}
-	}
+	checkHeap(t)
+}
+
+// A block has one user at a time.
+func TestBlocks_NotShared(t *testing.T) {
 	var wg sync.WaitGroup
 	for g := range 4 {
 		wg.Go(func() {
 			for i := range 20000 {
 				size := uintptr(MinBlock) << ((i + g) % orders)
-				p, _ := Alloc(size)
-				*(*uint64)(p)++
-				if *(*uint64)(p) != 1 {
+				if onGoHeap {
+					size = MinBlock // which is cleared in little time
+				}
+				p, err := Alloc(size)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				if *(*uint64)(p)++; *(*uint64)(p) != 1 {
 					t.Error("shared")
 				}
 				Free(p, size)
@@ -112,6 +108,48 @@ func TestBlocks_NeverOverlap(t *testing.T) {
 		})
 	}
 	wg.Wait()
+}
+
+// Go memory is freed once, and as what it was allocated. Where blocks are mapped, see
+// TestFree_Twice.
+func TestFree_GoMemoryOnce(t *testing.T) {
+	const text = "pages: freed a block that is not in use: freed twice, or never allocated"
+	for _, large := range []bool{false, true} {
+		p, err := allocGo(2 * MinBlock)
+		require.NoError(t, err)
+		require.PanicsWithValue(t, text, func() { freeGo(unsafe.Add(p, MinBlock), MinBlock, large) })
+		require.PanicsWithValue(t, "pages: freed a block of 131072 bytes as one of 65536", func() { freeGo(p, MinBlock, large) })
+		freeGo(p, 2*MinBlock, large)
+		require.PanicsWithValue(t, text, func() { freeGo(p, 2*MinBlock, large) })
+	}
+}
+
+// Freed Go memory of a block's size is used again, zeroed; of another size it goes to the collector.
+func TestFree_GoMemoryIsReused(t *testing.T) {
+	p, err := allocGo(4 * MinBlock)
+	require.NoError(t, err)
+	*(*int)(p) = 1
+	freeGo(p, 4*MinBlock, false)
+	again, err := allocGo(4 * MinBlock)
+	require.NoError(t, err)
+	require.Equal(t, p, again)
+	require.Zero(t, *(*int)(again))
+	freeGo(again, 4*MinBlock, false)
+
+	large, err := allocGo(5 * MinBlock)
+	require.NoError(t, err)
+	gone := make(chan struct{})
+	runtime.AddCleanup((*byte)(large), func(struct{}) { close(gone) }, struct{}{})
+	freeGo(large, 5*MinBlock, true)
+	large = nil
+	for done := false; !done; {
+		runtime.GC()
+		select {
+		case <-gone:
+			done = true
+		default:
+		}
+	}
 }
 
 // Sizes are rounded up, and none is too large to be refused.
