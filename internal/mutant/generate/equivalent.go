@@ -49,7 +49,9 @@ var equivalents = map[string]string{
 	"slab/cache.go:store.unload: never: !slices.ContainsFunc(caches, func(c *cache) bool { return c.Value.L... -> false && (!slices.ContainsFunc(caches, func(c *cache) bool { return...": "pays for a fence",
 	"slab/close.go:closeStores: exchange: s.caches.Seal() s.policy.trim(trimCaches) -> s.policy.trim(trimCaches) s.caches.Seal()":                                                         "trimAll follows and takes the caches, too",
 	"slab/evacuate.go:heap.beginEvacuation: always: sl.nFree > 0 -> true || (sl.nFree > 0)":                                                                                               "full slabs come last, when the list is empty",
+	"slab/heap.go:heap.add: exchange: h.reserved += int64(h.s.slabSize) h.addEmptyLocked(sl) -> h.addEmptyLocked(sl) h.reserved += int64(h.s.slabSize)":                                   "the lock is held",
 	"slab/store.go:store.freeSlow: off by one: 0 -> 1": "suggests a trim less often",
+	"slab/store.go:store.load: off by one: 0 -> 1 #2":  "the magazine goes to the depot instead",
 	// smrmap
 	"smrmap/bucket.go:bucket.free: off by one: 1 -> 2":    "any negative number means none",
 	"smrmap/bytes_walk.go:Bytes.Sweep: operator: < -> <=": "purges the next bucket, too, and counts what it removes",
