@@ -13,7 +13,8 @@ import (
 // Each link of a page to a file, and to a heading of a page, leads somewhere.
 func TestLinks_LeadSomewhere(t *testing.T) {
 	for _, page := range []string{
-		"../README.md", "../CONTRIBUTING.md", "limits.md", "performance.md", "proof.md", "sources.md", "benchmarks/README.md",
+		"../README.md", "../CONTRIBUTING.md", "limits.md", "mistakes.md", "performance.md", "proof.md", "sources.md", "which.md",
+		"benchmarks/README.md",
 	} {
 		text, err := os.ReadFile(page)
 		require.NoError(t, err)

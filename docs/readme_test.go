@@ -16,10 +16,16 @@ import (
 // compiles, and in which -tags invariants finds no mistake: no section of one domain protects
 // a read of another's.
 func TestREADME_BlocksAreOneProgram(t *testing.T) {
-	readme, err := os.ReadFile("../README.md")
+	out, program := run(t, before+goBlocks(t, "../README.md", 2)+after)
+	require.Equal(t, "body\n", out, program)
+}
+
+// goBlocks returns the Go blocks of a page, of which there are at least a number, as they stand.
+func goBlocks(t *testing.T, page string, least int) string {
+	text, err := os.ReadFile(page)
 	require.NoError(t, err)
 	var blocks strings.Builder
-	rest := string(readme)
+	rest := string(text)
 	n := 0
 	for {
 		_, after, found := strings.Cut(rest, "```go\n")
@@ -35,26 +41,29 @@ func TestREADME_BlocksAreOneProgram(t *testing.T) {
 		rest = next
 		n++
 	}
-	require.GreaterOrEqual(t, n, 2)
+	require.GreaterOrEqual(t, n, least)
+	return blocks.String()
+}
 
-	program := before + blocks.String() + after
+// run runs a program with -tags invariants and returns what it prints.
+func run(t *testing.T, program string) (out, source string) {
 	dir := t.TempDir()
-	source := filepath.Join(dir, "main.go")
-	require.NoError(t, os.WriteFile(source, []byte(program), 0o600))
+	file := filepath.Join(dir, "main.go")
+	require.NoError(t, os.WriteFile(file, []byte(program), 0o600))
 	here, err := os.Getwd()
 	require.NoError(t, err)
 	overlay, err := json.Marshal(map[string]map[string]string{
-		"Replace": {filepath.Join(here, "readme", "main.go"): source},
+		"Replace": {filepath.Join(here, "readme", "main.go"): file},
 	})
 	require.NoError(t, err)
-	file := filepath.Join(dir, "overlay.json")
-	require.NoError(t, os.WriteFile(file, overlay, 0o600))
+	list := filepath.Join(dir, "overlay.json")
+	require.NoError(t, os.WriteFile(list, overlay, 0o600))
 
-	cmd := exec.Command("go", "run", "-overlay", file, "-tags", "invariants", "./readme")
+	cmd := exec.Command("go", "run", "-overlay", list, "-tags", "invariants", "./readme")
 	cmd.Env = append(os.Environ(), "GOFLAGS=", "GOOS=", "GOARCH=")
-	out, err := cmd.CombinedOutput()
-	require.NoError(t, err, "%s\n%s", out, program)
-	require.Equal(t, "body\n", string(out))
+	text, err := cmd.CombinedOutput()
+	require.NoError(t, err, "%s\n%s", text, program)
+	return string(text), program
 }
 
 // A README that is read to its end is short.

@@ -1,0 +1,5 @@
+//go:build race
+
+package mistakes
+
+const raceEnabled = true

@@ -1,0 +1,32 @@
+// The program copies what must not be copied.
+package main
+
+import (
+	"github.com/gosmr/gosmr/smr"
+	"github.com/gosmr/gosmr/smrq"
+)
+
+type table struct {
+	current smr.Pointer[int]
+	link    smrq.Link[table]
+}
+
+func newQueue() smrq.TailQ[table] {
+	return *smrq.NewTailQ(func(t *table) *smrq.Link[table] { return &t.link })
+}
+
+func main() {
+	var t table
+	t.current.Init(new(int))
+	copied := t // both lead to the object
+	println(copied.current.LoadUnsafe())
+
+	q := newQueue()
+	q.InsertTail(&t)
+	other := q // the two disagree from now on
+	other.Init()
+
+	dom, _ := smr.New(smr.Options{})
+	twin := *dom
+	twin.Enter().Leave()
+}

@@ -1,0 +1,51 @@
+package docs
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// The page's calls are a program: each is made as the page shows it, and does what it says.
+func TestWhich_BlockIsAProgram(t *testing.T) {
+	out, program := run(t, beforeWhich+goBlocks(t, "which.md", 1)+afterWhich)
+	require.Equal(t, "2 tables unmapped, files closed\n", out, program)
+}
+
+const beforeWhich = `package main
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+
+	"github.com/gosmr/gosmr/slab"
+	"github.com/gosmr/gosmr/smr"
+)
+
+type Table struct{}
+
+var unmapped, closed atomic.Int32
+
+func (*Table) Size() int { return 8 }
+func (*Table) Unmap()    { unmapped.Add(1) }
+
+type Node struct{ key uint64 }
+
+func closeAll([]int) { closed.Add(1) }
+
+func main() {
+	ctx, size, files := context.Background(), 8, []int{1}
+	dom, _ := smr.New(smr.Options{})
+	pool := slab.New[Node](dom, slab.Options{})
+	draft, _ := pool.Get()
+	node, _ := pool.Get()
+	table := &Table{}
+`
+
+const afterWhich = `
+	if err == nil && ok && closed.Load() == 1 {
+		fmt.Println(unmapped.Load(), "tables unmapped, files closed")
+	}
+}
+`
