@@ -57,4 +57,10 @@
 // Under -tags invariants freed objects are poisoned and checked when they are given out again,
 // so a write after free panics. Double frees, frees to the wrong pool and leaks (with the stack
 // of the Get) are reported. Memory of slabs that went back to the system faults when touched.
+//
+// [docs/mistakes.md] has these and others, with what one sees, and [docs/which.md] says when to Free and
+// when to Retire.
+//
+// [docs/which.md]: https://github.com/gosmr/gosmr/blob/main/docs/which.md
+// [docs/mistakes.md]: https://github.com/gosmr/gosmr/blob/main/docs/mistakes.md
 package slab

@@ -50,6 +50,12 @@
 // pending calls has no goroutine and no timer; while a reader holds calls back, one goroutine
 // sleeps.
 //
+// # Mistakes
+//
+// [docs/which.md] says whether an object needs Call, Retire or Free, and [docs/mistakes.md] what
+// goes wrong in programs: what one sees, and what finds it. Run your tests with -race, and with
+// -tags invariants.
+//
 // # In a sandbox
 //
 // The fast path needs Linux's membarrier(2). The first New registers for it; if the kernel refuses,
@@ -73,4 +79,7 @@
 //
 // The interface is that of XNU's smr.h, the clock FreeBSD's subr_smr.c, the asymmetric fence
 // liburcu's. Quiescent readers are QSBR. Differences are explained where they occur.
+//
+// [docs/which.md]: https://github.com/gosmr/gosmr/blob/main/docs/which.md
+// [docs/mistakes.md]: https://github.com/gosmr/gosmr/blob/main/docs/mistakes.md
 package smr

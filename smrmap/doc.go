@@ -58,6 +58,11 @@
 // slab has the exceptions), and their table has no pointers: the collector scans none of it. Other
 // entries are Go objects, and the collector frees them.
 //
+// # Mistakes
+//
+// [docs/mistakes.md] has what goes wrong with borrowed values, keys of a walk, Compute and Close:
+// what one sees, and what finds it.
+//
 // # Memory use
 //
 // An entry's share of the table is 16 to 33 bytes in a map that grows, and up to 128 in one that
@@ -80,4 +85,6 @@
 //
 // The interface and the tags are those of xsync's maps; buckets of a cache line are CLHT's (David,
 // Guerraoui, Trigonakis 2015).
+//
+// [docs/mistakes.md]: https://github.com/gosmr/gosmr/blob/main/docs/mistakes.md
 package smrmap

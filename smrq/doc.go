@@ -96,8 +96,11 @@
 // checks only the links that it uses; [TailQ.Verify] checks all. Under -tags invariants the
 // writers' methods, except the relaxed ones, also check that the lock named by GuardedBy is held,
 // and the readers' methods that the section is open.
+// [docs/mistakes.md] has what goes wrong in programs, and what finds it.
 //
 // Idea: the four SMR queue kinds of XNU's kern/smr.h, and before them BSD's sys/queue.h; splitting,
 // the relativistic hash tables of Triplett, McKenney and Walpole (USENIX ATC 2011). The Link's owner,
 // the checked [Cursor], and a [Split] that knows when to wait are added here.
+//
+// [docs/mistakes.md]: https://github.com/gosmr/gosmr/blob/main/docs/mistakes.md
 package smrq

@@ -98,6 +98,7 @@
 // waiting for this one. That includes locks, channels, Join and Close, the world's ForEach, Stop
 // and Suspend, and the waits of package smr. Handlers and interrupt functions must not wait for
 // what a domain does outside of them.
+// See also [docs/mistakes.md].
 //
 // # Where it comes from
 //
@@ -114,4 +115,6 @@
 // Three things differ. Stand-ins come and go, instead of one waiting beside each domain all its
 // life. The last participant of a stop admits the domains that wait to join, so they need no
 // retries. A participant that panics drops out of the stop's barrier, so a stop always ends.
+//
+// [docs/mistakes.md]: https://github.com/gosmr/gosmr/blob/main/docs/mistakes.md
 package stw
