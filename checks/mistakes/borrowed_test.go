@@ -173,13 +173,16 @@ func writeToBorrowed() {
 	unnoticed("all readers find %q", <-theirs)
 }
 
-// The value has no room behind it, but a part of it has.
+// The value has no room behind it, but a part of it does.
 func appendToBorrowed() {
 	dom := quiet("cache")
 	b := must(smrmap.NewBytes(smrmap.Options{Domain: dom}))
 	check(b.Store(key, body))
 	s := dom.Enter()
 	item, _ := b.LoadIn(s, key)
+	if cap(item.Value) != len(item.Value) {
+		end("bug: ", "there is room behind the value")
+	}
 	mine, theirs := word(item.Value), make(chan string)
 	go func() {
 		overwritten(mine, bodyWord)
