@@ -38,6 +38,7 @@ func queueInOtherDomain() {
 	sessions, index := quiet("sessions"), quiet("index")
 	q := newQueue()
 	q.InsertTail(&element{record: record{good}})
+	sessions.Read(func(s smr.Section) { q.First(s) }) // other readers do right
 	s := index.Enter()
 	v := q.First(s)
 	q.Remove(v)

@@ -27,7 +27,7 @@ var mistakes = []mistake{
 		what:       "A queue is walked in a section of another domain than the one whose `Call` its elements are passed to.",
 		plain:      nothing,
 		race:       race("element).free"),
-		invariants: nothing,
+		invariants: panics("smr: Pointer.Load in a section of another domain than the pointer was loaded in before"),
 		instead:    "Keep the domain beside the queue, in one struct.",
 	},
 	{

@@ -104,15 +104,14 @@ const poison = 0xdbdbdbdbdbdbdbdb // what -tags invariants writes to freed memor
 
 // read is the read of a value that was overwritten: the program notices it itself.
 func read(p *uint64) {
-	if v := *p; v == poison {
+	v := *p
+	if v == poison {
 		end("poison: ", fmt.Sprintf("the value is %#x", v))
-	} else {
-		unnoticed("the value is %#x now", v)
 	}
+	unnoticed("the value is %#x now", v)
 }
 
-// reuse waits until obj, which was given back, is given out again, and overwrites it. until is for
-// a pool that gives out another object first.
+// reuse gets objects until obj, which was given back, is given out again, and overwrites it.
 func reuse(dom *smr.Domain, pool *slab.Pool[record], obj *record) {
 	pool.Trim()
 	check(dom.Barrier(ctx))
@@ -125,21 +124,18 @@ func reuse(dom *smr.Domain, pool *slab.Pool[record], obj *record) {
 	end("bug: ", "the pool does not give the object out again")
 }
 
-// stuck calls fn, which never returns, and ends the program when fn waits.
-func stuck(fn func()) {
-	go marked(fn)
+// stuck calls fn, which never returns, and ends the program when fn waits in a function.
+func stuck(fn func(), in string) {
+	go func() {
+		fn()
+		end("bug: ", "it returned")
+	}()
 	for {
-		if trace := waiting("mistakes.marked"); trace != "" {
+		if trace := waiting(in); trace != "" {
 			end("hangs: ", trace)
 		}
 		runtime.Gosched()
 	}
-}
-
-//go:noinline
-func marked(fn func()) {
-	fn()
-	end("bug: ", "it returned")
 }
 
 // waiting returns the stack of a goroutine that is in the function and waits, or "".
