@@ -414,10 +414,10 @@ var mistakes = []mistake{
 
 	{
 		name: "copied", sees: changes, group: "Values that are one of a kind, and the collector",
-		what:       "A `Pointer`, a queue, or a `Domain` is copied.",
-		plain:      vets("assignment copies lock value", "smr.Pointer", "smrq.TailQ", "smr.Domain"),
-		race:       vets("assignment copies lock value", "smr.Pointer", "smrq.TailQ", "smr.Domain"),
-		invariants: vets("assignment copies lock value", "smr.Pointer", "smrq.TailQ", "smr.Domain"),
+		what:       "A `Pointer`, a queue, a map or a `Domain` is copied. (vet does not see a copy of a `Reader`, a `Quiescent`, a `Pool` or `Blocks`.)",
+		plain:      vets("assignment copies lock value", "smr.Pointer", "smrq.TailQ", "smrmap.Map", "smr.Domain"),
+		race:       vets("assignment copies lock value", "smr.Pointer", "smrq.TailQ", "smrmap.Map", "smr.Domain"),
+		invariants: vets("assignment copies lock value", "smr.Pointer", "smrq.TailQ", "smrmap.Map", "smr.Domain"),
 		instead:    "Pass its address.",
 	},
 	{

@@ -3,6 +3,7 @@ package main
 
 import (
 	"github.com/gosmr/gosmr/smr"
+	"github.com/gosmr/gosmr/smrmap"
 	"github.com/gosmr/gosmr/smrq"
 )
 
@@ -25,6 +26,10 @@ func main() {
 	q.InsertTail(&t)
 	other := q // the two disagree from now on
 	other.Init()
+
+	m, _ := smrmap.New[int, int](smrmap.Options{})
+	mine := *m
+	mine.Len()
 
 	dom, _ := smr.New(smr.Options{})
 	twin := *dom
