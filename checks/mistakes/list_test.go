@@ -171,7 +171,7 @@ var mistakes = []mistake{
 	},
 	{
 		name: "wait-in-section", run: waitInSection, sees: hangs,
-		what:       "`Synchronize`, `Barrier` or `Wait` is called in a section of the same domain: it waits for itself. So do `Bytes.StoreEvicting` and `CompactFor`.",
+		what:       "`Synchronize`, `Barrier` or `Wait` is called in a section of the same domain: it waits for itself. So do `Bytes.StoreEvicting`, `Bytes.CompactFor`, and `Close` of a map or a pool.",
 		plain:      reports("waits for a section entered on processor"),
 		race:       reports("waits for a section entered on processor"),
 		invariants: panics("smr: Synchronize inside a section of the same domain, entered at:", "mistakes.waitInSection"),

@@ -338,4 +338,17 @@ var smrqBugs = []Bug{
 +		l.owner = into.id
 `,
 	},
+	{
+		Name:    "second-queue-unnoticed",
+		Why:     "an element is inserted into a second queue by the Link of the first",
+		Package: "./checks/mistakes",
+		Test:    "TestMistakes",
+		Patch: `
+@ smrq/check.go
+ func (q *queue[T]) unlinked(op string, e *T) *Link[T] {
+ 	l := q.linkOf(op, e)
+-	if l.owner != 0 {
++	if l.owner&idMask == q.id {
+`,
+	},
 }
