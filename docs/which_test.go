@@ -23,7 +23,7 @@ import (
 	"github.com/gosmr/gosmr/smr"
 )
 
-type Table struct{}
+type Table struct{ rows int }
 
 var unmapped, closed atomic.Int32
 
@@ -40,7 +40,7 @@ func main() {
 	pool := slab.New[Node](dom, slab.Options{})
 	draft, _ := pool.Get()
 	node, _ := pool.Get()
-	table := &Table{}
+	table, index := &Table{rows: 1}, &Table{rows: 2}
 `
 
 const afterWhich = `
