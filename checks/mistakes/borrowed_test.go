@@ -158,37 +158,35 @@ func mapOfPointersLoad() {
 }
 
 func writeToBorrowed() {
-	dom := quiet("cache")
-	b := must(smrmap.NewBytes(smrmap.Options{Domain: dom}))
-	check(b.Store(key, body))
-	s := dom.Enter()
-	item, _ := b.LoadIn(s, key)
-	mine, theirs := word(item.Value), make(chan string)
-	go func() { // another reader of the same value
-		overwritten(mine, bodyWord)
-		value, _ := b.Load(key, nil)
-		theirs <- string(value)
-	}()
-	item.Value[0] = 'B'
-	unnoticed("all readers find %q", <-theirs)
+	inBorrowed(func(value []byte) { value[0] = 'B' })
 }
 
-// The value has no room behind it, but a part of it does.
 func appendToBorrowed() {
+	inBorrowed(func(value []byte) {
+		if cap(value) != len(value) {
+			end("bug: ", "there is room behind the value")
+		}
+		_ = append(value[:4], "-new"...) // but a part of it has room
+	})
+}
+
+// inBorrowed calls write with a value that a reader borrowed, while another one reads it.
+func inBorrowed(write func(value []byte)) {
 	dom := quiet("cache")
 	b := must(smrmap.NewBytes(smrmap.Options{Domain: dom}))
 	check(b.Store(key, body))
 	s := dom.Enter()
 	item, _ := b.LoadIn(s, key)
-	if cap(item.Value) != len(item.Value) {
-		end("bug: ", "there is room behind the value")
-	}
-	mine, theirs := word(item.Value), make(chan string)
+	mine := word(item.Value)
+	var theirs []byte
+	var read uint64
 	go func() {
 		overwritten(mine, bodyWord)
-		value, _ := b.Load(key, nil)
-		theirs <- string(value)
+		theirs, _ = b.Load(key, nil)
+		set(&read)
 	}()
-	_ = append(item.Value[:4], "-new"...)
-	unnoticed("all readers find %q", <-theirs)
+	write(item.Value)
+	overwritten(&read, 0)
+	s.Leave()
+	unnoticed("all readers find %q", theirs)
 }
