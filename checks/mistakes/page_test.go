@@ -147,7 +147,7 @@ func (m *mistake) finders() string {
 func (f finding) String() string {
 	switch f.how {
 	case isFault:
-		return "the read faults"
+		return "the access faults: `unexpected fault address`"
 	case isPoison:
 		return "the value is `" + f.texts[0] + "`"
 	case isError:
