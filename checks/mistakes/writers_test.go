@@ -141,7 +141,10 @@ func storeWithoutLock() {
 func initAfterPublication() {
 	dom := quiet("tables")
 	var p smr.Pointer[record]
-	go func() { p.Init(&record{good}) }() // by a plain store
+	go func() {
+		p.Init(&record{good}) // by a plain store
+		select {}
+	}()
 	for {
 		s := dom.Enter()
 		v := p.Load(s)
