@@ -24,10 +24,24 @@ func (s Section) leaving() {}
 
 func (s Section) using() {}
 
+func (p *pointerDebug) in(*Domain) {}
+
+func (p *pointerDebug) guardedBy(TryLocker) {}
+
 func (p *pointerDebug) loading(Section) {}
 
-// CheckSection panics if s is not an open section of the domain. It is for data structures whose
-// methods take their reader's section. Without -tags invariants it does nothing.
+func (p *pointerDebug) writing(string) {}
+
+type soleUse struct{ handedOver }
+
+func (u *soleUse) only(string, *Domain) (end func()) {
+	u.use()
+	return func() {}
+}
+
+// CheckSection panics if s is not an open section of the domain: it names its caller, both domains,
+// and where s was entered. It is for data structures whose methods take their reader's section.
+// Without -tags invariants it does nothing.
 func (d *Domain) CheckSection(Section) {}
 
 // CheckEntered panics unless the calling goroutine is in a section of the domain, of any kind. It is
@@ -48,7 +62,7 @@ func CheckMayBlock(what string) {}
 
 func (d *Domain) checkNoOwnSection(string) {}
 
-func (q *Quiescent) taken() {}
+func (q *Quiescent) taken() sectionDebug { return sectionDebug{} }
 
 func (q *Quiescent) forgotten() {}
 

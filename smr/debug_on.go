@@ -6,9 +6,9 @@ import (
 	"fmt"
 	"runtime"
 	"strings"
-	"sync/atomic"
 
 	"github.com/gosmr/gosmr/clock"
+	"github.com/gosmr/gosmr/internal/callers"
 	"github.com/gosmr/gosmr/internal/goid"
 	"github.com/gosmr/gosmr/internal/pinned"
 )
@@ -20,43 +20,49 @@ type domainDebug struct {
 	mu   pinned.Lock // pinned goroutines may take it
 	open map[*sectionInfo]struct{}
 
+	// sites counts the open sections by where they were entered, if no other goroutine uses them.
+	sites map[site]int
+
 	// quiescents has the Quiescents that are online and whose Section was called since, each with
 	// the goroutine that was the last to call it.
 	quiescents map[*clock.Record]uint64
 }
 
-// A sectionInfo describes one section. All fields are constant except goid.
+// A sectionInfo describes one section. All fields are constant except goid and counted, which
+// domainDebug.mu guards.
 type sectionInfo struct {
 	dom    *Domain
 	rec    *clock.Record
 	gen    uint64
 	kind   clock.Kind
-	goid   uint64 // the last goroutine to Enter, Load or ask Active; guarded by domainDebug.mu
-	stack  []uintptr
+	by     uint64 // the goroutine that entered it
+	goid   uint64 // the last goroutine to Enter, Load or ask Active
+	stack  callers.Stack
 	labels string // of the goroutine that entered it
+
+	counted site // in domainDebug.sites
 }
 
 // A sectionHandle is reachable only from the copies of one Section: its cleanup runs when the last
 // copy is gone.
 type sectionHandle struct{ info *sectionInfo }
 
-type sectionDebug struct{ handle *sectionHandle }
-
-// pointerDebug remembers the clock of the first section that loaded a pointer, as a number because
-// a Pointer may be off the Go heap.
-type pointerDebug struct{ tag atomic.Uint64 }
+type sectionDebug struct {
+	handle    *sectionHandle
+	quiescent *Domain // of a Quiescent's section, which has no handle
+}
 
 // opened registers an open section.
 func (d *Domain) opened(rec *clock.Record, gen uint64, kind clock.Kind) Section {
 	info := &sectionInfo{dom: d, rec: rec, gen: gen, kind: kind}
-	info.goid, info.labels = goid.Labeled()
-	pcs := make([]uintptr, 32)
-	info.stack = pcs[:runtime.Callers(3, pcs)]
+	info.by, info.labels = goid.Labeled()
+	info.goid, info.stack = info.by, callers.Here(2)
 	d.debug.mu.Lock()
 	if d.debug.open == nil {
 		d.debug.open = make(map[*sectionInfo]struct{})
 	}
 	d.debug.open[info] = struct{}{}
+	suspect := d.debug.countLocked(info)
 	d.debug.mu.Unlock()
 	if kind == clock.Pinned {
 		pins.add(info)
@@ -64,7 +70,11 @@ func (d *Domain) opened(rec *clock.Record, gen uint64, kind clock.Kind) Section 
 
 	h := &sectionHandle{info}
 	runtime.AddCleanup(h, (*sectionInfo).dropped, info)
-	return Section{sectionDebug: sectionDebug{h}, rec: rec, gen: gen}
+	s := Section{sectionDebug: sectionDebug{handle: h}, rec: rec, gen: gen}
+	if suspect {
+		d.checkRepeated(s)
+	}
+	return s
 }
 
 // leaving unregisters the section. It panics if another goroutine is leaving it; if that has left,
@@ -78,6 +88,7 @@ func (s Section) leaving() {
 	dd.mu.Lock()
 	_, open := dd.open[info]
 	delete(dd.open, info)
+	dd.uncountLocked(info)
 	dd.mu.Unlock()
 	if info.kind == clock.Pinned {
 		pins.remove(info)
@@ -102,30 +113,45 @@ func (info *sectionInfo) dropped() {
 	d.report(st)
 }
 
-// loading panics unless s is open and of the domain in which the pointer was loaded before.
-func (p *pointerDebug) loading(s Section) {
-	if !s.Active() {
-		if s.rec == nil {
-			panic("smr: Pointer.Load outside a section: the Section is zero")
-		}
-		panic("smr: Pointer.Load in a section that has been left")
+// CheckSection is documented in debug_off.go.
+func (d *Domain) CheckSection(s Section) {
+	if s.Active() && s.rec.Clock().Tag() == d.clk.Tag() {
+		return
 	}
-	tag := s.rec.Clock().Tag()
-	if first := p.tag.Load(); first != tag && (first != 0 || !p.tag.CompareAndSwap(0, tag) && p.tag.Load() != tag) {
-		panic("smr: Pointer.Load in a section of another domain than the pointer was loaded in before")
+	what := callers.Here(1).Innermost()
+	s.mustBeOpen(what, " of domain "+d.opts.Name)
+	panic(fmt.Sprintf("smr: %s in a section of another domain: what it reads is of domain %s. Enter that one, by the container: "+
+		"m.Enter() or m.Domain().Enter(). The section is %s", what, d.opts.Name, s.origin()))
+}
+
+// mustBeOpen panics unless s is open. It is to be of a domain.
+func (s Section) mustBeOpen(what, ofDomain string) {
+	switch {
+	case s.rec == nil:
+		panic(fmt.Sprintf("smr: %s outside a section: the Section is zero. Enter one%s first", what, ofDomain))
+	case !s.Active():
+		panic(fmt.Sprintf("smr: %s in a section that has been left: do before Leave all that needs it, and copy what you keep. It was %s",
+			what, s.origin()))
 	}
 }
 
-// CheckSection is documented in debug_off.go.
-func (d *Domain) CheckSection(s Section) {
-	switch {
-	case s.rec == nil:
-		panic("smr: a read outside a section: the Section is zero")
-	case !s.Active():
-		panic("smr: a read in a section that has been left")
-	case s.rec.Clock().Tag() != d.clk.Tag():
-		panic("smr: a read in a section of another domain")
+// domain returns the section's domain, or nil if the section is zero.
+func (s Section) domain() *Domain {
+	if s.handle != nil {
+		return s.handle.info.dom
 	}
+	return s.quiescent
+}
+
+// origin says of which domain the section is, and where it was entered.
+func (s Section) origin() string {
+	switch {
+	case s.handle != nil:
+		return fmt.Sprintf("of domain %s, entered by goroutine %d at:\n%s", s.domain().opts.Name, s.handle.info.by, s.handle.info.trace())
+	case s.quiescent != nil:
+		return fmt.Sprintf("of domain %s, a Quiescent's", s.domain().opts.Name)
+	}
+	return "of no domain"
 }
 
 // using records which goroutine uses the section: after a hand-over, the one that entered it may
@@ -136,9 +162,12 @@ func (s Section) using() {
 	}
 	id := goid.Get()
 	info := s.handle.info
-	info.dom.debug.mu.Lock()
-	info.goid = id
-	info.dom.debug.mu.Unlock()
+	dd := &info.dom.debug
+	dd.mu.Lock()
+	if info.goid = id; id != info.by {
+		dd.uncountLocked(info)
+	}
+	dd.mu.Unlock()
 }
 
 // checkNoOwnSection panics if the calling goroutine, which is about to wait, has a section of the
@@ -181,7 +210,7 @@ func (dd *domainDebug) entered(id uint64) bool {
 //
 // Rejected: to record it in Online and Quiesce. There it costs a stand-in of package stw more than
 // the rest of its service, so that services overlap, and a domain that waits for their end stays.
-func (q *Quiescent) taken() {
+func (q *Quiescent) taken() sectionDebug {
 	id := goid.Get()
 	dd := &q.dom.debug
 	dd.mu.Lock()
@@ -190,6 +219,7 @@ func (q *Quiescent) taken() {
 		dd.quiescents = make(map[*clock.Record]uint64)
 	}
 	dd.quiescents[q.rec] = id
+	return sectionDebug{quiescent: q.dom}
 }
 
 // forgotten records that no goroutine is in the section of q.
@@ -249,13 +279,4 @@ func (d *Domain) entryOf(rec *clock.Record) (stack, labels string) {
 }
 
 // trace formats the stack of the section's Enter.
-func (info *sectionInfo) trace() string {
-	var b strings.Builder
-	for frames := runtime.CallersFrames(info.stack); ; {
-		f, more := frames.Next()
-		fmt.Fprintf(&b, "\t%s\n\t\t%s:%d\n", f.Function, f.File, f.Line)
-		if !more {
-			return b.String()
-		}
-	}
-}
+func (info *sectionInfo) trace() string { return info.stack.String() }

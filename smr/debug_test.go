@@ -49,18 +49,6 @@ func TestInvariants_LoadOutsideSection(t *testing.T) {
 	q.Close()
 }
 
-func TestInvariants_LoadInAnotherDomainsSection(t *testing.T) {
-	a := newDomain(t, Options{Name: "a"})
-	b := newDomain(t, Options{Name: "b"})
-	var p Pointer[int]
-	s := a.Enter()
-	p.Load(s)
-	s.Leave()
-	s = b.Enter()
-	require.Contains(t, panicText(t, func() { p.Load(s) }), "another domain")
-	s.Leave()
-}
-
 func TestInvariants_WaitInsideSection(t *testing.T) {
 	d := newDomain(t, Options{})
 	ctx := context.Background()

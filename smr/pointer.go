@@ -1,6 +1,7 @@
 package smr
 
 import (
+	"sync"
 	"unsafe"
 
 	"github.com/gosmr/gosmr/internal/relacq"
@@ -18,11 +19,29 @@ import (
 //
 // The writers' lock is whatever serializes all writers of this pointer: a mutex, or a single
 // writing goroutine. Under -tags invariants Load checks that its section is open, and of the same
-// domain as in the first Load.
+// domain as in the first Load, or of that which In names; and the accessors for its holder check
+// that the lock is held, if GuardedBy names it.
 type Pointer[T any] struct {
 	pointerDebug
 	p relacq.Pointer[T]
 }
+
+// A TryLocker is a lock that can be tested for being held: a [sync.Mutex] or a [sync.RWMutex].
+type TryLocker interface {
+	sync.Locker
+	TryLock() bool
+}
+
+// In says of which domain the pointer is, so that even the first Load in a section of another panics
+// under -tags invariants; without, In does nothing. Call it before publication, as Init, and again
+// where the memory becomes part of another domain's structure.
+func (p *Pointer[T]) In(d *Domain) { p.in(d) }
+
+// GuardedBy names the writers' lock. Under -tags invariants LoadSerialized, Store, StoreRelaxed and
+// Clear then panic if it is not held (by which goroutine, they can't tell), and the lock is kept for
+// as long as the program runs; without, GuardedBy does nothing. Call it before publication, and again,
+// with nil if need be, where the memory becomes part of another structure.
+func (p *Pointer[T]) GuardedBy(lock TryLocker) { p.guardedBy(lock) }
 
 // Load returns the target to a reader in section s. The target is not freed before s is left. Cost:
 // one load. Idea: smr_entered_load of XNU, rcu_dereference of Linux.
@@ -35,7 +54,12 @@ func (p *Pointer[T]) Load(s Section) *T {
 
 // LoadSerialized returns the target to a writer that holds the writers' lock. It needs no section:
 // no other writer can unlink the target.
-func (p *Pointer[T]) LoadSerialized() *T { return p.p.Load() }
+func (p *Pointer[T]) LoadSerialized() *T {
+	if debugging {
+		p.writing("LoadSerialized")
+	}
+	return p.p.Load()
+}
 
 // LoadUnserialized returns the target where there are no readers and no other writers.
 func (p *Pointer[T]) LoadUnserialized() *T { return p.p.Load() }
@@ -50,19 +74,32 @@ func (p *Pointer[T]) Init(target *T) { p.p.StorePrivate(target) }
 
 // Clear sets the pointer to nil. If nothing else leads to the old target, it is now unlinked and
 // can be given to [Call].
-func (p *Pointer[T]) Clear() { p.p.Store(nil) }
+func (p *Pointer[T]) Clear() {
+	if debugging {
+		p.writing("Clear")
+	}
+	p.p.Store(nil)
+}
 
 // Store publishes target: a reader that loads it sees all that was written to it before. Cost: a
 // release store (a plain MOV on linux/amd64, where atomic.Pointer uses XCHG) and the collector's
 // write barrier. Idea: smr_serialized_store of XNU, rcu_assign_pointer of Linux.
 func (p *Pointer[T]) Store(target *T) {
+	if debugging {
+		p.writing("Store")
+	}
 	p.p.Store(target)
 }
 
 // StoreRelaxed sets a target that is already published. It needs no release, but must not become
 // visible before the store that published the target. Go has no such store weaker than Store, so
 // StoreRelaxed is the same; the name states the intent.
-func (p *Pointer[T]) StoreRelaxed(target *T) { p.p.Store(target) }
+func (p *Pointer[T]) StoreRelaxed(target *T) {
+	if debugging {
+		p.writing("StoreRelaxed")
+	}
+	p.Store(target)
+}
 
 // StoreUnserialized sets the target where there are no readers and no other writers, at the cost of
 // Init.

@@ -13,8 +13,11 @@ import "github.com/gosmr/gosmr/clock"
 //	   └─────────────────────┘  └───────────────┘ begins the next
 //	            Offline
 //
-// One goroutine at a time may use it; synchronize when handing it to another.
+// One goroutine at a time may use it; synchronize when handing it to another. Under -tags invariants
+// a method panics if another goroutine comes into one meanwhile, and -race finds any use that is not
+// synchronized.
 type Quiescent struct {
+	soleUse
 	dom *Domain
 	rec *clock.Record
 }
@@ -36,15 +39,28 @@ func (d *Domain) NewQuiescent(report func()) *Quiescent {
 
 // Online begins a section. It does nothing if the reader is online or closed, or its domain is
 // closed. Go offline before blocking: grace periods wait for an online reader.
-func (q *Quiescent) Online() { q.rec.Online() }
+func (q *Quiescent) Online() {
+	if watchUse {
+		defer q.only("Quiescent.Online", q.dom)()
+	}
+	q.rec.Online()
+}
 
 // Quiesce announces a quiescent state: it ends the section and begins the next. What the owner
 // loaded before is no longer protected. An offline reader stays offline, and on a closed domain
 // Quiesce is Offline. Cost: a store; two and a fence if the domain's clock has moved.
-func (q *Quiescent) Quiesce() { q.rec.Quiesce() }
+func (q *Quiescent) Quiesce() {
+	if watchUse {
+		defer q.only("Quiescent.Quiesce", q.dom)()
+	}
+	q.rec.Quiesce()
+}
 
 // Offline ends the section. Until Online, the reader protects nothing.
 func (q *Quiescent) Offline() {
+	if watchUse {
+		defer q.only("Quiescent.Offline", q.dom)()
+	}
 	q.rec.Offline()
 	q.forgotten()
 }
@@ -57,12 +73,14 @@ func (q *Quiescent) Awaited() bool { return q.rec.Awaited() }
 // Section returns the current section, which is valid until the next Quiesce or Offline. Its Leave
 // does nothing. Section panics if the reader is offline.
 func (q *Quiescent) Section() Section {
+	if watchUse {
+		defer q.only("Quiescent.Section", q.dom)()
+	}
 	gen, ok := q.rec.Section()
 	if !ok {
 		panic("smr: Section of an offline Quiescent")
 	}
-	q.taken()
-	return Section{rec: q.rec, gen: gen}
+	return Section{sectionDebug: q.taken(), rec: q.rec, gen: gen}
 }
 
 // Close takes the reader offline and unregisters it. A second Close does nothing.

@@ -4,8 +4,10 @@ import "github.com/gosmr/gosmr/clock"
 
 // A Reader is a registered reader, for a worker that reads all day: it owns a record, which makes
 // its sections cheap. They may block. One goroutine at a time may use a Reader; synchronize when
-// handing it to another.
+// handing it to another. Under -tags invariants a method panics if another goroutine comes into one
+// meanwhile, and -race finds any use that is not synchronized.
 type Reader struct {
+	soleUse
 	dom *Domain
 	rec *clock.Record
 }
@@ -24,6 +26,9 @@ func (d *Domain) NewReader() *Reader {
 // Cost: one store, no pin (1 to 3 ns with Leave). Inside another section of this reader, that of
 // [Domain.Enter].
 func (r *Reader) Enter() Section {
+	if watchUse {
+		defer r.only("Reader.Enter", r.dom)()
+	}
 	rec, gen := r.rec.Enter()
 	return r.dom.opened(rec, gen, clock.Owned)
 }
@@ -31,6 +36,9 @@ func (r *Reader) Enter() Section {
 // Close unregisters the reader. It panics if a section of the reader is open. A second Close does
 // nothing.
 func (r *Reader) Close() {
+	if watchUse {
+		defer r.only("Reader.Close", r.dom)()
+	}
 	if !r.rec.Close() {
 		panic("smr: Close of a Reader whose section is open")
 	}

@@ -5,6 +5,7 @@ package smrq
 import (
 	"sync/atomic"
 
+	"github.com/gosmr/gosmr/internal/invariants"
 	"github.com/gosmr/gosmr/smr"
 )
 
@@ -28,8 +29,7 @@ func (q *queue[T]) GuardedBy(lock TryLocker) { q.lock = lock }
 
 // writing panics if the writers' lock is not held. It can't tell which goroutine holds it.
 func (q *queue[T]) writing(op string) {
-	if q.lock != nil && q.lock.TryLock() {
-		q.lock.Unlock()
+	if q.lock != nil && !invariants.Held(q.lock) {
 		panic(q.describe(op, nil, "the lock that guards its writers is not held"))
 	}
 }

@@ -1,9 +1,6 @@
 package smrq
 
-import "sync"
+import "github.com/gosmr/gosmr/smr"
 
 // A TryLocker is a lock that can be tested for being held: a [sync.Mutex] or a [sync.RWMutex].
-type TryLocker interface {
-	sync.Locker
-	TryLock() bool
-}
+type TryLocker = smr.TryLocker

@@ -44,7 +44,7 @@ type Bug struct {
 // Bugs returns them all.
 func Bugs() []Bug {
 	return slices.Concat(clockBugs, ownedBugs, smrBugs, smrqBugs, stwBugs, slabBugs, smrmapBugs, smrkvBugs,
-		portableBugs, shortBugs, compiledBugs)
+		misuseBugs, portableBugs, shortBugs, compiledBugs)
 }
 
 // Named returns the bug of that name, and whether there is one.
