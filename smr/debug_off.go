@@ -2,7 +2,11 @@
 
 package smr
 
-import "github.com/gosmr/gosmr/clock"
+import (
+	"unsafe"
+
+	"github.com/gosmr/gosmr/clock"
+)
 
 // Without -tags invariants the types below are empty and the functions do nothing. See debug_on.go.
 
@@ -19,6 +23,8 @@ type pointerDebug struct{}
 func (d *Domain) opened(rec *clock.Record, gen uint64, _ clock.Kind) Section {
 	return Section{rec: rec, gen: gen}
 }
+
+func (d *Domain) pin() (*clock.Record, uint64) { return d.clk.Pin() }
 
 func (s Section) leaving() {}
 
@@ -56,16 +62,22 @@ func (d *Domain) CheckEntered() {}
 // wait, that request something, or that write: not those that only ask, though some of them take a
 // lock for a moment. Without -tags invariants it does nothing.
 //
-// Where the goroutine is really pinned (see [pcpu.Exclusive]), Go makes of the panic a fatal error
-// that prints its text.
+// A wait of other code, on a channel or a lock, say, is found when it has lasted for some milliseconds,
+// and ends the program with the same text.
 func CheckMayBlock(what string) {}
+
+func (d *Domain) giving(func(unsafe.Pointer), any, int) {}
+
+func given(func(unsafe.Pointer), unsafe.Pointer) {}
 
 func (d *Domain) checkNoOwnSection(string) {}
 
-func (q *Quiescent) taken() sectionDebug { return sectionDebug{} }
+func (q *Quiescent) taken(uint64) sectionDebug { return sectionDebug{} }
 
 func (q *Quiescent) forgotten() {}
 
 func (d *Domain) openStacks() string { return "" }
+
+func (d *Domain) kindOf(_ *clock.Record, kind clock.Kind) clock.Kind { return kind }
 
 func (d *Domain) entryOf(*clock.Record) (stack, labels string) { return "", "" }

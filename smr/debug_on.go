@@ -23,10 +23,12 @@ type domainDebug struct {
 	// sites counts the open sections by where they were entered, if no other goroutine uses them.
 	sites map[site]int
 
-	// quiescents has the Quiescents that are online and whose Section was called since, each with
-	// the goroutine that was the last to call it.
-	quiescents map[*clock.Record]uint64
+	// quiescents has the Quiescents that are online and whose Section was called since.
+	quiescents map[*clock.Record]taking
 }
+
+// A taking is a call of Quiescent.Section: the last goroutine to call it, and what it returned.
+type taking struct{ goid, gen uint64 }
 
 // A sectionInfo describes one section. All fields are constant except goid and counted, which
 // domainDebug.mu guards.
@@ -84,6 +86,9 @@ func (s Section) leaving() {
 		return
 	}
 	info := s.handle.info
+	if info.kind == clock.Pinned {
+		info.checkOwn()
+	}
 	dd := &info.dom.debug
 	dd.mu.Lock()
 	_, open := dd.open[info]
@@ -95,6 +100,14 @@ func (s Section) leaving() {
 	}
 	if !open && s.rec.Active(s.gen) {
 		panic("smr: Leave of a Section that another goroutine is leaving, entered at:\n" + info.trace())
+	}
+}
+
+// checkOwn panics unless the calling goroutine has entered the section, which is pinned.
+func (info *sectionInfo) checkOwn() {
+	if id := goid.Get(); id != info.by {
+		panic(fmt.Sprintf("smr: goroutine %d leaves a pinned section of domain %s: the goroutine that enters it must leave it itself, or enter it "+
+			"by Enter instead of Pin. It was entered by goroutine %d at:\n%s", id, info.dom.opts.Name, info.by, info.trace()))
 	}
 }
 
@@ -179,6 +192,26 @@ func (d *Domain) checkNoOwnSection(what string) {
 			panic(fmt.Sprintf("smr: %s inside a section of the same domain, entered at:\n%s", what, info.trace()))
 		}
 	}
+	if rec := d.debug.ownQuiescent(id); rec != nil {
+		name := "a Quiescent"
+		if describe := d.descriptions.get(rec); describe != nil {
+			name = describe()
+		}
+		panic(fmt.Sprintf("smr: %s of domain %s by goroutine %d in its own section, of %s: it would wait for itself. Go Offline first; "+
+			"a domain of package stw waits by its own Synchronize, or in Blocking", what, d.opts.Name, id, name))
+	}
+}
+
+// ownQuiescent returns the record of a Quiescent whose current section the goroutine has taken, or nil.
+func (dd *domainDebug) ownQuiescent(id uint64) *clock.Record {
+	dd.mu.Lock()
+	defer dd.mu.Unlock()
+	for rec, by := range dd.quiescents {
+		if by.goid == id && rec.Active(by.gen) {
+			return rec
+		}
+	}
+	return nil
 }
 
 // CheckEntered is documented in debug_off.go.
@@ -199,7 +232,7 @@ func (dd *domainDebug) entered(id uint64) bool {
 		}
 	}
 	for _, by := range dd.quiescents {
-		if by == id {
+		if by.goid == id {
 			return true
 		}
 	}
@@ -210,15 +243,15 @@ func (dd *domainDebug) entered(id uint64) bool {
 //
 // Rejected: to record it in Online and Quiesce. There it costs a stand-in of package stw more than
 // the rest of its service, so that services overlap, and a domain that waits for their end stays.
-func (q *Quiescent) taken() sectionDebug {
+func (q *Quiescent) taken(gen uint64) sectionDebug {
 	id := goid.Get()
 	dd := &q.dom.debug
 	dd.mu.Lock()
 	defer dd.mu.Unlock()
 	if dd.quiescents == nil {
-		dd.quiescents = make(map[*clock.Record]uint64)
+		dd.quiescents = make(map[*clock.Record]taking)
 	}
-	dd.quiescents[q.rec] = id
+	dd.quiescents[q.rec] = taking{id, gen}
 	return sectionDebug{quiescent: q.dom}
 }
 
@@ -276,6 +309,16 @@ func (d *Domain) entryOf(rec *clock.Record) (stack, labels string) {
 		}
 	}
 	return "", ""
+}
+
+// kindOf returns the kind of the section open on rec, by the books: for the clock, a pinned one is not.
+func (d *Domain) kindOf(rec *clock.Record, kind clock.Kind) clock.Kind {
+	for _, info := range d.debug.sections() {
+		if info.rec == rec {
+			return info.kind
+		}
+	}
+	return kind
 }
 
 // trace formats the stack of the section's Enter.

@@ -4,8 +4,11 @@ package smr
 
 import (
 	"context"
+	"os"
 	"runtime"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -22,7 +25,7 @@ var blockingCalls = map[string]func(d *Domain){
 }
 
 // What may block is refused in a pinned section, of another domain and of its own. Both sides are
-// named, and what to do. A pinned goroutine cannot panic: the text is that of a fatal error.
+// named, and what to do. The panic ends a program that does not recover.
 func TestInvariants_BlockingWhilePinned(t *testing.T) {
 	for what, call := range blockingCalls {
 		for _, of := range []string{"held", "waits"} {
@@ -71,4 +74,69 @@ func TestInvariants_MayBlock(t *testing.T) {
 		require.NoError(t, <-done, "it is another goroutine's")
 	}
 	require.Empty(t, pins.open)
+}
+
+//go:noinline
+func pinHere(d *Domain) Section { return d.Pin() }
+
+// Other code that blocks in a pinned section: the program ends, and both places are shown.
+func TestInvariants_UserBlocksWhilePinned(t *testing.T) {
+	for what, block := range map[string]func(t *testing.T){
+		"chan receive": func(*testing.T) { <-make(chan int) },
+		"select": func(*testing.T) {
+			select {
+			case <-make(chan int):
+			case <-make(chan bool):
+			}
+		},
+		"sync.Mutex.Lock": func(*testing.T) { var mu sync.Mutex; mu.Lock(); mu.Lock() },
+		"sleep":           func(*testing.T) { time.Sleep(time.Hour) },
+		"IO wait": func(t *testing.T) {
+			r, w, err := os.Pipe()
+			require.NoError(t, err)
+			defer w.Close()
+			r.Read(make([]byte, 1))
+		},
+	} {
+		t.Run(what, func(t *testing.T) {
+			text := self.Dies(t, func() {
+				s := pinHere(newDomain(t, Options{Name: "held"}))
+				block(t)
+				s.Leave()
+			})
+			containsAll(t, text, what+" inside a pinned section of domain held: a pinned goroutine holds its processor", "Enter instead of Pin",
+				"It was entered by goroutine ", "pinHere", "It blocks at:", "TestInvariants_UserBlocksWhilePinned.func")
+			require.NotContains(t, text, "holding locks")
+		})
+	}
+}
+
+// A pinned section that takes long is no such mistake.
+func TestInvariants_LongPinnedSection(t *testing.T) {
+	d := newDomain(t, Options{})
+	s := d.Pin()
+	looks := func() int {
+		pins.mu.Lock()
+		defer pins.mu.Unlock()
+		return pins.open[s.handle.info].looks
+	}
+	var p Pointer[int]
+	for looks() < 3 {
+		p.Load(s)
+		d.Poll(d.Advance())
+	}
+	s.Leave()
+	require.Empty(t, pins.open)
+}
+
+// A pinned section is its goroutine's.
+func TestInvariants_PinnedLeftElsewhere(t *testing.T) {
+	d := newDomain(t, Options{Name: "held"})
+	s := pinHere(d)
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		containsAll(t, panicText(t, s.Leave), "leaves a pinned section of domain held", "Enter instead of Pin", "pinHere")
+	})
+	wg.Wait()
+	s.Leave()
 }

@@ -80,7 +80,7 @@ func (q *Quiescent) Section() Section {
 	if !ok {
 		panic("smr: Section of an offline Quiescent")
 	}
-	return Section{sectionDebug: q.taken(), rec: q.rec, gen: gen}
+	return Section{sectionDebug: q.taken(gen), rec: q.rec, gen: gen}
 }
 
 // Close takes the reader offline and unregisters it. A second Close does nothing.

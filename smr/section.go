@@ -29,12 +29,13 @@ func (d *Domain) Enter() Section {
 // panics on a closed domain.
 //
 // Under -tags invariants the methods of this module that may block panic inside it, with the stack of
-// Pin: see [CheckMayBlock].
+// Pin: see [CheckMayBlock]. To tell of other code that blocks (channels, locks, sleeping, input), where
+// Go would end the program by "schedule: holding locks", Pin does not really pin there.
 //
 // In a build that cannot pin ([pcpu.Exclusive] is false) Pin is Enter; the rules above still apply.
 // Cost: little more than the pin itself.
 func (d *Domain) Pin() Section {
-	rec, gen := d.clk.Pin()
+	rec, gen := d.pin()
 	return d.opened(rec, gen, clock.Pinned)
 }
 

@@ -81,7 +81,7 @@ func logStall(s Stall) { slog.Warn(s.String()) }
 func (d *Domain) onStall(cs clock.Stall) {
 	st := d.newStall(cs.Goal, cs.Age)
 	for _, b := range cs.Readers {
-		sr := StalledReader{Kind: b.Kind, Processor: b.Processor}
+		sr := StalledReader{Kind: d.kindOf(b.Record, b.Kind), Processor: b.Processor}
 		sr.Stack, sr.Labels = d.entryOf(b.Record)
 		if b.Kind == clock.Quiescent {
 			sr.describe = d.descriptions.get(b.Record)

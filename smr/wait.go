@@ -34,8 +34,9 @@ func (d *Domain) Passed(goal Seq) bool { return d.clk.Passed(goal) }
 // continues, and goal can be polled or waited for again.
 //
 // Wait inside a section of this domain would wait for that section forever. Under -tags invariants
-// it panics instead, except for a Quiescent's section; a goroutine that hands its section to
-// another may then wait only once the other has used it (Load, Active or Leave).
+// it panics instead; a goroutine that hands its section to another may then wait only once the other
+// has used it (Load, Active or Leave). A Quiescent's section is that goroutine's which has taken it by
+// Section; where none has, the mistake is not found.
 //
 // Wait inside a pinned section of another domain ends the program, unless it need not block: a
 // pinned goroutine holds its processor. Under -tags invariants it always does, and says so: see

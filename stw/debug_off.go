@@ -2,6 +2,10 @@
 
 package stw
 
+import "time"
+
+const defaultStallAfter = 10 * time.Second
+
 // Without -tags invariants nothing is checked.
 
 //lint:ignore U1000 it has fields under -tags invariants

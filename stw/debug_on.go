@@ -6,10 +6,14 @@ import (
 	"fmt"
 	"slices"
 	"sync/atomic"
+	"time"
 
 	"github.com/gosmr/gosmr/internal/goid"
 	"github.com/gosmr/gosmr/smr"
 )
+
+// defaultStallAfter is short: it is to find domains that block outside of Blocking.
+const defaultStallAfter = time.Second
 
 // domainDebug has the owner's goroutine number, or 0 while the domain is blocked or ending.
 type domainDebug struct{ owner atomic.Uint64 }

@@ -3,8 +3,12 @@
 package stw
 
 import (
+	"bytes"
 	"context"
+	"log/slog"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -121,4 +125,53 @@ func TestInvariants_EnteredBetweenPolls(t *testing.T) {
 		w.RunOnAll(d, func(*Domain, *Stop) { require.Panics(t, dom.CheckEntered) }, StopOptions{})
 	})
 	require.Panics(t, dom.CheckEntered)
+}
+
+// A domain that blocks outside of Blocking is reported with its stack and what to do, also by the log;
+// and one whose smr wait is for itself panics.
+func TestInvariants_BlocksOutsideBlocking(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		before := slog.Default()
+		defer slog.SetDefault(before)
+		slog.SetDefault(slog.New(slog.NewTextHandler(&log, nil)))
+		w := newWorld(t, Options{})
+		c := make(chan struct{}) // two domains wait for it, one of them outside of Blocking
+		free := spawn(t, w, func(d *Domain) { d.Blocking(func() { <-c }) })
+		late := spawn(t, w, func(d *Domain) { <-c })
+		synctest.Wait()
+		time.Sleep(time.Hour)
+		require.Empty(t, log.String(), "nothing waits for it")
+		go func() { w.Stop(); w.Start() }()
+		time.Sleep(1500 * time.Millisecond)
+		synctest.Wait()
+		for _, part := range []string{"stw: Stop has waited for 1s; waits for " + late.String() + ", running, no poll for at least 1s",
+			"blocks outside of Blocking (chan receive): call what may block in Domain.Blocking", "TestInvariants_BlocksOutsideBlocking"} {
+			require.Contains(t, log.String(), part)
+		}
+		require.NotContains(t, log.String(), free.String()+",")
+		close(c)
+		join(t, late, free)
+	})
+}
+
+func TestInvariants_WaitsForItself(t *testing.T) {
+	dom := newDomain(t)
+	w := newWorld(t, Options{SMR: []*smr.Domain{dom}})
+	asDomain(t, w, func(d *Domain) {
+		d.Section()
+		func() {
+			defer func() {
+				text, _ := recover().(string)
+				for _, part := range []string{"smr: Synchronize of domain " + dom.Name() + " by goroutine", "in its own section, of stw " + d.String() + ", running",
+					"it would wait for itself", "waits by its own Synchronize, or in Blocking"} {
+					require.Contains(t, text, part)
+				}
+			}()
+			dom.Synchronize(context.Background())
+		}()
+		require.NoError(t, d.Synchronize(context.Background()))
+		d.Section()
+		d.Blocking(func() { require.NoError(t, dom.Synchronize(context.Background())) })
+	})
 }

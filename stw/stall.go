@@ -35,6 +35,10 @@ type StalledDomain struct {
 	// polled, or the wait is for the end of another stop.
 	Silent time.Duration
 
+	// Blocked is what a running domain's goroutine blocks in, such as "chan receive", although it is not
+	// in Blocking: all that wait for it wait for that. It is "" if it does not block, or Stack is "".
+	Blocked string
+
 	// Stack is the stack of the domain's goroutine. It is "" if Options.OnStall is not set, while a
 	// stand-in acts for the domain, and perhaps in a program with thousands of goroutines.
 	Stack string
@@ -55,14 +59,15 @@ func (s Stall) String() string {
 		if d.Silent > 0 {
 			fmt.Fprintf(&b, ", no poll for at least %v", d.Silent.Round(time.Millisecond))
 		}
+		if d.Blocked != "" {
+			fmt.Fprintf(&b, ", blocks outside of Blocking (%s): call what may block in Domain.Blocking", d.Blocked)
+		}
 		if d.Stack != "" {
 			b.WriteString(", at:\n" + d.Stack)
 		}
 	}
 	return b.String()
 }
-
-const defaultStallAfter = 10 * time.Second
 
 // logStall is the default Options.OnStall.
 func logStall(s Stall) { slog.Warn(s.String()) }
@@ -160,6 +165,9 @@ func addStacks(domains []StalledDomain) {
 			stacks = goid.Stacks()
 		}
 		d.Stack = stacks[d.Domain.goid]
+		if d.State == Running && d.Doing == "" {
+			d.Blocked = goid.Blocked(d.Stack)
+		}
 	}
 }
 

@@ -67,9 +67,10 @@ func TestStall_NamesTheSilentDomain(t *testing.T) {
 				require.Equal(t, time.Minute, s.Age)
 				require.Len(t, s.Domains, 1)
 				d := s.Domains[0]
-				require.Equal(t, StalledDomain{Domain: late, State: Running, Silent: time.Minute, Stack: d.Stack}, d)
+				require.Equal(t, StalledDomain{Domain: late, State: Running, Silent: time.Minute, Blocked: "chan receive", Stack: d.Stack}, d)
 				require.Contains(t, d.Stack, "silent")
-				require.Contains(t, s.String(), "stw: "+wait.name+" has waited for 1m0s; waits for "+late.String()+", running, no poll for at least 1m0s, at:\n")
+				require.Contains(t, s.String(), "stw: "+wait.name+" has waited for 1m0s; waits for "+late.String()+", running, no poll for at least 1m0s, "+
+					"blocks outside of Blocking (chan receive): call what may block in Domain.Blocking, at:\n")
 				time.Sleep(time.Minute) // again when its age has doubled
 				require.Equal(t, 2*time.Minute, one(t, reports).Domains[0].Silent)
 				close(poll)

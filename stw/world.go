@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/gosmr/gosmr/internal/invariants"
 	"github.com/gosmr/gosmr/internal/sched"
 	satomic "github.com/gosmr/gosmr/internal/sched/atomic"
 	ssync "github.com/gosmr/gosmr/internal/sched/sync"
@@ -45,13 +46,13 @@ type Options struct {
 	ExternalInterrupt func(*Domain)
 
 	// StallAfter is the age at which OnStall learns of a wait for domains, of Stop, RunOnAll, ForEach,
-	// Suspend or SuspendOthers, and again each time the age has doubled. 0 means 10 seconds; if it is
-	// negative, there are no reports. A wait that is not parked has no timer.
+	// Suspend or SuspendOthers, and again each time the age has doubled. 0 means 10 seconds, or 1 second
+	// under -tags invariants; if it is negative, there are no reports. A wait that is not parked has no timer.
 	StallAfter time.Duration
 
 	// OnStall receives stall reports, on goroutines of their own; one may come when its wait has just
 	// ended. It must not wait for the domains of the world. By default it logs a warning with package
-	// log/slog, without stacks.
+	// log/slog, without stacks (under -tags invariants, with them).
 	//
 	// Cost, for the stacks: about a microsecond for each new domain, to learn its goroutine's number,
 	// and for each report a stop of all goroutines of the program.
@@ -114,7 +115,7 @@ func NewWorld(o Options) (*World, error) {
 			return nil, fmt.Errorf("stw: Options.SMR[%d] is nil", i)
 		}
 	}
-	stacks := o.OnStall != nil && o.StallAfter >= 0
+	stacks := (o.OnStall != nil || invariants.Enabled) && o.StallAfter >= 0
 	if o.StallAfter == 0 {
 		o.StallAfter = defaultStallAfter
 	}

@@ -65,7 +65,7 @@ var stallKinds = []stallKind{
 
 // pinKind is what a pinned section is in this build.
 func pinKind() clock.Kind {
-	if pcpu.Exclusive {
+	if pcpu.Exclusive || invariants.Enabled { // whose books have it as pinned
 		return clock.Pinned
 	}
 	return clock.Tracker
