@@ -9,6 +9,7 @@ import (
 	"strings"
 	"unsafe"
 
+	"github.com/gosmr/gosmr/internal/fate"
 	"github.com/gosmr/gosmr/internal/pinned"
 )
 
@@ -59,16 +60,21 @@ func (c *checks) got(p unsafe.Pointer) {
 		}
 	}
 	o.state, o.stack = inUse, callers()
+	c.tell(p, o)
 	c.mu.Unlock()
 }
 
 // freed and retired check that an object given back is in use; unretired undoes retired.
 func (c *checks) freed(p unsafe.Pointer) {
 	c.change(p, inUse, free, "Free")
+	c.notCalled(p, "Free")
 	c.fill(p)
 }
 
-func (c *checks) retired(p unsafe.Pointer)   { c.change(p, inUse, isRetired, "Retire") }
+func (c *checks) retired(p unsafe.Pointer) {
+	c.change(p, inUse, isRetired, "Retire")
+	c.notCalled(p, "Retire")
+}
 func (c *checks) unretired(p unsafe.Pointer) { c.change(p, isRetired, inUse, "Retire") }
 
 // poison is for retired objects that no reader can hold any more.
@@ -120,6 +126,7 @@ func (c *checks) change(p unsafe.Pointer, from, to objectStatus, what string) {
 	if to != inUse {
 		o.stack = callers()
 	}
+	c.tell(p, o)
 	c.mu.Unlock()
 }
 
@@ -129,6 +136,7 @@ func (c *checks) drop(sl *slab) {
 	defer c.mu.Unlock()
 	for i := range c.s.perSlab {
 		delete(c.objects, sl.object(i))
+		fate.TakeBack(sl.object(i))
 	}
 }
 

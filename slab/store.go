@@ -5,6 +5,7 @@ import (
 	"unsafe"
 
 	"github.com/gosmr/gosmr/internal/asym"
+	"github.com/gosmr/gosmr/internal/fate"
 	"github.com/gosmr/gosmr/internal/pages"
 	satomic "github.com/gosmr/gosmr/internal/sched/atomic"
 	"github.com/gosmr/gosmr/pcpu"
@@ -18,6 +19,7 @@ import (
 // Budget.mu, policy.moving, and then depot.mu or heap.mu, never both: magazines and slabs that
 // leave one part are held by a function of the store until the next part takes them.
 type store struct {
+	fate.Shared // by the calls for its magazines
 	layout
 	dom    *smr.Domain
 	budget *Budget

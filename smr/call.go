@@ -25,6 +25,11 @@ const Expedite = math.MaxInt
 // obj or free is nil, if size is negative or above 2^47 (or above what the platform can address),
 // and on a closed domain. A size of 128 MiB or more costs an allocation.
 //
+// Under -tags invariants Call also panics for an object that was given away before: to a Call that is
+// pending, if both have a size (or Expedite), or to its pool, by Retire or Free. A callback that frees
+// nothing, but counts or gives up a reference, may be called with one object as often as needed, with
+// size 0.
+//
 // Cost: a pinned append, about 10 ns, and as much again to run free. Idea: smr_call of XNU;
 // call_rcu of Linux, without the node in the object.
 func Call[T any](d *Domain, obj *T, size int, free func(*T)) {
@@ -42,7 +47,15 @@ func TryCall[T any](d *Domain, obj *T, size int, free func(*T)) bool {
 	if free == nil {
 		panic("smr: Call with a nil function")
 	}
-	return d.call(*(*func(unsafe.Pointer))(unsafe.Pointer(&free)), unsafe.Pointer(obj), size)
+	fn := *(*func(unsafe.Pointer))(unsafe.Pointer(&free))
+	if debugging {
+		d.giving(fn, obj, size)
+	}
+	ok := d.call(fn, unsafe.Pointer(obj), size)
+	if debugging && !ok {
+		given(fn, unsafe.Pointer(obj))
+	}
+	return ok
 }
 
 // CallFunc is [Call] for a function without an object. It panics if fn is nil.

@@ -115,6 +115,7 @@ func (d *Domain) runSome(w *worker, c *chunk) {
 		fn, obj := e.fn, e.obj
 		*e = entry{}
 		c.done++
+		given(fn, obj)
 		fn(obj)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/gosmr/gosmr/internal/fate"
 	"github.com/gosmr/gosmr/smr"
 )
 
@@ -17,7 +18,8 @@ type barriers struct{}
 // An account belongs to one caller. sent grows after each call, done in its callback. Written by
 // the caller and by callbacks; read by barriers.
 type account struct {
-	sent, done atomic.Uint64
+	fate.Shared // by many calls at a time
+	sent, done  atomic.Uint64
 }
 
 type ledger struct {

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/gosmr/gosmr/internal/fate"
 	"github.com/gosmr/gosmr/smr"
 )
 
@@ -44,15 +45,21 @@ type delay struct {
 	faults *faults
 }
 
+// A callCount counts callbacks. Several calls are made with it at a time.
+type callCount struct {
+	fate.Shared
+	atomic.Int64
+}
+
 // round makes some calls, in some rounds beside a reader in its section, and returns how many
 // callbacks have run.
 func (d *delay) round() uint64 {
 	calls := int64(1 + d.rng.IntN(8))
-	began := new(atomic.Int64)
+	began := new(callCount)
 	call := func() {
 		for range calls {
 			if d.rng.IntN(2) == 0 {
-				smr.Call(d.dom, began, drawQuietSize(d.rng), func(n *atomic.Int64) { n.Add(1) })
+				smr.Call(d.dom, began, drawQuietSize(d.rng), func(n *callCount) { n.Add(1) })
 			} else {
 				d.dom.CallFunc(drawQuietSize(d.rng), func() { began.Add(1) })
 			}

@@ -7,11 +7,14 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/gosmr/gosmr/internal/fate"
 	"github.com/gosmr/gosmr/smr"
 )
 
 // A flood is writers that call as fast as Throttle lets them.
 type flood struct {
+	fate.Shared // by many calls at a time
+
 	dom    *smr.Domain
 	limit  int64 // of the domain
 	faults *faults

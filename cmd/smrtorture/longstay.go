@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"math/rand/v2"
-	"sync/atomic"
 	"time"
 
 	"github.com/gosmr/gosmr/smr"
@@ -41,11 +40,11 @@ type longStay struct {
 }
 
 func (ls *longStay) round() {
-	var ran atomic.Int64
+	var ran callCount
 	calls := int64(1 + ls.rng.IntN(2))
 	s := ls.dom.Enter()
 	for range calls {
-		smr.Call(ls.dom, &ran, drawQuietSize(ls.rng), func(n *atomic.Int64) { n.Add(1) })
+		smr.Call(ls.dom, &ran, drawQuietSize(ls.rng), func(n *callCount) { n.Add(1) })
 	}
 	before := ls.dom.Stats().Scans
 	for range stayCheckIns {

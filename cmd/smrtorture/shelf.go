@@ -4,6 +4,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/gosmr/gosmr/internal/fate"
 	"github.com/gosmr/gosmr/pcpu"
 	"github.com/gosmr/gosmr/smr"
 )
@@ -68,6 +69,8 @@ func (c *cell) replace(fresh *element) (old *element) {
 // A shelf is the shared structure under torture: a domain, its elements, and the
 // cells that lead to them.
 type shelf struct {
+	fate.Shared // by many calls at a time
+
 	dom    *smr.Domain
 	faults *faults
 	cells  []cell
