@@ -93,6 +93,16 @@ func TestInvariants_WaitInsideSection(t *testing.T) {
 	require.ErrorIs(t, d.Wait(canceled, goal), context.Canceled)
 	close(leave)
 	<-left
+
+	// So is a Quiescent that has passed to another goroutine, which has ended the section.
+	q := d.NewQuiescent(nil)
+	q.Online()
+	q.Section()
+	var other sync.WaitGroup
+	other.Go(q.Quiesce)
+	other.Wait()
+	require.ErrorIs(t, d.Wait(canceled, d.Advance()), context.Canceled)
+	q.Close()
 }
 
 // Of two goroutines that leave a section at the same time, one panics, and the record's

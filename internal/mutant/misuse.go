@@ -117,4 +117,135 @@ var misuseBugs = []Bug{
 +	dd.mu.Unlock()
 `,
 	},
+	{
+		Name:    "pin-for-real",
+		Why:     "the runtime ends the program where a pinned section blocks, and does not say why",
+		Package: "./smr",
+		Test:    "TestInvariants_UserBlocksWhilePinned",
+		Tags:    "invariants",
+		Patch: `
+@ smr/pins_on.go
+-	if sched.Controlled { // it knows who must not block
++	if true {
+`,
+	},
+	{
+		Name:    "pin-left-elsewhere",
+		Why:     "another goroutine leaves a pinned section, and stays pinned where Pin is real",
+		Package: "./smr",
+		Test:    "TestInvariants_PinnedLeftElsewhere",
+		Tags:    "invariants",
+		Patch: `
+@ smr/debug_on.go
+-		info.checkOwn()
++		_ = 0
+`,
+	},
+	{
+		Name:    "runtime-wait-accused",
+		Why:     "a pinned section that allocates when a collection begins passes for one that blocks",
+		Package: "./internal/goid",
+		Test:    "TestBlocked_States",
+		Patch: `
+@ internal/goid/blocked.go
+-	"sleep", "IO wait",
++	"sleep", "IO wait", "semacquire",
+`,
+	},
+	{
+		Name:    "old-section-accused",
+		Why:     "a goroutine that took a Quiescent's section may not wait after that has ended",
+		Package: "./smr",
+		Test:    "TestInvariants_WaitInsideSection",
+		Tags:    "invariants",
+		Patch: `
+@ smr/debug_on.go
+-		if by.goid == id && rec.Active(by.gen) {
++		if by.goid == id {
+`,
+	},
+	{
+		Name:    "call-pending-too-long",
+		Why:     "a callback that gives its object to Call again is accused",
+		Package: "./smr",
+		Test:    "TestInvariants_CalledOften",
+		Tags:    "invariants",
+		Patch: `
+@ smr/worker.go
+-		given(fn, obj)
+ 		fn(obj)
++		given(fn, obj)
+`,
+	},
+	{
+		Name:    "refused-call-pending",
+		Why:     "an object that a closed domain refused is accused",
+		Package: "./smr",
+		Test:    "TestInvariants_CalledOften",
+		Tags:    "invariants",
+		Patch: `
+@ smr/call.go
+-		given(fn, unsafe.Pointer(obj))
++		_ = 0
+`,
+	},
+	{
+		Name:    "field-accused",
+		Why:     "a struct and its first field, which have one address, pass for one object",
+		Package: "./smr",
+		Test:    "TestInvariants_CalledOften",
+		Tags:    "invariants",
+		Patch: `
+@ internal/fate/fate.go
+-		if c.Frees && o.Frees && reflect.TypeOf(o.Object) == t {
++		if c.Frees && o.Frees {
+`,
+	},
+	{
+		Name:    "count-accused",
+		Why:     "callbacks that free nothing may not have one object",
+		Package: "./smr",
+		Test:    "TestInvariants_CalledOften",
+		Tags:    "invariants",
+		Patch: `
+@ internal/fate/fate.go
+-		if c.Frees && o.Frees && reflect.TypeOf(o.Object) == t {
++		if reflect.TypeOf(o.Object) == t {
+`,
+	},
+	{
+		Name:    "freed-while-called",
+		Why:     "an object is freed whose callback is to come, and is another one by then",
+		Package: "./slab",
+		Test:    "TestInvariants_CalledAndGivenBack",
+		Tags:    "invariants",
+		Patch: `
+@ slab/debug_on.go
+-	c.notCalled(p, "Free")
+`,
+	},
+	{
+		Name:    "given-out-as-free",
+		Why:     "an object that is given out again still passes for free, and is accused",
+		Package: "./slab",
+		Test:    "TestInvariants_CallbackGivesBack",
+		Tags:    "invariants",
+		Patch: `
+@ slab/debug_on.go
+ 	o.state, o.stack = inUse, callers()
+-	c.tell(p, o)
+`,
+	},
+	{
+		Name:    "blocked-unnamed",
+		Why:     "a stall report does not say that the domain blocks where it must not",
+		Package: "./stw",
+		Test:    "TestInvariants_BlocksOutsideBlocking",
+		Tags:    "invariants",
+		Patch: `
+@ stw/stall.go
+-			d.Blocked = goid.Blocked(d.Stack)
++			_ = 0
+`,
+	},
 }
