@@ -14,6 +14,7 @@ import (
 func pointerInOtherDomain() {
 	tables, index := quiet("tables"), quiet("index")
 	var p smr.Pointer[record]
+	p.In(tables)
 	p.Init(&record{good})
 	s := index.Enter()
 	v := p.Load(s)

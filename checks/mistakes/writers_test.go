@@ -114,10 +114,16 @@ func retireIntoAnotherPool() {
 // A statistics page that only wants to print the record.
 func serializedLoadWithoutLock() {
 	dom := quiet("tables")
+	var mu sync.Mutex // the writers'
 	var p smr.Pointer[record]
+	p.GuardedBy(&mu)
 	p.Init(&record{good})
 	v := p.LoadSerialized()
-	elsewhere(func() { replace(dom, &p) })
+	elsewhere(func() {
+		mu.Lock()
+		defer mu.Unlock()
+		replace(dom, &p)
+	})
 	overwritten(&v.value, good)
 	read(&v.value)
 }
@@ -125,6 +131,7 @@ func serializedLoadWithoutLock() {
 func storeWithoutLock() {
 	dom := quiet("tables")
 	var p smr.Pointer[counted]
+	p.GuardedBy(new(sync.Mutex))
 	p.Init(new(counted))
 	old := p.LoadSerialized()
 	elsewhere(func() { // the other writer, in between
