@@ -36,7 +36,8 @@ type Clock struct {
 	start    Seq
 	parallel bool // a reader may be running while a waiter spins
 
-	driver driver
+	driver   driver
+	sampling sampling
 
 	scans satomic.Uint64 // for Counters
 }
@@ -48,19 +49,25 @@ type entryLine struct {
 	// unlinked before. Each entry loads it (acquire).
 	wr    satomic.Uint64
 	slots pcpu.Slots[slot]
-	// exceptions, if not 0, sends an entry to Clock.finishEntry. Init sets exceptFenced; Seal sets
+	// exceptions sends the entry of each section whose generation, as 32 bits, is below it to
+	// Clock.tryFinish: none if it is 0, some where stacks are sampled (see sample.go), all if it is
+	// everyEntry or has a flag set. Init sets exceptFenced, and SampleSections a bound; Seal sets
 	// exceptSealed before it seals the slots. Each entry loads it after storing its record.
 	exceptions satomic.Uint32
 }
 
 const (
-	exceptFenced = 1 << iota // readers fence for themselves: the kernel has no membarrier
-	exceptSealed             // Seal was called
+	everyEntry = ^uint32(genBits) | genFenced // above each entry's generation, pinned or not
+	fencedFlag = genPinned
+	sealedFlag = genQuiescent
+
+	exceptFenced = everyEntry | fencedFlag // readers fence for themselves: the kernel has no membarrier
+	exceptSealed = everyEntry | sealedFlag // Seal was called
 )
 
 // fenced reports whether this clock's readers fence for themselves. Where relacq stores are
 // sequentially consistent, they need no fence and never do.
-func (c *Clock) fenced() bool { return relacq.Plain && c.exceptions.Load()&exceptFenced != 0 }
+func (c *Clock) fenced() bool { return relacq.Plain && c.exceptions.Load()&fencedFlag != 0 }
 
 // Options change how a Clock behaves. The zero Options is valid.
 type Options struct {
@@ -76,6 +83,9 @@ type Options struct {
 	// which another replaces.
 	OnStall func(Stall)
 
+	// SampleSections is what [Clock.SampleSections] is called with at first.
+	SampleSections int
+
 	// Fenced makes readers fence for themselves even where the kernel has membarrier. For tests.
 	Fenced bool
 
@@ -89,6 +99,9 @@ func (c *Clock) Init(o Options) {
 	c.opts = o
 	if relacq.Plain && (o.Fenced || !membarrier.Available()) {
 		c.exceptions.Store(exceptFenced)
+	}
+	if o.SampleSections > 0 {
+		c.SampleSections(o.SampleSections)
 	}
 	c.start = cmp.Or(o.Start, firstSeq)&^(increment-1) | nextTag()
 	c.parallel = runtime.NumCPU() > 1

@@ -51,7 +51,7 @@ import (
 
 // driver is the state that waiters and the driver share.
 type driver struct {
-	mu      ssync.Mutex // guards waiters, terms, and stores to term
+	mu      ssync.Mutex // guards waiters, terms, and stores to term, stuckAt and stuckSince
 	waiters []*waiter   // in no order
 	terms   uint64      // drivers started so far
 
@@ -70,7 +70,8 @@ type driver struct {
 	turn ssync.Mutex
 
 	// A driver first slept at stuckSince, when rd was stuckAt; the stall is next reported reportIn
-	// later than that. They belong to the grace period: drivers come and go while one lasts.
+	// later than that. They belong to the grace period: drivers come and go while one lasts. The
+	// driver loads them, others under mu the first two.
 	stuckAt    Seq
 	stuckSince time.Time
 	reportIn   time.Duration

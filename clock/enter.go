@@ -23,7 +23,7 @@ func (c *Clock) Enter() (*Record, uint64) {
 		if r := sl.cur.Load(); r.claim(word) {
 			pcpu.Unpin()
 			gen := r.gen.Load()
-			if c.exceptions.Load() == 0 {
+			if uint32(gen) >= c.exceptions.Load() {
 				return r, gen
 			}
 			return r, c.finishEntry(r, gen)
@@ -32,6 +32,31 @@ func (c *Clock) Enter() (*Record, uint64) {
 	r := c.enterSlow(id, word)
 	pcpu.Unpin()
 	return r, c.entered(r, r.gen.Load())
+}
+
+// TryEnter is Enter, except that on a sealed clock it returns no record. It repeats Enter's lines:
+// to share them would cost each entry a test of its result.
+//
+//go:noinline
+func (c *Clock) TryEnter() (*Record, uint64) {
+	id := pcpu.Pin()
+	word := c.wr.Load()
+	if sl := c.slots.At(id); sl != nil {
+		if r := sl.cur.Load(); r.claim(word) {
+			pcpu.Unpin()
+			gen := r.gen.Load()
+			if uint32(gen) >= c.exceptions.Load() {
+				return r, gen
+			}
+			return c.tryFinish(r, gen)
+		}
+	}
+	r := c.claimSlow(id, word)
+	pcpu.Unpin()
+	if r == nil {
+		return nil, 0
+	}
+	return c.tryFinish(r, r.gen.Load())
 }
 
 // Pin opens a section that keeps its processor until it is left. Where the build cannot pin
@@ -47,7 +72,7 @@ func (c *Clock) Pin() (*Record, uint64) {
 	if sl := c.slots.At(id); sl != nil {
 		if r := sl.cur.Load(); r.claim(word) {
 			gen := r.gen.Load() | genPinned
-			if c.exceptions.Load() == 0 {
+			if uint32(gen) >= c.exceptions.Load() {
 				return r, gen
 			}
 			return r, c.finishEntry(r, gen)
@@ -59,22 +84,32 @@ func (c *Clock) Pin() (*Record, uint64) {
 
 // entered completes an entry after its record is stored, and returns the section's generation.
 func (c *Clock) entered(r *Record, gen uint64) uint64 {
-	if c.exceptions.Load() == 0 {
+	if uint32(gen) >= c.exceptions.Load() {
 		return gen
 	}
 	return c.finishEntry(r, gen)
 }
 
-// enterSlow claims a record when the slot's current one is taken or the processor has no slot yet.
-// The caller is pinned, and stays so unless enterSlow panics.
+// enterSlow is claimSlow, but panics if the clock is sealed. The caller is pinned, and stays so
+// unless enterSlow panics.
 //
 //go:noinline
 func (c *Clock) enterSlow(id int, word uint64) *Record {
+	r := c.claimSlow(id, word)
+	if r == nil {
+		pcpu.Unpin()
+		c.panicSealed()
+	}
+	return r
+}
+
+// claimSlow claims a record when the slot's current one is taken or the processor has no slot yet.
+// It returns nil if the processor gets none, as the clock is sealed. The caller is pinned.
+func (c *Clock) claimSlow(id int, word uint64) *Record {
 	sl := c.slots.At(id)
 	if sl == nil {
 		if sl = c.slots.Grow(id); sl == nil {
-			pcpu.Unpin()
-			c.panicSealed()
+			return nil
 		}
 	}
 	r := sl.cur.Load()
@@ -94,28 +129,42 @@ func (c *Clock) enterSlow(id int, word uint64) *Record {
 	return sl.search(c, word)
 }
 
-// finishEntry completes an entry on a clock with exceptions. On a fenced clock it executes the
-// entry's fence, and makes Leave execute one. If the clock is sealed it undoes the entry and
-// panics.
+// finishEntry is tryFinish, but panics if the clock is sealed.
+//
+//go:noinline
+func (c *Clock) finishEntry(r *Record, gen uint64) uint64 {
+	r, gen = c.tryFinish(r, gen)
+	if r == nil {
+		c.panicSealed()
+	}
+	return gen
+}
+
+// tryFinish completes an entry that is an exception: see Clock.exceptions. On a fenced clock it
+// executes the entry's fence, and makes Leave execute one. If the clock is sealed it undoes the
+// entry and returns no record. It takes a sample if it is the section's turn.
 //
 // An entry stores its record and loads exceptions, with the entry's fence between; Close seals the
 // clock and scans, with the heavy fence between. So a section that is entered while the clock is
 // sealed is either waited for or refused.
 //
 //go:noinline
-func (c *Clock) finishEntry(r *Record, gen uint64) uint64 {
+func (c *Clock) tryFinish(r *Record, gen uint64) (*Record, uint64) {
 	if c.fenced() {
 		relacq.Fence() // the entry's: see Clock.heavyFence
 		gen |= genFenced
 	}
 	if c.Sealed() {
 		r.Leave(gen) // not a mere store of 0: the driver may sleep on the record
-		c.panicSealed()
+		return nil, 0
 	}
-	return gen
+	if uint32(gen) < c.sampling.below.Load() {
+		r.sample(gen)
+	}
+	return r, gen
 }
 
-// Seal makes every later entry panic. Open sections stay open, and every later scan sees them. It
+// Seal refuses every later entry: TryEnter returns no record, the others panic. Open sections stay open, and every later scan sees them. It
 // reports whether this call sealed the clock.
 func (c *Clock) Seal() bool {
 	c.exceptions.Or(exceptSealed)
@@ -123,7 +172,7 @@ func (c *Clock) Seal() bool {
 }
 
 // Sealed reports whether Seal was called.
-func (c *Clock) Sealed() bool { return c.exceptions.Load()&exceptSealed != 0 }
+func (c *Clock) Sealed() bool { return c.exceptions.Load()&sealedFlag != 0 }
 
 func (c *Clock) panicSealed() {
 	panic("smr: section entered on closed domain " + c.opts.Name)

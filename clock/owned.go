@@ -66,14 +66,41 @@ func (r *Record) Enter() (*Record, uint64) {
 	return r, r.clock.entered(r, r.gen.Load())
 }
 
+// TryEnter is Enter, except that on a sealed clock it returns no record.
+//
+//go:nosplit
+func (r *Record) TryEnter() (*Record, uint64) {
+	if r.seq.Load() != 0 {
+		return r.tryNested()
+	}
+	r.seq.Store(r.clock.wr.Load())
+	gen := r.gen.Load()
+	if uint32(gen) >= r.clock.exceptions.Load() {
+		return r, gen
+	}
+	return r.clock.tryFinish(r, gen)
+}
+
 // enterNested is Enter on a record that has an open section or is closed.
 //
 //go:noinline
 func (r *Record) enterNested() (*Record, uint64) {
+	r.checkNotClosed()
+	return r.clock.Enter() // which panics if sealed
+}
+
+// tryNested is enterNested for TryEnter.
+//
+//go:noinline
+func (r *Record) tryNested() (*Record, uint64) {
+	r.checkNotClosed()
+	return r.clock.TryEnter()
+}
+
+func (r *Record) checkNotClosed() {
 	if r.seq.Load() == closedWord {
 		panic("smr: section entered on a closed Reader")
 	}
-	return r.clock.Enter() // which panics if sealed
 }
 
 // Close gives the record back. A Quiescent record goes offline. If a section is open on an Owned

@@ -41,8 +41,8 @@ type record struct {
 	// section's loads come before it.
 	seq relacq.Uint64
 
-	// gen numbers the sections on this record, in steps of genStep. It tells a section that is left
-	// twice, or used after Leave, from the record's next section. Stored by the goroutine that
+	// gen numbers the sections on this record, in steps of genStep, from 0 on or, for a tracker, from
+	// its place in the slot's list on: see sample.go. It tells a section that is left twice, or used after Leave, from the record's next section. Stored by the goroutine that
 	// leaves, before its store to seq; loaded by the one that claims the record (seq orders the
 	// two) and, to detect misuse, by holders of its sections.
 	gen relacq.Uint64
@@ -64,6 +64,10 @@ type record struct {
 	// report asks the owner of a Quiescent record for a quiescent state soon. Stored when the
 	// record is registered or closed; loaded by waiters and the driver.
 	report satomic.Pointer[func()]
+
+	// sampled is the last sample of a section's entry on this record. Stored by the goroutine that
+	// enters; loaded by reports, which compare its generation.
+	sampled satomic.Pointer[Sample]
 }
 
 // Bits below the generation, set only in the copy that a section holds, never in the record's gen.
@@ -72,10 +76,14 @@ const (
 	genPinned    = 1 << iota // Leave must unpin
 	genFenced                // Leave must fence: no membarrier
 	genQuiescent             // ends at the next quiescent state
-	genStep
 
-	genBits = genStep - 1
+	genBits = genPinned | genFenced | genQuiescent
 )
+
+// genStep is the difference between the generations of a record's sections in turn. It adds
+// 0x9E3779B8 to the low half: see sample.go. As it is an odd multiple of genBits + 1, no generation
+// comes again for 2^61 sections.
+const genStep = 1<<64 - 1<<32 + 0x9E3779B8
 
 // closedWord is the word of a closed reader and of a retired tracker: idle for a poller, taken for
 // an entry.
@@ -87,6 +95,12 @@ var _ [64 - unsafe.Sizeof(record{})]byte
 
 func (r *Record) init(c *Clock, kind Kind, cpu int) {
 	r.clock, r.kind, r.cpu = c, kind, int32(cpu)
+}
+
+// initTracker makes r the tracker of a slot. place is about its place in the slot's list.
+func (r *Record) initTracker(c *Clock, cpu, place int) {
+	r.init(c, Tracker, cpu)
+	r.gen.StorePrivate(uint64(place) * genStep)
 }
 
 // Kind returns the record's kind.

@@ -604,6 +604,62 @@ func TestSchedules_SealAgainstEnter(t *testing.T) {
 	})
 }
 
+// A section that TryEnter opens as the clock is sealed is seen by Close's last grace period, or
+// refused.
+func TestSchedules_SealAgainstTryEnter(t *testing.T) {
+	for _, kind := range []struct {
+		name string
+		of   func(c *Clock) func() (*Record, uint64)
+	}{
+		{"TryEnter", func(c *Clock) func() (*Record, uint64) { return c.TryEnter }},
+		{"Reader", func(c *Clock) func() (*Record, uint64) { return c.NewOwned().TryEnter }},
+	} {
+		t.Run(kind.name, func(t *testing.T) {
+			eachFence(t, func(t *testing.T, fenced bool) {
+				sched.Explore(t, sched.Options{}, func(x *sched.Exec) func() {
+					c := schedClock(fenced)
+					pl := newPlace(x)
+					enter := kind.of(c)
+					c.slots.Grow(0) // or the processor gets none, which refuses as well
+					x.Go("reader", 0, func() {
+						r, gen := enter()
+						if r == nil {
+							if !c.Sealed() {
+								x.Fail("a section was refused before the clock was sealed")
+							}
+							return
+						}
+						pl.visit()
+						r.Leave(gen)
+					})
+					x.Go("closer", 1, func() {
+						old := pl.p.Load()
+						c.Seal()
+						await(x, c, c.Advance())
+						old.freed = true
+					})
+					return nil
+				})
+			})
+		})
+	}
+}
+
+// A clock that is sealed while samples are turned on and off stays sealed.
+func TestSchedules_SealAgainstSampling(t *testing.T) {
+	sched.Explore(t, sched.Options{}, func(x *sched.Exec) func() {
+		c := schedClock(false)
+		x.Go("samples", 0, func() { c.SampleSections(2) })
+		x.Go("samples none", 1, func() { c.SampleSections(0) })
+		x.Go("closer", 1, func() { c.Seal() })
+		return func() {
+			if r, _ := c.TryEnter(); r != nil || !c.Sealed() {
+				x.Fail("a sealed clock lets a reader in")
+			}
+		}
+	})
+}
+
 // A section that is left gives its record to the next, generation and all.
 func TestSchedules_LeaveAgainstEnter(t *testing.T) {
 	eachFence(t, func(t *testing.T, fenced bool) {

@@ -79,7 +79,7 @@ func (c *Clock) newSlot(id int) *slot {
 	sl.id = int32(id)
 	n := firstRecords()
 	for i := range n {
-		sl.first[i].init(c, Tracker, id)
+		sl.first[i].initTracker(c, id, i)
 		if i > 0 {
 			sl.first[i-1].next.StorePrivate(&sl.first[i])
 		}
@@ -109,11 +109,12 @@ func (sl *slot) link(first, last *Record, n int) {
 // Each is an object of its own. Of an array, one tracker that stays would keep them all, and with
 // the retired ones what those led to when they were retired: all bursts before.
 func (sl *slot) grow(c *Clock, n int, word uint64) *Record {
-	first := sl.newTracker(c)
+	place := int(sl.n.Load())
+	first := sl.newTracker(c, place)
 	first.seq.Store(word)
 	last := first
-	for range n - 1 {
-		r := sl.newTracker(c)
+	for i := range n - 1 {
+		r := sl.newTracker(c, place+1+i)
 		last.next.StorePrivate(r)
 		last = r
 	}
@@ -121,9 +122,9 @@ func (sl *slot) grow(c *Clock, n int, word uint64) *Record {
 	return first
 }
 
-func (sl *slot) newTracker(c *Clock) *Record {
+func (sl *slot) newTracker(c *Clock, place int) *Record {
 	r := new(Record)
-	r.init(c, Tracker, int(sl.id))
+	r.initTracker(c, int(sl.id), place)
 	return r
 }
 

@@ -1,6 +1,10 @@
 package clock
 
-import "time"
+import (
+	"cmp"
+	"slices"
+	"time"
+)
 
 // A Stall reports a grace period that takes longer than [Options.StallAfter].
 type Stall struct {
@@ -15,9 +19,14 @@ type Blocker struct {
 	Kind      Kind
 	Processor int // where the section was entered; -1 for a registered reader
 
-	// Oldest: no reader entered earlier, so this one has been in its section for at least the
-	// stall's age. The others may have entered later.
-	Oldest bool
+	// Sample is the section's entry; nil if it was not sampled.
+	Sample *Sample
+
+	// The section is at least this old; 0 if that is unknown. It is known of one that was sampled, and
+	// of those that were entered before all others, while a wait is parked.
+	Age time.Duration
+
+	at Seq // when it entered, from the reached moment on
 }
 
 // maxAge is the greatest age at which a stall is reported. Only the time of a testing/synctest
@@ -32,7 +41,10 @@ func (c *Clock) stallTime() (left time.Duration, ok bool) {
 	}
 	d := &c.driver
 	if rd := c.Reached(); d.stuckAt != rd {
-		d.stuckAt, d.stuckSince, d.reportIn = rd, time.Now(), c.opts.StallAfter
+		d.mu.Lock()
+		d.stuckAt, d.stuckSince = rd, time.Now()
+		d.mu.Unlock()
+		d.reportIn = c.opts.StallAfter
 	}
 	if d.reportIn > maxAge {
 		return 0, false
@@ -53,23 +65,44 @@ func (c *Clock) reportStall(goal Seq) {
 	c.opts.OnStall(Stall{Goal: goal, Age: age, Readers: c.Blocking(goal)})
 }
 
-// Blocking returns the readers that hold back goal now. It may list or miss a reader that enters or
-// leaves meanwhile.
+// stuckFor returns for how long, at least, the reached moment has been rd; 0 if no driver slept
+// meanwhile.
+func (c *Clock) stuckFor(rd Seq) time.Duration {
+	d := &c.driver
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.stuckAt != rd {
+		return 0
+	}
+	return time.Since(d.stuckSince)
+}
+
+// Blocking returns the readers that hold back goal now, those that entered first before the others.
+// It may list or miss a reader that enters or leaves meanwhile.
 func (c *Clock) Blocking(goal Seq) []Blocker {
 	snap := snapshot{c.Reached(), c.Now()}
+	stuck := c.stuckFor(snap.rd)
 	var found []Blocker
 	c.eachRecord(func(r *Record) {
+		gen := r.gen.Load() // first: a later section's sample has another one
 		word := r.seq.Load()
 		at, active := c.position(word, snap)
 		if !active || !at.Before(goal) {
 			return
 		}
-		kind := r.kind
+		b := Blocker{Record: r, Kind: r.kind, Processor: int(r.cpu), Sample: r.sampleOf(gen), at: at - snap.rd}
 		if word&pinnedBit != 0 {
-			kind = Pinned
+			b.Kind = Pinned
 		}
-		found = append(found, Blocker{r, kind, int(r.cpu), at == snap.rd})
+		if b.at == 0 {
+			b.Age = stuck
+		}
+		if b.Sample != nil {
+			b.Age = max(b.Age, time.Since(b.Sample.Entered))
+		}
+		found = append(found, b)
 	})
+	slices.SortStableFunc(found, func(a, b Blocker) int { return cmp.Compare(a.at, b.at) })
 	return found
 }
 

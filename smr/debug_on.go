@@ -291,15 +291,6 @@ func (dd *domainDebug) sections() []sectionInfo {
 	return all
 }
 
-// openStacks lists the open sections with the stacks of their Enter, for an error.
-func (d *Domain) openStacks() string {
-	var b strings.Builder
-	for _, info := range d.debug.sections() {
-		fmt.Fprintf(&b, "\n%v entered at:\n%s", info.kind, info.trace())
-	}
-	return b.String()
-}
-
 // entryOf returns the stack that entered the section open on rec, and the labels of the goroutine
 // that did, "" if there is none.
 func (d *Domain) entryOf(rec *clock.Record) (stack, labels string) {

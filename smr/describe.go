@@ -11,9 +11,9 @@ type descriptions struct {
 	of map[*clock.Record]func() string
 }
 
-// Describe makes stall reports say what the reader is, by what describe returns then. It must not
-// block or panic, and any goroutine may call it, also just after Close. Call Describe once, before
-// the reader goes online.
+// Describe makes stall reports, and the errors of waits that end too early, say what the reader is,
+// by what describe returns then. It must not block or panic, and any goroutine may call it, also just
+// after Close. Call Describe once, before the reader goes online.
 func (q *Quiescent) Describe(describe func() string) {
 	ds := &q.dom.descriptions
 	ds.mu.Lock()
@@ -38,14 +38,11 @@ func (ds *descriptions) remove(r *clock.Record) {
 	delete(ds.of, r)
 }
 
-// describe completes a report, before OnStall receives it: on its goroutine, because what an owner
+// describe completes the description of a reader, on the goroutine that receives it: what an owner
 // says of itself may need a lock.
-func (s *Stall) describe() {
-	for i := range s.Readers {
-		r := &s.Readers[i]
-		if r.describe != nil {
-			r.Name = r.describe()
-			r.describe = nil
-		}
+func (r *StalledReader) describe() {
+	if r.name != nil {
+		r.Name = r.name()
+		r.name = nil
 	}
 }

@@ -41,6 +41,38 @@
 // scheme of this family avoids that. [Domain.Throttle] bounds the memory by making writers wait,
 // and [Options.OnStall] names the reader.
 //
+// # Shutdown
+//
+// A program that ends while requests are still served would free what they read, or crash those that
+// come late. In this order it does neither:
+//
+//  1. Stop intake: close the listener, end the sources of work.
+//  2. Let what may come late enter by [Domain.TryEnter] or [Reader.TryEnter], once for each request,
+//     and pass the Section on; and retire by [TryCall]. A false means: answer that the service ends.
+//  3. Wait for the requests that run, if the program counts them, up to a deadline.
+//  4. Close the maps, queues and pools of the domain, then the domain. From then on late readers are
+//     refused, and Close waits for the sections that are open and the calls that are pending.
+//  5. Free what readers may hold by other means (a mapped file, say) only when Close has returned nil.
+//
+// If Close fails because its context has ended, its error says how many calls and bytes are pending
+// and which section is the oldest. A second Close waits for the rest. What a late call gets on a
+// domain whose Close has begun:
+//
+//	TryEnter, Reader.TryEnter, TryCall        false
+//	Wait, Synchronize, Barrier, Throttle      ErrClosed
+//	Enter, Pin, Read, Reader.Enter            a panic that names the domain, also inside an open section
+//	Call, CallFunc, NewQuiescent              a panic that names the domain
+//	NewReader                                 a reader that opens no section
+//	Online, Quiesce                           the reader goes offline, or stays so
+//	Leave, Load, Poll, Stats, Close           what they always do
+//
+// # When a reader stays
+//
+// A stall report, and the error of a wait whose context ends, names the oldest reader. Where it was
+// entered is known under -tags invariants and, in any build, of the sections that were sampled:
+// [Options.SampleSections]. To sample costs the other sections nothing, so it may stay on, at one in
+// a thousand, say; and a stall that comes again is found by [Domain.SetSampleSections](1).
+//
 // # What it costs
 //
 // On linux/amd64, with the Go releases it was tested with, Enter and Leave execute no atomic

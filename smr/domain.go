@@ -3,7 +3,6 @@ package smr
 import (
 	"context"
 	"errors"
-	"fmt"
 	"runtime"
 	"slices"
 	"strconv"
@@ -82,6 +81,8 @@ func New(o Options) (*Domain, error) {
 		OnStall:    d.onStall,
 		Fenced:     o.fenced,
 		Start:      o.start,
+
+		SampleSections: o.SampleSections,
 	})
 	d.calls.Init(func(int) *callSlot { return new(callSlot) })
 	d.fence = asym.New()
@@ -144,17 +145,22 @@ func (d *Domain) CheckIn() time.Duration { return time.Duration(d.checkIn.Load()
 
 const minCheckIn = 50 * time.Microsecond
 
+// SetSampleSections changes [Options.SampleSections] for the sections that are entered from now on,
+// and returns what it was. When a stall report does not name the code, let each section be sampled
+// until the next report.
+func (d *Domain) SetSampleSections(oneIn int) (before int) { return d.clk.SampleSections(oneIn) }
+
 // Closed reports whether Close was called. On a closed domain Call panics.
 func (d *Domain) Closed() bool { return d.clk.Sealed() }
 
 // Close ends the domain. It waits until every open section has been left and every callback has
-// run, including those that callbacks add. As soon as Close begins, Enter, Pin, NewReader,
-// NewQuiescent and Call panic (callbacks may still Call), Online does nothing, Quiesce begins no
-// new section, and waits return ErrClosed.
+// run, including those that callbacks add. As soon as Close begins, Enter, Pin, NewQuiescent and
+// Call panic (callbacks may still Call), TryEnter and TryCall return false, Online does nothing,
+// Quiesce begins no new section, and waits return ErrClosed. The package doc says how to shut down.
 //
-// If ctx ends first, Close returns an error that wraps ctx.Err() and says what is still open.
-// Nothing is lost: callbacks continue to run as readers leave, and a second Close waits for the
-// rest. Closing a closed domain waits in the same way and returns nil.
+// If ctx ends first, Close fails as [Domain.Wait] does, and says what is still open. Nothing is
+// lost: callbacks continue to run as readers leave, and a second Close waits for the rest. Closing a
+// closed domain waits in the same way and returns nil.
 //
 // Close inside a section of this domain would wait for it until ctx ends; under -tags invariants it
 // panics instead, like Wait. Inside a callback of the domain Close returns ErrInCallback, and for
@@ -176,29 +182,22 @@ func (d *Domain) Close(ctx context.Context) error {
 	d.reclaim.wakeThrottledLocked()
 	d.reclaim.mu.Unlock()
 	for {
-		if err := d.barrier(ctx); err != nil {
-			return d.closeError(err)
+		if err := d.barrier(ctx, "Close"); err != nil {
+			return err
 		}
 		if d.Stats().PendingCalls == 0 {
 			break
 		}
 		sched.Gosched() // a callback has called again
 	}
-	if err := d.clk.Wait(ctx, d.clk.Advance()); err != nil {
-		return d.closeError(err)
+	if err := d.wait(ctx, "Close", d.clk.Advance()); err != nil {
+		return err
 	}
-	if err := d.reports.wait(ctx); err != nil {
-		return d.closeError(err)
+	if !d.reports.wait(ctx) {
+		return d.gaveUp("Close", ctx.Err(), 0)
 	}
 	registry.mu.Lock()
 	registry.domains = slices.DeleteFunc(registry.domains, func(o *Domain) bool { return o == d })
 	registry.mu.Unlock()
 	return nil
-}
-
-// closeError describes what is left when Close gives up.
-func (d *Domain) closeError(err error) error {
-	st := d.Stats()
-	return fmt.Errorf("smr: close %q: %w: %d calls pending, %d sections open%s",
-		st.Name, err, st.PendingCalls, st.Sections, d.openStacks())
 }

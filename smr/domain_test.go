@@ -17,7 +17,7 @@ import (
 
 func TestNew_Options(t *testing.T) {
 	for _, o := range []Options{
-		{MaxDelay: -1}, {CheckIn: -1}, {ChunkCalls: -1}, {ChunkBytes: -1}, {Workers: -1},
+		{MaxDelay: -1}, {CheckIn: -1}, {ChunkCalls: -1}, {ChunkBytes: -1}, {Workers: -1}, {SampleSections: -1},
 	} {
 		_, err := New(o)
 		require.ErrorContains(t, err, "negative")
@@ -92,15 +92,18 @@ func TestClose_EverythingAfterItFails(t *testing.T) {
 	require.PanicsWithValue(t, "smr: section entered on closed domain gone", func() { d.Pin() })
 	require.PanicsWithValue(t, "smr: Call on closed domain gone", func() { d.CallFunc(1, func() {}) })
 	require.PanicsWithValue(t, "smr: Call on closed domain gone", func() { d.CallFunc(Expedite, func() {}) })
-	require.PanicsWithValue(t, "smr: NewReader on closed domain gone", func() { d.NewReader() })
 	require.PanicsWithValue(t, "smr: NewQuiescent on closed domain gone", func() { d.NewQuiescent(nil) })
-	require.Panics(t, func() { r.Enter() })
+	for _, r := range []*Reader{r, d.NewReader()} {
+		require.PanicsWithValue(t, "smr: section entered on closed domain gone", func() { r.Enter() })
+		_, ok := r.TryEnter()
+		require.False(t, ok)
+		defer r.Close()
+	}
 	require.ErrorIs(t, d.Synchronize(ctx), ErrClosed)
 	require.ErrorIs(t, d.Barrier(ctx), ErrClosed)
 	require.ErrorIs(t, d.Wait(ctx, d.Advance()), ErrClosed)
 	require.ErrorIs(t, d.Throttle(ctx), ErrClosed)
 	d.Flush()
-	r.Close()
 }
 
 // Teardown with callbacks pending, on all processors, some of which call again.
@@ -163,7 +166,7 @@ func TestClose_WaitsForSections(t *testing.T) {
 		defer cancel()
 		err = d.Close(ctx)
 		require.ErrorIs(t, err, context.DeadlineExceeded)
-		require.ErrorContains(t, err, "1 calls pending, 1 sections open")
+		require.ErrorContains(t, err, "1 call (8 bytes) pending, 1 section open")
 		require.True(t, s.Active(), "the section stays open")
 		s.Leave()
 		synctest.Wait()

@@ -139,6 +139,40 @@ func ExampleDomain_Throttle() {
 	// Output: stopped at 1 MiB: true
 }
 
+// A service ends while requests still come: the late ones are refused, and what readers may hold is
+// unmapped when the last one has left.
+func ExampleDomain_TryEnter() {
+	dom, err := smr.New(smr.Options{Name: "tables"})
+	if err != nil {
+		panic(err)
+	}
+	var current smr.Pointer[table]
+	current.Init(&table{"t1", 10})
+	handle := func() string {
+		s, ok := dom.TryEnter()
+		if !ok {
+			return "503 shutting down"
+		}
+		defer s.Leave()
+		return fmt.Sprint("200 ", current.Load(s).rows, " rows")
+	}
+	fmt.Println(handle())
+
+	// Intake has ended. Close waits for the requests that run, and their calls.
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	if err := dom.Close(ctx); err != nil {
+		fmt.Println(err) // it says what is open; nothing may be unmapped yet
+		return
+	}
+	current.LoadSerialized().unmap()
+	fmt.Println(handle())
+	// Output:
+	// 200 10 rows
+	// unmapped t1
+	// 503 shutting down
+}
+
 // Quiescent readers suit event loops: between two events the loop holds nothing,
 // and says so.
 func ExampleDomain_NewQuiescent() {

@@ -13,13 +13,8 @@ type Reader struct {
 }
 
 // NewReader registers a reader. Close it when its worker ends: every grace period scans every
-// registered reader. NewReader panics on a closed domain.
-func (d *Domain) NewReader() *Reader {
-	if d.clk.Sealed() {
-		d.panicClosed("NewReader")
-	}
-	return &Reader{dom: d, rec: d.clk.NewOwned()}
-}
+// registered reader. On a closed domain, too, it returns a reader, which can open no section.
+func (d *Domain) NewReader() *Reader { return &Reader{dom: d, rec: d.clk.NewOwned()} }
 
 // Enter opens a section. It panics on a closed reader or domain.
 //
@@ -31,6 +26,16 @@ func (r *Reader) Enter() Section {
 	}
 	rec, gen := r.rec.Enter()
 	return r.dom.opened(rec, gen, clock.Owned)
+}
+
+// TryEnter is [Reader.Enter], except that on a closed domain, also while Close waits, it returns
+// false and opens no section. Cost: that of Enter.
+func (r *Reader) TryEnter() (s Section, ok bool) {
+	rec, gen := r.rec.TryEnter()
+	if debugging && rec != nil {
+		return r.dom.opened(rec, gen, clock.Owned), true
+	}
+	return Section{rec: rec, gen: gen}, rec != nil
 }
 
 // Close unregisters the reader. It panics if a section of the reader is open. A second Close does

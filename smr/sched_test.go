@@ -267,6 +267,46 @@ func TestSchedules_CallAgainstClose(t *testing.T) {
 	})
 }
 
+// A reader that comes while Close runs is refused, or Close waits for it, and for its calls.
+func TestSchedules_TryEnterAgainstClose(t *testing.T) {
+	for name, of := range map[string]func(d *Domain) func() (Section, bool){
+		"Domain": func(d *Domain) func() (Section, bool) { return d.TryEnter },
+		"Reader": func(d *Domain) func() (Section, bool) { return d.NewReader().TryEnter },
+	} {
+		t.Run(name, func(t *testing.T) {
+			sched.Explore(t, sched.Options{}, func(x *sched.Exec) func() {
+				d := schedDomain(x, false)
+				enter := of(d)
+				d.Enter().Leave() // makes the slots: without one TryEnter refuses as well
+				over := false
+				var word relacq.Uint64 // to load, so that there is a point
+				x.Go("late", 0, func() {
+					s, ok := enter()
+					if !ok {
+						if !d.Closed() {
+							x.Fail("TryEnter refuses before Close")
+						}
+						return
+					}
+					for range 2 {
+						if word.Load(); over {
+							x.Fail("Close has returned, and a section is open")
+						}
+					}
+					s.Leave()
+				})
+				x.Go("closer", 1, func() {
+					if err := d.Close(context.Background()); err != nil {
+						x.Fail("Close: %v", err)
+					}
+					over = true
+				})
+				return nil
+			})
+		})
+	}
+}
+
 // Expedited calls are freed without a check-in, whatever the reclaimer and its worker
 // are about.
 func TestSchedules_ExpediteAgainstReclaimer(t *testing.T) {

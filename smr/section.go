@@ -23,6 +23,17 @@ func (d *Domain) Enter() Section {
 	return d.opened(rec, gen, clock.Tracker)
 }
 
+// TryEnter is [Domain.Enter], except that on a closed domain, also while Close waits, it returns
+// false and opens no section. Use it where a reader may come late, such as in the handler of a
+// request. Cost: that of Enter.
+func (d *Domain) TryEnter() (s Section, ok bool) {
+	rec, gen := d.clk.TryEnter()
+	if debugging && rec != nil {
+		return d.opened(rec, gen, clock.Tracker), true
+	}
+	return Section{rec: rec, gen: gen}, rec != nil // few enough words to be inlined
+}
+
 // Pin opens a section that holds its processor: the goroutine is not preempted until Leave. Use it
 // for a few loads in a hot path. The goroutine must not block, and must call Leave itself. A panic
 // that skips Leave kills the process, because the runtime finds the processor still held. Pin

@@ -1,6 +1,7 @@
 package smr
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -30,7 +31,10 @@ type StalledReader struct {
 	Kind      clock.Kind
 	Processor int           // where it entered its section; -1 for a registered reader
 	Age       time.Duration // the section is at least this old; 0 if unknown
-	Stack     string        // of the Enter; only under -tags invariants
+
+	// Stack is that of the Enter, if it was sampled (see Options.SampleSections), and under -tags
+	// invariants.
+	Stack string
 
 	// Labels are the labels of runtime/pprof that the goroutine had at the Enter, as a stack trace
 	// writes them. Only under -tags invariants, and only where Go tells them: from Go 1.27 on, and
@@ -41,37 +45,65 @@ type StalledReader struct {
 	// finds this, under -tags invariants only.
 	Leaked bool
 
-	describe func() string // returns the name, or nil
+	name func() string // returns Name, or nil
 }
 
 // String describes the stall and its readers.
 func (s Stall) String() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "smr: domain %s: grace period %#x not over after %v, %d calls (%d bytes) pending",
-		s.Domain, uint64(s.Goal), s.Age.Round(time.Millisecond), s.PendingCalls, s.PendingBytes)
+	fmt.Fprintf(&b, "smr: domain %s: ", s.Domain)
+	pending := pending(s.PendingCalls, s.PendingBytes)
+	if s.leak() {
+		fmt.Fprintf(&b, "a section was dropped without Leave, and no later grace period ends: %s; it is %v", pending, s.Readers[0])
+		return b.String()
+	}
+	fmt.Fprintf(&b, "grace period %#x not over after %v, %s", uint64(s.Goal), s.Age.Round(time.Millisecond), pending)
 	for _, r := range s.Readers {
-		if r.Name != "" {
-			b.WriteString("; waits for " + r.Name)
-		} else {
-			fmt.Fprintf(&b, "; waits for a %v", r.Kind)
-		}
-		if r.Processor >= 0 {
-			fmt.Fprintf(&b, " entered on processor %d", r.Processor)
-		}
-		if r.Leaked {
-			b.WriteString(", leaked")
-		}
-		if r.Age > 0 {
-			fmt.Fprintf(&b, ", open for at least %v", r.Age.Round(time.Millisecond))
-		}
-		if r.Labels != "" {
-			fmt.Fprintf(&b, ", labels %s", r.Labels)
-		}
-		if r.Stack != "" {
-			fmt.Fprintf(&b, ", entered at:\n%s", r.Stack)
-		}
+		fmt.Fprintf(&b, "; waits for %v", r)
 	}
 	return b.String()
+}
+
+// leak reports whether s is about a section that the collector found, and not about a grace period.
+func (s Stall) leak() bool { return s.Goal == 0 && len(s.Readers) == 1 && s.Readers[0].Leaked }
+
+// String describes the reader. If its stack is known, that comes last, in lines of its own.
+func (r StalledReader) String() string {
+	var b strings.Builder
+	b.WriteString(r.title())
+	if r.Stack != "" {
+		b.WriteString(", entered at:\n" + r.Stack)
+	}
+	return b.String()
+}
+
+// title describes the reader without its stack.
+func (r StalledReader) title() string {
+	var b strings.Builder
+	b.WriteString(cmp.Or(r.Name, fmt.Sprint("a ", r.Kind)))
+	if r.Processor >= 0 {
+		fmt.Fprintf(&b, " entered on processor %d", r.Processor)
+	}
+	if r.Age > 0 {
+		fmt.Fprintf(&b, ", open for at least %v", r.Age.Round(time.Millisecond))
+	}
+	if r.Labels != "" {
+		fmt.Fprintf(&b, ", labels %s", r.Labels)
+	}
+	return b.String()
+}
+
+// pending says how much is pending.
+func pending(calls, bytes int64) string {
+	return fmt.Sprintf("%s (%s) pending", count(calls, "call"), count(bytes, "byte"))
+}
+
+// count returns n and the noun, as one says it.
+func count[T int | int64](n T, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
 }
 
 // logStall is the default Options.OnStall.
@@ -81,17 +113,22 @@ func logStall(s Stall) { slog.Warn(s.String()) }
 func (d *Domain) onStall(cs clock.Stall) {
 	st := d.newStall(cs.Goal, cs.Age)
 	for _, b := range cs.Readers {
-		sr := StalledReader{Kind: d.kindOf(b.Record, b.Kind), Processor: b.Processor}
-		sr.Stack, sr.Labels = d.entryOf(b.Record)
-		if b.Kind == clock.Quiescent {
-			sr.describe = d.descriptions.get(b.Record)
-		}
-		if b.Oldest {
-			sr.Age = cs.Age
-		}
-		st.Readers = append(st.Readers, sr)
+		st.Readers = append(st.Readers, d.stalled(b))
 	}
 	d.report(st)
+}
+
+// stalled returns the description of a reader, but for its name.
+func (d *Domain) stalled(b clock.Blocker) StalledReader {
+	sr := StalledReader{Kind: d.kindOf(b.Record, b.Kind), Processor: b.Processor, Age: b.Age}
+	sr.Stack, sr.Labels = d.entryOf(b.Record)
+	if sr.Stack == "" && b.Sample != nil {
+		sr.Stack = stackOf(b.Sample)
+	}
+	if b.Kind == clock.Quiescent {
+		sr.name = d.descriptions.get(b.Record)
+	}
+	return sr
 }
 
 // reports holds the stalls and leaks that Options.OnStall has not received yet. OnStall must hold
@@ -119,7 +156,9 @@ func (d *Domain) report(st Stall) {
 		q.over = make(chan struct{})
 		goUntilDone(func() {
 			for st, ok := q.next(); ok; st, ok = q.next() {
-				st.describe()
+				for i := range st.Readers {
+					st.Readers[i].describe()
+				}
 				d.opts.OnStall(st)
 			}
 		})
@@ -142,20 +181,25 @@ func (q *reports) next() (st Stall, ok bool) {
 	return st, true
 }
 
-// wait waits until OnStall has received all reports and returned.
-func (q *reports) wait(ctx context.Context) error {
-	q.mu.Lock()
-	over := q.over
-	q.mu.Unlock()
+// wait waits until OnStall has received all reports and returned, or reports false if ctx ends first.
+func (q *reports) wait(ctx context.Context) bool {
+	over := q.running()
 	if over == nil {
-		return nil
+		return true
 	}
 	select {
 	case <-over:
-		return nil
+		return true
 	case <-ctx.Done():
-		return fmt.Errorf("OnStall has not returned: %w", ctx.Err())
+		return false
 	}
+}
+
+// running returns a channel that is closed when the goroutine that calls OnStall ends, or nil.
+func (q *reports) running() chan struct{} {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.over
 }
 
 // newStall returns a report without readers.

@@ -52,7 +52,7 @@ func (d *Domain) Throttle(ctx context.Context) error {
 		case <-wake:
 		case <-ctx.Done():
 			d.unthrottle(wake)
-			return ctx.Err()
+			return d.throttledOut(ctx.Err())
 		}
 	}
 }

@@ -30,8 +30,9 @@ func (d *Domain) Passed(goal Seq) bool { return d.clk.Passed(goal) }
 
 // Wait commits goal if necessary and returns nil once every reader has reached it. It returns
 // [ErrSeq] for a goal that this domain never issued, [ErrInCallback] inside a callback of this
-// domain, [ErrClosed] on a closed domain, and ctx.Err() if ctx ends first: then the grace period
-// continues, and goal can be polled or waited for again.
+// domain, and [ErrClosed] on a closed domain. If ctx ends first, it returns an error that wraps
+// ctx.Err() and says what the wait is for: what is pending and open, and the oldest reader. Then the
+// grace period continues, and goal can be polled or waited for again.
 //
 // Wait inside a section of this domain would wait for that section forever. Under -tags invariants
 // it panics instead; a goroutine that hands its section to another may then wait only once the other
@@ -45,7 +46,16 @@ func (d *Domain) Wait(ctx context.Context, goal Seq) error {
 	if err := d.mayWait("Wait"); err != nil {
 		return err
 	}
-	return d.clk.Wait(ctx, goal)
+	return d.wait(ctx, "Wait", goal)
+}
+
+// wait is the clock's Wait, for the method named what.
+func (d *Domain) wait(ctx context.Context, what string, goal Seq) error {
+	err := d.clk.Wait(ctx, goal)
+	if err == nil || err == ErrSeq {
+		return err
+	}
+	return d.gaveUp(what, err, goal)
 }
 
 // Synchronize waits for a grace period: it returns nil once every section that was open when it was
@@ -54,7 +64,7 @@ func (d *Domain) Synchronize(ctx context.Context) error {
 	if err := d.mayWait("Synchronize"); err != nil {
 		return err
 	}
-	return d.clk.Wait(ctx, d.clk.Advance())
+	return d.wait(ctx, "Synchronize", d.clk.Advance())
 }
 
 // Barrier returns nil once the callback of every Call that happened before it, on any processor,
@@ -64,7 +74,7 @@ func (d *Domain) Barrier(ctx context.Context) error {
 	if err := d.mayWait("Barrier"); err != nil {
 		return err
 	}
-	return d.barrier(ctx)
+	return d.barrier(ctx, "Barrier")
 }
 
 // A barrierWait is a Barrier that waits for all chunks up to its ticket.
@@ -73,8 +83,8 @@ type barrierWait struct {
 	done   chan struct{}
 }
 
-// barrier is Barrier, also for Close and its closed domain.
-func (d *Domain) barrier(ctx context.Context) error {
+// barrier is Barrier, also for Close and its closed domain. what names the method.
+func (d *Domain) barrier(ctx context.Context, what string) error {
 	r := &d.reclaim
 	d.drain()
 	d.intake()
@@ -93,13 +103,15 @@ func (d *Domain) barrier(ctx context.Context) error {
 	case <-ctx.Done():
 	}
 	r.mu.Lock()
-	defer r.mu.Unlock()
 	i := slices.Index(r.barriers, b)
 	if i < 0 {
+		r.mu.Unlock()
 		return nil // it was done meanwhile
 	}
 	r.barriers = slices.Delete(r.barriers, i, i+1)
-	return ctx.Err()
+	goal := r.lastGoalLocked(b.ticket)
+	r.mu.Unlock()
+	return d.gaveUp(what, ctx.Err(), goal)
 }
 
 // Flush expedites all pending calls: their callbacks run as soon as the grace period ends. Flush

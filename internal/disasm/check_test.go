@@ -34,7 +34,7 @@ const (
 	preempt  = `:CMPQ SP, 0x10\(R14\)$` // the prologue's look at the stack's bound
 	pin      = `CALL runtime\.procPin`
 	unpin    = `CALL runtime\.procUnpin`
-	follow   = `^main\.go:MOVQ 0\(\w+\), \w+$`
+	follow   = `^(main|late)\.go:MOVQ 0\(\w+\), \w+$`
 )
 
 var (

@@ -40,7 +40,7 @@ func TestDisassembly_CheckFindsLockedStores(t *testing.T) {
 	code := build(t, "-tags", "smr_portable")
 	for _, p := range paths {
 		switch p.name {
-		case "clock.(*Clock).Enter", "clock.(*Record).Leave", "main.publish", "slab.(*store).pin", "slab.(*store).retire":
+		case "clock.(*Clock).Enter", "clock.(*Clock).TryEnter", "clock.(*Record).Leave", "main.publish", "slab.(*store).pin", "slab.(*store).retire":
 			require.Error(t, p.check(code(p.name)), p.name)
 		}
 	}
@@ -73,6 +73,7 @@ func hotCalls() []string {
 		{"main.read", "Reader", "Enter", "Record"},
 		{"main.visit", "Domain", "Enter", "Clock"},
 		{"main.visit", "Domain", "Pin", "Clock"},
+		{"main.readLate", "Reader", "TryEnter", "Record"},
 		{"main.report", "Quiescent", "Online", "Record"},
 		{"main.report", "Quiescent", "Quiesce", "Record"},
 		{"main.report", "Quiescent", "Offline", "Record"},
@@ -88,11 +89,13 @@ var leave = []string{load, store, storeNil, loadFlag, load, store, storeNil, unp
 
 var inlinedPaths = []path{
 	{`clock.(*Clock).Enter`, []string{preempt, pin, load, store, unpin}, 1, false},
+	{`clock.(*Clock).TryEnter`, []string{preempt, pin, load, store, unpin}, 1, false},
 	{`clock.(*Clock).Pin`, []string{preempt, pin, load, store}, 1, false},
 	// Enter's store comes before the load of the pointer, and Leave's after it was followed.
 	{`main.read`, append([]string{load, store, load, follow}, leave...), 5, false},
 	{`main.visit`, slices.Concat([]string{`CALL .*Clock\)\.Enter`, load, follow}, leave,
 		[]string{`CALL .*Clock\)\.Pin`, load}, leave), 8, false},
+	{`main.readLate`, append([]string{load, store, load, follow}, leave...), 5, false},
 	// Online, Quiesce, Offline.
 	{`main.report`, []string{load, store, fence, loadFlag,
 		load, store, load, store, fence, loadFlag, load, store, storeNil, fence, loadFlag}, 5, false},
@@ -113,9 +116,11 @@ var paths = []path{
 	// A look whether to be preempted. Then wr is loaded, and stored to the record, all of
 	// it pinned.
 	{`clock.(*Clock).Enter`, []string{preempt, pin, load, store, unpin}, 1, false},
+	{`clock.(*Clock).TryEnter`, []string{preempt, pin, load, store, unpin}, 1, false},
 	// The same; the section keeps the processor.
 	{`clock.(*Clock).Pin`, []string{preempt, pin, load, store}, 1, false},
 	{`clock.(*Record).Enter`, []string{load, load, store}, 1, false},
+	{`clock.(*Record).TryEnter`, []string{load, load, store}, 1, false},
 	// The generation, then the record, and only then the look at waiters; once for a plain
 	// section, and once for a pinned one.
 	{`clock.(*Record).Leave`, []string{load, store, storeNil, loadFlag, load, store, storeNil, unpin, loadFlag}, 4, false},
@@ -126,6 +131,8 @@ var paths = []path{
 	// busy is set before the chunk is loaded, and cleared after the last store
 	// to the chunk, all of it pinned. The counters are stored between.
 	{`smr.(*Domain).call`, []string{pin, storeOne, load, `call\.go:MOVQ \w+, 0x8\(`, store, store, storeNil, unpin}, -1, false},
+	{`main.visitLate`, []string{`CALL .*Clock\)\.TryEnter`, load, follow, `CALL .*Record\)\.Leave`}, 0, false},
+	{`main.readLate`, []string{`CALL .*Record\)\.TryEnter`, load, follow, `CALL .*Record\)\.Leave`}, 0, false},
 	// In the caller: enter, load the pointer, follow it, leave.
 	{`main.read`, []string{`CALL .*Record\)\.Enter`, load, follow, `CALL .*Record\)\.Leave`}, 0, false},
 	// The target is written, then published.

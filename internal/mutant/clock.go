@@ -9,16 +9,14 @@ var clockBugs = []Bug{
 		Test:    "TestShrink_SurvivorKeepsNoOther",
 		Patch: `
 @ clock/slot.go
--	first := sl.newTracker(c)
+-	first := sl.newTracker(c, place)
 +	all := make([]Record, n)
 +	first := &all[0]
-+	first.init(c, Tracker, int(sl.id))
++	first.initTracker(c, int(sl.id), place)
 @
--	for range n - 1 {
--		r := sl.newTracker(c)
-+	for i := range n - 1 {
+-		r := sl.newTracker(c, place+1+i)
 +		r := &all[i+1]
-+		r.init(c, Tracker, int(sl.id))
++		r.initTracker(c, int(sl.id), place+1+i)
 `,
 	},
 	{
@@ -476,6 +474,63 @@ var clockBugs = []Bug{
 @ clock/enter.go
 -	if c.Sealed() {
 +	if c.Sealed() && false {
+`,
+	},
+	{
+		Name:      "late-section-let-in",
+		Why:       "TryEnter does not learn that the clock is sealed, and Close does not wait for its section",
+		Package:   "./clock",
+		Test:      "TestSeal_FenceOrdersEntry",
+		Schedules: "TestSchedules_SealAgainstTryEnter",
+		Patch: `
+@ clock/enter.go
+-			return c.tryFinish(r, gen)
++			return r, gen
+`,
+	},
+	{
+		Name:      "late-reader-let-in",
+		Why:       "the same, of a registered reader",
+		Package:   "./smr",
+		Test:      "TestTryEnter_OnClosedDomain",
+		Schedules: "TestSchedules_TryEnterAgainstClose",
+		Patch: `
+@ clock/owned.go
+-	return r.clock.tryFinish(r, gen)
++	return r, gen
+`,
+	},
+	{
+		Name:      "sampling-unseals",
+		Why:       "samples are turned on as the clock is sealed, and it is not sealed any more",
+		Package:   "./clock",
+		Schedules: "TestSchedules_SealAgainstSampling",
+		Patch: `
+@ clock/sample.go
+-		if was&(fencedFlag|sealedFlag) != 0 || c.exceptions.CompareAndSwap(was, below) {
++		if was&(fencedFlag|sealedFlag) != 0 || c.exceptions.Swap(below) == was {
+`,
+	},
+	{
+		Name:    "stale-sample",
+		Why:     "a stall report has the stack of the record's last sampled section, which was left",
+		Package: "./clock",
+		Test:    "TestSample_StaleIsNotReported",
+		Patch: `
+@ clock/sample.go
+-	if s := r.sampled.Load(); s != nil && s.gen == gen {
++	if s := r.sampled.Load(); s != nil {
+`,
+	},
+	{
+		Name:    "samples-in-step",
+		Why:     "generations run on by one, and so every few million sections of a record are sampled in a row",
+		Package: "./clock",
+		Test:    "TestSample_OneIn",
+		Patch: `
+@ clock/record.go
+-const genStep = 1<<64 - 1<<32 + 0x9E3779B8
++const genStep = genBits + 1
 `,
 	},
 	{

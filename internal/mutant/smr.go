@@ -139,8 +139,19 @@ var smrBugs = []Bug{
 		Schedules: "TestSchedules_CallAgainstBarrier",
 		Patch: `
 @ smr/wait.go
--	return d.barrier(ctx)
+-	return d.barrier(ctx, "Barrier")
 +	return d.clk.Wait(ctx, d.clk.Advance())
+`,
+	},
+	{
+		Name:    "reader-blamed",
+		Why:     "the error of a Barrier that waits for a callback names a reader that came after its grace period",
+		Package: "./smr",
+		Test:    "TestGaveUp_TellsCallbacksFromReaders",
+		Patch: `
+@ smr/wait.go
+-	goal := r.lastGoalLocked(b.ticket)
++	goal := d.clk.DeferredAdvance()
 `,
 	},
 	{

@@ -28,6 +28,11 @@ func (x *Uint64) Store(v uint64) {
 	sched.Store(unsafe.Pointer(x), nil, v, func() { x.Uint64.Set(v) })
 }
 
+// StorePrivate is a plain store to memory that no other goroutine can reach yet, or any more.
+func (x *Uint64) StorePrivate(v uint64) {
+	sched.StorePrivate(unsafe.Pointer(x), nil, v, func() { x.Uint64.Set(v) })
+}
+
 // StoreGuarded stores a word that another word guards.
 func (x *Uint64) StoreGuarded(v uint64) { x.Store(v) }
 
@@ -47,7 +52,7 @@ func (x *Pointer[T]) Store(p *T) {
 	sched.Store(unsafe.Pointer(x), unsafe.Pointer(p), 0, func() { x.Pointer.Set(p) })
 }
 
-// StorePrivate is a plain store to memory that no other goroutine can reach yet, or any more.
+// StorePrivate is that of Uint64.
 func (x *Pointer[T]) StorePrivate(p *T) {
 	sched.StorePrivate(unsafe.Pointer(x), unsafe.Pointer(p), 0, func() { x.Pointer.Set(p) })
 }

@@ -54,6 +54,8 @@ func main() {
 	visit(d, &p)
 	r := d.NewReader()
 	v := read(r, &p)
+	visitLate(d, &p)
+	readLate(r, &p)
 	report(d.NewQuiescent(nil))
 	call(d, new(int))
 	if d.Barrier(context.Background()) != nil {
