@@ -3,6 +3,7 @@ package smr
 import (
 	"context"
 	"runtime"
+	"strconv"
 	"sync"
 	"testing"
 
@@ -47,6 +48,28 @@ func BenchmarkEnter(b *testing.B) {
 	for range b.N {
 		s := d.Enter()
 		s.Leave()
+	}
+}
+
+func BenchmarkTryEnter(b *testing.B) {
+	d := newDomain(b, Options{})
+	for range b.N {
+		if s, ok := d.TryEnter(); ok {
+			s.Leave()
+		}
+	}
+}
+
+// BenchmarkEnter where one section in so many is sampled: compare with BenchmarkEnter.
+func BenchmarkEnterSampled(b *testing.B) {
+	for _, n := range []int{1_000_000, 1000, 1} {
+		b.Run(strconv.Itoa(n), func(b *testing.B) {
+			d := newDomain(b, Options{SampleSections: n})
+			for range b.N {
+				s := d.Enter()
+				s.Leave()
+			}
+		})
 	}
 }
 

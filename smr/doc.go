@@ -71,7 +71,7 @@
 // A stall report, and the error of a wait whose context ends, names the oldest reader. Where it was
 // entered is known under -tags invariants and, in any build, of the sections that were sampled:
 // [Options.SampleSections]. To sample costs the other sections nothing, so it may stay on, at one in
-// a thousand, say; and a stall that comes again is found by [Domain.SetSampleSections](1).
+// ten thousand, say; and a stall that comes again is found by [Domain.SetSampleSections](1).
 //
 // # What it costs
 //

@@ -175,15 +175,15 @@ func (d *Domain) Deregister() {
 }
 
 // Join waits until the domain has ended: its slot is free, and its hooks and all interrupts that it
-// accepted have run. Join returns the error of Options.OnStart for this domain, or ctx.Err() if ctx
-// ends first. A domain may call Join only in [Domain.Blocking].
+// accepted have run. Join returns the error of Options.OnStart for this domain or, if ctx ends first,
+// one that wraps ctx.Err() and says what the domain does. A domain may call Join only in [Domain.Blocking].
 func (d *Domain) Join(ctx context.Context) error {
 	d.w.checkOutside("Join")
 	select {
 	case <-d.done:
 		return d.err
 	case <-ctx.Done():
-		return ctx.Err()
+		return gaveUp("Join", ctx.Err(), 1, d)
 	}
 }
 

@@ -52,19 +52,26 @@ func (s Stall) String() string {
 		b.WriteString(", the world is stopped and waits for Start")
 	}
 	for _, d := range s.Domains {
-		fmt.Fprintf(&b, "; waits for %v, %v", d.Domain, d.State)
-		if d.Doing != "" {
-			b.WriteString(", in " + d.Doing)
-		}
-		if d.Silent > 0 {
-			fmt.Fprintf(&b, ", no poll for at least %v", d.Silent.Round(time.Millisecond))
-		}
-		if d.Blocked != "" {
-			fmt.Fprintf(&b, ", blocks outside of Blocking (%s): call what may block in Domain.Blocking", d.Blocked)
-		}
-		if d.Stack != "" {
-			b.WriteString(", at:\n" + d.Stack)
-		}
+		fmt.Fprintf(&b, "; waits for %v", d)
+	}
+	return b.String()
+}
+
+// String describes the domain. If its stack is known, that comes last, in lines of its own.
+func (d StalledDomain) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%v, %v", d.Domain, d.State)
+	if d.Doing != "" {
+		b.WriteString(", in " + d.Doing)
+	}
+	if d.Silent > 0 {
+		fmt.Fprintf(&b, ", no poll for at least %v", d.Silent.Round(time.Millisecond))
+	}
+	if d.Blocked != "" {
+		fmt.Fprintf(&b, ", blocks outside of Blocking (%s): call what may block in Domain.Blocking", d.Blocked)
+	}
+	if d.Stack != "" {
+		b.WriteString(", at:\n" + d.Stack)
 	}
 	return b.String()
 }
@@ -170,6 +177,24 @@ func addStacks(domains []StalledDomain) {
 		}
 	}
 }
+
+// gaveUp returns the error of a wait for the end of live domains, whose context has ended by cause.
+func gaveUp(what string, cause error, live int, domains ...*Domain) error {
+	var b strings.Builder
+	for i, d := range domains {
+		if i == maxNamed {
+			b.WriteString("; waits for others")
+			break
+		}
+		d.mu.Lock()
+		fmt.Fprintf(&b, "; waits for %v", d.stalledLocked(time.Time{}))
+		d.mu.Unlock()
+	}
+	return fmt.Errorf("stw: %s gave up: %w; domains that must end: %d%s", what, cause, live, b.String())
+}
+
+// maxNamed is how many domains an error names.
+const maxNamed = 4
 
 // stalledLocked describes the domain to a wait. If asked is not zero, the domain was asked by then
 // for what the wait waits for, and has not begun with it.

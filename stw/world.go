@@ -157,15 +157,18 @@ func (w *World) Lookup(id uint64) (d *Domain, ok bool) {
 	return nil, false
 }
 
-// Close refuses new domains and waits until all have ended. It returns ctx.Err() if ctx ends first;
-// call it again to wait longer. A domain must not call Close: it would wait for itself.
+// Close refuses new domains and waits until all have ended. If ctx ends first, it returns an error
+// that wraps ctx.Err() and names those that have not; call it again to wait longer. A domain must not call Close: it would wait for itself.
 func (w *World) Close(ctx context.Context) error {
 	w.checkOutside("Close")
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.closed = true
 	x := wait{ctx: ctx} // not reported
-	return x.on(&w.changed, func() bool { return w.live == 0 })
+	if err := x.on(&w.changed, func() bool { return w.live == 0 }); err != nil {
+		return gaveUp("Close", err, w.live, w.set...)
+	}
+	return nil
 }
 
 // sleepCond waits on c until done, which has returned false, returns true or ctx ends. The caller holds
