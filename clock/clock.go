@@ -216,4 +216,4 @@ func (c *Clock) Counters() (advances, scans uint64) {
 }
 
 // Tag returns the bits that all Seqs of this clock share and no other clock's have.
-func (c *Clock) Tag() uint64 { return c.wr.Load() & (1<<tagBits - 1) }
+func (c *Clock) Tag() uint64 { return c.Now().Tag() }

@@ -26,6 +26,9 @@ const (
 	pinnedBit = 1 // in a record's word, not in a Seq
 )
 
+// Tag returns the bits that all Seqs of one clock share: see [Clock.Tag].
+func (a Seq) Tag() uint64 { return uint64(a) & (1<<tagBits - 1) }
+
 // Before reports whether a is an earlier moment than b. The two must be less than half the range,
 // 2^43 advances, apart.
 func (a Seq) Before(b Seq) bool { return int64(a-b) < 0 }

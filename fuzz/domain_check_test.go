@@ -105,7 +105,7 @@ func (p *domainProgram) checkWaiter(w *domainWaiter) {
 	}
 	switch {
 	case w.want != nil:
-		if err != w.want {
+		if !errors.Is(err, w.want) {
 			p.fail("wait %d ended with %v, want %v", w.what, err, w.want)
 		}
 	case err == nil:

@@ -18,6 +18,23 @@ func (d *Domain) gaveUp(what string, cause error, goal Seq) error {
 		pending(st.PendingCalls, st.PendingBytes), count(st.Sections, "section"), d.holdup(st, goal))
 }
 
+// notIssued returns the error of a wait for a goal that is not the domain's. It names both.
+func (d *Domain) notIssued(what string, goal Seq) error {
+	whose := "it is no goal of another domain that is open"
+	for _, o := range Domains() {
+		switch {
+		case goal == 0:
+			whose = "it is zero"
+		case goal.Tag() != o.clk.Tag():
+		case o == d:
+			whose = "it is ahead of the clock, or from long ago"
+		default:
+			whose = "it is a goal of domain " + o.opts.Name
+		}
+	}
+	return fmt.Errorf("smr: %s of domain %s: %w: %#x: %s", what, d.opts.Name, ErrSeq, uint64(goal), whose)
+}
+
 // throttledOut is gaveUp for Throttle, which waits for enough of what is pending.
 func (d *Domain) throttledOut(cause error) error {
 	r := &d.reclaim

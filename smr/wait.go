@@ -30,7 +30,7 @@ func (d *Domain) Passed(goal Seq) bool { return d.clk.Passed(goal) }
 
 // Wait commits goal if necessary and returns nil once every reader has reached it. It returns
 // [ErrSeq] for a goal that this domain never issued, [ErrInCallback] inside a callback of this
-// domain, and [ErrClosed] on a closed domain. If ctx ends first, it returns an error that wraps
+// domain, and [ErrClosed] on a closed domain (compare with errors.Is). If ctx ends first, it returns an error that wraps
 // ctx.Err() and says what the wait is for: what is pending and open, and the oldest reader. Then the
 // grace period continues, and goal can be polled or waited for again.
 //
@@ -51,11 +51,14 @@ func (d *Domain) Wait(ctx context.Context, goal Seq) error {
 
 // wait is the clock's Wait, for the method named what.
 func (d *Domain) wait(ctx context.Context, what string, goal Seq) error {
-	err := d.clk.Wait(ctx, goal)
-	if err == nil || err == ErrSeq {
-		return err
+	switch err := d.clk.Wait(ctx, goal); err {
+	case nil:
+		return nil
+	case ErrSeq:
+		return d.notIssued(what, goal)
+	default:
+		return d.gaveUp(what, err, goal)
 	}
-	return d.gaveUp(what, err, goal)
 }
 
 // Synchronize waits for a grace period: it returns nil once every section that was open when it was

@@ -2,6 +2,7 @@ package smr
 
 import (
 	"context"
+	"fmt"
 	"math"
 	"runtime"
 	"sync"
@@ -14,12 +15,19 @@ import (
 )
 
 func TestWait_Errors(t *testing.T) {
-	d := newDomain(t, Options{})
+	d := newDomain(t, Options{Name: "asked"})
 	other := newDomain(t, Options{Name: "other"})
 	ctx := context.Background()
-	for _, goal := range []Seq{0, other.Advance(), d.Advance() + 1<<50} {
+	for goal, whose := range map[Seq]string{
+		0:                   "it is zero",
+		other.Advance():     "it is a goal of domain other",
+		d.Advance() + 1<<50: "it is ahead of the clock, or from long ago",
+		d.Advance() ^ 1:     "it is no goal of another domain that is open",
+	} {
 		require.False(t, d.Poll(goal))
-		require.ErrorIs(t, d.Wait(ctx, goal), ErrSeq)
+		err := d.Wait(ctx, goal)
+		require.ErrorIs(t, err, ErrSeq)
+		require.EqualError(t, err, fmt.Sprintf("smr: Wait of domain asked: goal was never issued by this clock: %#x: %s", uint64(goal), whose))
 	}
 	s := enterElsewhere(d)
 	canceled, cancel := context.WithCancel(ctx)
