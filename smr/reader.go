@@ -31,6 +31,9 @@ func (r *Reader) Enter() Section {
 // TryEnter is [Reader.Enter], except that on a closed domain, also while Close waits, it returns
 // false and opens no section. Cost: that of Enter.
 func (r *Reader) TryEnter() (s Section, ok bool) {
+	if watchUse {
+		defer r.only("Reader.TryEnter", r.dom)()
+	}
 	rec, gen := r.rec.TryEnter()
 	if debugging && rec != nil {
 		return r.dom.opened(rec, gen, clock.Owned), true
