@@ -33,12 +33,14 @@ func end(word, text string) {
 }
 
 // quiet returns a domain that frees soon and reports no stalls.
-func quiet(name string) *smr.Domain { return domain(smr.Options{Name: name, StallAfter: -1}) }
+func quiet(name string) *smr.Domain {
+	return domain(smr.Options{Name: name, StallAfter: -1, SampleSections: 1})
+}
 
 // stalling returns a domain whose first report, of those that which picks, ends the program. It says
-// after a millisecond what others say after 10 s.
+// after a millisecond what others say after 10 s, and samples each section.
 func stalling(name string, which func(smr.Stall) bool) *smr.Domain {
-	return domain(smr.Options{Name: name, StallAfter: time.Millisecond, OnStall: func(s smr.Stall) {
+	return domain(smr.Options{Name: name, StallAfter: time.Millisecond, SampleSections: 1, OnStall: func(s smr.Stall) {
 		if which == nil || which(s) {
 			end("report: ", s.String())
 		}
