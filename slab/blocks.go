@@ -117,8 +117,8 @@ func NewBlocks(d *smr.Domain, o Options) *Blocks {
 // Get returns a free block of n bytes, aligned to 16 bytes, with undefined contents. Its
 // capacity is that of the whole block, and a slice of that capacity must be given back.
 //
-// It returns an error that wraps [ErrNoMemory] if there is no memory. It panics if n is
-// negative, and after Close.
+// It returns an error that wraps [ErrNoMemory] if there is no memory, or [ErrClosed] after Close.
+// It panics if n is negative.
 func (b *Blocks) Get(n int) ([]byte, error) {
 	smr.CheckMayBlock("slab: Get")
 	if n < 0 {
@@ -181,7 +181,7 @@ func (b *blocks) getLarge(n int) ([]byte, error) {
 	closed := b.closed
 	b.mu.Unlock()
 	if closed {
-		panic("slab: Get from closed " + b.name)
+		return nil, fmt.Errorf("slab: Get from %s: %w", b.name, ErrClosed)
 	}
 	bury()
 	b.freeLate()

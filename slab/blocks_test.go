@@ -124,12 +124,15 @@ func TestBlocks_Misuse(t *testing.T) {
 	require.Contains(t, panicText(t, func() { NewBlocks(nil, Options{}) }), "without a domain")
 }
 
-// Get panics after Close, whatever the size.
-func TestBlocks_GetAfterClosePanics(t *testing.T) {
+// Get fails after Close, whatever the size.
+func TestBlocks_GetAfterCloseFails(t *testing.T) {
 	b := NewBlocks(newDomain(t), Options{})
 	require.NoError(t, b.Close(watchdogContext(t)))
-	require.Contains(t, panicText(t, func() { b.Get(10) }), "closed")
-	require.Contains(t, panicText(t, func() { b.Get(1 << 20) }), "closed")
+	for _, n := range []int{10, 1 << 20} {
+		_, err := b.Get(n)
+		require.ErrorIs(t, err, ErrClosed)
+		require.ErrorContains(t, err, "slab: Get from blocks")
+	}
 }
 
 // A block of the largest size is an error, or memory.

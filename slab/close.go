@@ -8,6 +8,10 @@ import (
 	"github.com/gosmr/gosmr/smr"
 )
 
+// ErrClosed is wrapped by the errors of allocations from a closed pool. What is in use then may
+// still be given back: a second Close gives its memory back.
+var ErrClosed = errors.New("the pool is closed")
+
 // closeStores is Pool.Close of stores of one domain.
 func closeStores(ctx context.Context, d *smr.Domain, stores ...*store) error {
 	bury()

@@ -43,13 +43,15 @@ func TestClose_BesideTrimReportsNoLeak(t *testing.T) {
 }
 
 // Get does not give out what was freed to a closed pool.
-func TestClose_GetPanicsAfterLateFree(t *testing.T) {
+func TestClose_GetFailsAfterLateFree(t *testing.T) {
 	p := New[flat](newDomain(t), Options{})
 	obj, other := get(t, p), get(t, p)
 	require.Error(t, p.Close(watchdogContext(t)))
 	p.Free(obj)
+	_, err := p.Get()
+	require.ErrorIs(t, err, ErrClosed)
 	p.Free(other)
-	require.Contains(t, panicText(t, func() { p.Get() }), "closed pool")
+	closeEmpty(t, p)
 }
 
 // Close in a callback fails, and leaves the pool open.
@@ -83,7 +85,9 @@ func TestClose_Leak(t *testing.T) {
 	if invariants.Enabled {
 		require.ErrorContains(t, err, "TestClose_Leak")
 	}
-	require.Contains(t, panicText(t, func() { p.Get() }), "closed pool leaky")
+	_, err = p.Get()
+	require.ErrorIs(t, err, ErrClosed)
+	require.ErrorContains(t, err, "slab: Get from leaky: the pool is closed")
 	p.Free(obj)
 	closeEmpty(t, p)
 }
@@ -182,4 +186,102 @@ func TestClose_FindsWhatArrived(t *testing.T) {
 		}
 		require.Zero(t, budget.Used())
 	}
+}
+
+// A request handler that comes late meets an error, and what it still has it gives back: by Free or
+// Retire, before or after the domain is closed. The second Close then finds all of it.
+func TestClose_LateUsersMeetAnError(t *testing.T) {
+	for _, domainFirst := range []bool{false, true} {
+		d, err := smr.New(smr.Options{})
+		require.NoError(t, err)
+		budget := NewBudget(0)
+		p := New[flat](d, Options{Budget: budget})
+		b := NewBlocks(d, Options{Budget: budget})
+		objects := getAll(t, p, 4)
+		var blocks [][]byte
+		for _, n := range []int{100, 100, maxObject + 1, maxObject + 1} {
+			block, err := b.Get(n)
+			require.NoError(t, err)
+			blocks = append(blocks, block)
+		}
+		if domainFirst {
+			require.NoError(t, d.Close(watchdogContext(t)))
+		}
+		require.ErrorContains(t, p.Close(watchdogContext(t)), "4 objects were not given back")
+		require.ErrorContains(t, b.Close(watchdogContext(t)), "2 large blocks were not given back")
+
+		_, err = p.Get()
+		require.ErrorIs(t, err, ErrClosed)
+		for _, n := range []int{1, maxObject + 1} {
+			_, err = b.Get(n)
+			require.ErrorIs(t, err, ErrClosed)
+		}
+		for i := range 2 {
+			p.Free(objects[2*i])
+			p.Retire(objects[2*i+1])
+			b.Free(blocks[2*i])
+			b.Retire(blocks[2*i+1])
+			p.Trim()
+			b.Trim()
+			if !domainFirst && i == 0 {
+				require.NoError(t, d.Close(watchdogContext(t)))
+			}
+		}
+		closeEmpty(t, p)
+		require.NoError(t, b.Close(watchdogContext(t)))
+		require.Zero(t, b.Stats().ReservedBytes)
+		require.Zero(t, budget.Used())
+		_, err = p.Get()
+		require.ErrorIs(t, err, ErrClosed, "for good")
+		require.NoError(t, p.Close(watchdogContext(t)))
+	}
+}
+
+// Goroutines get and give back beside Close: each Get succeeds or returns ErrClosed, and once they
+// have ended nothing is left.
+func TestClose_BesideUsers(t *testing.T) {
+	d := newDomain(t)
+	for range rounds(300) {
+		budget := NewBudget(0)
+		p := New[page](d, Options{Budget: budget})
+		var wg sync.WaitGroup
+		begun := make(chan struct{}, 2)
+		for i := range 2 {
+			wg.Go(func() {
+				for n := 0; ; n++ {
+					obj, err := p.Get()
+					if err != nil {
+						require.ErrorIs(t, err, ErrClosed)
+						return
+					}
+					if n == 0 {
+						begun <- struct{}{}
+					}
+					if (n+i)%2 == 0 {
+						p.Retire(obj)
+					} else {
+						p.Free(obj)
+					}
+				}
+			})
+		}
+		<-begun
+		<-begun
+		p.Close(watchdogContext(t)) // it may find some in use
+		wg.Wait()
+		closeEmpty(t, p)
+		require.Zero(t, budget.Used())
+	}
+}
+
+// A slab that a Get takes from the system while Close runs goes when the Get finds the pool closed.
+func TestClose_GrownBesideCloseGoes(t *testing.T) {
+	budget := NewBudget(0)
+	p := New[flat](newDomain(t), Options{Budget: budget, PrivateFree: true})
+	require.NoError(t, p.Close(watchdogContext(t)))
+	require.NoError(t, budget.Reserve(int64(p.s.slabSize)))
+	require.NoError(t, p.s.growBy(nil), "a Get that Close overtook after it had asked whether the pool is closed")
+	_, err := p.Get()
+	require.ErrorIs(t, err, ErrClosed)
+	require.Zero(t, budget.Used())
 }

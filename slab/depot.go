@@ -49,12 +49,13 @@ const (
 )
 
 // take returns a full magazine, and true; else an empty one, or one whose objects must go to the
-// heap first. With force it polls the readers even if few magazines wait for them.
+// heap first; nil once the depot is closed. With force it polls the readers even if few magazines
+// wait for them.
 func (d *depot) take(force bool) (m *magazine, ready bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.closed {
-		panic("slab: Get from closed pool " + d.s.name)
+		return nil, false
 	}
 	if d.full.n == 0 {
 		d.pollLocked(force)
@@ -256,6 +257,12 @@ func (d *depot) setBypass(on bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.bypass = on
+}
+
+func (d *depot) isClosed() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.closed
 }
 
 // close makes the depot give out nothing and keep nothing full from now on.

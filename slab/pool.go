@@ -97,7 +97,7 @@ func New[T any](d *smr.Domain, o Options) *Pool[T] {
 }
 
 // Get returns a free object, zero or as its last user left it. It returns an error that wraps
-// [ErrNoMemory] if none is free and there is no memory for more. It panics on a closed pool.
+// [ErrNoMemory] if none is free and there is no memory for more, or [ErrClosed] after Close.
 //
 // Cost: a pinned pop (4 ns), and a share of loading a magazine.
 func (p *Pool[T]) Get() (*T, error) {
@@ -151,11 +151,13 @@ func (p *Pool[T]) Stats() Stats { return p.s.stats() }
 func (p *Pool[T]) OffHeap() bool { return p.s.newCells == nil }
 
 // Close waits until everything retired is free, as [smr.Domain.Barrier] does, and gives the
-// memory back. The pool's objects and methods must no longer be in use. The domain may be closed
-// before or after its pools: on a closed one, Close waits for the remaining readers, as
-// [smr.Domain.Close] does.
+// memory back. The domain may be closed before or after its pools: on a closed one, Close waits for
+// the remaining readers, as [smr.Domain.Close] does.
 //
-// It returns an error if ctx ends first; inside a callback of the domain ([smr.ErrInCallback];
+// From then on Get returns [ErrClosed]. Objects in use stay, may be given back by Free and Retire,
+// and go with the next Close.
+//
+// Close returns an error if ctx ends first; inside a callback of the domain ([smr.ErrInCallback];
 // the pool then stays open); and if objects were not given back, whose slabs then stay. Under
 // -tags invariants the error says where they were gotten. Close may be called again, after they
 // were given back.

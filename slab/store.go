@@ -1,6 +1,7 @@
 package slab
 
 import (
+	"errors"
 	"fmt"
 	"unsafe"
 
@@ -206,6 +207,10 @@ func (s *store) takeOrGrow() (*magazine, error) {
 		if err == nil {
 			continue
 		}
+		if errors.Is(err, ErrClosed) {
+			s.release(s.heap.drop(trimAll)) // what it grew beside Close
+			return nil, err
+		}
 		s.policy.trim(trimCaches)
 		if m := s.take(true); m != nil {
 			return m, nil
@@ -220,11 +225,11 @@ func (s *store) takeOrGrow() (*magazine, error) {
 	}
 }
 
-// take returns a magazine of free objects from the depot or the slabs, nil if there are none.
-// force is that of depot.take.
+// take returns a magazine of free objects from the depot or the slabs, nil if there are none, or
+// the store is closed. force is that of depot.take.
 func (s *store) take(force bool) *magazine {
 	m, ready := s.depot.take(force)
-	if ready {
+	if ready || m == nil {
 		return m
 	}
 	if m.n > 0 { // its objects may be of a slab being evacuated
@@ -271,8 +276,11 @@ func (s *store) release(slabs []*slab) {
 	}
 }
 
-// grow takes a slab from the system.
+// grow takes a slab from the system. A closed store returns [ErrClosed].
 func (s *store) grow() error {
+	if s.depot.isClosed() {
+		return fmt.Errorf("slab: Get from %s: %w", s.name, ErrClosed)
+	}
 	bury()
 	if err := s.budget.reserve(int64(s.slabSize)); err != nil {
 		return fmt.Errorf("%s: %w", s.name, err)

@@ -209,4 +209,26 @@ var slabBugs = []Bug{
 +		if true {
 `,
 	},
+	{
+		Name:    "closed-keeps-slab",
+		Why:     "a Get beside Close takes a slab after Close has dropped all, and it stays",
+		Package: "./slab",
+		Test:    "TestClose_GrownBesideCloseGoes",
+		Patch: `
+@ slab/store.go
+-			s.release(s.heap.drop(trimAll)) // what it grew beside Close
+`,
+	},
+	{
+		Name:    "closed-gives-out",
+		Why:     "a closed pool gives out what was freed late, and Close never ends",
+		Package: "./slab",
+		Test:    "TestClose_GetFailsAfterLateFree",
+		Patch: `
+@ slab/depot.go
+-	if d.closed {
+-		return nil, false
+-	}
+`,
+	},
 }
