@@ -63,3 +63,21 @@ func BenchmarkGetRetire(b *testing.B) {
 		}
 	})
 }
+
+// Get and Retire, with one in a thousand sampled, once the quarantine is full: then MaxBytes and For
+// bound how many are sampled.
+func BenchmarkQuarantine(b *testing.B) {
+	d := newDomain(b)
+	for name, q := range map[string]Quarantine{"off": {}, "1 in 1000": {OneIn: 1000}} {
+		b.Run(name, func(b *testing.B) {
+			p := New[flat](d, Options{Quarantine: q})
+			for q.OneIn > 0 && p.Stats().QuarantinedBytes < defaultRegion {
+				p.Retire(get(b, p))
+			}
+			for b.Loop() {
+				obj, _ := p.Get()
+				p.Retire(obj)
+			}
+		})
+	}
+}

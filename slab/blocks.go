@@ -33,11 +33,14 @@ type blocks struct {
 	name    string
 	classes [numClasses]store
 
-	mu     pinned.Lock // guards all below
-	large  map[unsafe.Pointer]*largeBlock
-	late   []*largeBlock // retired after the domain was closed
-	stats  Stats         // of large blocks
-	closed bool
+	mu       pinned.Lock // guards all below
+	large    map[unsafe.Pointer]*largeBlock
+	late     []*largeBlock // retired after the domain was closed
+	stats    Stats         // of large blocks; ReservedBytes without samples
+	sampleAt uint64        // as in a cache
+	closed   bool
+
+	samples *quarantine // constant; nil: none
 }
 
 // A largeBlock is a block above maxObject.
@@ -46,6 +49,8 @@ type largeBlock struct {
 	p    unsafe.Pointer
 	size uintptr
 	goal smr.Seq // in blocks.late
+
+	sample *sample // that the block is; nil: none
 }
 
 const (
@@ -100,12 +105,15 @@ func NewBlocks(d *smr.Domain, o Options) *Blocks {
 		o.Name = "blocks"
 	}
 	in := &blocks{dom: d, budget: o.Budget, name: o.Name, large: make(map[unsafe.Pointer]*largeBlock)}
-	rest := &remains{dom: d, name: o.Name, all: o.FreeOnDrop, large: in}
+	in.samples = newQuarantine(d, o, false)
+	in.sampleAt = in.samples.nextAfter(0)
+	rest := &remains{dom: d, name: o.Name, all: o.FreeOnDrop, large: in, samples: in.samples}
 	for c := range in.classes {
 		s := &in.classes[c]
 		rest.stores = append(rest.stores, s)
 		s.dom, s.budget = d, o.Budget
 		s.size, s.name = uintptr(classSize(c)), fmt.Sprintf("%s of %d bytes", o.Name, classSize(c))
+		s.use(in.samples)
 		s.init(false)
 		s.check.init(s, o.KeepContents)
 	}
@@ -196,19 +204,44 @@ func (b *blocks) getLarge(n int) ([]byte, error) {
 // system has no memory.
 func (b *blocks) allocLarge(n int) ([]byte, error) {
 	size := pages.RoundLarge(uintptr(n))
-	p, err := pages.AllocLarge(size)
-	if err != nil {
-		b.budget.Release(int64(size))
-		return nil, fmt.Errorf("%s: %w: %w", b.name, ErrNoMemory, err)
+	l := &largeBlock{b: b, size: size, sample: b.sampleLarge(size)}
+	if l.sample != nil {
+		l.p = l.sample.p
+	} else {
+		p, err := pages.AllocLarge(size)
+		if err != nil {
+			b.budget.Release(int64(size))
+			return nil, fmt.Errorf("%s: %w: %w", b.name, ErrNoMemory, err)
+		}
+		l.p = p
 	}
-	l := &largeBlock{b: b, p: p, size: size}
 	b.mu.Lock()
-	b.large[p] = l
+	b.large[l.p] = l
 	b.stats.Gets++
 	b.stats.InUseBytes += int64(size)
-	b.stats.ReservedBytes += int64(size)
+	if l.sample == nil {
+		b.stats.ReservedBytes += int64(size)
+	}
 	b.mu.Unlock()
-	return unsafe.Slice((*byte)(p), size)[:n], nil
+	return unsafe.Slice((*byte)(l.p), size)[:n], nil
+}
+
+// sampleLarge returns a sample if one is due and there is room for it, else nil. Its bytes are taken
+// from the budget.
+func (b *blocks) sampleLarge(size uintptr) *sample {
+	if b.samples == nil {
+		return nil
+	}
+	b.mu.Lock()
+	due := b.stats.Gets+1 >= b.sampleAt
+	if due {
+		b.sampleAt = b.samples.nextAfter(b.stats.Gets)
+	}
+	b.mu.Unlock()
+	if !due {
+		return nil
+	}
+	return b.samples.take(nil, size, true)
 }
 
 // takeLarge removes a large block from those in use.
@@ -218,7 +251,7 @@ func (b *blocks) takeLarge(block []byte, retire bool) *largeBlock {
 	l := b.large[p]
 	if l == nil || l.size != uintptr(cap(block)) {
 		b.mu.Unlock()
-		panic(fmt.Sprintf("slab: %s: %p of %d bytes is not a block in use", b.name, p, cap(block)))
+		panic(fmt.Sprintf("slab: %s: %p of %d bytes is not a block in use%s", b.name, p, cap(block), explained(p)))
 	}
 	delete(b.large, p)
 	if retire {
@@ -230,6 +263,9 @@ func (b *blocks) takeLarge(block []byte, retire bool) *largeBlock {
 	}
 	b.stats.InUseBytes -= int64(l.size)
 	b.mu.Unlock()
+	if l.sample != nil {
+		b.samples.given(nil, p, retire)
+	}
 	return l
 }
 
@@ -272,8 +308,12 @@ func (l *largeBlock) ready() {
 	l.free()
 }
 
-// free gives the memory back to the system and the budget.
+// free gives the memory back to the system and the budget; that of a sample to the quarantine.
 func (l *largeBlock) free() {
+	if l.sample != nil {
+		l.sample.end()
+		return
+	}
 	l.b.mu.Lock()
 	l.b.stats.ReservedBytes -= int64(l.size)
 	l.b.mu.Unlock()
@@ -309,6 +349,7 @@ func (b *Blocks) Stats() Stats {
 		st.ReservedBytes += s.ReservedBytes
 		st.Slabs += s.Slabs
 	}
+	b.samples.addTo(&st)
 	return st
 }
 
@@ -320,6 +361,7 @@ func (b *Blocks) Close(ctx context.Context) error {
 	}
 	err := closeStores(ctx, b.dom, stores...)
 	b.freeLate()
+	b.samples.close()
 	closed := b.classes[0].caches.Sealed()
 	b.mu.Lock()
 	b.closed = closed

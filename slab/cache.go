@@ -19,7 +19,11 @@ type cache struct {
 	// Counts, written by the owner, read by Stats from anywhere.
 	gets, frees, retires relacq.Uint64
 
-	_ [pcpu.Stride - unsafe.Sizeof(uintptr(0)) - unsafe.Sizeof(owned.Slot[loaded]{}) - 3*unsafe.Sizeof(relacq.Uint64{})]byte
+	// sampleAt: from this number of gets on the next one is that of a sample, which get and swap
+	// leave to getSlow. The owner's; never reached without a quarantine.
+	sampleAt uint64
+
+	_ [pcpu.Stride - unsafe.Sizeof(uintptr(0)) - unsafe.Sizeof(owned.Slot[loaded]{}) - 3*unsafe.Sizeof(relacq.Uint64{}) - 8]byte
 }
 
 // loaded holds the magazines of a cache. It is not used again after it was unloaded.
@@ -56,17 +60,26 @@ func (c *cache) magazines() *loaded {
 	return c.Value.Load()
 }
 
-// get returns a free object, nil if the cache has none.
+// get returns a free object, nil if the cache has none, or a sample is due.
 func (c *cache) get() unsafe.Pointer {
-	ld := c.magazines()
+	if c == nil {
+		return nil
+	}
+	ld := c.Value.Load()
 	if ld == nil {
 		return nil
 	}
-	m := ld.some()
-	if m == nil {
+	n := c.gets.Load() + 1
+	if n >= c.sampleAt {
 		return nil
 	}
-	c.gets.Store(c.gets.Load() + 1)
+	m := ld.get
+	if m.n == 0 {
+		if m = ld.some(); m == nil {
+			return nil
+		}
+	}
+	c.gets.Store(n)
 	return m.pop()
 }
 
@@ -92,22 +105,28 @@ func (ld *loaded) room(capacity int) *magazine {
 	return ld.get
 }
 
-// free puts an object back, and reports whether there was room for it.
+// free puts an object back. It reports false if there is no room for it, or it is a sample.
 func (c *cache) free(p unsafe.Pointer) bool {
-	ld := c.magazines()
-	if ld == nil {
+	if c == nil {
 		return false
 	}
-	m := ld.room(c.s.capacity)
-	if m == nil {
+	ld := c.Value.Load()
+	if ld == nil || c.s.sampled(p) {
 		return false
+	}
+	m := ld.get
+	if m.n >= c.s.capacity {
+		if m = ld.room(c.s.capacity); m == nil {
+			return false
+		}
 	}
 	m.push(p)
 	c.frees.Store(c.frees.Load() + 1)
 	return true
 }
 
-// retire puts an object into the retired magazine, and reports whether there was room for it.
+// retire puts an object that is no sample into the retired magazine, and reports whether there was
+// room for it.
 func (c *cache) retire(p unsafe.Pointer) bool {
 	ld := c.magazines()
 	if ld == nil || ld.retired.n >= c.s.capacity {
@@ -118,19 +137,29 @@ func (c *cache) retire(p unsafe.Pointer) bool {
 	return true
 }
 
-// swap is get and retire at once. It returns nil if it can't do both, and then does neither.
+// swap is get and retire at once; p is no sample. It returns nil if it can't do both, and then does
+// neither.
 func (c *cache) swap(p unsafe.Pointer) unsafe.Pointer {
-	ld := c.magazines()
+	if c == nil {
+		return nil
+	}
+	ld := c.Value.Load()
 	if ld == nil || ld.retired.n >= c.s.capacity {
 		return nil
 	}
-	m := ld.some()
-	if m == nil {
+	n := c.gets.Load() + 1
+	if n >= c.sampleAt {
 		return nil
+	}
+	m := ld.get
+	if m.n == 0 {
+		if m = ld.some(); m == nil {
+			return nil
+		}
 	}
 	ld.retired.push(p)
 	c.retires.Store(c.retires.Load() + 1)
-	c.gets.Store(c.gets.Load() + 1)
+	c.gets.Store(n)
 	return m.pop()
 }
 

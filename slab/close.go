@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/gosmr/gosmr/internal/invariants"
 	"github.com/gosmr/gosmr/smr"
 )
 
@@ -47,9 +48,15 @@ func closeStores(ctx context.Context, d *smr.Domain, stores ...*store) error {
 	for _, s := range stores {
 		s.policy.trim(trimAll)
 		s.budget.leave(s)
-		if n := s.heap.counts().taken; n > 0 {
-			errs = append(errs, fmt.Errorf("slab: Close of %s: %d objects were not given back%s", s.name, n, s.check.leaks()))
+		n, where := s.samples.leaks(s)
+		if n += s.heap.counts().taken; n == 0 {
+			continue
 		}
+		if invariants.Enabled {
+			where = s.check.leaks()
+		}
+		errs = append(errs, fmt.Errorf("slab: Close of %s: %d objects were not given back%s", s.name, n, where))
 	}
+	stores[0].samples.close()
 	return errors.Join(errs...)
 }

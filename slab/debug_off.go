@@ -12,6 +12,7 @@ func (*checks) got(unsafe.Pointer)       {}
 func (*checks) freed(unsafe.Pointer)     {}
 func (*checks) retired(unsafe.Pointer)   {}
 func (*checks) unretired(unsafe.Pointer) {}
+func (*checks) forget(unsafe.Pointer)    {}
 func (*checks) poison(*magazine)         {}
 func (*checks) drop(*slab)               {}
 func (*checks) leaks() string            { return "" }

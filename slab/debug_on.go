@@ -3,7 +3,6 @@
 package slab
 
 import (
-	"bytes"
 	"fmt"
 	"runtime"
 	"strings"
@@ -35,9 +34,6 @@ const (
 	isRetired objectStatus = "retired"
 )
 
-// poisoned is the pattern that fills freed memory, a piece at a time.
-var poisoned = bytes.Repeat([]byte{0xdb}, 4<<10)
-
 func (c *checks) init(s *store, keep bool) {
 	c.s, c.keep = s, keep
 	c.objects = make(map[unsafe.Pointer]*objectState)
@@ -54,7 +50,7 @@ func (c *checks) got(p unsafe.Pointer) {
 		c.mu.Unlock()
 		panic(fmt.Sprintf("slab: %s: %p is given out while it is %v%s", c.s.name, p, o.state, frames(o.stack)))
 	} else if !c.keep {
-		if i := unpoisoned(unsafe.Slice((*byte)(p), c.s.size)); i >= 0 {
+		if i := unpoisoned(p, c.s.size); i >= 0 {
 			c.mu.Unlock()
 			panic(fmt.Sprintf("slab: %s: byte %d of %p was written after it was freed%s", c.s.name, i, p, frames(o.stack)))
 		}
@@ -89,25 +85,7 @@ func (c *checks) fill(p unsafe.Pointer) {
 	if c.keep {
 		return
 	}
-	for mem := unsafe.Slice((*byte)(p), c.s.size); len(mem) > 0; {
-		mem = mem[copy(mem, poisoned):]
-	}
-}
-
-// unpoisoned returns the index of the first byte of mem that is not as fill left it, or -1.
-func unpoisoned(mem []byte) int {
-	for start := 0; start < len(mem); start += len(poisoned) {
-		part := mem[start:min(start+len(poisoned), len(mem))]
-		if bytes.Equal(part, poisoned[:len(part)]) {
-			continue
-		}
-		for i, b := range part {
-			if b != poisoned[i] {
-				return start + i
-			}
-		}
-	}
-	return -1
+	poison(p, c.s.size)
 }
 
 // change moves an object from one state to another. It panics if the object is not in the first.
@@ -130,6 +108,13 @@ func (c *checks) change(p unsafe.Pointer, from, to objectStatus, what string) {
 	c.mu.Unlock()
 }
 
+// forget is for an object whose memory is new.
+func (c *checks) forget(p unsafe.Pointer) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.objects, p)
+}
+
 // drop forgets the objects of a slab that goes back to the system.
 func (c *checks) drop(sl *slab) {
 	c.mu.Lock()
@@ -139,8 +124,6 @@ func (c *checks) drop(sl *slab) {
 		fate.TakeBack(sl.object(i))
 	}
 }
-
-const maxLeaks = 5
 
 // leaks lists where some of the objects that were not given back were gotten.
 func (c *checks) leaks() string {
@@ -163,15 +146,4 @@ func (c *checks) leaks() string {
 func callers() []uintptr {
 	pcs := make([]uintptr, 16)
 	return pcs[:runtime.Callers(4, pcs)]
-}
-
-func frames(pcs []uintptr) string {
-	var text strings.Builder
-	for it := runtime.CallersFrames(pcs); ; {
-		f, more := it.Next()
-		fmt.Fprintf(&text, "\n\tby %s\n\t\t%s:%d", f.Function, f.File, f.Line)
-		if !more {
-			return text.String()
-		}
-	}
 }

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/gosmr/gosmr/internal/invariants"
 	"github.com/gosmr/gosmr/internal/sched"
 	"github.com/gosmr/gosmr/smr"
 )
@@ -22,12 +23,13 @@ import (
 
 // remains is what a dropped handle leaves behind.
 type remains struct {
-	dom    *smr.Domain
-	name   string
-	stores []*store
-	large  *blocks // of a Blocks
-	all    bool    // objects in use go as well
-	goal   smr.Seq // set by drop
+	dom     *smr.Domain
+	name    string
+	stores  []*store
+	large   *blocks // of a Blocks
+	samples *quarantine
+	all     bool    // objects in use go as well
+	goal    smr.Seq // set by drop
 }
 
 // graveyard holds what waits for readers. Its lock is held only to take or append to the list; n
@@ -54,6 +56,7 @@ func (r *remains) drop() {
 	n, bytes := r.usage()
 	if bytes == 0 { // closed, or never used
 		r.leave()
+		r.samples.close()
 		return
 	}
 	if n > 0 && !r.all {
@@ -112,6 +115,7 @@ func (r *remains) release() {
 	if r.large != nil {
 		r.large.abandon()
 	}
+	r.samples.abandon()
 }
 
 func (r *remains) leave() {
@@ -127,6 +131,9 @@ func (r *remains) usage() (objects, bytes int64) {
 		objects += st.InUse
 		bytes += st.ReservedBytes
 	}
+	var samples Stats
+	r.samples.addTo(&samples)
+	bytes += samples.ReservedBytes
 	if b := r.large; b != nil {
 		b.mu.Lock()
 		defer b.mu.Unlock()
@@ -136,13 +143,17 @@ func (r *remains) usage() (objects, bytes int64) {
 	return objects, bytes
 }
 
-// leaks lists where objects in use were gotten, under -tags invariants.
+// leaks lists where objects in use were gotten: samples, and all under -tags invariants.
 func (r *remains) leaks() (text string) {
 	for _, s := range r.stores {
-		text += s.check.leaks()
+		_, where := r.samples.leaks(s)
+		if invariants.Enabled {
+			where = s.check.leaks()
+		}
+		text += where
 	}
 	if text == "" {
-		return "known under -tags invariants"
+		return "known under -tags invariants, or with a Quarantine"
 	}
 	return text
 }

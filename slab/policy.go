@@ -60,6 +60,7 @@ func (p *policy) trimMoving(l level) (moved int) {
 	}
 	if l >= trimUnread {
 		s.release(s.heap.drop(l))
+		s.samples.trim()
 	}
 	return moved
 }

@@ -32,6 +32,16 @@ type Options struct {
 	// then gives back objects in use as well. Default: their memory stays.
 	FreeOnDrop bool
 
+	// Quarantine finds uses of freed objects by sampling. Default: off.
+	Quarantine Quarantine
+
+	// OptimisticReaders says that readers outside sections read objects that may have been freed,
+	// and then check whether what they read counts. Then a sample of Quarantine can be read, as
+	// zeros, when it was given back, and only writes fault. Default: reads fault as well, but not
+	// before each section has been left that was open when the object was given back, unless
+	// PrivateFree is set and it was freed.
+	OptimisticReaders bool
+
 	// OffHeapLinks says that fields of types smr.Pointer and smrq.Link never point to the Go
 	// heap, but for example to objects of this pool. Then they do not count as Go pointers,
 	// and the pool may be off the Go heap. Default: they count.
@@ -89,10 +99,13 @@ func New[T any](d *smr.Domain, o Options) *Pool[T] {
 			return unsafe.Pointer(&cells[0])
 		}
 	}
+	if s.newCells == nil {
+		s.use(newQuarantine(d, o, !o.PrivateFree))
+	}
 	s.init(!o.PrivateFree)
 	s.check.init(s, o.KeepContents || s.newCells != nil)
 	p := &Pool[T]{s: s}
-	p.cleanup = whenDropped(p, &remains{dom: d, name: o.Name, stores: []*store{s}, all: o.FreeOnDrop || !p.OffHeap()})
+	p.cleanup = whenDropped(p, &remains{dom: d, name: o.Name, stores: []*store{s}, samples: s.samples, all: o.FreeOnDrop || !p.OffHeap()})
 	return p
 }
 
@@ -145,7 +158,11 @@ func (p *Pool[T]) Trim() {
 }
 
 // Stats returns a snapshot.
-func (p *Pool[T]) Stats() Stats { return p.s.stats() }
+func (p *Pool[T]) Stats() Stats {
+	st := p.s.stats()
+	p.s.samples.addTo(&st)
+	return st
+}
 
 // OffHeap reports whether the objects are out of the collector's sight.
 func (p *Pool[T]) OffHeap() bool { return p.s.newCells == nil }
@@ -159,8 +176,8 @@ func (p *Pool[T]) OffHeap() bool { return p.s.newCells == nil }
 //
 // Close returns an error if ctx ends first; inside a callback of the domain ([smr.ErrInCallback];
 // the pool then stays open); and if objects were not given back, whose slabs then stay. Under
-// -tags invariants the error says where they were gotten. Close may be called again, after they
-// were given back.
+// -tags invariants, and of samples of a [Quarantine], the error says where they were gotten. Close
+// may be called again, after they were given back.
 func (p *Pool[T]) Close(ctx context.Context) error {
 	err := closeStores(ctx, p.s.dom, p.s)
 	if err == nil {
@@ -181,8 +198,8 @@ func (p *Pool[T]) Pin() Local[T] { return Local[T]{p.s.pin()} }
 // Unpin ends the use of l.
 func (l Local[T]) Unpin() { l.c.unpin() }
 
-// Get is [Pool.Get] from this processor's share. It returns nil if the share has no free object:
-// then Unpin, and use Pool.Get.
+// Get is [Pool.Get] from this processor's share. It returns nil if the share has no free object, or
+// a sample of a [Quarantine] is due: then Unpin, and use Pool.Get.
 func (l Local[T]) Get() *T {
 	p := l.c.get()
 	if p != nil {
@@ -191,10 +208,10 @@ func (l Local[T]) Get() *T {
 	return (*T)(p)
 }
 
-// Retire is [Pool.Retire] if the share has room for obj. It returns false if it has none, or if
-// obj is nil: then Unpin, and use Pool.Retire.
+// Retire is [Pool.Retire] if the share has room for obj. It returns false if it has none, if obj is
+// a sample of a [Quarantine], or nil: then Unpin, and use Pool.Retire.
 func (l Local[T]) Retire(obj *T) bool {
-	if obj == nil || l.c == nil {
+	if obj == nil || l.c == nil || l.c.s.sampled(unsafe.Pointer(obj)) {
 		return false
 	}
 	l.c.s.check.retired(unsafe.Pointer(obj))
@@ -207,10 +224,10 @@ func (l Local[T]) Retire(obj *T) bool {
 
 // Swap is Get and Retire at once: it retires obj and returns an object to put in its place.
 // Unlink obj before Unpin. (Its wait for readers begins after Unpin at the earliest.) Swap
-// returns nil and does nothing if the share has no free object or no room for obj, or if obj is
-// nil: then Unpin, and use Pool.Get and Pool.Retire.
+// returns nil and does nothing if the share has no free object or no room for obj, if a sample of a
+// [Quarantine] is due, or obj is one, or nil: then Unpin, and use Pool.Get and Pool.Retire.
 func (l Local[T]) Swap(obj *T) *T {
-	if obj == nil || l.c == nil {
+	if obj == nil || l.c == nil || l.c.s.sampled(unsafe.Pointer(obj)) {
 		return nil
 	}
 	l.c.s.check.retired(unsafe.Pointer(obj))

@@ -17,6 +17,9 @@ type Stats struct {
 	FreeBytes     int64 // objects that may be given out, in slabs and magazines
 	ReservedBytes int64 // taken from the system: the above, and what is at the ends of slabs
 	Slabs         int
+
+	Quarantined      int64 // samples of a Quarantine that were given back, and no reader can hold
+	QuarantinedBytes int64 // their pages: addresses, and memory where the system can't protect it
 }
 
 func (s *store) stats() Stats {
@@ -37,7 +40,7 @@ func (s *store) stats() Stats {
 	st.PendingBytes = st.Pending * int64(s.size)
 	h := s.heap.counts()
 	st.ReservedBytes, st.Slabs = h.reserved, h.slabs
-	st.FreeBytes = max(0, int64(st.Slabs)*int64(s.perSlab)-st.InUse-st.Pending) * int64(s.size)
+	st.FreeBytes = max(0, int64(st.Slabs)*int64(s.perSlab)-st.InUse-st.Pending+s.outside.Load()) * int64(s.size)
 	return st
 }
 

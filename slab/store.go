@@ -31,6 +31,7 @@ type store struct {
 	_ [pcpu.Stride]byte // the fields below are written all the time
 
 	uncached uncached
+	outside  satomic.Int64  // samples in use, or retired; written by atomic add
 	readied  satomic.Uint64 // retired objects that became free; written by atomic add
 
 	depot  depot
@@ -54,6 +55,10 @@ type layout struct {
 	// holds its *slab. nil: off the Go heap.
 	newCells func(*slab) unsafe.Pointer
 	trailer  uintptr
+
+	samples *quarantine // nil: none
+	region  uintptr     // of samples: where it begins, and its size
+	extent  uintptr
 }
 
 // uncached counts operations that went by no cache. Written by atomic add.
@@ -64,7 +69,7 @@ type uncached struct{ gets, frees, retires satomic.Uint64 }
 func (s *store) init(stable bool) {
 	s.fence = asym.New()
 	s.evacuator = make(chan struct{}, 1)
-	s.caches.Init(func(int) *cache { return &cache{s: s} })
+	s.caches.Init(func(int) *cache { return &cache{s: s, sampleAt: s.samples.nextAfter(0)} })
 	s.capacity = int(min(max(magazineBytes/s.size, 1), magazineCap))
 	if s.newCells == nil {
 		s.slabSize = pages.MinBlock
@@ -80,6 +85,13 @@ func (s *store) init(stable bool) {
 	s.heap.s, s.heap.stable = s, stable
 	s.policy.s = s
 	s.budget.join(s)
+}
+
+// use has the store take samples. It comes before init; q may be nil.
+func (s *store) use(q *quarantine) {
+	if s.samples = q; q != nil {
+		s.region, s.extent = q.base, uintptr(q.o.MaxBytes)
+	}
 }
 
 // get returns a free object, from this processor's cache if it has one.
@@ -118,15 +130,20 @@ func (s *store) retire(p unsafe.Pointer) {
 	}
 	s.check.retired(p)
 	c := s.pin()
-	done := c.retire(p)
+	done := !s.sampled(p) && c.retire(p)
 	c.unpin()
 	if !done {
 		s.retireSlow(p)
 	}
 }
 
-// getSlow is get when the cache has no free object: it loads the cache.
+// getSlow is get when the cache has no free object: it loads the cache; or when a sample is due.
 func (s *store) getSlow() (unsafe.Pointer, error) {
+	if s.samples != nil {
+		if p := s.getSample(); p != nil {
+			return p, nil
+		}
+	}
 	m, err := s.takeOrGrow()
 	if err != nil {
 		return nil, err
@@ -154,8 +171,13 @@ func (s *store) load(m *magazine) unsafe.Pointer {
 	return p
 }
 
-// freeSlow is free when the cache has no room: a full magazine goes to the depot.
+// freeSlow is free when the cache has no room: a full magazine goes to the depot. Samples go to
+// the quarantine.
 func (s *store) freeSlow(p unsafe.Pointer) {
+	if s.sampled(p) {
+		s.freeSample(p)
+		return
+	}
 	m := s.depot.getEmpty()
 	c := s.pinLoaded()
 	if ld := c.magazines(); ld != nil {
@@ -180,6 +202,10 @@ func (s *store) freeSlow(p unsafe.Pointer) {
 // retireSlow is retire when the cache has no room: the full magazine waits in the depot. It may
 // run in a pinned section, so it does not block.
 func (s *store) retireSlow(p unsafe.Pointer) {
+	if s.sampled(p) {
+		s.retireSample(p)
+		return
+	}
 	m := s.depot.tryGetEmpty()
 	c := s.pinLoaded()
 	if ld := c.magazines(); ld != nil {

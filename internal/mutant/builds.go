@@ -190,10 +190,10 @@ var compiledBugs = []Bug{
 		Test:    "TestDisassembly",
 		Patch: `
 @ slab/store.go
--	done := c.retire(p)
+-	done := !s.sampled(p) && c.retire(p)
 -	c.unpin()
 +	c.Unlock()
-+	done := c.retire(p)
++	done := !s.sampled(p) && c.retire(p)
 +	pcpu.Unpin()
 `,
 	},

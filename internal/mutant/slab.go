@@ -231,4 +231,117 @@ var slabBugs = []Bug{
 -	}
 `,
 	},
+	{
+		Name:    "sample-before-readers",
+		Why:     "a retired sample faults in the sections that may hold it",
+		Package: "./slab",
+		Test:    "TestQuarantine_ReadersHoldIt",
+		Patch: `
+@ slab/quarantine.go
+ 	s.uncached.retires.Add(1)
+-	s.samples.wait(x)
++	x.end()
+`,
+	},
+	{
+		Name:    "sample-freed-before-readers",
+		Why:     "a freed sample faults in a section that holds it, where freed objects may be held",
+		Package: "./slab",
+		Test:    "TestQuarantine_ReadersHoldIt",
+		Patch: `
+@ slab/quarantine.go
+-	if s.samples.stable {
++	if false {
+`,
+	},
+	{
+		Name:    "sample-late-before-readers",
+		Why:     "a sample retired on a closed domain faults under its last readers",
+		Package: "./slab",
+		Test:    "TestQuarantine_DomainClosedFirst",
+		Patch: `
+@ slab/quarantine.go
+-		if q.dom.Poll(x.goal) {
++		if true {
+`,
+	},
+	{
+		Name:    "sample-not-kept",
+		Why:     "the pages of a sample are given out again at once, and a stray write hits the next one",
+		Package: "./slab",
+		Test:    "TestQuarantine_For",
+		Patch: `
+@ slab/quarantine.go
+-	for q.oldest != nil && now.Sub(q.oldest.kept) >= q.o.For { // written with moving held
++	for q.oldest != nil {
+`,
+	},
+	{
+		Name:    "sample-ends-abandoned",
+		Why:     "a callback shuts pages of a dropped pool, whose addresses are another's by then",
+		Package: "./slab",
+		Test:    "TestQuarantine_EndsAfterAbandoned",
+		Patch: `
+@ slab/quarantine.go
+-	if q.gone { // abandoned
+-		return
+-	}
+`,
+	},
+	{
+		Name:    "sample-given-twice",
+		Why:     "a second Free of a sample is accepted, and its pages are counted twice",
+		Package: "./slab",
+		Test:    "TestQuarantine_SecondFreeTellsOfTheFirst",
+		Patch: `
+@ slab/quarantine.go
+-	if x == nil || x.s != s || x.p != p || x.state != sampleInUse {
++	if x == nil || x.s != s || x.p != p {
+`,
+	},
+	{
+		Name:    "sample-unreadable",
+		Why:     "an optimistic reader faults in an object that was freed under it",
+		Package: "./slab",
+		Test:    "TestQuarantine_OptimisticReadersRead",
+		Patch: `
+@ internal/pages/guard.go
+-	if g.readable {
++	if false {
+`,
+	},
+	{
+		Name:    "sample-missed",
+		Why:     "a load of a magazine counts past the get that is due, and no sample is ever taken again",
+		Package: "./slab",
+		Test:    "TestQuarantine_For",
+		Patch: `
+@ slab/cache.go
+ 	n := c.gets.Load() + 1
+-	if n >= c.sampleAt {
++	if n == c.sampleAt {
+ 		return nil
+ 	}
+ 	m := ld.get
+ 	if m.n == 0 {
+ 		if m = ld.some(); m == nil {
+ 			return nil
+ 		}
+ 	}
+ 	c.gets.Store(n)
+`,
+	},
+	{
+		Name:    "sample-swapped",
+		Why:     "Swap puts a sample into a magazine, and its page is never shut",
+		Package: "./slab",
+		Test:    "TestQuarantine_SwapRefusesSamples",
+		Patch: `
+@ slab/pool.go
+-	if obj == nil || l.c == nil || l.c.s.sampled(unsafe.Pointer(obj)) {
+-		return nil
++	if obj == nil || l.c == nil {
++		return nil
+`,
+	},
 }

@@ -13,6 +13,8 @@ const onGoHeap = false
 
 const (
 	protection = unix.PROT_READ | unix.PROT_WRITE
+	readOnly   = unix.PROT_READ
+	untouched  = unix.PROT_NONE
 	private    = unix.MAP_ANON | unix.MAP_PRIVATE
 )
 
@@ -51,6 +53,11 @@ func reserve(size, align uintptr) (unsafe.Pointer, error) {
 		adviseHuge(block{p, size})
 	}
 	return p, nil
+}
+
+// reserveBare is reserve without alignment, and without huge pages.
+func reserveBare(size uintptr) (unsafe.Pointer, error) {
+	return mapped(size, unix.PROT_NONE, noReserve)
 }
 
 func mapped(size uintptr, prot, flags int) (unsafe.Pointer, error) {

@@ -22,6 +22,16 @@ func (l *Lock) Lock() {
 	}
 }
 
+// TryLock takes the lock if it is free.
+func (l *Lock) TryLock() bool {
+	pcpu.Pin()
+	if l.held.CompareAndSwap(false, true) {
+		return true
+	}
+	pcpu.Unpin()
+	return false
+}
+
 // Unlock releases the lock.
 func (l *Lock) Unlock() {
 	l.held.Store(false)

@@ -1,0 +1,498 @@
+package slab
+
+import (
+	"fmt"
+	"log/slog"
+	"math"
+	"math/rand/v2"
+	"time"
+	"unsafe"
+
+	"github.com/gosmr/gosmr/internal/pages"
+	"github.com/gosmr/gosmr/internal/pinned"
+	ssync "github.com/gosmr/gosmr/internal/sched/sync"
+	"github.com/gosmr/gosmr/smr"
+)
+
+// Quarantine has a pool find uses of freed objects in production, by sampling: one Get in OneIn
+// hands out an object that lies alone in pages of its own. Once it is freed, or retired and past its
+// grace period, its pages can't be touched for a while. A stray read or write faults where it
+// happens, and [Explain] tells about the object: where it was gotten, and given back. A second Free
+// or Retire of it panics with the same. The zero Quarantine is off, and costs nothing.
+//
+// Objects on the Go heap (see [Pool.OffHeap]) are not sampled. Where the system can't protect pages,
+// and under the race detector, a sample is poisoned instead, and what wrote to it is reported by
+// log/slog when its time is over.
+//
+// Nothing runs in the background: a sample whose time is over stays until its pages are needed.
+// Those that can't be touched take addresses only; they are not in the [Budget]. All others count
+// with whole pages. Close gives all of it back.
+type Quarantine struct {
+	// OneIn is how many Gets there are to a sample, on average. 1: each is one. 0: off.
+	OneIn int
+
+	// For is how long a sample is kept at least. Default: a minute.
+	For time.Duration
+
+	// MaxBytes bounds the addresses of samples, in use and kept, whole pages each. While they are
+	// used up no more samples are taken; so it bounds the cost, too. At most 1 GiB, 64 MiB where
+	// addresses are short; more counts as that. Default: 4 MiB.
+	MaxBytes int64
+}
+
+const (
+	defaultFor    = time.Minute
+	defaultRegion = 4 << 20
+	maxRegion     = 64 << (20 + ^uintptr(0)>>63*4)
+)
+
+// normalize panics if a field is negative.
+func (o Quarantine) normalize() Quarantine {
+	if o.OneIn < 0 || o.For < 0 || o.MaxBytes < 0 {
+		panic(fmt.Sprintf("slab: negative Quarantine: %+v", o))
+	}
+	if o.For == 0 {
+		o.For = defaultFor
+	}
+	if o.MaxBytes == 0 {
+		o.MaxBytes = defaultRegion
+	}
+	page := int64(pages.PageSize)
+	o.MaxBytes = max(min(o.MaxBytes, maxRegion)/page, 1) * page
+	o.OneIn = min(o.OneIn, math.MaxInt32)
+	return o
+}
+
+// A quarantine has the samples of a Pool or Blocks: objects in use, given back and waiting for
+// readers, or kept. It is one range of addresses, so that Free and Retire know a sample by its own.
+//
+//	         take          given            end               expire, or close
+//	over ──────────▶ inUse ─────▶ waiting ──────────▶ kept ───────────────────▶ over
+//	(its pages are      (open)        for readers       (shut, else poisoned)
+//	 taken again)                     if there may be
+type quarantine struct {
+	o        Quarantine
+	name     string
+	dom      *smr.Domain
+	budget   *Budget
+	stable   bool // readers may hold an object that was freed; all above are constant
+	guard    *pages.Guard
+	base     uintptr // of guard
+	readable bool
+
+	// moving is held while pages are opened, shut, or searched for: a leaf of the order of locks,
+	// but for mu. Free, Get, callbacks and Close take it; Retire does not.
+	moving ssync.Mutex
+	gone   bool     // the guard ended; guarded by moving
+	cursor int      // where the next search for pages begins; guarded by moving
+	damage []string // to be logged when moving is unlocked; guarded by moving
+
+	mu             pinned.Lock // guards all below, and the samples' fields but for those that say otherwise
+	at             []*sample   // by page: the last object that had it
+	busy           int         // pages that are not over
+	oldest, newest *sample     // that are kept
+	nKept          int64
+	keptBytes      int64
+	reserved       int64     // bytes that count in the budget
+	late           []*sample // that wait on a closed domain
+}
+
+// A sample is an object that is alone in its pages.
+type sample struct {
+	q        *quarantine
+	s        *store // nil: a large block
+	p        unsafe.Pointer
+	size     uintptr // of the object
+	first, n int     // pages; all above are constant
+	goal     smr.Seq // of one in late
+
+	state   sampleState
+	retired bool // else freed
+	shut    bool // else poisoned; written before it is kept
+	gotten  trace
+	given   trace
+	kept    time.Time
+	next    *sample // in quarantine.oldest
+}
+
+type sampleState int
+
+const (
+	sampleInUse sampleState = iota
+	sampleWaiting
+	sampleKept
+	sampleOver
+)
+
+// newQuarantine returns nil if it is off, or the system has no addresses for it.
+func newQuarantine(d *smr.Domain, o Options, stable bool) *quarantine {
+	opts := o.Quarantine.normalize()
+	if opts.OneIn == 0 {
+		return nil
+	}
+	g, err := pages.NewGuard(uintptr(opts.MaxBytes), o.OptimisticReaders)
+	if err != nil {
+		slog.Warn("slab: a pool has no quarantine", "pool", o.Name, "error", err)
+		return nil
+	}
+	q := &quarantine{
+		o: opts, name: o.Name, dom: d, budget: o.Budget, stable: stable, readable: o.OptimisticReaders,
+		guard: g, base: uintptr(g.Base()), at: make([]*sample, uintptr(opts.MaxBytes)/pages.PageSize),
+	}
+	quarantines.add(q)
+	return q
+}
+
+// nextAfter returns the number of gets from which on the next is a sample, after n.
+func (q *quarantine) nextAfter(n uint64) uint64 {
+	if q == nil {
+		return math.MaxUint64
+	}
+	return n + 1 + rand.Uint64N(2*uint64(q.o.OneIn)-1)
+}
+
+func (x *sample) bytes() int64 { return int64(x.n) * int64(pages.PageSize) }
+
+// span returns the pages, as the guard's methods take them.
+func (x *sample) span() (off, n uintptr) {
+	return uintptr(x.first) * pages.PageSize, uintptr(x.n) * pages.PageSize
+}
+
+// take returns a sample in use, for an object of size bytes of s, nil if there is no room, or the
+// budget has none. counted says that the caller has taken its bytes from the budget.
+func (q *quarantine) take(s *store, size uintptr, counted bool) *sample {
+	x := &sample{q: q, s: s, size: size, n: int((size + pages.PageSize - 1) / pages.PageSize)}
+	q.moving.Lock()
+	defer q.unlock()
+	q.expireMoving(time.Now())
+	if q.gone || !q.findMoving(x) {
+		return nil
+	}
+	if !counted && q.budget.reserve(x.bytes()) != nil {
+		return nil
+	}
+	off, n := x.span()
+	if q.guard.Open(off, n) != nil {
+		if !counted {
+			q.budget.Release(x.bytes())
+		}
+		return nil
+	}
+	x.p = unsafe.Add(q.guard.Base(), off)
+	x.gotten.record()
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for i := range x.n {
+		q.at[x.first+i] = x
+	}
+	q.busy += x.n
+	q.reserved += x.bytes()
+	return x
+}
+
+// mostSearched bounds a search for pages, which holds up others.
+const mostSearched = 1 << 12
+
+// findMoving finds pages for x. It takes those that were over first, as far as it can.
+func (q *quarantine) findMoving(x *sample) bool {
+	if q.busy+x.n > len(q.at) { // busy grows with moving held
+		return false
+	}
+	run := 0
+	for range min(len(q.at), mostSearched) + x.n {
+		if q.cursor == len(q.at) {
+			q.cursor, run = 0, 0
+		}
+		if old := q.at[q.cursor]; old == nil || old.over() {
+			run++
+		} else {
+			run = 0
+		}
+		q.cursor++
+		if run == x.n {
+			x.first = q.cursor - x.n
+			return true
+		}
+	}
+	return false
+}
+
+// over reports whether the pages may be taken; they become so, and are taken, with moving held.
+func (x *sample) over() bool {
+	x.q.mu.Lock()
+	defer x.q.mu.Unlock()
+	return x.state == sampleOver
+}
+
+// given records that the object at p, of s, is given back. It panics if there is none in use. It
+// does not block.
+func (q *quarantine) given(s *store, p unsafe.Pointer, retired bool) *sample {
+	var by trace
+	by.record()
+	q.mu.Lock()
+	var x *sample
+	if i := (uintptr(p) - q.base) / pages.PageSize; i < uintptr(len(q.at)) {
+		x = q.at[i]
+	}
+	if x == nil || x.s != s || x.p != p || x.state != sampleInUse {
+		q.mu.Unlock()
+		what := "Free"
+		if retired {
+			what = "Retire"
+		}
+		panic(fmt.Sprintf("slab: %s: %s of %p, which is not the start of an object in use\n%s", q.name, what, p, q.explain(uintptr(p))))
+	}
+	x.state, x.retired, x.given = sampleWaiting, retired, by
+	q.mu.Unlock()
+	return x
+}
+
+// wait ends a sample after a grace period. It does not block. A closed domain takes no call: then
+// the sample waits in late.
+func (q *quarantine) wait(x *sample) {
+	if smr.TryCall(q.dom, x, int(x.bytes()), (*sample).end) {
+		return
+	}
+	x.goal = q.dom.Advance()
+	q.mu.Lock()
+	q.late = append(q.late, x)
+	q.mu.Unlock()
+}
+
+// endLate ends the samples in late that no reader can hold.
+func (q *quarantine) endLate() {
+	q.mu.Lock()
+	late := q.late
+	q.late = nil
+	q.mu.Unlock()
+	for _, x := range late {
+		if q.dom.Poll(x.goal) {
+			x.end()
+			continue
+		}
+		q.mu.Lock()
+		q.late = append(q.late, x)
+		q.mu.Unlock()
+	}
+}
+
+// end begins the time in quarantine of a sample that no reader can hold.
+func (x *sample) end() {
+	q := x.q
+	q.moving.Lock()
+	defer q.unlock()
+	if q.gone { // abandoned
+		return
+	}
+	off, n := x.span()
+	if x.shut = q.guard.Shut(off, n); x.shut {
+		q.budget.Release(x.bytes())
+	} else {
+		poison(x.p, n)
+	}
+	now := time.Now()
+	q.mu.Lock()
+	x.state, x.kept = sampleKept, now
+	if q.oldest == nil {
+		q.oldest = x
+	} else {
+		q.newest.next = x
+	}
+	q.newest = x
+	q.nKept++
+	q.keptBytes += x.bytes()
+	if x.shut {
+		q.reserved -= x.bytes()
+	}
+	q.mu.Unlock()
+	if x.retired && x.s != nil {
+		x.s.readied.Add(1)
+		x.s.outside.Add(-1)
+	}
+	q.expireMoving(now)
+}
+
+// expireMoving ends the quarantine of those whose time is over.
+func (q *quarantine) expireMoving(now time.Time) {
+	for q.oldest != nil && now.Sub(q.oldest.kept) >= q.o.For { // written with moving held
+		q.dropMoving(q.oldest)
+	}
+}
+
+// dropMoving ends the quarantine of the oldest sample. What wrote to one that could not be shut is
+// found here.
+func (q *quarantine) dropMoving(x *sample) {
+	if !x.shut {
+		off, n := x.span()
+		if i := unpoisoned(x.p, n); i >= 0 {
+			q.damage = append(q.damage, fmt.Sprintf("byte %d was written\n%s", i, q.explain(uintptr(x.p)+uintptr(i))))
+		}
+		q.guard.Wipe(off, n)
+		q.budget.Release(x.bytes())
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.oldest = x.next; q.oldest == nil {
+		q.newest = nil
+	}
+	x.next = nil
+	x.state = sampleOver
+	q.busy -= x.n
+	q.nKept--
+	q.keptBytes -= x.bytes()
+	if !x.shut {
+		q.reserved -= x.bytes()
+	}
+}
+
+// unlock unlocks moving, and logs what was found meanwhile: by a goroutine, since the caller may hold
+// a lock that a log's handler takes, if that uses the pool.
+func (q *quarantine) unlock() {
+	damage := q.damage
+	q.damage = nil
+	q.moving.Unlock()
+	for _, text := range damage {
+		go slog.Error("slab: an object was written after it was given back", "pool", q.name, "found", text)
+	}
+}
+
+// trim gives back the memory of samples that could not be shut, before their time is over.
+func (q *quarantine) trim() {
+	if q == nil {
+		return
+	}
+	q.endLate()
+	q.moving.Lock()
+	defer q.unlock()
+	var open int64
+	for x := q.oldest; x != nil; x = x.next {
+		if !x.shut {
+			open++
+		}
+	}
+	for ; open > 0; q.dropMoving(q.oldest) {
+		if !q.oldest.shut {
+			open--
+		}
+	}
+}
+
+// close gives all back, if no sample is in use or waits for readers.
+func (q *quarantine) close() {
+	if q == nil {
+		return
+	}
+	q.endLate()
+	q.moving.Lock()
+	defer q.unlock()
+	for q.oldest != nil {
+		q.dropMoving(q.oldest)
+	}
+	if q.busy == 0 {
+		q.endMoving()
+	}
+}
+
+// abandon gives all back, also what is in use. Calls of end that are still to come find nothing.
+func (q *quarantine) abandon() {
+	if q == nil {
+		return
+	}
+	q.moving.Lock()
+	defer q.unlock()
+	q.endMoving()
+}
+
+func (q *quarantine) endMoving() {
+	if q.gone {
+		return
+	}
+	q.gone = true
+	quarantines.remove(q)
+	q.mu.Lock()
+	reserved := q.reserved
+	q.at, q.oldest, q.newest, q.late = nil, nil, nil, nil
+	q.reserved, q.nKept, q.keptBytes = 0, 0, 0
+	q.mu.Unlock()
+	q.guard.End()
+	q.budget.Release(reserved)
+}
+
+// addTo adds the samples to a pool's Stats.
+func (q *quarantine) addTo(st *Stats) {
+	if q == nil {
+		return
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	st.Quarantined += q.nKept
+	st.QuarantinedBytes += q.keptBytes
+	st.ReservedBytes += q.reserved
+}
+
+// leaks returns how many samples of s are in use, and where they were gotten.
+func (q *quarantine) leaks(s *store) (n int64, text string) {
+	if q == nil {
+		return 0, ""
+	}
+	q.mu.Lock()
+	var found []*sample
+	for _, x := range q.at {
+		if x != nil && x.s == s && x.state == sampleInUse && (len(found) == 0 || found[len(found)-1] != x) {
+			found = append(found, x)
+		}
+	}
+	q.mu.Unlock()
+	for i, x := range found {
+		if i < maxLeaks {
+			text += fmt.Sprintf("; %p, gotten%s", x.p, frames(x.gotten.stack())) // written before it was in use
+		}
+	}
+	return int64(len(found)), text
+}
+
+// sampled reports whether an object is a sample. It is on the path of every Free and Retire, where
+// it takes four instructions.
+func (s *store) sampled(p unsafe.Pointer) bool { return uintptr(p)-s.region < s.extent }
+
+// getSample returns a sample if one is due and there is room for it; else what get returns then.
+func (s *store) getSample() unsafe.Pointer {
+	due := false
+	c := s.pinLoaded()
+	if c.magazines() != nil && c.gets.Load()+1 >= c.sampleAt {
+		due = true
+		c.sampleAt = s.samples.nextAfter(c.gets.Load())
+	}
+	c.unpin()
+	if !due {
+		return nil
+	}
+	if x := s.samples.take(s, s.size, false); x != nil {
+		s.check.forget(x.p)
+		s.outside.Add(1)
+		s.uncached.gets.Add(1)
+		return x.p
+	}
+	c = s.pin()
+	p := c.get()
+	c.unpin()
+	return p
+}
+
+func (s *store) freeSample(p unsafe.Pointer) {
+	x := s.samples.given(s, p, false)
+	s.outside.Add(-1)
+	s.uncached.frees.Add(1)
+	if s.samples.stable {
+		s.samples.wait(x)
+		return
+	}
+	x.end()
+}
+
+// retireSample does not block.
+func (s *store) retireSample(p unsafe.Pointer) {
+	x := s.samples.given(s, p, true)
+	s.uncached.retires.Add(1)
+	s.samples.wait(x)
+}
