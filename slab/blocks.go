@@ -115,7 +115,7 @@ func NewBlocks(d *smr.Domain, o Options) *Blocks {
 		s.size, s.name = uintptr(classSize(c)), fmt.Sprintf("%s of %d bytes", o.Name, classSize(c))
 		s.use(in.samples)
 		s.init(false)
-		s.check.init(s, o.KeepContents)
+		s.check.init(s, s.name, o.KeepContents)
 	}
 	b := &Blocks{blocks: in}
 	b.cleanup = whenDropped(b, rest)

@@ -228,7 +228,7 @@ func (d *depot) readyAll() {
 func (d *depot) readyLocked(goal smr.Seq) {
 	for d.waiting.n > 0 && !goal.Before(d.waiting.oldest.goal) {
 		m := d.waiting.pop()
-		d.s.check.poison(m)
+		d.s.check.ready(m)
 		d.s.readied.Add(uint64(m.n))
 		d.full.push(m)
 		d.readied = true

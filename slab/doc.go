@@ -54,9 +54,14 @@
 //
 // # Finding mistakes
 //
-// Under -tags invariants freed objects are poisoned and checked when they are given out again,
-// so a write after free panics. Double frees, frees to the wrong pool and leaks (with the stack
-// of the Get) are reported. Memory of slabs that went back to the system faults when touched.
+// In production [Options.Quarantine] samples objects: what touches one after it was given back
+// faults, and [Explain] says where that was.
+//
+// Under -tags invariants each object is poisoned when it is freed, or soon after its readers have
+// left, and checked when it is given out again or its slab goes: a write after that panics. An
+// object that is given back twice, or to another pool than its own, panics with both stacks; leaks
+// are reported with the stack of the Get. Memory of slabs that went back to the system faults when
+// touched. (Objects retired by [Local] are poisoned with the rest of their magazine.)
 //
 // [docs/mistakes.md] has these and others, with what one sees, and [docs/which.md] says when to Free and
 // when to Retire.

@@ -319,7 +319,7 @@ func TestShrink_OnceForNothing(t *testing.T) {
 // Magazines that a Get's poll made full are spilled by the calls that come after it.
 func TestReached_SpillsWhatAPollMadeFull(t *testing.T) {
 	d := newStill(t)
-	p := New[flat](d, Options{})
+	p := New[flat](d, Options{KeepContents: true}) // or -tags invariants expedites
 	s := p.s
 	var all []*flat
 	const n = 400

@@ -103,7 +103,7 @@ func New[T any](d *smr.Domain, o Options) *Pool[T] {
 		s.use(newQuarantine(d, o, !o.PrivateFree))
 	}
 	s.init(!o.PrivateFree)
-	s.check.init(s, o.KeepContents || s.newCells != nil)
+	s.check.init(s, t.String(), o.KeepContents || s.newCells != nil)
 	p := &Pool[T]{s: s}
 	p.cleanup = whenDropped(p, &remains{dom: d, name: o.Name, stores: []*store{s}, samples: s.samples, all: o.FreeOnDrop || !p.OffHeap()})
 	return p

@@ -250,9 +250,9 @@ func TestPool_Misuse(t *testing.T) {
 		require.Contains(t, panicText(t, p.Trim), "freed twice")
 		return
 	}
-	require.Contains(t, panicText(t, func() { p.Free(obj) }), "which is free")
+	require.Contains(t, panicText(t, func() { p.Free(obj) }), "which was freed before")
 	require.Contains(t, panicText(t, func() { p.Free(obj) }), "TestPool_Misuse", "the stack of the first Free")
-	require.Contains(t, panicText(t, func() { p.Retire(obj) }), "which is free")
+	require.Contains(t, panicText(t, func() { p.Retire(obj) }), "which was freed before")
 	require.Contains(t, panicText(t, func() { p.Free(new(flat)) }), "not an object of this pool")
 	obj.key = 7
 	require.Contains(t, panicText(t, func() {

@@ -284,6 +284,9 @@ func (x *sample) end() {
 	if q.gone { // abandoned
 		return
 	}
+	if x.retired && x.s != nil {
+		x.s.check.ended(x.p)
+	}
 	off, n := x.span()
 	if x.shut = q.guard.Shut(off, n); x.shut {
 		q.budget.Release(x.bytes())
@@ -409,6 +412,11 @@ func (q *quarantine) endMoving() {
 	}
 	q.gone = true
 	quarantines.remove(q)
+	for _, x := range q.at { // written with moving held
+		if x != nil && x.s != nil {
+			x.s.check.forget(x.p)
+		}
+	}
 	q.mu.Lock()
 	reserved := q.reserved
 	q.at, q.oldest, q.newest, q.late = nil, nil, nil, nil

@@ -135,6 +135,7 @@ func (s *store) retire(p unsafe.Pointer) {
 	if !done {
 		s.retireSlow(p)
 	}
+	s.check.expedite(p)
 }
 
 // getSlow is get when the cache has no free object: it loads the cache; or when a sample is due.

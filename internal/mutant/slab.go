@@ -344,4 +344,28 @@ var slabBugs = []Bug{
 +		return nil
 `,
 	},
+	{
+		Name:    "poisoned-in-section",
+		Why:     "an object is poisoned in the sections that may hold it",
+		Package: "./slab",
+		Test:    "TestInvariants_RetiredIsPoisonedSoon",
+		Tags:    "invariants",
+		Patch: `
+@ slab/debug_on.go
+-	if smr.TryCall(c.s.dom, c, smr.Expedite, (*checks).unread) {
++	if c.unread(); c.s.dom != nil || smr.TryCall(c.s.dom, c, smr.Expedite, (*checks).unread) {
+`,
+	},
+	{
+		Name:    "poisoned-reused",
+		Why:     "an object that was given out again meanwhile is poisoned in the hands of its user",
+		Package: "./slab",
+		Test:    "TestInvariants_ReusedIsNotPoisoned",
+		Tags:    "invariants",
+		Patch: `
+@ slab/debug_on.go
+-		if o := r.o; c.objects[r.p] == o && o.state == isRetired && o.retires == r.n && !o.poisoned {
++		if o := r.o; c.objects[r.p] == o && !o.poisoned {
+`,
+	},
 }
