@@ -12,10 +12,10 @@ import (
 // notCalled panics if an object that was just given back waits for the callback of an smr.Call.
 func (c *checks) notCalled(p unsafe.Pointer, what string) {
 	if call := fate.Of(p); call != nil {
-		panic(fmt.Sprintf("slab: %s: %s of %p, which was given to smr.Call on domain %s, as a %T, and whose callback has not begun: "+
+		panic(fmt.Sprintf("slab: pool %s: %s of %p, which was given to smr.Call on domain %s, as a %T, and whose callback has not begun: "+
 			"it would use memory that is another object's. Give each object once, to one of Call, Retire and Free. "+
 			"It was given to Call at:\n%sand to %s%s",
-			c.s.name, what, p, call.Domain, call.Object, call.At, what, frames(callers())))
+			c.pool, what, p, call.Domain, call.Object, call.At, what, frames(callers())))
 	}
 }
 

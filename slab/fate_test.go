@@ -48,7 +48,7 @@ func TestInvariants_CalledAndGivenBack(t *testing.T) {
 			s := <-held
 			callIt(d, c)
 			text := panicTextOf(t, func() { give(p, c) })
-			for _, part := range []string{"slab: both: " + back + " of 0x", "was given to smr.Call on domain " + d.Name() + ", as a *slab.called",
+			for _, part := range []string{"slab: pool both of slab.called: " + back + " of 0x", "was given to smr.Call on domain " + d.Name() + ", as a *slab.called",
 				"memory that is another object's", "Give each object once", "It was given to Call at:", "callIt", "and to " + back + "\n\tby ", "eIt"} {
 				require.Contains(t, text, part)
 			}
