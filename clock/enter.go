@@ -164,8 +164,8 @@ func (c *Clock) tryFinish(r *Record, gen uint64) (*Record, uint64) {
 	return r, gen
 }
 
-// Seal refuses every later entry: TryEnter returns no record, the others panic. Open sections stay open, and every later scan sees them. It
-// reports whether this call sealed the clock.
+// Seal refuses every later entry: TryEnter returns no record, the others panic. Open sections stay
+// open, and every later scan sees them. It reports whether this call sealed the clock.
 func (c *Clock) Seal() bool {
 	c.exceptions.Or(exceptSealed)
 	return c.slots.Seal()

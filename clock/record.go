@@ -42,9 +42,10 @@ type record struct {
 	seq relacq.Uint64
 
 	// gen numbers the sections on this record, in steps of genStep, from 0 on or, for a tracker, from
-	// its place in the slot's list on: see sample.go. It tells a section that is left twice, or used after Leave, from the record's next section. Stored by the goroutine that
-	// leaves, before its store to seq; loaded by the one that claims the record (seq orders the
-	// two) and, to detect misuse, by holders of its sections.
+	// its place in the slot's list on: see sample.go. It tells a section that is left twice, or used
+	// after Leave, from the record's next section. Stored by the goroutine that leaves, before its
+	// store to seq; loaded by the one that claims the record (seq orders the two) and, to detect
+	// misuse, by holders of its sections.
 	gen relacq.Uint64
 
 	// waiter is 1 when the driver sleeps, or is about to, until this record changes. The driver

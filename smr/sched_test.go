@@ -483,6 +483,12 @@ func TestSchedules_ThrottleAgainstClose(t *testing.T) {
 				x.Fail("Close: %v", err)
 			}
 		})
-		return closed(x, d, nil)
+		end := closed(x, d, nil)
+		return func() {
+			if n := len(d.reclaim.throttled); n > 0 {
+				x.Fail("%d writers that have returned are in the list of those that wait", n)
+			}
+			end()
+		}
 	})
 }

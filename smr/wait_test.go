@@ -257,6 +257,7 @@ func TestThrottle_WaitsForReaderAndCancels(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		require.ErrorIs(t, d.Throttle(ctx), context.DeadlineExceeded)
+		require.Empty(t, d.reclaim.throttled, "a writer that gave up is not in the list")
 		done := make(chan error, 1)
 		go func() { done <- d.Throttle(t.Context()) }()
 		synctest.Wait()
