@@ -88,9 +88,9 @@ func (s *Sample) Stack() []uintptr {
 	return s.pcs[:]
 }
 
-// sampleOf returns the sample of the section of generation gen, or nil if it has none.
+// sampleOf returns the sample of the section of generation gen, or nil if it has none or was left.
 func (r *Record) sampleOf(gen uint64) *Sample {
-	if s := r.sampled.Load(); s != nil && s.gen == gen {
+	if s := r.sampled.Load(); s != nil && s.gen == gen && r.gen.Load() == gen {
 		return s
 	}
 	return nil

@@ -84,7 +84,7 @@ func (c *Clock) Blocking(goal Seq) []Blocker {
 	stuck := c.stuckFor(snap.rd)
 	var found []Blocker
 	c.eachRecord(func(r *Record) {
-		gen := r.gen.Load() // first: a later section's sample has another one
+		gen := r.gen.Load() // first, and sampleOf loads it again: in between, seq is that section's
 		word := r.seq.Load()
 		at, active := c.position(word, snap)
 		if !active || !at.Before(goal) {

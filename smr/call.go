@@ -48,12 +48,13 @@ func TryCall[T any](d *Domain, obj *T, size int, free func(*T)) bool {
 		panic("smr: Call with a nil function")
 	}
 	fn := *(*func(unsafe.Pointer))(unsafe.Pointer(&free))
+	var c givenCall
 	if debugging {
-		d.giving(fn, obj, size)
+		c = d.giving(fn, obj, size)
 	}
 	ok := d.call(fn, unsafe.Pointer(obj), size)
 	if debugging && !ok {
-		given(fn, unsafe.Pointer(obj))
+		c.refused()
 	}
 	return ok
 }

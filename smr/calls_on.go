@@ -13,11 +13,14 @@ import (
 
 const giveOnce = "Give each object once, to one of Call, Retire and Free. "
 
+// A givenCall is the note of an object that is given to Call.
+type givenCall struct{ call *fate.Call }
+
 // giving panics if obj, which is given to Call, was given away before: to a Call whose callback has
 // not begun, if both free it, or to its pool.
-func (d *Domain) giving(fn func(unsafe.Pointer), obj any, size int) {
+func (d *Domain) giving(fn func(unsafe.Pointer), obj any, size int) givenCall {
 	if size < 0 || size > maxSize && size != Expedite {
-		return // call refuses it
+		return givenCall{} // call refuses it
 	}
 	p := reflect.ValueOf(obj).UnsafePointer()
 	c := &fate.Call{Object: obj, Fn: funcOf(fn), Frees: size > 0, Domain: d.opts.Name, At: callers.Here(2)}
@@ -27,14 +30,18 @@ func (d *Domain) giving(fn func(unsafe.Pointer), obj any, size int) {
 			d.opts.Name, obj, obj, first.Domain, giveOnce, first.At, c.At))
 	}
 	if back, ok := fate.BackOf(p); ok {
-		fate.Remove(p, c.Fn)
+		fate.Refuse(c)
 		panic(fmt.Sprintf("smr: Call, on domain %s, of the %T at %p, which is %s in pool %s: its memory is another object's when the callback runs. "+
 			"%sIt was given back at:\n%sand to Call at:\n%s", d.opts.Name, obj, obj, back.Became, back.Pool, giveOnce, back.At, c.At))
 	}
+	return givenCall{c}
 }
 
-// given is for a call that is not pending any more: its callback is about to begin, or it was refused.
-func given(fn func(unsafe.Pointer), obj unsafe.Pointer) { fate.Remove(obj, funcOf(fn)) }
+// refused is for a call that a closed domain did not take.
+func (c givenCall) refused() { fate.Refuse(c.call) }
+
+// given is for a call whose callback is about to begin.
+func given(fn func(unsafe.Pointer), obj unsafe.Pointer) { fate.Begin(obj, funcOf(fn)) }
 
 // funcOf tells functions apart: a func value is one pointer.
 func funcOf(fn func(unsafe.Pointer)) unsafe.Pointer { return *(*unsafe.Pointer)(unsafe.Pointer(&fn)) }

@@ -17,8 +17,8 @@ const debugging = true
 
 // domainDebug lists the open sections, but for those of Quiescents.
 type domainDebug struct {
-	mu   pinned.Lock // pinned goroutines may take it
-	open map[*sectionInfo]struct{}
+	mu   pinned.Lock                    // pinned goroutines may take it
+	open map[*clock.Record]*sectionInfo // by the record that each is on
 
 	// sites counts the open sections by where they were entered, if no other goroutine uses them.
 	sites map[site]int
@@ -61,9 +61,9 @@ func (d *Domain) opened(rec *clock.Record, gen uint64, kind clock.Kind) Section 
 	info.goid, info.stack = info.by, callers.Here(2)
 	d.debug.mu.Lock()
 	if d.debug.open == nil {
-		d.debug.open = make(map[*sectionInfo]struct{})
+		d.debug.open = make(map[*clock.Record]*sectionInfo)
 	}
-	d.debug.open[info] = struct{}{}
+	d.debug.open[rec] = info
 	suspect := d.debug.countLocked(info)
 	d.debug.mu.Unlock()
 	if kind == clock.Pinned {
@@ -91,10 +91,13 @@ func (s Section) leaving() {
 	}
 	dd := &info.dom.debug
 	dd.mu.Lock()
-	_, open := dd.open[info]
-	delete(dd.open, info)
+	open := dd.open[info.rec] == info
+	if open {
+		delete(dd.open, info.rec)
+	}
 	dd.uncountLocked(info)
 	dd.mu.Unlock()
+	runtime.KeepAlive(s.handle) // or its cleanup might run while the section is among the open ones
 	if info.kind == clock.Pinned {
 		pins.remove(info)
 	}
@@ -116,7 +119,7 @@ func (info *sectionInfo) checkOwn() {
 func (info *sectionInfo) dropped() {
 	d := info.dom
 	d.debug.mu.Lock()
-	_, open := d.debug.open[info]
+	open := d.debug.open[info.rec] == info
 	d.debug.mu.Unlock()
 	if !open {
 		return
@@ -226,7 +229,7 @@ func (d *Domain) CheckEntered() {
 func (dd *domainDebug) entered(id uint64) bool {
 	dd.mu.Lock()
 	defer dd.mu.Unlock()
-	for info := range dd.open {
+	for _, info := range dd.open {
 		if info.goid == id {
 			return true
 		}
@@ -285,7 +288,7 @@ func (dd *domainDebug) sections() []sectionInfo {
 	dd.mu.Lock()
 	defer dd.mu.Unlock()
 	var all []sectionInfo
-	for info := range dd.open {
+	for _, info := range dd.open {
 		all = append(all, *info)
 	}
 	return all
@@ -294,22 +297,25 @@ func (dd *domainDebug) sections() []sectionInfo {
 // entryOf returns the stack that entered the section open on rec, and the labels of the goroutine
 // that did, "" if there is none.
 func (d *Domain) entryOf(rec *clock.Record) (stack, labels string) {
-	for _, info := range d.debug.sections() {
-		if info.rec == rec {
-			return info.trace(), info.labels
-		}
+	if info := d.debug.on(rec); info != nil {
+		return info.trace(), info.labels
 	}
 	return "", ""
 }
 
 // kindOf returns the kind of the section open on rec, by the books: for the clock, a pinned one is not.
 func (d *Domain) kindOf(rec *clock.Record, kind clock.Kind) clock.Kind {
-	for _, info := range d.debug.sections() {
-		if info.rec == rec {
-			return info.kind
-		}
+	if info := d.debug.on(rec); info != nil {
+		return info.kind
 	}
 	return kind
+}
+
+// on returns the section open on rec, or nil. Use only what is constant of it.
+func (dd *domainDebug) on(rec *clock.Record) *sectionInfo {
+	dd.mu.Lock()
+	defer dd.mu.Unlock()
+	return dd.open[rec]
 }
 
 // trace formats the stack of the section's Enter.

@@ -169,6 +169,32 @@ func TestInvariants_LeakedSectionIsReported(t *testing.T) {
 }
 
 // Sections in and around pinned ones: the bookkeeping must not block there.
+// A section that is being left while the collector runs is not taken for one that was dropped.
+func TestInvariants_LeaveIsNoLeak(t *testing.T) {
+	reports := make(chan Stall, 100)
+	d := newDomain(t, Options{OnStall: func(s Stall) { reports <- s }})
+	var done atomic.Bool
+	var collector, readers sync.WaitGroup
+	collector.Go(func() {
+		for !done.Load() {
+			runtime.GC()
+		}
+	})
+	for range 64 {
+		readers.Go(func() {
+			for range rounds(2000) {
+				s := d.Pin()
+				s.Leave()
+			}
+		})
+	}
+	readers.Wait()
+	done.Store(true)
+	collector.Wait()
+	runtime.GC()
+	require.Empty(t, reports)
+}
+
 func TestInvariants_InsidePinnedSections(t *testing.T) {
 	d := newDomain(t, Options{})
 	var p Pointer[int]

@@ -1,7 +1,10 @@
 package smr
 
 import (
+	"time"
+
 	"github.com/gosmr/gosmr/clock"
+	"github.com/gosmr/gosmr/internal/sched"
 	ssync "github.com/gosmr/gosmr/internal/sched/sync"
 )
 
@@ -12,8 +15,8 @@ type descriptions struct {
 }
 
 // Describe makes stall reports, and the errors of waits that end too early, say what the reader is,
-// by what describe returns then. It must not block or panic, and any goroutine may call it, also just
-// after Close. Call Describe once, before the reader goes online.
+// by what describe returns then. It must not block or panic, and a goroutine of the domain calls it,
+// also just after Close. Call Describe once, before the reader goes online.
 func (q *Quiescent) Describe(describe func() string) {
 	ds := &q.dom.descriptions
 	ds.mu.Lock()
@@ -38,9 +41,39 @@ func (ds *descriptions) remove(r *clock.Record) {
 	delete(ds.of, r)
 }
 
+// patience is how long an error waits for what an owner says of its reader.
+const patience = 100 * time.Millisecond
+
+// ask is describe for the error of a wait that has ended: its goroutine may hold the lock that an
+// owner needs. After patience the reader has no name.
+func (r *StalledReader) ask() {
+	if r.name == nil || sched.Controlled {
+		r.describe()
+		return
+	}
+	r.locate()
+	named := make(chan string, 1)
+	go func() { named <- r.name() }()
+	late := time.NewTimer(patience)
+	defer late.Stop()
+	select {
+	case r.Name = <-named:
+	case <-late.C:
+	}
+}
+
+// locate completes a reader's stack.
+func (r *StalledReader) locate() {
+	if r.Stack == "" && r.sample != nil {
+		r.Stack = stackOf(r.sample)
+	}
+	r.sample = nil
+}
+
 // describe completes the description of a reader, on the goroutine that receives it: what an owner
 // says of itself may need a lock.
 func (r *StalledReader) describe() {
+	r.locate()
 	if r.name != nil {
 		r.Name = r.name()
 		r.name = nil

@@ -72,7 +72,7 @@ func (d *Domain) holdup(st Stats, goal Seq) string {
 		return "nothing holds it up now: it would have ended soon"
 	}
 	oldest := d.stalled(blocking[0])
-	oldest.describe()
+	oldest.ask()
 	var b strings.Builder
 	b.WriteString("it waits for " + oldest.title())
 	if n := len(blocking); n > 1 {
@@ -85,7 +85,11 @@ func (d *Domain) holdup(st Stats, goal Seq) string {
 	b.WriteString("; it was entered at:\n" + oldest.Stack)
 	named := 1
 	for _, other := range blocking[1:] {
-		if sr := d.stalled(other); sr.Stack != "" && named < maxNamed {
+		if named == maxNamed {
+			break
+		}
+		sr := d.stalled(other)
+		if sr.locate(); sr.Stack != "" {
 			named++
 			fmt.Fprintf(&b, "and %v", sr)
 		}

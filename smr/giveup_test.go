@@ -104,6 +104,22 @@ func TestGaveUp_NamesTheQuiescent(t *testing.T) {
 	})
 }
 
+// What an owner says of itself may need what the waiting goroutine holds: the wait ends all the same.
+func TestGaveUp_DescribeThatWaits(t *testing.T) {
+	heldUp(t, Options{StallAfter: -1}, func(d *Domain) func() {
+		q := d.NewQuiescent(nil)
+		held := make(chan struct{})
+		q.Describe(func() string { <-held; return "event loop 3" })
+		q.Online()
+		return func() {
+			close(held)
+			q.Close()
+		}
+	}, func(t *testing.T, what string, err error) {
+		require.Contains(t, err.Error(), "1 section open; it waits for a quiescent reader")
+	})
+}
+
 // A wait for callbacks that no reader holds up says so.
 func TestGaveUp_TellsCallbacksFromReaders(t *testing.T) {
 	for what, wait := range waits {

@@ -35,13 +35,27 @@ type guard struct {
 	at   callers.Stack // of the first GuardedBy with it
 }
 
-// A table numbers values from 1. It keeps them for as long as the program runs: no pointer tells
-// that it is gone.
+// A table gives values numbers other than 0. It keeps them for as long as the program runs: no
+// pointer tells that it is gone.
+//
+// The n-th value has a number that is unlikely to be left in memory by another use, as small ones
+// are.
 type table[K comparable, V any] struct {
 	mu  pinned.Lock // pinned goroutines may take it
 	ids map[K]uint32
 	all []*V
 }
+
+const (
+	idFactor  = 0x9e3779b1
+	idInverse = 0x0e8b2f51 // of idFactor, modulo 2^32
+	idSalt    = 0x5bd1e995
+)
+
+func idOf(n int) uint32 { return uint32(n)*idFactor ^ idSalt }
+
+// ordinal is the inverse of idOf, for numbers up to 1<<32 - 1.
+func ordinal(id uint32) uint64 { return uint64((id ^ idSalt) * idInverse) }
 
 // id returns the number of key, whose value is v if it has none yet.
 func (t *table[K, V]) id(key K, v *V) uint32 {
@@ -54,7 +68,10 @@ func (t *table[K, V]) id(key K, v *V) uint32 {
 		t.ids = make(map[K]uint32)
 	}
 	t.all = append(t.all, v)
-	t.ids[key] = uint32(len(t.all))
+	if idOf(len(t.all)) == 0 { // which says none
+		t.all = append(t.all, v)
+	}
+	t.ids[key] = idOf(len(t.all))
 	return t.ids[key]
 }
 
@@ -65,10 +82,10 @@ func (t *table[K, V]) get(id uint32) *V {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if uint64(id) > uint64(len(t.all)) {
-		return nil
+	if n := ordinal(id); n > 0 && n <= uint64(len(t.all)) {
+		return t.all[n-1]
 	}
-	return t.all[id-1]
+	return nil
 }
 
 type homeKey struct {

@@ -83,10 +83,23 @@ func TestInvariants_PointerIn(t *testing.T) {
 func TestInvariants_FirstLoadOfRecycledMemory(t *testing.T) {
 	a := newDomain(t, Options{Name: "a"})
 	b := newDomain(t, Options{Name: "b"})
-	words := []uint64{0xdbdbdbdbdbdbdbdb, 0, 0}
-	p := (*Pointer[int])(unsafe.Pointer(&words[0]))
-	firstLoadIn(a, p)
-	require.Contains(t, panicText(t, func() { firstLoadIn(b, p) }), "the pointer is of domain a")
+	nameLock(new(Pointer[int]), new(sync.Mutex)) // there are guards
+	for _, was := range []uint64{0xdbdbdbdbdbdbdbdb, 1, 2, 1 << 32, 1<<32 + 1, 2<<32 + 2, 1<<64 - 1} {
+		words := []uint64{was, 0, 0}
+		p := (*Pointer[int])(unsafe.Pointer(&words[0]))
+		p.Store(nil)
+		firstLoadIn(a, p)
+		require.Contains(t, panicText(t, func() { firstLoadIn(b, p) }), "the pointer is of domain a")
+	}
+}
+
+// Each number is that of one value.
+func TestInvariants_NumbersOfTables(t *testing.T) {
+	for _, n := range []int{1, 2, 3, 1000, 1 << 20, 1<<31 - 1} {
+		require.EqualValues(t, n, ordinal(idOf(n)))
+	}
+	require.NotZero(t, ordinal(1)>>20)
+	require.NotZero(t, ordinal(2)>>20)
 }
 
 //go:noinline

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"runtime"
 
+	"github.com/gosmr/gosmr/clock"
 	"github.com/gosmr/gosmr/internal/callers"
 )
 
@@ -20,7 +21,7 @@ const maxFromSite = 1000
 
 // countLocked counts a section that is open, and reports whether its site should be looked into.
 func (dd *domainDebug) countLocked(info *sectionInfo) (suspect bool) {
-	if len(info.stack) == 0 {
+	if len(info.stack) == 0 || info.kind == clock.Owned { // a goroutine may own any number of Readers
 		return false
 	}
 	if dd.sites == nil {
@@ -43,26 +44,37 @@ func (dd *domainDebug) uncountLocked(info *sectionInfo) {
 }
 
 // checkRepeated panics if the site of s, from which many sections are open, is in a loop that does
-// not leave them. In a recursion, which leaves them as it returns, its function is on the stack once
-// for each.
+// not leave them. In a recursion, which leaves them as it returns, its function or, if that only
+// enters for others, one of its nearest callers is on the stack once for each.
 func (d *Domain) checkRepeated(s Section) {
 	info := s.handle.info
 	d.debug.mu.Lock()
 	open := d.debug.sites[info.counted]
 	d.debug.mu.Unlock()
-	frame, _ := runtime.CallersFrames(info.stack[:1]).Next()
-	pcs := make([]uintptr, 1<<16)
-	calls := 0
-	for frames := runtime.CallersFrames(pcs[:runtime.Callers(1, pcs)]); ; {
+	const nearest = 8
+	calls := make(map[string]int)
+	var frame runtime.Frame // of the site
+	for frames, n := runtime.CallersFrames(info.stack), 0; n < nearest; n++ {
 		f, more := frames.Next()
-		if f.Function == frame.Function {
-			calls++
+		if calls[f.Function] = 0; n == 0 {
+			frame = f
 		}
 		if !more {
 			break
 		}
 	}
-	if open < maxFromSite*calls {
+	pcs := make([]uintptr, 1<<16)
+	most := 0
+	for frames := runtime.CallersFrames(pcs[:runtime.Callers(1, pcs)]); ; {
+		f, more := frames.Next()
+		if n, ok := calls[f.Function]; ok {
+			calls[f.Function], most = n+1, max(most, n+1)
+		}
+		if !more {
+			break
+		}
+	}
+	if open < maxFromSite*most {
 		return
 	}
 	s.Leave()

@@ -27,8 +27,14 @@ func TestInvariants_LeaveDeferredInLoop(t *testing.T) {
 	require.Empty(t, d.debug.sites)
 }
 
-// No such loop: sections of a recursion, those that are left, those of several lines, and those that
-// other goroutines use.
+// A container enters sections of its domain for others.
+type container struct{ d *Domain }
+
+//go:noinline
+func (c container) Enter() Section { return c.d.Enter() }
+
+// No such loop: sections of a recursion, which a container may enter for it, those that are left,
+// those of several lines or Readers, and those that other goroutines use.
 func TestInvariants_ManySectionsFromOneLine(t *testing.T) {
 	d := newDomain(t, Options{})
 	var p Pointer[int]
@@ -49,6 +55,25 @@ func TestInvariants_ManySectionsFromOneLine(t *testing.T) {
 		}
 	}
 	read(maxFromSite + 10)
+	deep := container{d}
+	var by func(n int)
+	by = func(n int) {
+		if n > 0 {
+			s := deep.Enter()
+			defer s.Leave()
+			by(n - 1)
+		}
+	}
+	by(maxFromSite + 10)
+	var open []Section
+	for range maxFromSite + 10 {
+		r := d.NewReader()
+		defer r.Close()
+		open = append(open, r.Enter())
+	}
+	for _, s := range open {
+		s.Leave()
+	}
 	for range 2 * maxFromSite {
 		s := d.Enter()
 		p.Load(s)

@@ -45,7 +45,8 @@ type StalledReader struct {
 	// finds this, under -tags invariants only.
 	Leaked bool
 
-	name func() string // returns Name, or nil
+	name   func() string // returns Name, or nil
+	sample *clock.Sample // has Stack, or nil
 }
 
 // String describes the stall and its readers.
@@ -118,13 +119,10 @@ func (d *Domain) onStall(cs clock.Stall) {
 	d.report(st)
 }
 
-// stalled returns the description of a reader, but for its name.
+// stalled returns the description of a reader, but for its name and its sampled stack.
 func (d *Domain) stalled(b clock.Blocker) StalledReader {
-	sr := StalledReader{Kind: d.kindOf(b.Record, b.Kind), Processor: b.Processor, Age: b.Age}
+	sr := StalledReader{Kind: d.kindOf(b.Record, b.Kind), Processor: b.Processor, Age: b.Age, sample: b.Sample}
 	sr.Stack, sr.Labels = d.entryOf(b.Record)
-	if sr.Stack == "" && b.Sample != nil {
-		sr.Stack = stackOf(b.Sample)
-	}
 	if b.Kind == clock.Quiescent {
 		sr.name = d.descriptions.get(b.Record)
 	}

@@ -64,21 +64,23 @@ func Add(c *Call) (other *Call) {
 	return nil
 }
 
-// Remove forgets a call: its callback begins, or it was refused.
-func Remove(p, fn unsafe.Pointer) {
+// Begin forgets a call of fn with the object at p: its callback begins.
+func Begin(p, fn unsafe.Pointer) { remove(p, func(c *Call) bool { return c.Fn == fn }) }
+
+// Refuse forgets c, which was not taken.
+func Refuse(c *Call) { remove(c.address(), func(o *Call) bool { return o == c }) }
+
+// remove forgets the first call with the object at p that is says is it.
+func remove(p unsafe.Pointer, is func(*Call) bool) {
 	calls.mu.Lock()
 	defer calls.mu.Unlock()
 	all := calls.of[p]
-	for i, c := range all {
-		if c.Fn != fn {
-			continue
-		}
-		if len(all) == 1 {
-			delete(calls.of, p)
-		} else {
-			calls.of[p] = slices.Delete(all, i, i+1)
-		}
-		return
+	switch i := slices.IndexFunc(all, is); {
+	case i < 0:
+	case len(all) == 1:
+		delete(calls.of, p)
+	default:
+		calls.of[p] = slices.Delete(all, i, i+1)
 	}
 }
 

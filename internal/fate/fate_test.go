@@ -23,19 +23,30 @@ func TestCalls_ByAddressTypeAndFunction(t *testing.T) {
 	require.Nil(t, Add(&Call{Object: o, Fn: other}), "it frees nothing")
 	require.Nil(t, Add(&Call{Object: &o.first, Fn: other, Frees: true}), "it has another type")
 	require.Same(t, first, Of(p))
-	Remove(p, fn)
+	Begin(p, fn)
 	require.NotNil(t, Of(p))
-	Remove(p, fn) // there is none
-	Remove(p, other)
-	Remove(p, other)
+	Begin(p, fn) // there is none
+	Begin(p, other)
+	Begin(p, other)
 	require.Nil(t, Of(p))
+
+	// Of two notes alike the one that was refused goes.
+	quiet, refused := &Call{Object: o, Fn: fn}, &Call{Object: o, Fn: fn, Frees: true}
+	require.Nil(t, Add(quiet))
+	require.Nil(t, Add(refused))
+	Refuse(refused)
+	Refuse(refused)
+	require.Nil(t, Add(refused), "it does not wait any more")
+	Refuse(refused)
+	require.Same(t, quiet, Of(p))
+	Begin(p, fn)
 
 	s := &shared{n: 1}
 	for range 2 {
 		require.Nil(t, Add(&Call{Object: s, Fn: fn, Frees: true}))
 	}
-	Remove(unsafe.Pointer(s), fn)
-	Remove(unsafe.Pointer(s), fn)
+	Begin(unsafe.Pointer(s), fn)
+	Begin(unsafe.Pointer(s), fn)
 	for range 2 {
 		require.Nil(t, Add(&Call{Object: new(struct{}), Fn: fn, Frees: true}), "no size")
 	}

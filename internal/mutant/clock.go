@@ -518,7 +518,7 @@ var clockBugs = []Bug{
 		Test:    "TestSample_StaleIsNotReported",
 		Patch: `
 @ clock/sample.go
--	if s := r.sampled.Load(); s != nil && s.gen == gen {
+-	if s := r.sampled.Load(); s != nil && s.gen == gen && r.gen.Load() == gen {
 +	if s := r.sampled.Load(); s != nil {
 `,
 	},
