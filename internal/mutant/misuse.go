@@ -244,7 +244,7 @@ var misuseBugs = []Bug{
 		Tags:    "invariants",
 		Patch: `
 @ slab/debug_on.go
- 	o.state, o.stack = inUse, callers()
+ 	o.state, o.how, o.stack = inUse, "gotten", callers()
 -	c.tell(p, o)
 `,
 	},
