@@ -137,7 +137,7 @@ func (m *Bytes) newEntry(h uint64, key []byte, it Item, spare *[]byte) (*header,
 	}
 	block, err := m.blocks.Get(size)
 	if err != nil {
-		return nil, err
+		return nil, orClosed(err)
 	}
 	return fill(block, h, key, it), nil
 }
@@ -185,9 +185,36 @@ func (m *Bytes) LoadIn(s smr.Section, key []byte) (Item, bool) {
 	return it, true
 }
 
+// View calls fn in a section of the map's domain with the item of a key, borrowed until fn returns,
+// as in [Bytes.LoadIn]. It reports whether there was one; without, fn is not called. It leaves the
+// section also if fn panics.
+//
+// Cost: that of a LoadIn and a section; no allocation.
+func (m *Bytes) View(key []byte, fn func(Item)) bool {
+	s, ok := enter(m.dom)
+	if !ok {
+		return false
+	}
+	defer s.Leave()
+	it, ok := m.LoadIn(s, key)
+	if ok {
+		fn(it)
+	}
+	return ok
+}
+
+// Domain returns the map's domain: [Options.Domain], or the default one.
+func (m *Bytes) Domain() *smr.Domain { return m.dom }
+
+// Enter opens a section of the map's domain, for [Bytes.LoadIn]: see [smr.Domain.Enter].
+func (m *Bytes) Enter() smr.Section { return m.dom.Enter() }
+
 // Load appends a copy of the value of a key to dst, and reports whether there is one.
 func (m *Bytes) Load(key, dst []byte) ([]byte, bool) {
-	s := m.dom.Enter()
+	s, ok := enter(m.dom)
+	if !ok {
+		return dst, false
+	}
 	defer s.Leave()
 	it, ok := m.LoadIn(s, key)
 	return append(dst, it.Value...), ok
@@ -224,7 +251,6 @@ func (m *Bytes) Stats() Stats {
 
 // Close is as [Map.Close].
 func (m *Bytes) Close(ctx context.Context) error {
-	m.Clear()
-	m.c.close()
-	return m.blocks.Close(ctx)
+	m.c.seal(func(e ref) { m.retire(asHeader(e)) })
+	return closeEntries(ctx, m.blocks.Close, func() int64 { return m.blocks.Stats().ReservedBytes })
 }

@@ -28,9 +28,12 @@ func (m *Bytes) Scan(cursor uint64, count int, fn func(key []byte, it Item)) (ne
 
 // each calls yield in a section for the entries of the bucket that hash pos belongs to, expired
 // ones too, until yield returns false; then more is false. It returns those entries, appended to
-// buf, and where the next bucket begins.
+// buf, and where the next bucket begins: 0 if the domain is closed.
 func (m *Bytes) each(buf []ref, pos uint64, yield func(*header) bool) (_ []ref, next uint64, more bool) {
-	s := m.dom.Enter()
+	s, ok := enter(m.dom)
+	if !ok {
+		return buf, 0, false
+	}
 	defer s.Leave()
 	buf, next = m.c.snapshot(pos, buf)
 	for _, e := range buf {

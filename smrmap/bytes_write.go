@@ -4,7 +4,8 @@ import "github.com/gosmr/gosmr/smr"
 
 // Store sets the value of a key to a copy of the one given, which never expires. It returns an
 // error that wraps [slab.ErrNoMemory] if the budget is used up, or [ErrTooLarge] for a key or value
-// longer than [MaxLen]; then the map is as it was.
+// longer than [MaxLen]; then the map is as it was. Once map or domain is closed, the error wraps
+// [ErrClosed].
 //
 // Cost: a locked instruction and a copy. The copy is made before the bucket is locked, so a large
 // value holds up no other writer.
@@ -14,6 +15,9 @@ func (m *Bytes) Store(key, value []byte) error { return m.StoreItem(key, Item{Va
 func (m *Bytes) StoreItem(key []byte, it Item) error {
 	if err := checkLen(key, it.Value); err != nil {
 		return err
+	}
+	if m.dom.Closed() {
+		return domainClosed(m.dom)
 	}
 	h := m.hashOf(key)
 	e, err := m.newEntry(h, key, it, nil)
@@ -63,7 +67,10 @@ func (m *Bytes) LoadOrStore(key []byte, it Item, dst []byte) (actual []byte, loa
 		return dst, false, err
 	}
 	h := m.hashOf(key)
-	s := m.dom.Enter() // to read the entry that insert may return
+	s, ok := enter(m.dom) // to read the entry that insert may return
+	if !ok {
+		return dst, false, domainClosed(m.dom)
+	}
 	defer s.Leave()
 	e, err := m.newEntry(h, key, it, nil)
 	if err != nil {
@@ -161,6 +168,9 @@ func (m *Bytes) compute(key []byte, fn func(old Item, loaded bool) (Item, Op), s
 	if len(key) > MaxLen {
 		return m.computeTooLarge(key, fn)
 	}
+	if m.dom.Closed() {
+		return false, domainClosed(m.dom)
+	}
 	h := m.hashOf(key)
 	t, root := m.lock(h)
 	old, p := m.find(t, root, h, key)
@@ -170,6 +180,9 @@ func (m *Bytes) compute(key []byte, fn func(old Item, loaded bool) (Item, Op), s
 			m.c.release(root)
 		}
 	}()
+	if t.closed {
+		return false, ErrClosed
+	}
 	var before Item
 	loaded := old != nil && !m.gone(old)
 	if loaded {
@@ -181,7 +194,10 @@ func (m *Bytes) compute(key []byte, fn func(old Item, loaded bool) (Item, Op), s
 	case op == UpdateOp && len(it.Value) > MaxLen:
 		return loaded, checkLen(key, it.Value)
 	case op == UpdateOp && int(headerSize)+len(key)+len(it.Value) > maxLocked:
-		s := m.dom.Enter() // the value may be a part of the old one
+		s, ok := enter(m.dom) // the value may be a part of the old one
+		if !ok {
+			return loaded, domainClosed(m.dom)
+		}
 		unlocked = true
 		if old, err = m.setLarge(s, root, h, key, it, spare); err != nil {
 			return loaded, err

@@ -14,8 +14,8 @@ import (
 // evicts the rest, as [Bytes.EvictBytes] does.
 //
 // It returns how many bytes went back, 0 if none could. Entries above 64 KiB are in no slab, and
-// stay. It waits for readers, with the errors of [smr.Domain.Barrier], and must not be called
-// inside a section. Idea: the slab rebalancer of memcached.
+// stay. It waits for readers, with the errors of [smr.Domain.Barrier] (those of a closed domain wrap
+// [ErrClosed]), and must not be called inside a section. Idea: the slab rebalancer of memcached.
 //
 // Cost: some hundred microseconds, for slabs of 64 KiB.
 func (m *Bytes) CompactFor(ctx context.Context, size int) (released int64, err error) {
@@ -23,7 +23,8 @@ func (m *Bytes) CompactFor(ctx context.Context, size int) (released int64, err e
 	if size <= 0 {
 		n = -1
 	}
-	return compaction.Of(m.blocks).Evacuate(ctx, n, func(block []byte) { m.vacate(block, m.spared) })
+	released, err = compaction.Of(m.blocks).Evacuate(ctx, n, func(block []byte) { m.vacate(block, m.spared) })
+	return released, orClosed(err)
 }
 
 // vacate moves the entry of a block elsewhere, if the block has one. Where there is no room, it

@@ -26,7 +26,8 @@ type core struct {
 	count   pcpu.Counter     // entries
 	resizes satomic.Uint64
 
-	resizing sync.Mutex     // held from the decision to resize until migrateAll is done
+	sealing  sync.Mutex     // held by seal
+	resizing sync.Mutex     // held from the decision to resize until migrateAll is done; by seal for good
 	again    satomic.Bool   // resize found resizing held: see there
 	migrated sync.WaitGroup // the goroutine in migrateAll
 	stuck    satomic.Int64  // below this count growing is not tried again, for want of memory

@@ -126,8 +126,13 @@ func (m *Map[K, V]) load(h uint64, k K) (none V, _ bool) {
 		runtime.KeepAlive(m) // or the entry's memory might go
 		return value, true
 	}
-	s := m.dom.Enter()
-	defer s.Leave()
+	if m.pool != nil { // else the collector keeps what is found
+		s, ok := enter(m.dom)
+		if !ok {
+			return none, false
+		}
+		defer s.Leave()
+	}
 	t, root, _ := m.c.table.Load().follow(h)
 	if e, _ := m.find(t, root, h, k); e != nil {
 		return e.value, true
@@ -148,6 +153,30 @@ func (m *Map[K, V]) LoadIn(s smr.Section, k K) (*V, bool) {
 	}
 	return &e.value, true
 }
+
+// View calls fn in a section of the map's domain with the value of k itself, borrowed until fn
+// returns, as in [Map.LoadIn]. It reports whether there was one; without, fn is not called. It leaves
+// the section also if fn panics.
+//
+// Cost: that of a LoadIn and a section; no allocation.
+func (m *Map[K, V]) View(k K, fn func(*V)) bool {
+	s, ok := enter(m.dom)
+	if !ok {
+		return false
+	}
+	defer s.Leave()
+	v, ok := m.LoadIn(s, k)
+	if ok {
+		fn(v)
+	}
+	return ok
+}
+
+// Domain returns the map's domain: [Options.Domain], or the default one.
+func (m *Map[K, V]) Domain() *smr.Domain { return m.dom }
+
+// Enter opens a section of the map's domain, for [Map.LoadIn]: see [smr.Domain.Enter].
+func (m *Map[K, V]) Enter() smr.Section { return m.dom.Enter() }
 
 // find returns the entry of k in a chain, nil if there is none, and its slot.
 func (m *Map[K, V]) find(t *table, b *bucket, h uint64, k K) (*entry[K, V], place) {
@@ -178,13 +207,21 @@ func (m *Map[K, V]) Stats() Stats {
 	return st
 }
 
-// Close empties the map and gives its memory back; the map must not be used afterwards. Close waits
-// for readers in sections, and returns an error if ctx ends first.
+// Close empties the map for good and gives its memory back. It may be called while others use the
+// map: from then on operations find nothing, and those that would store something return an error
+// that wraps [ErrClosed].
+//
+// Close waits for the functions of Compute that run, whatever ctx says, and for a table that is
+// being replaced. Then it waits until the sections of the domain that are open now have been left,
+// and operations under way have given back the entries they hold; if ctx ends first it returns an
+// error, and a second Close waits for the rest. Where entries are on the Go heap there is no rest.
+//
+// The domain may be closed first. Then operations that need a section of it find nothing, writes
+// return ErrClosed, and Close waits as [smr.Domain.Close] does.
 func (m *Map[K, V]) Close(ctx context.Context) error {
-	m.Clear()
-	m.c.close()
-	if m.pool != nil {
-		return m.pool.Close(ctx)
+	m.c.seal(func(e ref) { m.retire(m.entry(e)) })
+	if m.pool == nil {
+		return nil
 	}
-	return nil
+	return closeEntries(ctx, m.pool.Close, func() int64 { return m.pool.Stats().ReservedBytes })
 }

@@ -8,11 +8,15 @@ import (
 )
 
 // Store sets the value of k. If the budget is used up it returns an error that wraps
-// [slab.ErrNoMemory], and the map is as it was.
+// [slab.ErrNoMemory], and the map is as it was; once map or domain is closed, one that wraps
+// [ErrClosed].
 //
 // Cost: a locked instruction, and where entries are on the Go heap an allocation.
 func (m *Map[K, V]) Store(k K, value V) error {
 	smr.CheckMayBlock("smrmap: Store")
+	if m.dom.Closed() {
+		return domainClosed(m.dom)
+	}
 	if m.pool != nil && unsafe.Sizeof(entry[K, V]{}) <= maxLocked && m.replace(k, &value) {
 		return nil
 	}
@@ -74,10 +78,11 @@ func (m *Map[K, V]) newEntry(k K, value V) (*entry[K, V], error) {
 		return &entry[K, V]{k, value}, nil
 	}
 	e, err := m.pool.Get()
-	if err == nil {
-		e.key, e.value = k, value
+	if err != nil {
+		return nil, orClosed(err)
 	}
-	return e, err
+	e.key, e.value = k, value
+	return e, nil
 }
 
 // retire gives an unlinked entry back. It is reused a grace period later.
@@ -122,10 +127,11 @@ func (m *Map[K, V]) LoadOrStore(k K, value V) (actual V, loaded bool, err error)
 	if actual, loaded = m.Load(k); loaded {
 		return actual, true, nil
 	}
-	if m.pool != nil {
-		s := m.dom.Enter()
-		defer s.Leave()
+	s, ok := enter(m.dom) // to read the entry that put may return
+	if !ok {
+		return actual, false, domainClosed(m.dom)
 	}
+	defer s.Leave()
 	e, err := m.newEntry(k, value)
 	if err != nil {
 		return actual, false, err
@@ -176,8 +182,12 @@ func (m *Map[K, V]) Delete(k K) bool {
 // over it, or wait for readers, which may wait for the bucket. Where there is often nothing to do,
 // call [Map.Load] first: that locks nothing.
 //
-// Errors are those of [Map.Store]. Idea: xsync's Compute.
+// Errors are those of [Map.Store]; with ErrClosed fn was not called, or its value is not stored. Idea:
+// xsync's Compute.
 func (m *Map[K, V]) Compute(k K, fn func(old V, loaded bool) (V, Op)) (actual V, ok bool, err error) {
+	if m.dom.Closed() {
+		return actual, false, domainClosed(m.dom)
+	}
 	if m.mayBeNaN && k != k {
 		return m.computeNaN(k, fn)
 	}
@@ -199,6 +209,9 @@ func (m *Map[K, V]) Compute(k K, fn func(old V, loaded bool) (V, Op)) (actual V,
 			m.c.release(root)
 		}
 	}()
+	if t.closed {
+		return actual, false, ErrClosed
+	}
 	if old != nil {
 		actual, ok = old.value, true
 	}

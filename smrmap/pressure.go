@@ -219,5 +219,8 @@ func (p *pressure) spared(e *header) bool {
 
 // stopped returns the error of a wait that ended with err.
 func (p *pressure) stopped(err error) error {
+	if err := orClosed(err); errors.Is(err, ErrClosed) {
+		return err
+	}
 	return fmt.Errorf("smrmap: %w: can't wait for memory for an entry of %d bytes: %w", slab.ErrNoMemory, p.size, err)
 }

@@ -18,6 +18,8 @@ type table struct {
 	shift uint8          // 64 - log2(n)
 	n     int
 	heap  bool // entries are on the Go heap
+	// closed: it is the last table, and takes no entry. See closed.go.
+	closed bool
 
 	// next is the table that the entries move to, or nil. Written once, by begin, before any
 	// bucket is marked; read by all that find a mark. A range of hashes belongs to this table until

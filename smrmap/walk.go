@@ -105,7 +105,10 @@ func (m *Map[K, V]) eachOffHeap(yield func(K, V) bool) {
 	most := int(batchBytes / max(unsafe.Sizeof(entry[K, V]{}), 1))
 	copies := unsafe.Slice((*entry[K, V])(unsafe.Pointer(&space)), most)[:0]
 	for pos := uint64(0); ; {
-		s := m.dom.Enter()
+		s, ok := enter(m.dom)
+		if !ok {
+			return
+		}
 		refs, pos = m.c.batch(pos, refs[:0], min(most, batchRefs))
 		copies = slices.Grow(copies[:0], len(refs))[:len(refs)]
 		for i := range copies {
@@ -185,10 +188,4 @@ func (c *core) stats() Stats {
 		st.ReservedBytes += t.size.Load()
 	}
 	return st
-}
-
-// close waits for a resizing to end, and gives the bytes of the empty table back to the budget.
-func (c *core) close() {
-	c.migrated.Wait()
-	c.table.Load().size.drop()
 }

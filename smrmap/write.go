@@ -26,7 +26,8 @@ func (c *core) release(root *bucket) { c.lots.release(root, root.ctl.Load()) }
 // commit does op to the entry at p in root's locked chain, and unlocks it; p is zero if the key has
 // no entry. UpdateOp puts e, whose hash is h, in its place or a free slot; DeleteOp unlinks it.
 // The caller then retires the entry that was at p. With no free slot and no memory for another
-// bucket, commit returns an error that wraps [slab.ErrNoMemory], and e stays the caller's.
+// bucket, commit returns an error that wraps [slab.ErrNoMemory], and in a closed map [ErrClosed]; then
+// e stays the caller's.
 func (c *core) commit(op Op, t *table, root *bucket, p place, h uint64, e ref) error {
 	switch {
 	case op == UpdateOp && p.b == nil:
@@ -47,6 +48,10 @@ func (c *core) commit(op Op, t *table, root *bucket, p place, h uint64, e ref) e
 
 // insert is commit of an entry whose key has none.
 func (c *core) insert(t *table, root *bucket, h uint64, e ref) error {
+	if t.closed {
+		c.release(root)
+		return ErrClosed
+	}
 	p, err := t.vacancy(root, false)
 	if err != nil {
 		c.release(root)
