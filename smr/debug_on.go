@@ -85,6 +85,7 @@ func (s Section) leaving() {
 	if s.handle == nil || !s.rec.Active(s.gen) {
 		return
 	}
+	found := s.ending()
 	info := s.handle.info
 	if info.kind == clock.Pinned {
 		info.checkOwn()
@@ -103,6 +104,10 @@ func (s Section) leaving() {
 	}
 	if !open && s.rec.Active(s.gen) {
 		panic("smr: Leave of a Section that another goroutine is leaving, entered at:\n" + info.trace())
+	}
+	if found != "" {
+		s.rec.Leave(s.gen)
+		panic(found)
 	}
 }
 

@@ -53,6 +53,7 @@ func (q *Quiescent) Quiesce() {
 	if watchUse {
 		defer q.only("Quiescent.Quiesce", q.dom)()
 	}
+	q.ending()
 	q.rec.Quiesce()
 }
 
@@ -61,6 +62,7 @@ func (q *Quiescent) Offline() {
 	if watchUse {
 		defer q.only("Quiescent.Offline", q.dom)()
 	}
+	q.ending()
 	q.rec.Offline()
 	q.forgotten()
 }

@@ -129,6 +129,7 @@ func checkLen(key, value []byte) error {
 // newEntry returns an entry that is not in the map; h is the hash of the key, and the lengths have
 // been checked. It uses *spare if that is of the right size, and sets it to nil. spare may be nil.
 func (m *Bytes) newEntry(h uint64, key []byte, it Item, spare *[]byte) (*header, error) {
+	m.c.computing.forbids("a write") // before there is an entry to give back
 	size := int(headerSize) + len(key) + len(it.Value)
 	if spare != nil && cap(*spare) == slab.BlockSize(size) {
 		e := fill(*spare, h, key, it)
@@ -182,7 +183,7 @@ func (m *Bytes) LoadIn(s smr.Section, key []byte) (Item, bool) {
 	if e.used.Load() == 0 {
 		e.used.Store(1)
 	}
-	return it, true
+	return lendItem(s, e, it), true
 }
 
 // View calls fn in a section of the map's domain with the item of a key, borrowed until fn returns,

@@ -15,7 +15,7 @@ func (m *Bytes) Scan(cursor uint64, count int, fn func(key []byte, it Item)) (ne
 	for {
 		refs, cursor, _ = m.each(refs[:0], cursor, func(e *header) bool {
 			if it := e.item(); !m.past(it.Expires) {
-				fn(e.key(), it)
+				show(e, it, fn)
 				count--
 			}
 			return true
@@ -30,6 +30,7 @@ func (m *Bytes) Scan(cursor uint64, count int, fn func(key []byte, it Item)) (ne
 // ones too, until yield returns false; then more is false. It returns those entries, appended to
 // buf, and where the next bucket begins: 0 if the domain is closed.
 func (m *Bytes) each(buf []ref, pos uint64, yield func(*header) bool) (_ []ref, next uint64, more bool) {
+	m.c.computing.forbids("a walk")
 	s, ok := enter(m.dom)
 	if !ok {
 		return buf, 0, false
@@ -53,7 +54,7 @@ func (m *Bytes) All() iter.Seq2[[]byte, Item] {
 		for pos := uint64(0); ; {
 			refs, pos, more = m.each(refs[:0], pos, func(e *header) bool {
 				it := e.item()
-				return m.past(it.Expires) || yield(e.key(), it)
+				return m.past(it.Expires) || yieldTo(e, it, yield)
 			})
 			if !more || pos == 0 {
 				return

@@ -188,7 +188,7 @@ func (m *Bytes) compute(key []byte, fn func(old Item, loaded bool) (Item, Op), s
 	if loaded {
 		before = old.item() // the chain is locked, so the expiry does not change
 	}
-	it, op := fn(before, loaded)
+	it, op := compute(&m.c.computing, fn, before, loaded)
 	checkOp("Bytes", op, ExpireOp)
 	switch {
 	case op == UpdateOp && len(it.Value) > MaxLen:

@@ -36,6 +36,9 @@ func domainClosed(d *smr.Domain) error {
 
 // orClosed makes err, of package slab or smr, an ErrClosed if it says that something is closed.
 func orClosed(err error) error {
+	if errors.Is(err, ErrClosed) {
+		return err
+	}
 	if errors.Is(err, smr.ErrClosed) || errors.Is(err, slab.ErrClosed) {
 		return fmt.Errorf("%w: %w", ErrClosed, err)
 	}
@@ -53,6 +56,7 @@ func closedTable(heap bool) *table {
 // seal unlinks all entries for good, calls retire for each, and gives the bytes of the table back
 // to the budget. It waits for a table that is being replaced, and for the functions of Compute.
 func (c *core) seal(retire func(ref)) {
+	c.computing.forbids("a Close")
 	c.sealing.Lock()
 	defer c.sealing.Unlock()
 	if c.table.Load().closed {

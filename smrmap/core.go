@@ -18,12 +18,15 @@ type core struct {
 	table satomic.Pointer[table]
 	lots  *lots
 
-	heap    bool
-	minLog  int
-	budget  *slab.Budget
-	hashOf  func(ref) uint64 // the hash of an entry's key
-	looks   func(ref)        // for tests: called for each entry that a walk visits; else nil
-	count   pcpu.Counter     // entries
+	heap   bool
+	minLog int
+	budget *slab.Budget
+	hashOf func(ref) uint64 // the hash of an entry's key
+	looks  func(ref)        // for tests: called for each entry that a walk visits; else nil
+	//lint:ignore U1000 it has fields under -tags invariants
+	computing computing
+
+	count   pcpu.Counter // entries
 	resizes satomic.Uint64
 
 	sealing  sync.Mutex     // held by seal

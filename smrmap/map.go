@@ -151,7 +151,7 @@ func (m *Map[K, V]) LoadIn(s smr.Section, k K) (*V, bool) {
 	if e == nil {
 		return nil, false
 	}
-	return &e.value, true
+	return lendValue(m, s, k, &e.value), true
 }
 
 // View calls fn in a section of the map's domain with the value of k itself, borrowed until fn

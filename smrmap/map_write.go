@@ -14,6 +14,7 @@ import (
 // Cost: a locked instruction, and where entries are on the Go heap an allocation.
 func (m *Map[K, V]) Store(k K, value V) error {
 	smr.CheckMayBlock("smrmap: Store")
+	m.c.computing.forbids("a Store")
 	if m.dom.Closed() {
 		return domainClosed(m.dom)
 	}
@@ -74,6 +75,7 @@ func (m *Map[K, V]) replace(k K, value *V) bool {
 
 // newEntry returns an entry that is not in the map.
 func (m *Map[K, V]) newEntry(k K, value V) (*entry[K, V], error) {
+	m.c.computing.forbids("a write") // before there is an entry to give back
 	if m.pool == nil {
 		return &entry[K, V]{k, value}, nil
 	}
@@ -215,7 +217,7 @@ func (m *Map[K, V]) Compute(k K, fn func(old V, loaded bool) (V, Op)) (actual V,
 	if old != nil {
 		actual, ok = old.value, true
 	}
-	next, op := fn(actual, ok)
+	next, op := compute(&m.c.computing, fn, actual, ok)
 	checkOp("a Map", op, DeleteOp)
 	switch op {
 	case UpdateOp:

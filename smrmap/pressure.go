@@ -113,7 +113,7 @@ func (m *Bytes) computeEvicting(ctx context.Context, key []byte, fn func(old Ite
 			continue
 		}
 		if block, err = p.makeRoom(ctx); err != nil {
-			return ok, err
+			return ok, orClosed(err)
 		}
 	}
 }
@@ -219,7 +219,7 @@ func (p *pressure) spared(e *header) bool {
 
 // stopped returns the error of a wait that ended with err.
 func (p *pressure) stopped(err error) error {
-	if err := orClosed(err); errors.Is(err, ErrClosed) {
+	if err := orClosed(err); errors.Is(err, ErrClosed) { // not for want of memory
 		return err
 	}
 	return fmt.Errorf("smrmap: %w: can't wait for memory for an entry of %d bytes: %w", slab.ErrNoMemory, p.size, err)

@@ -72,6 +72,7 @@ func (c *core) batch(pos uint64, buf []ref, most int) (_ []ref, next uint64) {
 // where the few entries of a bucket take more than 2 KiB.
 func (m *Map[K, V]) All() iter.Seq2[K, V] {
 	return func(yield func(K, V) bool) {
+		m.c.computing.forbids("a walk")
 		if m.pool == nil {
 			m.eachOnHeap(yield)
 		} else {

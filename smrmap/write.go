@@ -10,6 +10,7 @@ const maxLocked = 16 << 10
 
 // lock locks the chain that a hash belongs to, and returns its table and root.
 func (c *core) lock(h uint64) (*table, *bucket) {
+	c.computing.forbids("a write")
 	for t := c.table.Load(); ; t = t.next.Load() {
 		b := t.bucket(h)
 		ctl := c.lots.lock(b)

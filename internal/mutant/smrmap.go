@@ -237,4 +237,68 @@ var smrmapBugs = []Bug{
 +		} else if false && root.changed(ctl) {
 `,
 	},
+	{
+		Name:      "closed-table-takes-entries",
+		Why:       "an entry is stored in a map that was closed, and stays",
+		Package:   "./smrmap",
+		Test:      "TestClosed_Map",
+		Schedules: "TestSchedules_StoreAgainstClose",
+		Patch: `
+@ smrmap/write.go
+-	if t.closed {
++	if false && t.closed {
+`,
+	},
+	{
+		Name:      "shut-unmarked",
+		Why:       "a Store that found the table before Close puts its entry where Close has been",
+		Package:   "./smrmap",
+		Schedules: "TestSchedules_StoreAgainstClose",
+		Patch: `
+@ smrmap/closed.go
+-	c.lots.release(root, bumped(ctl)|moved)
++	c.lots.release(root, bumped(ctl))
+`,
+	},
+	{
+		Name:      "shut-silently",
+		Why:       "a Load copies an entry whose memory Close gives back, and nothing tells it",
+		Package:   "./smrmap",
+		Schedules: "TestSchedules_LoadAgainstClose",
+		Patch: `
+@ smrmap/closed.go
+-	c.lots.release(root, bumped(ctl)|moved)
++	c.lots.release(root, ctl)
+`,
+	},
+	{
+		Name:    "close-leaves-operations",
+		Why:     "a map's Close returns while a writer still has an entry in its hands, and reports that as a leak",
+		Package: "./smrmap",
+		Test:    "TestClose_WaitsForOperations",
+		Patch: `
+@ smrmap/closed.go
+-		if err == nil && reserved() == 0 || ctx.Err() != nil || errors.Is(err, smr.ErrInCallback) {
++		if true {
+`,
+	},
+	{
+		Name:    "view-stays",
+		Why:     "a View whose function panics holds back all memory of the domain",
+		Package: "./smrmap",
+		Test:    "TestView_LeavesItsSection",
+		Patch: `
+@ smrmap/map.go
+-	defer s.Leave()
+-	v, ok := m.LoadIn(s, k)
+-	if ok {
+-		fn(v)
+-	}
++	v, ok := m.LoadIn(s, k)
++	if ok {
++		fn(v)
++	}
++	s.Leave()
+`,
+	},
 }
