@@ -162,7 +162,8 @@ func (e *header) block() []byte {
 func (m *Bytes) retire(e *header) { m.blocks.Retire(e.block()) }
 
 // LoadIn returns the item of a key, and whether there is one, to a reader in section s of the map's
-// domain. The value is borrowed: do not write to it, and do not use it after s is left.
+// domain. The value is borrowed: do not write to it, and do not use it after s is left. Its capacity
+// is its length, so an append to it copies it; so it is with all that Bytes lends.
 //
 // Cost: no lock, no copy, no allocation.
 func (m *Bytes) LoadIn(s smr.Section, key []byte) (Item, bool) {

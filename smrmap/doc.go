@@ -6,10 +6,16 @@
 //
 //	v, ok := m.Load(k)       // a copy
 //
-//	s := dom.Enter()
-//	p, ok := m.LoadIn(s, k)  // the value itself
+//	ok = m.View(k, func(p *V) {
+//		...              // the value itself: do not write to it, nor use it after this
+//	})
+//
+//	s := m.Enter()           // the same for several keys; not a section of another domain
+//	p, ok := m.LoadIn(s, k)
 //	...
 //	s.Leave()                // do not use p after this
+//
+// Under -tags invariants what is lent is a copy: a write to it, and a use after the section, are found.
 //
 // # The table
 //
@@ -73,6 +79,20 @@
 // quarter of the table and half a KiB. While the table shrinks, the next one exceeds it by half the
 // table's size; while entries move, the chained buckets they need in the next table exceed it too,
 // about as many as they had. (A map also takes some 20 KiB of the Go heap.)
+//
+// # Shutting down
+//
+// Maps, pools and domain may be closed while requests are under way. Each Close waits for what must
+// end before memory goes; operations that come later return [ErrClosed], or find nothing:
+//
+//	listener.Close()                          // no new requests
+//	err := errors.Join(
+//		m.Close(ctx), pool.Close(ctx),    // late requests fail from here on
+//		dom.Close(ctx),                   // Enter panics from here on; View finds nothing
+//	)
+//
+// [Map.Close] says what it waits for. If ctx ends first, the memory that is in use stays readable;
+// call all three again, or exit.
 //
 // # Out of memory
 //

@@ -32,6 +32,43 @@ func ExampleMap() {
 	// true 0
 }
 
+// A session owns what the collector does not free. So it is closed when no reader can hold it.
+type session struct{ name string }
+
+func (s *session) close() { fmt.Println("closed", s.name) }
+
+// The map hands out pointers: only a section of the domain that closes the sessions protects them. A
+// Load outside one would return a *session that may be closed at any moment. (If copies do, let V be a
+// struct of what readers need, and use Load.)
+func ExampleMap_LoadIn() {
+	dom, err := smr.New(smr.Options{Name: "sessions"})
+	if err != nil {
+		panic(err)
+	}
+	m, err := smrmap.New[int, *session](smrmap.Options{Domain: dom})
+	if err != nil {
+		panic(err)
+	}
+	if err := m.Store(1, &session{"first"}); err != nil {
+		panic(err)
+	}
+
+	s := m.Enter()
+	p, ok := m.LoadIn(s, 1)
+	fmt.Println((*p).name, ok) // *p is open until Leave
+	old, _ := m.LoadAndDelete(1)
+	smr.Call(m.Domain(), old, 0, (*session).close) // not while a section may have found it
+	fmt.Println((*p).name)
+	s.Leave()
+
+	fmt.Println(m.Close(context.Background()), dom.Close(context.Background()))
+	// Output:
+	// first true
+	// first
+	// closed first
+	// <nil> <nil>
+}
+
 func ExampleBytes() {
 	dom, err := smr.New(smr.Options{Name: "cache"})
 	if err != nil {
@@ -45,13 +82,14 @@ func ExampleBytes() {
 	if err := m.StoreItem([]byte("page"), smrmap.Item{Value: []byte("<html>"), Expires: in.UnixMilli()}); err != nil {
 		panic(err) // errors.Is(err, slab.ErrNoMemory): Evict, wait for dom.Barrier, try again
 	}
-	dom.Read(func(s smr.Section) {
-		item, ok := m.LoadIn(s, []byte("page")) // borrowed until the function returns
-		fmt.Printf("%s %v\n", item.Value, ok)
+	ok := m.View([]byte("page"), func(item smrmap.Item) { // borrowed until the function returns
+		fmt.Printf("%s\n", item.Value)
 	})
+	fmt.Println(ok)
 	fmt.Println(m.Close(context.Background()), dom.Close(context.Background()))
 	// Output:
-	// <html> true
+	// <html>
+	// true
 	// <nil> <nil>
 }
 

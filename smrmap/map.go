@@ -16,6 +16,10 @@ import (
 // If K and V hold no Go pointers, entries lie off the Go heap, where the collector does not see
 // them, and a Store allocates nothing. Otherwise each Store allocates an entry on the Go heap.
 //
+// The map protects entries, not what a value points to. A *T in a value is the collector's, and stays
+// while it is held; but if another goroutine retires or frees the T, only a section keeps it: see
+// [Map.Load]. Where that is not wanted, let V be a struct, which is copied.
+//
 // All methods may be called by any number of goroutines. Each operation on a key is atomic
 // (linearizable); walks are not. Make a Map with [New]; it must not be copied.
 type Map[K comparable, V any] struct {
@@ -64,7 +68,9 @@ func (m *Map[K, V]) hashOf(e *entry[K, V]) uint64 {
 // OffHeap reports whether entries are off the Go heap.
 func (m *Map[K, V]) OffHeap() bool { return m.pool != nil }
 
-// Load returns a copy of the value of k, and whether there is one.
+// Load returns a copy of the value of k, and whether there is one. If V is a pointer to what is passed
+// to [smr.Call] or to a pool once it is out of the map, the copy is good only in a section of that
+// domain, entered before Load: there use [Map.LoadIn] or [Map.View].
 //
 // Cost: two cache misses in a large map; no lock, no allocation. On linux/amd64 no section either:
 // it copies the value, then checks that the entry was in the map until then.
@@ -142,7 +148,8 @@ func (m *Map[K, V]) load(h uint64, k K) (none V, _ bool) {
 
 // LoadIn returns the value of k itself, nil if there is none, to a reader in section s of the map's
 // domain. The value is borrowed: do not write to it, and do not use it after s is left. It does not
-// change: a Store puts another one in its place.
+// change: a Store puts another one in its place. The same section protects what the value points to, if
+// the domain is that of its objects.
 func (m *Map[K, V]) LoadIn(s smr.Section, k K) (*V, bool) {
 	m.dom.CheckSection(s)
 	h := m.hash(k)
