@@ -202,6 +202,21 @@ func TestClose_WaitsForOperations(t *testing.T) {
 	require.Zero(t, m.Stats().ReservedBytes)
 }
 
+// So is one that is held outside of any section.
+func TestClose_WaitsForEntriesUnderWay(t *testing.T) {
+	m := newBytes(t, Options{})
+	block, err := m.blocks.Get(10)
+	require.NoError(t, err)
+	tries := 0
+	require.NoError(t, closeEntries(watchdogContext(t), func(ctx context.Context) error {
+		if tries++; tries == 2 {
+			m.blocks.Free(block)
+		}
+		return m.blocks.Close(ctx)
+	}, func() int64 { return m.blocks.Stats().ReservedBytes }))
+	require.Equal(t, 2, tries)
+}
+
 // The recipe of the package's doc, but with readers and writers who go on all through it: nothing
 // panics, faults, or stays behind, and what is found is right.
 func TestClose_BesideLateReadersAndWriters(t *testing.T) {

@@ -16,7 +16,7 @@ func cmdGet(c *conn, args [][]byte) { c.get(args[1]) }
 // get replies with the value of key, or with null.
 func (c *conn) get(key []byte) {
 	for {
-		s := c.srv.dom.Enter()
+		s := c.srv.data.Enter()
 		it, ok := c.srv.data.LoadIn(s, key)
 		copied := ok && c.copyBulk(it.Value)
 		s.Leave()
@@ -68,7 +68,7 @@ func (c *conn) copyValues(keys [][]byte) bool {
 		out = resp.AppendArray(out, len(keys))
 	}
 	for _, key := range keys {
-		s := c.srv.dom.Enter()
+		s := c.srv.data.Enter()
 		it, ok := c.srv.data.LoadIn(s, key)
 		c.want += len(it.Value) + bulkOverhead
 		switch {
@@ -109,7 +109,7 @@ type glance struct {
 
 // look looks at an entry and counts a hit or a miss.
 func (c *conn) look(key []byte) (glance, bool) {
-	s := c.srv.dom.Enter()
+	s := c.srv.data.Enter()
 	it, ok := c.srv.data.LoadIn(s, key)
 	g := glance{len(it.Value), it.Expires}
 	s.Leave()
@@ -129,7 +129,7 @@ func cmdGetRange(c *conn, args [][]byte) {
 		return
 	}
 	for {
-		s := c.srv.dom.Enter()
+		s := c.srv.data.Enter()
 		it, ok := c.srv.data.LoadIn(s, args[1])
 		copied := c.copyBulk(part(it.Value, start, end))
 		s.Leave()

@@ -139,7 +139,7 @@ func (c *conn) copyKey(from, to []byte, o copyOptions, reply func(copied, found 
 // storeCopy stores as to what from has. Time stands still, and from exists.
 func (c *conn) storeCopy(from, to []byte) error {
 	try := func() error {
-		s := c.srv.dom.Enter()
+		s := c.srv.data.Enter()
 		defer s.Leave()
 		it, _ := c.srv.data.LoadIn(s, from)
 		return c.srv.data.StoreItem(to, it)
@@ -153,7 +153,7 @@ func (c *conn) storeCopy(from, to []byte) error {
 
 // peek looks at an entry, which is not counted as a hit or a miss.
 func (c *conn) peek(key []byte) (glance, bool) {
-	s := c.srv.dom.Enter()
+	s := c.srv.data.Enter()
 	defer s.Leave()
 	it, ok := c.srv.data.LoadIn(s, key)
 	return glance{len(it.Value), it.Expires}, ok

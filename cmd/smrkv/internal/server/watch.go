@@ -159,7 +159,7 @@ func (c *conn) changed() bool {
 
 // exists is not counted as a hit or a miss.
 func (c *conn) exists(key string) bool {
-	s := c.srv.dom.Enter()
+	s := c.srv.data.Enter()
 	defer s.Leave()
 	_, ok := c.srv.data.LoadIn(s, []byte(key))
 	return ok
