@@ -68,7 +68,7 @@ var mistakes = []mistake{
 		what:       "An object of a pool is written to after `Leave`, such as a count of its uses.",
 		plain:      nothing,
 		race:       race("mistakes.reuse"),
-		invariants: panics("slab: nodes: byte 0 of … was written after it was freed"),
+		invariants: panics("slab: pool nodes of mistakes.record: byte 0 of … was written after it was retired", "by … mistakes.poolObjectWrittenAfterLeave"),
 		instead:    "Write before `Leave`, by an atomic operation.",
 	},
 	{
@@ -76,7 +76,7 @@ var mistakes = []mistake{
 		what:       "The pointer that `Map.LoadIn` returns is followed after `Leave`.",
 		plain:      nothing,
 		race:       race("smrmap.(*Map[", "Previous write"),
-		invariants: poisoned,
+		invariants: faults("mistakes.mapValueAfterLeave"),
 		instead:    "Use `Map.Load`, which copies, or copy before `Leave`.",
 	},
 	{
@@ -84,7 +84,7 @@ var mistakes = []mistake{
 		what:       "A function enters a section, defers `Leave`, and returns `Item.Value` of `Bytes.LoadIn`, or stores it.",
 		plain:      nothing,
 		race:       race("smrmap.(*Bytes)", "Previous write"),
-		invariants: poisoned,
+		invariants: faults("mistakes.bytesValueKept"),
 		instead:    "Return `bytes.Clone` of it, or have the caller enter the section.",
 	},
 	{
@@ -100,7 +100,7 @@ var mistakes = []mistake{
 		what:       "A walk over a `Bytes` collects the keys themselves: `kept = append(kept, k)`.",
 		plain:      nothing,
 		race:       race("smrmap.(*Bytes)", "Previous write"),
-		invariants: poisoned,
+		invariants: faults("mistakes.walkKeyKept"),
 		instead:    "Key and value are borrowed until the loop's body ends: `append(kept, bytes.Clone(k))`.",
 	},
 	{
@@ -116,7 +116,7 @@ var mistakes = []mistake{
 		what:       "A reader writes to the value that it borrowed: `item.Value[0] = 'B'`.",
 		plain:      nothing,
 		race:       race("smrmap.(*Bytes).Load", "mistakes.inBorrowed"),
-		invariants: nothing,
+		invariants: panics(`smrmap: the value of key "key-0001" was written to while it was borrowed. Change a copy`, "mistakes.writeToBorrowed"),
 		instead:    "Clone it. To change the map, `Store` or `Compute`.",
 	},
 	{
@@ -124,7 +124,7 @@ var mistakes = []mistake{
 		what:       "A reader appends to a part of the value that it borrowed: `append(item.Value[:4], …)` overwrites the rest. (To append to the whole value is no mistake: it has no spare capacity.)",
 		plain:      nothing,
 		race:       race("smrmap.(*Bytes).Load", "mistakes.inBorrowed"),
-		invariants: nothing,
+		invariants: panics(`smrmap: the value of key "key-0001" was written to while it was borrowed. Change a copy`, "mistakes.appendToBorrowed"),
 		instead:    "`append(item.Value[:4:4], …)`, or clone it.",
 	},
 
@@ -246,7 +246,7 @@ var mistakes = []mistake{
 		what:       "One object is passed to `Call` with `Pool.Free`, and to `Pool.Free` as well.",
 		plain:      nothing,
 		race:       nothing,
-		invariants: panics("slab: nodes: Free of … which was given to smr.Call on domain nodes … Give each object once, to one of Call, Retire and Free", "It was given to Call at: … and to Free … mistakes.callAndFree"),
+		invariants: panics("slab: pool nodes of mistakes.record: Free of … which was given to smr.Call on domain nodes … Give each object once, to one of Call, Retire and Free", "It was given to Call at: … and to Free … mistakes.callAndFree"),
 		instead:    "`Pool.Retire`, alone.",
 	},
 	{
@@ -254,7 +254,7 @@ var mistakes = []mistake{
 		what:       "One object is passed to `Pool.Retire` twice.",
 		plain:      nothing,
 		race:       nothing,
-		invariants: panics("slab: nodes: Retire of … which is retired", "mistakes.retireTwice"),
+		invariants: panics("slab: pool nodes of mistakes.record: Retire of … which was retired before", "mistakes.retireTwice"),
 		instead:    "The writer that unlinked it retires it.",
 	},
 	{
@@ -270,7 +270,7 @@ var mistakes = []mistake{
 		what:       "An object is retired into another pool of its type.",
 		plain:      nothing,
 		race:       nothing,
-		invariants: panics("slab: leaves: Retire of … which is not an object of this pool", "mistakes.retireIntoAnotherPool"),
+		invariants: panics("slab: pool leaves of mistakes.record: Retire of … which is an object of pool nodes", "mistakes.retireIntoAnotherPool"),
 		instead:    "Give each pool a type of its own.",
 	},
 	{
@@ -337,8 +337,7 @@ var mistakes = []mistake{
 		what:       "The function given to `Compute` writes to the same map: it may wait for the bucket that it holds.",
 		plain:      hang("smrmap.(*Map[...]).Compute"),
 		race:       hang("smrmap.(*Map[...]).Compute"),
-		invariants: hang("smrmap.(*Map[...]).Compute"),
-		why:        "A stack dump shows `Compute` twice.",
+		invariants: panics("smrmap: a Store of a map in a function of its own Compute … do the rest after Compute … inside the Compute called", "mistakes.mapWriteInCompute"),
 		instead:    "Return what to do, and do the rest after `Compute`.",
 	},
 	{
@@ -376,19 +375,19 @@ var mistakes = []mistake{
 		instead:    "`TryEnter` where a request may come late. Stop what brings requests first, then close.",
 	},
 	{
-		name: "map-after-close", run: mapAfterClose, sees: dies,
+		name: "map-after-close", run: mapAfterClose, sees: fails,
 		what:       "A late request stores to a closed map.",
-		plain:      panics("slab: Get from closed pool smrmap.entry[", "mistakes.mapAfterClose"),
-		race:       panics("slab: Get from closed pool smrmap.entry[", "mistakes.mapAfterClose"),
-		invariants: panics("slab: Get from closed pool smrmap.entry[", "mistakes.mapAfterClose"),
+		plain:      returns("smrmap: the map is closed"),
+		race:       returns("smrmap: the map is closed"),
+		invariants: returns("smrmap: the map is closed"),
 		instead:    "Stop what brings requests first; then close.",
 	},
 	{
-		name: "pool-after-close", run: poolAfterClose, sees: dies,
+		name: "pool-after-close", run: poolAfterClose, sees: fails,
 		what:       "A late request gets an object of a closed pool.",
-		plain:      panics("slab: Get from closed pool nodes", "mistakes.poolAfterClose"),
-		race:       panics("slab: Get from closed pool nodes", "mistakes.poolAfterClose"),
-		invariants: panics("slab: Get from closed pool nodes", "mistakes.poolAfterClose"),
+		plain:      returns("slab: Get from nodes: the pool is closed"),
+		race:       returns("slab: Get from nodes: the pool is closed"),
+		invariants: returns("slab: Get from nodes: the pool is closed"),
 		instead:    "Stop what brings requests first; then close.",
 	},
 	{
