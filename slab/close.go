@@ -11,7 +11,14 @@ import (
 
 // ErrClosed is wrapped by the errors of allocations from a closed pool. What is in use then may
 // still be given back: a second Close gives its memory back.
-var ErrClosed = errors.New("the pool is closed")
+// [errors.Is] takes it for [smr.ErrClosed], too.
+var ErrClosed error = closedError{}
+
+type closedError struct{}
+
+func (closedError) Error() string { return "the pool is closed" }
+
+func (closedError) Is(target error) bool { return target == smr.ErrClosed }
 
 // closeStores is Pool.Close of stores of one domain.
 func closeStores(ctx context.Context, d *smr.Domain, stores ...*store) error {

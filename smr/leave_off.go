@@ -2,4 +2,4 @@
 
 package smr
 
-func (q *Quiescent) ending() {}
+func (q *Quiescent) ending() string { return "" }

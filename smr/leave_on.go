@@ -50,12 +50,11 @@ func (s Section) ending() (found string) {
 	return found
 }
 
-// ending is called as the owner announces a quiescent state.
-func (q *Quiescent) ending() {
+// ending is called as the owner announces a quiescent state. The caller ends the section, then
+// panics with what is found.
+func (q *Quiescent) ending() (found string) {
 	if gen, ok := q.rec.Section(); ok {
-		if found := (Section{rec: q.rec, gen: gen}).ending(); found != "" {
-			q.rec.Offline()
-			panic(found)
-		}
+		found = Section{rec: q.rec, gen: gen}.ending()
 	}
+	return found
 }

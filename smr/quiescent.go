@@ -53,8 +53,9 @@ func (q *Quiescent) Quiesce() {
 	if watchUse {
 		defer q.only("Quiescent.Quiesce", q.dom)()
 	}
-	q.ending()
+	found := q.ending()
 	q.rec.Quiesce()
+	tell(found)
 }
 
 // Offline ends the section. Until Online, the reader protects nothing.
@@ -62,9 +63,21 @@ func (q *Quiescent) Offline() {
 	if watchUse {
 		defer q.only("Quiescent.Offline", q.dom)()
 	}
-	q.ending()
+	tell(q.offline())
+}
+
+func (q *Quiescent) offline() (found string) {
+	found = q.ending()
 	q.rec.Offline()
 	q.forgotten()
+	return found
+}
+
+// tell panics with what was found as a section ended, if anything: only under -tags invariants.
+func tell(found string) {
+	if found != "" {
+		panic(found)
+	}
 }
 
 // Awaited reports whether the grace period for which this domain's quiescent readers were asked last
@@ -87,8 +100,12 @@ func (q *Quiescent) Section() Section {
 
 // Close takes the reader offline and unregisters it. A second Close does nothing.
 func (q *Quiescent) Close() {
+	if watchUse {
+		defer q.only("Quiescent.Close", q.dom)()
+	}
 	q.dom.descriptions.remove(q.rec)
-	q.Offline()
+	found := q.offline()
 	q.rec.Close()
 	q.rec = clock.ClosedRecord() // the old one may be another owner's by now
+	tell(found)
 }

@@ -193,7 +193,7 @@ func (m *Bytes) LoadIn(s smr.Section, key []byte) (Item, bool) {
 //
 // Cost: that of a LoadIn and a section; no allocation.
 func (m *Bytes) View(key []byte, fn func(Item)) bool {
-	s, ok := enter(m.dom)
+	s, ok := m.dom.TryEnter()
 	if !ok {
 		return false
 	}
@@ -213,7 +213,7 @@ func (m *Bytes) Enter() smr.Section { return m.dom.Enter() }
 
 // Load appends a copy of the value of a key to dst, and reports whether there is one.
 func (m *Bytes) Load(key, dst []byte) ([]byte, bool) {
-	s, ok := enter(m.dom)
+	s, ok := m.dom.TryEnter()
 	if !ok {
 		return dst, false
 	}

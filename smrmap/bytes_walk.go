@@ -31,7 +31,7 @@ func (m *Bytes) Scan(cursor uint64, count int, fn func(key []byte, it Item)) (ne
 // buf, and where the next bucket begins: 0 if the domain is closed.
 func (m *Bytes) each(buf []ref, pos uint64, yield func(*header) bool) (_ []ref, next uint64, more bool) {
 	m.c.computing.forbids("a walk")
-	s, ok := enter(m.dom)
+	s, ok := m.dom.TryEnter()
 	if !ok {
 		return buf, 0, false
 	}

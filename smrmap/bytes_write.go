@@ -67,7 +67,7 @@ func (m *Bytes) LoadOrStore(key []byte, it Item, dst []byte) (actual []byte, loa
 		return dst, false, err
 	}
 	h := m.hashOf(key)
-	s, ok := enter(m.dom) // to read the entry that insert may return
+	s, ok := m.dom.TryEnter() // to read the entry that insert may return
 	if !ok {
 		return dst, false, domainClosed(m.dom)
 	}
@@ -194,7 +194,7 @@ func (m *Bytes) compute(key []byte, fn func(old Item, loaded bool) (Item, Op), s
 	case op == UpdateOp && len(it.Value) > MaxLen:
 		return loaded, checkLen(key, it.Value)
 	case op == UpdateOp && int(headerSize)+len(key)+len(it.Value) > maxLocked:
-		s, ok := enter(m.dom) // the value may be a part of the old one
+		s, ok := m.dom.TryEnter() // the value may be a part of the old one
 		if !ok {
 			return loaded, domainClosed(m.dom)
 		}

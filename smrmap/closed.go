@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/gosmr/gosmr/slab"
 	"github.com/gosmr/gosmr/smr"
 )
 
@@ -36,13 +35,10 @@ func domainClosed(d *smr.Domain) error {
 
 // orClosed makes err, of package slab or smr, an ErrClosed if it says that something is closed.
 func orClosed(err error) error {
-	if errors.Is(err, ErrClosed) {
+	if errors.Is(err, ErrClosed) || !errors.Is(err, smr.ErrClosed) {
 		return err
 	}
-	if errors.Is(err, smr.ErrClosed) || errors.Is(err, slab.ErrClosed) {
-		return fmt.Errorf("%w: %w", ErrClosed, err)
-	}
-	return err
+	return fmt.Errorf("%w: %w", ErrClosed, err)
 }
 
 // closedTable returns a table for a map that is closed. It counts for no budget.
@@ -56,13 +52,17 @@ func closedTable(heap bool) *table {
 // seal unlinks all entries for good, calls retire for each, and gives the bytes of the table back
 // to the budget. It waits for a table that is being replaced, and for the functions of Compute.
 func (c *core) seal(retire func(ref)) {
+	smr.CheckMayBlock("smrmap: Close")
 	c.computing.forbids("a Close")
 	c.sealing.Lock()
 	defer c.sealing.Unlock()
 	if c.table.Load().closed {
 		return
 	}
-	c.resizing.Lock() // for good: this table is the last
+	if !c.sealed { // else an earlier seal panicked, and this one goes on
+		c.resizing.Lock() // for good: this table is the last
+		c.sealed = true
+	}
 	c.migrated.Wait()
 	t, last := c.table.Load(), closedTable(c.heap)
 	t.next.Store(last)
@@ -87,10 +87,10 @@ func (c *core) shut(root *bucket, t *table, retire func(ref)) {
 		}
 	}
 	c.lots.release(root, bumped(ctl)|moved)
+	c.count.Add(-int64(len(refs)))
 	for _, e := range refs {
 		retire(e)
 	}
-	c.count.Add(-int64(len(refs)))
 }
 
 // closeEntries closes what the entries lie in, by end, until all of its memory is given back:
@@ -98,7 +98,8 @@ func (c *core) shut(root *bucket, t *table, retire func(ref)) {
 func closeEntries(ctx context.Context, end func(context.Context) error, reserved func() int64) error {
 	for wait := 10 * time.Microsecond; ; wait = min(2*wait, time.Millisecond) {
 		err := end(ctx)
-		if err == nil && reserved() == 0 || ctx.Err() != nil || errors.Is(err, smr.ErrInCallback) {
+		held := reserved()
+		if err == nil && held == 0 || errors.Is(err, smr.ErrInCallback) {
 			return err
 		}
 		timer := time.NewTimer(wait)
@@ -106,20 +107,15 @@ func closeEntries(ctx context.Context, end func(context.Context) error, reserved
 		case <-timer.C:
 		case <-ctx.Done():
 			timer.Stop()
-			return errors.Join(ctx.Err(), err)
+		}
+		switch ended := ctx.Err(); {
+		case ended == nil:
+		case err == nil:
+			return fmt.Errorf("smrmap: Close: operations under way hold %d bytes: %w", held, ended)
+		case errors.Is(err, ended):
+			return err
+		default:
+			return errors.Join(ended, err)
 		}
 	}
-}
-
-// enter opens a section of d, unless d is closed.
-func enter(d *smr.Domain) (s smr.Section, ok bool) {
-	if d.Closed() {
-		return s, false
-	}
-	defer func() {
-		if !ok && d.Closed() { // since
-			recover()
-		}
-	}()
-	return d.Enter(), true
 }

@@ -59,7 +59,12 @@ func testClosedMap[V comparable](t *testing.T, how string, end func(*testing.T, 
 	}
 	end(t, d, m.Close)
 	for _, k := range []int{1, 1000} {
-		refused(t, m.Store(k, v))
+		err := m.Store(k, v)
+		for n := 0; how == "domain" && k == 1 && err == nil; n++ { // it replaces, with entries at hand
+			require.Less(t, n, 10_000)
+			err = m.Store(k, v)
+		}
+		refused(t, err)
 		_, ok, err := m.Compute(k, func(V, bool) (V, Op) { t.Error("fn is called"); return v, UpdateOp })
 		refused(t, err)
 		require.False(t, ok)
@@ -149,6 +154,52 @@ func testClosedBytes(t *testing.T, how string, end func(*testing.T, *smr.Domain,
 	require.NoError(t, m.Close(watchdogContext(t)))
 	require.Zero(t, m.Stats().ReservedBytes)
 	require.NoError(t, d.Close(watchdogContext(t)))
+}
+
+// A Close whose context has ended does not say that all memory is given back, if it is not.
+func TestCloseEntries_EndedContext(t *testing.T) {
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	leak := errors.New("an object was not given back")
+	for _, err := range []error{nil, leak, context.Canceled} {
+		got := closeEntries(ended, func(context.Context) error { return err }, func() int64 { return 1000 })
+		require.ErrorIs(t, got, context.Canceled)
+		if err == nil {
+			require.ErrorContains(t, got, "operations under way hold 1000 bytes")
+		} else {
+			require.ErrorIs(t, got, err)
+		}
+	}
+	require.NoError(t, closeEntries(ended, func(context.Context) error { return nil }, func() int64 { return 0 }))
+}
+
+// A Close that panicked is made good by the next.
+func TestSeal_Panic(t *testing.T) {
+	m := newMap[int, *int](t, Options{})
+	for k := range 1000 {
+		require.NoError(t, m.Store(k, &k))
+	}
+	retired := 0
+	require.Panics(t, func() {
+		m.c.seal(func(ref) {
+			if retired++; retired == 100 {
+				panic("retire")
+			}
+		})
+	})
+	if err := m.Store(1, new(int)); err != nil { // some buckets are shut
+		refused(t, err)
+	}
+	ctx, closed := watchdogContext(t), make(chan error, 1)
+	go func() { closed <- m.Close(ctx) }()
+	select {
+	case err := <-closed:
+		require.NoError(t, err)
+	case <-ctx.Done():
+		t.Fatal("the second Close waits for the lock of the first")
+	}
+	require.Zero(t, m.Len())
+	refused(t, m.Store(1, new(int)))
 }
 
 // elsewhere calls end in another goroutine: the caller's is in a section.

@@ -53,6 +53,6 @@ func (c *computing) forbids(what string) {
 		return
 	}
 	pcs := make([]uintptr, 16)
-	panic(fmt.Sprintf("smrmap: %s of a map in a function of its own Compute, which holds a lock that this may wait for%s\n"+
-		"inside the Compute called%s", what, frames(pcs[:runtime.Callers(2, pcs)]), frames(stack)))
+	panic(fmt.Sprintf("smrmap: %s of a map in a function of its own Compute, which holds a lock that this may wait for. Return from the function what is to be "+
+		"stored, and do the rest after Compute.%s\ninside the Compute called%s", what, frames(pcs[:runtime.Callers(2, pcs)]), frames(stack)))
 }

@@ -30,6 +30,7 @@ type core struct {
 	resizes satomic.Uint64
 
 	sealing  sync.Mutex     // held by seal
+	sealed   bool           // seal has locked resizing; under sealing
 	resizing sync.Mutex     // held from the decision to resize until migrateAll is done; by seal for good
 	again    satomic.Bool   // resize found resizing held: see there
 	migrated sync.WaitGroup // the goroutine in migrateAll

@@ -89,7 +89,7 @@ func (l *loan) end() (found string) {
 		return ""
 	}
 	key := l.key()
-	return fmt.Sprintf("smrmap: the value of key %s was written to while it was borrowed%s", key[:min(len(key), 100)], frames(l.stack))
+	return fmt.Sprintf("smrmap: the value of key %s was written to while it was borrowed. Change a copy, and Store that. It was lent%s", key[:min(len(key), 100)], frames(l.stack))
 }
 
 // poison fills copies that were taken back.

@@ -4,13 +4,16 @@ package smrmap
 
 import (
 	"fmt"
+	"runtime"
 	"runtime/debug"
+	"sync"
 	"testing"
 	"unsafe"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/gosmr/gosmr/internal/pages"
+	"github.com/gosmr/gosmr/slab"
 	"github.com/gosmr/gosmr/smr"
 )
 
@@ -112,6 +115,69 @@ func TestInvariants_BorrowedReadAfterLeave(t *testing.T) {
 	require.Zero(t, outstanding.Load())
 }
 
+// A section may be left inside a pinned one, or while the goroutine is pinned, as others borrow.
+func TestInvariants_LeaveWhilePinned(t *testing.T) {
+	d := newDomain(t)
+	m, p := newMap[int, int](t, Options{Domain: d}), slab.New[int](d, slab.Options{})
+	require.NoError(t, m.Store(1, 1))
+	var borrowers sync.WaitGroup
+	for range 4 {
+		borrowers.Go(func() {
+			for i := range 2000 {
+				s := d.Enter()
+				m.LoadIn(s, 1)
+				if i%2 == 0 || runtime.GOOS != "linux" {
+					pinned := d.Pin()
+					s.Leave()
+					pinned.Leave()
+					continue
+				}
+				l := p.Pin()
+				s.Leave()
+				l.Unpin()
+			}
+		})
+	}
+	borrowers.Wait()
+	require.NoError(t, p.Close(watchdogContext(t)))
+}
+
+// A Quiescent whose owner is told of a write has ended its section, and Close has closed it.
+func TestInvariants_QuiescentIsEndedFirst(t *testing.T) {
+	d := newDomain(t)
+	m := newMap[int, int](t, Options{Domain: d})
+	require.NoError(t, m.Store(1, 1))
+	for name, end := range map[string]func(q *smr.Quiescent){
+		"Offline": (*smr.Quiescent).Offline,
+		"Close":   (*smr.Quiescent).Close,
+	} {
+		q := d.NewQuiescent(nil)
+		q.Online()
+		v, _ := m.LoadIn(q.Section(), 1)
+		*v++
+		require.Panics(t, func() { end(q) }, name)
+		require.Panics(t, d.CheckEntered, name)
+		if name == "Offline" {
+			q.Close()
+		}
+		q.Online() // does nothing to a closed one
+		require.Panics(t, func() { q.Section() }, name)
+	}
+}
+
+// A Close that would block a pinned section panics, and leaves the map as it was.
+func TestInvariants_CloseWhilePinned(t *testing.T) {
+	d := newDomain(t)
+	m := newMap[int, int](t, Options{Domain: d})
+	require.NoError(t, m.Store(1, 1))
+	s := d.Pin()
+	text := panicOf(t, func() { m.Close(watchdogContext(t)) })
+	s.Leave()
+	require.Contains(t, text, "smrmap: Close inside a pinned section")
+	require.NoError(t, m.Store(2, 2))
+	require.NoError(t, m.Close(watchdogContext(t)))
+}
+
 // In a pinned section, too: there the copy is poisoned.
 func TestInvariants_BorrowedWhilePinned(t *testing.T) {
 	b := newBytes(t, Options{})
@@ -140,7 +206,7 @@ func TestInvariants_BorrowedWritten(t *testing.T) {
 	} {
 		for _, in := range sections(d) {
 			text := panicOf(t, func() { in(write) })
-			require.Regexp(t, `smrmap: the value of key ("the key"|the key|1234) was written to while it was borrowed\n`, text, name)
+			require.Regexp(t, `smrmap: the value of key ("the key"|the key|1234) was written to while it was borrowed. Change a copy, and Store that. It was lent\n`, text, name)
 			require.Contains(t, text, "TestInvariants_BorrowedWritten", name)
 		}
 	}

@@ -133,7 +133,7 @@ func (m *Map[K, V]) load(h uint64, k K) (none V, _ bool) {
 		return value, true
 	}
 	if m.pool != nil { // else the collector keeps what is found
-		s, ok := enter(m.dom)
+		s, ok := m.dom.TryEnter()
 		if !ok {
 			return none, false
 		}
@@ -167,7 +167,7 @@ func (m *Map[K, V]) LoadIn(s smr.Section, k K) (*V, bool) {
 //
 // Cost: that of a LoadIn and a section; no allocation.
 func (m *Map[K, V]) View(k K, fn func(*V)) bool {
-	s, ok := enter(m.dom)
+	s, ok := m.dom.TryEnter()
 	if !ok {
 		return false
 	}

@@ -9,17 +9,18 @@ import (
 
 // Store sets the value of k. If the budget is used up it returns an error that wraps
 // [slab.ErrNoMemory], and the map is as it was; once map or domain is closed, one that wraps
-// [ErrClosed].
+// [ErrClosed]. (If the domain alone is, it may still replace a key's value, while it has an entry at
+// hand.)
 //
 // Cost: a locked instruction, and where entries are on the Go heap an allocation.
 func (m *Map[K, V]) Store(k K, value V) error {
 	smr.CheckMayBlock("smrmap: Store")
 	m.c.computing.forbids("a Store")
-	if m.dom.Closed() {
-		return domainClosed(m.dom)
-	}
 	if m.pool != nil && unsafe.Sizeof(entry[K, V]{}) <= maxLocked && m.replace(k, &value) {
 		return nil
+	}
+	if m.dom.Closed() {
+		return domainClosed(m.dom)
 	}
 	e, err := m.newEntry(k, value)
 	if err != nil {
@@ -129,7 +130,7 @@ func (m *Map[K, V]) LoadOrStore(k K, value V) (actual V, loaded bool, err error)
 	if actual, loaded = m.Load(k); loaded {
 		return actual, true, nil
 	}
-	s, ok := enter(m.dom) // to read the entry that put may return
+	s, ok := m.dom.TryEnter() // to read the entry that put may return
 	if !ok {
 		return actual, false, domainClosed(m.dom)
 	}

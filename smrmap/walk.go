@@ -106,7 +106,7 @@ func (m *Map[K, V]) eachOffHeap(yield func(K, V) bool) {
 	most := int(batchBytes / max(unsafe.Sizeof(entry[K, V]{}), 1))
 	copies := unsafe.Slice((*entry[K, V])(unsafe.Pointer(&space)), most)[:0]
 	for pos := uint64(0); ; {
-		s, ok := enter(m.dom)
+		s, ok := m.dom.TryEnter()
 		if !ok {
 			return
 		}

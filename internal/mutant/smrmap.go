@@ -278,8 +278,56 @@ var smrmapBugs = []Bug{
 		Test:    "TestClose_WaitsForEntriesUnderWay",
 		Patch: `
 @ smrmap/closed.go
--		if err == nil && reserved() == 0 || ctx.Err() != nil || errors.Is(err, smr.ErrInCallback) {
+-		if err == nil && held == 0 || errors.Is(err, smr.ErrInCallback) {
 +		if true {
+`,
+	},
+	{
+		Name:    "close-of-ended-context",
+		Why:     "Close returns nil as its context ends, although a writer holds memory of the map",
+		Package: "./smrmap",
+		Test:    "TestCloseEntries_EndedContext",
+		Patch: `
+@ smrmap/closed.go
+-			return fmt.Errorf("smrmap: Close: operations under way hold %d bytes: %w", held, ended)
++			return err
+`,
+	},
+	{
+		Name:    "seal-locks-again",
+		Why:     "after a Close that panicked, the next waits for ever",
+		Package: "./smrmap",
+		Test:    "TestSeal_Panic",
+		Patch: `
+@ smrmap/closed.go
+-		c.sealed = true
++		c.sealed = false
+`,
+	},
+	{
+		Name:    "told-before-the-end",
+		Why:     "a Quiescent whose owner is told of a write stays online",
+		Package: "./smrmap",
+		Test:    "TestInvariants_QuiescentIsEndedFirst",
+		Tags:    "invariants",
+		Patch: `
+@ smr/quiescent.go
+-	found = q.ending()
+-	q.rec.Offline()
++	tell(q.ending())
++	q.rec.Offline()
+`,
+	},
+	{
+		Name:    "recall-loses-its-processor",
+		Why:     "a goroutine that leaves a section while it is pinned gives its processor away in a system call",
+		Package: "./smrmap",
+		Test:    "TestInvariants_LeaveWhilePinned",
+		Tags:    "invariants",
+		Patch: `
+@ internal/pages/lend_linux.go
+-	if _, _, errno := unix.RawSyscall(unix.SYS_MPROTECT, uintptr(b.p), b.size, uintptr(prot)); errno != 0 {
++	if _, _, errno := unix.Syscall(unix.SYS_MPROTECT, uintptr(b.p), b.size, uintptr(prot)); errno != 0 {
 `,
 	},
 	{
@@ -321,8 +369,8 @@ var smrmapBugs = []Bug{
 		Tags:    "invariants",
 		Patch: `
 @ smr/leave_on.go
--		if found := (Section{rec: q.rec, gen: gen}).ending(); found != "" {
-+		if found := (Section{rec: q.rec, gen: gen + 1}).ending(); found != "" {
+-	for _, fn := range fns {
++	for _, fn := range fns[:0] {
 `,
 	},
 	{

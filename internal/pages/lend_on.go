@@ -8,16 +8,18 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/gosmr/gosmr/internal/pinned"
 )
 
 // lent holds copies of what readers have borrowed, each in pages of its own. They go round: a copy
 // that was recalled can't be touched until all others were used.
 var lent struct {
-	mu    sync.Mutex // guards the rest
-	base  unsafe.Pointer
-	out   []bool // by page: it is lent
-	next  int
-	tried bool
+	once sync.Once // sets base and the length of out
+	base unsafe.Pointer
+	mu   pinned.Lock // guards the rest, for no system call: Recall may be called while pinned
+	out  []bool      // by page: it is lent
+	next int
 }
 
 const (
@@ -33,28 +35,55 @@ func Lend(n int) unsafe.Pointer {
 	if n > mostLent {
 		return nil
 	}
-	lent.mu.Lock()
-	defer lent.mu.Unlock()
-	if !lent.tried {
-		lent.tried = true
+	lent.once.Do(func() {
 		if base, err := mapped(lentBytes, unix.PROT_NONE, noReserve); err == nil {
 			lent.base, lent.out = base, make([]bool, lentBytes/pageSize)
 		}
+	})
+	want := pagesOf(n)
+	first := takePages(want)
+	if first < 0 {
+		return nil
 	}
-	want := (n + pageSize - 1) / pageSize
+	b := block{unsafe.Add(lent.base, first*pageSize), uintptr(want * pageSize)}
+	if protectLent(b, protection) != nil {
+		dropPages(first, want)
+		return nil
+	}
+	return b.p
+}
+
+func pagesOf(n int) int { return (n + pageSize - 1) / pageSize }
+
+// takePages returns the first of n pages in a row, which are lent from now on, or -1.
+func takePages(want int) (first int) {
+	lent.mu.Lock()
+	defer lent.mu.Unlock()
 	for run := 0; run < len(lent.out); {
 		if lent.next+want > len(lent.out) {
 			lent.next = 0
 			run += want
 		}
-		i := busyPage(lent.out[lent.next:][:want])
+		pages := lent.out[lent.next:][:want]
+		i := busyPage(pages)
 		if i < 0 {
-			return openPages(lent.next, want)
+			for i := range pages {
+				pages[i] = true
+			}
+			first = lent.next
+			lent.next += want
+			return first
 		}
 		lent.next += i + 1
 		run += i + 1
 	}
-	return nil
+	return -1
+}
+
+func dropPages(first, n int) {
+	lent.mu.Lock()
+	defer lent.mu.Unlock()
+	clear(lent.out[first:][:n])
 }
 
 // busyPage returns the index of the last page that is lent, -1 if none is.
@@ -67,29 +96,12 @@ func busyPage(out []bool) int {
 	return -1
 }
 
-func openPages(first, n int) unsafe.Pointer {
-	b := block{unsafe.Add(lent.base, first*pageSize), uintptr(n * pageSize)}
-	if protect(b, protection) != nil {
-		return nil
-	}
-	for i := range n {
-		lent.out[first+i] = true
-	}
-	lent.next = first + n
-	return b.p
-}
-
 // Recall makes a copy of n bytes fault where it is touched. With touchable set it does not, but the
 // pages may be lent again.
 func Recall(p unsafe.Pointer, n int, touchable bool) {
-	lent.mu.Lock()
-	defer lent.mu.Unlock()
-	first := int(uintptr(p)-uintptr(lent.base)) / pageSize
-	pages := (n + pageSize - 1) / pageSize
+	n = pagesOf(n)
 	if !touchable {
-		protect(block{p, uintptr(pages * pageSize)}, unix.PROT_NONE) // if refused, it is poisoned
+		protectLent(block{p, uintptr(n * pageSize)}, unix.PROT_NONE) // if refused, it is poisoned
 	}
-	for i := range pages {
-		lent.out[first+i] = false
-	}
+	dropPages(int(uintptr(p)-uintptr(lent.base))/pageSize, n)
 }
