@@ -189,16 +189,22 @@ func (b *blocks) getLarge(n int) ([]byte, error) {
 	closed := b.closed
 	b.mu.Unlock()
 	if closed {
-		return nil, fmt.Errorf("slab: Get from %s: %w", b.name, ErrClosed)
+		return nil, b.errClosed()
 	}
 	bury()
 	b.freeLate()
-	size := pages.RoundLarge(uintptr(n))
-	if err := b.budget.Reserve(int64(size)); err != nil {
+	size := int64(pages.RoundLarge(uintptr(n)))
+	err := b.budget.Reserve(size)
+	if err != nil && b.samples.trim() {
+		err = b.budget.Reserve(size)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("%s: %w", b.name, err)
 	}
 	return b.allocLarge(n)
 }
+
+func (b *blocks) errClosed() error { return fmt.Errorf("slab: Get from %s: %w", b.name, ErrClosed) }
 
 // allocLarge is getLarge with bytes that are already taken from the budget. They go back if the
 // system has no memory.
@@ -216,13 +222,23 @@ func (b *blocks) allocLarge(n int) ([]byte, error) {
 		l.p = p
 	}
 	b.mu.Lock()
-	b.large[l.p] = l
-	b.stats.Gets++
-	b.stats.InUseBytes += int64(size)
+	closed := b.closed // with which Close counts large
+	if !closed {
+		b.large[l.p] = l
+		b.stats.Gets++
+		b.stats.InUseBytes += int64(size)
+	}
 	if l.sample == nil {
 		b.stats.ReservedBytes += int64(size)
 	}
 	b.mu.Unlock()
+	if closed {
+		if l.sample != nil {
+			b.samples.given(nil, l.p, false)
+		}
+		l.free()
+		return nil, b.errClosed()
+	}
 	return unsafe.Slice((*byte)(l.p), size)[:n], nil
 }
 
@@ -361,16 +377,21 @@ func (b *Blocks) Close(ctx context.Context) error {
 	}
 	err := closeStores(ctx, b.dom, stores...)
 	b.freeLate()
-	b.samples.close()
 	closed := b.classes[0].caches.Sealed()
 	b.mu.Lock()
 	b.closed = closed
-	n := len(b.large)
+	n := len(b.large) + int(b.stats.Pending)
 	b.mu.Unlock()
 	if n > 0 && closed {
 		err = errors.Join(err, fmt.Errorf("slab: Close of %s: %d large blocks were not given back", b.name, n))
 	}
+	if left := b.samples.close(); left > 0 && err == nil { // on its way there
+		err = fmt.Errorf("slab: Close of %s: a large block was given back meanwhile", b.name)
+	}
 	if err == nil {
+		for _, s := range stores {
+			s.check.close()
+		}
 		b.cleanup.Stop()
 	}
 	runtime.KeepAlive(b)

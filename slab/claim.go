@@ -107,6 +107,11 @@ func (c *claim) Get() ([]byte, error) {
 	if err == nil || !errors.Is(err, ErrNoMemory) || !c.spend() {
 		return block, err
 	}
+	return c.getSpent()
+}
+
+// getSpent is Get of a new slab or mapping, after spend.
+func (c *claim) getSpent() ([]byte, error) {
 	if c.n > maxObject {
 		return c.b.allocLarge(c.n)
 	}
@@ -115,6 +120,10 @@ func (c *claim) Get() ([]byte, error) {
 	if err := s.growBy(m); err != nil {
 		s.keep(m)
 		return nil, err
+	}
+	if s.depot.isClosed() { // asked after growBy, so Close has counted m, or is seen here
+		s.keep(m)
+		return nil, s.errClosed()
 	}
 	p := s.load(m)
 	s.check.got(p)

@@ -20,40 +20,64 @@ func (closedError) Error() string { return "the pool is closed" }
 
 func (closedError) Is(target error) bool { return target == smr.ErrClosed }
 
-// closeStores is Pool.Close of stores of one domain.
-func closeStores(ctx context.Context, d *smr.Domain, stores ...*store) error {
-	bury()
-	wait := func() error {
-		err := d.Barrier(ctx)
-		if errors.Is(err, smr.ErrClosed) {
-			err = d.Close(ctx) // readers may be left: an earlier Close's ctx may have ended
-		}
-		return err
+// A closing is a Close of stores of one domain.
+type closing struct {
+	ctx    context.Context
+	d      *smr.Domain
+	stores []*store
+	unread bool // no reader is left, nor will there be
+}
+
+// wait waits for callbacks, or for the end of a domain that another goroutine closes, or has closed.
+func (c *closing) wait() error {
+	err := c.d.Barrier(c.ctx)
+	if errors.Is(err, smr.ErrClosed) {
+		err = c.d.Close(c.ctx) // readers may be left: an earlier Close's ctx may have ended
+		c.unread = err == nil
 	}
-	if err := wait(); err != nil { // inside a callback nothing is closed
-		return err
-	}
-	for _, s := range stores {
+	return err
+}
+
+// seal lets nothing out any more.
+func (c *closing) seal() {
+	for _, s := range c.stores {
 		s.depot.close()
 		s.heap.close()
+		s.samples.seal()
 		s.caches.Seal()
 		s.policy.trim(trimCaches)
 	}
-	if err := wait(); err != nil {
-		return err
-	}
-	for _, s := range stores {
-		if d.Closed() { // wait has closed it, so no reader is left; reached may not come
+}
+
+// trim gives back what no reader can hold. That the domain is closed does not say so: its Close may
+// only have begun.
+func (c *closing) trim() {
+	for _, s := range c.stores {
+		if c.unread { // reached may not come
 			s.depot.readyAll()
 		}
 		s.policy.trim(trimAll)
 	}
-	if err := wait(); err != nil { // slabs may have waited once more
+}
+
+// closeStores is Pool.Close of stores of one domain, but for the samples' addresses.
+func closeStores(ctx context.Context, d *smr.Domain, stores ...*store) error {
+	bury()
+	c := &closing{ctx: ctx, d: d, stores: stores}
+	if err := c.wait(); err != nil { // inside a callback nothing is closed
 		return err
 	}
+	c.seal()
+	if err := c.wait(); err != nil {
+		return err
+	}
+	c.trim()
+	if err := c.wait(); err != nil { // slabs may have waited once more
+		return err
+	}
+	c.trim()
 	var errs []error
 	for _, s := range stores {
-		s.policy.trim(trimAll)
 		s.budget.leave(s)
 		n, where := s.samples.leaks(s)
 		if n += s.heap.counts().taken; n == 0 {
@@ -64,6 +88,5 @@ func closeStores(ctx context.Context, d *smr.Domain, stores ...*store) error {
 		}
 		errs = append(errs, fmt.Errorf("slab: Close of %s: %d objects were not given back%s", s.name, n, where))
 	}
-	stores[0].samples.close()
 	return errors.Join(errs...)
 }

@@ -124,6 +124,33 @@ func TestClose_AfterDomainWaitsForItsReaders(t *testing.T) {
 	require.Zero(t, b.Stats().ReservedBytes)
 }
 
+// That another goroutine has begun to close the domain does not end the sections that are open: what
+// is retired beside both waits for them.
+func TestClose_BesideDomainCloseWaitsForReaders(t *testing.T) {
+	d, err := smr.New(smr.Options{})
+	require.NoError(t, err)
+	p := New[flat](d, Options{})
+	obj := get(t, p)
+	c := &closing{ctx: watchdogContext(t), d: d, stores: []*store{p.s}}
+	require.NoError(t, c.wait())
+	c.seal()
+	require.NoError(t, c.wait())
+	leave := enter(t, d)
+	p.Retire(obj)
+	over, cancel := context.WithCancel(context.Background())
+	cancel()
+	require.ErrorIs(t, d.Close(over), context.Canceled)
+	c.trim()
+	require.EqualValues(t, 1, p.Stats().Pending, "a reader may hold it")
+	require.Equal(t, 1, p.Stats().Slabs)
+	leave()
+	require.NoError(t, c.wait())
+	c.trim()
+	require.Zero(t, p.Stats().Pending)
+	require.Zero(t, p.Stats().Slabs)
+	closeEmpty(t, p)
+}
+
 // Whoever retires and frees beside Domain.Close is not told off for it, and nothing is lost.
 func TestRetire_BesideDomainClose(t *testing.T) {
 	for range rounds(200) {

@@ -8,6 +8,7 @@ import "unsafe"
 type checks struct{}
 
 func (*checks) init(*store, string, bool) {}
+func (*checks) close()                    {}
 func (*checks) got(unsafe.Pointer)        {}
 func (*checks) freed(unsafe.Pointer)      {}
 func (*checks) retired(unsafe.Pointer)    {}

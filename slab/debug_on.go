@@ -7,9 +7,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
-	"sync"
 	"unsafe"
-	"weak"
 
 	"github.com/gosmr/gosmr/internal/fate"
 	"github.com/gosmr/gosmr/internal/pinned"
@@ -55,10 +53,11 @@ const (
 	isRetired objectStatus = "retired"
 )
 
-// everyPool has the checks of all stores, to find whose an object is.
+// everyPool has the checks of all stores but those that were closed or dropped, to find whose an
+// object is: also in a pinned section, in which a mutex could block, and so could a weak pointer.
 var everyPool struct {
-	mu     sync.Mutex
-	checks []weak.Pointer[checks]
+	mu     pinned.Lock // not taken with a checks.mu held
+	checks []*checks
 }
 
 func (c *checks) init(s *store, kind string, keep bool) {
@@ -69,8 +68,14 @@ func (c *checks) init(s *store, kind string, keep bool) {
 	c.objects = make(map[unsafe.Pointer]*objectState)
 	everyPool.mu.Lock()
 	defer everyPool.mu.Unlock()
-	everyPool.checks = slices.DeleteFunc(everyPool.checks, func(w weak.Pointer[checks]) bool { return w.Value() == nil })
-	everyPool.checks = append(everyPool.checks, weak.Make(c))
+	everyPool.checks = append(everyPool.checks, c)
+}
+
+// close is for a store in which no object is in use.
+func (c *checks) close() {
+	everyPool.mu.Lock()
+	defer everyPool.mu.Unlock()
+	everyPool.checks = slices.DeleteFunc(everyPool.checks, func(other *checks) bool { return other == c })
 }
 
 // got checks that an object about to be given out is free, and not written to since it was freed.
@@ -148,10 +153,10 @@ func (c *checks) giveBack(p unsafe.Pointer, to objectStatus, what, how string) {
 // foreign says whose object p is that is not this pool's.
 func (c *checks) foreign(p unsafe.Pointer) string {
 	everyPool.mu.Lock()
-	defer everyPool.mu.Unlock()
-	for _, w := range everyPool.checks {
-		other := w.Value()
-		if other == nil || other == c {
+	all := slices.Clone(everyPool.checks)
+	everyPool.mu.Unlock()
+	for _, other := range all {
+		if other == c {
 			continue
 		}
 		other.mu.Lock()

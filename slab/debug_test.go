@@ -4,6 +4,7 @@ package slab
 
 import (
 	"path"
+	"slices"
 	"testing"
 	"unsafe"
 
@@ -164,4 +165,31 @@ func TestInvariants_ReusedIsNotPoisoned(t *testing.T) {
 	late()
 	require.EqualValues(t, 7, obj.key, "a section may hold it")
 	leave()
+}
+
+// A pool that was closed or dropped is not kept to tell whose an object is.
+func TestInvariants_EndedPoolIsForgotten(t *testing.T) {
+	skipControlled(t)
+	d := newDomain(t)
+	listed := func(c *checks) bool {
+		everyPool.mu.Lock()
+		defer everyPool.mu.Unlock()
+		return slices.Contains(everyPool.checks, c)
+	}
+	p, b := New[flat](d, Options{}), NewBlocks(d, Options{})
+	checks := []*checks{&p.s.check, &b.classes[0].check}
+	for _, c := range checks {
+		require.True(t, listed(c))
+	}
+	closeEmpty(t, p)
+	require.NoError(t, b.Close(watchdogContext(t)))
+	for _, c := range checks {
+		require.False(t, listed(c))
+	}
+	dropped(func() {
+		p := New[flat](d, Options{})
+		get(t, p)
+		checks[0] = &p.s.check
+	})
+	collectUntil(func() bool { return !listed(checks[0]) })
 }

@@ -53,10 +53,13 @@ func whenDropped[H any](handle *H, r *remains) (c runtime.Cleanup) {
 // drop runs when the handle is unreachable, so none of its methods runs, now or later. Callbacks
 // of the domain and reclaims of the budget may run.
 func (r *remains) drop() {
+	for _, s := range r.stores {
+		s.check.close()
+	}
 	n, bytes := r.usage()
 	if bytes == 0 { // closed, or never used
 		r.leave()
-		r.samples.close()
+		r.samples.abandon()
 		return
 	}
 	if n > 0 && !r.all {

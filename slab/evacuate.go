@@ -64,10 +64,10 @@ func (b compactor) GetFree(n int) []byte {
 	return unsafe.Slice((*byte)(p), s.size)[:n]
 }
 
-// getFree is get without growing.
+// getFree is get without growing, and without samples: those are none of the free objects.
 func (s *store) getFree() unsafe.Pointer {
 	c := s.pin()
-	p := c.get()
+	p := c.getAlways()
 	c.unpin()
 	if p == nil {
 		m := s.take(true)

@@ -180,7 +180,9 @@ func (p *Pool[T]) OffHeap() bool { return p.s.newCells == nil }
 // may be called again, after they were given back.
 func (p *Pool[T]) Close(ctx context.Context) error {
 	err := closeStores(ctx, p.s.dom, p.s)
+	p.s.samples.close() // none is left if err is nil: closeStores counts them
 	if err == nil {
+		p.s.check.close()
 		p.cleanup.Stop()
 	}
 	runtime.KeepAlive(p)

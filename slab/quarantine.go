@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"math"
 	"math/rand/v2"
+	"runtime"
 	"time"
 	"unsafe"
 
@@ -25,8 +26,9 @@ import (
 // log/slog when its time is over.
 //
 // Nothing runs in the background: a sample whose time is over stays until its pages are needed.
-// Those that can't be touched take addresses only; they are not in the [Budget]. All others count
-// with whole pages. Close gives all of it back.
+// Those that can't be touched take addresses, and 700 bytes of the Go heap each; they are not in the
+// [Budget]. All others count with whole pages. Close gives all of it back, the addresses once the pool
+// is unreachable.
 type Quarantine struct {
 	// OneIn is how many Gets there are to a sample, on average. 1: each is one. 0: off.
 	OneIn int
@@ -35,15 +37,16 @@ type Quarantine struct {
 	For time.Duration
 
 	// MaxBytes bounds the addresses of samples, in use and kept, whole pages each. While they are
-	// used up no more samples are taken; so it bounds the cost, too. At most 1 GiB, 64 MiB where
-	// addresses are short; more counts as that. Default: 4 MiB.
+	// used up no more samples are taken; so it bounds the cost, too. At most 64 MiB; more counts as
+	// that. Default: 4 MiB. All pools together sample as many pages as a quarter of the mappings
+	// that the system permits a process (on Linux vm.max_map_count, and so 64 MiB by default).
 	MaxBytes int64
 }
 
 const (
 	defaultFor    = time.Minute
 	defaultRegion = 4 << 20
-	maxRegion     = 64 << (20 + ^uintptr(0)>>63*4)
+	maxRegion     = 64 << 20
 )
 
 // normalize panics if a field is negative.
@@ -83,9 +86,12 @@ type quarantine struct {
 	// moving is held while pages are opened, shut, or searched for: a leaf of the order of locks,
 	// but for mu. Free, Get, callbacks and Close take it; Retire does not.
 	moving ssync.Mutex
-	gone   bool     // the guard ended; guarded by moving
-	cursor int      // where the next search for pages begins; guarded by moving
-	damage []string // to be logged when moving is unlocked; guarded by moving
+	sealed bool      // no more samples are taken; guarded by moving
+	gone   bool      // the guard was cleared; guarded by moving
+	open   int       // samples that are kept and not shut; guarded by moving
+	cursor int       // where the next search for pages begins; guarded by moving
+	idle   time.Time // no pages are searched for before that; guarded by moving
+	damage []string  // to be logged when moving is unlocked; guarded by moving
 
 	mu             pinned.Lock // guards all below, and the samples' fields but for those that say otherwise
 	at             []*sample   // by page: the last object that had it
@@ -104,11 +110,11 @@ type sample struct {
 	p        unsafe.Pointer
 	size     uintptr // of the object
 	first, n int     // pages; all above are constant
-	goal     smr.Seq // of one in late
 
+	goal    smr.Seq // of one in late
 	state   sampleState
 	retired bool // else freed
-	shut    bool // else poisoned; written before it is kept
+	shut    bool // else poisoned; of one that is kept
 	gotten  trace
 	given   trace
 	kept    time.Time
@@ -139,6 +145,8 @@ func newQuarantine(d *smr.Domain, o Options, stable bool) *quarantine {
 		o: opts, name: o.Name, dom: d, budget: o.Budget, stable: stable, readable: o.OptimisticReaders,
 		guard: g, base: uintptr(g.Base()), at: make([]*sample, uintptr(opts.MaxBytes)/pages.PageSize),
 	}
+	// The addresses are not another's as long as a store takes what is there for samples.
+	runtime.AddCleanup(q, (*pages.Guard).End, g)
 	quarantines.add(q)
 	return q
 }
@@ -164,8 +172,13 @@ func (q *quarantine) take(s *store, size uintptr, counted bool) *sample {
 	x := &sample{q: q, s: s, size: size, n: int((size + pages.PageSize - 1) / pages.PageSize)}
 	q.moving.Lock()
 	defer q.unlock()
-	q.expireMoving(time.Now())
-	if q.gone || !q.findMoving(x) {
+	now := time.Now()
+	q.expireMoving(now)
+	if q.sealed || q.busy+x.n > len(q.at) || now.Before(q.idle) { // busy grows with moving held
+		return nil
+	}
+	if !q.findMoving(x) {
+		q.idle = now.Add(searchPause)
 		return nil
 	}
 	if !counted && q.budget.reserve(x.bytes()) != nil {
@@ -176,6 +189,8 @@ func (q *quarantine) take(s *store, size uintptr, counted bool) *sample {
 		if !counted {
 			q.budget.Release(x.bytes())
 		}
+		q.cursor = 0 // where pages were open before, which is less to ask for
+		q.idle = now.Add(searchPause)
 		return nil
 	}
 	x.p = unsafe.Add(q.guard.Base(), off)
@@ -190,14 +205,15 @@ func (q *quarantine) take(s *store, size uintptr, counted bool) *sample {
 	return x
 }
 
-// mostSearched bounds a search for pages, which holds up others.
-const mostSearched = 1 << 12
+// mostSearched bounds a search for pages, which holds up others, and searchPause how often it is
+// done in vain: up to 100 us each.
+const (
+	mostSearched = 1 << 12
+	searchPause  = 10 * time.Millisecond
+)
 
 // findMoving finds pages for x. It takes those that were over first, as far as it can.
 func (q *quarantine) findMoving(x *sample) bool {
-	if q.busy+x.n > len(q.at) { // busy grows with moving held
-		return false
-	}
 	run := 0
 	for range min(len(q.at), mostSearched) + x.n {
 		if q.cursor == len(q.at) {
@@ -253,8 +269,9 @@ func (q *quarantine) wait(x *sample) {
 	if smr.TryCall(q.dom, x, int(x.bytes()), (*sample).end) {
 		return
 	}
-	x.goal = q.dom.Advance()
+	goal := q.dom.Advance()
 	q.mu.Lock()
+	x.goal = goal
 	q.late = append(q.late, x)
 	q.mu.Unlock()
 }
@@ -288,14 +305,16 @@ func (x *sample) end() {
 		x.s.check.ended(x.p)
 	}
 	off, n := x.span()
-	if x.shut = q.guard.Shut(off, n); x.shut {
+	shut := q.guard.Shut(off, n)
+	if shut {
 		q.budget.Release(x.bytes())
 	} else {
 		poison(x.p, n)
+		q.open++
 	}
 	now := time.Now()
 	q.mu.Lock()
-	x.state, x.kept = sampleKept, now
+	x.state, x.kept, x.shut = sampleKept, now, shut
 	if q.oldest == nil {
 		q.oldest = x
 	} else {
@@ -304,7 +323,7 @@ func (x *sample) end() {
 	q.newest = x
 	q.nKept++
 	q.keptBytes += x.bytes()
-	if x.shut {
+	if shut {
 		q.reserved -= x.bytes()
 	}
 	q.mu.Unlock()
@@ -325,7 +344,8 @@ func (q *quarantine) expireMoving(now time.Time) {
 // dropMoving ends the quarantine of the oldest sample. What wrote to one that could not be shut is
 // found here.
 func (q *quarantine) dropMoving(x *sample) {
-	if !x.shut {
+	if !x.shut { // written with moving held
+		q.open--
 		off, n := x.span()
 		if i := unpoisoned(x.p, n); i >= 0 {
 			q.damage = append(q.damage, fmt.Sprintf("byte %d was written\n%s", i, q.explain(uintptr(x.p)+uintptr(i))))
@@ -359,41 +379,50 @@ func (q *quarantine) unlock() {
 	}
 }
 
-// trim gives back the memory of samples that could not be shut, before their time is over.
-func (q *quarantine) trim() {
+// trim gives back the memory of samples that could not be shut, before their time is over. It
+// reports whether there were any.
+func (q *quarantine) trim() (any bool) {
 	if q == nil {
-		return
+		return false
 	}
 	q.endLate()
 	q.moving.Lock()
 	defer q.unlock()
-	var open int64
-	for x := q.oldest; x != nil; x = x.next {
-		if !x.shut {
-			open++
-		}
+	for any = q.open > 0; q.open > 0; {
+		q.dropMoving(q.oldest)
 	}
-	for ; open > 0; q.dropMoving(q.oldest) {
-		if !q.oldest.shut {
-			open--
-		}
-	}
+	return any
 }
 
-// close gives all back, if no sample is in use or waits for readers.
-func (q *quarantine) close() {
+// seal has no more samples taken.
+func (q *quarantine) seal() {
 	if q == nil {
 		return
+	}
+	q.moving.Lock()
+	defer q.unlock()
+	q.sealed = true
+}
+
+// close gives all back that is not in use and has no readers, if the quarantine is sealed. It returns
+// how many pages are left.
+func (q *quarantine) close() (left int) {
+	if q == nil {
+		return 0
 	}
 	q.endLate()
 	q.moving.Lock()
 	defer q.unlock()
+	if !q.sealed || q.gone {
+		return 0
+	}
 	for q.oldest != nil {
 		q.dropMoving(q.oldest)
 	}
-	if q.busy == 0 {
+	if q.busy == 0 { // it does not grow any more
 		q.endMoving()
 	}
+	return q.busy
 }
 
 // abandon gives all back, also what is in use. Calls of end that are still to come find nothing.
@@ -410,7 +439,7 @@ func (q *quarantine) endMoving() {
 	if q.gone {
 		return
 	}
-	q.gone = true
+	q.sealed, q.gone, q.open = true, true, 0
 	quarantines.remove(q)
 	for _, x := range q.at { // written with moving held
 		if x != nil && x.s != nil {
@@ -422,7 +451,7 @@ func (q *quarantine) endMoving() {
 	q.at, q.oldest, q.newest, q.late = nil, nil, nil, nil
 	q.reserved, q.nKept, q.keptBytes = 0, 0, 0
 	q.mu.Unlock()
-	q.guard.End()
+	q.guard.Clear()
 	q.budget.Release(reserved)
 }
 
@@ -438,7 +467,7 @@ func (q *quarantine) addTo(st *Stats) {
 	st.ReservedBytes += q.reserved
 }
 
-// leaks returns how many samples of s are in use, and where they were gotten.
+// leaks returns how many samples of s are in use or wait for readers, and where they were gotten.
 func (q *quarantine) leaks(s *store) (n int64, text string) {
 	if q == nil {
 		return 0, ""
@@ -446,7 +475,7 @@ func (q *quarantine) leaks(s *store) (n int64, text string) {
 	q.mu.Lock()
 	var found []*sample
 	for _, x := range q.at {
-		if x != nil && x.s == s && x.state == sampleInUse && (len(found) == 0 || found[len(found)-1] != x) {
+		if x != nil && x.s == s && x.state <= sampleWaiting && (len(found) == 0 || found[len(found)-1] != x) {
 			found = append(found, x)
 		}
 	}
@@ -463,7 +492,8 @@ func (q *quarantine) leaks(s *store) (n int64, text string) {
 // it takes four instructions.
 func (s *store) sampled(p unsafe.Pointer) bool { return uintptr(p)-s.region < s.extent }
 
-// getSample returns a sample if one is due and there is room for it; else what get returns then.
+// getSample returns a sample if one is due and there is room for it, else an object of the cache, or
+// nil.
 func (s *store) getSample() unsafe.Pointer {
 	due := false
 	c := s.pinLoaded()
@@ -482,7 +512,7 @@ func (s *store) getSample() unsafe.Pointer {
 		return x.p
 	}
 	c = s.pin()
-	p := c.get()
+	p := c.getAlways()
 	c.unpin()
 	return p
 }

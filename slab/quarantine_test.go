@@ -178,6 +178,7 @@ func TestQuarantine_UnprotectedIsChecked(t *testing.T) {
 			require.NoError(t, budget.Reserve(x.bytes()))
 			p.s.samples.reserved += x.bytes()
 			x.shut = false
+			p.s.samples.open++
 			poison(x.p, uintptr(x.bytes()))
 		}
 		require.Positive(t, budget.Used())

@@ -224,7 +224,8 @@ func (s *store) retireSlow(p unsafe.Pointer) {
 }
 
 // takeOrGrow returns a magazine of free objects. It tries the depot and the slabs, a new slab,
-// the other processors' caches, and what the other members of the budget give back.
+// the other processors' caches, and what the other members of the budget give back, and the
+// quarantine.
 func (s *store) takeOrGrow() (*magazine, error) {
 	for {
 		if m := s.take(false); m != nil {
@@ -243,6 +244,9 @@ func (s *store) takeOrGrow() (*magazine, error) {
 			return m, nil
 		}
 		if s.budget.reclaim(s) && s.grow() == nil {
+			continue
+		}
+		if s.samples.trim() && s.grow() == nil {
 			continue
 		}
 		if m := s.take(true); m != nil { // given back meanwhile
@@ -306,7 +310,7 @@ func (s *store) release(slabs []*slab) {
 // grow takes a slab from the system. A closed store returns [ErrClosed].
 func (s *store) grow() error {
 	if s.depot.isClosed() {
-		return fmt.Errorf("slab: Get from %s: %w", s.name, ErrClosed)
+		return s.errClosed()
 	}
 	bury()
 	if err := s.budget.reserve(int64(s.slabSize)); err != nil {
@@ -314,6 +318,8 @@ func (s *store) grow() error {
 	}
 	return s.growBy(nil)
 }
+
+func (s *store) errClosed() error { return fmt.Errorf("slab: Get from %s: %w", s.name, ErrClosed) }
 
 // growBy is grow with bytes that are already taken from the budget. They go back if the system
 // has no memory. It fills m with objects if m is not nil.

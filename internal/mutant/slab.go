@@ -368,4 +368,81 @@ var slabBugs = []Bug{
 +		if o := r.o; c.objects[r.p] == o && !o.poisoned {
 `,
 	},
+	{
+		Name:    "closing-is-unread",
+		Why:     "a pool's Close takes a domain whose Close has begun for one without readers, and frees what they hold",
+		Package: "./slab",
+		Test:    "TestClose_BesideDomainCloseWaitsForReaders",
+		Patch: `
+@ slab/close.go
+-		if c.unread { // reached may not come
++		if c.d.Closed() {
+`,
+	},
+	{
+		Name:    "failed-close-ends-samples",
+		Why:     "a Close that fails inside a callback ends the quarantine of a pool that stays open",
+		Package: "./slab",
+		Test:    "TestQuarantine_FailedCloseLeavesItOpen",
+		Patch: `
+@ slab/quarantine.go
+-	if !q.sealed || q.gone {
++	if q.gone {
+`,
+	},
+	{
+		Name:    "sample-beside-close",
+		Why:     "a sample is taken beside Close, which then ends the quarantine or leaks it",
+		Package: "./slab",
+		Test:    "TestQuarantine_SealedTakesNone",
+		Patch: `
+@ slab/quarantine.go
+-	if q.sealed || q.busy+x.n > len(q.at) || now.Before(q.idle) { // busy grows with moving held
++	if q.gone || q.busy+x.n > len(q.at) || now.Before(q.idle) { // busy grows with moving held
+`,
+	},
+	{
+		Name:    "waiting-sample-leaks",
+		Why:     "Close returns nil while a sample waits for readers, and the quarantine never ends",
+		Package: "./slab",
+		Test:    "TestQuarantine_RetiredBesideClose",
+		Patch: `
+@ slab/quarantine.go
+-		if x != nil && x.s == s && x.state <= sampleWaiting && (len(found) == 0 || found[len(found)-1] != x) {
++		if x != nil && x.s == s && x.state == sampleInUse && (len(found) == 0 || found[len(found)-1] != x) {
+`,
+	},
+	{
+		Name:    "claim-after-close",
+		Why:     "a claim's Get beside Close gives out a block of Blocks that Close found empty",
+		Package: "./slab",
+		Test:    "TestQuarantine_ClaimBesideClose",
+		Patch: `
+@ slab/claim.go
+-	if s.depot.isClosed() { // asked after growBy, so Close has counted m, or is seen here
++	if false {
+`,
+	},
+	{
+		Name:    "guards-unbounded",
+		Why:     "the pages of guards use up the process's mappings, and the Go runtime gets no memory",
+		Package: "./internal/pages",
+		Test:    "TestGuard_ShareOfMappings",
+		Patch: `
+@ internal/pages/guard.go
+-		if everOpened.Add(more) > mostOpened() {
++		if everOpened.Add(more) < 0 {
+`,
+	},
+	{
+		Name:    "shut-in-part",
+		Why:     "a sample that could be shut in part is poisoned, which faults",
+		Package: "./internal/pages",
+		Test:    "TestGuard_ShutInPart",
+		Patch: `
+@ internal/pages/guard.go
+-	return protectBare(b, g.shutProtection()) == nil || protectBare(b, protection) != nil
++	return protectBare(b, g.shutProtection()) == nil
+`,
+	},
 }

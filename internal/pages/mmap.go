@@ -76,8 +76,11 @@ func mapLarge(size uintptr) (unsafe.Pointer, error) {
 }
 
 func protect(b block, prot int) error {
-	if err := system.mprotect(b.bytes(), prot); err != nil {
+	if err := protectBare(b, prot); err != nil {
 		return fmt.Errorf("%w: mprotect of %d bytes: %w", ErrNoMemory, b.size, err)
 	}
 	return nil
 }
+
+// protectBare is protect that allocates nothing: for where the system may have no mapping left.
+func protectBare(b block, prot int) error { return system.mprotect(b.bytes(), prot) }

@@ -3,6 +3,9 @@
 package pages
 
 import (
+	"os"
+	"strconv"
+	"strings"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -22,7 +25,7 @@ func decommit(p unsafe.Pointer, size uintptr) {
 	}
 	// The memory is locked, by mlockall. Kernels before 5.18 do not know the advice for that,
 	// and qemu-user only claims to take it. So clear the memory first.
-	if protect(block{p, size}, protection) == nil {
+	if protectBare(block{p, size}, protection) == nil {
 		clear(mem)
 	}
 	system.madvise(mem, unix.MADV_DONTNEED_LOCKED)
@@ -33,4 +36,14 @@ func decommit(p unsafe.Pointer, size uintptr) {
 // the whole (from Linux 6.14 on; before, khugepaged does so eventually).
 func mended(p unsafe.Pointer) {
 	system.madvise(block{p, MaxBlock}.bytes(), unix.MADV_DONTNEED)
+}
+
+// mostMappings returns how many mappings a process can have.
+func mostMappings() int64 {
+	text, _ := os.ReadFile("/proc/sys/vm/max_map_count")
+	n, err := strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64)
+	if err != nil || n < 0 {
+		return 65530 // the kernel's default
+	}
+	return n
 }

@@ -2,7 +2,10 @@
 
 package pages
 
-import "unsafe"
+import (
+	"math"
+	"unsafe"
+)
 
 const (
 	onGoHeap   = true
@@ -15,6 +18,8 @@ func reserve(_, _ uintptr) (unsafe.Pointer, error) { panic("pages: no mmap in th
 func reserveBare(uintptr) (unsafe.Pointer, error)  { panic("pages: no mmap in this build") }
 func mapLarge(uintptr) (unsafe.Pointer, error)     { panic("pages: no mmap in this build") }
 func protect(block, int) error                     { return nil }
+func protectBare(block, int) error                 { return nil }
+func mostMappings() int64                          { return math.MaxInt64 }
 func unmap(unsafe.Pointer, uintptr)                {}
 func decommit(unsafe.Pointer, uintptr)             {}
 func mended(unsafe.Pointer)                        {}

@@ -47,7 +47,8 @@ var equivalents = map[string]string{
 	// slab
 	"slab/blocks.go:NewBlocks: exchange: rest.stores = append(rest.stores, s) s.dom, s.budget = d, o.Budget -> s.dom, s.budget = d, o.Budget rest.stores = append(rest.stores, s)":        "the store is not shared yet",
 	"slab/cache.go:store.unload: never: !slices.ContainsFunc(caches, func(c *cache) bool { return c.Value.L... -> false && (!slices.ContainsFunc(caches, func(c *cache) bool { return...": "pays for a fence",
-	"slab/close.go:closeStores: exchange: s.caches.Seal() s.policy.trim(trimCaches) -> s.policy.trim(trimCaches) s.caches.Seal()":                                                         "trimAll follows and takes the caches, too",
+	"slab/close.go:closing.seal: exchange: s.samples.seal() s.caches.Seal() -> s.caches.Seal() s.samples.seal()":                                                                          "the two are asked apart",
+	"slab/close.go:closing.seal: exchange: s.caches.Seal() s.policy.trim(trimCaches) -> s.policy.trim(trimCaches) s.caches.Seal()":                                                        "trimAll follows and takes the caches, too",
 	"slab/evacuate.go:heap.beginEvacuation: always: sl.nFree > 0 -> true || (sl.nFree > 0)":                                                                                               "full slabs come last, when the list is empty",
 	"slab/heap.go:heap.add: exchange: h.reserved += int64(h.s.slabSize) h.addEmptyLocked(sl) -> h.addEmptyLocked(sl) h.reserved += int64(h.s.slabSize)":                                   "the lock is held",
 	"slab/store.go:store.freeSlow: off by one: 0 -> 1": "suggests a trim less often",
