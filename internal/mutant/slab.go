@@ -445,4 +445,49 @@ var slabBugs = []Bug{
 +	return protectBare(b, g.shutProtection()) == nil
 `,
 	},
+	{
+		Name:    "free-but-due",
+		Why:     "compaction finds no free block in the cache when a sample is due",
+		Package: "./slab",
+		Test:    "TestQuarantine_DueButCached",
+		Patch: `
+@ slab/evacuate.go
+-	p := c.getAlways()
++	p := c.get()
+`,
+	},
+	{
+		Name:    "full-but-due",
+		Why:     "Get passes over the cache when a sample is due for which the quarantine has no room",
+		Package: "./slab",
+		Test:    "TestQuarantine_DueButCached",
+		Patch: `
+@ slab/quarantine.go
+-	p := c.getAlways()
++	p := c.get()
+`,
+	},
+	{
+		Name:    "unshut-hoards",
+		Why:     "Get fails with no object in use, since samples that could not be shut keep the budget",
+		Package: "./slab",
+		Test:    "TestQuarantine_UnshutGiveWay",
+		Patch: `
+@ slab/store.go
+-		if s.samples.trim() && s.grow() == nil {
+-			continue
+-		}
+`,
+	},
+	{
+		Name:    "samples-unmapped",
+		Why:     "slabs come to lie among the addresses of a closed pool's samples, and pass for samples",
+		Package: "./slab",
+		Test:    "TestQuarantine_AddressesOutliveClose",
+		Patch: `
+@ slab/quarantine.go
+-	q.guard.Clear()
++	q.guard.End()
+`,
+	},
 }
