@@ -47,16 +47,11 @@ func TryCall[T any](d *Domain, obj *T, size int, free func(*T)) bool {
 	if free == nil {
 		panic("smr: Call with a nil function")
 	}
-	fn := *(*func(unsafe.Pointer))(unsafe.Pointer(&free))
-	var c givenCall
 	if debugging {
-		c = d.giving(fn, obj, size)
+		return d.callOnce(*(*func(unsafe.Pointer))(unsafe.Pointer(&free)), obj, size)
 	}
-	ok := d.call(fn, unsafe.Pointer(obj), size)
-	if debugging && !ok {
-		c.refused()
-	}
-	return ok
+	// Few enough words to be inlined into Call.
+	return d.call(*(*func(unsafe.Pointer))(unsafe.Pointer(&free)), unsafe.Pointer(obj), size)
 }
 
 // CallFunc is [Call] for a function without an object. It panics if fn is nil.

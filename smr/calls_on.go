@@ -13,17 +13,24 @@ import (
 
 const giveOnce = "Give each object once, to one of Call, Retire and Free. "
 
-// A givenCall is the note of an object that is given to Call.
-type givenCall struct{ call *fate.Call }
+// callOnce is call, after it has noted that obj is given to it. It panics if obj was given away before.
+func (d *Domain) callOnce(fn func(unsafe.Pointer), obj any, size int) bool {
+	c := d.giving(fn, obj, size)
+	ok := d.call(fn, reflect.ValueOf(obj).UnsafePointer(), size)
+	if !ok {
+		fate.Refuse(c)
+	}
+	return ok
+}
 
 // giving panics if obj, which is given to Call, was given away before: to a Call whose callback has
 // not begun, if both free it, or to its pool.
-func (d *Domain) giving(fn func(unsafe.Pointer), obj any, size int) givenCall {
+func (d *Domain) giving(fn func(unsafe.Pointer), obj any, size int) *fate.Call {
 	if size < 0 || size > maxSize && size != Expedite {
-		return givenCall{} // call refuses it
+		return nil // call refuses it
 	}
 	p := reflect.ValueOf(obj).UnsafePointer()
-	c := &fate.Call{Object: obj, Fn: funcOf(fn), Frees: size > 0, Domain: d.opts.Name, At: callers.Here(2)}
+	c := &fate.Call{Object: obj, Fn: funcOf(fn), Frees: size > 0, Domain: d.opts.Name, At: callers.Here(3)}
 	if first := fate.Add(c); first != nil {
 		panic(fmt.Sprintf("smr: Call, on domain %s, of the %T at %p, which was given to Call on domain %s before, and whose callback has not begun: "+
 			"it would be freed twice. %s(A callback that frees nothing has size 0, or is a CallFunc.) It was given first at:\n%sand again at:\n%s",
@@ -34,11 +41,8 @@ func (d *Domain) giving(fn func(unsafe.Pointer), obj any, size int) givenCall {
 		panic(fmt.Sprintf("smr: Call, on domain %s, of the %T at %p, which is %s in pool %s: its memory is another object's when the callback runs. "+
 			"%sIt was given back at:\n%sand to Call at:\n%s", d.opts.Name, obj, obj, back.Became, back.Pool, giveOnce, back.At, c.At))
 	}
-	return givenCall{c}
+	return c
 }
-
-// refused is for a call that a closed domain did not take.
-func (c givenCall) refused() { fate.Refuse(c.call) }
 
 // given is for a call whose callback is about to begin.
 func given(fn func(unsafe.Pointer), obj unsafe.Pointer) { fate.Begin(obj, funcOf(fn)) }

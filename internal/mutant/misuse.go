@@ -196,8 +196,9 @@ var misuseBugs = []Bug{
 		Test:    "TestInvariants_CalledOften",
 		Tags:    "invariants",
 		Patch: `
-@ smr/call.go
--		c.refused()
+@ smr/calls_on.go
+ 	if !ok {
+-		fate.Refuse(c)
 +		_ = c
 `,
 	},
