@@ -232,3 +232,89 @@ func BenchmarkPollReached(b *testing.B) {
 		}
 	}
 }
+
+// To keep an object after a section; beside a count of references under a lock, which is pebble's
+// way to keep a snapshot.
+
+func BenchmarkHold(b *testing.B) {
+	d := newDomain(b, Options{})
+	var p Pointer[object]
+	p.Init(new(object))
+	b.ReportAllocs()
+	for range b.N {
+		s := d.Enter()
+		h := Hold(s, p.Load(s))
+		s.Leave()
+		h.Release()
+	}
+}
+
+// The same in a section that is open anyway.
+func BenchmarkHoldInSection(b *testing.B) {
+	d := newDomain(b, Options{})
+	o := new(object)
+	s := d.Enter()
+	defer s.Leave()
+	b.ReportAllocs()
+	for range b.N {
+		h := Hold(s, o)
+		h.Release()
+	}
+}
+
+func BenchmarkHoldParallel(b *testing.B) {
+	d := newDomain(b, Options{})
+	var p Pointer[object]
+	p.Init(new(object))
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			s := d.Enter()
+			h := Hold(s, p.Load(s))
+			s.Leave()
+			h.Release()
+		}
+	})
+}
+
+func BenchmarkPeer_CountUnderRWMutexParallel(b *testing.B) {
+	var mu sync.RWMutex
+	current := new(object)
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			mu.RLock()
+			o := current
+			o.runs.Add(1)
+			mu.RUnlock()
+			o.runs.Add(-1)
+		}
+	})
+}
+
+// A flood of calls while some objects are held, or a section is open.
+func BenchmarkCallHeld(b *testing.B) {
+	for name, held := range map[string]int{"0": 0, "1": 1, "100": 100, "10000": 10_000} {
+		b.Run(name, func(b *testing.B) {
+			d := newDomain(b, Options{MaxPending: -1})
+			s := d.Enter()
+			var holds []Held[object]
+			for range held {
+				holds = append(holds, Hold(s, new(object)))
+			}
+			s.Leave()
+			defer func() {
+				for _, h := range holds {
+					h.Release()
+				}
+			}()
+			o := new(object)
+			b.ResetTimer()
+			for i := range b.N {
+				Call(d, o, 64, func(*object) {})
+				if i%1024 == 0 {
+					d.Throttle(context.Background())
+				}
+			}
+			d.Barrier(context.Background())
+		})
+	}
+}

@@ -17,6 +17,8 @@ const Expedite = math.MaxInt
 // that no reader holds obj. The caller has unlinked obj, so no new reader can reach it. size is the
 // number of bytes to be freed. It drives Throttle and the reclaimer, and may be 0.
 //
+// If obj is held (see [Hold]), free waits for its Release as well.
+//
 // free runs in a goroutine of the domain, with no lock held, in no particular order and possibly in
 // parallel with other callbacks. Keep it short. It may Call, but must not wait on the same domain
 // ([ErrInCallback]). Pass a function rather than a closure: then Call allocates nothing.
@@ -54,7 +56,8 @@ func TryCall[T any](d *Domain, obj *T, size int, free func(*T)) bool {
 	return d.call(*(*func(unsafe.Pointer))(unsafe.Pointer(&free)), unsafe.Pointer(obj), size)
 }
 
-// CallFunc is [Call] for a function without an object. It panics if fn is nil.
+// CallFunc is [Call] for a function without an object, which waits for no [Hold]. It panics if fn is
+// nil.
 func (d *Domain) CallFunc(size int, fn func()) {
 	if fn == nil {
 		panic("smr: CallFunc with a nil function")
@@ -102,6 +105,7 @@ func (d *Domain) append(sl *callSlot, c *chunk, fn func(unsafe.Pointer), obj uns
 	sched.Plain()
 	e := &c.entries[c.n]
 	e.fn, e.obj = fn, obj
+	c.sizes[c.n] = uint32(size) // below largeSize
 	c.n++
 	c.bytes += int64(size)
 	sl.called.Store(sl.called.Load() + 1)

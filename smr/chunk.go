@@ -15,7 +15,8 @@ import (
 //	──────▶ open chunk ────────────▶ inbox ─────────▶ waiting ──────▶ ready ──▶ run
 //	        (its processor's)        (lock-free push) (by goal, under reclaimer.mu)
 //
-// One stage at a time owns a chunk.
+// One stage at a time owns a chunk. A call whose object is held leaves its chunk before it runs: see
+// hold_park.go.
 
 // An entry is one deferred call. fn is the caller's func(*T), unconverted: a *T is passed like any
 // pointer, so no closure is needed.
@@ -28,15 +29,18 @@ type entry struct {
 // writes to it; then the stage that holds it. The steps between stages (compare-and-swap on the
 // slot and on the inbox, reclaimer.mu) order the plain fields.
 type chunk struct {
-	entries []entry // of fixed length; [n:] are zero
-	n       int     // number of entries
-	done    int     // number of callbacks started; the worker's
-	bytes   int64   // sum of the sizes, less those in large
-	large   int64   // units of largeSize; only in a chunk of one call
-	counted bool    // bytes are in reclaimer.handedOver
+	entries []entry  // of fixed length; [n:] are zero
+	sizes   []uint32 // of the entries; nil in a chunk of one call
+	n       int      // number of entries
+	done    int      // number of callbacks started; the worker's
+	bytes   int64    // sum of the sizes, less those in large
+	large   int64    // units of largeSize; only in a chunk of one call
+	counted bool     // bytes are in reclaimer.handedOver
 
 	goal   Seq    // set when it is handed over
 	ticket uint64 // place in the order of intake
+
+	held *heldSet // what was held when the goal had been reached; nil: nothing, or known to the worker
 
 	home  *callSlot // takes the empty chunk back; nil: none
 	next  *chunk    // in the inbox, waiting, ready, or a list of empty chunks
@@ -81,7 +85,8 @@ var closedChunk = new(chunk)
 
 // newChunk returns an empty chunk that goes back to home after use.
 func (d *Domain) newChunk(home *callSlot) *chunk {
-	return &chunk{entries: make([]entry, d.opts.ChunkCalls), home: home}
+	n := d.opts.ChunkCalls
+	return &chunk{entries: make([]entry, n), sizes: make([]uint32, n), home: home}
 }
 
 // install puts an empty chunk into the slot, which is locked and has none, and returns it, or

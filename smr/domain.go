@@ -46,6 +46,7 @@ type Domain struct {
 
 	opts      Options
 	isDefault bool
+	made      time.Time
 
 	// checkIn is the current Options.CheckIn, in nanoseconds. Written by SetCheckIn, read by the
 	// reclaimer.
@@ -54,6 +55,7 @@ type Domain struct {
 
 	calls pcpu.Slots[callSlot]
 	fence asym.Fence // between the owners of calls and drain
+	holds pcpu.Slots[holdGroup]
 
 	_       [pcpu.Stride]byte // each call reads what is above; reclaim is written all the time
 	reclaim reclaimer
@@ -74,7 +76,7 @@ func New(o Options) (*Domain, error) {
 	if id := lastID.Add(1); o.Name == "" {
 		o.Name = "domain-" + strconv.FormatUint(id, 10)
 	}
-	d := &Domain{opts: o}
+	d := &Domain{opts: o, made: time.Now()}
 	d.clk.Init(clock.Options{
 		Name:       o.Name,
 		StallAfter: max(o.StallAfter, 0),
@@ -85,6 +87,7 @@ func New(o Options) (*Domain, error) {
 		SampleSections: o.SampleSections,
 	})
 	d.calls.Init(func(int) *callSlot { return new(callSlot) })
+	d.holds.Init(d.newHoldGroup)
 	d.fence = asym.New()
 	if o.fenced {
 		d.fence = asym.Both()
@@ -153,10 +156,11 @@ func (d *Domain) SetSampleSections(oneIn int) (before int) { return d.clk.Sample
 // Closed reports whether Close was called. On a closed domain Call panics.
 func (d *Domain) Closed() bool { return d.clk.Sealed() }
 
-// Close ends the domain. It waits until every open section has been left and every callback has
-// run, including those that callbacks add. As soon as Close begins, Enter, Pin, NewQuiescent and
-// Call panic (callbacks may still Call), TryEnter and TryCall return false, Online does nothing,
-// Quiesce begins no new section, and waits return ErrClosed. The package doc says how to shut down.
+// Close ends the domain. It waits until every open section has been left, every hold released and
+// every callback has run, including those that callbacks add. As soon as Close begins, Enter, Pin,
+// NewQuiescent and Call panic (callbacks may still Call), TryEnter and TryCall return false, Online
+// does nothing, Quiesce begins no new section, and waits return ErrClosed. The package doc says how
+// to shut down.
 //
 // If ctx ends first, Close fails as [Domain.Wait] does, and says what is still open. Nothing is
 // lost: callbacks continue to run as readers leave, and a second Close waits for the rest. Closing a
@@ -193,7 +197,7 @@ func (d *Domain) Close(ctx context.Context) error {
 	if err := d.wait(ctx, "Close", d.clk.Advance()); err != nil {
 		return err
 	}
-	if !d.reports.wait(ctx) {
+	if !d.awaitHolds(ctx) || !d.reports.wait(ctx) {
 		return d.gaveUp("Close", ctx.Err(), 0)
 	}
 	registry.mu.Lock()

@@ -3,6 +3,7 @@ package smr
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/gosmr/gosmr/clock"
 )
@@ -14,8 +15,12 @@ import (
 // was not reached; 0 if all were.
 func (d *Domain) gaveUp(what string, cause error, goal Seq) error {
 	st := d.Stats()
+	open := count(st.Sections, "section")
+	if st.Holds > 0 {
+		open += " and " + count(st.Holds, "hold")
+	}
 	return fmt.Errorf("smr: %s of domain %s gave up: %w; %s, %s open; %s", what, st.Name, cause,
-		pending(st.PendingCalls, st.PendingBytes), count(st.Sections, "section"), d.holdup(st, goal))
+		pending(st.PendingCalls, st.PendingBytes), open, d.holdup(st, goal))
 }
 
 // notIssued returns the error of a wait for a goal that is not the domain's. It names both.
@@ -59,9 +64,10 @@ func (r *reclaimer) lastGoalLocked(ticket uint64) (goal Seq) {
 func (d *Domain) holdup(st Stats, goal Seq) string {
 	switch {
 	case goal != 0:
-	case st.Workers > 0:
-		return fmt.Sprintf("no section holds it up, but callbacks that have not returned, in %s of at most %d: they must not block",
-			count(st.Workers, "worker"), d.opts.Workers)
+	case st.Workers > 0 || st.HeldCalls > 0:
+		return "no section holds it up, but " + d.unfinished(st)
+	case st.PendingCalls == 0 && st.Holds > 0:
+		return "no section holds it up, but what is held: each Held must be released" + d.holdStacks()
 	case st.PendingCalls == 0 && d.reports.running() != nil:
 		return "OnStall has not returned: it must neither block nor wait for the domain"
 	default: // what is pending is on its way
@@ -95,6 +101,25 @@ func (d *Domain) holdup(st Stats, goal Seq) string {
 		}
 	}
 	return b.String()
+}
+
+// unfinished says which callbacks a wait is for, once their grace period is over.
+func (d *Domain) unfinished(st Stats) string {
+	var why []string
+	if st.Workers > 0 {
+		why = append(why, fmt.Sprintf("callbacks that have not returned, in %s of at most %d: they must not block",
+			count(st.Workers, "worker"), d.opts.Workers))
+	}
+	if st.HeldCalls > 0 {
+		why = append(why, held(st.HeldCalls, st.HeldBytes, st.HeldFor)+": its Held must be released"+d.holdStacks())
+	}
+	return strings.Join(why, "; and ")
+}
+
+// held says how much is held.
+func held(calls, bytes int64, since time.Duration) string {
+	return fmt.Sprintf("%s (%s) whose object is held, the first for %v",
+		count(calls, "call"), count(bytes, "byte"), since.Round(time.Millisecond))
 }
 
 // maxNamed is how many readers a message names with their stacks.

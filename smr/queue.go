@@ -3,6 +3,7 @@ package smr
 // outstanding lists the chunks that are taken in and not finished, by ticket.
 type outstanding struct {
 	oldest, newest *chunk
+	n              int
 	lastTicket     uint64
 }
 
@@ -17,10 +18,25 @@ func (l *outstanding) add(c *chunk) {
 		l.newest.newer = c
 	}
 	l.newest = c
+	l.n++
+}
+
+// addBeside adds c, which has a part of at's calls, with the same ticket.
+func (l *outstanding) addBeside(c, at *chunk) {
+	c.ticket = at.ticket
+	c.older, c.newer = at, at.newer
+	if at.newer == nil {
+		l.newest = c
+	} else {
+		at.newer.older = c
+	}
+	at.newer = c
+	l.n++
 }
 
 // remove takes a finished chunk out.
 func (l *outstanding) remove(c *chunk) {
+	l.n--
 	if c.older == nil {
 		l.oldest = c.newer
 	} else {

@@ -20,8 +20,8 @@ import (
 //
 // It is patient if the last check-in found nothing to do and no chunk is open: see pace.
 //
-// A caller writes (a chunk, flush) and then loads state. The reclaimer stores state and then checks
-// again for what callers write. So it misses neither a chunk nor a flush.
+// A caller writes (a chunk, flush, released) and then loads state. The reclaimer stores state and then
+// checks again for what callers write. So it misses none of them.
 type reclaimer struct {
 	// state is one of the constants below. Written by the reclaimer, except that a caller moves it
 	// from stopped to awake and then starts the goroutine.
@@ -42,6 +42,8 @@ type reclaimer struct {
 	drainMu ssync.Mutex
 
 	mu ssync.Mutex // guards all below
+
+	parking
 
 	waiting chunkQueue // until their grace period ends, in the order of their goals
 	ready   chunkQueue // until a worker takes them
@@ -125,6 +127,9 @@ func (d *Domain) reclaimUntilIdle() {
 	p := d.newPace()
 	defer p.timer.Stop()
 	for {
+		if r.released.Swap(false) {
+			d.unpark()
+		}
 		d.checkInIfDue(p)
 		if goal, ok := d.intake(); ok {
 			d.settle(p)
@@ -172,7 +177,7 @@ func (d *Domain) idle() bool {
 	r := &d.reclaim
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.inbox.empty() && r.waiting.head == nil && r.ready.head == nil
+	return r.inbox.empty() && r.waiting.head == nil && r.ready.head == nil && !r.released.Load()
 }
 
 // anyOpen reports whether a chunk is open.
@@ -227,16 +232,30 @@ func (d *Domain) intake() (goal Seq, ok bool) {
 	return r.waiting.head.goal, true
 }
 
-// promote makes the chunks ready whose grace period has ended, and starts workers: the first at
-// once, another for every chunksPerWorker.
+// promote makes the chunks ready whose grace period has ended, and starts workers.
+//
+// What is held is collected after the reached goal is loaded: so all holds that readers took of what
+// is promoted are seen, and none of them can be taken later.
 func (d *Domain) promote() {
 	r := &d.reclaim
+	reached := d.clk.Reached()
+	var held *heldSet
+	if len(d.holds.All()) > 0 {
+		held = d.heldNow()
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	reached := d.clk.Reached()
 	for c := r.waiting.head; c != nil && !reached.Before(c.goal); c = r.waiting.head {
+		c.held = held
 		r.ready.push(r.waiting.pop())
 	}
+	d.startWorkersLocked()
+}
+
+// startWorkersLocked starts workers for the ready chunks: the first at once, another for every
+// chunksPerWorker.
+func (d *Domain) startWorkersLocked() {
+	r := &d.reclaim
 	for r.ready.n > chunksPerWorker*int(r.nWorkers.Load()) && d.startWorkerLocked() {
 	}
 }

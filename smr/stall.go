@@ -22,7 +22,14 @@ type Stall struct {
 	Age          time.Duration // since a waiter first parked without progress
 	PendingCalls int64         // all of the domain's
 	PendingBytes int64
+	HeldCalls    int64 // of these, the calls that only wait for the Release of a hold: see Stats
+	HeldBytes    int64
+	HeldFor      time.Duration
 	Readers      []StalledReader
+
+	// LeakedHold is not a stall: it is the stack that took a Held that was dropped without Release.
+	// The collector finds this, under -tags invariants only.
+	LeakedHold string
 }
 
 // A StalledReader is a reader that a grace period waits for.
@@ -54,11 +61,18 @@ func (s Stall) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "smr: domain %s: ", s.Domain)
 	pending := pending(s.PendingCalls, s.PendingBytes)
+	if s.LeakedHold != "" {
+		fmt.Fprintf(&b, "a Held was dropped without Release, and its object is never freed: %s; it was held at:\n%s", pending, s.LeakedHold)
+		return b.String()
+	}
 	if s.leak() {
 		fmt.Fprintf(&b, "a section was dropped without Leave, and no later grace period ends: %s; it is %v", pending, s.Readers[0])
 		return b.String()
 	}
 	fmt.Fprintf(&b, "grace period %#x not over after %v, %s", uint64(s.Goal), s.Age.Round(time.Millisecond), pending)
+	if s.HeldCalls > 0 {
+		b.WriteString(", of which " + held(s.HeldCalls, s.HeldBytes, s.HeldFor))
+	}
 	for _, r := range s.Readers {
 		fmt.Fprintf(&b, "; waits for %v", r)
 	}
@@ -209,5 +223,8 @@ func (d *Domain) newStall(goal Seq, age time.Duration) Stall {
 		Age:          age,
 		PendingCalls: stats.PendingCalls,
 		PendingBytes: stats.PendingBytes,
+		HeldCalls:    stats.HeldCalls,
+		HeldBytes:    stats.HeldBytes,
+		HeldFor:      stats.HeldFor,
 	}
 }

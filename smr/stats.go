@@ -2,6 +2,7 @@ package smr
 
 import (
 	"math"
+	"time"
 
 	satomic "github.com/gosmr/gosmr/internal/sched/atomic"
 )
@@ -14,6 +15,11 @@ type Stats struct {
 	Callbacks    uint64 // callbacks that returned, counted by whole chunks
 	PendingCalls int64  // Calls - Callbacks
 	PendingBytes int64  // sum of the pending sizes, at most math.MaxInt64
+
+	Holds     int           // objects that are held, each time by a Hold: clones are not counted
+	HeldCalls int64         // pending calls that only wait until their objects are released
+	HeldBytes int64         // the sum of their sizes
+	HeldFor   time.Duration // how long the oldest of them has done so
 
 	Sections int // open sections, those of registered readers included
 	Records  int // readers' records, in use or not: what a scan reads
@@ -38,6 +44,10 @@ func (d *Domain) Stats() Stats {
 		Callbacks:    freed,
 		Workers:      int(r.nWorkers.Load()),
 		Stalls:       d.stalls.Load(),
+		Holds:        d.holdCensus(),
+		HeldCalls:    r.heldCalls.Load(),
+		HeldBytes:    r.heldBytes.Load(),
+		HeldFor:      d.heldFor(),
 	}
 	for _, sl := range d.calls.All() {
 		st.Calls += sl.called.Load()

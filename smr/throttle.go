@@ -11,7 +11,7 @@ import (
 // what is pending. If every writer calls Throttle before each Call, outside its section and its
 // locks, the pending bytes exceed MaxPending by at most one Call of each writer. Throttle fails
 // like [Domain.Wait]; without a need to wait, only on a closed domain. Close makes all waiting
-// writers return ErrClosed.
+// writers return ErrClosed. What a [Hold] keeps is pending, too, until it is released.
 //
 // Cost: a few loads while well below the bound.
 func (d *Domain) Throttle(ctx context.Context) error {

@@ -62,7 +62,8 @@ func (d *Domain) wait(ctx context.Context, what string, goal Seq) error {
 }
 
 // Synchronize waits for a grace period: it returns nil once every section that was open when it was
-// called has been left. It does not wait for callbacks; Barrier does. It fails like [Domain.Wait].
+// called has been left. It does not wait for callbacks; Barrier does. Nor does it wait for holds. It
+// fails like [Domain.Wait].
 func (d *Domain) Synchronize(ctx context.Context) error {
 	if err := d.mayWait("Synchronize"); err != nil {
 		return err
@@ -71,8 +72,8 @@ func (d *Domain) Synchronize(ctx context.Context) error {
 }
 
 // Barrier returns nil once the callback of every Call that happened before it, on any processor,
-// has finished. It does not wait for calls that callbacks make. It fails like [Domain.Wait]; the
-// callbacks still run.
+// has finished; so it waits until their objects are held by no [Hold]. It does not wait for calls
+// that callbacks make. It fails like [Domain.Wait]; the callbacks still run.
 func (d *Domain) Barrier(ctx context.Context) error {
 	if err := d.mayWait("Barrier"); err != nil {
 		return err

@@ -74,6 +74,9 @@ func (d *Domain) work(w *worker, c *chunk) {
 	}
 	for c != nil && (w.failed == nil || c.ticket <= w.raiseAfter) {
 		r.mu.Unlock()
+		if c.held != nil {
+			d.parkHeld(c)
+		}
 		for c.done < c.n {
 			d.runSome(w, c)
 		}
@@ -140,7 +143,8 @@ func (d *Domain) finishLocked(c *chunk) {
 		}
 		return done
 	})
-	if state := r.state.Load(); r.oldest == nil && (state == asleep || state == patient) {
+	rest := r.outstanding.n > int(r.heldCalls.Load()) // each parked call is a chunk
+	if state := r.state.Load(); !rest && (state == asleep || state == patient) {
 		r.sendKick() // so that it stops now rather than at the next check-in
 	}
 	if len(r.throttled) == 0 {
@@ -148,8 +152,8 @@ func (d *Domain) finishLocked(c *chunk) {
 	}
 	if d.pendingBytes() < d.opts.MaxPending {
 		r.wakeThrottledLocked()
-	} else if r.oldest == nil {
-		d.Flush() // all that is pending is in open chunks
+	} else if !rest {
+		d.Flush() // all that is pending is in open chunks, or held
 	}
 }
 

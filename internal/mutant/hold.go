@@ -1,0 +1,192 @@
+package mutant
+
+// holdBugs are those of smr's holds.
+var holdBugs = []Bug{
+	{
+		Name:      "held-before-reached",
+		Why:       "what is held is collected before the goal is reached: a reader holds the object after that, and leaves",
+		Package:   "./smr",
+		Schedules: "TestSchedules_HoldAgainstDrain",
+		Patch: `
+@ smr/reclaim.go
++			early := d.heldNow()
+ 			if _, err := d.clk.WaitOr(goal, r.kick, p.timer.C); err != nil {
+@
+-			d.promote()
++			d.promote(early)
+@
+-func (d *Domain) promote() {
++func (d *Domain) promote(held *heldSet) {
+@
+-	var held *heldSet
+-	if len(d.holds.All()) > 0 {
+-		held = d.heldNow()
+-	}
+`,
+	},
+	{
+		Name:      "hold-second-look",
+		Why:       "the release of the marked hold frees an object that another one names",
+		Package:   "./smr",
+		Test:      "TestHold_LastReleaseCounts",
+		Schedules: "TestSchedules_ReleaseAgainstPark",
+		Patch: `
+@ smr/hold_park.go
+ 			sought[addr] = o
+ 		}
+ 	}
+-	d.seekHoldsLocked(sought)
++	for _, o := range sought {
++		r.unparkLocked(o)
++	}
++	d.startWorkersLocked()
+ 	for _, wake := range r.waitForHolds {
+`,
+	},
+	{
+		Name:      "hold-first-slot-only",
+		Why:       "a search ends at the first slot that names the object, though its hold was released before it could be marked",
+		Package:   "./smr",
+		Schedules: "TestSchedules_ReleaseAgainstPark",
+		Patch: `
+@ smr/hold_park.go
+-		if o := sought[addr]; o != nil && sl.mark(word) {
++		o := sought[addr]
++		if o != nil && !sl.mark(word) {
++			return false
++		}
++		if o != nil {
+`,
+	},
+	{
+		Name:      "hold-told-early",
+		Why:       "Release tells the reclaimer before it gives the slot up: that finds the object held, and is not told again",
+		Package:   "./smr",
+		Schedules: "TestSchedules_ReleaseAgainstPark",
+		Patch: `
+@ smr/hold_slot.go
+ 		if left&holdRefs == 0 {
+ 			left = gen + holdGen
++			if word&holdMarked != 0 {
++				sl.dom.heldReleased()
++			}
+ 		}
+@
+-		if word&holdMarked != 0 && left&holdRefs == 0 {
+-			sl.dom.heldReleased()
+-		}
+`,
+	},
+	{
+		Name:      "hold-told-by-none",
+		Why:       "the reclaimer is not told that a hold was released for which a call is parked",
+		Package:   "./smr",
+		Test:      "TestHold_OneObjectStays",
+		Schedules: "TestSchedules_ReleaseAgainstPark",
+		Patch: `
+@ smr/hold_slot.go
+-			sl.dom.heldReleased()
+`,
+	},
+	{
+		Name:      "hold-cleared-late",
+		Why:       "the reclaimer looks for holds, and then forgets that it was told of another",
+		Package:   "./smr",
+		Schedules: "TestSchedules_ReleaseAgainstPark",
+		Patch: `
+@ smr/reclaim.go
+-		if r.released.Swap(false) {
++		if r.released.Load() {
+ 			d.unpark()
++			r.released.Store(false)
+ 		}
+`,
+	},
+	{
+		Name:      "hold-stop-without-look",
+		Why:       "the reclaimer stops although it was told, just before, of a hold that is released",
+		Package:   "./smr",
+		Schedules: "TestSchedules_ReleaseAgainstPark",
+		Patch: `
+@ smr/reclaim.go
+-	return r.inbox.empty() && r.waiting.head == nil && r.ready.head == nil && !r.released.Load()
++	return r.inbox.empty() && r.waiting.head == nil && r.ready.head == nil
+`,
+	},
+	{
+		Name:      "hold-marked-by-store",
+		Why:       "the mark meets a slot that is idle, or another hold's: the call waits for a Release that was",
+		Package:   "./smr",
+		Schedules: "TestSchedules_RetakeAgainstPark",
+		Patch: `
+@ smr/hold_slot.go
+-		if sl.state.CompareAndSwap(word, word|holdMarked) {
+-			return true
+-		}
+-		word = sl.state.Load()
++		sl.state.Store(word | holdMarked)
++		return true
+`,
+	},
+	{
+		Name:      "clone-outside",
+		Why:       "a Clone takes a slot of its own: a search has passed that, and finds the old one released",
+		Package:   "./smr",
+		Schedules: "TestSchedules_CloneAgainstPark",
+		Patch: `
+@ smr/hold.go
+-	h.slot.clone(h.gen)
+-	return Held[T]{holdDebug: h.slot.opened(h.gen), obj: h.obj, slot: h.slot, gen: h.gen}
++	slot, gen := h.slot.dom.holdSlow(pcpu.Pin(), uintptr(unsafe.Pointer(h.obj)))
++	pcpu.Unpin()
++	return Held[T]{holdDebug: slot.opened(gen), obj: h.obj, slot: slot, gen: gen}
+`,
+	},
+	{
+		Name:      "close-forgets-holds",
+		Why:       "Close returns while an object is held",
+		Package:   "./smr",
+		Test:      "TestHold_Close",
+		Schedules: "TestSchedules_HoldAgainstClose",
+		Patch: `
+@ smr/domain.go
+-	if !d.awaitHolds(ctx) || !d.reports.wait(ctx) {
++	if !d.reports.wait(ctx) {
+`,
+	},
+	{
+		Name:    "barrier-forgets-holds",
+		Why:     "Barrier does not wait for calls that were parked after it had begun",
+		Package: "./smr",
+		Test:    "TestHold_Barrier",
+		Patch: `
+@ smr/queue.go
+-	c.ticket = at.ticket
++	c.ticket = l.lastTicket + 1
+`,
+	},
+	{
+		Name:    "held-of-average-size",
+		Why:     "Throttle and Stats count what is held by the average of its chunk",
+		Package: "./smr",
+		Test:    "TestHold_SomeOfAChunk",
+		Patch: `
+@ smr/hold_park.go
+-		p.bytes = int64(c.sizes[i])
++		p.bytes = c.bytes / int64(c.n)
+`,
+	},
+	{
+		Name:      "hold-claimed-by-store",
+		Why:       "two goroutines on a stripe take one slot: the object of one of them is not held",
+		Package:   "./smr",
+		Schedules: "TestSchedules_HoldAgainstHold",
+		Tags:      "smr_portable",
+		Patch: `
+@ smr/hold_slot.go
+-	if !pcpu.Exclusive && !sl.state.CompareAndSwap(gen, gen|holdClaimed) {
+-		return 0, false
+-	}
+`,
+	},
+}

@@ -1,0 +1,126 @@
+package smr
+
+import (
+	"unsafe"
+
+	"github.com/gosmr/gosmr/clock"
+	"github.com/gosmr/gosmr/pcpu"
+)
+
+// A Held keeps one object: its callback (see [Call]) waits until the object is released, however
+// long that takes, and everything else is freed on time. It is a small value, and all copies are the
+// same hold. The zero Held holds nothing.
+type Held[T any] struct {
+	//lint:ignore U1000 it has fields under -tags invariants
+	holdDebug
+	obj  *T
+	slot *holdSlot
+	gen  uint64 // the slot's idle word when it was taken
+}
+
+// Hold keeps p after its section: for a slow connection, an iterator, a snapshot. A section that
+// stays open holds back all memory retired since; a hold keeps one object.
+//
+//	s := dom.Enter()
+//	v := current.Load(s)
+//	h := smr.Hold(s, v) // v stays, the section need not
+//	s.Leave()
+//	...                 // seconds, input and output, another goroutine
+//	h.Release()
+//
+// p must be what the writer will give, or has given, to [Call] or [TryCall] on the section's domain,
+// and s must protect it: load p in s. What p refers to stays only if p's callback frees it. To hold
+// once more what is only held, and not loaded in an open section, use [Held.Clone].
+//
+// The callbacks of p, and [Domain.Barrier], [Domain.Close] and [Domain.Throttle] with them, wait for
+// Release. Those who free after a grace period of their own ([Domain.Synchronize], Wait, Poll) learn
+// nothing of holds; an object whose freeing is a closure given to [Domain.CallFunc] can't be held.
+//
+// Hold panics if p is nil and if s is not open. A hold may outlast any number of sections, also
+// those of the domain's registered readers. For a [Quiescent], call Hold before the quiescent state.
+//
+// Cost: with Release about that of a section and an atomic instruction. It allocates only if more is
+// held than ever before.
+func Hold[T any](s Section, p *T) Held[T] {
+	if p == nil {
+		panic("smr: Hold of nil")
+	}
+	slot, gen := s.hold(uintptr(unsafe.Pointer(p)))
+	return Held[T]{holdDebug: slot.opened(gen), obj: p, slot: slot, gen: gen}
+}
+
+// Release ends the hold. If the object was retired meanwhile and nothing else holds it, its callback
+// runs soon. Any goroutine may call it, in a section or not; it never blocks. Release panics if the
+// hold was released before, or is zero. Each clone needs a Release of its own: of several, only one
+// too many panics.
+func (h Held[T]) Release() {
+	h.check("Release")
+	h.releasing()
+	h.slot.release(h.gen)
+}
+
+// Clone holds the object once more, also where no section is open. It panics if the hold was
+// released: the caller must not release h meanwhile. Cost: an atomic instruction.
+func (h Held[T]) Clone() Held[T] {
+	h.check("Clone")
+	h.slot.clone(h.gen)
+	return Held[T]{holdDebug: h.slot.opened(h.gen), obj: h.obj, slot: h.slot, gen: h.gen}
+}
+
+// Get returns the object. It panics if the hold was released, or is zero. Do not follow the pointer
+// after Release.
+func (h Held[T]) Get() *T {
+	if !h.Active() {
+		h.check("Get")
+		panicReleased("Get")
+	}
+	return h.obj
+}
+
+// Active reports whether the object is held: the hold is not zero, and it or a clone of it was not
+// released.
+func (h Held[T]) Active() bool { return h.slot != nil && h.slot.holds(h.gen) }
+
+// check panics if the hold is zero.
+func (h Held[T]) check(what string) {
+	if h.slot == nil {
+		panic("smr: " + what + " of a zero Held: it holds nothing")
+	}
+}
+
+//go:noinline
+func panicReleased(what string) {
+	panic("smr: " + what + " of a Held that was released before")
+}
+
+// hold takes a slot for the object at addr.
+func (s Section) hold(addr uintptr) (slot *holdSlot, gen uint64) {
+	if !s.Active() {
+		s.panicHold()
+	}
+	d := domainOf(s.rec.Clock())
+	id := pcpu.Pin()
+	if g := d.holds.At(id); g != nil {
+		slot = g.cur.Load()
+		if gen, ok := slot.take(addr); ok {
+			pcpu.Unpin()
+			return slot, gen
+		}
+	}
+	slot, gen = d.holdSlow(id, addr)
+	pcpu.Unpin()
+	return slot, gen
+}
+
+//go:noinline
+func (s Section) panicHold() {
+	if s.rec == nil {
+		panic("smr: Hold outside a section: the Section is zero. Load the object in a section, and hold it before Leave")
+	}
+	panic("smr: Hold in a section that has been left: the object may be freed by now. Hold it before Leave")
+}
+
+// domainOf returns the domain that a section's clock is part of.
+func domainOf(c *clock.Clock) *Domain {
+	return (*Domain)(unsafe.Add(unsafe.Pointer(c), -int(unsafe.Offsetof(Domain{}.clk))))
+}

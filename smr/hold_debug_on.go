@@ -1,0 +1,86 @@
+//go:build invariants
+
+package smr
+
+import (
+	"runtime"
+	"strings"
+
+	"github.com/gosmr/gosmr/internal/pinned"
+)
+
+// openHolds lists what is held in all domains, each clone as well.
+var openHolds struct {
+	mu  pinned.Lock // pinned goroutines may take it
+	all map[*holdInfo]struct{}
+}
+
+// A holdInfo describes one hold, or one clone of it. It is constant.
+type holdInfo struct {
+	dom   *Domain
+	stack []uintptr // of the Hold or Clone
+}
+
+// A holdHandle is reachable only from the copies of one Held: its cleanup runs when the last copy is
+// gone.
+type holdHandle struct{ info *holdInfo }
+
+type holdDebug struct{ handle *holdHandle }
+
+// opened registers a hold.
+func (sl *holdSlot) opened(uint64) holdDebug {
+	pcs := make([]uintptr, 32)
+	info := &holdInfo{dom: sl.dom, stack: pcs[:runtime.Callers(3, pcs)]}
+	openHolds.mu.Lock()
+	if openHolds.all == nil {
+		openHolds.all = make(map[*holdInfo]struct{})
+	}
+	openHolds.all[info] = struct{}{}
+	openHolds.mu.Unlock()
+	h := &holdHandle{info}
+	runtime.AddCleanup(h, (*holdInfo).dropped, info)
+	return holdDebug{h}
+}
+
+// releasing unregisters the hold. It panics if this clone was released before, also while others are
+// not.
+func (hd holdDebug) releasing() {
+	if !hd.handle.info.close() {
+		panic("smr: Release of a Held that was released before, held at:\n" + hd.handle.info.trace())
+	}
+}
+
+// close unregisters the hold, and reports whether it was there.
+func (info *holdInfo) close() bool {
+	openHolds.mu.Lock()
+	defer openHolds.mu.Unlock()
+	_, open := openHolds.all[info]
+	delete(openHolds.all, info)
+	return open
+}
+
+// dropped reports a hold that was dropped without Release. It runs as a cleanup, and so must not
+// block.
+func (info *holdInfo) dropped() {
+	if !info.close() {
+		return
+	}
+	st := info.dom.newStall(0, 0)
+	st.LeakedHold = info.trace()
+	info.dom.report(st)
+}
+
+// holdStacks lists the open holds with the stacks that took them, for an error.
+func (d *Domain) holdStacks() string {
+	var b strings.Builder
+	openHolds.mu.Lock()
+	defer openHolds.mu.Unlock()
+	for info := range openHolds.all {
+		if info.dom == d {
+			b.WriteString("\nheld at:\n" + info.trace())
+		}
+	}
+	return b.String()
+}
+
+func (info *holdInfo) trace() string { return (&sectionInfo{stack: info.stack}).trace() }

@@ -1,0 +1,233 @@
+package smr
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/gosmr/gosmr/internal/sched"
+	satomic "github.com/gosmr/gosmr/internal/sched/atomic"
+)
+
+// A call whose object is held goes this way, once its goal is reached:
+//
+//	 waiting ──▶ ready ──▶ parked ──────────────────▶ ready ──▶ run
+//	 (its chunk)           (a chunk of its own,       (the last Release of a marked
+//	                        by the object's address)   slot, and none names the object)
+//
+// A parked chunk keeps the ticket of the one that it was in, so Barrier waits for it.
+
+// parking is the part of the reclaimer that knows of holds.
+type parking struct {
+	// released asks the reclaimer to look again for the holds of parked objects. Set by the last
+	// Release of a marked hold, before it wakes the reclaimer; cleared by the reclaimer, before it
+	// looks. Like flush it is checked again after the reclaimer has stored its state.
+	released satomic.Bool
+
+	// parked has the objects that are held. Guarded by mu, as is waitForHolds: channels that are
+	// closed when a marked hold is released.
+	parked       map[uintptr]*parkedObject
+	waitForHolds []chan struct{}
+
+	// Totals of the parked calls, and since when the oldest is parked (0: none; else by Domain.age).
+	// Written under mu, loaded by Stats.
+	heldCalls, heldBytes, heldSince satomic.Int64
+}
+
+// A parkedObject is an object that is held, with its calls. slot was marked when it was held by the
+// hold of generation gen.
+type parkedObject struct {
+	addr  uintptr
+	calls *chunk // linked by next
+	slot  *holdSlot
+	gen   uint64
+	since int64
+}
+
+// heldReleased tells the reclaimer that a marked hold was released. It never blocks.
+func (d *Domain) heldReleased() {
+	d.reclaim.released.Store(true)
+	d.reclaim.wakeUp(d)
+}
+
+// parkHeld takes out of c, which is ready, the calls whose objects are in c.held, and parks them.
+func (d *Domain) parkHeld(c *chunk) {
+	held := c.held
+	c.held = nil
+	var split []*chunk
+	for i := 0; i < c.n; {
+		if held.has(uintptr(c.entries[i].obj)) {
+			split = append(split, c.split(i))
+		} else {
+			i++
+		}
+	}
+	if len(split) == 0 {
+		return
+	}
+	r := &d.reclaim
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	sought := make(map[uintptr]*parkedObject)
+	for _, p := range split {
+		r.outstanding.addBeside(p, c)
+		if o := d.parkLocked(p); o.slot == nil {
+			sought[o.addr] = o
+		}
+	}
+	d.seekHoldsLocked(sought)
+}
+
+// split moves call i of c to a chunk of its own.
+func (c *chunk) split(i int) *chunk {
+	p := &chunk{entries: []entry{c.entries[i]}, n: 1, counted: true, goal: c.goal}
+	if c.n == 1 {
+		p.bytes, p.large = c.bytes, c.large
+	} else {
+		p.bytes = int64(c.sizes[i])
+	}
+	c.bytes -= p.bytes
+	c.large -= p.large
+	c.n--
+	c.entries[i], c.entries[c.n] = c.entries[c.n], entry{}
+	if c.sizes != nil {
+		c.sizes[i] = c.sizes[c.n]
+	}
+	return p
+}
+
+// parkLocked parks a chunk of one call, and returns its object.
+func (d *Domain) parkLocked(c *chunk) *parkedObject {
+	r := &d.reclaim
+	addr := uintptr(c.entries[0].obj)
+	o := r.parked[addr]
+	if o == nil {
+		if r.parked == nil {
+			r.parked = make(map[uintptr]*parkedObject)
+		}
+		o = &parkedObject{addr: addr, since: d.age()}
+		r.parked[addr] = o
+		if len(r.parked) == 1 {
+			r.heldSince.Store(o.since)
+		}
+	}
+	c.next, o.calls = o.calls, c
+	r.heldCalls.Add(1)
+	r.heldBytes.Add(c.bytes + c.large*largeSize)
+	return o
+}
+
+// seekHoldsLocked looks at each slot once. It marks one that names each of the sought objects, which
+// are parked, and makes those ready that none names. It leaves the latter in sought.
+func (d *Domain) seekHoldsLocked(sought map[uintptr]*parkedObject) {
+	if len(sought) == 0 {
+		return
+	}
+	d.eachHold(func(sl *holdSlot, word uint64) bool {
+		addr := uintptr(sl.addr.Load())
+		if o := sought[addr]; o != nil && sl.mark(word) {
+			o.slot, o.gen = sl, word&^holdBusy
+			delete(sought, addr)
+		}
+		return len(sought) > 0
+	})
+	for _, o := range sought {
+		d.reclaim.unparkLocked(o)
+	}
+	d.startWorkersLocked()
+}
+
+// unparkLocked makes the calls of an object ready.
+func (r *reclaimer) unparkLocked(o *parkedObject) {
+	delete(r.parked, o.addr)
+	for c := o.calls; c != nil; {
+		next := c.next
+		r.heldCalls.Add(-1)
+		r.heldBytes.Add(-c.bytes - c.large*largeSize)
+		r.ready.push(c)
+		c = next
+	}
+	if o.since == r.heldSince.Load() {
+		oldest := int64(0)
+		for _, o := range r.parked {
+			if oldest == 0 || o.since < oldest {
+				oldest = o.since
+			}
+		}
+		r.heldSince.Store(oldest)
+	}
+}
+
+// unpark looks again for the holds of parked objects whose marked slots are released, and wakes
+// those who wait for holds.
+func (d *Domain) unpark() {
+	r := &d.reclaim
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	sought := make(map[uintptr]*parkedObject)
+	for addr, o := range r.parked {
+		if !o.slot.holds(o.gen) {
+			sought[addr] = o
+		}
+	}
+	d.seekHoldsLocked(sought)
+	for _, wake := range r.waitForHolds {
+		sched.Wakes()
+		close(wake)
+	}
+	r.waitForHolds = nil
+}
+
+// awaitHolds waits until nothing is held, on a domain that has no section open and admits none. It
+// reports false if ctx ends first.
+func (d *Domain) awaitHolds(ctx context.Context) bool {
+	r := &d.reclaim
+	for {
+		wake := make(chan struct{})
+		if !d.markAny(wake) {
+			return true
+		}
+		select {
+		case <-wake:
+		case <-ctx.Done():
+			r.mu.Lock()
+			r.waitForHolds = slices.DeleteFunc(r.waitForHolds, func(o chan struct{}) bool { return o == wake })
+			r.mu.Unlock()
+			return false
+		}
+	}
+}
+
+// markAny marks a hold, and has wake closed when a marked one is released. It reports false if there
+// is none.
+func (d *Domain) markAny(wake chan struct{}) (any bool) {
+	r := &d.reclaim
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	d.eachHold(func(sl *holdSlot, word uint64) bool {
+		any = sl.mark(word)
+		return !any
+	})
+	if any {
+		r.waitForHolds = append(r.waitForHolds, wake)
+	}
+	return any
+}
+
+// holdCensus returns the number of holds, clones not counted.
+func (d *Domain) holdCensus() (n int) {
+	d.eachHold(func(*holdSlot, uint64) bool { n++; return true })
+	return n
+}
+
+// heldFor returns for how long the oldest parked object has been parked.
+func (d *Domain) heldFor() time.Duration {
+	since := d.reclaim.heldSince.Load()
+	if since == 0 {
+		return 0
+	}
+	return time.Duration(d.age() - since)
+}
+
+// age is the time since New, and not 0.
+func (d *Domain) age() int64 { return int64(time.Since(d.made)) + 1 }
