@@ -75,7 +75,10 @@ func (d *Domain) parkHeld(c *chunk) {
 			sought[o.addr] = o
 		}
 	}
-	d.seekHoldsLocked(sought)
+	if d.seekHoldsLocked(sought); len(sought) > 0 {
+		// They are ready behind c, whose callbacks may be slow, and the reclaimer may have stopped.
+		r.wakeUp(d)
+	}
 }
 
 // split moves call i of c to a chunk of its own.

@@ -326,6 +326,32 @@ func TestHold_Throttle(t *testing.T) {
 	})
 }
 
+// Calls whose object is released just before they would be parked do not wait for a slow callback,
+// though the reclaimer has stopped.
+func TestHold_ReadyBehindSlowCallback(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDomain(t, Options{Workers: 2})
+		o := &object{}
+		slow := make(chan struct{})
+		r := &d.reclaim
+		r.called.Add(2)
+		c := &chunk{n: 2, sizes: make([]uint32, 2), held: newHeldSet([]uintptr{uintptr(unsafe.Pointer(o))})}
+		wait := func() { <-slow }
+		c.entries = []entry{
+			{runFunc, *(*unsafe.Pointer)(unsafe.Pointer(&wait))},
+			{func(p unsafe.Pointer) { (*object)(p).run() }, unsafe.Pointer(o)},
+		}
+		r.mu.Lock()
+		r.outstanding.add(c)
+		r.ready.push(c)
+		d.startWorkersLocked()
+		r.mu.Unlock()
+		time.Sleep(time.Second)
+		require.EqualValues(t, 1, o.runs.Load())
+		close(slow)
+	})
+}
+
 // Slots follow the number of holds open at once, however they are released.
 func TestHold_Slots(t *testing.T) {
 	d := newDomain(t, Options{})

@@ -89,6 +89,17 @@ var holdBugs = []Bug{
 `,
 	},
 	{
+		Name:    "hold-ready-untold",
+		Why:     "calls that need not be parked after all wait for a slow callback before them, as the reclaimer has stopped",
+		Package: "./smr",
+		Test:    "TestHold_ReadyBehindSlowCallback",
+		Patch: `
+@ smr/hold_park.go
+ 		// They are ready behind c, whose callbacks may be slow, and the reclaimer may have stopped.
+-		r.wakeUp(d)
+`,
+	},
+	{
 		Name:      "hold-cleared-late",
 		Why:       "the reclaimer looks for holds, and then forgets that it was told of another",
 		Package:   "./smr",
