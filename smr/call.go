@@ -87,6 +87,9 @@ func (d *Domain) call(fn func(unsafe.Pointer), obj unsafe.Pointer, size int) boo
 		pcpu.Unpin()
 		return d.callSlow(fn, obj, size)
 	}
+	if int64(size) != c.each {
+		c.noteSize(size)
+	}
 	d.append(sl, c, fn, obj, size)
 	if !c.full(d) {
 		sl.Unlock()
@@ -100,12 +103,12 @@ func (d *Domain) call(fn func(unsafe.Pointer), obj unsafe.Pointer, size int) boo
 	return true
 }
 
-// append adds an entry to c, the open chunk of the locked slot. c has room.
+// append adds an entry to c, the open chunk of the locked slot. c has room, and knows the size. It
+// must be cheap enough to be inlined.
 func (d *Domain) append(sl *callSlot, c *chunk, fn func(unsafe.Pointer), obj unsafe.Pointer, size int) {
 	sched.Plain()
 	e := &c.entries[c.n]
 	e.fn, e.obj = fn, obj
-	c.sizes[c.n] = uint32(size) // below largeSize
 	c.n++
 	c.bytes += int64(size)
 	sl.called.Store(sl.called.Load() + 1)
@@ -161,6 +164,9 @@ func (d *Domain) appendSlow(fn func(unsafe.Pointer), obj unsafe.Pointer, size in
 	}
 	open := c != closedChunk
 	if open {
+		if int64(size) != c.each {
+			c.noteSize(size)
+		}
 		d.append(sl, c, fn, obj, size)
 		if expedite || c.full(d) {
 			d.handOverOpen(sl, c)

@@ -84,18 +84,19 @@ func (d *Domain) parkHeld(c *chunk) {
 // split moves call i of c to a chunk of its own.
 func (c *chunk) split(i int) *chunk {
 	p := &chunk{entries: []entry{c.entries[i]}, n: 1, counted: true, goal: c.goal}
-	if c.n == 1 {
+	switch {
+	case c.n == 1:
 		p.bytes, p.large = c.bytes, c.large
-	} else {
+	case c.each >= 0:
+		p.bytes = c.each
+	default:
 		p.bytes = int64(c.sizes[i])
+		c.sizes[i] = c.sizes[c.n-1]
 	}
 	c.bytes -= p.bytes
 	c.large -= p.large
 	c.n--
 	c.entries[i], c.entries[c.n] = c.entries[c.n], entry{}
-	if c.sizes != nil {
-		c.sizes[i] = c.sizes[c.n]
-	}
 	return p
 }
 

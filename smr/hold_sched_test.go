@@ -30,7 +30,7 @@ func (o *schedTarget) use(x *sched.Exec, what string) {
 // after the Release, without a check-in.
 func TestSchedules_HoldAgainstDrain(t *testing.T) {
 	eachFence(t, func(t *testing.T, fenced bool) {
-		sched.Explore(t, sched.Options{Schedules: 60_000}, func(x *sched.Exec) func() {
+		sched.Explore(t, sched.Options{Schedules: 10_000}, func(x *sched.Exec) func() {
 			d := schedDomain(x, fenced)
 			var p Pointer[schedTarget]
 			target := new(schedTarget)
@@ -64,7 +64,7 @@ func TestSchedules_HoldAgainstDrain(t *testing.T) {
 // Two holds of one object are released while its call is parked: it is freed after both, and at
 // once.
 func TestSchedules_ReleaseAgainstPark(t *testing.T) {
-	sched.Explore(t, sched.Options{Procs: 3, Schedules: 60_000}, func(x *sched.Exec) func() {
+	sched.Explore(t, sched.Options{Procs: 3, Schedules: 20_000}, func(x *sched.Exec) func() {
 		d := schedUrgent(x, 2)
 		target := new(schedTarget)
 		s := d.Enter()
@@ -91,7 +91,7 @@ func TestSchedules_ReleaseAgainstPark(t *testing.T) {
 // A hold is cloned and released while the object's call is parked: the clone holds it. The hold is in
 // the last slot of a search: a clone in the next free one would be passed before it is there.
 func TestSchedules_CloneAgainstPark(t *testing.T) {
-	sched.Explore(t, sched.Options{Schedules: 60_000}, func(x *sched.Exec) func() {
+	sched.Explore(t, sched.Options{Schedules: 20_000}, func(x *sched.Exec) func() {
 		d := schedUrgent(x, 2)
 		asReclaimer(d)
 		target := new(schedTarget)
@@ -129,7 +129,7 @@ func TestSchedules_CloneAgainstPark(t *testing.T) {
 
 // A slot is taken again, for another object, while the reclaimer parks what it held before.
 func TestSchedules_RetakeAgainstPark(t *testing.T) {
-	sched.Explore(t, sched.Options{Schedules: 60_000}, func(x *sched.Exec) func() {
+	sched.Explore(t, sched.Options{Schedules: 20_000}, func(x *sched.Exec) func() {
 		d := schedUrgent(x, 2)
 		first, second := new(schedTarget), new(schedTarget)
 		s := d.Enter()
@@ -159,7 +159,7 @@ func TestSchedules_RetakeAgainstPark(t *testing.T) {
 // Two on one processor, or stripe, hold at once, also where a third hold is released: each gets a slot
 // of its own.
 func TestSchedules_HoldAgainstHold(t *testing.T) {
-	sched.Explore(t, sched.Options{Schedules: 50_000}, func(x *sched.Exec) func() {
+	sched.Explore(t, sched.Options{Schedules: 10_000}, func(x *sched.Exec) func() {
 		d := schedDomain(x, false)
 		targets := make([]schedTarget, 3)
 		holds := make([]Held[schedTarget], 3)

@@ -335,7 +335,7 @@ func TestHold_ReadyBehindSlowCallback(t *testing.T) {
 		slow := make(chan struct{})
 		r := &d.reclaim
 		r.called.Add(2)
-		c := &chunk{n: 2, sizes: make([]uint32, 2), held: newHeldSet([]uintptr{uintptr(unsafe.Pointer(o))})}
+		c := &chunk{n: 2, held: newHeldSet([]uintptr{uintptr(unsafe.Pointer(o))})}
 		wait := func() { <-slow }
 		c.entries = []entry{
 			{runFunc, *(*unsafe.Pointer)(unsafe.Pointer(&wait))},
