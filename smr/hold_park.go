@@ -29,6 +29,8 @@ type parking struct {
 	parked       map[uintptr]*parkedObject
 	waitForHolds []chan struct{}
 
+	heldAddrs []uintptr // for reuse; the reclaimer's
+
 	// Totals of the parked calls, and since when the oldest is parked (0: none; else by Domain.age).
 	// Written under mu, loaded by Stats.
 	heldCalls, heldBytes, heldSince satomic.Int64
