@@ -74,23 +74,23 @@ func TestHold_OneObjectStays(t *testing.T) {
 				s, end := kind(d)()
 				h := Hold(s, o)
 				end()
-				for range 3 {
-					Call(d, o, 8, (*object).run)
+				for _, size := range []int{8, 0, 0} {
+					Call(d, o, size, (*object).run)
 				}
 				Call(d, other, 8, (*object).run)
 				time.Sleep(time.Hour)
 				require.Zero(t, o.runs.Load())
 				require.EqualValues(t, 1, other.runs.Load())
 				for range 1000 {
-					Call(d, rest, 8, (*object).run)
+					Call(d, rest, 0, (*object).run)
 				}
 				time.Sleep(time.Second)
 				require.EqualValues(t, 1000, rest.runs.Load())
 				st := d.Stats()
 				require.Equal(t, 1, st.Holds)
 				require.EqualValues(t, 3, st.HeldCalls)
-				require.EqualValues(t, 24, st.HeldBytes)
-				require.EqualValues(t, 24, st.PendingBytes)
+				require.EqualValues(t, 8, st.HeldBytes)
+				require.EqualValues(t, 8, st.PendingBytes)
 				require.Greater(t, st.HeldFor, 59*time.Minute)
 				require.Less(t, st.HeldFor, 61*time.Minute)
 				h.Release()
@@ -156,15 +156,16 @@ func TestHold_LastReleaseCounts(t *testing.T) {
 func TestHold_LargeSizes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDomain(t, Options{MaxPending: -1})
-		o := &object{}
-		h := holdNow(d, o)
+		o, small := &object{}, &object{}
+		h, hs := holdNow(d, o), holdNow(d, small)
 		Call(d, o, 3*largeSize+5, (*object).run)
-		Call(d, o, 7, (*object).run)
+		Call(d, small, 7, (*object).run)
 		time.Sleep(time.Second)
 		require.EqualValues(t, 3*largeSize+12, d.Stats().HeldBytes)
 		require.EqualValues(t, 3*largeSize+12, d.Stats().PendingBytes)
 		require.EqualValues(t, 2, d.Stats().PendingCalls)
 		h.Release()
+		hs.Release()
 		synctest.Wait()
 		require.Zero(t, d.Stats().PendingBytes)
 		require.Zero(t, d.Stats().PendingCalls)
@@ -308,21 +309,22 @@ func TestHold_ReleasedInAStall(t *testing.T) {
 func TestHold_Throttle(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDomain(t, Options{MaxPending: 100, MaxDelay: 100 * time.Hour})
-		o, rest := &object{}, &object{}
-		h := holdNow(d, o)
+		o, more := &object{}, &object{}
+		h, hm := holdNow(d, o), holdNow(d, more)
 		Call(d, o, 60, (*object).run)
 		for range 100 {
 			require.NoError(t, d.Throttle(t.Context()))
-			Call(d, rest, 30, (*object).run)
+			Call(d, &object{}, 30, (*object).run)
 		}
 		require.Zero(t, o.runs.Load())
-		Call(d, o, 60, (*object).run)
+		Call(d, more, 60, (*object).run)
 		over := make(chan error)
 		go func() { over <- d.Throttle(t.Context()) }()
 		synctest.Wait()
 		require.Empty(t, over)
 		h.Release()
 		require.NoError(t, <-over)
+		hm.Release()
 	})
 }
 

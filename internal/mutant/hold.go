@@ -9,19 +9,18 @@ var holdBugs = []Bug{
 		Schedules: "TestSchedules_HoldAgainstDrain",
 		Patch: `
 @ smr/reclaim.go
-+			early := d.heldNow()
++			early = d.heldNow()
  			if _, err := d.clk.WaitOr(goal, r.kick, p.timer.C); err != nil {
-@
--			d.promote()
-+			d.promote(early)
-@
--func (d *Domain) promote() {
-+func (d *Domain) promote(held *heldSet) {
 @
 -	var held *heldSet
 -	if len(d.holds.All()) > 0 {
 -		held = d.heldNow()
 -	}
++	held := early
+@
++var early *heldSet
++
+ // startWorkersLocked starts workers for the ready chunks: the first at once, another for every
 `,
 	},
 	{
