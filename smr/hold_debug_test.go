@@ -49,7 +49,7 @@ func TestInvariants_LeakedHold(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	require.ErrorContains(t, d.Close(ctx), "1 holds open")
+	require.ErrorContains(t, d.Close(ctx), "1 hold open")
 }
 
 // Errors name the holds that Barrier and Close wait for.

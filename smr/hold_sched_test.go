@@ -187,6 +187,36 @@ func TestSchedules_HoldAgainstHold(t *testing.T) {
 	})
 }
 
+// Two on one processor, or stripe, find all its slots taken, and add some: neither's are lost.
+func TestSchedules_GrowAgainstGrow(t *testing.T) {
+	sched.Explore(t, sched.Options{Schedules: 10_000}, func(x *sched.Exec) func() {
+		d := schedDomain(x, false)
+		targets := make([]schedTarget, firstHolds+2)
+		holds := make([]Held[schedTarget], len(targets))
+		s := d.Enter()
+		for i := range firstHolds {
+			holds[i] = Hold(s, &targets[i])
+		}
+		for i, name := range []string{"one", "other"} {
+			i += firstHolds
+			x.Go(name, 0, func() { holds[i] = Hold(s, &targets[i]) })
+		}
+		return func() {
+			set := d.heldNow()
+			for i := range targets {
+				if !set.has(uintptr(unsafe.Pointer(&targets[i]))) {
+					x.Fail("what is held is not seen")
+				}
+			}
+			for _, h := range holds {
+				h.Release()
+			}
+			s.Leave()
+			closed(x, d, nil)()
+		}
+	})
+}
+
 // Close returns when the last hold is released, and not before.
 func TestSchedules_HoldAgainstClose(t *testing.T) {
 	sched.Explore(t, sched.Options{Schedules: 20_000}, func(x *sched.Exec) func() {

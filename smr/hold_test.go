@@ -354,6 +354,126 @@ func TestHold_ReadyBehindSlowCallback(t *testing.T) {
 	})
 }
 
+// A panic is raised when the chunks that were ready have run, in whichever order their tickets are:
+// what was parked has an old one.
+func TestHold_PanicWaitsForWhatWasParked(t *testing.T) {
+	d := newDomain(t, Options{Workers: 1})
+	r := &d.reclaim
+	parked, later := &object{}, &object{}
+	run := func(p unsafe.Pointer) { (*object)(p).run() }
+	chunks := []*chunk{
+		{n: 1, entries: []entry{{run, unsafe.Pointer(parked)}}},
+		{n: 1, entries: []entry{{func(unsafe.Pointer) { panic("callback") }, unsafe.Pointer(later)}}},
+		{n: 1, entries: []entry{{run, unsafe.Pointer(later)}}},
+	}
+	r.called.Add(3)
+	r.mu.Lock()
+	for _, c := range chunks {
+		r.outstanding.add(c)
+	}
+	for _, i := range []int{1, 2, 0} {
+		r.ready.push(chunks[i])
+	}
+	r.nWorkers.Add(1)
+	r.workers[0].Store(starting)
+	r.mu.Unlock()
+	var raised any
+	func() {
+		defer func() { raised = recover() }()
+		d.work(&worker{}, nil)
+	}()
+	require.Equal(t, "callback", raised.(*CallbackPanic).Value)
+	require.EqualValues(t, 1, later.runs.Load())
+	require.EqualValues(t, 1, parked.runs.Load())
+}
+
+// A callback that ends its goroutine, or panics, has another run the rest of its chunk: nothing of it
+// is parked twice.
+func TestHold_ParkedOnceThoughACallbackExits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var panics []any
+		d := newDomain(t, Options{OnPanic: func(p *CallbackPanic) {
+			panics = append(panics, p.Value)
+			runtime.Goexit()
+		}})
+		var objects [6]object
+		h := holdNow(d, &objects[1])
+		for i := range objects {
+			Call(d, &objects[i], 8, func(o *object) {
+				o.run()
+				switch o {
+				case &objects[2]:
+					runtime.Goexit()
+				case &objects[3]:
+					panic("callback")
+				}
+			})
+		}
+		time.Sleep(time.Second)
+		require.EqualValues(t, 1, d.Stats().PendingCalls)
+		h.Release()
+		synctest.Wait()
+		require.Equal(t, []any{"callback"}, panics)
+		for i := range objects {
+			require.EqualValues(t, 1, objects[i].runs.Load(), i)
+		}
+	})
+}
+
+// HeldFor is the age of the oldest that is parked, in whichever order they are released.
+func TestHold_HeldForIsTheOldest(t *testing.T) {
+	for _, order := range [][]int{{0, 1, 2}, {1, 0, 2}, {2, 0, 1}, {2, 1, 0}} {
+		synctest.Test(t, func(t *testing.T) {
+			d := newDomain(t, Options{})
+			var objects [3]object
+			var holds []Held[object]
+			for i := range objects {
+				holds = append(holds, holdNow(d, &objects[i]))
+				Call(d, &objects[i], Expedite, (*object).run)
+				time.Sleep(time.Hour)
+			}
+			open := []bool{true, true, true}
+			for _, i := range order {
+				holds[i].Release()
+				open[i] = false
+				synctest.Wait()
+				want := time.Duration(0)
+				for j := range open {
+					if open[j] {
+						want = max(want, time.Duration(len(open)-j)*time.Hour)
+					}
+				}
+				require.Equal(t, want, d.Stats().HeldFor.Round(time.Minute))
+			}
+		})
+	}
+}
+
+// Close waits for each of several holds.
+func TestHold_CloseWaitsForAll(t *testing.T) {
+	for _, retired := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			d := newDomain(t, Options{})
+			var objects [3]object
+			var holds []Held[object]
+			for i := range objects {
+				holds = append(holds, holdNow(d, &objects[i]))
+				if retired {
+					Call(d, &objects[i], 8, (*object).run)
+				}
+			}
+			closed := make(chan error, 1)
+			go func() { closed <- d.Close(t.Context()) }()
+			for _, h := range holds {
+				synctest.Wait()
+				require.Empty(t, closed)
+				h.Release()
+			}
+			require.NoError(t, <-closed)
+		})
+	}
+}
+
 // Slots follow the number of holds open at once, however they are released.
 func TestHold_Slots(t *testing.T) {
 	d := newDomain(t, Options{})

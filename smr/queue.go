@@ -54,6 +54,7 @@ func (l *outstanding) remove(c *chunk) {
 type chunkQueue struct {
 	head, tail *chunk
 	n          int
+	popped     uint64 // in all
 }
 
 // push puts c at the end.
@@ -91,6 +92,7 @@ func (q *chunkQueue) pop() *chunk {
 		q.head = c.next
 		c.next = nil
 		q.n--
+		q.popped++
 	}
 	return c
 }

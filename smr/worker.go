@@ -15,7 +15,7 @@ type worker struct {
 	index  int              // in reclaimer.workers
 	panics []*CallbackPanic // of the current chunk's callbacks
 
-	// failed is raised once the chunks up to the ticket raiseAfter have run.
+	// failed is raised once raiseAfter chunks were popped from ready in all: those that were ready.
 	failed     *CallbackPanic
 	raiseAfter uint64
 }
@@ -70,9 +70,9 @@ func (d *Domain) work(w *worker, c *chunk) {
 
 	r.mu.Lock()
 	if c == nil {
-		c = r.ready.pop()
+		c = r.nextLocked(w)
 	}
-	for c != nil && (w.failed == nil || c.ticket <= w.raiseAfter) {
+	for c != nil {
 		r.mu.Unlock()
 		if c.held != nil {
 			d.parkHeld(c)
@@ -87,15 +87,12 @@ func (d *Domain) work(w *worker, c *chunk) {
 		}
 		r.mu.Lock()
 		if len(w.panics) > 0 && w.failed == nil {
-			w.failed, w.raiseAfter = w.panics[0], c.ticket
-			if r.ready.head != nil {
-				w.raiseAfter = r.ready.tail.ticket
-			}
+			w.failed, w.raiseAfter = w.panics[0], r.ready.popped+uint64(r.ready.n)
 		}
 		w.panics = nil
 		d.finishLocked(c)
 		c.giveBack()
-		c = r.ready.pop()
+		c = r.nextLocked(w)
 	}
 	r.nWorkers.Add(-1)
 	r.workers[w.index].Store(0)
@@ -104,6 +101,14 @@ func (d *Domain) work(w *worker, c *chunk) {
 	if w.failed != nil {
 		panic(w.failed)
 	}
+}
+
+// nextLocked takes a ready chunk for w, or returns nil: there is none, or w must raise its panic.
+func (r *reclaimer) nextLocked(w *worker) *chunk {
+	if w.failed != nil && r.ready.popped >= w.raiseAfter {
+		return nil
+	}
+	return r.ready.pop()
 }
 
 // runSome runs the chunk's remaining callbacks, up to the first panic.

@@ -199,4 +199,49 @@ var holdBugs = []Bug{
 -	}
 `,
 	},
+	{
+		Name:      "hold-block-stored",
+		Why:       "two goroutines on a stripe add slots at once: a search sees those of one only",
+		Package:   "./smr",
+		Schedules: "TestSchedules_GrowAgainstGrow",
+		Tags:      "smr_portable",
+		Patch: `
+@ smr/hold_slot.go
+-		if g.blocks.CompareAndSwap(b.older, b) {
++		if g.blocks.Store(b); true {
+`,
+	},
+	{
+		Name:    "hold-parked-twice",
+		Why:     "a callback ends its goroutine, and the next one looks for held objects where none are any more",
+		Package: "./smr",
+		Test:    "TestHold_ParkedOnceThoughACallbackExits",
+		Patch: `
+@ smr/hold_park.go
+ 	held := c.held
+-	c.held = nil
+`,
+	},
+	{
+		Name:    "hold-raised-by-ticket",
+		Why:     "a panic is raised before what was parked has run: it is ready, and has an old ticket",
+		Package: "./smr",
+		Test:    "TestHold_PanicWaitsForWhatWasParked",
+		Patch: `
+@ smr/worker.go
+-			w.failed, w.raiseAfter = w.panics[0], r.ready.popped+uint64(r.ready.n)
++			w.failed, w.raiseAfter = w.panics[0], r.ready.tail.ticket
+`,
+	},
+	{
+		Name:    "close-waits-for-one-hold",
+		Why:     "Close returns when one of several holds is released",
+		Package: "./smr",
+		Test:    "TestHold_CloseWaitsForAll",
+		Patch: `
+@ smr/hold_park.go
+ 		case <-wake:
++			return true
+`,
+	},
 }
