@@ -1,7 +1,7 @@
 /*
  * Hold: an object is kept without a section (package smr). A reader takes a slot while its
  * section protects the object; a worker that finds the object in a slot parks its call, and
- * marks the slot; the release of a marked slot tells the reclaimer, which looks again.
+ * marks the slot; the release of a marked slot tells the reclaimer of it, which looks again.
  *
  * What is modelled, and where it is in the code:
  *
@@ -12,7 +12,7 @@
  *   search            eachHold: a slot after the other, its state and then its address
  *   worker            promote, which collects what is held after the goal is reached, and
  *                     parkHeld, under reclaimer.mu
- *   reclaimer         unpark
+ *   reclaimer         unpark, of one told slot after the other
  *
  * Two readers enter ROUNDS sections each. In each they hold the object that is linked, if any,
  * or another one that is never retired, in a slot of their own (1 or 2), which they take
@@ -74,7 +74,7 @@ bool marked[SLOTS];
 #ifdef SHARED
 bool claimed[SLOTS];
 #endif
-bool released;
+bool told[SLOTS];		/* the stack of told slots */
 bool mu;
 bool parked;
 byte pslot, pgen;		/* the marked slot of what is parked */
@@ -135,7 +135,7 @@ inline release(s, g) {
 #ifdef TOLD_EARLY
 	m = marked[s] && refs[s] == 1;
 	if
-	:: m -> released = true
+	:: m -> told[s] = true
 	:: else
 	fi;
 #endif
@@ -149,7 +149,7 @@ inline release(s, g) {
 	};
 #ifndef TOLD_EARLY
 	if
-	:: m -> released = true
+	:: m -> told[s] = true
 	:: else
 	fi;
 #endif
@@ -348,16 +348,21 @@ active proctype worker() {
 }
 
 active proctype reclaimer() {
-	byte s, g, w;
+	byte s, g, w, t;
 
 end:	do
-	:: released ->
-#ifndef CLEARED_LATE
-		released = false;
-#endif
+	:: told[0] || told[1] || told[2] ->
 		lock();
 		if
-		:: parked && !(gen[pslot] == pgen && refs[pslot] > 0) ->
+		:: told[0] -> t = 0
+		:: told[1] -> t = 1
+		:: told[2] -> t = 2
+		fi;
+#ifndef CLEARED_LATE
+		told[t] = false;
+#endif
+		if
+		:: parked && pslot == t && !(gen[t] == pgen && refs[t] > 0) ->
 #ifdef NO_SECOND_LOOK
 			s = NONE;
 #else
@@ -370,8 +375,9 @@ end:	do
 		:: else
 		fi;
 #ifdef CLEARED_LATE
-		released = false;
+		told[t] = false;
 #endif
+		t = 0;
 		unlock()
 	od
 }

@@ -2,6 +2,7 @@ package smr
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"time"
 
@@ -19,15 +20,16 @@ import (
 
 // parking is the part of the reclaimer that knows of holds.
 type parking struct {
-	// released asks the reclaimer to look again for the holds of parked objects. Set by the last
-	// Release of a marked hold, before it wakes the reclaimer; cleared by the reclaimer, before it
-	// looks. Like flush it is checked again after the reclaimer has stored its state.
-	released satomic.Bool
+	// told has the slots whose marked holds were released. The last Release of one pushes it, before
+	// it wakes the reclaimer. Like flush it is checked again after the reclaimer has stored its state.
+	told toldSlots
 
 	// parked has the objects that are held. Guarded by mu, as is waitForHolds: channels that are
 	// closed when a marked hold is released.
 	parked       map[uintptr]*parkedObject
 	waitForHolds []chan struct{}
+
+	byAge struct{ oldest, newest *parkedObject } // linked by newer; guarded by mu
 
 	heldAddrs []uintptr // for reuse; the reclaimer's
 
@@ -36,20 +38,17 @@ type parking struct {
 	heldCalls, heldBytes, heldSince satomic.Int64
 }
 
-// A parkedObject is an object that is held, with its calls. slot was marked when it was held by the
-// hold of generation gen.
+// A parkedObject is an object that is held, with its calls. It is in the list of a slot that was
+// marked when it was held by the hold of generation gen.
 type parkedObject struct {
 	addr  uintptr
-	calls *chunk // linked by next
-	slot  *holdSlot
+	calls *chunk        // linked by next
+	slot  *holdSlot     // nil: not sought yet
+	next  *parkedObject // of the same slot
 	gen   uint64
 	since int64
-}
 
-// heldReleased tells the reclaimer that a marked hold was released. It never blocks.
-func (d *Domain) heldReleased() {
-	d.reclaim.released.Store(true)
-	d.reclaim.wakeUp(d)
+	older, newer *parkedObject
 }
 
 // parkHeld takes out of c, which is ready, the calls whose objects are in c.held, and parks them.
@@ -111,11 +110,15 @@ func (d *Domain) parkLocked(c *chunk) *parkedObject {
 		if r.parked == nil {
 			r.parked = make(map[uintptr]*parkedObject)
 		}
-		o = &parkedObject{addr: addr, since: d.age()}
+		o = &parkedObject{addr: addr, since: d.age(), older: r.byAge.newest}
 		r.parked[addr] = o
-		if len(r.parked) == 1 {
+		if o.older == nil {
+			r.byAge.oldest = o
 			r.heldSince.Store(o.since)
+		} else {
+			o.older.newer = o
 		}
+		r.byAge.newest = o
 	}
 	c.next, o.calls = o.calls, c
 	r.heldCalls.Add(1)
@@ -129,10 +132,15 @@ func (d *Domain) seekHoldsLocked(sought map[uintptr]*parkedObject) {
 	if len(sought) == 0 {
 		return
 	}
+	addrs := newHeldSet(slices.Collect(maps.Keys(sought))) // asked faster than a map
 	d.eachHold(func(sl *holdSlot, word uint64) bool {
 		addr := uintptr(sl.addr.Load())
+		if !addrs.has(addr) {
+			return true
+		}
 		if o := sought[addr]; o != nil && sl.mark(word) {
 			o.slot, o.gen = sl, word&^holdBusy
+			o.next, sl.parked = sl.parked, o
 			delete(sought, addr)
 		}
 		return len(sought) > 0
@@ -153,29 +161,41 @@ func (r *reclaimer) unparkLocked(o *parkedObject) {
 		r.ready.push(c)
 		c = next
 	}
-	if o.since == r.heldSince.Load() {
-		oldest := int64(0)
-		for _, o := range r.parked {
-			if oldest == 0 || o.since < oldest {
-				oldest = o.since
-			}
-		}
-		r.heldSince.Store(oldest)
+	if o.newer == nil {
+		r.byAge.newest = o.older
+	} else {
+		o.newer.older = o.older
 	}
+	if o.older != nil {
+		o.older.newer = o.newer
+		return
+	}
+	r.byAge.oldest = o.newer
+	since := int64(0)
+	if o.newer != nil {
+		since = o.newer.since
+	}
+	r.heldSince.Store(since)
 }
 
 // unpark looks again for the holds of parked objects whose marked slots are released, and wakes
-// those who wait for holds.
+// what waits for holds.
 func (d *Domain) unpark() {
 	r := &d.reclaim
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	sought := make(map[uintptr]*parkedObject)
-	for addr, o := range r.parked {
-		if !o.slot.holds(o.gen) {
-			sought[addr] = o
+	r.told.takeAll(func(sl *holdSlot) {
+		at := &sl.parked
+		for o := *at; o != nil; o = *at {
+			if sl.holds(o.gen) { // it was taken and marked again
+				at = &o.next
+				continue
+			}
+			*at, o.next, o.slot = o.next, nil, nil
+			sought[o.addr] = o
 		}
-	}
+	})
 	d.seekHoldsLocked(sought)
 	for _, wake := range r.waitForHolds {
 		sched.Wakes()

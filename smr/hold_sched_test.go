@@ -156,6 +156,63 @@ func TestSchedules_RetakeAgainstPark(t *testing.T) {
 	})
 }
 
+// A slot for which a parked object waits is released, taken for another one, which is retired too,
+// and released again, while the reclaimer takes in the first release: both are freed.
+func TestSchedules_RetakeAgainstUnpark(t *testing.T) {
+	sched.Explore(t, sched.Options{Procs: 3, Schedules: 20_000}, func(x *sched.Exec) func() {
+		d := schedUrgent(x, 2)
+		asReclaimer(d)
+		targets := make([]schedTarget, 3)
+		s := d.Enter()
+		h, other := Hold(s, &targets[0]), Hold(s, &targets[1])
+		slot := h.slot
+		s.Leave()
+		park := func(o *schedTarget) {
+			r := &d.reclaim
+			c := &chunk{
+				n:       1,
+				entries: []entry{{func(p unsafe.Pointer) { (*schedTarget)(p).freed = true }, unsafe.Pointer(o)}},
+				held:    newHeldSet([]uintptr{uintptr(unsafe.Pointer(o))}),
+			}
+			r.called.Add(1)
+			r.mu.Lock()
+			r.outstanding.add(c)
+			r.mu.Unlock()
+			d.parkHeld(c)
+			r.mu.Lock()
+			d.finishLocked(c)
+			r.mu.Unlock()
+		}
+		park(&targets[0])
+		park(&targets[1])
+		x.Go("holder", 0, func() {
+			h.Release()
+			h2 := Held[schedTarget]{obj: &targets[2], slot: slot}
+			gen, ok := slot.take(uintptr(unsafe.Pointer(&targets[2])))
+			if !ok {
+				x.Fail("a released slot is taken")
+				return
+			}
+			h2.gen = gen
+			park(&targets[2])
+			targets[2].use(x, "what is held")
+			h2.Release()
+		})
+		x.Go("other", 1, other.Release)
+		x.Go("reclaimer", 2, d.unpark)
+		return func() {
+			d.reclaim.state.Store(stopped)
+			d.reclaim.wakeUp(d)
+			closed(x, d, nil)()
+			for i := range targets {
+				if !targets[i].freed {
+					x.Fail("what nothing holds is not freed")
+				}
+			}
+		}
+	})
+}
+
 // Two on one processor, or stripe, hold at once, also where a third hold is released: each gets a slot
 // of its own.
 func TestSchedules_HoldAgainstHold(t *testing.T) {

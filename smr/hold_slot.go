@@ -17,6 +17,7 @@ import (
 //	use p                            run what no slot names; park the rest
 //	Release: state = idle            look again: mark a slot that names p,
 //	   marked? tell the reclaimer        or run p's callback
+//	   of the slot
 //
 // Any reader that found p has left its section when p's goal is reached. Its stores to the slot came
 // before its store in Leave, so they are visible to the collector, which has loaded the reached goal
@@ -33,7 +34,8 @@ import (
 //
 // A search that finds p held marks the slot, by a compare-and-swap of the whole word. So the mark
 // meets the hold that was seen, or fails; then that one is released, and the search goes on. The
-// Release that idles a marked slot tells the reclaimer, which looks again. Addresses may be reused:
+// Release that idles a marked slot tells the reclaimer of that slot, and the reclaimer looks again, for
+// the objects that waited for it. Addresses may be reused:
 // an object freed and made again at p finds slots that name p only if it is held.
 //
 // Unused, the feature costs readers nothing and the reclaimer a load for each batch of chunks.
@@ -64,6 +66,9 @@ type holdSlot struct {
 	// Constant once the slot is published.
 	next *holdSlot // of the same processor, older; nil at the end
 	dom  *Domain
+
+	told   satomic.Pointer[holdSlot] // see toldSlots
+	parked *parkedObject             // what waits for this slot, linked by next; guarded by reclaimer.mu
 }
 
 // The parts of holdSlot.state.
@@ -113,7 +118,7 @@ func (sl *holdSlot) release(gen uint64) {
 			continue
 		}
 		if word&holdMarked != 0 && left&holdRefs == 0 {
-			sl.dom.heldReleased()
+			sl.dom.heldReleased(sl)
 		}
 		return
 	}

@@ -671,5 +671,5 @@ func TestHold_Sizes(t *testing.T) {
 	if !debugging {
 		require.LessOrEqual(t, unsafe.Sizeof(Held[object]{}), uintptr(24))
 	}
-	require.LessOrEqual(t, unsafe.Sizeof(holdSlot{}), uintptr(32))
+	require.LessOrEqual(t, unsafe.Sizeof(holdSlot{}), uintptr(48))
 }

@@ -20,7 +20,7 @@ import (
 //
 // It is patient if the last check-in found nothing to do and no chunk is open: see pace.
 //
-// A caller writes (a chunk, flush, released) and then loads state. The reclaimer stores state and then
+// A caller writes (a chunk, flush, a told slot) and then loads state. The reclaimer stores state and then
 // checks again for what callers write. So it misses none of them.
 type reclaimer struct {
 	// state is one of the constants below. Written by the reclaimer, except that a caller moves it
@@ -127,7 +127,7 @@ func (d *Domain) reclaimUntilIdle() {
 	p := d.newPace()
 	defer p.timer.Stop()
 	for {
-		if r.released.Swap(false) {
+		if !r.told.empty() {
 			d.unpark()
 		}
 		d.checkInIfDue(p)
@@ -177,7 +177,7 @@ func (d *Domain) idle() bool {
 	r := &d.reclaim
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.inbox.empty() && r.waiting.head == nil && r.ready.head == nil && !r.released.Load()
+	return r.inbox.empty() && r.waiting.head == nil && r.ready.head == nil && r.told.empty()
 }
 
 // anyOpen reports whether a chunk is open.

@@ -31,9 +31,9 @@ var holdBugs = []Bug{
 		Schedules: "TestSchedules_ReleaseAgainstPark",
 		Patch: `
 @ smr/hold_park.go
- 			sought[addr] = o
+ 			sought[o.addr] = o
  		}
- 	}
+ 	})
 -	d.seekHoldsLocked(sought)
 +	for _, o := range sought {
 +		r.unparkLocked(o)
@@ -67,12 +67,12 @@ var holdBugs = []Bug{
  		if left&holdRefs == 0 {
  			left = gen + holdGen
 +			if word&holdMarked != 0 {
-+				sl.dom.heldReleased()
++				sl.dom.heldReleased(sl)
 +			}
  		}
 @
 -		if word&holdMarked != 0 && left&holdRefs == 0 {
--			sl.dom.heldReleased()
+-			sl.dom.heldReleased(sl)
 -		}
 `,
 	},
@@ -84,7 +84,7 @@ var holdBugs = []Bug{
 		Schedules: "TestSchedules_ReleaseAgainstPark",
 		Patch: `
 @ smr/hold_slot.go
--			sl.dom.heldReleased()
+-			sl.dom.heldReleased(sl)
 `,
 	},
 	{
@@ -104,12 +104,11 @@ var holdBugs = []Bug{
 		Package:   "./smr",
 		Schedules: "TestSchedules_ReleaseAgainstPark",
 		Patch: `
-@ smr/reclaim.go
--		if r.released.Swap(false) {
-+		if r.released.Load() {
- 			d.unpark()
-+			r.released.Store(false)
- 		}
+@ smr/hold_told.go
+-		next := sl.told.Swap(nil)
+ 		fn(sl)
+-		sl = next
++		sl = sl.told.Swap(nil)
 `,
 	},
 	{
@@ -119,7 +118,7 @@ var holdBugs = []Bug{
 		Schedules: "TestSchedules_ReleaseAgainstPark",
 		Patch: `
 @ smr/reclaim.go
--	return r.inbox.empty() && r.waiting.head == nil && r.ready.head == nil && !r.released.Load()
+-	return r.inbox.empty() && r.waiting.head == nil && r.ready.head == nil && r.told.empty()
 +	return r.inbox.empty() && r.waiting.head == nil && r.ready.head == nil
 `,
 	},
@@ -242,6 +241,45 @@ var holdBugs = []Bug{
 @ smr/hold_park.go
  		case <-wake:
 +			return true
+`,
+	},
+	{
+		Name:    "held-for-newest",
+		Why:     "HeldFor forgets the oldest parked object when another one is released",
+		Package: "./smr",
+		Test:    "TestHold_HeldForIsTheOldest",
+		Patch: `
+@ smr/hold_park.go
+-	if o.older != nil {
+-		o.older.newer = o.newer
+-		return
+-	}
++	if o.older != nil {
++		o.older.newer = o.newer
++	}
+`,
+	},
+	{
+		Name:      "hold-told-again",
+		Why:       "a slot is put on the list where it is already: the list loses others, or has no end",
+		Package:   "./smr",
+		Schedules: "TestSchedules_RetakeAgainstUnpark",
+		Patch: `
+@ smr/hold_told.go
+-	if !sl.told.CompareAndSwap(nil, bottomSlot) {
+-		return false
+-	}
+`,
+	},
+	{
+		Name:      "hold-one-of-a-slot",
+		Why:       "of the objects that wait for a slot, held by it one after the other, only the last is freed",
+		Package:   "./smr",
+		Schedules: "TestSchedules_RetakeAgainstUnpark",
+		Patch: `
+@ smr/hold_park.go
+-			o.next, sl.parked = sl.parked, o
++			sl.parked = o
 `,
 	},
 }
