@@ -41,6 +41,8 @@ func main() {
 	draft, _ := pool.Get()
 	node, _ := pool.Get()
 	table, index := &Table{rows: 1}, &Table{rows: 2}
+	var current smr.Pointer[Table]
+	current.Init(&Table{rows: 3})
 `
 
 const afterWhich = `

@@ -18,7 +18,8 @@
  * or another one that is never retired, in a slot of their own (1 or 2), which they take
  * again and again. The first one clones its first hold and hands the clone to a third. The
  * writer unlinks the object, retires it, and makes another at the same address once it is
- * freed: OBJECTS of them.
+ * freed: OBJECTS of them. One object is parked at a time: that a slot may be told of again
+ * for another one, smr's TestSchedules_RetakeAgainstUnpark shows.
  *
  * Entries and goals are abstract here, a word for each reader and a clock: clock.pml shows
  * what they rely on. Nor are chunks shown: calls.pml, reclaimer.pml.
@@ -42,7 +43,6 @@
  *   CLONE_OUTSIDE     a clone takes a slot of its own: the search has passed that, and finds the other empty
  *   MARK_BLINDLY      the mark is a store: it meets a slot that is idle, or another hold
  *   TOLD_EARLY        Release tells the reclaimer before it gives the slot up: it finds nothing new
- *   CLEARED_LATE      the reclaimer looks, and then forgets that it was told again
  *   UNGUARDED         a call is parked after its slot is marked, without the lock: the reclaimer misses it
  *
  * Variants: SHARED is the build in which processors are not exclusive, and each store is a
@@ -358,9 +358,7 @@ end:	do
 		:: told[1] -> t = 1
 		:: told[2] -> t = 2
 		fi;
-#ifndef CLEARED_LATE
 		told[t] = false;
-#endif
 		if
 		:: parked && pslot == t && !(gen[t] == pgen && refs[t] > 0) ->
 #ifdef NO_SECOND_LOOK
@@ -374,9 +372,6 @@ end:	do
 			fi
 		:: else
 		fi;
-#ifdef CLEARED_LATE
-		told[t] = false;
-#endif
 		t = 0;
 		unlock()
 	od

@@ -29,42 +29,57 @@ type Held[T any] struct {
 //	h.Release()
 //
 // p must be what the writer will give, or has given, to [Call] or [TryCall] on the section's domain,
-// and s must protect it: load p in s. What p refers to stays only if p's callback frees it. To hold
-// once more what is only held, and not loaded in an open section, use [Held.Clone].
+// as that very pointer, and s must protect it: load p in s. What p refers to stays only if p's
+// callback frees it. To hold once more what is only held, and not loaded in an open section, use
+// [Held.Clone].
+//
+// Nothing else is kept: neither an object that slab.Pool or slab.Blocks is given by Retire, nor a
+// value in a map of package smrmap, though it compiles. Give a pool's object that is to be held to
+// Call, with the pool's Free. An object whose freeing is a closure given to [Domain.CallFunc], or
+// comes after [Domain.Synchronize], can't be held either. Under -tags invariants Hold and Retire panic
+// where one object is given to both.
+//
+// Of several Calls of one object each waits for every hold that is open when its grace period ends.
+// Where readers still find the object after one of them (a note, with size 0), later holds that overlap
+// delay that one too, without end; where they do not, as for the one that frees it, they can't.
 //
 // The callbacks of p, and [Domain.Barrier], [Domain.Close] and [Domain.Throttle] with them, wait for
-// Release. Those who free after a grace period of their own ([Domain.Synchronize], Wait, Poll) learn
-// nothing of holds; an object whose freeing is a closure given to [Domain.CallFunc] can't be held.
+// Release. Synchronize, Wait and Poll do not.
 //
 // Hold panics if p is nil and if s is not open. A hold may outlast any number of sections, also
 // those of the domain's registered readers. For a [Quiescent], call Hold before the quiescent state.
 //
-// Cost: with Release about that of a section and an atomic instruction. It allocates only if more is
-// held than ever before.
+// Cost: with Release about that of a section and an atomic instruction. It allocates where more is
+// held, by Holds on one processor, than ever before there; that memory is kept until the domain is
+// closed and unreachable. While much is held, reclamation costs more: for each grace period a walk
+// over all slots, as many as were ever held at once, and another for the Releases, taken together,
+// of objects whose calls wait.
 func Hold[T any](s Section, p *T) Held[T] {
 	if p == nil {
 		panic("smr: Hold of nil")
 	}
 	slot, gen := s.hold(uintptr(unsafe.Pointer(p)))
-	return Held[T]{holdDebug: slot.opened(gen), obj: p, slot: slot, gen: gen}
+	return Held[T]{holdDebug: slot.opened(unsafe.Pointer(p), gen), obj: p, slot: slot, gen: gen}
 }
 
 // Release ends the hold. If the object was retired meanwhile and nothing else holds it, its callback
-// runs soon. Any goroutine may call it, in a section or not; it never blocks. Release panics if the
-// hold was released before, or is zero. Each clone needs a Release of its own: of several, only one
-// too many panics.
+// runs soon. Any goroutine may call it, in a section or not; it never blocks. Release panics if it is
+// one too many for the hold and its clones together, or the hold is zero. Each clone needs a Release
+// of its own. To release one of them twice is a mistake that takes the reference of another, whose
+// object may be freed while it is in use; only -tags invariants tell which one it was.
 func (h Held[T]) Release() {
 	h.check("Release")
 	h.releasing()
 	h.slot.release(h.gen)
 }
 
-// Clone holds the object once more, also where no section is open. It panics if the hold was
-// released: the caller must not release h meanwhile. Cost: an atomic instruction.
+// Clone holds the object once more, also where no section is open. h must not be released, nor be
+// released meanwhile. Clone panics if h and all its clones were released; while one of them is not,
+// the clone is as good as any, and only the count tells them apart. Cost: an atomic instruction.
 func (h Held[T]) Clone() Held[T] {
 	h.check("Clone")
 	h.slot.clone(h.gen)
-	return Held[T]{holdDebug: h.slot.opened(h.gen), obj: h.obj, slot: h.slot, gen: h.gen}
+	return Held[T]{holdDebug: h.slot.opened(unsafe.Pointer(h.obj), h.gen), obj: h.obj, slot: h.slot, gen: h.gen}
 }
 
 // Get returns the object. It panics if the hold was released, or is zero. Do not follow the pointer

@@ -3,9 +3,13 @@
 package smr
 
 import (
+	"fmt"
 	"runtime"
 	"strings"
+	"unsafe"
 
+	"github.com/gosmr/gosmr/internal/callers"
+	"github.com/gosmr/gosmr/internal/fate"
 	"github.com/gosmr/gosmr/internal/pinned"
 )
 
@@ -18,6 +22,8 @@ var openHolds struct {
 // A holdInfo describes one hold, or one clone of it. It is constant.
 type holdInfo struct {
 	dom   *Domain
+	addr  unsafe.Pointer
+	fate  *fate.Hold
 	stack []uintptr // of the Hold or Clone
 }
 
@@ -27,10 +33,20 @@ type holdHandle struct{ info *holdInfo }
 
 type holdDebug struct{ handle *holdHandle }
 
-// opened registers a hold.
-func (sl *holdSlot) opened(uint64) holdDebug {
+// opened registers a hold of the object at p. It panics if the object is its pool's: that does not
+// know of holds.
+func (sl *holdSlot) opened(p unsafe.Pointer, gen uint64) holdDebug {
 	pcs := make([]uintptr, 32)
-	info := &holdInfo{dom: sl.dom, stack: pcs[:runtime.Callers(3, pcs)]}
+	info := &holdInfo{dom: sl.dom, addr: p, stack: pcs[:runtime.Callers(3, pcs)]}
+	info.fate = &fate.Hold{Domain: sl.dom.opts.Name, At: callers.Stack(info.stack)}
+	fate.AddHold(p, info.fate)
+	if back, ok := fate.BackOf(p); ok {
+		fate.RemoveHold(p, info.fate)
+		sl.release(gen)
+		panic(fmt.Sprintf("smr: Hold, on domain %s, of %p, which is %s in pool %s: a hold does not keep it from its pool, only from the callback of a Call. "+
+			"Give it to smr.Call, with the pool's Free. It was given back at:\n%sand held at:\n%s",
+			sl.dom.opts.Name, p, back.Became, back.Pool, back.At, info.fate.At))
+	}
 	openHolds.mu.Lock()
 	if openHolds.all == nil {
 		openHolds.all = make(map[*holdInfo]struct{})
@@ -56,6 +72,9 @@ func (info *holdInfo) close() bool {
 	defer openHolds.mu.Unlock()
 	_, open := openHolds.all[info]
 	delete(openHolds.all, info)
+	if open {
+		fate.RemoveHold(info.addr, info.fate)
+	}
 	return open
 }
 

@@ -1,9 +1,10 @@
 // Package fate knows, for -tags invariants, which objects were given away: those that wait for the
 // callback of an smr.Call, and those that package slab has back, by Free or Retire. So an object is
-// found that is given away twice, in whichever ways.
+// found that is given away twice, in whichever ways. It also knows which are held, by smr.Hold, which
+// keeps them from a Call's callback, and from no Free or Retire.
 //
-// A Call and a Free of one object may come at once. Each first notes its own and then looks at the
-// other's, so that at least one of them finds the other.
+// A Call, or Hold, and a Free of one object may come at once. Each first notes its own and then looks
+// at the other's, so that at least one of them finds the other.
 package fate
 
 import (
