@@ -89,13 +89,17 @@ func (info *holdInfo) dropped() {
 	info.dom.report(st)
 }
 
-// holdStacks lists the open holds with the stacks that took them, for an error.
+// holdStacks lists some of the open holds with the stacks that took them, for an error.
 func (d *Domain) holdStacks() string {
 	var b strings.Builder
+	named := 0
 	openHolds.mu.Lock()
 	defer openHolds.mu.Unlock()
 	for info := range openHolds.all {
 		if info.dom == d {
+			if named++; named > maxNamed {
+				break
+			}
 			b.WriteString("\nheld at:\n" + info.trace())
 		}
 	}
