@@ -61,7 +61,9 @@ func (sl *holdSlot) opened(p unsafe.Pointer, gen uint64) holdDebug {
 // releasing unregisters the hold. It panics if this clone was released before, also while others are
 // not.
 func (hd holdDebug) releasing() {
-	if !hd.handle.info.close() {
+	open := hd.handle.info.close()
+	runtime.KeepAlive(hd.handle) // or its cleanup might run before close has the lock
+	if !open {
 		panic("smr: Release of a Held that was released before, held at:\n" + hd.handle.info.trace())
 	}
 }
