@@ -35,8 +35,10 @@ func (c *counted) free() { c.frees.Add(1) }
 func callTwice() {
 	dom := quiet("tables")
 	c := new(counted)
+	s := dom.Enter() // so that the first callback does not begin before the second Call
 	smr.Call(dom, c, 8, (*counted).free)
 	smr.Call(dom, c, 8, (*counted).free)
+	s.Leave()
 	check(dom.Barrier(ctx))
 	unnoticed("it was freed %d times", c.frees.Load())
 }
@@ -59,8 +61,10 @@ func callAndFree() {
 	dom := quiet("nodes")
 	pool := slab.New[record](dom, slab.Options{Name: "nodes"})
 	obj := must(pool.Get())
+	s := dom.Enter() // so that the callback does not begin before Free
 	smr.Call(dom, obj, 8, pool.Free)
 	pool.Free(obj)
+	s.Leave()
 	check(dom.Barrier(ctx))
 	given(pool)
 }
