@@ -94,7 +94,7 @@ func (c *checks) got(p unsafe.Pointer) {
 			panic(c.written(p, i, o))
 		}
 	}
-	o.state, o.how, o.stack = inUse, "gotten", callers()
+	o.state, o.how, o.stack = inUse, "gotten", callStack()
 	c.tell(p, o)
 	c.mu.Unlock()
 }
@@ -128,7 +128,7 @@ func (c *checks) unretired(p unsafe.Pointer) {
 
 // giveBack moves an object in use to another state. It panics if it is in none.
 func (c *checks) giveBack(p unsafe.Pointer, to objectStatus, what, how string) {
-	stack := callers()
+	stack := callStack()
 	c.mu.Lock()
 	o := c.objects[p]
 	if o == nil || o.state != inUse {
@@ -306,8 +306,8 @@ func (c *checks) leaks() string {
 	return text.String()
 }
 
-// callers returns the stack of the call into this package.
-func callers() []uintptr {
+// callStack returns the stack of the call into this package.
+func callStack() []uintptr {
 	pcs := make([]uintptr, 64)
 	return pcs[:runtime.Callers(4, pcs)]
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 	"unsafe"
 
+	"github.com/gosmr/gosmr/internal/callers"
 	"github.com/gosmr/gosmr/internal/pages"
 )
 
@@ -165,13 +166,4 @@ func (t *trace) age(now time.Time) time.Duration { return now.Sub(t.at).Round(ag
 // maxLeaks bounds how many leaks an error tells of.
 const maxLeaks = 5
 
-func frames(pcs []uintptr) string {
-	var text strings.Builder
-	for it := runtime.CallersFrames(pcs); ; {
-		f, more := it.Next()
-		fmt.Fprintf(&text, "\n\tby %s\n\t\t%s:%d", f.Function, f.File, f.Line)
-		if !more {
-			return text.String()
-		}
-	}
-}
+func frames(pcs []uintptr) string { return callers.Stack(pcs).By() }

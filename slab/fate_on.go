@@ -16,12 +16,12 @@ func (c *checks) notCalled(p unsafe.Pointer, what string) {
 		panic(fmt.Sprintf("slab: pool %s: %s of %p, which was given to smr.Call on domain %s, as a %T, and whose callback has not begun: "+
 			"it would use memory that is another object's. Give each object once, to one of Call, Retire and Free. "+
 			"It was given to Call at:\n%sand to %s%s",
-			c.pool, what, p, call.Domain, call.Object, call.At, what, frames(callers())))
+			c.pool, what, p, call.Domain, call.Object, call.At, what, frames(callStack())))
 	}
 	if hold := fate.HoldOf(p); hold != nil {
 		panic(fmt.Sprintf("slab: pool %s: %s of %p, which is held (smr.Hold, on domain %s): a hold does not keep it from its pool, only from the callback of a Call. "+
 			"Give it to smr.Call, with the pool's Free. It was held at:\n%sand given to %s%s",
-			c.pool, what, p, hold.Domain, hold.At, what, frames(callers())))
+			c.pool, what, p, hold.Domain, hold.At, what, frames(callStack())))
 	}
 }
 

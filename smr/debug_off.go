@@ -76,6 +76,4 @@ func (q *Quiescent) taken(uint64) sectionDebug { return sectionDebug{} }
 
 func (q *Quiescent) forgotten() {}
 
-func (d *Domain) kindOf(_ *clock.Record, kind clock.Kind) clock.Kind { return kind }
-
-func (d *Domain) entryOf(*clock.Record) (stack, labels string) { return "", "" }
+func (d *Domain) complete(*StalledReader, *clock.Record) {}

@@ -299,21 +299,12 @@ func (dd *domainDebug) sections() []sectionInfo {
 	return all
 }
 
-// entryOf returns the stack that entered the section open on rec, and the labels of the goroutine
-// that did, "" if there is none.
-func (d *Domain) entryOf(rec *clock.Record) (stack, labels string) {
+// complete adds to the description of a reader what the books have of the section open on rec: its
+// stack and labels, and its kind, since for the clock a pinned one is not.
+func (d *Domain) complete(sr *StalledReader, rec *clock.Record) {
 	if info := d.debug.on(rec); info != nil {
-		return info.trace(), info.labels
+		sr.Kind, sr.Stack, sr.Labels = info.kind, info.trace(), info.labels
 	}
-	return "", ""
-}
-
-// kindOf returns the kind of the section open on rec, by the books: for the clock, a pinned one is not.
-func (d *Domain) kindOf(rec *clock.Record, kind clock.Kind) clock.Kind {
-	if info := d.debug.on(rec); info != nil {
-		return info.kind
-	}
-	return kind
 }
 
 // on returns the section open on rec, or nil. Use only what is constant of it.

@@ -54,24 +54,21 @@ func (d *Domain) checkRepeated(s Section) {
 	const nearest = 8
 	calls := make(map[string]int)
 	var frame runtime.Frame // of the site
-	for frames, n := runtime.CallersFrames(info.stack), 0; n < nearest; n++ {
-		f, more := frames.Next()
-		if calls[f.Function] = 0; n == 0 {
+	n := 0
+	for f := range info.stack.Frames() {
+		if n == 0 {
 			frame = f
 		}
-		if !more {
+		calls[f.Function] = 0
+		if n++; n == nearest {
 			break
 		}
 	}
 	pcs := make([]uintptr, 1<<16)
 	most := 0
-	for frames := runtime.CallersFrames(pcs[:runtime.Callers(1, pcs)]); ; {
-		f, more := frames.Next()
+	for f := range callers.Stack(pcs[:runtime.Callers(1, pcs)]).Frames() {
 		if n, ok := calls[f.Function]; ok {
 			calls[f.Function], most = n+1, max(most, n+1)
-		}
-		if !more {
-			break
 		}
 	}
 	if open < maxFromSite*most {

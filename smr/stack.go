@@ -2,19 +2,17 @@ package smr
 
 import (
 	"fmt"
-	"runtime"
 	"strings"
 
 	"github.com/gosmr/gosmr/clock"
+	"github.com/gosmr/gosmr/internal/callers"
 )
 
 // stackOf formats the stack of a sampled entry, from the caller of this module's entry on.
 func stackOf(s *clock.Sample) string {
 	var b strings.Builder
-	frames := runtime.CallersFrames(s.Stack())
-	for more := true; more; {
-		var f runtime.Frame
-		if f, more = frames.Next(); b.Len() == 0 && isEntry(f.Function) {
+	for f := range callers.Stack(s.Stack()).Frames() {
+		if b.Len() == 0 && isEntry(f.Function) {
 			continue
 		}
 		fmt.Fprintf(&b, "\t%s\n\t\t%s:%d\n", f.Function, f.File, f.Line)

@@ -135,8 +135,8 @@ func (d *Domain) onStall(cs clock.Stall) {
 
 // stalled returns the description of a reader, but for its name and its sampled stack.
 func (d *Domain) stalled(b clock.Blocker) StalledReader {
-	sr := StalledReader{Kind: d.kindOf(b.Record, b.Kind), Processor: b.Processor, Age: b.Age, sample: b.Sample}
-	sr.Stack, sr.Labels = d.entryOf(b.Record)
+	sr := StalledReader{Kind: b.Kind, Processor: b.Processor, Age: b.Age, sample: b.Sample}
+	d.complete(&sr, b.Record)
 	if b.Kind == clock.Quiescent {
 		sr.name = d.descriptions.get(b.Record)
 	}

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/gosmr/gosmr/internal/callers"
 	"github.com/gosmr/gosmr/internal/goid"
 )
 
@@ -54,5 +55,5 @@ func (c *computing) forbids(what string) {
 	}
 	pcs := make([]uintptr, 16)
 	panic(fmt.Sprintf("smrmap: %s of a map in a function of its own Compute, which holds a lock that this may wait for. Return from the function what is to be "+
-		"stored, and do the rest after Compute.%s\ninside the Compute called%s", what, frames(pcs[:runtime.Callers(2, pcs)]), frames(stack)))
+		"stored, and do the rest after Compute.%s\ninside the Compute called%s", what, callers.Stack(pcs[:runtime.Callers(2, pcs)]).By(), callers.Stack(stack).By()))
 }

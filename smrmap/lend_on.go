@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"unsafe"
 
+	"github.com/gosmr/gosmr/internal/callers"
 	"github.com/gosmr/gosmr/internal/leave"
 	"github.com/gosmr/gosmr/internal/pages"
 	"github.com/gosmr/gosmr/smr"
@@ -89,22 +90,11 @@ func (l *loan) end() (found string) {
 		return ""
 	}
 	key := l.key()
-	return fmt.Sprintf("smrmap: the value of key %s was written to while it was borrowed. Change a copy, and Store that. It was lent%s", key[:min(len(key), 100)], frames(l.stack))
+	return fmt.Sprintf("smrmap: the value of key %s was written to while it was borrowed. Change a copy, and Store that. It was lent%s", key[:min(len(key), 100)], callers.Stack(l.stack).By())
 }
 
 // poison fills copies that were taken back.
 const poison = 0xdb
-
-func frames(pcs []uintptr) string {
-	var text []byte
-	for it := runtime.CallersFrames(pcs); ; {
-		f, more := it.Next()
-		text = fmt.Appendf(text, "\n\tby %s\n\t\t%s:%d", f.Function, f.File, f.Line)
-		if !more {
-			return string(text)
-		}
-	}
-}
 
 // lendValue returns what LoadIn lends of value v, in section s. Where entries are on the Go heap the
 // copy is the collector's, and is zeroed: poison would be bad pointers.

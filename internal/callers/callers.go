@@ -3,6 +3,7 @@ package callers
 
 import (
 	"fmt"
+	"iter"
 	"runtime"
 	"strings"
 )
@@ -26,11 +27,30 @@ func (s Stack) String() string {
 		return "\tunknown\n"
 	}
 	var b strings.Builder
-	for frames := runtime.CallersFrames(s); ; {
-		f, more := frames.Next()
+	for f := range s.Frames() {
 		fmt.Fprintf(&b, "\t%s\n\t\t%s:%d\n", f.Function, f.File, f.Line)
-		if !more {
-			return b.String()
+	}
+	return b.String()
+}
+
+// By formats the stack for the end of a sentence.
+func (s Stack) By() string {
+	var b strings.Builder
+	for f := range s.Frames() {
+		fmt.Fprintf(&b, "\n\tby %s\n\t\t%s:%d", f.Function, f.File, f.Line)
+	}
+	return b.String()
+}
+
+// Frames walks over the calls, the innermost first.
+func (s Stack) Frames() iter.Seq[runtime.Frame] {
+	return func(yield func(runtime.Frame) bool) {
+		frames := runtime.CallersFrames(s)
+		for more := len(s) > 0; more; {
+			var f runtime.Frame
+			if f, more = frames.Next(); !yield(f) {
+				return
+			}
 		}
 	}
 }

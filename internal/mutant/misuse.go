@@ -245,7 +245,7 @@ var misuseBugs = []Bug{
 		Tags:    "invariants",
 		Patch: `
 @ slab/debug_on.go
- 	o.state, o.how, o.stack = inUse, "gotten", callers()
+ 	o.state, o.how, o.stack = inUse, "gotten", callStack()
 -	c.tell(p, o)
 `,
 	},
