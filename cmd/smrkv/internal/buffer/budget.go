@@ -117,6 +117,15 @@ func (c *Client) Spare(yes bool) {
 	c.spared = yes
 }
 
+// Evict dooms a client that is being disconnected because Try found no room for it.
+func (c *Client) Evict() {
+	c.budget.mu.Lock()
+	defer c.budget.mu.Unlock()
+	if !c.doomed {
+		c.budget.doomLocked(c)
+	}
+}
+
 // Try takes n bytes and reports whether there was room for them. For queries there is, as
 // long as another client holds more than this one would: that is disconnected. For replies
 // there must be nobody who waits.

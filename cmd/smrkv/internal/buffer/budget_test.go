@@ -56,6 +56,11 @@ func TestBudget_LargestIsDisconnected(t *testing.T) {
 	require.EqualValues(t, 80, b.total())
 	require.True(t, c[0].Queries.Try(20))
 	require.EqualValues(t, 1, b.Evicted())
+	c[2].Evict()
+	require.EqualValues(t, 2, b.Evicted())
+	require.True(t, c[0].Queries.Try(30), "what it holds does not count any more")
+	c[2].Evict()
+	require.EqualValues(t, 2, b.Evicted())
 }
 
 // A lower limit holds at once.

@@ -33,9 +33,7 @@ func TestMaxClients(t *testing.T) {
 
 func TestTimeout(t *testing.T) {
 	s := start(t, Options{Timeout: 50 * time.Millisecond})
-	idle := s.dial(t)
-	require.Equal(t, "+PONG\r\n", idle.do("PING"))
-	require.Empty(t, idle.rest(), "closed without a word")
+	require.Empty(t, s.dial(t).rest(), "closed without a word")
 
 	s = start(t, Options{})
 	c, idle := s.dial(t), s.dial(t)
@@ -102,6 +100,16 @@ func (l *pipeListener) dial(t *testing.T) *client {
 	return newClient(t, ours)
 }
 
+// denied requires that a client is told so. A pipe takes what the server says only when the client
+// reads in time, which a busy machine may not let it.
+func (l *pipeListener) denied(t *testing.T) {
+	for said := ""; said == ""; {
+		if said = l.dial(t).rest(); said != "" {
+			require.Contains(t, said, "-DENIED smrkv is running in protected mode")
+		}
+	}
+}
+
 type pipeConn struct {
 	net.Conn
 	from net.Addr
@@ -122,7 +130,7 @@ func TestProtectedMode(t *testing.T) {
 	s := start(t, Options{})
 	l := newPipeListener(&net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 1234})
 	serveOn(t, s, l)
-	require.Contains(t, l.dial(t).rest(), "-DENIED smrkv is running in protected mode")
+	l.denied(t)
 	local := s.dial(t)
 	require.Equal(t, "+PONG\r\n", local.do("PING"))
 	require.Equal(t, "+OK\r\n", local.do("CONFIG", "SET", "requirepass", "secret"))
@@ -131,14 +139,14 @@ func TestProtectedMode(t *testing.T) {
 	require.Equal(t, "+OK\r\n", c.do("AUTH", "secret"))
 	require.Equal(t, "+PONG\r\n", c.do("PING"))
 	require.Equal(t, "+OK\r\n", local.do("CONFIG", "SET", "requirepass", ""))
-	require.Contains(t, l.dial(t).rest(), "-DENIED")
+	l.denied(t)
 	require.Equal(t, "+OK\r\n", local.do("CONFIG", "SET", "protected-mode", "no"))
 	require.Equal(t, "+PONG\r\n", l.dial(t).do("PING"))
 }
 
 // Connections without a file descriptor are served by a goroutine each.
 func TestStream(t *testing.T) {
-	s := start(t, Options{WriteTimeout: 50 * time.Millisecond})
+	s := start(t, Options{})
 	l := newPipeListener(&net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 1})
 	serveOn(t, s, l)
 	c := l.dial(t)
@@ -151,11 +159,16 @@ func TestStream(t *testing.T) {
 	id := strings.Trim(killed.do("CLIENT", "ID"), ":\r\n")
 	require.Equal(t, ":1\r\n", c.do("CLIENT", "KILL", "ID", id))
 	require.Empty(t, killed.rest())
-	slow := l.dial(t)
-	slow.send(encode("GET", "k")) // and does not read
-	s.eventually(t, "it is closed", func() bool { return s.count.Load() == 1 })
 	s.stop(t)
 	require.Empty(t, c.rest())
+}
+
+func TestStream_ClientThatDoesNotRead(t *testing.T) {
+	s := start(t, Options{WriteTimeout: time.Millisecond})
+	l := newPipeListener(&net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 1})
+	serveOn(t, s, l)
+	l.dial(t).send(encode("PING"))
+	s.eventually(t, "it was closed", func() bool { return s.count.Load() == 0 })
 }
 
 // A listener that fails for good ends Serve; one that fails for a while does not,

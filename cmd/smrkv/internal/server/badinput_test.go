@@ -111,6 +111,14 @@ func TestBadInput_QueryBuffersAreBounded(t *testing.T) {
 	s.eventually(t, "all was given back", func() bool { return s.queryBytes() == 0 })
 }
 
+// One that is alone is disconnected by itself, and counted as well.
+func TestBadInput_QueryBufferOfOneIsBounded(t *testing.T) {
+	s := start(t, Options{MaxClientMemory: 1 << 20})
+	c := s.dial(t)
+	io.WriteString(c, "*1\r\n$536870912\r\n"+strings.Repeat("x", 2<<20)) // it may be cut off before all is sent
+	s.eventually(t, "it was disconnected", func() bool { return s.Snapshot().EvictedClients == 1 && s.queryBytes() == 0 })
+}
+
 // A client that does not read makes the server hold one reply, and is closed.
 func TestBadInput_ClientThatDoesNotRead(t *testing.T) {
 	const limit = 4 << 20

@@ -176,6 +176,9 @@ func (c *conn) fail(err error) {
 	c.srv.stats.protocolErrors.Add(1)
 	c.error("ERR " + err.Error())
 	c.closing = true
+	if errors.Is(err, resp.ErrNoRoom) {
+		c.mem.Evict()
+	}
 }
 
 // writtenAtOnce is how many bytes a connection stores before it looks whether
