@@ -104,8 +104,10 @@ func retireIntoAnotherPool() {
 	nodes := slab.New[record](dom, slab.Options{Name: "nodes"})
 	leaves := slab.New[record](dom, slab.Options{Name: "leaves"})
 	obj := must(nodes.Get())
+	reader := dom.Enter() // or Trim may find it reusable at once, and then asks where it is from
 	leaves.Retire(obj)
 	leaves.Trim()
+	reader.Leave()
 	check(dom.Barrier(ctx))
 	for range 1 << 12 {
 		if must(leaves.Get()) == obj {
