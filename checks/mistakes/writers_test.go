@@ -74,9 +74,11 @@ func retireTwice() {
 	dom := quiet("nodes")
 	pool := slab.New[record](dom, slab.Options{Name: "nodes"})
 	obj := must(pool.Get())
+	reader := dom.Enter() // or Trim may find both reusable at once, and then asks whether they are free
 	pool.Retire(obj)
 	pool.Retire(obj)
 	pool.Trim()
+	reader.Leave()
 	check(dom.Barrier(ctx))
 	given(pool)
 }
