@@ -35,12 +35,12 @@ type blocks struct {
 
 	mu       pinned.Lock // guards all below
 	large    map[unsafe.Pointer]*largeBlock
-	late     []*largeBlock // retired after the domain was closed
-	stats    Stats         // of large blocks; ReservedBytes without samples
-	sampleAt uint64        // as in a cache
+	stats    Stats  // of large blocks; ReservedBytes without samples
+	sampleAt uint64 // as in a cache
 	closed   bool
 
-	samples *quarantine // constant; nil: none
+	readers deferral[largeBlock] // of retired large blocks
+	samples *quarantine          // constant; nil: none
 }
 
 // A largeBlock is a block above maxObject.
@@ -48,7 +48,6 @@ type largeBlock struct {
 	b    *blocks
 	p    unsafe.Pointer
 	size uintptr
-	goal smr.Seq // in blocks.late
 
 	sample *sample // that the block is; nil: none
 }
@@ -105,6 +104,7 @@ func NewBlocks(d *smr.Domain, o Options) *Blocks {
 		o.Name = "blocks"
 	}
 	in := &blocks{dom: d, budget: o.Budget, name: o.Name, large: make(map[unsafe.Pointer]*largeBlock)}
+	in.readers.dom, in.readers.end = d, (*largeBlock).ready
 	in.samples = newQuarantine(d, o, false)
 	in.sampleAt = in.samples.nextAfter(0)
 	rest := &remains{dom: d, name: o.Name, all: o.FreeOnDrop, large: in, samples: in.samples}
@@ -162,7 +162,8 @@ func (b *Blocks) Retire(block []byte) {
 	if s := b.storeOf(block); s != nil {
 		s.retire(unsafe.Pointer(unsafe.SliceData(block)))
 	} else {
-		b.retireLarge(b.takeLarge(block, true))
+		l := b.takeLarge(block, true)
+		b.readers.after(l, int(l.size))
 	}
 	runtime.KeepAlive(b)
 }
@@ -192,7 +193,7 @@ func (b *blocks) getLarge(n int) ([]byte, error) {
 		return nil, b.errClosed()
 	}
 	bury()
-	b.freeLate()
+	b.readers.poll()
 	size := int64(pages.RoundLarge(uintptr(n)))
 	err := b.budget.Reserve(size)
 	if err != nil && b.samples.trim() {
@@ -285,36 +286,6 @@ func (b *blocks) takeLarge(block []byte, retire bool) *largeBlock {
 	return l
 }
 
-// retireLarge frees a block after a grace period. A closed domain takes no call: then the block
-// waits in late, until a Get of a large block or Close finds that its readers have left. It may
-// be called pinned.
-func (b *blocks) retireLarge(l *largeBlock) {
-	if smr.TryCall(b.dom, l, int(l.size), (*largeBlock).ready) {
-		return
-	}
-	l.goal = b.dom.Advance()
-	b.mu.Lock()
-	b.late = append(b.late, l)
-	b.mu.Unlock()
-}
-
-// freeLate frees the blocks of late that no reader can hold.
-func (b *blocks) freeLate() {
-	b.mu.Lock()
-	late := b.late
-	b.late = nil
-	b.mu.Unlock()
-	for _, l := range late {
-		if b.dom.Poll(l.goal) {
-			l.ready()
-			continue
-		}
-		b.mu.Lock()
-		b.late = append(b.late, l)
-		b.mu.Unlock()
-	}
-}
-
 // ready frees a retired block that no reader can hold any more.
 func (l *largeBlock) ready() {
 	l.b.mu.Lock()
@@ -376,7 +347,7 @@ func (b *Blocks) Close(ctx context.Context) error {
 		stores[c] = &b.classes[c]
 	}
 	err := closeStores(ctx, b.dom, stores...)
-	b.freeLate()
+	b.readers.poll()
 	closed := b.classes[0].caches.Sealed()
 	b.mu.Lock()
 	b.closed = closed

@@ -164,13 +164,13 @@ func (r *remains) leaks() (text string) {
 // abandon frees the large blocks: those in use, and those that waited for readers.
 func (b *blocks) abandon() {
 	b.mu.Lock()
-	large, late := b.large, b.late
-	b.large, b.late, b.closed = nil, nil, true
+	large := b.large
+	b.large, b.closed = nil, true
 	b.mu.Unlock()
 	for _, l := range large {
 		l.free()
 	}
-	for _, l := range late {
-		l.free()
+	for _, l := range b.readers.take() {
+		l.obj.free()
 	}
 }

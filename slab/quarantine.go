@@ -76,7 +76,6 @@ func (o Quarantine) normalize() Quarantine {
 type quarantine struct {
 	o        Quarantine
 	name     string
-	dom      *smr.Domain
 	budget   *Budget
 	stable   bool // readers may hold an object that was freed; all above are constant
 	guard    *pages.Guard
@@ -99,8 +98,9 @@ type quarantine struct {
 	oldest, newest *sample     // that are kept
 	nKept          int64
 	keptBytes      int64
-	reserved       int64     // bytes that count in the budget
-	late           []*sample // that wait on a closed domain
+	reserved       int64 // bytes that count in the budget
+
+	readers deferral[sample] // of samples that wait for them
 }
 
 // A sample is an object that is alone in its pages.
@@ -111,7 +111,6 @@ type sample struct {
 	size     uintptr // of the object
 	first, n int     // pages; all above are constant
 
-	goal    smr.Seq // of one in late
 	state   sampleState
 	retired bool // else freed
 	shut    bool // else poisoned; of one that is kept
@@ -142,8 +141,9 @@ func newQuarantine(d *smr.Domain, o Options, stable bool) *quarantine {
 		return nil
 	}
 	q := &quarantine{
-		o: opts, name: o.Name, dom: d, budget: o.Budget, stable: stable, readable: o.OptimisticReaders,
+		o: opts, name: o.Name, budget: o.Budget, stable: stable, readable: o.OptimisticReaders,
 		guard: g, base: uintptr(g.Base()), at: make([]*sample, uintptr(opts.MaxBytes)/pages.PageSize),
+		readers: deferral[sample]{dom: d, end: (*sample).end},
 	}
 	// The addresses are not another's as long as a store takes what is there for samples.
 	runtime.AddCleanup(q, (*pages.Guard).End, g)
@@ -263,36 +263,6 @@ func (q *quarantine) given(s *store, p unsafe.Pointer, retired bool) *sample {
 	return x
 }
 
-// wait ends a sample after a grace period. It does not block. A closed domain takes no call: then
-// the sample waits in late.
-func (q *quarantine) wait(x *sample) {
-	if smr.TryCall(q.dom, x, int(x.bytes()), (*sample).end) {
-		return
-	}
-	goal := q.dom.Advance()
-	q.mu.Lock()
-	x.goal = goal
-	q.late = append(q.late, x)
-	q.mu.Unlock()
-}
-
-// endLate ends the samples in late that no reader can hold.
-func (q *quarantine) endLate() {
-	q.mu.Lock()
-	late := q.late
-	q.late = nil
-	q.mu.Unlock()
-	for _, x := range late {
-		if q.dom.Poll(x.goal) {
-			x.end()
-			continue
-		}
-		q.mu.Lock()
-		q.late = append(q.late, x)
-		q.mu.Unlock()
-	}
-}
-
 // end begins the time in quarantine of a sample that no reader can hold.
 func (x *sample) end() {
 	q := x.q
@@ -385,7 +355,7 @@ func (q *quarantine) trim() (any bool) {
 	if q == nil {
 		return false
 	}
-	q.endLate()
+	q.readers.poll()
 	q.moving.Lock()
 	defer q.unlock()
 	for any = q.open > 0; q.open > 0; {
@@ -410,7 +380,7 @@ func (q *quarantine) close() (left int) {
 	if q == nil {
 		return 0
 	}
-	q.endLate()
+	q.readers.poll()
 	q.moving.Lock()
 	defer q.unlock()
 	if !q.sealed || q.gone {
@@ -448,7 +418,7 @@ func (q *quarantine) endMoving() {
 	}
 	q.mu.Lock()
 	reserved := q.reserved
-	q.at, q.oldest, q.newest, q.late = nil, nil, nil, nil
+	q.at, q.oldest, q.newest = nil, nil, nil
 	q.reserved, q.nKept, q.keptBytes = 0, 0, 0
 	q.mu.Unlock()
 	q.guard.Clear()
@@ -486,51 +456,4 @@ func (q *quarantine) leaks(s *store) (n int64, text string) {
 		}
 	}
 	return int64(len(found)), text
-}
-
-// sampled reports whether an object is a sample. It is on the path of every Free and Retire, where
-// it takes four instructions.
-func (s *store) sampled(p unsafe.Pointer) bool { return uintptr(p)-s.region < s.extent }
-
-// getSample returns a sample if one is due and there is room for it, else an object of the cache, or
-// nil.
-func (s *store) getSample() unsafe.Pointer {
-	due := false
-	c := s.pinLoaded()
-	if c.magazines() != nil && c.gets.Load()+1 >= c.sampleAt {
-		due = true
-		c.sampleAt = s.samples.nextAfter(c.gets.Load())
-	}
-	c.unpin()
-	if !due {
-		return nil
-	}
-	if x := s.samples.take(s, s.size, false); x != nil {
-		s.check.forget(x.p)
-		s.outside.Add(1)
-		s.uncached.gets.Add(1)
-		return x.p
-	}
-	c = s.pin()
-	p := c.getAlways()
-	c.unpin()
-	return p
-}
-
-func (s *store) freeSample(p unsafe.Pointer) {
-	x := s.samples.given(s, p, false)
-	s.outside.Add(-1)
-	s.uncached.frees.Add(1)
-	if s.samples.stable {
-		s.samples.wait(x)
-		return
-	}
-	x.end()
-}
-
-// retireSample does not block.
-func (s *store) retireSample(p unsafe.Pointer) {
-	x := s.samples.given(s, p, true)
-	s.uncached.retires.Add(1)
-	s.samples.wait(x)
 }

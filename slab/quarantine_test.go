@@ -399,7 +399,7 @@ func TestQuarantine_DomainClosedFirst(t *testing.T) {
 	block[0] = 7
 	require.ErrorIs(t, p.Close(over), context.Canceled)
 	leave()
-	p.s.samples.endLate()
+	p.s.samples.readers.poll()
 	require.EqualValues(t, 2, p.Stats().Quarantined)
 	closeEmpty(t, p)
 	require.NoError(t, b.Close(watchdogContext(t)))

@@ -237,9 +237,9 @@ var slabBugs = []Bug{
 		Package: "./slab",
 		Test:    "TestQuarantine_ReadersHoldIt",
 		Patch: `
-@ slab/quarantine.go
+@ slab/sample.go
  	s.uncached.retires.Add(1)
--	s.samples.wait(x)
+-	s.samples.readers.after(x, int(x.bytes()))
 +	x.end()
 `,
 	},
@@ -249,19 +249,19 @@ var slabBugs = []Bug{
 		Package: "./slab",
 		Test:    "TestQuarantine_ReadersHoldIt",
 		Patch: `
-@ slab/quarantine.go
+@ slab/sample.go
 -	if s.samples.stable {
 +	if false {
 `,
 	},
 	{
-		Name:    "sample-late-before-readers",
-		Why:     "a sample retired on a closed domain faults under its last readers",
+		Name:    "late-before-readers",
+		Why:     "what is retired on a closed domain goes under its last readers",
 		Package: "./slab",
 		Test:    "TestQuarantine_DomainClosedFirst",
 		Patch: `
-@ slab/quarantine.go
--		if q.dom.Poll(x.goal) {
+@ slab/late.go
+-		if d.dom.Poll(l.goal) {
 +		if true {
 `,
 	},
@@ -462,7 +462,7 @@ var slabBugs = []Bug{
 		Package: "./slab",
 		Test:    "TestQuarantine_DueButCached",
 		Patch: `
-@ slab/quarantine.go
+@ slab/sample.go
 -	p := c.getAlways()
 +	p := c.get()
 `,
