@@ -78,7 +78,9 @@ func NewBytes(o Options) (*Bytes, error) {
 	}
 	m := &Bytes{dom: o.Domain, seed: maphash.MakeSeed()}
 	m.now = func() int64 { return o.Now().UnixMilli() }
-	m.blocks = slab.NewBlocks(o.Domain, slab.Options{Name: "smrmap.Bytes", Budget: o.Budget, FreeOnDrop: true})
+	m.blocks = slab.NewBlocks(o.Domain, slab.Options{
+		Name: "smrmap.Bytes", Budget: o.Budget, FreeOnDrop: true, Quarantine: o.Quarantine,
+	})
 	if err := m.c.init(&o, false, func(e ref) uint64 { return m.hashOf(asHeader(e).key()) }); err != nil {
 		m.blocks.Close(context.Background()) // they are empty
 		return nil, err

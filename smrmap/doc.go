@@ -67,7 +67,8 @@
 // # Mistakes
 //
 // [docs/mistakes.md] has what goes wrong with borrowed values, keys of a walk, Compute and Close:
-// what one sees, and what finds it.
+// what one sees, and what finds it. In production [Options.Quarantine] has uses of what was borrowed
+// fault, by sampling.
 //
 // # Memory use
 //

@@ -2,6 +2,7 @@ package smrmap
 
 import (
 	"context"
+	"hash/maphash"
 	"runtime"
 	"unsafe"
 
@@ -27,6 +28,11 @@ type Map[K comparable, V any] struct {
 	dom  *smr.Domain
 	pool *slab.Pool[entry[K, V]] // nil: entries are on the Go heap
 	hasher[K]
+
+	// inSection: Load reads entries in a section, since one that was freed can be another's by then,
+	// or faults, as in a quarantine. Else it reads them without, as optimistic_on.go says.
+	inSection bool
+	quickInts bool // keys are integers, and Load may read them without a section
 }
 
 // An entry does not change once it is in the map.
@@ -42,8 +48,12 @@ func New[K comparable, V any](o Options) (*Map[K, V], error) {
 	}
 	m := &Map[K, V]{dom: o.Domain, hasher: newHasher[K]()}
 	if slab.CanBeOffHeap[entry[K, V]]() {
-		m.pool = slab.New[entry[K, V]](o.Domain, slab.Options{Budget: o.Budget, PrivateFree: true, FreeOnDrop: true})
+		m.pool = slab.New[entry[K, V]](o.Domain, slab.Options{
+			Budget: o.Budget, PrivateFree: true, FreeOnDrop: true, Quarantine: o.Quarantine,
+		})
 	}
+	m.inSection = m.pool != nil && (!optimistic || o.Quarantine.OneIn > 0)
+	m.quickInts = m.isInts && !m.inSection
 	if err := m.c.init(&o, m.pool == nil, func(e ref) uint64 { return m.hashOf(m.entry(e)) }); err != nil {
 		if m.pool != nil {
 			m.pool.Close(context.Background()) // it is empty
@@ -72,17 +82,18 @@ func (m *Map[K, V]) OffHeap() bool { return m.pool != nil }
 // to [smr.Call] or to a pool once it is out of the map, the copy is good only in a section of that
 // domain, entered before Load: there use [Map.LoadIn] or [Map.View].
 //
-// Cost: two cache misses in a large map; no lock, no allocation. On linux/amd64 no section either:
-// it copies the value, then checks that the entry was in the map until then.
+// Cost: two cache misses in a large map; no lock, no allocation. On linux/amd64, without
+// [Options.Quarantine], no section either: it copies the value, then checks that the entry was in the
+// map until then.
 func (m *Map[K, V]) Load(k K) (value V, ok bool) {
 	var h uint64
-	if m.isInts {
+	switch {
+	case m.quickInts:
 		h = m.ints.hash(integer(k))
-	} else {
-		h = m.hash(k)
-	}
-	if !optimistic && m.pool != nil {
-		return m.load(h, k)
+	case m.inSection:
+		return m.load(m.hash(k), k)
+	default:
+		h = maphash.Comparable(m.seed, k)
 	}
 	// What find does, for the root alone: a Load that hits there makes no call.
 	root := m.c.table.Load().bucket(h)
@@ -113,7 +124,7 @@ const maxTries = 8
 
 // load is Load of a key whose hash is h, wherever its entry is.
 func (m *Map[K, V]) load(h uint64, k K) (none V, _ bool) {
-	for tries := 0; tries < maxTries && (optimistic || m.pool == nil); tries++ {
+	for tries := 0; tries < maxTries && !m.inSection; tries++ {
 		t, root, ctl := m.c.table.Load().follow(h)
 		e, _ := m.find(t, root, h, k)
 		// Since its slot was loaded the entry may have been freed and its memory reused: what was

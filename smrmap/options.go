@@ -23,6 +23,16 @@ type Options struct {
 	// [slab.ErrNoMemory]. Default: a few.
 	Capacity int
 
+	// Quarantine finds uses of what was borrowed, by sampling, in production: one entry in OneIn lies
+	// alone in pages of its own, which can't be touched for a while once it has left the map and no
+	// reader can hold it. A stray access faults, and [slab.Explain] tells when and where the entry was
+	// stored, and where it was replaced or deleted.
+	//
+	// Only entries off the Go heap are sampled. A sample counts with whole pages in the Budget while
+	// it is in the map; MaxBytes bounds that, too, so while entries that stay use it up no more are
+	// taken. With it [Map.Load] enters a section in each build. Default: off, which costs nothing.
+	Quarantine slab.Quarantine
+
 	// Now returns the time by which entries of Bytes expire. It is called for each entry with an
 	// expiry, in sections and with buckets locked: it must be quick, and must not use the map.
 	// Default: time.Now.
@@ -38,6 +48,9 @@ func (o *Options) normalize() error {
 	}
 	if o.Capacity > maxCapacity {
 		return fmt.Errorf("smrmap: Options.Capacity too large: %d, of at most %d", o.Capacity, maxCapacity)
+	}
+	if q := o.Quarantine; q.OneIn < 0 || q.For < 0 || q.MaxBytes < 0 {
+		return fmt.Errorf("smrmap: negative Options.Quarantine: %+v", q)
 	}
 	if o.Domain == nil {
 		o.Domain = smr.Default()
@@ -84,6 +97,8 @@ type Stats struct {
 	FreeBytes     int64 // free in slabs and magazines
 	ReservedBytes int64 // taken from the system, for entries and table
 
+	QuarantinedBytes int64 // addresses of entries that can't be touched: see Options.Quarantine
+
 	Expired uint64 // Bytes: entries deleted because they had expired
 	Evicted uint64 // Bytes: entries evicted
 }
@@ -92,4 +107,5 @@ type Stats struct {
 func (st *Stats) addEntries(s slab.Stats) {
 	st.EntryBytes, st.PendingBytes, st.FreeBytes = s.InUseBytes, s.PendingBytes, s.FreeBytes
 	st.ReservedBytes += s.ReservedBytes
+	st.QuarantinedBytes = s.QuarantinedBytes
 }

@@ -73,6 +73,29 @@ var smrmapBugs = []Bug{
 `,
 	},
 	{
+		Name:      "load-in-quarantine",
+		Why:       "a Load without a section reads an entry that can't be touched any more",
+		Package:   "./smrmap",
+		Test:      "TestQuarantine_Options",
+		Schedules: "TestSchedules_QuarantineAgainstLoad",
+		Patch: `
+@ smrmap/map.go
+-	m.inSection = m.pool != nil && (!optimistic || o.Quarantine.OneIn > 0)
++	m.inSection = m.pool != nil && !optimistic
+`,
+	},
+	{
+		Name:    "value-not-sampled",
+		Why:     "a borrowed value that is read after Leave is never found, though the option asks for it",
+		Package: "./smrmap",
+		Test:    "TestQuarantine_BorrowedReadAfterLeave",
+		Patch: `
+@ smrmap/bytes.go
+-		Name: "smrmap.Bytes", Budget: o.Budget, FreeOnDrop: true, Quarantine: o.Quarantine,
++		Name: "smrmap.Bytes", Budget: o.Budget, FreeOnDrop: true,
+`,
+	},
+	{
 		Name:    "miss-unchecked",
 		Why:     "a Load takes an entry of its key that became another's just now for another's, and misses the key",
 		Package: "./smrmap",
