@@ -7,6 +7,7 @@ import (
 	"math"
 	"math/bits"
 	"runtime"
+	"sync"
 	"unsafe"
 
 	"github.com/gosmr/gosmr/internal/pages"
@@ -22,6 +23,8 @@ import (
 // so must not be called in a pinned section. Make it with [NewBlocks]; it must not be copied.
 // [Pool] says what happens to Blocks that become unreachable without Close.
 type Blocks struct {
+	_ [0]sync.Mutex // by which vet finds copies
+
 	*blocks
 	cleanup runtime.Cleanup // for Blocks that are dropped without Close
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"reflect"
 	"runtime"
+	"sync"
 	"unsafe"
 
 	"github.com/gosmr/gosmr/smr"
@@ -68,6 +69,8 @@ type Options struct {
 // methods of [Local] may block briefly, and so must not be called in a pinned section. Make a
 // Pool with [New]; it must not be copied.
 type Pool[T any] struct {
+	_ [0]sync.Mutex // by which vet finds copies
+
 	s       *store
 	cleanup runtime.Cleanup // for a pool that is dropped without Close
 }

@@ -1,6 +1,10 @@
 package smr
 
-import "github.com/gosmr/gosmr/clock"
+import (
+	"sync"
+
+	"github.com/gosmr/gosmr/clock"
+)
 
 // A Quiescent is a reader whose owner announces its quiescent states: the moments at which it holds
 // no protected pointer. Between two of them it is in one long section that costs nothing. It is for
@@ -17,6 +21,8 @@ import "github.com/gosmr/gosmr/clock"
 // a method panics if another goroutine comes into one meanwhile, and -race finds any use that is not
 // synchronized.
 type Quiescent struct {
+	_ [0]sync.Mutex // by which vet finds copies
+
 	soleUse
 	dom *Domain
 	rec *clock.Record

@@ -409,11 +409,14 @@ var mistakes = []mistake{
 
 	{
 		name: "copied", sees: changes, group: "Values that are one of a kind, and the collector",
-		what:       "A `Pointer`, a queue, a map or a `Domain` is copied. (vet does not see a copy of a `Reader`, a `Quiescent`, a `Pool` or `Blocks`.)",
-		plain:      vets("assignment copies lock value", "smr.Pointer", "smrq.TailQ", "smrmap.Map", "smr.Domain"),
-		race:       vets("assignment copies lock value", "smr.Pointer", "smrq.TailQ", "smrmap.Map", "smr.Domain"),
-		invariants: vets("assignment copies lock value", "smr.Pointer", "smrq.TailQ", "smrmap.Map", "smr.Domain"),
-		instead:    "Pass its address.",
+		what: "A `Pointer`, a queue, a map, a pool, a `Domain` or a reader is copied.",
+		plain: vets("assignment copies lock value", "smr.Pointer", "smrq.TailQ",
+			"smrmap.Map", "slab.Pool", "slab.Blocks", "smr.Domain", "smr.Reader", "smr.Quiescent"),
+		race: vets("assignment copies lock value", "smr.Pointer", "smrq.TailQ",
+			"smrmap.Map", "slab.Pool", "slab.Blocks", "smr.Domain", "smr.Reader", "smr.Quiescent"),
+		invariants: vets("assignment copies lock value", "smr.Pointer", "smrq.TailQ",
+			"smrmap.Map", "slab.Pool", "slab.Blocks", "smr.Domain", "smr.Reader", "smr.Quiescent"),
+		instead: "Pass its address.",
 	},
 	{
 		name: "go-pointer-by-unsafe", run: goPointerByUnsafe, sees: changes,

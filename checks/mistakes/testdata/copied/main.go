@@ -2,6 +2,7 @@
 package main
 
 import (
+	"github.com/gosmr/gosmr/slab"
 	"github.com/gosmr/gosmr/smr"
 	"github.com/gosmr/gosmr/smrmap"
 	"github.com/gosmr/gosmr/smrq"
@@ -34,4 +35,13 @@ func main() {
 	dom, _ := smr.New(smr.Options{})
 	twin := *dom
 	twin.Enter().Leave()
+	r, loop := dom.NewReader(), dom.NewQuiescent(nil)
+	r2, loop2 := *r, *loop
+	r2.Close()
+	loop2.Close()
+
+	p, b := slab.New[int](dom, slab.Options{}), slab.NewBlocks(dom, slab.Options{})
+	p2, b2 := *p, *b
+	p2.Stats()
+	b2.Stats()
 }
