@@ -29,9 +29,9 @@
 // to free into, and one for retired objects. It uses them while pinned, without a lock or an
 // atomic instruction.
 //
-// A full magazine of retired objects gets one goal and waits in the depot, so its objects share
-// a stamp, a deferred call and a grace period. The call makes full the magazines whose readers
-// have left, and moves surplus ones to their slabs. A Get that finds nothing free polls the
+// A full magazine of retired objects waits in the depot: one goal, one deferred call and one grace
+// period serve all of its objects. The call moves the magazines whose readers have left to the full
+// ones, and the objects of surplus ones to their slabs. A Get that finds nothing free polls the
 // readers itself before it takes more memory from the system. (XNU's and FreeBSD's SMR zones
 // stamp a magazine in the same way; the magazines themselves are Bonwick's, 2001.)
 //
@@ -39,8 +39,8 @@
 // empty. The others go back to the system after a grace period in which they were not needed, or
 // at once by Trim, Close, or a [Budget] that is nearly used up. Slabs of a Pool also wait for the
 // readers that were in a section when the last object came back. So in a section, a pointer to
-// an object of a Pool shows an object of that type until the section ends, even after Free; only
-// its contents may be another user's by then.
+// an object of a Pool leads to an object of that type until the section ends, even after Free; only
+// its contents may be another user's by then. (Not so with [Options.PrivateFree].)
 //
 // The policy makes these decisions. Get, Free and Retire do not take its lock, except a Get that
 // the budget refuses.
@@ -49,7 +49,7 @@
 //
 // Blocks, and a Pool of a type without Go pointers (checked once, by reflection), use memory
 // from mmap, in huge pages where the system has them. Types that hold pointers live in Go
-// slices, where the collector sees what they point to. So does everything on systems without
+// slices, where the collector sees what they point to. So do all others on systems without
 // mmap, and under the race detector, which ignores synchronization in memory that is not Go's.
 //
 // # Finding mistakes

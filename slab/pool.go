@@ -38,9 +38,9 @@ type Options struct {
 
 	// OptimisticReaders says that readers outside sections read objects that may have been freed,
 	// and then check whether what they read counts. Then a sample of Quarantine can be read, as
-	// zeros, when it was given back, and only writes fault. Default: reads fault as well, but not
-	// before each section has been left that was open when the object was given back, unless
-	// PrivateFree is set and it was freed.
+	// zeros, when it was given back, and only writes fault. Default: reads fault as well, from when
+	// each section has been left that was open when the object was given back; at once if it was
+	// freed, and PrivateFree is set.
 	OptimisticReaders bool
 
 	// OffHeapLinks says that fields of types smr.Pointer and smrq.Link never point to the Go
@@ -59,9 +59,9 @@ type Options struct {
 // before giving it back.
 //
 // Close a pool that is no longer used. A pool that becomes unreachable without Close gives its
-// memory back by itself if none of its objects is in use, or with Options.FreeOnDrop: once a
-// garbage collection has found it, or, if readers were in sections then, once they have left and
-// any pool of the process is made, closed or takes memory. Otherwise its memory stays, since the
+// memory back by itself if none of its objects is in use, or with Options.FreeOnDrop. It does so when
+// a garbage collection finds it or, if readers are in sections then, later: when they have left, and
+// some pool of the process is made, closed or takes memory. Otherwise its memory stays, since the
 // objects may be in use, and a warning through log/slog gives their number. The pool must stay
 // reachable while its methods, or a [Local] of it, are in use.
 //
@@ -150,8 +150,9 @@ func (p *Pool[T]) Retire(obj *T) {
 	runtime.KeepAlive(p)
 }
 
-// Trim makes all retired objects wait for readers, and gives empty slabs back. It is for a pool
-// that will not be used for a while, and for tests.
+// Trim has the wait for readers begin also for the retired objects of magazines that are not full,
+// and gives empty slabs back to the system. It is for a pool that will not be used for a while, and
+// for tests.
 //
 // Cost: a fence on all processors, and a walk over the free objects in magazines.
 func (p *Pool[T]) Trim() {
@@ -174,8 +175,8 @@ func (p *Pool[T]) OffHeap() bool { return p.s.newCells == nil }
 // memory back. The domain may be closed before or after its pools: on a closed one, Close waits for
 // the remaining readers, as [smr.Domain.Close] does.
 //
-// From then on Get returns [ErrClosed]. Objects in use stay, may be given back by Free and Retire,
-// and go with the next Close.
+// From then on Get returns [ErrClosed]. Objects in use stay as they are; Free and Retire still take
+// them back, and the next Close gives their memory back.
 //
 // Close returns an error if ctx ends first; inside a callback of the domain ([smr.ErrInCallback];
 // the pool then stays open); and if objects were not given back, whose slabs then stay. Under

@@ -19,15 +19,15 @@ import (
 // hands out an object that lies alone in pages of its own. Once it is freed, or retired and past its
 // grace period, its pages can't be touched for a while. A stray read or write faults where it
 // happens, and [Explain] tells about the object: where it was gotten, and given back. A second Free
-// or Retire of it panics with the same. The zero Quarantine is off, and costs nothing.
+// or Retire of it panics and says the same. The zero Quarantine is off, and costs nothing.
 //
 // Objects on the Go heap (see [Pool.OffHeap]) are not sampled. Where the system can't protect pages,
 // and under the race detector, a sample is poisoned instead, and what wrote to it is reported by
 // log/slog when its time is over.
 //
 // Nothing runs in the background: a sample whose time is over stays until its pages are needed.
-// Those that can't be touched take addresses, and 700 bytes of the Go heap each; they are not in the
-// [Budget]. All others count with whole pages. Close gives all of it back, the addresses once the pool
+// Each takes addresses, and 700 bytes of the Go heap. In the [Budget] it counts with whole pages, until
+// it can't be touched: then it has no memory. Close gives all of it back, the addresses once the pool
 // is unreachable.
 type Quarantine struct {
 	// OneIn is how many Gets there are to a sample, on average. 1: each is one. 0: off.
@@ -38,8 +38,9 @@ type Quarantine struct {
 
 	// MaxBytes bounds the addresses of samples, in use and kept, whole pages each. While they are
 	// used up no more samples are taken; so it bounds the cost, too. At most 64 MiB; more counts as
-	// that. Default: 4 MiB. All pools together sample as many pages as a quarter of the mappings
-	// that the system permits a process (on Linux vm.max_map_count, and so 64 MiB by default).
+	// that. Default: 4 MiB. The samples of all pools together are bounded as well, since each page
+	// may become a mapping: by a quarter of those that the system permits a process (on Linux
+	// vm.max_map_count; by default that is 64 MiB of pages).
 	MaxBytes int64
 }
 

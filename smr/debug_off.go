@@ -58,8 +58,8 @@ func (d *Domain) CheckSection(Section) {}
 func (d *Domain) CheckEntered() {}
 
 // CheckMayBlock panics if the calling goroutine is in a pinned section, of whatever domain: then it
-// must not block. what says, in the panic, what might. The methods of this module call it that may
-// wait, that request something, or that write: not those that only ask, though some of them take a
+// must not block. what says, in the panic, what might. The methods of this module that may
+// wait, request something or write call it. Those that only ask do not, though some of them take a
 // lock for a moment. Without -tags invariants it does nothing.
 //
 // A wait of other code, on a channel or a lock, say, is found when it has lasted for some milliseconds,

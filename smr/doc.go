@@ -61,7 +61,7 @@
 //
 //	TryEnter, Reader.TryEnter, TryCall        false
 //	Wait, Synchronize, Barrier, Throttle      ErrClosed
-//	Enter, Pin, Read, Reader.Enter            a panic that names the domain, also inside an open section
+//	Enter, Pin, Read, Reader.Enter            a panic that names the domain, also where a section is open
 //	Call, CallFunc, NewQuiescent              a panic that names the domain
 //	NewReader                                 a reader that opens no section
 //	Online, Quiesce                           the reader goes offline, or stays so

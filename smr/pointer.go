@@ -19,7 +19,7 @@ import (
 //
 // The writers' lock is whatever serializes all writers of this pointer: a mutex, or a single
 // writing goroutine. Under -tags invariants Load checks that its section is open, and of the same
-// domain as in the first Load, or of that which In names; and the accessors for its holder check
+// domain as in the first Load, or of the one that In names; and the accessors for its holder check
 // that the lock is held, if GuardedBy names it.
 type Pointer[T any] struct {
 	pointerDebug

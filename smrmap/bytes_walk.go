@@ -74,7 +74,8 @@ func (m *Bytes) Keys() iter.Seq[[]byte] {
 	}
 }
 
-// Clear is as [Map.Clear]; it also leaves a key for which a Compute is storing a large value.
+// Clear is [Map.Clear], except that it also leaves an entry whose key a Compute stores a large value
+// for meanwhile.
 func (m *Bytes) Clear() {
 	for pos := uint64(0); ; {
 		if _, _, pos = m.purge(pos, func(_ *header, claimed bool) bool { return !claimed }); pos == 0 {

@@ -7,14 +7,14 @@ import (
 	"github.com/gosmr/gosmr/internal/compaction"
 )
 
-// CompactFor gives the memory of one slab back to the budget: for an item of size bytes, key and
-// value, that finds room only among entries of other sizes; or with size 0, for any other use, as
-// after the limit of the budget was lowered. It picks the size of entries that wastes most, or uses
-// most, but not the item's own. It moves the entries of one slab to others while there is room, and
-// evicts the rest, as [Bytes.EvictBytes] does.
+// CompactFor gives the memory of one slab back to the budget. With a size above 0 that is for an item
+// of so many bytes, key and value, and the slab is one of entries of another size; with 0 it is for
+// any use, as after the limit of the budget was lowered. It picks the size of entries that wastes most,
+// or uses most. It moves the entries of one slab to others while there is room, and evicts the rest,
+// as [Bytes.EvictBytes] does.
 //
-// It returns how many bytes went back, 0 if none could. Entries above 64 KiB are in no slab, and
-// stay. It waits for readers, with the errors of [smr.Domain.Barrier] (those of a closed domain wrap
+// It returns how many bytes went back, 0 if none could. Entries above 64 KiB, and samples of a
+// Quarantine, are in no slab, and stay. It waits for readers, with the errors of [smr.Domain.Barrier] (those of a closed domain wrap
 // [ErrClosed]), and must not be called inside a section. Idea: the slab rebalancer of memcached.
 //
 // Cost: some hundred microseconds, for slabs of 64 KiB.

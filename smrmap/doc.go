@@ -53,10 +53,11 @@
 //
 // # Reading without a section
 //
-// On linux/amd64, [Map.Load] of entries off the Go heap enters no section. It finds the entry,
-// copies it, and then checks whether any entry was unlinked from the bucket meanwhile: if so, the
-// copy may be of reused memory, and Load starts over. It is a sequence lock, except that readers
-// proceed while the bucket is locked. (optimistic_on.go says what it relies on.)
+// On linux/amd64, [Map.Load] of entries off the Go heap enters no section (it does with a
+// Quarantine, where it would fault). It finds the entry, copies it, and then checks whether any entry
+// was unlinked from the bucket meanwhile: if so, the copy may be of reused memory, and Load starts
+// over. It is a sequence lock, except that readers proceed while the bucket is locked.
+// (optimistic_on.go says what it relies on.)
 //
 // # Where entries lie
 //
@@ -73,13 +74,13 @@
 // # Memory use
 //
 // An entry's share of the table is 16 to 33 bytes in a map that grows, and up to 128 in one that
-// was larger. Chained buckets add a tenth to that where keys stay, and up to a third where keys
-// come and go, however long.
+// was larger. Chained buckets add a tenth to that where keys stay. Where keys come and go they add up
+// to a third, and no more with time.
 //
-// The budget counts entries, table and chained buckets. Chained buckets exceed it by at most a
-// quarter of the table and half a KiB. While the table shrinks, the next one exceeds it by half the
-// table's size; while entries move, the chained buckets they need in the next table exceed it too,
-// about as many as they had. (A map also takes some 20 KiB of the Go heap.)
+// The budget counts entries, table and chained buckets. Some memory is taken even where the budget has
+// no room: chained buckets, up to a quarter of the table and half a KiB; to shrink, a table of half the
+// size; and while entries move, the chained buckets that they need in the next table, about as many as
+// they had. (A map also takes some 20 KiB of the Go heap.)
 //
 // # Shutting down
 //

@@ -78,9 +78,9 @@ func (m *Map[K, V]) hashOf(e *entry[K, V]) uint64 {
 // OffHeap reports whether entries are off the Go heap.
 func (m *Map[K, V]) OffHeap() bool { return m.pool != nil }
 
-// Load returns a copy of the value of k, and whether there is one. If V is a pointer to what is passed
-// to [smr.Call] or to a pool once it is out of the map, the copy is good only in a section of that
-// domain, entered before Load: there use [Map.LoadIn] or [Map.View].
+// Load returns a copy of the value of k, and whether there is one. If V is a pointer, and the writer
+// passes its target to [smr.Call] or a pool once that is out of the map, follow the copy only in a
+// section of that domain, entered before Load; or use [Map.LoadIn] or [Map.View].
 //
 // Cost: two cache misses in a large map; no lock, no allocation. On linux/amd64, without
 // [Options.Quarantine], no section either: it copies the value, then checks that the entry was in the
@@ -232,7 +232,7 @@ func (m *Map[K, V]) Stats() Stats {
 // Close waits for the functions of Compute that run, whatever ctx says, and for a table that is
 // being replaced. Then it waits until the sections of the domain that are open now have been left,
 // and operations under way have given back the entries they hold; if ctx ends first it returns an
-// error, and a second Close waits for the rest. Where entries are on the Go heap there is no rest.
+// error, and a second Close waits for the rest. For entries on the Go heap it does not wait.
 //
 // The domain may be closed first. Then operations that need a section of it find nothing, writes
 // return ErrClosed, and Close waits as [smr.Domain.Close] does.

@@ -40,11 +40,11 @@ func (m *Bytes) StoreEvicting(ctx context.Context, key []byte, it Item) error {
 // the key's bucket, or room to chain another, it evicts one entry of that bucket. It never evicts
 // the entry of key, nor what [Bytes.SetEvictable] spares.
 //
-// It returns an error that wraps [slab.ErrNoMemory], and has evicted nothing, if the budget can't
-// hold the entry beside the table and the old value of key, or, then wrapping ctx.Err() as well, if
-// readers did not leave before ctx ended. With the same errors it may have evicted in vain, if
-// readers stay later on, others keep taking memory by [Bytes.Store], or the system refuses. Other
-// errors are those of Compute.
+// It evicts nothing and returns an error that wraps [slab.ErrNoMemory] if the budget can't hold the
+// entry beside the table and the old value of key, or if readers did not leave before ctx ended; then
+// the error wraps ctx.Err() as well. The same errors tell that it has evicted in vain: readers stayed
+// later on, others kept taking memory by [Bytes.Store], or the system refused. Other errors are those
+// of Compute.
 //
 // One goroutine at a time makes room in a budget and keeps what it has made; others wait, then
 // check whether there is room for them. It waits for readers, and so must not be called in a
