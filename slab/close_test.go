@@ -105,9 +105,9 @@ func TestClose_AfterDomainWaitsForItsReaders(t *testing.T) {
 		require.NoError(t, err)
 		blocks = append(blocks, block)
 	}
+	s := testkit.Enter(d)
 	p.Retire(objects[0])
 	b.Retire(blocks[1])
-	s := testkit.Enter(d)
 	over, cancel := context.WithCancel(context.Background())
 	cancel()
 	require.ErrorIs(t, d.Close(over), context.Canceled)
