@@ -356,7 +356,7 @@ func TestDepot_PollAtComesDown(t *testing.T) {
 	d := newDomain(t)
 	p := New[flat](d, Options{})
 	s := d.Enter()
-	for range 200_000 {
+	for range rounds(200_000) {
 		p.Retire(get(t, p))
 	}
 	s.Leave()

@@ -379,7 +379,7 @@ func TestBytes_EverythingAtOnce(t *testing.T) {
 			}
 		})
 	}
-	within(t, time.Minute, "torture", wg.Wait)
+	within(t, "torture", wg.Wait)
 	m.c.migrated.Wait()
 	require.Equal(t, m.c.check(), m.Len())
 	t.Logf("%+v", m.Stats())

@@ -122,12 +122,12 @@ func (c *core) checkBucket(t *table, root, b *bucket) (entries int) {
 func key(i int) []byte { return binary.BigEndian.AppendUint32([]byte("key"), uint32(i)) }
 
 // within fails the test if fn hangs.
-func within(t testing.TB, d time.Duration, what string, fn func()) {
+func within(t testing.TB, what string, fn func()) {
 	done := make(chan struct{})
 	go func() { defer close(done); fn() }()
 	select {
 	case <-done:
-	case <-time.After(d):
+	case <-time.After(2 * time.Minute):
 		buf := make([]byte, 1<<20)
 		t.Fatalf("%s hangs\n%s", what, buf[:runtime.Stack(buf, true)])
 	}

@@ -3,7 +3,6 @@ package smrmap
 import (
 	"strconv"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -45,7 +44,7 @@ func TestAbsent_NothingIsLocked(t *testing.T) {
 		release := c.held()
 		defer release()
 		tagged := 0
-		within(t, time.Minute, "what should lock nothing", func() {
+		within(t, "what should lock nothing", func() {
 			for i := n; i < n+tries; i++ {
 				if c.tagged(hash(i)) {
 					tagged++
