@@ -81,7 +81,7 @@ func keys(q queuetest.Queue) []int {
 // within fails the test if do takes long.
 func within(t *testing.T, do func()) {
 	t.Helper()
-	timer := time.AfterFunc(30*time.Second, func() { panic("hangs: " + t.Name()) })
+	timer := time.AfterFunc(2*time.Minute, func() { panic("hangs: " + t.Name()) })
 	defer timer.Stop()
 	do()
 }

@@ -115,7 +115,7 @@ func ask(t *testing.T, a net.Addr, command string) string {
 	nc, err := net.Dial(a.Network(), a.String())
 	require.NoError(t, err)
 	defer nc.Close()
-	nc.SetDeadline(time.Now().Add(30 * time.Second))
+	nc.SetDeadline(time.Now().Add(2 * time.Minute))
 	_, err = io.WriteString(nc, command+"\r\n")
 	require.NoError(t, err)
 	reply, err := bufio.NewReader(nc).ReadString('\n')
@@ -199,7 +199,7 @@ func TestCommand_SlowMetricsRequest(t *testing.T) {
 	nc, err := net.Dial("tcp", addrs[1].String())
 	require.NoError(t, err)
 	defer nc.Close()
-	nc.SetDeadline(time.Now().Add(30 * time.Second))
+	nc.SetDeadline(time.Now().Add(2 * time.Minute))
 	_, err = io.WriteString(nc, "GET /debug/pprof/trace?seconds=20 HTTP/1.1\r\nHost: x\r\n\r\n")
 	require.NoError(t, err)
 	_, err = nc.Read(make([]byte, 1)) // it has begun

@@ -40,7 +40,7 @@ func TestBlocked_OfThisGo(t *testing.T) {
 	go func() { id <- Get(); mu.Lock(); defer mu.Unlock(); done <- struct{}{} }()
 	locker := <-id
 	until := func(id uint64, want string) {
-		for deadline := time.Now().Add(30 * time.Second); ; runtime.Gosched() {
+		for deadline := time.Now().Add(2 * time.Minute); ; runtime.Gosched() {
 			if Blocked(Stacks()[id]) == want {
 				break
 			}

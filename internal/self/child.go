@@ -26,7 +26,7 @@ func InChild(t *testing.T, fn func() (skip string)) {
 		}
 		return
 	}
-	cmd := Command("-test.run", "^"+t.Name()+"$", "-test.timeout", "1m", "-test.v")
+	cmd := Command("-test.run", "^"+t.Name()+"$", "-test.timeout", "3m", "-test.v")
 	cmd.Env = append(os.Environ(), child+"=1")
 	out, err := cmd.CombinedOutput()
 	if err != nil || !strings.Contains(string(out), "--- PASS") {
@@ -46,7 +46,7 @@ func Dies(t *testing.T, fn func()) (out string) {
 		fn()
 		os.Exit(0)
 	}
-	cmd := Command("-test.run", "^"+strings.ReplaceAll(t.Name(), "/", "$/^")+"$", "-test.timeout", "1m")
+	cmd := Command("-test.run", "^"+strings.ReplaceAll(t.Name(), "/", "$/^")+"$", "-test.timeout", "3m")
 	cmd.Env = append(os.Environ(), child+"=1")
 	text, err := cmd.CombinedOutput()
 	if err == nil {

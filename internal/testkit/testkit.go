@@ -12,9 +12,9 @@ import (
 )
 
 // watchdog makes a hang a failure.
-const watchdog = time.Minute
+const watchdog = 2 * time.Minute
 
-// Context returns a context that ends after a minute, or with the test.
+// Context returns a context that ends after two minutes, or with the test.
 func Context(t testing.TB) context.Context {
 	ctx, cancel := context.WithTimeout(t.Context(), watchdog)
 	t.Cleanup(cancel)

@@ -98,7 +98,7 @@ func TestBudget_Take(t *testing.T) {
 // Who waits gets its room in turn, and what is larger than the limit gets it when
 // no other waits for its client.
 func TestBudget_AcquireInTurn(t *testing.T) {
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
 	b, c, cut := newClients(100, 4)
 	require.True(t, c[3].Queries.Try(10))
@@ -123,7 +123,7 @@ func TestBudget_AcquireInTurn(t *testing.T) {
 
 // Queries that fill the budget do not hold up replies: each has its turn.
 func TestBudget_QueriesDoNotHoldUpReplies(t *testing.T) {
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
 	_, c, _ := newClients(100, 2)
 	require.True(t, c[0].Queries.Try(100))
@@ -133,7 +133,7 @@ func TestBudget_QueriesDoNotHoldUpReplies(t *testing.T) {
 
 // Who waits and is disconnected does not wait any more.
 func TestBudget_DisconnectedWaiter(t *testing.T) {
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
 	b, c, cut := newClients(100, 3)
 	require.True(t, c[0].Replies.Try(20))

@@ -119,7 +119,7 @@ func (s *testServer) dial(t testing.TB) *client {
 
 func dial(t testing.TB, network, addr string) *client {
 	t.Helper()
-	nc, err := net.DialTimeout(network, addr, 30*time.Second)
+	nc, err := net.DialTimeout(network, addr, 2*time.Minute)
 	require.NoError(t, err)
 	return newClient(t, nc)
 }
