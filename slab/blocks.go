@@ -160,13 +160,14 @@ func (b *Blocks) Free(block []byte) {
 }
 
 // Retire gives back a block that was unlinked, as [Pool.Retire] does. It may be called in any
-// section, pinned or not. It panics as Free does.
+// section, pinned or not. It panics as Free does. Readers hold a block by its first byte:
+// smr.Hold(s, unsafe.SliceData(block)).
 func (b *Blocks) Retire(block []byte) {
 	if s := b.storeOf(block); s != nil {
 		s.retire(unsafe.Pointer(unsafe.SliceData(block)))
 	} else {
 		l := b.takeLarge(block, true)
-		b.readers.after(l, int(l.size))
+		b.readers.after(l, l.p, int(l.size))
 	}
 	runtime.KeepAlive(b)
 }
@@ -289,6 +290,16 @@ func (b *blocks) takeLarge(block []byte, retire bool) *largeBlock {
 	return l
 }
 
+// pending reports whether retired large blocks wait.
+func (b *blocks) pending() bool {
+	if b == nil {
+		return false
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.stats.Pending > 0
+}
+
 // ready frees a retired block that no reader can hold any more.
 func (l *largeBlock) ready() {
 	l.b.mu.Lock()
@@ -349,7 +360,7 @@ func (b *Blocks) Close(ctx context.Context) error {
 	for c := range stores {
 		stores[c] = &b.classes[c]
 	}
-	err := closeStores(ctx, b.dom, stores...)
+	err := closeStores(ctx, b.dom, b.blocks, stores...)
 	b.readers.poll()
 	closed := b.classes[0].caches.Sealed()
 	b.mu.Lock()

@@ -8,6 +8,7 @@ import (
 	"unsafe"
 
 	"github.com/gosmr/gosmr/internal/compaction"
+	"github.com/gosmr/gosmr/internal/held"
 	satomic "github.com/gosmr/gosmr/internal/sched/atomic"
 )
 
@@ -34,7 +35,7 @@ func (b compactor) Claim(ctx context.Context, n int) (compaction.Claim, error) {
 	if n > maxBlock {
 		return nil, fmt.Errorf("%s: %w: %d bytes", b.name, ErrNoMemory, n)
 	}
-	if err := b.dom.Barrier(ctx); err != nil { // fails inside a callback, for which another claim may wait
+	if err := held.Of(b.dom).Barrier(ctx); err != nil { // fails inside a callback, for which another claim may wait
 		return nil, err
 	}
 	c := &claim{b: b.Blocks, n: n, need: int64(BlockSize(n))}

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
+	"github.com/gosmr/gosmr/internal/held"
 	"github.com/gosmr/gosmr/internal/invariants"
 	"github.com/gosmr/gosmr/smr"
 )
@@ -25,12 +27,26 @@ type closing struct {
 	ctx    context.Context
 	d      *smr.Domain
 	stores []*store
-	unread bool // no reader is left, nor will there be
+	large  *blocks // of Blocks, nil for a Pool
+	unread bool    // no reader is left, nor will there be
 }
 
 // wait waits for callbacks, or for the end of a domain that another goroutine closes, or has closed.
+// For holds it waits only if something of the stores is held.
 func (c *closing) wait() error {
-	err := c.d.Barrier(c.ctx)
+	return c.orDomain(held.Of(c.d).Barrier(c.ctx))
+}
+
+func (c *closing) waitForHolds() error {
+	pending := func(s *store) bool { return s.stats().Pending > 0 }
+	if c.large.pending() || slices.ContainsFunc(c.stores, pending) {
+		return c.orDomain(c.d.Barrier(c.ctx))
+	}
+	return nil
+}
+
+// orDomain goes on where a Barrier has returned err.
+func (c *closing) orDomain(err error) error {
 	if errors.Is(err, smr.ErrClosed) {
 		err = c.d.Close(c.ctx) // readers may be left: an earlier Close's ctx may have ended
 		c.unread = err == nil
@@ -60,10 +76,11 @@ func (c *closing) trim() {
 	}
 }
 
-// closeStores is Pool.Close of stores of one domain, but for the samples' addresses.
-func closeStores(ctx context.Context, d *smr.Domain, stores ...*store) error {
+// closeStores is Pool.Close of stores of one domain, but for the samples' addresses. It waits for large
+// blocks, too, unless large is nil.
+func closeStores(ctx context.Context, d *smr.Domain, large *blocks, stores ...*store) error {
 	bury()
-	c := &closing{ctx: ctx, d: d, stores: stores}
+	c := &closing{ctx: ctx, d: d, stores: stores, large: large}
 	if err := c.wait(); err != nil { // inside a callback nothing is closed
 		return err
 	}
@@ -73,6 +90,10 @@ func closeStores(ctx context.Context, d *smr.Domain, stores ...*store) error {
 	}
 	c.trim()
 	if err := c.wait(); err != nil { // slabs may have waited once more
+		return err
+	}
+	c.trim()
+	if err := c.waitForHolds(); err != nil {
 		return err
 	}
 	c.trim()

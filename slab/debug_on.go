@@ -49,7 +49,7 @@ type objectStatus string
 
 const (
 	inUse     objectStatus = "in use"
-	free      objectStatus = "free"
+	free      objectStatus = fate.Free
 	isRetired objectStatus = "retired"
 )
 
@@ -207,11 +207,13 @@ func (c *checks) call() {
 	c.calling, c.called = false, nil
 }
 
-// unread poisons the objects in called, which no reader can hold.
+// unread poisons the objects in called, which no reader can hold, unless they are held: those are
+// poisoned when they are ready.
 func (c *checks) unread() {
+	held := c.s.holds.Now()
 	c.mu.Lock()
 	for _, r := range c.called {
-		if o := r.o; c.objects[r.p] == o && o.state == isRetired && o.retires == r.n && !o.poisoned {
+		if o := r.o; !held.Has(uintptr(r.p)) && c.objects[r.p] == o && o.state == isRetired && o.retires == r.n && !o.poisoned {
 			c.fill(r.p)
 			o.poisoned = true
 		}

@@ -34,10 +34,11 @@ type depot struct {
 	full    magazineStack
 	empty   magazineStack // for reuse
 	waiting waitList
-	pollAt  int  // length of waiting at which take polls the readers again
-	readied bool // magazines became full since ready was last called
-	bypass  bool // keep nothing full: objects must find their way to their slabs
-	closed  bool // the same, and give nothing out
+	refused magazineStack // of readyLocked, until waitAgainLocked
+	pollAt  int           // length of waiting at which take polls the readers again
+	readied bool          // magazines became full since ready was last called
+	bypass  bool          // keep nothing full: objects must find their way to their slabs
+	closed  bool          // the same, and give nothing out
 }
 
 const (
@@ -174,6 +175,7 @@ func (d *depot) ready() (readied bool) {
 	for d.waiting.n > 0 && d.s.dom.Poll(d.waiting.oldest.goal) {
 		d.readyLocked(d.waiting.oldest.goal)
 	}
+	d.waitAgainLocked()
 	readied, d.readied = d.readied, false
 	return readied
 }
@@ -211,23 +213,33 @@ func (d *depot) pollLocked(force bool) {
 		return
 	}
 	d.readyLocked(goal)
+	d.waitAgainLocked()
 }
 
-// readyAll makes all waiting magazines full. No reader is left.
+// readyAll makes all waiting magazines full. No reader is left, and nothing is held.
 func (d *depot) readyAll() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.arriveLocked()
 	if d.waiting.n > 0 {
 		d.readyLocked(d.waiting.newest.goal)
+		d.waitAgainLocked()
 	}
 }
 
 // readyLocked makes full the magazines that wait for goal, which every reader has reached, or
-// for an earlier one. That can be more than are kept, until the next reached or trim.
+// for an earlier one, but for what is held. That can be more than are kept, until the next reached
+// or trim. waitAgainLocked must follow.
 func (d *depot) readyLocked(goal smr.Seq) {
+	set := d.s.holds.Held(uint64(goal))
 	for d.waiting.n > 0 && !goal.Before(d.waiting.oldest.goal) {
 		m := d.waiting.pop()
+		if set != nil {
+			if d.setAsideLocked(m, set); m.n == 0 {
+				d.keepEmptyLocked(m)
+				continue
+			}
+		}
 		d.s.check.ready(m)
 		d.s.readied.Add(uint64(m.n))
 		d.full.push(m)

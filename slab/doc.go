@@ -35,6 +35,9 @@
 // readers itself before it takes more memory from the system. (XNU's and FreeBSD's SMR zones
 // stamp a magazine in the same way; the magazines themselves are Bonwick's, 2001.)
 //
+// A retired object that a reader holds (smr.Hold) leaves its magazine when the readers have left. It
+// goes back to its slab when it is released: see hold.go.
+//
 // A slab is empty when all of its objects are back. A pool keeps up to an eighth of its slabs
 // empty. The others go back to the system after a grace period in which they were not needed, or
 // at once by Trim, Close, or a [Budget] that is nearly used up. Slabs of a Pool also wait for the

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/gosmr/gosmr/internal/held"
 	"github.com/gosmr/gosmr/internal/invariants"
 	"github.com/gosmr/gosmr/internal/sched"
 	"github.com/gosmr/gosmr/smr"
@@ -75,7 +76,8 @@ func (r *remains) drop() {
 	bury()
 }
 
-// bury gives back the memory of those in the graveyard whose goals are reached.
+// bury gives back the memory of those in the graveyard whose goals are reached, and of which nothing
+// is held.
 //
 // Cost: a load if the graveyard is empty, else up to a scan of the readers for each handle in it.
 func bury() {
@@ -90,11 +92,14 @@ func bury() {
 	var stay []*remains
 	refused := make(map[*smr.Domain]bool) // whose readers hold back an earlier goal
 	for _, r := range list {
-		if !refused[r.dom] && r.dom.Passed(r.goal) {
-			r.release()
-		} else {
+		switch {
+		case refused[r.dom] || !r.dom.Passed(r.goal):
 			refused[r.dom] = true
 			stay = append(stay, r)
+		case r.held():
+			stay = append(stay, r)
+		default:
+			r.release()
 		}
 	}
 	if stay == nil {
@@ -104,6 +109,43 @@ func bury() {
 	defer graveyard.mu.Unlock()
 	graveyard.list = append(graveyard.list, stay...)
 	graveyard.n.Add(int32(len(stay)))
+}
+
+// held reports whether an object is held. The goal is reached, so no more can be.
+func (r *remains) held() bool {
+	set := held.Of(r.dom).Held(uint64(r.goal))
+	if set == nil {
+		return false
+	}
+	for _, s := range r.stores {
+		if s.heap.holds(set) {
+			return true
+		}
+	}
+	for addr := range set.All {
+		if r.large.has(addr) || r.samples.has(addr) {
+			return true
+		}
+	}
+	return false
+}
+
+// has reports whether a large block begins at addr, which is in use or waits on a closed domain.
+func (b *blocks) has(addr uintptr) bool {
+	if b == nil {
+		return false
+	}
+	if b.readers.has(addr) {
+		return true
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, l := range b.large {
+		if uintptr(l.p) == addr {
+			return true
+		}
+	}
+	return false
 }
 
 // release gives back all memory, whatever objects are in it: every reader that was there when

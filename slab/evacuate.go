@@ -7,6 +7,7 @@ import (
 	"unsafe"
 
 	"github.com/gosmr/gosmr/internal/compaction"
+	"github.com/gosmr/gosmr/internal/held"
 )
 
 // A compactor is Blocks with the methods that only smrmap needs.
@@ -19,7 +20,7 @@ func init() { // before smrmap, which imports this package, is initialized
 // Evacuate is [compaction.Blocks.Evacuate].
 func (b compactor) Evacuate(ctx context.Context, n int, vacate func(block []byte)) (released int64, err error) {
 	defer runtime.KeepAlive(b.Blocks)
-	if err := b.dom.Barrier(ctx); err != nil { // fails inside a callback, for which another evacuation may wait
+	if err := held.Of(b.dom).Barrier(ctx); err != nil { // fails inside a callback, for which another evacuation may wait
 		return 0, err
 	}
 	_, victim := b.victims(n)
@@ -106,7 +107,7 @@ func (s *store) evacuate(ctx context.Context, n int, vacate func(unsafe.Pointer)
 	// Perhaps that empties enough.
 	before := s.heap.counts().reserved
 	s.policy.trim(trimAll)
-	if err = s.dom.Barrier(ctx); err != nil {
+	if err = s.holds.Barrier(ctx); err != nil {
 		return 0, err
 	}
 	s.policy.trim(trimAll)
@@ -136,7 +137,7 @@ func (s *store) evacuate(ctx context.Context, n int, vacate func(unsafe.Pointer)
 			break
 		}
 		s.policy.trim(trimAll)
-		if err = s.dom.Barrier(ctx); err != nil {
+		if err = s.holds.Barrier(ctx); err != nil {
 			break
 		}
 		s.policy.trim(trimMagazines) // what callbacks on two workers made full, one for the other
@@ -144,13 +145,15 @@ func (s *store) evacuate(ctx context.Context, n int, vacate func(unsafe.Pointer)
 	return 0, err
 }
 
-// beginEvacuation takes the n slabs with the most free objects out of use, and returns them.
+// beginEvacuation takes the n slabs with the most free objects out of use, and returns them. One with
+// an object that is held can't become empty, and stays.
 func (h *heap) beginEvacuation(n int) []*slab {
+	held := h.s.slabsOf(h.s.holds.Now())
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	var best []*slab
 	for _, sl := range h.slabs {
-		if sl != nil && sl.nFree < h.s.perSlab {
+		if sl != nil && sl.nFree < h.s.perSlab && !held[uintptr(sl.base)] {
 			best = append(best, sl)
 		}
 	}

@@ -54,7 +54,7 @@ func (l *quarantineList) remove(q *quarantine) {
 // [debug.SetPanicOnFault]: https://pkg.go.dev/runtime/debug#SetPanicOnFault
 func Explain(addr uintptr) string {
 	for _, q := range quarantines.all() {
-		if addr-q.base < uintptr(q.o.MaxBytes) {
+		if q.has(addr) {
 			return q.explain(addr)
 		}
 	}

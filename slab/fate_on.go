@@ -9,8 +9,8 @@ import (
 	"github.com/gosmr/gosmr/internal/fate"
 )
 
-// notCalled panics if an object that was just given back waits for the callback of an smr.Call, or is
-// held.
+// notCalled panics if an object that was just given back waits for the callback of an smr.Call, or was
+// freed and is held.
 func (c *checks) notCalled(p unsafe.Pointer, what string) {
 	if call := fate.Of(p); call != nil {
 		panic(fmt.Sprintf("slab: pool %s: %s of %p, which was given to smr.Call on domain %s, as a %T, and whose callback has not begun: "+
@@ -18,9 +18,9 @@ func (c *checks) notCalled(p unsafe.Pointer, what string) {
 			"It was given to Call at:\n%sand to %s%s",
 			c.pool, what, p, call.Domain, call.Object, call.At, what, frames(callStack())))
 	}
-	if hold := fate.HoldOf(p); hold != nil {
-		panic(fmt.Sprintf("slab: pool %s: %s of %p, which is held (smr.Hold, on domain %s): a hold does not keep it from its pool, only from the callback of a Call. "+
-			"Give it to smr.Call, with the pool's Free. It was held at:\n%sand given to %s%s",
+	if hold := fate.HoldOf(p); hold != nil && what == "Free" {
+		panic(fmt.Sprintf("slab: pool %s: %s of %p, which is held (smr.Hold, on domain %s): it would be the next user's at once. "+
+			"Retire what readers may hold. It was held at:\n%sand given to %s%s",
 			c.pool, what, p, hold.Domain, hold.At, what, frames(callStack())))
 	}
 }

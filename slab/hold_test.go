@@ -1,57 +1,373 @@
-//go:build invariants
-
 package slab
 
 import (
+	"context"
+	"slices"
 	"testing"
+	"testing/synctest"
+	"unsafe"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/gosmr/gosmr/internal/held"
+	"github.com/gosmr/gosmr/internal/testkit"
 	"github.com/gosmr/gosmr/smr"
 )
 
-// A hold does not keep an object from its pool: that the pool has it, or gets it, is found.
-func TestInvariants_HeldAndGivenBack(t *testing.T) {
-	for back, give := range map[string]func(*Pool[called], *called){"Free": freeIt, "Retire": retireIt} {
-		t.Run(back, func(t *testing.T) {
-			d := newDomain(t)
-			p := New[called](d, Options{Name: "both"})
-			c, err := p.Get()
-			require.NoError(t, err)
-			s := d.Enter()
-			h := smr.Hold(s, c)
-			text := panicTextOf(t, func() { give(p, c) })
-			for _, part := range []string{"slab: pool both of slab.called: " + back + " of 0x", "which is held (smr.Hold, on domain " + d.Name() + ")",
-				"Give it to smr.Call, with the pool's Free", "TestInvariants_HeldAndGivenBack", "and given to " + back + "\n\tby ", "eIt"} {
-				require.Contains(t, text, part)
-			}
-			h.Release()
+// hold holds p, which nothing has retired.
+func hold[T any](d *smr.Domain, p *T) smr.Held[T] {
+	s := testkit.Enter(d)
+	defer s.Leave()
+	return smr.Hold(s, p)
+}
 
-			c, err = p.Get()
-			require.NoError(t, err)
-			give(p, c)
-			text = panicTextOf(t, func() { smr.Hold(s, c) })
-			for _, part := range []string{"smr: Hold, on domain " + d.Name() + ", of 0x", " in pool both: a hold does not keep it", "It was given back at:", "eIt", "and held at:", "TestInvariants_HeldAndGivenBack"} {
-				require.Contains(t, text, part)
-			}
-			require.Zero(t, d.Stats().Holds)
-			s.Leave()
-		})
+// What is held is not given out again, with its contents; what was retired with it is. After the
+// Release it is free.
+func TestHold_RetiredIsKept(t *testing.T) {
+	t.Run("off the Go heap", func(t *testing.T) { keepsRetired(t, func(p *flat) *uint64 { return &p.key }) })
+	t.Run("on the Go heap", func(t *testing.T) { keepsRetired(t, func(p *withPointer) *int { return &p.key }) })
+}
+
+func keepsRetired[T any, N int | uint64](t *testing.T, key func(*T) *N) {
+	d := newDomain(t)
+	p := New[T](d, Options{})
+	const n = 300
+	all := getAll(t, p, n)
+	kept := make(map[*T]smr.Held[T])
+	for i, obj := range all {
+		*key(obj) = N(i)
+		if i%3 == 0 {
+			kept[obj] = hold(d, obj)
+		}
+	}
+	for _, obj := range all {
+		p.Retire(obj)
+	}
+	p.Trim()
+	require.NoError(t, d.Synchronize(t.Context()))
+	settleUnheld(t, d)
+	require.EqualValues(t, len(kept), p.Stats().Pending)
+	again := getAll(t, p, 2*n)
+	for _, obj := range again {
+		_, ok := kept[obj]
+		require.False(t, ok, "what is held is given out")
+		*key(obj) = 1
+	}
+	for i := 0; i < n; i += 3 {
+		require.EqualValues(t, i, *key(all[i]))
+	}
+	require.EqualValues(t, len(kept), d.Stats().HeldCalls)
+	for _, h := range kept {
+		h.Release()
+	}
+	settle(t, d)
+	require.Zero(t, p.Stats().Pending)
+	freeAll(p, again)
+	closeEmpty(t, p)
+}
+
+// settleUnheld is settle where something is held.
+func settleUnheld(t *testing.T, d *smr.Domain) {
+	for range 3 {
+		require.NoError(t, held.Of(d).Barrier(watchdogContext(t)))
 	}
 }
 
-// A pool's object that is given to Call with the pool's Free is kept while it is held.
-func TestInvariants_HeldAndCalled(t *testing.T) {
+// A Get that polls the readers, and finds them gone, leaves what is held.
+func TestHold_PollSparesIt(t *testing.T) {
 	d := newDomain(t)
-	p := New[called](d, Options{})
-	c, err := p.Get()
-	require.NoError(t, err)
-	s := d.Enter()
-	h := smr.Hold(s, c)
-	s.Leave()
-	smr.Call(d, c, smr.Expedite, p.Free)
-	require.NoError(t, d.Synchronize(t.Context()))
-	require.EqualValues(t, 1, d.Stats().PendingCalls)
+	p := New[page](d, Options{Budget: NewBudget(64 << 10)}) // a slab
+	require.NoError(t, p.s.grow())
+	all := getAll(t, p, p.s.perSlab)
+	h := hold(d, all[0])
+	m := new(magazine)
+	for _, obj := range all {
+		p.s.check.retired(unsafe.Pointer(obj))
+		p.s.uncached.retires.Add(1)
+		m.push(unsafe.Pointer(obj))
+	}
+	m.goal = d.Advance()
+	p.s.depot.mu.Lock() // no call is made for m: only a poll finds it
+	p.s.depot.waiting.insert(m)
+	p.s.depot.mu.Unlock()
+	all = getAll(t, p, len(all)-1)
+	require.False(t, slices.Contains(all, h.Get()), "what is held is given out")
+	require.EqualValues(t, 1, p.Stats().Pending)
 	h.Release()
-	require.NoError(t, d.Barrier(t.Context()))
+	settle(t, d)
+	all = append(all, get(t, p))
+	freeAll(p, all)
+	closeEmpty(t, p)
+}
+
+// What was held when an earlier goal was reached is not what is held when the next is.
+func TestHold_NotAsOfAnEarlierGoal(t *testing.T) {
+	d := newDomain(t)
+	p := New[flat](d, Options{})
+	for i := range uint64(10) {
+		obj := get(t, p)
+		obj.key = i + 1
+		h := hold(d, obj)
+		p.Retire(obj)
+		p.Trim()
+		settleUnheld(t, d)
+		all := getAll(t, p, 100)
+		for _, other := range all {
+			other.key = 0
+		}
+		require.Equal(t, i+1, obj.key)
+		freeAll(p, all)
+		h.Release()
+		settle(t, d)
+	}
+	closeEmpty(t, p)
+}
+
+// Blocks are held by their first byte: small, large, and such as are samples of a quarantine.
+func TestHold_Blocks(t *testing.T) {
+	for name, o := range map[string]Options{"": {}, "quarantine": {Quarantine: Quarantine{OneIn: 1}}} {
+		for _, n := range []int{100, maxObject + 1} {
+			t.Run(name, func(t *testing.T) {
+				d := newDomain(t)
+				b := NewBlocks(d, o)
+				block, err := b.Get(n)
+				require.NoError(t, err)
+				block[n-1] = 7
+				h := hold(d, unsafe.SliceData(block))
+				b.Retire(block)
+				b.Trim()
+				settleUnheld(t, d)
+				require.EqualValues(t, 1, b.Stats().Pending)
+				other, err := b.Get(n)
+				require.NoError(t, err)
+				other[n-1] = 1
+				require.EqualValues(t, 7, block[n-1])
+				h.Release()
+				settle(t, d)
+				require.Zero(t, b.Stats().Pending)
+				b.Free(other)
+				require.NoError(t, b.Close(watchdogContext(t)))
+			})
+		}
+	}
+}
+
+// Close waits for what is held of its own, and for no other hold.
+func TestHold_CloseWaitsForItsOwn(t *testing.T) {
+	synctest.Test(t, closeWaitsForItsOwn)
+}
+
+func closeWaitsForItsOwn(t *testing.T) {
+	d := newDomain(t)
+	p, q := New[flat](d, Options{}), New[flat](d, Options{})
+	b := NewBlocks(d, Options{})
+	obj, free := get(t, p), get(t, q)
+	h := hold(d, obj)
+	block, err := b.Get(maxObject + 1)
+	require.NoError(t, err)
+	hb := hold(d, unsafe.SliceData(block))
+	p.Retire(obj)
+	q.Retire(free)
+	b.Retire(block)
+	called := new(int)
+	other := hold(d, called)
+	smr.Call(d, called, 8, func(*int) {})
+	require.NoError(t, q.Close(watchdogContext(t)))
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	other.Release()
+	require.Error(t, p.Close(ctx))
+	require.Error(t, b.Close(ctx))
+	obj.key = 3
+
+	done := make(chan error)
+	go func() { done <- p.Close(watchdogContext(t)) }()
+	go func() { done <- b.Close(watchdogContext(t)) }()
+	synctest.Wait()
+	select {
+	case <-done:
+		require.Fail(t, "Close has returned")
+	default:
+	}
+	require.EqualValues(t, 3, obj.key)
+	h.Release()
+	hb.Release()
+	require.NoError(t, <-done)
+	require.NoError(t, <-done)
+	require.Zero(t, p.Stats().ReservedBytes)
+	require.Zero(t, b.Stats().ReservedBytes)
+}
+
+// Where the domain is closed with something held, its pools keep that, and close when it is released.
+func TestHold_DomainClosedFirst(t *testing.T) {
+	d, err := smr.New(smr.Options{Name: t.Name()})
+	require.NoError(t, err)
+	p := New[flat](d, Options{})
+	b := NewBlocks(d, Options{})
+	all := getAll(t, p, 3)
+	block, err := b.Get(maxObject + 1)
+	require.NoError(t, err)
+	h, hb := hold(d, all[0]), hold(d, unsafe.SliceData(block))
+	h2 := hold(d, all[1])
+	p.Retire(all[2])
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	require.Error(t, d.Close(ctx))
+	p.Retire(all[0])
+	b.Retire(block)
+	p.Trim()
+	for range 3 {
+		b.readers.poll()
+		obj := p.s.take(true)
+		if obj != nil {
+			p.s.keep(obj)
+		}
+	}
+	all[0].key, block[0] = 5, 6
+	require.Error(t, p.Close(ctx))
+	require.Error(t, b.Close(ctx))
+	require.EqualValues(t, 5, all[0].key)
+	require.EqualValues(t, 6, block[0])
+	p.Retire(all[1])
+	h.Release()
+	hb.Release()
+	h2.Release()
+	require.NoError(t, d.Close(watchdogContext(t)))
+	closeEmpty(t, p)
+	require.NoError(t, b.Close(watchdogContext(t)))
+	require.Zero(t, b.Stats().ReservedBytes)
+}
+
+// A slab with an object that is held is not evacuated: another goes. The holds of others hold up no
+// evacuation.
+func TestHold_EvacuationTakesAnotherSlab(t *testing.T) {
+	synctest.Test(t, evacuationTakesAnotherSlab) // a wait for the other hold ends at once
+}
+
+func evacuationTakesAnotherSlab(t *testing.T) {
+	b, s, live := newCrowd(t, 3)
+	var kept *byte // in the slab with the most free blocks
+	for p, block := range live {
+		sl, i := s.heap.slabOfLocked(p)
+		switch {
+		case sl.number != 1 || i%2 == 0:
+		case kept == nil:
+			kept = unsafe.SliceData(block)
+		default:
+			delete(live, p)
+			b.Free(block)
+		}
+	}
+	h := hold(b.dom, kept)
+	called := new(int)
+	other := hold(b.dom, called)
+	smr.Call(b.dom, called, 8, func(*int) {})
+	ctx := watchdogContext(t)
+	for range 2 {
+		released, err := compactor{b}.Evacuate(ctx, -1, retirer(b, live))
+		require.NoError(t, err)
+		require.EqualValues(t, s.slabSize, released)
+		require.NotNil(t, live[unsafe.Pointer(kept)])
+	}
+	released, err := compactor{b}.Evacuate(ctx, -1, retirer(b, live))
+	require.NoError(t, err)
+	require.Zero(t, released, "all that is left has a block that is held")
+	require.NotNil(t, live[unsafe.Pointer(kept)])
+	h.Release()
+	released, err = compactor{b}.Evacuate(ctx, -1, retirer(b, live))
+	require.NoError(t, err)
+	require.EqualValues(t, s.slabSize, released)
+	require.Empty(t, live)
+	other.Release()
+}
+
+// A block that is held during its evacuation stays as it is, though its user has moved: it is free
+// when it is released.
+func TestHold_EvacuatedMeanwhile(t *testing.T) {
+	b, s, live := newCrowd(t, 2)
+	var h smr.Held[byte]
+	retire := retirer(b, live)
+	released, err := compactor{b}.Evacuate(watchdogContext(t), -1, func(block []byte) {
+		if !h.Active() {
+			block[0] = 9
+			h = hold(b.dom, unsafe.SliceData(block))
+		}
+		retire(block)
+	})
+	require.NoError(t, err)
+	require.Zero(t, released)
+	require.EqualValues(t, 9, *h.Get())
+	require.EqualValues(t, 1, b.Stats().Pending)
+	h.Release()
+	settle(t, b.dom)
+	require.Zero(t, b.Stats().Pending)
+	b.Trim()
+	settle(t, b.dom)
+	require.EqualValues(t, 1, b.Stats().Slabs)
+	require.Len(t, live, s.perSlab)
+}
+
+// What is held of a pool that is dropped without Close stays, and so does all of its memory; then it
+// comes back.
+func TestHold_DroppedPool(t *testing.T) {
+	skipControlled(t)
+	d := newDomain(t)
+	type anything interface{ Release() }
+	for name, drop := range map[string]func(*Budget) (anything, *uint64){
+		"Pool": func(b *Budget) (anything, *uint64) {
+			p := New[flat](d, Options{Budget: b, FreeOnDrop: true})
+			all := getAll(t, p, 1000)
+			p.Retire(all[500])
+			return hold(d, all[7]), &all[7].key
+		},
+		"retired": func(b *Budget) (anything, *uint64) {
+			p := New[flat](d, Options{Budget: b})
+			obj := get(t, p)
+			h := hold(d, obj)
+			p.Retire(obj)
+			p.Trim()
+			settleUnheld(t, d)
+			return h, &obj.key
+		},
+		"large block": func(b *Budget) (anything, *uint64) {
+			p := NewBlocks(d, Options{Budget: b, FreeOnDrop: true})
+			block, err := p.Get(maxObject + 1)
+			require.NoError(t, err)
+			obj := (*uint64)(unsafe.Pointer(unsafe.SliceData(block)))
+			return hold(d, obj), obj
+		},
+		"sample": func(b *Budget) (anything, *uint64) {
+			p := New[flat](d, Options{Budget: b, FreeOnDrop: true, Quarantine: Quarantine{OneIn: 1}})
+			obj := get(t, p)
+			return hold(d, obj), &obj.key
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := NewBudget(0)
+			var h anything
+			var key *uint64
+			dropped(func() {
+				h, key = drop(b)
+				*key = 4
+			})
+			waiting := func() bool {
+				graveyard.mu.Lock()
+				defer graveyard.mu.Unlock()
+				for _, r := range graveyard.list {
+					if r.dom == d && r.dom.Passed(r.goal) {
+						return true
+					}
+				}
+				return false
+			}
+			collectUntil(func() bool { return waiting() || b.Used() == 0 })
+			for range 5 {
+				bury()
+				require.EqualValues(t, 4, *key)
+			}
+			require.NotZero(t, b.Used())
+			h.Release()
+			collectUntil(func() bool { return b.Used() == 0 })
+		})
+	}
 }

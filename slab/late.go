@@ -1,12 +1,16 @@
 package slab
 
 import (
+	"slices"
+	"unsafe"
+
+	"github.com/gosmr/gosmr/internal/held"
 	"github.com/gosmr/gosmr/internal/pinned"
 	"github.com/gosmr/gosmr/smr"
 )
 
-// A deferral ends objects once their readers have left: by a call of the domain or, since a closed
-// domain takes none, by a poll, of Close or of a Get that needs memory.
+// A deferral ends objects once their readers have left, and nothing holds them: by a call of the domain
+// or, since a closed domain takes none, by a poll, of Close or of a Get that needs memory.
 type deferral[T any] struct {
 	dom *smr.Domain
 	end func(*T) // constant, as dom
@@ -18,25 +22,34 @@ type deferral[T any] struct {
 // A lateObject came after the domain was closed.
 type lateObject[T any] struct {
 	obj  *T
+	p    unsafe.Pointer // what readers know it by
 	goal smr.Seq
 }
 
-// after ends obj, of size bytes, after a grace period. It does not block.
-func (d *deferral[T]) after(obj *T, size int) {
-	if !smr.TryCall(d.dom, obj, size, d.end) {
-		d.add(lateObject[T]{obj, d.dom.Advance()})
+// after ends obj, which readers know by p, and of size bytes, after a grace period. It does not block.
+func (d *deferral[T]) after(obj *T, p unsafe.Pointer, size int) {
+	if !held.Of(d.dom).Call(p, size, func(unsafe.Pointer) { d.end(obj) }) {
+		d.add(lateObject[T]{obj, p, d.dom.Advance()})
 	}
 }
 
-// poll ends the late objects that no reader can hold.
+// poll ends the late objects that no reader can hold, and nothing does.
 func (d *deferral[T]) poll() {
+	holds := held.Of(d.dom)
 	for _, l := range d.take() {
-		if d.dom.Poll(l.goal) {
+		if d.dom.Poll(l.goal) && !holds.Held(uint64(l.goal)).Has(uintptr(l.p)) {
 			d.end(l.obj)
 		} else {
 			d.add(l)
 		}
 	}
+}
+
+// has reports whether a late object is at addr.
+func (d *deferral[T]) has(addr uintptr) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return slices.ContainsFunc(d.late, func(l lateObject[T]) bool { return uintptr(l.p) == addr })
 }
 
 func (d *deferral[T]) add(l lateObject[T]) {

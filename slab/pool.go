@@ -141,6 +141,9 @@ func (p *Pool[T]) Free(obj *T) {
 // It is cheaper than a deferred call of Free, and writers don't run ahead of readers: a Get
 // that finds nothing free polls the readers before it takes more memory from the system.
 //
+// A reader that needs the object for longer holds it ([smr.Hold]): then it is given out again when it is
+// released, and what was retired with it is not delayed.
+//
 // Each processor collects up to a magazine of retired objects (at most 128, or 64 KiB) before
 // they wait for readers and count for [smr.Domain.Throttle]. [Pool.Trim] cuts that short.
 //
@@ -171,8 +174,8 @@ func (p *Pool[T]) Stats() Stats {
 // OffHeap reports whether the objects are out of the collector's sight.
 func (p *Pool[T]) OffHeap() bool { return p.s.newCells == nil }
 
-// Close waits until everything retired is free, as [smr.Domain.Barrier] does, and gives the
-// memory back. The domain may be closed before or after its pools: on a closed one, Close waits for
+// Close waits until everything retired is free, as [smr.Domain.Barrier] does, and released by those that
+// hold it, and gives the memory back. The domain may be closed before or after its pools: on a closed one, Close waits for
 // the remaining readers, as [smr.Domain.Close] does.
 //
 // From then on Get returns [ErrClosed]. Objects in use stay as they are; Free and Retire still take
@@ -183,7 +186,7 @@ func (p *Pool[T]) OffHeap() bool { return p.s.newCells == nil }
 // -tags invariants, and of samples of a [Quarantine], the error says where they were gotten. Close
 // may be called again, after they were given back.
 func (p *Pool[T]) Close(ctx context.Context) error {
-	err := closeStores(ctx, p.s.dom, p.s)
+	err := closeStores(ctx, p.s.dom, nil, p.s)
 	p.s.samples.close() // none is left if err is nil: closeStores counts them
 	if err == nil {
 		p.s.check.close()

@@ -264,6 +264,11 @@ func (q *quarantine) given(s *store, p unsafe.Pointer, retired bool) *sample {
 	return x
 }
 
+// has reports whether addr is of the samples' memory.
+func (q *quarantine) has(addr uintptr) bool {
+	return q != nil && addr-q.base < uintptr(q.o.MaxBytes)
+}
+
 // end begins the time in quarantine of a sample that no reader can hold.
 func (x *sample) end() {
 	q := x.q

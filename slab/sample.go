@@ -36,7 +36,7 @@ func (s *store) freeSample(p unsafe.Pointer) {
 	s.outside.Add(-1)
 	s.uncached.frees.Add(1)
 	if s.samples.stable {
-		s.samples.readers.after(x, int(x.bytes()))
+		s.samples.readers.after(x, x.p, int(x.bytes()))
 		return
 	}
 	x.end()
@@ -46,5 +46,5 @@ func (s *store) freeSample(p unsafe.Pointer) {
 func (s *store) retireSample(p unsafe.Pointer) {
 	x := s.samples.given(s, p, true)
 	s.uncached.retires.Add(1)
-	s.samples.readers.after(x, int(x.bytes()))
+	s.samples.readers.after(x, x.p, int(x.bytes()))
 }

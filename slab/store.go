@@ -7,6 +7,7 @@ import (
 
 	"github.com/gosmr/gosmr/internal/asym"
 	"github.com/gosmr/gosmr/internal/fate"
+	"github.com/gosmr/gosmr/internal/held"
 	"github.com/gosmr/gosmr/internal/pages"
 	satomic "github.com/gosmr/gosmr/internal/sched/atomic"
 	"github.com/gosmr/gosmr/pcpu"
@@ -22,9 +23,11 @@ import (
 type store struct {
 	fate.Shared // by the calls for its magazines
 	layout
-	dom    *smr.Domain
-	budget *Budget
-	fence  asym.Fence // constant, as all above
+	dom      *smr.Domain
+	budget   *Budget
+	fence    asym.Fence
+	holds    held.Domain          // dom's
+	released func(unsafe.Pointer) // objectReleased; constant, as all above
 
 	caches pcpu.Slots[cache]
 
@@ -69,6 +72,8 @@ type uncached struct{ gets, frees, retires satomic.Uint64 }
 func (s *store) init(stable bool) {
 	s.fence = asym.New()
 	s.evacuator = make(chan struct{}, 1)
+	s.holds = held.Of(s.dom)
+	s.released = s.objectReleased
 	s.caches.Init(func(int) *cache { return &cache{s: s, sampleAt: s.samples.nextAfter(0)} })
 	s.capacity = int(min(max(magazineBytes/s.size, 1), magazineCap))
 	if s.newCells == nil {

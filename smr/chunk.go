@@ -3,6 +3,7 @@ package smr
 import (
 	"unsafe"
 
+	"github.com/gosmr/gosmr/internal/held"
 	"github.com/gosmr/gosmr/internal/owned"
 	"github.com/gosmr/gosmr/internal/relacq"
 	satomic "github.com/gosmr/gosmr/internal/sched/atomic"
@@ -40,8 +41,9 @@ type chunk struct {
 
 	goal   Seq    // set when it is handed over
 	ticket uint64 // place in the order of intake
+	parked bool   // it is, or was, in parking; then it is in outParked
 
-	held *heldSet // what was held when the goal had been reached; nil: nothing, or known to the worker
+	held *held.Set // what was held when the goal had been reached; nil: nothing, or known to the worker
 
 	home  *callSlot // takes the empty chunk back; nil: none
 	next  *chunk    // in the inbox, waiting, ready, or a list of empty chunks

@@ -186,7 +186,7 @@ func (d *Domain) Close(ctx context.Context) error {
 	d.reclaim.wakeThrottledLocked()
 	d.reclaim.mu.Unlock()
 	for {
-		if err := d.barrier(ctx, "Close"); err != nil {
+		if err := d.barrier(ctx, "Close", true); err != nil {
 			return err
 		}
 		if d.Stats().PendingCalls == 0 {

@@ -111,13 +111,13 @@ func (d *Domain) unfinished(st Stats) string {
 			count(st.Workers, "worker"), d.opts.Workers))
 	}
 	if st.HeldCalls > 0 {
-		why = append(why, held(st.HeldCalls, st.HeldBytes, st.HeldFor)+": its Held must be released"+d.holdStacks())
+		why = append(why, howHeld(st.HeldCalls, st.HeldBytes, st.HeldFor)+": its Held must be released"+d.holdStacks())
 	}
 	return strings.Join(why, "; and ")
 }
 
-// held says how much is held.
-func held(calls, bytes int64, since time.Duration) string {
+// howHeld says how much is held.
+func howHeld(calls, bytes int64, since time.Duration) string {
 	return fmt.Sprintf("%s (%s) whose object is held, the first for %v",
 		count(calls, "call"), count(bytes, "byte"), since.Round(time.Millisecond))
 }

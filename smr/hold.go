@@ -7,8 +7,8 @@ import (
 	"github.com/gosmr/gosmr/pcpu"
 )
 
-// A Held keeps one object: its callback (see [Call]) waits until the object is released, however
-// long that takes, and everything else is freed on time. It is a small value, and all copies are the
+// A Held keeps one object: its callback (see [Call]), or its reuse by a pool, waits until the object is
+// released, however long that takes, and everything else is freed on time. It is a small value, and all copies are the
 // same hold. The zero Held holds nothing.
 type Held[T any] struct {
 	//lint:ignore U1000 it has fields under -tags invariants
@@ -28,23 +28,22 @@ type Held[T any] struct {
 //	...                 // seconds, input and output, another goroutine
 //	h.Release()
 //
-// p must be what the writer will give, or has given, to [Call] or [TryCall] on the section's domain,
-// as that very pointer, and s must protect it: load p in s. What p refers to stays only if p's
-// callback frees it. To hold once more what is only held, and not loaded in an open section, use
-// [Held.Clone].
+// p must be what the writer will give, or has given, to [Call] or [TryCall] on the section's domain, or
+// to Retire of a pool of package slab (a block, by its first byte), as that very pointer, and s must
+// protect it: load p in s. What p refers to stays only if p's callback frees it. To hold once more
+// what is only held, and not loaded in an open section, use [Held.Clone].
 //
-// Nothing else is kept: neither an object that slab.Pool or slab.Blocks is given by Retire, nor a
-// value in a map of package smrmap, though it compiles. Give a pool's object that is to be held to
-// Call, with the pool's Free. An object whose freeing is a closure given to [Domain.CallFunc], or
-// comes after [Domain.Synchronize], can't be held either. Under -tags invariants Hold and Retire panic
-// where one object is given to both.
+// Nothing else is kept, though it compiles: not what a pool is given by Free; not a value in a map of
+// package smrmap, unless it is a pointer to an object as above; not an object whose freeing is a
+// closure given to [Domain.CallFunc], or comes after [Domain.Synchronize].
 //
 // Of several Calls of one object each waits for every hold that is open when its grace period ends.
 // Where readers still find the object after one of them (a note, with size 0), later holds that overlap
 // delay that one too, without end; where they do not, as for the one that frees it, they can't.
 //
 // The callbacks of p, and [Domain.Barrier], [Domain.Close] and [Domain.Throttle] with them, wait for
-// Release. Synchronize, Wait and Poll do not.
+// Release. Synchronize, Wait and Poll do not. For an object that was retired, Close of its pool and
+// Domain.Close wait, and Barrier may or may not.
 //
 // Hold panics if p is nil and if s is not open. A hold may outlast any number of sections, also
 // those of the domain's registered readers. For a [Quiescent], call Hold before the quiescent state.

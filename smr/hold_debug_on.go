@@ -33,18 +33,17 @@ type holdHandle struct{ info *holdInfo }
 
 type holdDebug struct{ handle *holdHandle }
 
-// opened registers a hold of the object at p. It panics if the object is its pool's: that does not
-// know of holds.
+// opened registers a hold of the object at p. It panics if the object is free in its pool.
 func (sl *holdSlot) opened(p unsafe.Pointer, gen uint64) holdDebug {
 	pcs := make([]uintptr, 32)
 	info := &holdInfo{dom: sl.dom, addr: p, stack: pcs[:runtime.Callers(3, pcs)]}
 	info.fate = &fate.Hold{Domain: sl.dom.opts.Name, At: callers.Stack(info.stack)}
 	fate.AddHold(p, info.fate)
-	if back, ok := fate.BackOf(p); ok {
+	if back, ok := fate.BackOf(p); ok && back.Became == fate.Free {
 		fate.RemoveHold(p, info.fate)
 		sl.release(gen)
-		panic(fmt.Sprintf("smr: Hold, on domain %s, of %p, which is %s in pool %s: a hold does not keep it from its pool, only from the callback of a Call. "+
-			"Give it to smr.Call, with the pool's Free. It was given back at:\n%sand held at:\n%s",
+		panic(fmt.Sprintf("smr: Hold, on domain %s, of %p, which is %s in pool %s: its next user may have it at any time. "+
+			"Hold what was loaded in this section, and Retire what readers may hold. It was given back at:\n%sand held at:\n%s",
 			sl.dom.opts.Name, p, back.Became, back.Pool, back.At, info.fate.At))
 	}
 	openHolds.mu.Lock()

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/gosmr/gosmr/internal/held"
 	"github.com/gosmr/gosmr/internal/sched"
 	satomic "github.com/gosmr/gosmr/internal/sched/atomic"
 )
@@ -29,9 +30,12 @@ type parking struct {
 	parked       map[uintptr]*parkedObject
 	waitForHolds []chan struct{}
 
+	outParked outstanding // the parked chunks, until they are finished; guarded by mu
+
 	byAge struct{ oldest, newest *parkedObject } // linked by newer; guarded by mu
 
-	heldAddrs []uintptr // for reuse; the reclaimer's
+	// known is what was found held last. Stored by any goroutine that looks, loaded by any.
+	known satomic.Pointer[knownHolds]
 
 	// Totals of the parked calls, and since when the oldest is parked (0: none; else by Domain.age).
 	// Written under mu, loaded by Stats.
@@ -57,7 +61,7 @@ func (d *Domain) parkHeld(c *chunk) {
 	c.held = nil
 	var split []*chunk
 	for i := 0; i < c.n; {
-		if held.has(uintptr(c.entries[i].obj)) {
+		if held.Has(uintptr(c.entries[i].obj)) {
 			split = append(split, c.split(i))
 		} else {
 			i++
@@ -70,8 +74,8 @@ func (d *Domain) parkHeld(c *chunk) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	sought := make(map[uintptr]*parkedObject)
+	r.outParked.addParts(split, c.ticket)
 	for _, p := range split {
-		r.outstanding.addBeside(p, c)
 		if o := d.parkLocked(p); o.slot == nil {
 			sought[o.addr] = o
 		}
@@ -84,7 +88,7 @@ func (d *Domain) parkHeld(c *chunk) {
 
 // split moves call i of c to a chunk of its own.
 func (c *chunk) split(i int) *chunk {
-	p := &chunk{entries: []entry{c.entries[i]}, n: 1, counted: true, goal: c.goal}
+	p := &chunk{entries: []entry{c.entries[i]}, n: 1, counted: true, goal: c.goal, parked: true}
 	switch {
 	case c.n == 1:
 		p.bytes, p.large = c.bytes, c.large
@@ -132,10 +136,10 @@ func (d *Domain) seekHoldsLocked(sought map[uintptr]*parkedObject) {
 	if len(sought) == 0 {
 		return
 	}
-	addrs := newHeldSet(slices.Collect(maps.Keys(sought))) // asked faster than a map
+	addrs := held.NewSet(slices.Collect(maps.Keys(sought))) // asked faster than a map
 	d.eachHold(func(sl *holdSlot, word uint64) bool {
 		addr := uintptr(sl.addr.Load())
-		if !addrs.has(addr) {
+		if !addrs.Has(addr) {
 			return true
 		}
 		if o := sought[addr]; o != nil && sl.mark(word) {

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"unsafe"
 
+	"github.com/gosmr/gosmr/internal/held"
 	"github.com/gosmr/gosmr/internal/relacq"
 	"github.com/gosmr/gosmr/internal/sched"
 )
@@ -58,6 +59,64 @@ func TestSchedules_HoldAgainstDrain(t *testing.T) {
 				closed(x, d, nil)()
 			}
 		})
+	})
+}
+
+// What is noted as held for one goal is not taken for what is held of a later one's objects. Two ask
+// at once, as pools do that poll the readers: one after the reader's hold, the other before it.
+func TestSchedules_HoldAgainstKnown(t *testing.T) {
+	sched.Explore(t, sched.Options{Procs: 3, Schedules: 20_000}, func(x *sched.Exec) func() {
+		d := schedDomain(x, false)
+		var p Pointer[schedTarget]
+		target := new(schedTarget)
+		p.Init(target)
+		s := d.Enter()
+		Hold(s, new(schedTarget)).Release() // or there are no slots
+		s.Leave()
+		x.Go("reader", 0, func() {
+			s := d.Enter()
+			o := p.Load(s)
+			if o == nil {
+				s.Leave()
+				return
+			}
+			h := Hold(s, o)
+			s.Leave()
+			o.use(x, "what a reader holds")
+			h.Release()
+		})
+		x.Go("earlier", 1, func() { d.heldOf(d.clk.Reached()) })
+		x.Go("later", 2, func() {
+			p.Store(nil)
+			goal := d.Advance()
+			if d.Poll(goal) && !d.heldOf(goal).Has(uintptr(unsafe.Pointer(target))) {
+				target.freed = true
+			}
+		})
+		return closed(x, d, nil)
+	})
+}
+
+// The same, where the object is held, retired, and its goal reached while the other one looks.
+func TestSchedules_HoldAgainstNote(t *testing.T) {
+	sched.Explore(t, sched.Options{Schedules: 20_000}, func(x *sched.Exec) func() {
+		d := schedDomain(x, false)
+		target := new(schedTarget)
+		s := d.Enter()
+		Hold(s, new(schedTarget)).Release() // or there are no slots
+		s.Leave()
+		x.Go("earlier", 0, func() { d.heldOf(d.clk.Reached()) })
+		x.Go("later", 1, func() {
+			s := d.Enter()
+			h := Hold(s, target)
+			s.Leave()
+			goal := d.Advance()
+			if d.Poll(goal) && !d.heldOf(goal).Has(uintptr(unsafe.Pointer(target))) {
+				x.Fail("what is held is not seen")
+			}
+			h.Release()
+		})
+		return closed(x, d, nil)
 	})
 }
 
@@ -172,7 +231,7 @@ func TestSchedules_RetakeAgainstUnpark(t *testing.T) {
 			c := &chunk{
 				n:       1,
 				entries: []entry{{func(p unsafe.Pointer) { (*schedTarget)(p).freed = true }, unsafe.Pointer(o)}},
-				held:    newHeldSet([]uintptr{uintptr(unsafe.Pointer(o))}),
+				held:    held.NewSet([]uintptr{uintptr(unsafe.Pointer(o))}),
 			}
 			r.called.Add(1)
 			r.mu.Lock()
@@ -233,7 +292,7 @@ func TestSchedules_HoldAgainstHold(t *testing.T) {
 			}
 			set := d.heldNow()
 			for i := range targets[:2] {
-				if !set.has(uintptr(unsafe.Pointer(&targets[i]))) {
+				if !set.Has(uintptr(unsafe.Pointer(&targets[i]))) {
 					x.Fail("what is held is not seen")
 				}
 				holds[i].Release()
@@ -261,7 +320,7 @@ func TestSchedules_GrowAgainstGrow(t *testing.T) {
 		return func() {
 			set := d.heldNow()
 			for i := range targets {
-				if !set.has(uintptr(unsafe.Pointer(&targets[i]))) {
+				if !set.Has(uintptr(unsafe.Pointer(&targets[i]))) {
 					x.Fail("what is held is not seen")
 				}
 			}

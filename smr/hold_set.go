@@ -1,17 +1,39 @@
 package smr
 
-// A heldSet is the addresses that are held at a moment, none of them 0: a table with linear probing,
-// at most half full. The reclaimer makes one when a goal is reached, and workers ask it for each call
-// of the chunks that became ready then. It does not change.
-type heldSet struct {
-	table []uintptr
-	shift uint
+import (
+	"context"
+	"unsafe"
+
+	"github.com/gosmr/gosmr/internal/held"
+)
+
+// A knownHolds is what was held when reached was reached: of the objects that wait for that goal, or
+// an earlier one, no more can be held since. It does not change.
+type knownHolds struct {
+	reached Seq
+	set     *held.Set
 }
 
-// heldNow returns what is held, or nil if nothing is. Only the reclaimer calls it.
-func (d *Domain) heldNow() *heldSet {
-	r := &d.reclaim
-	addrs := r.heldAddrs[:0]
+// heldOf returns what is held of the objects that wait for goals up to reached, which is reached.
+//
+// What is held is collected after the reached goal was loaded: so all holds that readers took of
+// these objects are seen, and none of them can be taken later.
+func (d *Domain) heldOf(reached Seq) *held.Set {
+	if len(d.holds.All()) == 0 {
+		return nil
+	}
+	if k := d.reclaim.known.Load(); k != nil && !k.reached.Before(reached) {
+		return k.set
+	}
+	k := &knownHolds{reached: d.clk.Reached()} // it was reached before
+	k.set = d.heldNow()
+	d.reclaim.known.Store(k)
+	return k.set
+}
+
+// heldNow returns what is held, or nil if nothing is.
+func (d *Domain) heldNow() *held.Set {
+	var addrs []uintptr
 	for _, g := range d.holds.All() {
 		for b := g.blocks.Load(); b != nil; b = b.older {
 			for i := range b.slots { // as eachHold does, and faster
@@ -21,33 +43,27 @@ func (d *Domain) heldNow() *heldSet {
 			}
 		}
 	}
-	r.heldAddrs = addrs
-	if len(addrs) == 0 {
-		return nil
-	}
-	return newHeldSet(addrs)
+	return held.NewSet(addrs)
 }
 
-func newHeldSet(addrs []uintptr) *heldSet {
-	s := &heldSet{shift: 62}
-	for 1<<(64-s.shift) < 2*len(addrs) {
-		s.shift--
-	}
-	s.table = make([]uintptr, 1<<(64-s.shift))
-	for _, a := range addrs {
-		s.table[s.find(a)] = a
-	}
-	return s
+// A holder is a Domain with the methods of [held.Domain].
+type holder struct{ *Domain }
+
+func init() { // before slab and smrmap, which import this package, are initialized
+	held.Of = func(domain any) held.Domain { return holder{domain.(*Domain)} }
 }
 
-// find returns the place of addr, or where it belongs.
-func (s *heldSet) find(addr uintptr) int {
-	// Knuth's multiplicative hashing: see pcpu.Pin.
-	i := int(uint64(addr) * 0x9e3779b97f4a7c15 >> s.shift)
-	for s.table[i] != addr && s.table[i] != 0 {
-		i = (i + 1) & (len(s.table) - 1)
-	}
-	return i
+func (h holder) Held(goal uint64) *held.Set { return h.heldOf(Seq(goal)) }
+
+func (h holder) Now() *held.Set { return h.heldNow() }
+
+func (h holder) Call(obj unsafe.Pointer, size int, free func(unsafe.Pointer)) bool {
+	return h.call(free, obj, size)
 }
 
-func (s *heldSet) has(addr uintptr) bool { return s.table[s.find(addr)] == addr }
+func (h holder) Barrier(ctx context.Context) error {
+	if err := h.mayWait("Barrier"); err != nil {
+		return err
+	}
+	return h.barrier(ctx, "Barrier", false)
+}

@@ -38,6 +38,10 @@ import (
 // the objects that waited for it. Addresses may be reused:
 // an object freed and made again at p finds slots that name p only if it is held.
 //
+// A pool that has polled the readers of what was retired does as the reclaimer does: it collects what
+// is held after it found the goal reached. What is held it gives to the domain as a call, and so to the
+// reclaimer, which collects the slots once more. (See heldOf, and hold.go of package slab.)
+//
 // Unused, the feature costs readers nothing and the reclaimer a load for each batch of chunks.
 //
 // Rejected: counts of holds taken and released, to see that none is out. The slots tell that, there

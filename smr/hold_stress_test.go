@@ -119,6 +119,7 @@ func TestHold_StressWithFailingCallbacks(t *testing.T) {
 	require.Zero(t, st.HeldFor)
 	require.Zero(t, d.reclaim.handedOver.Load())
 	require.Zero(t, d.reclaim.outstanding.n)
+	require.Zero(t, d.reclaim.outParked.n)
 	require.Empty(t, d.reclaim.parked)
 	require.Nil(t, d.reclaim.byAge.newest)
 }

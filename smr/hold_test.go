@@ -13,6 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/gosmr/gosmr/internal/held"
 	"github.com/gosmr/gosmr/pcpu"
 )
 
@@ -337,7 +338,7 @@ func TestHold_ReadyBehindSlowCallback(t *testing.T) {
 		slow := make(chan struct{})
 		r := &d.reclaim
 		r.called.Add(2)
-		c := &chunk{n: 2, held: newHeldSet([]uintptr{uintptr(unsafe.Pointer(o))})}
+		c := &chunk{n: 2, held: held.NewSet([]uintptr{uintptr(unsafe.Pointer(o))})}
 		wait := func() { <-slow }
 		c.entries = []entry{
 			{runFunc, *(*unsafe.Pointer)(unsafe.Pointer(&wait))},
@@ -529,20 +530,6 @@ func TestHold_DoesNotAllocate(t *testing.T) {
 		h.Release()
 		c.Release()
 	}))
-}
-
-func TestHeldSet(t *testing.T) {
-	for _, n := range []int{1, 2, 3, 4, 5, 1000} {
-		var addrs []uintptr
-		for i := range n {
-			addrs = append(addrs, uintptr(0x1000+i*8), uintptr(0x1000+i*8)) // twice
-		}
-		set := newHeldSet(addrs)
-		for i := range 2 * n {
-			require.Equal(t, i < n, set.has(uintptr(0x1000+i*8)))
-		}
-		require.False(t, set.has(0x1001))
-	}
 }
 
 // Readers hold what they find, use it after their sections, pass it on and clone it, while a writer

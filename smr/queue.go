@@ -1,6 +1,6 @@
 package smr
 
-// outstanding lists the chunks that are taken in and not finished, by ticket.
+// outstanding lists chunks that are taken in and not finished, by ticket.
 type outstanding struct {
 	oldest, newest *chunk
 	n              int
@@ -21,18 +21,34 @@ func (l *outstanding) add(c *chunk) {
 	l.n++
 }
 
-// addBeside adds c, which has a part of at's calls, with the same ticket.
-func (l *outstanding) addBeside(c, at *chunk) {
-	c.ticket = at.ticket
-	c.older, c.newer = at, at.newer
-	if at.newer == nil {
-		l.newest = c
-	} else {
-		at.newer.older = c
+// addParts adds chunks with a part of the calls of one that is in another list, and has ticket. Few
+// are younger: those of other workers.
+func (l *outstanding) addParts(parts []*chunk, ticket uint64) {
+	at := l.newest
+	for at != nil && at.ticket > ticket {
+		at = at.older
 	}
-	at.newer = c
-	l.n++
+	for _, c := range parts {
+		c.ticket = ticket
+		next := l.oldest
+		if at != nil {
+			next = at.newer
+			at.newer = c
+		} else {
+			l.oldest = c
+		}
+		if c.older, c.newer = at, next; next != nil {
+			next.older = c
+		} else {
+			l.newest = c
+		}
+		at = c
+		l.n++
+	}
 }
+
+// passed reports whether no chunk up to the ticket is there.
+func (l *outstanding) passed(ticket uint64) bool { return l.oldest == nil || l.oldest.ticket > ticket }
 
 // remove takes a finished chunk out.
 func (l *outstanding) remove(c *chunk) {

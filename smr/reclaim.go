@@ -233,16 +233,10 @@ func (d *Domain) intake() (goal Seq, ok bool) {
 }
 
 // promote makes the chunks ready whose grace period has ended, and starts workers.
-//
-// What is held is collected after the reached goal is loaded: so all holds that readers took of what
-// is promoted are seen, and none of them can be taken later.
 func (d *Domain) promote() {
 	r := &d.reclaim
 	reached := d.clk.Reached()
-	var held *heldSet
-	if len(d.holds.All()) > 0 {
-		held = d.heldNow()
-	}
+	held := d.heldOf(reached)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for c := r.waiting.head; c != nil && !reached.Before(c.goal); c = r.waiting.head {

@@ -71,7 +71,7 @@ func (s Stall) String() string {
 	}
 	fmt.Fprintf(&b, "grace period %#x not over after %v, %s", uint64(s.Goal), s.Age.Round(time.Millisecond), pending)
 	if s.HeldCalls > 0 {
-		b.WriteString(", of which " + held(s.HeldCalls, s.HeldBytes, s.HeldFor))
+		b.WriteString(", of which " + howHeld(s.HeldCalls, s.HeldBytes, s.HeldFor))
 	}
 	for _, r := range s.Readers {
 		fmt.Fprintf(&b, "; waits for %v", r)

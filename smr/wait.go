@@ -78,26 +78,34 @@ func (d *Domain) Barrier(ctx context.Context) error {
 	if err := d.mayWait("Barrier"); err != nil {
 		return err
 	}
-	return d.barrier(ctx, "Barrier")
+	return d.barrier(ctx, "Barrier", true)
 }
 
 // A barrierWait is a Barrier that waits for all chunks up to its ticket.
 type barrierWait struct {
 	ticket uint64
+	held   bool // also for those that were parked
 	done   chan struct{}
 }
 
-// barrier is Barrier, also for Close and its closed domain. what names the method.
-func (d *Domain) barrier(ctx context.Context, what string) error {
+// passedLocked reports whether what b waits for has come.
+func (r *reclaimer) passedLocked(b barrierWait) bool {
+	return r.outstanding.passed(b.ticket) && (!b.held || r.outParked.passed(b.ticket))
+}
+
+// barrier is Barrier, also for Close and its closed domain. what names the method. With held false it
+// does not wait for calls that were parked.
+func (d *Domain) barrier(ctx context.Context, what string, held bool) error {
 	r := &d.reclaim
 	d.drain()
 	d.intake()
 	r.mu.Lock()
-	if r.oldest == nil {
+	b := barrierWait{ticket: r.lastTicket, held: held}
+	if r.passedLocked(b) {
 		r.mu.Unlock()
 		return nil
 	}
-	b := barrierWait{r.lastTicket, make(chan struct{})}
+	b.done = make(chan struct{})
 	r.barriers = append(r.barriers, b)
 	r.mu.Unlock()
 	r.wakeUp(d)

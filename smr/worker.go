@@ -132,7 +132,11 @@ func (d *Domain) runSome(w *worker, c *chunk) {
 // writers in Throttle that waited for it.
 func (d *Domain) finishLocked(c *chunk) {
 	r := &d.reclaim
-	r.outstanding.remove(c)
+	if c.parked {
+		r.outParked.remove(c)
+	} else {
+		r.outstanding.remove(c)
+	}
 	r.freed.Add(uint64(c.n))
 	r.freedBytes.Add(uint64(c.bytes))
 	r.handedOver.Add(-c.bytes)
@@ -141,14 +145,14 @@ func (d *Domain) finishLocked(c *chunk) {
 	}
 
 	r.barriers = slices.DeleteFunc(r.barriers, func(b barrierWait) bool {
-		done := r.oldest == nil || r.oldest.ticket > b.ticket
+		done := r.passedLocked(b)
 		if done {
 			sched.Wakes()
 			close(b.done)
 		}
 		return done
 	})
-	rest := r.outstanding.n > int(r.heldCalls.Load()) // each parked call is a chunk
+	rest := r.outstanding.n+r.outParked.n > int(r.heldCalls.Load()) // each parked call is a chunk
 	if state := r.state.Load(); !rest && (state == asleep || state == patient) {
 		r.sendKick() // so that it stops now rather than at the next check-in
 	}

@@ -1,7 +1,7 @@
 // Package fate knows, for -tags invariants, which objects were given away: those that wait for the
 // callback of an smr.Call, and those that package slab has back, by Free or Retire. So an object is
 // found that is given away twice, in whichever ways. It also knows which are held, by smr.Hold, which
-// keeps them from a Call's callback, and from no Free or Retire.
+// keeps them from a Call's callback and from Retire, and from no Free.
 //
 // A Call, or Hold, and a Free of one object may come at once. Each first notes its own and then looks
 // at the other's, so that at least one of them finds the other.
@@ -95,10 +95,13 @@ func Of(p unsafe.Pointer) *Call {
 	return nil
 }
 
+// Free is what becomes of an object that its pool may give out again.
+const Free = "free"
+
 // A Back is an object that was given back to its pool, and is not given out.
 type Back struct {
 	Pool   string
-	Became string // free or retired
+	Became string // Free, or "retired"
 	At     callers.Stack
 }
 

@@ -239,7 +239,7 @@ var slabBugs = []Bug{
 		Patch: `
 @ slab/sample.go
  	s.uncached.retires.Add(1)
--	s.samples.readers.after(x, int(x.bytes()))
+-	s.samples.readers.after(x, x.p, int(x.bytes()))
 +	x.end()
 `,
 	},
@@ -261,8 +261,8 @@ var slabBugs = []Bug{
 		Test:    "TestQuarantine_DomainClosedFirst",
 		Patch: `
 @ slab/late.go
--		if d.dom.Poll(l.goal) {
-+		if true {
+-		if d.dom.Poll(l.goal) && !holds.Held(uint64(l.goal)).Has(uintptr(l.p)) {
++		if holds != nil {
 `,
 	},
 	{
@@ -364,8 +364,8 @@ var slabBugs = []Bug{
 		Tags:    "invariants",
 		Patch: `
 @ slab/debug_on.go
--		if o := r.o; c.objects[r.p] == o && o.state == isRetired && o.retires == r.n && !o.poisoned {
-+		if o := r.o; c.objects[r.p] == o && !o.poisoned {
+-		if o := r.o; !held.Has(uintptr(r.p)) && c.objects[r.p] == o && o.state == isRetired && o.retires == r.n && !o.poisoned {
++		if o := r.o; !held.Has(uintptr(r.p)) && c.objects[r.p] == o && !o.poisoned {
 `,
 	},
 	{

@@ -139,7 +139,7 @@ var smrBugs = []Bug{
 		Schedules: "TestSchedules_CallAgainstBarrier",
 		Patch: `
 @ smr/wait.go
--	return d.barrier(ctx, "Barrier")
+-	return d.barrier(ctx, "Barrier", true)
 +	return d.clk.Wait(ctx, d.clk.Advance())
 `,
 	},

@@ -1,0 +1,180 @@
+package mutant
+
+// heldSlabBugs are those of holds of what a pool is given by Retire.
+var heldSlabBugs = []Bug{
+	{
+		Name:      "held-and-reused",
+		Why:       "a retired object is given out again though it is held",
+		Package:   "./slab",
+		Test:      "TestHold_RetiredIsKept",
+		Schedules: "TestSchedules_HoldAgainstReuse",
+		Patch: `
+@ slab/depot.go
+-	set := d.s.holds.Held(uint64(goal))
++	set := d.s.holds.Held(uint64(goal))
++	set = nil
+`,
+	},
+	{
+		Name:      "held-before-polled",
+		Why:       "a pool collects what is held before it polls the readers: one holds the object after that, and leaves",
+		Package:   "./slab",
+		Schedules: "TestSchedules_HoldAgainstReuse",
+		Patch: `
+@ slab/depot.go
+ import (
++	"github.com/gosmr/gosmr/internal/held"
+@
+ 	d.s.dom.Commit(goal)
++	early = append(early[:0], d.s.holds.Now())
+@
+ 	set := d.s.holds.Held(uint64(goal))
++	if len(early) > 0 {
++		set, early = early[0], nil
++	}
+@
++var early []*held.Set
++
+ // takeExcess returns a full magazine beyond those that are kept, or with all any full one; nil
+`,
+	},
+	{
+		Name:      "held-when-last-known",
+		Why:       "what was held when an earlier goal was reached is taken for what is held now",
+		Package:   "./smr",
+		Schedules: "TestSchedules_HoldAgainstKnown",
+		Patch: `
+@ smr/hold_set.go
+-	if k := d.reclaim.known.Load(); k != nil && !k.reached.Before(reached) {
++	if k := d.reclaim.known.Load(); k != nil {
+`,
+	},
+	{
+		Name:      "held-as-of-later",
+		Why:       "what is held is noted for a goal that was reached only after it had been collected",
+		Package:   "./smr",
+		Schedules: "TestSchedules_HoldAgainstNote",
+		Patch: `
+@ smr/hold_set.go
+-	k := &knownHolds{reached: d.clk.Reached()} // it was reached before
+-	k.set = d.heldNow()
++	k := &knownHolds{set: d.heldNow()}
++	k.reached = d.clk.Reached()
+`,
+	},
+	{
+		Name:    "held-block-evacuated",
+		Why:     "a slab is emptied in vain, since a block of it is held, though another could be",
+		Package: "./slab",
+		Test:    "TestHold_EvacuationTakesAnotherSlab",
+		Patch: `
+@ slab/evacuate.go
+-		if sl != nil && sl.nFree < h.s.perSlab && !held[uintptr(sl.base)] {
++		if sl != nil && sl.nFree < h.s.perSlab && (true || held[uintptr(sl.base)]) {
+`,
+	},
+	{
+		Name:    "evacuation-waits-for-holds",
+		Why:     "an evacuation waits until nothing in the domain is held",
+		Package: "./slab",
+		Test:    "TestHold_EvacuationTakesAnotherSlab",
+		Patch: `
+@ smr/hold_set.go
+-	return h.barrier(ctx, "Barrier", false)
++	return h.barrier(ctx, "Barrier", true)
+`,
+	},
+	{
+		Name:      "pool-close-forgets-holds",
+		Why:       "a pool is closed with objects that are held",
+		Package:   "./slab",
+		Test:      "TestHold_CloseWaitsForItsOwn",
+		Schedules: "TestSchedules_ReleaseAgainstPoolClose",
+		Patch: `
+@ slab/close.go
+-	if c.large.pending() || slices.ContainsFunc(c.stores, pending) {
++	if false && slices.ContainsFunc(c.stores, pending) {
+`,
+	},
+	{
+		Name:    "blocks-close-forgets-holds",
+		Why:     "Blocks are closed with large blocks that are held",
+		Package: "./slab",
+		Test:    "TestHold_CloseWaitsForItsOwn",
+		Patch: `
+@ slab/close.go
+-	if c.large.pending() || slices.ContainsFunc(c.stores, pending) {
++	if slices.ContainsFunc(c.stores, pending) {
+`,
+	},
+	{
+		Name:    "pool-close-waits-for-others",
+		Why:     "a pool's Close waits for what is held of other pools",
+		Package: "./slab",
+		Test:    "TestHold_CloseWaitsForItsOwn",
+		Patch: `
+@ slab/close.go
+-	return c.orDomain(held.Of(c.d).Barrier(c.ctx))
++	return c.orDomain(c.d.Barrier(c.ctx))
+@
+-	"github.com/gosmr/gosmr/internal/held"
+`,
+	},
+	{
+		Name:    "held-and-dropped",
+		Why:     "the memory of a pool that was dropped goes though an object is held",
+		Package: "./slab",
+		Test:    "TestHold_DroppedPool",
+		Patch: `
+@ slab/dropped.go
+-		case r.held():
++		case false && r.held():
+`,
+	},
+	{
+		Name:    "held-and-late",
+		Why:     "a large block that was retired on a closed domain goes though it is held",
+		Package: "./slab",
+		Test:    "TestHold_DomainClosedFirst",
+		Patch: `
+@ slab/late.go
+-		if d.dom.Poll(l.goal) && !holds.Held(uint64(l.goal)).Has(uintptr(l.p)) {
++		if d.dom.Poll(l.goal) && holds != nil {
+`,
+	},
+	{
+		Name:    "held-and-lost",
+		Why:     "an object that is held when its domain is closed never comes back",
+		Package: "./slab",
+		Test:    "TestHold_DomainClosedFirst",
+		Patch: `
+@ slab/hold.go
+-		d.refused.push(refused)
+`,
+	},
+	{
+		Name:    "held-and-poisoned",
+		Why:     "-tags invariants poison a retired object though it is held",
+		Package: "./slab",
+		Test:    "TestInvariants_HeldAndRetired",
+		Tags:    "invariants",
+		Patch: `
+@ slab/debug_on.go
+-	held := c.s.holds.Now()
++	held := c.s.holds.Now()
++	held = nil
+`,
+	},
+	{
+		Name:    "held-and-free",
+		Why:     "an object is held that its pool may give out, and nothing is said",
+		Package: "./slab",
+		Test:    "TestInvariants_HeldAndFreed",
+		Tags:    "invariants",
+		Patch: `
+@ smr/hold_debug_on.go
+-	if back, ok := fate.BackOf(p); ok && back.Became == fate.Free {
++	if back, ok := fate.BackOf(p); ok && false {
+`,
+	},
+}
