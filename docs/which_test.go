@@ -21,6 +21,7 @@ import (
 
 	"github.com/gosmr/gosmr/slab"
 	"github.com/gosmr/gosmr/smr"
+	"github.com/gosmr/gosmr/smrmap"
 )
 
 type Table struct{ rows int }
@@ -43,6 +44,9 @@ func main() {
 	table, index := &Table{rows: 1}, &Table{rows: 2}
 	var current smr.Pointer[Table]
 	current.Init(&Table{rows: 3})
+	users, _ := smrmap.NewBytes(smrmap.Options{Domain: dom})
+	key := []byte("ann")
+	users.Store(key, key)
 `
 
 const afterWhich = `

@@ -33,9 +33,10 @@ type Held[T any] struct {
 // protect it: load p in s. What p refers to stays only if p's callback frees it. To hold once more
 // what is only held, and not loaded in an open section, use [Held.Clone].
 //
-// Nothing else is kept, though it compiles: not what a pool is given by Free; not a value in a map of
-// package smrmap, unless it is a pointer to an object as above; not an object whose freeing is a
-// closure given to [Domain.CallFunc], or comes after [Domain.Synchronize].
+// Nothing else is kept, though it compiles: not what a pool is given by Free; not what a map of package
+// smrmap lends (it has a Hold of its own), unless that is a pointer to an object as above; not an object
+// whose freeing is a closure given to [Domain.CallFunc], or comes after [Domain.Synchronize]. To
+// hold an object for a part of it, use [HoldPart].
 //
 // Of several Calls of one object each waits for every hold that is open when its grace period ends.
 // Where readers still find the object after one of them (a note, with size 0), later holds that overlap
@@ -61,6 +62,16 @@ func Hold[T any](s Section, p *T) Held[T] {
 	return Held[T]{holdDebug: slot.opened(unsafe.Pointer(p), gen), obj: p, slot: slot, gen: gen}
 }
 
+// HoldPart is [Hold] of whole, for the sake of a part of it, which Get returns: a field, or what whole
+// owns. It panics if either is nil.
+func HoldPart[W, T any](s Section, whole *W, part *T) Held[T] {
+	if whole == nil || part == nil {
+		panic("smr: HoldPart of nil")
+	}
+	slot, gen := s.hold(uintptr(unsafe.Pointer(whole)))
+	return Held[T]{holdDebug: slot.opened(unsafe.Pointer(whole), gen), obj: part, slot: slot, gen: gen}
+}
+
 // Release ends the hold. If the object was retired meanwhile and nothing else holds it, its callback
 // runs soon. Any goroutine may call it, in a section or not; it never blocks. Release panics if it is
 // one too many for the hold and its clones together, or the hold is zero. Each clone needs a Release
@@ -78,7 +89,7 @@ func (h Held[T]) Release() {
 func (h Held[T]) Clone() Held[T] {
 	h.check("Clone")
 	h.slot.clone(h.gen)
-	return Held[T]{holdDebug: h.slot.opened(unsafe.Pointer(h.obj), h.gen), obj: h.obj, slot: h.slot, gen: h.gen}
+	return Held[T]{holdDebug: h.slot.cloned(h.holdDebug, h.gen), obj: h.obj, slot: h.slot, gen: h.gen}
 }
 
 // Get returns the object. It panics if the hold was released, or is zero. Do not follow the pointer

@@ -11,6 +11,8 @@ type holdDebug struct{}
 
 func (sl *holdSlot) opened(unsafe.Pointer, uint64) holdDebug { return holdDebug{} }
 
+func (sl *holdSlot) cloned(holdDebug, uint64) holdDebug { return holdDebug{} }
+
 func (holdDebug) releasing() {}
 
 func (d *Domain) holdStacks() string { return "" }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/gosmr/gosmr/internal/callers"
 	"github.com/gosmr/gosmr/internal/fate"
+	"github.com/gosmr/gosmr/internal/pages"
 	"github.com/gosmr/gosmr/internal/pinned"
 )
 
@@ -33,10 +34,24 @@ type holdHandle struct{ info *holdInfo }
 
 type holdDebug struct{ handle *holdHandle }
 
-// opened registers a hold of the object at p. It panics if the object is free in its pool.
+// opened registers a hold of the object at p. It panics if the object is free in its pool, or is a
+// map's.
 func (sl *holdSlot) opened(p unsafe.Pointer, gen uint64) holdDebug {
+	if pages.IsLent(p) {
+		sl.release(gen)
+		panic(fmt.Sprintf("smr: Hold, on domain %s, of %p, which is in a value that a map of smrmap lends: the map's Hold keeps that", sl.dom.opts.Name, p))
+	}
+	return sl.register(p, gen)
+}
+
+// cloned registers a clone.
+func (sl *holdSlot) cloned(of holdDebug, gen uint64) holdDebug {
+	return sl.register(of.handle.info.addr, gen)
+}
+
+func (sl *holdSlot) register(p unsafe.Pointer, gen uint64) holdDebug {
 	pcs := make([]uintptr, 32)
-	info := &holdInfo{dom: sl.dom, addr: p, stack: pcs[:runtime.Callers(3, pcs)]}
+	info := &holdInfo{dom: sl.dom, addr: p, stack: pcs[:runtime.Callers(4, pcs)]}
 	info.fate = &fate.Hold{Domain: sl.dom.opts.Name, At: callers.Stack(info.stack)}
 	fate.AddHold(p, info.fate)
 	if back, ok := fate.BackOf(p); ok && back.Became == fate.Free {

@@ -532,6 +532,65 @@ func TestHold_DoesNotAllocate(t *testing.T) {
 	}))
 }
 
+// HoldPart keeps the whole, and returns the part; so does its clone.
+func TestHold_Part(t *testing.T) {
+	d := newDomain(t, Options{})
+	type whole struct {
+		_    [8]int
+		part int
+		runs atomic.Int32
+	}
+	o := &whole{part: 7}
+	s := d.Enter()
+	require.Panics(t, func() { HoldPart(s, o, (*int)(nil)) })
+	require.Panics(t, func() { HoldPart(s, (*whole)(nil), &o.part) })
+	h := HoldPart(s, o, &o.part)
+	s.Leave()
+	Call(d, o, Expedite, func(o *whole) { o.runs.Add(1) })
+	c := h.Clone()
+	h.Release()
+	require.NoError(t, held.Of(d).Barrier(watchdogContext(t)))
+	require.Equal(t, 7, *c.Get())
+	require.Zero(t, o.runs.Load())
+	c.Release()
+	require.NoError(t, d.Barrier(watchdogContext(t)))
+	require.EqualValues(t, 1, o.runs.Load())
+}
+
+// A Barrier that leaves out what is held waits for the callbacks of all else, also of those that were
+// called with it.
+func TestHold_BarrierOfTheRest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDomain(t, Options{})
+		all := make([]object, 100)
+		var holds []Held[object]
+		for i := range all {
+			if i%3 == 0 {
+				holds = append(holds, holdNow(d, &all[i]))
+			}
+			Call(d, &all[i], 1, (*object).run)
+		}
+		require.NoError(t, held.Of(d).Barrier(watchdogContext(t)))
+		for i := range all {
+			require.EqualValues(t, min(1, i%3), all[i].runs.Load())
+		}
+		over := make(chan error)
+		go func() { over <- d.Barrier(watchdogContext(t)) }()
+		for _, h := range holds {
+			synctest.Wait()
+			select {
+			case <-over:
+				require.Fail(t, "Barrier has returned")
+			default:
+			}
+			h.Release()
+		}
+		require.NoError(t, <-over)
+		require.NoError(t, d.Close(watchdogContext(t)))
+		require.ErrorIs(t, held.Of(d).Barrier(watchdogContext(t)), ErrClosed)
+	})
+}
+
 // Readers hold what they find, use it after their sections, pass it on and clone it, while a writer
 // retires it and others come at the same addresses.
 func TestHold_Stress(t *testing.T) {

@@ -17,6 +17,9 @@
 //
 // Under -tags invariants what is lent is a copy: a write to it, and a use after the section, are found.
 //
+// What is needed for longer, by an iterator or for a slow connection, is held ([Map.Hold],
+// [Bytes.Hold]): it stays until it is released, whatever becomes of the entry, and delays nothing else.
+//
 // # The table
 //
 // A table is an array of buckets, each a cache line: six entries, a byte of each entry's hash, and
@@ -93,7 +96,7 @@
 //		dom.Close(ctx),                   // Enter panics from here on; View finds nothing
 //	)
 //
-// [Map.Close] says what it waits for. If ctx ends first, the memory that is in use stays readable;
+// [Map.Close] says what it waits for. What is held must be released first. If ctx ends first, the memory that is in use stays readable;
 // call all three again, or exit.
 //
 // # Out of memory

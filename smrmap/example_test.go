@@ -112,3 +112,29 @@ func ExampleBytes_Scan() {
 	fmt.Println(n)
 	// Output: 100
 }
+
+// A slow connection gets an item from where it lies, long after its section, and after its end.
+func ExampleBytes_Hold() {
+	dom, err := smr.New(smr.Options{})
+	if err != nil {
+		panic(err)
+	}
+	m, err := smrmap.NewBytes(smrmap.Options{Domain: dom})
+	if err != nil {
+		panic(err)
+	}
+	m.Store([]byte("page"), []byte("<html>"))
+
+	s := m.Enter()
+	h, ok := m.Hold(s, []byte("page"))
+	s.Leave()
+	m.Delete([]byte("page"))
+	if ok {
+		fmt.Printf("%s\n", h.Get().Value)
+		h.Release()
+	}
+	fmt.Println(m.Close(context.Background()))
+	// Output:
+	// <html>
+	// <nil>
+}

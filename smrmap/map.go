@@ -231,8 +231,9 @@ func (m *Map[K, V]) Stats() Stats {
 //
 // Close waits for the functions of Compute that run, whatever ctx says, and for a table that is
 // being replaced. Then it waits until the sections of the domain that are open now have been left,
-// and operations under way have given back the entries they hold; if ctx ends first it returns an
-// error, and a second Close waits for the rest. For entries on the Go heap it does not wait.
+// each [Map.Hold] is released, and operations under way have given back the entries they hold; if ctx
+// ends first it returns an error, and a second Close waits for the rest. For entries on the Go heap
+// it does not wait.
 //
 // The domain may be closed first. Then operations that need a section of it find nothing, writes
 // return ErrClosed, and Close waits as [smr.Domain.Close] does.

@@ -8,6 +8,7 @@ import (
 	"math"
 
 	"github.com/gosmr/gosmr/internal/compaction"
+	"github.com/gosmr/gosmr/internal/held"
 	"github.com/gosmr/gosmr/slab"
 )
 
@@ -27,7 +28,7 @@ func (m *Bytes) StoreEvicting(ctx context.Context, key []byte, it Item) error {
 //
 // It takes the mildest step that helps:
 //
-//   - it waits for what was retired before;
+//   - it waits for what was retired before, unless that is held;
 //   - it moves the entries of a slab to others of their size, where there is room for all of them,
 //     and takes the slab;
 //   - it evicts the bytes it needs, as [Bytes.EvictBytes] does, and moves what is left in some slab
@@ -43,8 +44,8 @@ func (m *Bytes) StoreEvicting(ctx context.Context, key []byte, it Item) error {
 // It evicts nothing and returns an error that wraps [slab.ErrNoMemory] if the budget can't hold the
 // entry beside the table and the old value of key, or if readers did not leave before ctx ended; then
 // the error wraps ctx.Err() as well. The same errors tell that it has evicted in vain: readers stayed
-// later on, others kept taking memory by [Bytes.Store], or the system refused. Other errors are those
-// of Compute.
+// later on, what it evicted is held, others kept taking memory by [Bytes.Store], or the system
+// refused. Other errors are those of Compute.
 //
 // One goroutine at a time makes room in a budget and keeps what it has made; others wait, then
 // check whether there is room for them. It waits for readers, and so must not be called in a
@@ -78,7 +79,7 @@ func (m *Bytes) computeEvicting(ctx context.Context, key []byte, fn func(old Ite
 	if err := m.dom.Synchronize(ctx); err != nil {
 		return false, p.stopped(err)
 	}
-	if err := m.dom.Barrier(ctx); err != nil {
+	if err := held.Of(m.dom).Barrier(ctx); err != nil {
 		return false, p.stopped(err)
 	}
 	var block []byte
@@ -193,7 +194,7 @@ func (p *pressure) evict(ctx context.Context, c compaction.Claim) error {
 	if p.met {
 		p.m.barren.Store(false) // others may evict the entry of key
 	}
-	return p.m.dom.Barrier(ctx)
+	return held.Of(p.m.dom).Barrier(ctx)
 }
 
 // thin evicts one entry of h's bucket, to free its slot, and reports whether it found one.

@@ -142,10 +142,10 @@ var holdBugs = []Bug{
 		Patch: `
 @ smr/hold.go
 -	h.slot.clone(h.gen)
--	return Held[T]{holdDebug: h.slot.opened(unsafe.Pointer(h.obj), h.gen), obj: h.obj, slot: h.slot, gen: h.gen}
+-	return Held[T]{holdDebug: h.slot.cloned(h.holdDebug, h.gen), obj: h.obj, slot: h.slot, gen: h.gen}
 +	slot, gen := h.slot.dom.holdSlow(pcpu.Pin(), uintptr(unsafe.Pointer(h.obj)))
 +	pcpu.Unpin()
-+	return Held[T]{holdDebug: slot.opened(unsafe.Pointer(h.obj), gen), obj: h.obj, slot: slot, gen: gen}
++	return Held[T]{holdDebug: slot.cloned(h.holdDebug, gen), obj: h.obj, slot: slot, gen: gen}
 `,
 	},
 	{

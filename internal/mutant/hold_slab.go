@@ -1,6 +1,6 @@
 package mutant
 
-// heldSlabBugs are those of holds of what a pool is given by Retire.
+// heldSlabBugs are those of holds of what a pool is given by Retire, and of entries of maps.
 var heldSlabBugs = []Bug{
 	{
 		Name:      "held-and-reused",
@@ -175,6 +175,63 @@ var heldSlabBugs = []Bug{
 @ smr/hold_debug_on.go
 -	if back, ok := fate.BackOf(p); ok && back.Became == fate.Free {
 +	if back, ok := fate.BackOf(p); ok && false {
+`,
+	},
+	{
+		Name:      "held-entry-reused",
+		Why:       "an entry that is held, and was moved, is given out again",
+		Package:   "./smrmap",
+		Test:      "TestHold_CompactionMovesTheNeighbours",
+		Schedules: "TestSchedules_HoldAgainstCompact",
+		Patch: `
+@ slab/depot.go
+-			if d.setAsideLocked(m, set); m.n == 0 {
++			if m.n == 0 {
+`,
+	},
+	{
+		Name:    "held-value-not-entry",
+		Why:     "a map holds the value's address, and retires the entry's",
+		Package: "./smrmap",
+		Test:    "TestHold_MapValue",
+		Patch: `
+@ smrmap/hold.go
+-	return smr.HoldPart(s, e, &e.value), true
++	return smr.Hold(s, &e.value), true
+`,
+	},
+	{
+		Name:    "evicting-waits-for-holds",
+		Why:     "a StoreEvicting waits until nothing in the domain is held",
+		Package: "./smrmap",
+		Test:    "TestHold_CompactionMovesTheNeighbours",
+		Patch: `
+@ smrmap/pressure.go
+-	return held.Of(p.m.dom).Barrier(ctx)
++	return p.m.dom.Barrier(ctx)
+`,
+	},
+	{
+		Name:    "lent-and-held",
+		Why:     "what a map lends is held, which keeps nothing, and nothing is said",
+		Package: "./smrmap",
+		Test:    "TestInvariants_LentIsHeld",
+		Tags:    "invariants",
+		Patch: `
+@ smr/hold_debug_on.go
+-	if pages.IsLent(p) {
++	if false && pages.IsLent(p) {
+`,
+	},
+	{
+		Name:    "part-and-not-whole",
+		Why:     "HoldPart holds the part",
+		Package: "./smr",
+		Test:    "TestHold_Part",
+		Patch: `
+@ smr/hold.go
+-	slot, gen := s.hold(uintptr(unsafe.Pointer(whole)))
++	slot, gen := s.hold(uintptr(unsafe.Pointer(part)))
 `,
 	},
 }

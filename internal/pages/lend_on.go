@@ -29,6 +29,13 @@ const (
 
 var pageSize = os.Getpagesize()
 
+// IsLent reports whether p is in such pages.
+func IsLent(p unsafe.Pointer) bool {
+	lent.mu.Lock()
+	defer lent.mu.Unlock()
+	return len(lent.out) > 0 && uintptr(p)-uintptr(lent.base) < lentBytes
+}
+
 // Lend returns n bytes for a copy, aligned to a page, or nil: then they are too many, or too much is
 // lent.
 func Lend(n int) unsafe.Pointer {
