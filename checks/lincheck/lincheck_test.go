@@ -3,6 +3,7 @@ package lincheck
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"runtime"
@@ -25,6 +26,7 @@ type kind int
 const (
 	load kind = iota
 	loadIn
+	hold
 	store
 	loadOrStore
 	loadAndDelete
@@ -60,7 +62,7 @@ var model = porcupine.Model{
 	Step: func(state, in, out any) (bool, any) {
 		v, i, o := state.(uint64), in.(input), out.(uint64)
 		switch i.kind {
-		case load, loadIn, cancel:
+		case load, loadIn, hold, cancel:
 			return o == v, v
 		case store:
 			return true, i.value
@@ -86,6 +88,7 @@ var model = porcupine.Model{
 // stored and deleted to make it grow and shrink.
 type subject struct {
 	do    func(smr.Section, input) uint64
+	shelf *shelf
 	other func(i int, keep bool)
 	stats func() smrmap.Stats
 	close func(context.Context) error
@@ -94,6 +97,51 @@ type subject struct {
 	churn     func(i int) error // what goes on beside; nil: others come and go
 	compact   func(context.Context) (int64, error)
 	compacted *atomic.Int64 // bytes; nil: entries do not move
+}
+
+// A shelf has the last few values that were held, and checks that each is the same when it is released.
+type shelf struct {
+	mu    sync.Mutex
+	holds [8]holding
+	next  int
+}
+
+type holding struct {
+	value   uint64
+	read    func() uint64
+	release func()
+}
+
+// keep returns what read does, or no value at all if what is released instead had changed.
+func (sh *shelf) keep(read func() uint64, release func()) uint64 {
+	value := read()
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	old := &sh.holds[sh.next%len(sh.holds)]
+	sh.next++
+	was := *old
+	*old = holding{value, read, release}
+	if !was.end() {
+		return ^uint64(0)
+	}
+	return value
+}
+
+func (h holding) end() (same bool) {
+	if h.read == nil {
+		return true
+	}
+	defer h.release()
+	return h.read() == h.value
+}
+
+func (sh *shelf) clear() error {
+	for i, h := range sh.holds {
+		if sh.holds[i] = (holding{}); !h.end() {
+			return errors.New("what was held has changed")
+		}
+	}
+	return nil
 }
 
 func newMap(t *testing.T, d *smr.Domain) subject {
@@ -106,7 +154,9 @@ func newMap(t *testing.T, d *smr.Domain) subject {
 		}
 		return v[0]
 	}
+	sh := new(shelf)
 	return subject{
+		shelf: sh,
 		do: func(s smr.Section, in input) (out uint64) {
 			k := uint64(in.key)
 			switch in.kind {
@@ -116,6 +166,11 @@ func newMap(t *testing.T, d *smr.Domain) subject {
 			case loadIn:
 				if v, ok := m.LoadIn(s, k); ok {
 					return one(*v)
+				}
+				return 0
+			case hold:
+				if h, ok := m.Hold(s, k); ok {
+					return sh.keep(func() uint64 { return one(*h.Get()) }, h.Release)
 				}
 				return 0
 			case store:
@@ -182,7 +237,9 @@ func newOnHeapOf(t *testing.T, o smrmap.Options) subject {
 		}
 		return *p
 	}
+	sh := new(shelf)
 	return subject{
+		shelf: sh,
 		do: func(s smr.Section, in input) (out uint64) {
 			k, value := strconv.Itoa(in.key), in.value
 			switch in.kind {
@@ -192,6 +249,11 @@ func newOnHeapOf(t *testing.T, o smrmap.Options) subject {
 			case loadIn:
 				if v, ok := m.LoadIn(s, k); ok {
 					return deref(*v)
+				}
+				return 0
+			case hold:
+				if h, ok := m.Hold(s, k); ok {
+					return sh.keep(func() uint64 { return deref(*h.Get()) }, h.Release)
 				}
 				return 0
 			case store:
@@ -290,7 +352,9 @@ func newBytesOf(t *testing.T, d *smr.Domain, lengths uint64) subject {
 		}
 		return v
 	}
+	sh := new(shelf)
 	return subject{
+		shelf: sh,
 		do: func(s smr.Section, in input) (out uint64) {
 			k := key(in.key)
 			switch in.kind {
@@ -300,6 +364,11 @@ func newBytesOf(t *testing.T, d *smr.Domain, lengths uint64) subject {
 			case loadIn:
 				it, _ := m.LoadIn(s, k)
 				return decode(it.Value)
+			case hold:
+				if h, ok := m.Hold(s, k); ok {
+					return sh.keep(func() uint64 { return decode(h.Get().Value) }, h.Release)
+				}
+				return 0
 			case store:
 				m.Store(k, encode(in.value))
 				return 0
@@ -428,6 +497,7 @@ func record(d *smr.Domain, s subject, seed uint64) (all []porcupine.Operation, e
 	wg.Wait()
 	stop.Store(true)
 	resizer.Wait()
+	err = errors.Join(err, s.shelf.clear())
 	for _, h := range histories {
 		all = append(all, h...)
 	}
