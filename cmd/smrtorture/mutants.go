@@ -55,6 +55,7 @@ var inReach = []struct {
 	{"retire-is-free", "pool"},
 	{"slab-before-readers", "pool"},
 	{"no-cache-wait", "pool"},
+	{"held-and-reused", "holds"},
 	{"no-moved-check", "map"},
 }
 

@@ -53,6 +53,7 @@ var scenarios = []scenario{
 	{"map", "maps that grow and shrink, expire, evict and compact, with values borrowed", []part{
 		maps{}, blobs{},
 	}},
+	{"holds", "objects, pooled objects and items of a map that are held long after they were retired", []part{holds{}}},
 	{"turnover", "maps whose keys are always new take no more and more memory", []part{turnovers{}}},
 	{"sizes", "a full cache gives up for a value of another size what that takes, and no more", []part{sizes{}}},
 	{"neighbours", "keys of one bucket: NaN, large values, deletes of what is not there", []part{neighbours{}}},
