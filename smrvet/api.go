@@ -65,11 +65,12 @@ const (
 	lendsNothing lender = iota
 	lendsObject         // an object that a Pointer or a queue leads to
 	lendsValue          // a value of a Map: not to be written to
-	lendsBytes          // bytes of a map or a file: not to be written to
+	lendsBytes          // bytes of a map: not to be written to
+	lendsFile           // bytes of a file, which may be open for writing
 )
 
 // readOnly reports whether what is lent must not be written to.
-func (l lender) readOnly() bool { return l >= lendsValue }
+func (l lender) readOnly() bool { return l == lendsValue || l == lendsBytes }
 
 // apis has the functions of the library by package, receiver's type and name.
 var apis = map[string]api{
@@ -163,11 +164,18 @@ var apis = map[string]api{
 	"smrmap.Bytes.EvictBytes":      {blocks: true},
 	"smrmap.Bytes.Close":           {waits: true, blocks: true, closes: true},
 
-	"smrfile.File.View":     {section: 2, lends: lendsBytes},
-	"smrfile.File.Read":     {section: 2, fn: 5, lends: lendsBytes},
+	"smrfile.File.Enter":    {opens: opensSection},
+	"smrfile.File.View":     {section: 2, lends: lendsFile, blocks: true},
+	"smrfile.File.Read":     {section: 2, fn: 5, lends: lendsFile, blocks: true},
+	"smrfile.File.SizeIn":   {section: 2},
+	"smrfile.File.Hold":     {section: 2, opens: opensHold},
 	"smrfile.File.Truncate": {waits: true, blocks: true},
 	"smrfile.File.Close":    {waits: true, blocks: true, closes: true},
 	"smrfile.File.Remove":   {waits: true, blocks: true},
+	"smrfile.Held.View":     {section: 1, lends: lendsFile},
+	"smrfile.Held.Read":     {section: 1, fn: 4, lends: lendsFile},
+	"smrfile.Held.Clone":    {opens: opensHold, using: true},
+	"smrfile.Held.Release":  {ends: true},
 }
 
 // nameOf returns the function's package, receiver's type and name, as "sync.Mutex.Lock", and whether

@@ -39,8 +39,8 @@ func actions(t *testing.T, dir string, patterns ...string) []*checker.Action {
 	return graph.Roots
 }
 
-// visible has the mistakes of checks/mistakes that the source shows, and the rule that reports each,
-// by the function that makes it.
+// visible has the mistakes of checks/mistakes, and the rule that reports each, by the function that
+// makes it; "" for those that no rule sees.
 var visible = map[string]string{
 	"pointerInOtherDomain":        "wrongdomain",
 	"queueInOtherDomain":          "wrongdomain",
@@ -66,17 +66,17 @@ var visible = map[string]string{
 	"closeInSection":              "waitinside",
 	"blockInPin":                  "pinblock",
 	"panicInPin":                  "",
-	"readerInTwoGoroutines":       "wronggoroutine",
+	"readerInTwoGoroutines":       "strict wronggoroutine",
 	"quiescentNeverQuiesces":      "",
 	"callBeforeUnlink":            "unlinkfirst",
 	"callTwice":                   "doublefree",
 	"callAndFree":                 "doublefree",
 	"retireTwice":                 "doublefree",
-	"freeInsteadOfRetire":         "",
+	"freeInsteadOfRetire":         "doublefree",
 	"retireIntoAnotherPool":       "wrongdomain",
 	"serializedLoadWithoutLock":   "unguarded",
 	"storeWithoutLock":            "unguarded",
-	"initAfterPublication":        "",
+	"initAfterPublication":        "wronggoroutine",
 	"callbackWaits":               "waitinside",
 	"callbackPanics":              "callbackpanic",
 	"callbackUsesBorrowed":        "walkescape",
@@ -85,34 +85,47 @@ var visible = map[string]string{
 	"elementInTwoQueues":          "relink",
 	"reinsertedEarly":             "",
 	"domainAfterClose":            "afterclose",
-	"mapAfterClose":               "",
-	"poolAfterClose":              "",
+	"mapAfterClose":               "strict afterclose",
+	"poolAfterClose":              "strict afterclose",
 	"poolObjectAfterClose":        "useafterleave",
 	"goalOfAnotherDomain":         "wrongdomain",
 	"goPointerByUnsafe":           "",
-	"lockOutsideBlocking":         "",
+	"lockOutsideBlocking":         "strict worldblock",
 	"domainInTwoGoroutines":       "wronggoroutine",
 }
 
 // The mistakes that are made on purpose: most of those that the source shows are found.
 func TestMistakes(t *testing.T) {
-	found := make(map[string][]string)
-	for _, act := range actions(t, filepath.Join("..", "checks"), "./mistakes") {
-		for _, d := range act.Diagnostics {
-			fn := function(act.Package, d.Pos)
-			found[fn] = append(found[fn], d.Message)
-		}
-	}
+	definite := found(t)
+	Strict = true
+	defer func() { Strict = false }()
+	strict := found(t)
 	n := 0
 	for fn, rule := range visible {
-		if rule == "" {
-			continue
+		only, isStrict := strings.CutPrefix(rule, "strict ")
+		switch {
+		case rule == "":
+		case isStrict:
+			require.Contains(t, strict[fn], "(smr"+only+")", "the mistake in %s", fn)
+			require.NotContains(t, definite[fn], "(smr"+only+")", "the mistake in %s is found without -strict", fn)
+		default:
+			require.Contains(t, definite[fn], "(smr"+rule+")", "the mistake in %s", fn)
+			n++
 		}
-		require.Contains(t, strings.Join(found[fn], "\n"), "(smr"+rule+")", "the mistake in %s", fn)
-		n++
 	}
 	require.GreaterOrEqual(t, n, 30)
 	t.Logf("%d of %d are found", n, len(visible)+2) // sizeZero is legal, and vet finds the copy
+}
+
+// found returns the reports on checks/mistakes, by the function that they are in.
+func found(t *testing.T) map[string]string {
+	reports := make(map[string]string)
+	for _, act := range actions(t, filepath.Join("..", "checks"), "./mistakes") {
+		for _, d := range act.Diagnostics {
+			reports[function(act.Package, d.Pos)] += d.Message + "\n"
+		}
+	}
+	return reports
 }
 
 // function returns the name of the function declaration around a position.

@@ -193,7 +193,7 @@ func (e *engine) checkWrites(fn *ssa.Function) {
 		switch at := at.(type) {
 		case *ssa.Store:
 			if _, cell := e.root(at.Addr).(*ssa.Alloc); !cell && e.lentToRead(at.Addr) {
-				e.report("writeborrowed", posOf(at), "a write to a value that is borrowed from a map or file: others read it. Change a copy")
+				e.report("writeborrowed", posOf(at), "a write to a value that is borrowed from a map: others read it. Change a copy")
 			}
 		case *ssa.Call:
 			b, ok := at.Call.Value.(*ssa.Builtin)
@@ -205,7 +205,7 @@ func (e *engine) checkWrites(fn *ssa.Function) {
 			case b.Name() == "append" && extends(into) && e.lentToRead(into):
 				e.report("writeborrowed", posOf(at), "append to a part of a borrowed value writes to the rest of it: clone it, or cut its capacity, as in v[:n:n]")
 			case (b.Name() == "copy" || b.Name() == "clear") && e.lentToRead(into):
-				e.report("writeborrowed", posOf(at), "%s into a value that is borrowed from a map or file: others read it. Change a copy", b.Name())
+				e.report("writeborrowed", posOf(at), "%s into a value that is borrowed from a map: others read it. Change a copy", b.Name())
 			}
 		}
 	})

@@ -28,6 +28,25 @@ func (e *engine) checkEnds(fn *ssa.Function) {
 			}
 		}
 		e.checkCallback(call)
+		e.checkClosed(fn, call)
+	})
+}
+
+// checkClosed notes what is asked of a map or pool that was closed: it fails, or finds nothing.
+func (e *engine) checkClosed(fn *ssa.Function, call *ssa.Call) {
+	a, name := apiOf(&call.Call)
+	if !a.closes || name == "smr.Domain.Close" || !e.strict {
+		return
+	}
+	target := e.key(call.Call.Args[0])
+	instructions(fn, func(at ssa.Instruction) {
+		late, ok := at.(*ssa.Call)
+		if !ok || !dominates(call, at) || len(late.Call.Args) == 0 {
+			return
+		}
+		if b, name := apiOf(&late.Call); (b.writes || strings.HasSuffix(name, ".Get")) && e.key(late.Call.Args[0]) == target {
+			e.suspect("afterclose", posOf(at), "%s fails: it was closed at %s", e.calleeName(&late.Call), e.line(call.Pos()))
+		}
 	})
 }
 
@@ -94,14 +113,45 @@ func (e *engine) checkGoroutines(fn *ssa.Function) {
 			if !ours {
 				return
 			}
+			e.checkLateInit(g, c, name)
 			recv := e.canon(c.Args[0])
 			if p, ok := recv.(*ssa.Parameter); ok && onlyOwner[name] && p.Parent() == fn && isLib(p.Type(), "stw", "Domain") {
 				e.report("wronggoroutine", posOf(at), "%s by another goroutine than the worker's own", strings.TrimPrefix(name, "stw.Domain."))
 			}
-			if strings.HasPrefix(name, "smr.Reader.") && !returns(inner) && recv.Parent() == fn && e.usedAfter(g, recv) {
-				e.report("wronggoroutine", posOf(at), "the Reader is used by this goroutine, which does not end, and by the one that starts it: make one for each")
+			if !strings.HasPrefix(name, "smr.Reader.") || recv.Parent() != fn || !e.usedAfter(g, recv) {
+				return
 			}
+			if returns(inner) {
+				e.suspect("wronggoroutine", posOf(at), "the Reader is used by this goroutine and by the one that starts it: make one for each")
+				return
+			}
+			e.report("wronggoroutine", posOf(at), "the Reader is used by this goroutine, which does not end, and by the one that starts it: make one for each")
 		})
+	})
+}
+
+// checkLateInit reports a Pointer that a goroutine initializes by a plain store, while the function that
+// starts it reads it.
+func (e *engine) checkLateInit(g *ssa.Go, c *ssa.CallCommon, name string) {
+	if name != "smr.Pointer.Init" && name != "smr.Pointer.StoreUnserialized" {
+		return
+	}
+	target := e.key(c.Args[0])
+	instructions(g.Parent(), func(at ssa.Instruction) {
+		load := common(at)
+		if load == nil || len(load.Args) == 0 || !reaches(g, at) {
+			return
+		}
+		if _, name := apiOf(load); name != "smr.Pointer.Load" || e.key(load.Args[0]) != target {
+			return
+		}
+		waited := false
+		instructions(g.Parent(), func(w ssa.Instruction) {
+			waited = waited || e.mayWait(w) && reaches(g, w) && dominates(w, at)
+		})
+		if !waited {
+			e.report("wronggoroutine", c.Pos(), "%s stores without order, though a reader may come, at %s: use Store", e.calleeName(c), e.line(at.Pos()))
+		}
 	})
 }
 

@@ -255,9 +255,27 @@ func few(b *ssa.BasicBlock) bool {
 		if !ok || between(loop, b) == nil {
 			continue
 		}
-		if cmp, ok := branch.Cond.(*ssa.BinOp); ok && cmp.Op == token.LSS {
-			if c, ok := cmp.Y.(*ssa.Const); ok && c.Value != nil && c.Value.Kind() == constant.Int && c.Int64() <= 16 {
-				return true
+		if cmp, ok := branch.Cond.(*ssa.BinOp); ok && cmp.Op == token.LSS && isFew(cmp.Y) {
+			return true
+		}
+	}
+	return false
+}
+
+// isFew reports whether a number is a small constant, or the length of a small literal.
+func isFew(n ssa.Value) bool {
+	const small = 16
+	switch n := n.(type) {
+	case *ssa.Const:
+		return n.Value != nil && n.Value.Kind() == constant.Int && n.Int64() <= small
+	case *ssa.Call:
+		if b, ok := n.Call.Value.(*ssa.Builtin); !ok || b.Name() != "len" {
+			return false
+		}
+		if sl, ok := n.Call.Args[0].(*ssa.Slice); ok {
+			if p, ok := sl.X.Type().Underlying().(*types.Pointer); ok {
+				array, ok := p.Elem().Underlying().(*types.Array)
+				return ok && array.Len() <= small
 			}
 		}
 	}

@@ -32,6 +32,11 @@ func (e *engine) checkPinned(sp *span, at ssa.Instruction) {
 	}
 	what := e.blocking(at)
 	if !sp.pins {
+		if call, ok := at.(*ssa.Call); ok {
+			if a, _ := apiOf(&call.Call); a.blocks {
+				return // it may be called in a section, or is for waitinside
+			}
+		}
 		if what != "" {
 			e.suspect("blockinside", posOf(at), "%s in the section that was entered at %s, which holds back all memory that is retired meanwhile", what, e.line(sp.open.Pos()))
 		}

@@ -59,6 +59,7 @@ func (e *engine) checkGiven(fn *ssa.Function) {
 			}
 		}
 		e.checkUnlinked(fn, second)
+		e.checkShared(fn, second)
 		e.checkPool(second)
 		e.checkAfterClose(fn, second)
 	}
@@ -135,7 +136,7 @@ func isNew(v ssa.Value) bool {
 
 // checkAfterClose reports uses of an object that was given back, after its pool was closed.
 func (e *engine) checkAfterClose(fn *ssa.Function, g gift) {
-	if g.pool == nil {
+	if g.pool == nil || e.heldToo(fn, g) {
 		return
 	}
 	pool := e.key(g.pool)
@@ -160,6 +161,50 @@ func (e *engine) checkAfterClose(fn *ssa.Function, g gift) {
 	})
 }
 
+// checkShared reports a Free of what was just swapped out of a Pointer, in a section in which the same
+// Pointer was read: its reader, and others, may hold the object.
+func (e *engine) checkShared(fn *ssa.Function, g gift) {
+	swap, _ := g.obj.(*ssa.Call)
+	if g.pool == nil || g.name != "Free" || swap == nil {
+		return
+	}
+	if _, name := apiOf(&swap.Call); name != "smr.Pointer.Swap" {
+		return
+	}
+	source := e.key(swap.Call.Args[0])
+	for f := fn; f != nil; f = f.Parent() {
+		for _, sp := range e.spansIn(f) {
+			if sp.kind != opensSection || !e.at(sp, g.at).must(isOpen) {
+				continue
+			}
+			for _, use := range sp.uses {
+				if c := common(use); c != nil && e.key(c.Args[0]) == source {
+					e.report("doublefree", posOf(g.at), "Free gives an object to the next user while readers may hold it, in the section that was entered at %s: use Retire",
+						e.line(sp.open.Pos()))
+				}
+			}
+		}
+	}
+}
+
+// heldToo reports whether the function may hold an object that it gives back.
+func (e *engine) heldToo(fn *ssa.Function, g gift) bool {
+	held := false
+	instructions(fn, func(at ssa.Instruction) {
+		c := common(at)
+		if c == nil || at == g.at {
+			return
+		}
+		a, _ := apiOf(c)
+		for i, v := range c.Args {
+			if e.canon(v) == g.obj && (a.takes == i+1 || e.summaryOf(c).Takes[i]) {
+				held = true
+			}
+		}
+	})
+	return held
+}
+
 // checkWriters reports writes without the lock that was named, and elements in two queues.
 func (e *engine) checkWriters(fn *ssa.Function) {
 	var calls []*ssa.Call
@@ -172,7 +217,7 @@ func (e *engine) checkWriters(fn *ssa.Function) {
 		a, _ := apiOf(&call.Call)
 		if a.guarded {
 			e.checkGuarded(fn, call)
-			if !e.lockedAnywhere(call) {
+			if _, name := apiOf(&call.Call); name == "smr.Pointer.LoadSerialized" && !e.lockedAnywhere(call) {
 				e.suspect("unguarded", posOf(call), "%s, and this function takes no lock", e.calleeName(&call.Call))
 			}
 		}

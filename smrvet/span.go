@@ -198,7 +198,7 @@ func (e *engine) followCall(sp *span, v ssa.Value, at ssa.Instruction, made *ssa
 }
 
 // harmless has methods that take a section or hold in any state, and change nothing.
-var harmless = map[string]bool{"smr.Section.Active": true, "smr.Held.Active": true, "smr.Domain.CheckSection": true}
+var harmless = map[string]bool{"smr.Section.Active": true, "smr.Held.Active": true, "smrfile.Held.Active": true, "smrfile.Held.Size": true, "smr.Domain.CheckSection": true}
 
 // end notes that the span ends at an instruction, or, in a closure, where that is called.
 func (e *engine) end(sp *span, at ssa.Instruction, deferred bool, made *ssa.MakeClosure) {

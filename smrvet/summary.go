@@ -136,7 +136,7 @@ func (e *engine) infer(fn *ssa.Function) *Summary {
 
 // inferParam finds what becomes of a parameter that is to be ended.
 func (e *engine) inferParam(s *Summary, fn *ssa.Function, i int, p *ssa.Parameter) {
-	if !isSection(p.Type()) && !isLib(p.Type(), "smr", "Held") && !isLib(p.Type(), "slab", "Local") || len(fn.Blocks) == 0 {
+	if !isSection(p.Type()) && !isLib(p.Type(), "smr", "Held") && !isLib(p.Type(), "smrfile", "Held") && !isLib(p.Type(), "slab", "Local") || len(fn.Blocks) == 0 {
 		return
 	}
 	sp := &span{value: p, open: fn.Blocks[0].Instrs[0]}

@@ -254,7 +254,7 @@ func writeItem(key []byte) {
 	defer s.Leave()
 	it, ok := cache.LoadIn(s, key)
 	if ok {
-		it.Value[0] = 1 // want `a write to a value that is borrowed from a map or file`
+		it.Value[0] = 1 // want `a write to a value that is borrowed from a map`
 	}
 }
 

@@ -443,3 +443,15 @@ func rightArray() {
 		s.Leave()
 	}
 }
+
+func rightFewSections() {
+	for range 3 {
+		s := dom.Enter()
+		defer s.Leave()
+	}
+	for _, v := range []int{1, 2, 3} {
+		s := dom.Enter()
+		defer s.Leave()
+		_ = v
+	}
+}

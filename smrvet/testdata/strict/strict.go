@@ -2,6 +2,7 @@
 package strict
 
 import (
+	"context"
 	"sync"
 
 	"github.com/gosmr/gosmr/slab"
@@ -94,4 +95,17 @@ func mayBlock() {
 	s := dom.Pin()
 	perhaps(true) // want `perhaps, which may call sync.Mutex.Lock, while pinned`
 	s.Leave()
+}
+
+func closed(m *smrmap.Map[int, int]) error {
+	m.Close(context.Background())
+	return m.Store(1, 1) // want `Store fails: it was closed at line \d+`
+}
+
+func readers(d *smr.Domain) {
+	r := d.NewReader()
+	go func() {
+		r.Enter().Leave() // want `the Reader is used by this goroutine and by the one that starts it`
+	}()
+	r.Enter().Leave()
 }

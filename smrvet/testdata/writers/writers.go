@@ -246,3 +246,60 @@ func rightClosedEither(d *smr.Domain, k bool) {
 	}
 	d.Enter().Leave()
 }
+
+func freeShared() int {
+	s := dom.Enter()
+	defer s.Leave()
+	v := root.Load(s)
+	pool.Free(root.Swap(nil)) // want `Free gives an object to the next user while readers may hold it`
+	return v.value
+}
+
+func initLate() *node {
+	var p smr.Pointer[node]
+	go func() {
+		p.Init(&node{}) // want `Init stores without order, though a reader may come`
+	}()
+	s := dom.Enter()
+	defer s.Leave()
+	return p.Load(s) // want `smrreturnborrowed`
+}
+
+func rightFreeAfter() {
+	s := dom.Enter()
+	_ = root.Load(s)
+	s.Leave()
+	pool.Free(root.Swap(nil)) // no one reads any more, for all one knows
+}
+
+func rightRetireInside() {
+	s := dom.Enter()
+	_ = root.Load(s)
+	pool.Retire(root.Swap(nil))
+	s.Leave()
+}
+
+func rightInitFirst() int {
+	var p smr.Pointer[node]
+	done := make(chan bool)
+	go func() {
+		p.Init(&node{})
+		close(done)
+	}()
+	<-done
+	s := dom.Enter()
+	defer s.Leave()
+	return p.Load(s).value
+}
+
+func rightHeldInPool(p *slab.Pool[node]) int {
+	n, _ := p.Get()
+	s := dom.Enter()
+	h := smr.Hold(s, n)
+	s.Leave()
+	p.Retire(n)
+	p.Close(ctx)
+	v := n.value
+	h.Release()
+	return v
+}
