@@ -2,42 +2,18 @@ package smrvet
 
 import (
 	"go/ast"
+	"go/parser"
 	"go/token"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
-	"golang.org/x/tools/go/analysis"
-	"golang.org/x/tools/go/analysis/checker"
-	"golang.org/x/tools/go/packages"
 )
-
-// analyze returns the reports of all rules on the packages of a module, tests included, by the name
-// of the package.
-func analyze(t *testing.T, dir string) map[string][]string {
-	reports := make(map[string][]string)
-	for _, act := range actions(t, dir, "./...") {
-		for _, d := range act.Diagnostics {
-			reports[act.Package.Name] = append(reports[act.Package.Name], d.Message)
-		}
-	}
-	return reports
-}
-
-func actions(t *testing.T, dir string, patterns ...string) []*checker.Action {
-	cfg := &packages.Config{Mode: packages.LoadAllSyntax, Dir: dir, Tests: true, Env: append(os.Environ(), "GOWORK=off")}
-	pkgs, err := packages.Load(cfg, patterns...)
-	require.NoError(t, err)
-	require.Zero(t, packages.PrintErrors(pkgs))
-	graph, err := checker.Analyze([]*analysis.Analyzer{all}, pkgs, nil)
-	require.NoError(t, err)
-	for _, act := range graph.Roots {
-		require.NoError(t, act.Err, "%s", act)
-	}
-	return graph.Roots
-}
 
 // visible has the mistakes of checks/mistakes, and the rule that reports each, by the function that
 // makes it; "" for those that no rule sees.
@@ -96,10 +72,8 @@ var visible = map[string]string{
 
 // The mistakes that are made on purpose: most of those that the source shows are found.
 func TestMistakes(t *testing.T) {
-	definite := found(t)
-	Strict = true
-	defer func() { Strict = false }()
-	strict := found(t)
+	tool := build(t)
+	definite, strict := mistakesFound(t, tool), mistakesFound(t, tool, "-strict")
 	n := 0
 	for fn, rule := range visible {
 		only, isStrict := strings.CutPrefix(rule, "strict ")
@@ -117,42 +91,62 @@ func TestMistakes(t *testing.T) {
 	t.Logf("%d of %d are found", n, len(visible)+2) // sizeZero is legal, and vet finds the copy
 }
 
-// found returns the reports on checks/mistakes, by the function that they are in.
-func found(t *testing.T) map[string]string {
-	reports := make(map[string]string)
-	for _, act := range actions(t, filepath.Join("..", "checks"), "./mistakes") {
-		for _, d := range act.Diagnostics {
-			reports[function(act.Package, d.Pos)] += d.Message + "\n"
-		}
-	}
-	return reports
-}
-
-// function returns the name of the function declaration around a position.
-func function(pkg *packages.Package, pos token.Pos) string {
-	for _, f := range pkg.Syntax {
-		for _, d := range f.Decls {
-			if d, ok := d.(*ast.FuncDecl); ok && d.Pos() <= pos && pos < d.End() {
-				return d.Name.Name
-			}
-		}
-	}
-	return ""
-}
-
 // The repository itself has no mistakes, but for those that are made on purpose.
 func TestRepository(t *testing.T) {
 	if testing.Short() {
-		t.Skip("the gate runs go vet -vettool")
+		t.Skip("it takes half a minute at first")
 	}
-	for _, dir := range []string{"..", "../checks", "../bench", "../cmd/smrkv"} {
-		for _, act := range actions(t, dir, "./...") {
-			if act.Package.Name == "mistakes" {
-				continue
-			}
-			for _, d := range act.Diagnostics {
-				t.Errorf("%s: %s", act.Package.Fset.Position(d.Pos), d.Message)
-			}
+	modules := []string{"./...", "./smrvet/...", "./checks/...", "./bench/...", "./cmd/smrkv/..."}
+	list, err := command("go", append([]string{"list"}, modules...)...)
+	require.NoError(t, err, "%s", list)
+	pkgs := slices.DeleteFunc(strings.Fields(list), func(pkg string) bool { return strings.Contains(pkg, "checks/mistakes") })
+	require.Greater(t, len(pkgs), 30)
+	out, err := command("go", append([]string{"vet", "-vettool=" + build(t)}, pkgs...)...)
+	require.NoError(t, err, "%s", out)
+}
+
+// build returns the command's executable.
+func build(t *testing.T) string {
+	tool := filepath.Join(t.TempDir(), "smrvet")
+	out, err := command("go", "build", "-o", tool, "./smrvet/cmd/smrvet")
+	require.NoError(t, err, "%s", out)
+	return tool
+}
+
+// command runs a command in the root of the repository, and returns what it prints.
+func command(name string, args ...string) (string, error) {
+	cmd := exec.Command(name, args...)
+	cmd.Dir = ".."
+	cmd.Env = append(os.Environ(), "GOWORK=") // that of the repository
+	out, err := cmd.CombinedOutput()
+	return string(out), err
+}
+
+// mistakesFound returns the reports on checks/mistakes, by the function that they are in.
+func mistakesFound(t *testing.T, tool string, flags ...string) map[string]string {
+	out, err := command("go", append(append([]string{"vet", "-vettool=" + tool}, flags...), "./checks/mistakes")...)
+	require.Error(t, err, "it has mistakes")
+	found := make(map[string]string)
+	for line := range strings.Lines(out) {
+		at := strings.SplitN(line, ":", 4) // file, line, column, text
+		if len(at) == 4 {
+			n, err := strconv.Atoi(at[1])
+			require.NoError(t, err, "%s", line)
+			found[function(t, filepath.Join("..", at[0]), n)] += at[3]
 		}
 	}
+	return found
+}
+
+// function returns the name of the function declaration at a line of a file.
+func function(t *testing.T, file string, line int) string {
+	fset := token.NewFileSet()
+	f, err := parser.ParseFile(fset, file, nil, 0)
+	require.NoError(t, err)
+	for _, d := range f.Decls {
+		if d, ok := d.(*ast.FuncDecl); ok && fset.Position(d.Pos()).Line <= line && line <= fset.Position(d.End()).Line {
+			return d.Name.Name
+		}
+	}
+	return ""
 }

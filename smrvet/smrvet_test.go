@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/tools/go/analysis"
 	"golang.org/x/tools/go/analysis/analysistest"
+	"golang.org/x/tools/go/analysis/checker"
 	"golang.org/x/tools/go/packages"
 )
 
@@ -102,25 +103,48 @@ func TestPages(t *testing.T) {
 			write(t, filepath.Join(dir, rule+kind, "common.go"), withImports(rule+kind, declarations))
 		}
 	}
-	reports := analyze(t, dir)
-	Strict = true
-	for pkg, found := range analyze(t, dir) {
-		if strings.HasPrefix(pkg, "blockinside") || strings.HasPrefix(pkg, "worldblock") {
-			reports[pkg] = found
-		}
-	}
-	Strict = false
+	pkgs := load(t, dir)
+	definite, strict := reports(t, pkgs, false), reports(t, pkgs, true)
 	for _, name := range names {
+		found := definite[name]
+		if strings.HasPrefix(name, "blockinside") || strings.HasPrefix(name, "worldblock") {
+			found = strict[name]
+		}
 		rule, wrong := strings.CutSuffix(name, "wrong")
 		if !wrong {
-			require.Empty(t, reports[name], "the page's right code")
+			require.Empty(t, found, "the right code of page %s", name)
 			continue
 		}
-		require.NotEmpty(t, reports[name], "the page's wrong code: %s", rule)
-		for _, text := range reports[name] {
-			require.Contains(t, text, "(smr"+rule+")", "the page's wrong code")
+		require.NotEmpty(t, found, "the wrong code of page %s", rule)
+		for text := range strings.Lines(found) {
+			require.Contains(t, text, "(smr"+rule+")", "the wrong code of page %s", rule)
 		}
 	}
+}
+
+// load reads the packages of a module, and all that they import.
+func load(t *testing.T, dir string) []*packages.Package {
+	cfg := &packages.Config{Mode: packages.LoadAllSyntax, Dir: dir, Env: append(os.Environ(), "GOWORK=off")}
+	pkgs, err := packages.Load(cfg, "./...")
+	require.NoError(t, err)
+	require.Zero(t, packages.PrintErrors(pkgs))
+	return pkgs
+}
+
+// reports returns the reports of all rules, by the name of the package.
+func reports(t *testing.T, pkgs []*packages.Package, strict bool) map[string]string {
+	Strict = strict
+	defer func() { Strict = false }()
+	graph, err := checker.Analyze([]*analysis.Analyzer{all}, pkgs, nil)
+	require.NoError(t, err)
+	found := make(map[string]string)
+	for _, act := range graph.Roots {
+		require.NoError(t, act.Err, "%s", act)
+		for _, d := range act.Diagnostics {
+			found[act.Package.Name] += d.Message + "\n"
+		}
+	}
+	return found
 }
 
 const declarations = `
