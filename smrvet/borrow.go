@@ -1,6 +1,7 @@
 package smrvet
 
 import (
+	"fmt"
 	"go/token"
 	"go/types"
 	"maps"
@@ -165,14 +166,50 @@ func (t *tracer) load(v *ssa.UnOp) ([]*loan, bool) {
 	if !ok {
 		return nil, false
 	}
-	// A word of an object is a copy. Bytes of an object are borrowed with it; whether what else it
-	// leads to is, only its callback knows.
+	// A word of an object is a copy. Bytes that it leads to are borrowed with it, if they are freed with
+	// it. Whether the rest is, only its callback knows.
+	if t.strict {
+		return ls, true
+	}
 	for _, l := range ls {
-		if !t.strict && (!isBytes(v.Type()) || l.lends == lendsValue || l.param >= 0) {
+		if l.lends != lendsObject || l.param >= 0 || !isBytes(v.Type()) || !t.freed(v.X) {
 			return nil, false
 		}
 	}
 	return ls, true
+}
+
+// freed reports whether the slice in a field is freed, unmapped or given back by a function that is
+// given such an object.
+func (t *tracer) freed(addr ssa.Value) bool {
+	field, ok := addr.(*ssa.FieldAddr)
+	if !ok || named(field.X.Type()) == nil {
+		return false
+	}
+	n := named(field.X.Type())
+	key := fmt.Sprint(n.Origin(), field.Field)
+	if was, ok := t.freedFields[key]; ok {
+		return was
+	}
+	found := false
+	for _, fn := range t.funcs {
+		instructions(fn, func(at ssa.Instruction) {
+			c := common(at)
+			if c == nil || !frees(c) {
+				return
+			}
+			for _, v := range c.Args {
+				load, ok := v.(*ssa.UnOp)
+				if !ok {
+					continue
+				}
+				fa, ok := load.X.(*ssa.FieldAddr)
+				found = found || ok && fa.Field == field.Field && named(fa.X.Type()) != nil && named(fa.X.Type()).Origin() == n.Origin()
+			}
+		})
+	}
+	t.freedFields[key] = found
+	return found
 }
 
 // outward returns what a captured variable is outside.

@@ -34,8 +34,8 @@ var visible = map[string]string{
 	"appendToBorrowed":            "writeborrowed",
 	"leftTwice":                   "useafterleave",
 	"leftByAnother":               "",
-	"lookUp":                      "unleft",        // sectionDropped
-	"connect":                     "storedsection", // sectionInStruct
+	"lookUp":                      "unleft",               // sectionDropped
+	"connect":                     "strict storedsection", // sectionInStruct
 	"deferInLoop":                 "deferinloop",
 	"waitInSection":               "waitinside",
 	"throttleInSection":           "waitinside",

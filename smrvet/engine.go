@@ -57,6 +57,8 @@ type engine struct {
 	callbacks map[*ssa.Function]*callback
 	locks     map[*ssa.Function]map[*ssa.BasicBlock]bool
 
+	freedFields map[string]bool
+
 	findings []*finding
 	seen     map[string]bool
 }
@@ -74,7 +76,7 @@ func runBase(pass *analysis.Pass) (any, error) {
 		made: make(map[*ssa.Function]*ssa.MakeClosure), sums: make(map[*ssa.Function]*Summary),
 		spans: make(map[*ssa.Function][]*span), spanOf: make(map[ssa.Value]*span),
 		loanAt: make(map[ssa.Value]*loan), callbacks: make(map[*ssa.Function]*callback),
-		locks: make(map[*ssa.Function]map[*ssa.BasicBlock]bool), seen: make(map[string]bool),
+		locks: make(map[*ssa.Function]map[*ssa.BasicBlock]bool), seen: make(map[string]bool), freedFields: make(map[string]bool),
 	}
 	for _, fn := range e.funcs {
 		instructions(fn, func(at ssa.Instruction) {

@@ -125,6 +125,23 @@ func (e *engine) kept(l *loan, sp *span, at ssa.Instruction) bool {
 			}
 		}
 	}
+	return e.insideSection(sp.open.Parent())
+}
+
+// insideSection reports whether a function literal may run in a section of the function around it.
+func (e *engine) insideSection(fn *ssa.Function) bool {
+	for ; fn.Parent() != nil; fn = fn.Parent() {
+		for _, p := range fn.Parent().Params {
+			if isSection(p.Type()) {
+				return true
+			}
+		}
+		for _, sp := range e.spansIn(fn.Parent()) {
+			if made := e.made[fn]; sp.kind == opensSection && (made == nil || e.at(sp, made)&isOpen != 0) {
+				return true
+			}
+		}
+	}
 	return false
 }
 

@@ -206,7 +206,7 @@ func (e *engine) ownedBy(l *loan, at ssa.Instruction) bool {
 func (e *engine) allOpen(ls []*loan, at ssa.Instruction) bool {
 	for _, l := range ls {
 		sp := e.spanOf[l.section]
-		if l.section == nil || sp == nil || sp.open.Parent() != at.Parent() || !e.at(sp, at).must(isOpen) {
+		if l.section == nil || sp == nil || sp.open.Parent() != at.Parent() || !e.mustBeOpen(sp, at) {
 			return false
 		}
 	}
@@ -254,7 +254,7 @@ func (e *engine) checkLater(call *ssa.Call) {
 		}
 		own := false
 		for _, l := range ls {
-			own = own || e.owned(l, call.Parent()) || e.owned(l, inner) || e.frees(inner)
+			own = own || e.owned(l, call.Parent()) || e.owned(l, inner) || e.freesAny(inner)
 			if sp := e.spanOf[l.section]; sp != nil && (len(sp.escapes) > 0 || e.kept(l, sp, call)) {
 				own = true
 			}
@@ -266,20 +266,31 @@ func (e *engine) checkLater(call *ssa.Call) {
 	}
 }
 
-// frees reports whether a callback may be what frees an object, by its words.
-func (e *engine) frees(fn *ssa.Function) bool {
+// freesAny reports whether a callback may be what frees an object.
+func (e *engine) freesAny(fn *ssa.Function) bool {
 	found := false
 	instructions(fn, func(at ssa.Instruction) {
 		if c := common(at); c != nil {
-			name := ""
-			if f := callee(c); f != nil {
-				name = strings.ToLower(f.Name())
-			}
-			for _, verb := range []string{"free", "close", "unmap", "release", "put", "destroy", "retire", "recycle", "drop"} {
-				found = found || strings.Contains(name, verb)
-			}
-			found = found || name == ""
+			found = found || frees(c) || callee(c) == nil
 		}
 	})
 	return found
+}
+
+// frees reports whether a call gives something up, by its name.
+func frees(c *ssa.CallCommon) bool {
+	if a, _ := apiOf(c); a.gives != 0 {
+		return true
+	}
+	fn := callee(c)
+	if fn == nil {
+		return false
+	}
+	name := strings.ToLower(fn.Name())
+	for _, verb := range []string{"free", "close", "unmap", "release", "put", "destroy", "retire", "recycle", "drop"} {
+		if strings.Contains(name, verb) {
+			return true
+		}
+	}
+	return false
 }

@@ -185,6 +185,9 @@ func (w *walk) branch(b *ssa.BasicBlock, branch *ssa.If) ssa.Instruction {
 	if not, ok := cond.(*ssa.UnOp); ok && not.Op == token.NOT {
 		cond, holds = not.X, false
 	}
+	if same, flips := w.comparison(cond); same != nil {
+		cond, holds = same, holds != flips
+	}
 	for i, next := range b.Succs {
 		value := holds == (i == 0)
 		if was, ok := w.known[cond]; ok && was != value || cond == w.ok && !value {
@@ -201,6 +204,34 @@ func (w *walk) branch(b *ssa.BasicBlock, branch *ssa.If) ssa.Instruction {
 		}
 	}
 	return nil
+}
+
+// comparison returns the comparison decided before of which cond is the same or the opposite.
+func (w *walk) comparison(cond ssa.Value) (same ssa.Value, flips bool) {
+	cmp, ok := cond.(*ssa.BinOp)
+	if !ok {
+		return nil, false
+	}
+	opposite := map[token.Token]token.Token{
+		token.EQL: token.NEQ, token.NEQ: token.EQL, token.LSS: token.GEQ, token.GEQ: token.LSS, token.GTR: token.LEQ, token.LEQ: token.GTR,
+	}
+	for v := range w.known {
+		was, ok := v.(*ssa.BinOp)
+		if ok && equal(was.X, cmp.X) && equal(was.Y, cmp.Y) && (was.Op == cmp.Op || was.Op == opposite[cmp.Op]) {
+			return was, was.Op != cmp.Op
+		}
+	}
+	return nil, false
+}
+
+// equal reports whether two operands are one value, or one constant.
+func equal(a, b ssa.Value) bool {
+	c, ok := a.(*ssa.Const)
+	d, also := b.(*ssa.Const)
+	if ok && also {
+		return types.Identical(c.Type(), d.Type()) && c.String() == d.String()
+	}
+	return a == b
 }
 
 // checkTwice reports a second end.
@@ -301,10 +332,10 @@ func (e *engine) checkDiscarded(fn *ssa.Function) {
 	})
 }
 
-// checkStored reports sections stored where they outlive the function, if nothing there ends them.
+// checkStored reports sections stored where they outlive the function, if nothing takes them from there.
 func (e *engine) checkStored(sp *span) {
-	if sp.kind == opensHold {
-		return // that is what holds are for
+	if sp.kind == opensHold || len(sp.ends)+len(sp.defers) > 0 {
+		return // a hold is for that; what is left here may be stored meanwhile
 	}
 	for _, at := range sp.escapes {
 		st, ok := at.(*ssa.Store)
@@ -313,53 +344,63 @@ func (e *engine) checkStored(sp *span) {
 		}
 		switch addr := e.canon(st.Addr).(type) {
 		case *ssa.Global:
-			e.report("storedsection", sp.open.Pos(), "the %s is stored in %s, and stays open", sp.kind.what(), addr.Name())
+			if !e.takenFrom(func(from ssa.Value) bool { return from == addr }) {
+				e.report("storedsection", sp.open.Pos(), "the %s is stored in %s, and stays open: nothing here takes it from there", sp.kind.what(), addr.Name())
+			}
 		case *ssa.FieldAddr:
-			if local, ok := e.root(addr).(*ssa.Alloc); ok && !local.Heap {
-				continue
-			}
-			n := named(addr.X.Type())
-			if n == nil || e.endsField(n, addr.Field) {
-				continue
-			}
-			field := n.Underlying().(*types.Struct).Field(addr.Field)
-			if !field.Exported() {
-				e.report("storedsection", sp.open.Pos(), "the %s is stored in field %s of %s, no method of which ends it: it stays open as long as that lives",
-					sp.kind.what(), field.Name(), n.Obj().Name())
-			}
+			e.checkField(sp, addr)
 		}
 	}
 }
 
-// endsField reports whether a function that is given a value of the type takes the section in the
-// field.
-func (e *engine) endsField(n *types.Named, field int) bool {
+func (e *engine) checkField(sp *span, addr *ssa.FieldAddr) {
+	local, ok := e.root(addr).(*ssa.Alloc)
+	n := named(addr.X.Type())
+	if ok && !local.Heap || n == nil {
+		return
+	}
+	field := n.Underlying().(*types.Struct).Field(addr.Field)
+	if field.Exported() {
+		return
+	}
+	method := false
+	taken := e.takenFrom(func(from ssa.Value) bool {
+		fa, ok := from.(*ssa.FieldAddr)
+		if !ok || fa.Field != addr.Field || named(fa.X.Type()) == nil || named(fa.X.Type()).Origin() != n.Origin() {
+			return false
+		}
+		if _, param := e.root(fa).(*ssa.Parameter); param {
+			method = true
+		}
+		return true
+	})
+	const text = "the %s is stored in field %s of %s, and stays open as long as that lives: "
+	switch {
+	case !taken:
+		e.report("storedsection", sp.open.Pos(), text+"nothing here takes it from there", sp.kind.what(), field.Name(), n.Obj().Name())
+	case !method:
+		e.suspect("storedsection", sp.open.Pos(), text+"no method ends it", sp.kind.what(), field.Name(), n.Obj().Name())
+	}
+}
+
+// takenFrom reports whether a function of the package does more with a section that is stored at an
+// address, of those that is picks, than to load in it.
+func (e *engine) takenFrom(is func(addr ssa.Value) bool) bool {
+	found := false
 	for _, fn := range e.funcs {
-		found := false
 		instructions(fn, func(at ssa.Instruction) {
-			c := common(at)
-			if c == nil {
+			load, ok := at.(*ssa.UnOp)
+			if !ok || load.Op != token.MUL || !is(load.X) {
 				return
 			}
-			for _, v := range c.Args {
-				load, ok := v.(*ssa.UnOp)
-				if !ok {
-					continue
-				}
-				fa, ok := load.X.(*ssa.FieldAddr)
-				if !ok || fa.Field != field || named(fa.X.Type()) == nil || named(fa.X.Type()).Origin() != n.Origin() {
-					continue
-				}
-				if _, param := e.root(fa).(*ssa.Parameter); param && !e.onlyUses(c, v) {
+			for _, use := range *load.Referrers() {
+				if c := common(use); c == nil || !e.onlyUses(c, load) {
 					found = true
 				}
 			}
 		})
-		if found {
-			return true
-		}
 	}
-	return false
+	return found
 }
 
 // onlyUses reports whether the call leaves the section v as it is.

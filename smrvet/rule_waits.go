@@ -17,7 +17,7 @@ func (e *engine) checkPins(fn *ssa.Function) {
 		for _, b := range fn.Blocks {
 			s := sp.in[b]
 			for _, at := range b.Instrs {
-				if s.must(isOpen) {
+				if s.must(isOpen) && e.mustBeOpen(sp, at) {
 					e.checkPinned(sp, at)
 				}
 				s = sp.step(s, at)
@@ -96,7 +96,7 @@ func (e *engine) checkWaits(fn *ssa.Function) {
 		name := e.calleeName(&call.Call)
 		for _, d := range e.waitsFor(&call.Call) {
 			for _, sp := range e.spansIn(fn) {
-				if sp.kind == opensSection && sp.domain != "" && sp.domain == d && e.at(sp, at).must(isOpen) {
+				if sp.kind == opensSection && sp.domain != "" && sp.domain == d && e.mustBeOpen(sp, at) {
 					e.report("waitinside", posOf(at), "%s waits for the section that was entered at %s, which it is called in", name, e.line(sp.open.Pos()))
 				}
 			}

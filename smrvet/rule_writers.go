@@ -174,7 +174,7 @@ func (e *engine) checkShared(fn *ssa.Function, g gift) {
 	source := e.key(swap.Call.Args[0])
 	for f := fn; f != nil; f = f.Parent() {
 		for _, sp := range e.spansIn(f) {
-			if sp.kind != opensSection || !e.at(sp, g.at).must(isOpen) {
+			if sp.kind != opensSection || !e.mustBeOpen(sp, g.at) {
 				continue
 			}
 			for _, use := range sp.uses {
@@ -227,8 +227,8 @@ func (e *engine) checkWriters(fn *ssa.Function) {
 	}
 }
 
-// checkGuarded reports a writer's call without the lock that the function, or one around it, has
-// named by GuardedBy.
+// checkGuarded reports a writer's call without the lock that the function, or the one that has started
+// this goroutine, has named by GuardedBy.
 func (e *engine) checkGuarded(fn *ssa.Function, call *ssa.Call) {
 	target := e.key(call.Call.Args[0])
 	for f := fn; f != nil; f = f.Parent() {
@@ -242,14 +242,49 @@ func (e *engine) checkGuarded(fn *ssa.Function, call *ssa.Call) {
 			if !ours || name != "smr.Pointer.GuardedBy" && name != "smrq.queue.GuardedBy" || e.key(c.Args[0]) != target {
 				return
 			}
-			before := f != fn || dominates(at, call)
+			before := f != fn || dominates(at, call) && !e.mayLock(at, call)
 			found = found || before && !e.lockedAnywhere(call)
 		})
 		if found {
 			e.report("unguarded", posOf(call), "%s without the lock that GuardedBy names", e.calleeName(&call.Call))
 			return
 		}
+		if !e.started(f) {
+			return // its caller may hold the lock
+		}
 	}
+}
+
+// mayLock reports whether something between two instructions may take a lock.
+func (e *engine) mayLock(from, to ssa.Instruction) bool {
+	found := false
+	instructions(from.Parent(), func(at ssa.Instruction) {
+		call, ok := at.(*ssa.Call)
+		if !ok || found || !reaches(from, at) || !reaches(at, to) {
+			return
+		}
+		if _, builtin := call.Call.Value.(*ssa.Builtin); builtin {
+			return
+		}
+		fn := callee(&call.Call)
+		_, ours := nameOf(fn)
+		found = fn == nil || call.Call.IsInvoke() || !ours && e.summaryOf(&call.Call).May != ""
+	})
+	return found
+}
+
+// started reports whether a function literal is a goroutine's.
+func (e *engine) started(fn *ssa.Function) bool {
+	if fn.Parent() == nil {
+		return false
+	}
+	found := false
+	instructions(fn.Parent(), func(at ssa.Instruction) {
+		if g, ok := at.(*ssa.Go); ok && literal(g.Call.Value) == fn {
+			found = true
+		}
+	})
+	return found
 }
 
 // lockedAnywhere reports whether a lock may be held at an instruction, taken by this function or one

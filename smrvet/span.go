@@ -335,6 +335,20 @@ func (sp *span) edge(s state, b *ssa.BasicBlock, succ int) state {
 	return s
 }
 
+// mustBeOpen reports whether the span is open for certain at an instruction: it was not ended, and did
+// not go where others may have ended it.
+func (e *engine) mustBeOpen(sp *span, at ssa.Instruction) bool {
+	if !e.at(sp, at).must(isOpen) {
+		return false
+	}
+	for _, esc := range sp.escapes {
+		if esc.Parent() != at.Parent() || esc == at || reaches(esc, at) {
+			return false
+		}
+	}
+	return true
+}
+
 // at returns what is so just before the instruction, which is in the span's function or in a
 // closure that is made there; then what is so where it is made.
 func (e *engine) at(sp *span, at ssa.Instruction) state {

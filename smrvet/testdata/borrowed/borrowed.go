@@ -15,7 +15,8 @@ import (
 type node struct {
 	value int
 	name  string
-	data  []byte
+	data  []byte // freed with the node
+	heap  []byte // not
 	array [4]int
 	inner struct{ a, b int }
 	next  smr.Pointer[node]
@@ -32,8 +33,12 @@ var (
 	mu    sync.Mutex
 )
 
-func use(...any)             {}
-func readNode(n *node) int   { return n.value }
+func use(...any)           {}
+func readNode(n *node) int { return n.value }
+func unmap([]byte)         {}
+
+func (n *node) free() { unmap(n.data) }
+
 func keepAlive(n *node) bool { return n != nil }
 func first(b []byte) byte    { return b[0] }
 func part(b []byte) []byte   { return b[1:] }
@@ -530,4 +535,22 @@ func rightUnknown(fn func(*node)) {
 	v := root.Load(s)
 	s.Leave()
 	fn(v)
+}
+
+func rightHeapBytes() byte {
+	s := dom.Enter()
+	b := root.Load(s).heap
+	s.Leave()
+	return b[0]
+}
+
+func rightInSection() {
+	s := dom.Enter()
+	defer s.Leave()
+	func() {
+		inner := dom.Enter()
+		v := root.Load(inner)
+		inner.Leave()
+		use(v.value)
+	}()
 }

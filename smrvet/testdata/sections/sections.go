@@ -455,3 +455,15 @@ func rightFewSections() {
 		_ = v
 	}
 }
+
+func rightOpposite() {
+	s := dom.Enter()
+	err := work()
+	if err != nil {
+		s.Leave()
+	}
+	if err == nil {
+		_ = root.Load(s)
+		s.Leave()
+	}
+}

@@ -8,13 +8,13 @@ var dom = smr.Default()
 type session struct{ section smr.Section }
 
 func open() *session {
-	return &session{dom.Enter()} // want `the section is stored in field section of session, no method of which ends it`
+	return &session{dom.Enter()} // want `the section is stored in field section of session, and stays open as long as that lives: nothing here takes it from there`
 }
 
 var current smr.Section
 
 func global() {
-	current = dom.Enter() // want `the section is stored in current, and stays open \(smrstoredsection\)`
+	current = dom.Enter() // want `the section is stored in current, and stays open: nothing here takes it from there \(smrstoredsection\)`
 }
 
 // From here on all is right.
@@ -40,3 +40,28 @@ func local() {
 	p.a.Leave()
 	p.b.Leave()
 }
+
+type request struct{ section smr.Section }
+
+func handle(*request) {}
+
+func passedOn() {
+	s := dom.Enter()
+	handle(&request{s})
+	s.Leave()
+}
+
+type call struct{ section smr.Section }
+
+func newCall() *call { return &call{dom.Enter()} }
+
+func useCall() {
+	c := newCall()
+	defer c.section.Leave()
+}
+
+var shared smr.Section
+
+func setUp() { shared = dom.Enter() }
+
+func tearDown() { shared.Leave() }

@@ -346,3 +346,17 @@ func rightReaderHandedOver(d *smr.Domain) {
 		}
 	}()
 }
+
+func rightLeftByValue() {
+	s := dom.Pin()
+	leave := s.Leave
+	leave()
+	mu.Lock()
+	mu.Unlock()
+}
+
+func rightLeftElsewhere(finish func(smr.Section)) {
+	s := dom.Enter()
+	finish(s)
+	dom.Synchronize(ctx)
+}

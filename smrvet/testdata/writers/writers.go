@@ -303,3 +303,24 @@ func rightHeldInPool(p *slab.Pool[node]) int {
 	h.Release()
 	return v
 }
+
+type table struct {
+	mu   sync.Mutex
+	root smr.Pointer[node]
+}
+
+func (t *table) begin() { t.mu.Lock() }
+
+func (t *table) end() { t.mu.Unlock() }
+
+func rightGuardedByMethod(t *table) {
+	t.root.GuardedBy(&t.mu)
+	t.begin()
+	t.root.Store(nil)
+	t.end()
+}
+
+func rightGuardedByCaller(t *table, locked func(func())) {
+	t.root.GuardedBy(&t.mu)
+	locked(func() { t.root.Store(nil) })
+}
