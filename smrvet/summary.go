@@ -298,7 +298,7 @@ func (e *engine) inferOpening(s *Summary, fn *ssa.Function, vals []ssa.Value, i 
 				sp = other
 			}
 		}
-		if sp == nil || len(sp.ends)+len(sp.defers) > 0 {
+		if sp == nil || len(sp.ends)+len(sp.defers) > 0 || !onlyReturned(sp) {
 			return
 		}
 		found = sp
@@ -318,6 +318,22 @@ func (e *engine) inferOpening(s *Summary, fn *ssa.Function, vals []ssa.Value, i 
 		return
 	}
 	s.Opens = append(s.Opens, Opening{Result: i, Kind: int(found.kind), Pins: found.pins})
+}
+
+// onlyReturned reports whether only the caller gets the span.
+func onlyReturned(sp *span) bool {
+	for _, at := range sp.escapes {
+		switch at := at.(type) {
+		case *ssa.Return:
+		case *ssa.Store: // to a result
+			if _, ok := at.Addr.(*ssa.Alloc); !ok {
+				return false
+			}
+		default:
+			return false
+		}
+	}
+	return true
 }
 
 // parametric makes the name of a domain independent of the function's parameters.
