@@ -24,6 +24,7 @@ import (
 // A silencer is an //smr:ok.
 type silencer struct {
 	pos    token.Pos
+	end    token.Pos
 	file   string
 	line   int // that it silences
 	reason string
@@ -53,7 +54,7 @@ func (e *engine) silence() *result {
 		case !s.used && !e.strict && strings.HasPrefix(s.reason, "strict:"):
 			// It silences a rule that is off.
 		case !s.used:
-			res.unused = append(res.unused, analysis.Diagnostic{Pos: s.pos, Message: "this //smr:ok silences nothing: remove it"})
+			res.unused = append(res.unused, analysis.Diagnostic{Pos: s.pos, Message: "this //smr:ok silences nothing: remove it", SuggestedFixes: remove(s)})
 		}
 	}
 	return res
@@ -73,7 +74,7 @@ func (e *engine) silencers(f *ast.File) []*silencer {
 				e.markCode(f, code)
 			}
 			at := e.pass.Fset.Position(c.Pos())
-			s := &silencer{pos: c.Pos(), file: at.Filename, line: at.Line, reason: strings.TrimSpace(reason)}
+			s := &silencer{pos: c.Pos(), end: c.End(), file: at.Filename, line: at.Line, reason: strings.TrimSpace(reason)}
 			if i := strings.Index(s.reason, "// want"); i >= 0 { // a test's
 				s.reason = strings.TrimSpace(s.reason[:i])
 			}

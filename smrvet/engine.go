@@ -37,6 +37,7 @@ type finding struct {
 	pos    token.Pos
 	text   string
 	strict bool
+	fixes  []analysis.SuggestedFix
 }
 
 // Strict adds findings that are mistakes perhaps: only on some path, or only if another function

@@ -1,6 +1,7 @@
 package smrvet
 
 import (
+	"fmt"
 	"go/constant"
 	"go/token"
 	"go/types"
@@ -95,18 +96,18 @@ func (e *engine) checkLeft(sp *span) {
 	}
 	w := &walk{span: sp, seen: make(map[*ssa.BasicBlock]bool), known: make(map[ssa.Value]bool)}
 	to := w.from(sp.open.Block(), index(sp.open)+1)
-	switch {
-	case to == nil:
-	case to == sp.open:
-		e.report(sp.rule("unleft"), sp.open.Pos(), "the %s is still open where the loop comes back here: it is not %s on each way through",
-			sp.kind.what(), sp.kind.ended())
-	default:
-		where := ""
-		if to.Pos().IsValid() {
-			where = " at " + e.line(to.Pos())
-		}
-		e.report(sp.rule("unleft"), sp.open.Pos(), "the %s is not %s on the way that returns%s", sp.kind.what(), sp.kind.ended(), where)
+	if to == nil {
+		return
 	}
+	text := "the %s is not %s on the way that returns"
+	if to == sp.open {
+		text = "the %s is still open where the loop comes back here: it is not %s on each way through"
+	} else if to.Pos().IsValid() {
+		text += " at " + e.line(to.Pos())
+	}
+	e.note(&finding{
+		rule: sp.rule("unleft"), pos: sp.open.Pos(), text: fmt.Sprintf(text, sp.kind.what(), sp.kind.ended()), fixes: e.deferLeave(sp),
+	})
 }
 
 // clear reports whether all that decides about the span's end can be followed: whether it was opened

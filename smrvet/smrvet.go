@@ -51,7 +51,7 @@ func page(rule string) string {
 func tell(pass *analysis.Pass, rule string) error {
 	for _, f := range pass.ResultOf[base].(*result).findings {
 		if f.rule == rule {
-			pass.Report(analysis.Diagnostic{Pos: f.pos, Category: rule, Message: f.text + " (smr" + rule + ")"})
+			pass.Report(analysis.Diagnostic{Pos: f.pos, Category: rule, Message: f.text + " (smr" + rule + ")", SuggestedFixes: f.fixes})
 		}
 	}
 	return nil

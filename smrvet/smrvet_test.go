@@ -36,7 +36,7 @@ var all = &analysis.Analyzer{
 func TestRules(t *testing.T) {
 	var patterns []string
 	for _, dir := range subdirectories(t, analysistest.TestData()) {
-		if dir != "strict" { // it has its own test
+		if dir != "strict" && dir != "fixes" { // they have tests of their own
 			patterns = append(patterns, "./"+dir)
 		}
 	}
@@ -47,6 +47,10 @@ func TestRules_Strict(t *testing.T) {
 	Strict = true
 	defer func() { Strict = false }()
 	analysistest.Run(t, analysistest.TestData(), all, "./strict")
+}
+
+func TestFixes(t *testing.T) {
+	analysistest.RunWithSuggestedFixes(t, analysistest.TestData(), all, "./fixes")
 }
 
 func subdirectories(t *testing.T, dir string) (names []string) {
