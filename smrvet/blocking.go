@@ -80,12 +80,9 @@ func isLog(name string) bool {
 // mayWait reports whether an instruction may wait for another goroutine, as far as one can tell: it
 // blocks, or calls something that nothing is known of.
 func (e *engine) mayWait(at ssa.Instruction) bool {
-	if e.blocking(at) != "" {
-		return true
-	}
 	c, ok := at.(*ssa.Call)
 	if !ok {
-		return false
+		return e.blocking(at) != ""
 	}
 	if _, ok := c.Call.Value.(*ssa.Builtin); ok {
 		return false
@@ -94,10 +91,11 @@ func (e *engine) mayWait(at ssa.Instruction) bool {
 	if c.Call.IsInvoke() || fn == nil {
 		return true
 	}
-	if name, ours := nameOf(fn); ours && !apis[name].blocks {
-		return false
+	name, ours := nameOf(fn)
+	if a, listed := apis[name]; ours && (listed || fn.Pkg() != e.pass.Pkg) {
+		return a.waits
 	}
-	return e.summaryOf(&c.Call).May != "" || strings.Contains(fn.Name(), "Wait")
+	return e.blocking(at) != "" || e.summaryOf(&c.Call).May != "" || strings.Contains(fn.Name(), "Wait")
 }
 
 // locked reports whether the function may hold a lock at an instruction: one that it took itself.

@@ -52,7 +52,7 @@ func (e *engine) checkGiven(fn *ssa.Function) {
 			continue
 		}
 		for _, first := range gifts {
-			if first.at != second.at && first.obj == second.obj && dominates(first.at, second.at) {
+			if first.at != second.at && first.obj == second.obj && dominates(first.at, second.at) && !e.calledBack(first, second) {
 				e.report("doublefree", posOf(second.at), "%s gives up an object that was given up at %s, by %s: it would be freed twice",
 					second.name, e.line(first.at.Pos()), first.name)
 				break
@@ -63,6 +63,19 @@ func (e *engine) checkGiven(fn *ssa.Function) {
 		e.checkPool(second)
 		e.checkAfterClose(fn, second)
 	}
+}
+
+// calledBack reports whether the callback of a first Call may have run before the second: then it may
+// have made the object ready for its next use. What a pool was given back is its own.
+func (e *engine) calledBack(first, second gift) bool {
+	if first.pool != nil {
+		return false
+	}
+	found := false
+	instructions(first.at.Parent(), func(at ssa.Instruction) {
+		found = found || e.mayWait(at) && reaches(first.at, at) && reaches(at, second.at)
+	})
+	return found
 }
 
 // checkUnlinked reports an object that is given up first and unlinked then.

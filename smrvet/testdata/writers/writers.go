@@ -324,3 +324,24 @@ func rightGuardedByCaller(t *table, locked func(func())) {
 	t.root.GuardedBy(&t.mu)
 	locked(func() { t.root.Store(nil) })
 }
+
+func rightAgainLater(n *node) {
+	smr.Call(dom, n, 8, (*node).free)
+	if dom.Barrier(ctx) != nil {
+		return
+	}
+	n.value++ // used again
+	smr.Call(dom, n, 8, (*node).free)
+}
+
+func retiredForGood(n *node) {
+	pool.Retire(n)
+	dom.Barrier(ctx)
+	pool.Retire(n) // want `smrdoublefree`
+}
+
+func getBetween(n *node) {
+	smr.Call(dom, n, 8, pool.Free)
+	pool.Get()
+	pool.Free(n) // want `smrdoublefree`
+}
