@@ -37,8 +37,11 @@ func (c *call) run() {
 	}
 }
 
+// hasRun reports whether the callback has run, if it can tell without blocking.
 func (c *call) hasRun() bool {
-	c.p.mu.Lock()
+	if !c.p.mu.TryLock() {
+		return false
+	}
 	defer c.p.mu.Unlock()
 	return c.ran > 0
 }

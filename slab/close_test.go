@@ -58,7 +58,7 @@ func TestClose_GetFailsAfterLateFree(t *testing.T) {
 func TestClose_InCallback(t *testing.T) {
 	d := newDomain(t)
 	p := New[flat](d, Options{})
-	d.CallFunc(0, func() { p.Close(context.Background()) })
+	d.CallFunc(0, func() { p.Close(context.Background()) }) //smr:ok it fails, as the test checks
 	require.NoError(t, d.Barrier(watchdogContext(t)))
 	require.NotPanics(t, func() { p.Free(mustGet(p)) })
 }

@@ -246,7 +246,7 @@ func TestPool_Misuse(t *testing.T) {
 	p.Free(obj)
 	if !invariants.Enabled {
 		// Found when the magazine is emptied.
-		p.Free(obj)
+		p.Free(obj) //smr:ok what then happens is the test
 		require.Contains(t, panicText(t, p.Trim), "freed twice")
 		return
 	}

@@ -23,7 +23,7 @@ func TestQuarantine_FailedCloseLeavesItOpen(t *testing.T) {
 	b := NewBlocks(d, Options{Quarantine: each})
 	p := New[flat](d, Options{Quarantine: each})
 	var errs [2]error
-	d.CallFunc(0, func() { errs = [2]error{b.Close(context.Background()), p.Close(context.Background())} })
+	d.CallFunc(0, func() { errs = [2]error{b.Close(context.Background()), p.Close(context.Background())} }) //smr:ok both fail, as the test checks
 	settle(t, d)
 	for _, err := range errs {
 		require.ErrorIs(t, err, smr.ErrInCallback)
