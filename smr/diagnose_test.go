@@ -6,10 +6,13 @@ import (
 	"runtime/pprof"
 	"strings"
 	"testing"
+	"time"
+	"unsafe"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/gosmr/gosmr/clock"
+	"github.com/gosmr/gosmr/internal/held"
 )
 
 // await diagnoses the domain until ok.
@@ -80,6 +83,38 @@ func TestDiagnose_Stages(t *testing.T) {
 	sum(dg)
 	require.Zero(t, dg.PendingCalls)
 	require.Empty(t, dg.Parked)
+}
+
+// What is parked out of a chunk is not running any more, though the chunk's other callbacks are.
+func TestDiagnose_ParkedOutOfAChunk(t *testing.T) {
+	d := newDomain(t, Options{Workers: 1})
+	o := new(diagnosed)
+	s := enterElsewhere(d)
+	h := Hold(s, o)
+	s.Leave()
+	begin, end := make(chan struct{}), make(chan struct{})
+	wait := func() { close(begin); <-end }
+	r := &d.reclaim
+	r.called.Add(2)
+	r.calledBytes.Add(50)
+	c := &chunk{n: 2, bytes: 50, each: 25, held: held.NewSet([]uintptr{uintptr(unsafe.Pointer(o))})}
+	c.entries = []entry{
+		{func(unsafe.Pointer) {}, unsafe.Pointer(o)},
+		{runFunc, *(*unsafe.Pointer)(unsafe.Pointer(&wait))},
+	}
+	r.mu.Lock()
+	r.outstanding.add(c)
+	r.handedOver.Add(50)
+	r.ready.push(c)
+	d.startWorkersLocked()
+	r.mu.Unlock()
+	<-begin
+	dg := d.Diagnose(16)
+	close(end)
+	h.Release()
+	require.Equal(t, amount{1, 25}, amount{dg.Running.Calls, dg.Running.Bytes})
+	require.Equal(t, amount{1, 25}, amount{dg.Held.Calls, dg.Held.Bytes})
+	require.NoError(t, d.Barrier(watchdogContext(t)))
 }
 
 // A reader holds back what was called before it left, and what is waiting for an older one only is
@@ -169,11 +204,14 @@ func TestPunctuality(t *testing.T) {
 	p.expect(0)
 	require.Equal(t, Lateness{Worst: 9, WorstAgo: 891}, p.lateness(1000))
 
-	d := newDomain(t, Options{})
+	d := newDomain(t, Options{CheckIn: minCheckIn})
 	d.CallFunc(1, func() {})
 	require.NoError(t, d.Barrier(watchdogContext(t)))
-	dg := await(t, d, func(dg Diagnosis) bool { return dg.Reclaimer == "stopped" })
-	require.Zero(t, dg.Late.Now)
+	await(t, d, func(dg Diagnosis) bool { return dg.Reclaimer == "stopped" })
+	for since := time.Now(); time.Since(since) < 10*minCheckIn; { // its next check-in would be due by now
+		runtime.Gosched()
+	}
+	require.Zero(t, d.Diagnose(16).Late.Now)
 }
 
 func TestRecentGraces_KeepsTheLast(t *testing.T) {

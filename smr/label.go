@@ -3,6 +3,8 @@ package smr
 import (
 	"context"
 	"runtime/pprof"
+
+	"github.com/gosmr/gosmr/internal/sched"
 )
 
 // The domain's goroutines are started by calls, and a goroutine has the labels of the one that starts
@@ -15,4 +17,8 @@ func labelsFor(name string) context.Context {
 }
 
 // label labels the calling goroutine as one of the domain's. Cost: some nanoseconds.
-func (d *Domain) label() { pprof.SetGoroutineLabels(d.labels) }
+func (d *Domain) label() {
+	if !sched.Controlled { // package sched knows goroutines by labels of its own
+		pprof.SetGoroutineLabels(d.labels)
+	}
+}

@@ -286,6 +286,8 @@ func TestHandler_Trace(t *testing.T) {
 			s.Leave()
 		}
 	})
+	defer readers.Wait()
+	defer close(stop)
 	for ctx := testkit.Context(t); ; { // no reader need run while one trace lasts
 		require.NoError(t, ctx.Err())
 		w := serve(o, "POST", "/", url.Values{"action": {"trace"}, "seconds": {"0.1"}})
@@ -295,9 +297,6 @@ func TestHandler_Trace(t *testing.T) {
 			break
 		}
 	}
-	close(stop)
-	readers.Wait()
-
 	tracing.Lock()
 	defer tracing.Unlock()
 	require.Equal(t, http.StatusConflict, serve(o, "POST", "/", url.Values{"action": {"trace"}, "seconds": {"1"}}).Code)
