@@ -57,6 +57,14 @@ func (c *Clock) SampleSections(oneIn int) (before int) {
 	}
 }
 
+// Sampling returns the oneIn of the last SampleSections.
+func (c *Clock) Sampling() (oneIn int) {
+	sp := &c.sampling
+	sp.mu.Lock()
+	defer sp.mu.Unlock()
+	return sp.oneIn
+}
+
 // maxFrames bounds a sample's stack: a Sample takes 192 bytes, and a record keeps its last one.
 const maxFrames = 20
 

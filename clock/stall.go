@@ -26,7 +26,7 @@ type Blocker struct {
 	// of those that were entered before all others, while a wait is parked.
 	Age time.Duration
 
-	at Seq // when it entered, from the reached moment on
+	moment Seq // that it has reached
 }
 
 // maxAge is the greatest age at which a stall is reported. Only the time of a testing/synctest
@@ -90,11 +90,11 @@ func (c *Clock) Blocking(goal Seq) []Blocker {
 		if !active || !at.Before(goal) {
 			return
 		}
-		b := Blocker{Record: r, Kind: r.kind, Processor: int(r.cpu), Sample: r.sampleOf(gen), at: at - snap.rd}
+		b := Blocker{Record: r, Kind: r.kind, Processor: int(r.cpu), Sample: r.sampleOf(gen), moment: at}
 		if word&pinnedBit != 0 {
 			b.Kind = Pinned
 		}
-		if b.at == 0 {
+		if at == snap.rd {
 			b.Age = stuck
 		}
 		if b.Sample != nil {
@@ -102,8 +102,28 @@ func (c *Clock) Blocking(goal Seq) []Blocker {
 		}
 		found = append(found, b)
 	})
-	slices.SortStableFunc(found, func(a, b Blocker) int { return cmp.Compare(a.at, b.at) })
+	slices.SortStableFunc(found, func(a, b Blocker) int { return cmp.Compare(a.moment-snap.rd, b.moment-snap.rd) })
 	return found
+}
+
+// HoldsBack reports whether the reader holds back goal, if it is still in its section.
+func (b Blocker) HoldsBack(goal Seq) bool { return b.moment.Before(goal) }
+
+// Parked returns the oldest goal that a wait is parked for, 0 if none is, and for how long, at least,
+// waits have been parked with Reached where it is; 0 if no driver slept meanwhile.
+func (c *Clock) Parked() (goal Seq, age time.Duration) {
+	d := &c.driver
+	d.mu.Lock()
+	for _, w := range d.waiters {
+		if goal == 0 || w.goal.Before(goal) {
+			goal = w.goal
+		}
+	}
+	d.mu.Unlock()
+	if goal == 0 {
+		return 0, 0
+	}
+	return goal, c.stuckFor(c.Reached())
 }
 
 // Census counts the open sections, and all records.

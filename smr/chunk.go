@@ -43,6 +43,11 @@ type chunk struct {
 	ticket uint64 // place in the order of intake
 	parked bool   // it is, or was, in parking; then it is in outParked
 
+	// For Diagnose; guarded by reclaimer.mu. since is when it came into waiting or ready, or to its
+	// worker, by Domain.age; run is what that worker runs of it.
+	since int64
+	run   amount
+
 	held *held.Set // what was held when the goal had been reached; nil: nothing, or known to the worker
 
 	home  *callSlot // takes the empty chunk back; nil: none
@@ -81,6 +86,15 @@ type returnedChunks struct {
 
 // maxReturned bounds how many empty chunks workers return to a slot.
 const maxReturned = 32
+
+// An amount is a number of calls, and of their bytes.
+type amount struct{ calls, bytes int64 }
+
+func (a *amount) add(b amount) { a.calls, a.bytes = a.calls+b.calls, a.bytes+b.bytes }
+func (a *amount) sub(b amount) { a.calls, a.bytes = a.calls-b.calls, a.bytes-b.bytes }
+
+// amount returns what the chunk has. The stage that holds it calls it.
+func (c *chunk) amount() amount { return amount{int64(c.n), c.bytes + c.large*largeSize} }
 
 // closedChunk is the value of every slot of a closed domain. It has no room, which sends a call
 // from the fast path to callSlow.

@@ -303,7 +303,7 @@ func (dd *domainDebug) sections() []sectionInfo {
 // stack and labels, and its kind, since for the clock a pinned one is not.
 func (d *Domain) complete(sr *StalledReader, rec *clock.Record) {
 	if info := d.debug.on(rec); info != nil {
-		sr.Kind, sr.Stack, sr.Labels = info.kind, info.trace(), info.labels
+		sr.Kind, sr.Stack, sr.Labels, sr.pcs = info.kind, info.trace(), info.labels, info.stack
 	}
 }
 

@@ -1,6 +1,7 @@
 package smr
 
 import (
+	"sync/atomic"
 	"time"
 
 	"github.com/gosmr/gosmr/clock"
@@ -12,6 +13,9 @@ import (
 type descriptions struct {
 	mu ssync.Mutex
 	of map[*clock.Record]func() string
+
+	// asking counts the calls of Diagnose that have not returned. It orders nothing.
+	asking atomic.Int32
 }
 
 // Describe makes stall reports, and the errors of waits that end too early, say what the reader is,
@@ -52,14 +56,29 @@ func (r *StalledReader) ask() {
 		return
 	}
 	r.locate()
-	named := make(chan string, 1)
-	go func() { named <- r.name() }()
+	name, named := r.name, make(chan string, 1)
+	go func() { named <- name() }()
 	late := time.NewTimer(patience)
 	defer late.Stop()
 	select {
 	case r.Name = <-named:
 	case <-late.C:
 	}
+}
+
+// ask is the reader's ask for a program that asks again and again: while owners do not answer, their
+// number is bounded.
+func (ds *descriptions) ask(r *StalledReader) {
+	if ds.asking.Load() >= maxNamed {
+		return
+	}
+	name := r.name
+	r.name = func() string {
+		ds.asking.Add(1)
+		defer ds.asking.Add(-1)
+		return name()
+	}
+	r.ask()
 }
 
 // locate completes a reader's stack.

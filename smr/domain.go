@@ -47,6 +47,7 @@ type Domain struct {
 	opts      Options
 	isDefault bool
 	made      time.Time
+	labels    context.Context // of the domain's goroutines; see label
 
 	// checkIn is the current Options.CheckIn, in nanoseconds. Written by SetCheckIn, read by the
 	// reclaimer.
@@ -76,7 +77,7 @@ func New(o Options) (*Domain, error) {
 	if id := lastID.Add(1); o.Name == "" {
 		o.Name = "domain-" + strconv.FormatUint(id, 10)
 	}
-	d := &Domain{opts: o, made: time.Now()}
+	d := &Domain{opts: o, made: time.Now(), labels: labelsFor(o.Name)}
 	d.clk.Init(clock.Options{
 		Name:       o.Name,
 		StallAfter: max(o.StallAfter, 0),

@@ -16,3 +16,5 @@ func (sl *holdSlot) cloned(holdDebug, uint64) holdDebug { return holdDebug{} }
 func (holdDebug) releasing() {}
 
 func (d *Domain) holdStacks() string { return "" }
+
+func (d *Domain) holdStacksOf(uintptr) []string { return nil }

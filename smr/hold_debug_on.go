@@ -122,4 +122,16 @@ func (d *Domain) holdStacks() string {
 	return b.String()
 }
 
+// holdStacksOf lists some of the stacks that hold the object at addr.
+func (d *Domain) holdStacksOf(addr uintptr) (stacks []string) {
+	openHolds.mu.Lock()
+	defer openHolds.mu.Unlock()
+	for info := range openHolds.all {
+		if info.dom == d && uintptr(info.addr) == addr && len(stacks) < maxNamed {
+			stacks = append(stacks, info.trace())
+		}
+	}
+	return stacks
+}
+
 func (info *holdInfo) trace() string { return (&sectionInfo{stack: info.stack}).trace() }

@@ -73,6 +73,7 @@ func (d *Domain) parkHeld(c *chunk) {
 	r := &d.reclaim
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	c.run = c.amount()
 	sought := make(map[uintptr]*parkedObject)
 	r.outParked.addParts(split, c.ticket)
 	for _, p := range split {
@@ -126,7 +127,7 @@ func (d *Domain) parkLocked(c *chunk) *parkedObject {
 	}
 	c.next, o.calls = o.calls, c
 	r.heldCalls.Add(1)
-	r.heldBytes.Add(c.bytes + c.large*largeSize)
+	r.heldBytes.Add(c.amount().bytes)
 	return o
 }
 
@@ -150,18 +151,19 @@ func (d *Domain) seekHoldsLocked(sought map[uintptr]*parkedObject) {
 		return len(sought) > 0
 	})
 	for _, o := range sought {
-		d.reclaim.unparkLocked(o)
+		d.reclaim.unparkLocked(o, d.age())
 	}
 	d.startWorkersLocked()
 }
 
 // unparkLocked makes the calls of an object ready.
-func (r *reclaimer) unparkLocked(o *parkedObject) {
+func (r *reclaimer) unparkLocked(o *parkedObject, now int64) {
 	delete(r.parked, o.addr)
 	for c := o.calls; c != nil; {
 		next := c.next
 		r.heldCalls.Add(-1)
-		r.heldBytes.Add(-c.bytes - c.large*largeSize)
+		r.heldBytes.Add(-c.amount().bytes)
+		c.since = now
 		r.ready.push(c)
 		c = next
 	}
@@ -260,4 +262,7 @@ func (d *Domain) heldFor() time.Duration {
 }
 
 // age is the time since New, and not 0.
-func (d *Domain) age() int64 { return int64(time.Since(d.made)) + 1 }
+func (d *Domain) age() int64 { return d.ageAt(time.Now()) }
+
+// ageAt is age at a moment.
+func (d *Domain) ageAt(t time.Time) int64 { return int64(t.Sub(d.made)) + 1 }

@@ -15,6 +15,7 @@ type pace struct {
 	timer    *time.Timer // fires at due or a little later
 	quiet    bool        // the last check-in found nothing to do
 	patient  bool        // settle made the reclaimer patient
+	dom      *Domain
 }
 
 // maxInterval ends the doubling.
@@ -22,8 +23,11 @@ const maxInterval = 24 * time.Hour
 
 // newPace returns a pace whose first check-in comes after the usual interval.
 func (d *Domain) newPace() *pace {
-	p := &pace{interval: d.CheckIn()}
-	p.due = time.Now().Add(p.interval)
+	now := time.Now()
+	d.reclaim.punctual.runs(d.ageAt(now))
+	p := &pace{interval: d.CheckIn(), dom: d}
+	p.due = now.Add(p.interval)
+	d.reclaim.punctual.expect(d.ageAt(p.due))
 	p.timer = time.NewTimer(p.interval)
 	return p
 }
@@ -32,6 +36,7 @@ func (d *Domain) newPace() *pace {
 func (p *pace) next(interval time.Duration) {
 	p.interval = interval
 	p.due = time.Now().Add(interval)
+	p.dom.reclaim.punctual.expect(p.dom.ageAt(p.due))
 	p.timer.Reset(interval)
 }
 
@@ -40,9 +45,11 @@ func (p *pace) next(interval time.Duration) {
 func (d *Domain) checkInIfDue(p *pace) {
 	r := &d.reclaim
 	flush := r.flush.Swap(false)
-	if !flush && time.Now().Before(p.due) {
+	now := time.Now()
+	if !flush && now.Before(p.due) {
 		return
 	}
+	r.punctual.runs(d.ageAt(now))
 	d.before("check in")
 	drain := flush || d.anyOpen()
 	if drain {

@@ -71,6 +71,7 @@ type chunkQueue struct {
 	head, tail *chunk
 	n          int
 	popped     uint64 // in all
+	amount            // of the chunks in it
 }
 
 // push puts c at the end.
@@ -83,6 +84,7 @@ func (q *chunkQueue) push(c *chunk) {
 	}
 	q.tail = c
 	q.n++
+	q.add(c.amount())
 }
 
 // insert puts c behind the chunks whose goals are not after c's. That is nearly always the end,
@@ -99,6 +101,7 @@ func (q *chunkQueue) insert(c *chunk) {
 	c.next = *at
 	*at = c
 	q.n++
+	q.add(c.amount())
 }
 
 // pop takes the first chunk, or returns nil.
@@ -109,6 +112,7 @@ func (q *chunkQueue) pop() *chunk {
 		c.next = nil
 		q.n--
 		q.popped++
+		q.sub(c.amount())
 	}
 	return c
 }

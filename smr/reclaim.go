@@ -51,6 +51,9 @@ type reclaimer struct {
 
 	outstanding
 
+	running []*chunk // what each worker runs, by its index; as long as there were workers at once
+	graces  recentGraces
+
 	barriers  []barrierWait
 	throttled []chan struct{}
 
@@ -58,6 +61,8 @@ type reclaimer struct {
 	// Written under mu, or by the worker itself; inCallback reads it without mu.
 	workers  []satomic.Uint64
 	nWorkers satomic.Int32 // number of workers, starting ones included
+
+	punctual punctuality
 }
 
 const (
@@ -93,6 +98,7 @@ func (r *reclaimer) wakeUp(d *Domain) {
 // start starts the reclaimer's goroutine if it is stopped.
 func (r *reclaimer) start(d *Domain) {
 	if r.state.CompareAndSwap(stopped, awake) {
+		r.punctual.expect(d.age())
 		goUntilDone(d.reclaimUntilIdle)
 	}
 }
@@ -124,6 +130,7 @@ func goUntilDone(loop func()) {
 // reclaimUntilIdle is the reclaimer's loop.
 func (d *Domain) reclaimUntilIdle() {
 	r := &d.reclaim
+	d.label()
 	p := d.newPace()
 	defer p.timer.Stop()
 	for {
@@ -142,11 +149,13 @@ func (d *Domain) reclaimUntilIdle() {
 		}
 		if d.idle() {
 			d.before("stop")
+			r.punctual.expect(0)
 			r.state.Store(stopped)
 			// If there is work after all, go on, unless a caller has started another goroutine.
 			if d.idle() && !r.flush.Load() || !r.state.CompareAndSwap(stopped, awake) {
 				return
 			}
+			r.punctual.expect(d.ageAt(p.due))
 			continue
 		}
 		if !d.settle(p) {
@@ -219,8 +228,14 @@ func (d *Domain) intake() (goal Seq, ok bool) {
 	r := &d.reclaim
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for c := r.inbox.takeAll(); c != nil; {
+	c := r.inbox.takeAll()
+	now := int64(0)
+	if c != nil {
+		now = d.age()
+	}
+	for c != nil {
 		next := c.next
+		c.since = now
 		r.outstanding.add(c)
 		r.waiting.insert(c)
 		d.clk.Commit(c.goal)
@@ -239,8 +254,12 @@ func (d *Domain) promote() {
 	held := d.heldOf(reached)
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	now := d.age()
+	if c := r.waiting.head; c != nil && !reached.Before(c.goal) {
+		r.graces.add(now - c.since)
+	}
 	for c := r.waiting.head; c != nil && !reached.Before(c.goal); c = r.waiting.head {
-		c.held = held
+		c.held, c.since = held, now
 		r.ready.push(r.waiting.pop())
 	}
 	d.startWorkersLocked()

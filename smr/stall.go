@@ -54,7 +54,11 @@ type StalledReader struct {
 
 	name   func() string // returns Name, or nil
 	sample *clock.Sample // has Stack, or nil
+	pcs    []uintptr
 }
+
+// Callers returns the program counters of Stack, for [runtime.CallersFrames].
+func (r StalledReader) Callers() []uintptr { return r.pcs }
 
 // String describes the stall and its readers.
 func (s Stall) String() string {
@@ -136,6 +140,9 @@ func (d *Domain) onStall(cs clock.Stall) {
 // stalled returns the description of a reader, but for its name and its sampled stack.
 func (d *Domain) stalled(b clock.Blocker) StalledReader {
 	sr := StalledReader{Kind: b.Kind, Processor: b.Processor, Age: b.Age, sample: b.Sample}
+	if b.Sample != nil {
+		sr.pcs = b.Sample.Stack()
+	}
 	d.complete(&sr, b.Record)
 	if b.Kind == clock.Quiescent {
 		sr.name = d.descriptions.get(b.Record)
@@ -167,6 +174,7 @@ func (d *Domain) report(st Stall) {
 	if q.over == nil {
 		q.over = make(chan struct{})
 		goUntilDone(func() {
+			d.label()
 			for st, ok := q.next(); ok; st, ok = q.next() {
 				for i := range st.Readers {
 					st.Readers[i].describe()

@@ -57,6 +57,7 @@ const starting = ^uint64(0)
 // work is a worker's goroutine. It runs c, unless that is nil, and then the ready chunks.
 func (d *Domain) work(w *worker, c *chunk) {
 	r := &d.reclaim
+	d.label()
 	r.workers[w.index].Store(goid.Get())
 
 	// If a callback or OnPanic ends the goroutine by runtime.Goexit, as testing's FailNow does,
@@ -73,6 +74,7 @@ func (d *Domain) work(w *worker, c *chunk) {
 		c = r.nextLocked(w)
 	}
 	for c != nil {
+		r.runsLocked(w, c, d.age())
 		r.mu.Unlock()
 		if c.held != nil {
 			d.parkHeld(c)
@@ -94,6 +96,7 @@ func (d *Domain) work(w *worker, c *chunk) {
 		c.giveBack()
 		c = r.nextLocked(w)
 	}
+	r.runsLocked(w, nil, 0)
 	r.nWorkers.Add(-1)
 	r.workers[w.index].Store(0)
 	r.mu.Unlock()
@@ -109,6 +112,17 @@ func (r *reclaimer) nextLocked(w *worker) *chunk {
 		return nil
 	}
 	return r.ready.pop()
+}
+
+// runsLocked notes what w runs, nil for nothing.
+func (r *reclaimer) runsLocked(w *worker, c *chunk, now int64) {
+	for len(r.running) <= w.index {
+		r.running = append(r.running, nil)
+	}
+	r.running[w.index] = c
+	if c != nil {
+		c.since, c.run = now, c.amount()
+	}
 }
 
 // runSome runs the chunk's remaining callbacks, up to the first panic.

@@ -33,7 +33,7 @@ var holdBugs = []Bug{
  	})
 -	d.seekHoldsLocked(sought)
 +	for _, o := range sought {
-+		r.unparkLocked(o)
++		r.unparkLocked(o, d.age())
 +	}
 +	d.startWorkersLocked()
  	for _, wake := range r.waitForHolds {

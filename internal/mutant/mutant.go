@@ -43,7 +43,7 @@ type Bug struct {
 
 // Bugs returns them all.
 func Bugs() []Bug {
-	return slices.Concat(clockBugs, ownedBugs, smrBugs, holdBugs, smrqBugs, stwBugs, slabBugs, heldSlabBugs, smrmapBugs, smrkvBugs,
+	return slices.Concat(clockBugs, ownedBugs, smrBugs, holdBugs, smrqBugs, stwBugs, slabBugs, heldSlabBugs, smrmapBugs, smrkvBugs, smrdebugBugs,
 		misuseBugs, portableBugs, shortBugs, compiledBugs)
 }
 

@@ -1,0 +1,51 @@
+package smrdebug_test
+
+import (
+	"context"
+	"expvar"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+
+	"github.com/gosmr/gosmr/slab"
+	"github.com/gosmr/gosmr/smr"
+	"github.com/gosmr/gosmr/smrdebug"
+)
+
+type table struct{ Rows [100]int64 }
+
+// A service shows its domains and its pool beside net/http/pprof's pages, and one domain as a variable
+// of expvar.
+func Example() {
+	dom, err := smr.New(smr.Options{Name: "tables", SampleSections: 1000})
+	if err != nil {
+		panic(err)
+	}
+	pool := slab.New[table](dom, slab.Options{Name: "tables"})
+	unpublish := smrdebug.Publish("the tables", pool)
+	expvar.Publish("smr_tables", smrdebug.Var(dom))
+
+	mux := http.NewServeMux() // the service's internal one
+	mux.Handle("/debug/smr", smrdebug.HandlerFor(smrdebug.Options{Domains: []*smr.Domain{dom}}))
+
+	w := httptest.NewRecorder()
+	mux.ServeHTTP(w, httptest.NewRequest("GET", "/debug/smr", nil)) // curl localhost:6060/debug/smr
+	for line := range strings.Lines(w.Body.String()) {
+		if strings.HasPrefix(line, "1 domain") || strings.HasPrefix(line, "domain") || strings.HasPrefix(line, "slab") {
+			fmt.Print(line)
+		}
+	}
+
+	unpublish()
+	if err := pool.Close(context.Background()); err != nil {
+		panic(err)
+	}
+	if err := dom.Close(context.Background()); err != nil {
+		panic(err)
+	}
+	// Output:
+	// 1 domain: nothing is stuck
+	// domain tables: idle
+	// slab.Pool the tables
+}
