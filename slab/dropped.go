@@ -111,9 +111,10 @@ func bury() {
 	graveyard.n.Add(int32(len(stay)))
 }
 
-// held reports whether an object is held. The goal is reached, so no more can be.
+// held reports whether an object is held. The goal is reached, so no more can be. It is asked again
+// and again, so what was held when the goal was reached would not do.
 func (r *remains) held() bool {
-	set := held.Of(r.dom).Held(uint64(r.goal))
+	set := held.Of(r.dom).Now()
 	if set == nil {
 		return false
 	}

@@ -204,36 +204,41 @@ func TestHold_DomainClosedFirst(t *testing.T) {
 	require.NoError(t, err)
 	p := New[flat](d, Options{})
 	b := NewBlocks(d, Options{})
-	all := getAll(t, p, 3)
+	q := New[flat](d, Options{Quarantine: Quarantine{OneIn: 1}})
+	all := getAll(t, p, 2)
+	sample := get(t, q)
 	block, err := b.Get(maxObject + 1)
 	require.NoError(t, err)
-	h, hb := hold(d, all[0]), hold(d, unsafe.SliceData(block))
-	h2 := hold(d, all[1])
-	p.Retire(all[2])
+	h, hb, hq := hold(d, all[0]), hold(d, unsafe.SliceData(block)), hold(d, sample)
+	p.Retire(all[1])
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	require.Error(t, d.Close(ctx))
 	p.Retire(all[0])
 	b.Retire(block)
+	q.Retire(sample)
 	p.Trim()
-	for range 3 {
+	for range 3 { // what is found held is not taken to be so for ever
 		b.readers.poll()
+		q.Trim()
 		obj := p.s.take(true)
 		if obj != nil {
 			p.s.keep(obj)
 		}
 	}
-	all[0].key, block[0] = 5, 6
+	all[0].key, block[0], sample.key = 5, 6, 7
 	require.Error(t, p.Close(ctx))
 	require.Error(t, b.Close(ctx))
+	require.Error(t, q.Close(ctx))
 	require.EqualValues(t, 5, all[0].key)
 	require.EqualValues(t, 6, block[0])
-	p.Retire(all[1])
+	require.EqualValues(t, 7, sample.key)
 	h.Release()
 	hb.Release()
-	h2.Release()
+	hq.Release()
 	require.NoError(t, d.Close(watchdogContext(t)))
 	closeEmpty(t, p)
+	closeEmpty(t, q)
 	require.NoError(t, b.Close(watchdogContext(t)))
 	require.Zero(t, b.Stats().ReservedBytes)
 }
@@ -370,4 +375,29 @@ func TestHold_DroppedPool(t *testing.T) {
 			collectUntil(func() bool { return b.Used() == 0 })
 		})
 	}
+}
+
+// The same where the domain moves no more: what its reclaimer found held after the pool's goal was
+// reached is not taken to be so for ever.
+func TestHold_DroppedWhileIdle(t *testing.T) {
+	skipControlled(t)
+	d := newDomain(t)
+	b := NewBudget(0)
+	var h smr.Held[flat]
+	dropped(func() {
+		p := New[flat](d, Options{Budget: b, FreeOnDrop: true})
+		h = hold(d, get(t, p))
+	})
+	waiting := func() (yes bool) {
+		graveyard.mu.Lock()
+		defer graveyard.mu.Unlock()
+		return slices.ContainsFunc(graveyard.list, func(r *remains) bool { return r.dom == d })
+	}
+	collectUntil(waiting)
+	smr.Call(d, new(int), 8, func(*int) {})
+	require.NoError(t, d.Barrier(watchdogContext(t)))
+	bury()
+	require.NotZero(t, b.Used())
+	h.Release()
+	collectUntil(func() bool { return b.Used() == 0 })
 }

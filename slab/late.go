@@ -35,12 +35,23 @@ func (d *deferral[T]) after(obj *T, p unsafe.Pointer, size int) {
 
 // poll ends the late objects that no reader can hold, and nothing does.
 func (d *deferral[T]) poll() {
-	holds := held.Of(d.dom)
+	var unread []lateObject[T]
 	for _, l := range d.take() {
-		if d.dom.Poll(l.goal) && !holds.Held(uint64(l.goal)).Has(uintptr(l.p)) {
-			d.end(l.obj)
+		if d.dom.Poll(l.goal) {
+			unread = append(unread, l)
 		} else {
 			d.add(l)
+		}
+	}
+	if unread == nil {
+		return
+	}
+	set := held.Of(d.dom).Now() // after all polls
+	for _, l := range unread {
+		if set.Has(uintptr(l.p)) {
+			d.add(l)
+		} else {
+			d.end(l.obj)
 		}
 	}
 }

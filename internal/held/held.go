@@ -14,7 +14,8 @@ var Of func(domain any) Domain
 type Domain interface {
 	// Held returns what is held of the objects that wait for goal, an smr.Seq that the caller has found
 	// reached before; nil if nothing is. It may return more: what else is held, and what was so until
-	// a moment ago.
+	// a moment ago: on a domain that is not closed what was found for the first goal of a grace period
+	// is not looked for again. So what asks again, to learn of a Release, asks Now.
 	//
 	// Cost: a load where nothing was ever held; else, for the first goal of a grace period, a walk over
 	// all holds.

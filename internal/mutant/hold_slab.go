@@ -63,6 +63,46 @@ var heldSlabBugs = []Bug{
 `,
 	},
 	{
+		Name:    "held-for-ever-on-closed",
+		Why:     "what was once found held on a closed domain stays so: nothing asks for a later goal",
+		Package: "./slab",
+		Test:    "TestHold_DomainClosedFirst",
+		Patch: `
+@ smr/hold_set.go
+-	if h.clk.Sealed() { // it takes no call that waits for a Release: the same goals are asked for again
+-		return h.heldNow()
+-	}
+`,
+	},
+	{
+		Name:    "held-for-ever-of-late",
+		Why:     "what was once found held of large blocks, retired on a closed domain, stays so",
+		Package: "./slab",
+		Test:    "TestHold_DomainClosedFirst",
+		Patch: `
+@ slab/late.go
+-	set := held.Of(d.dom).Now() // after all polls
++	if d.set == nil {
++		d.set = held.Of(d.dom).Now()
++	}
++	set := d.set
+@
+ 	late []lateObject[T]
++	set  *held.Set
+`,
+	},
+	{
+		Name:    "held-for-ever-of-dropped",
+		Why:     "what was held when a dropped pool's goal was reached keeps its memory after the Release",
+		Package: "./slab",
+		Test:    "TestHold_DroppedWhileIdle",
+		Patch: `
+@ slab/dropped.go
+-	set := held.Of(r.dom).Now()
++	set := held.Of(r.dom).Held(uint64(r.goal))
+`,
+	},
+	{
 		Name:    "held-block-evacuated",
 		Why:     "a slab is emptied in vain, since a block of it is held, though another could be",
 		Package: "./slab",
@@ -138,8 +178,8 @@ var heldSlabBugs = []Bug{
 		Test:    "TestHold_DomainClosedFirst",
 		Patch: `
 @ slab/late.go
--		if d.dom.Poll(l.goal) && !holds.Held(uint64(l.goal)).Has(uintptr(l.p)) {
-+		if d.dom.Poll(l.goal) && holds != nil {
+-		if set.Has(uintptr(l.p)) {
++		if set == nil {
 `,
 	},
 	{
