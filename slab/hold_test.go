@@ -5,11 +5,13 @@ import (
 	"slices"
 	"testing"
 	"testing/synctest"
+	"time"
 	"unsafe"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/gosmr/gosmr/internal/held"
+	"github.com/gosmr/gosmr/internal/invariants"
 	"github.com/gosmr/gosmr/internal/testkit"
 	"github.com/gosmr/gosmr/smr"
 )
@@ -100,6 +102,63 @@ func TestHold_PollSparesIt(t *testing.T) {
 	closeEmpty(t, p)
 }
 
+// countedHolds counts the questions for what is held.
+type countedHolds struct {
+	held.Domain
+	n int
+}
+
+func (c *countedHolds) Held(goal uint64) *held.Set {
+	c.n++
+	return c.Domain.Held(goal)
+}
+
+// Where much is held, a Get that finds nothing polls less often: there are more retired objects for each
+// poll than slots to walk over.
+func TestHold_PollsSeldomWhereMuchIsHeld(t *testing.T) {
+	polls := func(holds int) (n, magazines int) {
+		d := newDomain(t)
+		p := New[flat](d, Options{})
+		var all []smr.Held[flat]
+		for range holds {
+			all = append(all, hold(d, new(flat)))
+		}
+		counted := &countedHolds{Domain: p.s.holds}
+		p.s.holds = counted
+		objs := getAll(t, p, 1)
+		for magazines = range 1000 { // no calls are made: only polls find them
+			m := new(magazine)
+			for _, obj := range objs {
+				p.s.check.retired(unsafe.Pointer(obj))
+				p.s.uncached.retires.Add(1)
+				m.push(unsafe.Pointer(obj))
+			}
+			m.goal = d.Advance()
+			p.s.depot.mu.Lock()
+			p.s.depot.waiting.insert(m)
+			p.s.depot.mu.Unlock()
+			if m, _ := p.s.depot.take(false); m != nil {
+				p.s.keep(m)
+			}
+			objs = getAll(t, p, 1)
+		}
+		n = counted.n
+		freeAll(p, objs)
+		for _, h := range all {
+			h.Release()
+		}
+		p.s.depot.ready()
+		closeEmpty(t, p)
+		return n, magazines + 1
+	}
+	const holds = 100 * magazineCap
+	few, magazines := polls(holds)
+	most := 1 + magazines*magazineCap/holds
+	require.LessOrEqual(t, few, most)
+	often, _ := polls(0)
+	require.Greater(t, often, most)
+}
+
 // What was held when an earlier goal was reached is not what is held when the next is.
 func TestHold_NotAsOfAnEarlierGoal(t *testing.T) {
 	d := newDomain(t)
@@ -152,6 +211,34 @@ func TestHold_Blocks(t *testing.T) {
 	}
 }
 
+// A Retire of a large block, or a sample, allocates nothing to be held by.
+func TestHold_RetireAllocatesNothing(t *testing.T) {
+	if invariants.Enabled {
+		t.Skip("invariants keep track of each object")
+	}
+	d := newDomain(t)
+	b := NewBlocks(d, Options{})
+	q := New[flat](d, Options{Quarantine: Quarantine{OneIn: 1, MaxBytes: maxRegion}})
+	const n = 1000
+	var blocks [][]byte
+	for range n + 1 { // AllocsPerRun runs it once before
+		block, err := b.Get(maxObject + 1)
+		require.NoError(t, err)
+		blocks = append(blocks, block)
+	}
+	samples := getAll(t, q, n+1)
+	leave := enter(t, d) // nothing is freed meanwhile
+	allocs := func(retire func(i int)) float64 {
+		i := 0
+		return testing.AllocsPerRun(n, func() { retire(i); i++ })
+	}
+	require.LessOrEqual(t, allocs(func(i int) { b.Retire(blocks[i]) }), 1.0) // its call fills a chunk of the domain
+	require.Zero(t, allocs(func(i int) { q.Retire(samples[i]) }))
+	leave()
+	require.NoError(t, b.Close(watchdogContext(t)))
+	closeEmpty(t, q)
+}
+
 // Close waits for what is held of its own, and for no other hold.
 func TestHold_CloseWaitsForItsOwn(t *testing.T) {
 	synctest.Test(t, closeWaitsForItsOwn)
@@ -198,42 +285,146 @@ func closeWaitsForItsOwn(t *testing.T) {
 	require.Zero(t, b.Stats().ReservedBytes)
 }
 
+// The same while what was held is on its way back: a wait for that is none for what is held of another pool.
+func TestHold_CloseAtRelease(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDomain(t)
+		p, q := New[flat](d, Options{}), New[flat](d, Options{})
+		obj, other := get(t, p), get(t, q)
+		h, o := hold(d, obj), hold(d, other)
+		p.Retire(obj)
+		q.Retire(other)
+		p.Trim()
+		q.Trim()
+		settleUnheld(t, d)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+		defer cancel()
+		h.Release()
+		err := p.Close(ctx)
+		o.Release()
+		require.NoError(t, err)
+		closeEmpty(t, q)
+	})
+}
+
+// A Close that returns has given all memory back, also slabs that wait for a section which began before
+// the Release.
+func TestHold_CloseAfterSection(t *testing.T) {
+	for name, o := range map[string]Options{"": {}, "quarantine": {Quarantine: Quarantine{OneIn: 1}}} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				d := newDomain(t)
+				o := o
+				o.Budget = NewBudget(0)
+				p := New[flat](d, o)
+				obj := get(t, p)
+				h := hold(d, obj)
+				p.Retire(obj)
+				done := make(chan error, 1)
+				go func() { done <- p.Close(watchdogContext(t)) }()
+				synctest.Wait()
+				require.Empty(t, done)
+				leave := enter(t, d)
+				h.Release()
+				synctest.Wait()
+				if len(done) > 0 { // there was no slab to wait for
+					require.Zero(t, o.Budget.Used())
+				}
+				leave()
+				require.NoError(t, <-done)
+				require.Zero(t, o.Budget.Used())
+			})
+		})
+	}
+}
+
+// Close says what it waits for. It ends though the domain is closed meanwhile, and something retired then.
+func TestHold_CloseGivesUpOrGoesOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d, err := smr.New(smr.Options{Name: t.Name()})
+		require.NoError(t, err)
+		p, b := New[flat](d, Options{}), NewBlocks(d, Options{})
+		obj, late := get(t, p), get(t, p)
+		block, err := b.Get(maxObject + 1)
+		require.NoError(t, err)
+		lateBlock, err := b.Get(maxObject + 1)
+		require.NoError(t, err)
+		h, hb := hold(d, obj), hold(d, unsafe.SliceData(block))
+		hl, hlb := hold(d, late), hold(d, unsafe.SliceData(lateBlock))
+		p.Retire(obj)
+		b.Retire(block)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+		defer cancel()
+		for _, err := range []error{p.Close(ctx), b.Close(ctx)} {
+			require.ErrorIs(t, err, context.DeadlineExceeded)
+			require.ErrorContains(t, err, "slab: Close waits for the Release of what was retired: ")
+			require.ErrorContains(t, err, "its Held must be released")
+		}
+		require.Nil(t, p.s.freed.next.Load())
+		require.Nil(t, b.freed.next.Load())
+		done := make(chan error, 3)
+		go func() { done <- p.Close(watchdogContext(t)) }()
+		go func() { done <- b.Close(watchdogContext(t)) }()
+		synctest.Wait()
+		go func() { done <- d.Close(watchdogContext(t)) }()
+		synctest.Wait()
+		p.Retire(late)
+		b.Retire(lateBlock)
+		h.Release()
+		hb.Release()
+		synctest.Wait()
+		require.Empty(t, done)
+		hl.Release()
+		hlb.Release()
+		for range cap(done) {
+			require.NoError(t, <-done)
+		}
+		require.Zero(t, p.Stats().ReservedBytes)
+		require.Zero(t, b.Stats().ReservedBytes)
+	})
+}
+
 // Where the domain is closed with something held, its pools keep that, and close when it is released.
 func TestHold_DomainClosedFirst(t *testing.T) {
 	d, err := smr.New(smr.Options{Name: t.Name()})
 	require.NoError(t, err)
 	p := New[flat](d, Options{})
 	b := NewBlocks(d, Options{})
-	all := getAll(t, p, 3)
+	q := New[flat](d, Options{Quarantine: Quarantine{OneIn: 1}})
+	all := getAll(t, p, 2)
+	sample := get(t, q)
 	block, err := b.Get(maxObject + 1)
 	require.NoError(t, err)
-	h, hb := hold(d, all[0]), hold(d, unsafe.SliceData(block))
-	h2 := hold(d, all[1])
-	p.Retire(all[2])
+	h, hb, hq := hold(d, all[0]), hold(d, unsafe.SliceData(block)), hold(d, sample)
+	p.Retire(all[1])
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	require.Error(t, d.Close(ctx))
 	p.Retire(all[0])
 	b.Retire(block)
+	q.Retire(sample)
 	p.Trim()
-	for range 3 {
+	for range 3 { // what is found held is not taken to be so for ever
 		b.readers.poll()
+		q.Trim()
 		obj := p.s.take(true)
 		if obj != nil {
 			p.s.keep(obj)
 		}
 	}
-	all[0].key, block[0] = 5, 6
+	all[0].key, block[0], sample.key = 5, 6, 7
 	require.Error(t, p.Close(ctx))
 	require.Error(t, b.Close(ctx))
+	require.Error(t, q.Close(ctx))
 	require.EqualValues(t, 5, all[0].key)
 	require.EqualValues(t, 6, block[0])
-	p.Retire(all[1])
+	require.EqualValues(t, 7, sample.key)
 	h.Release()
 	hb.Release()
-	h2.Release()
+	hq.Release()
 	require.NoError(t, d.Close(watchdogContext(t)))
 	closeEmpty(t, p)
+	closeEmpty(t, q)
 	require.NoError(t, b.Close(watchdogContext(t)))
 	require.Zero(t, b.Stats().ReservedBytes)
 }
@@ -272,13 +463,42 @@ func evacuationTakesAnotherSlab(t *testing.T) {
 	released, err := compactor{b}.Evacuate(ctx, -1, retirer(b, live))
 	require.NoError(t, err)
 	require.Zero(t, released, "all that is left has a block that is held")
-	require.NotNil(t, live[unsafe.Pointer(kept)])
+	require.EqualValues(t, 1, b.Stats().Pending)
+	require.Empty(t, live)
 	h.Release()
+	other.Release()
+	settle(t, b.dom)
 	released, err = compactor{b}.Evacuate(ctx, -1, retirer(b, live))
 	require.NoError(t, err)
 	require.EqualValues(t, s.slabSize, released)
-	require.Empty(t, live)
-	other.Release()
+}
+
+// Where each slab has a block that is held, one of those is evacuated: it may be released by then.
+func TestHold_EvacuationWhereEachSlabIsHeld(t *testing.T) {
+	b, s, live := newCrowd(t, 2)
+	holds := make(map[uint32]smr.Held[byte])
+	defer func() {
+		for _, h := range holds {
+			h.Release()
+		}
+	}()
+	for p, block := range live {
+		if sl, _ := s.heap.slabOfLocked(p); !holds[sl.number].Active() {
+			holds[sl.number] = hold(b.dom, unsafe.SliceData(block))
+		}
+	}
+	require.Len(t, holds, 2)
+	retire := retirer(b, live)
+	released, err := compactor{b}.Evacuate(watchdogContext(t), -1, func(block []byte) {
+		for number, h := range holds {
+			h.Release()
+			delete(holds, number)
+		}
+		retire(block)
+	})
+	require.NoError(t, err)
+	require.EqualValues(t, s.slabSize, released)
+	require.Len(t, live, s.perSlab)
 }
 
 // A block that is held during its evacuation stays as it is, though its user has moved: it is free
@@ -370,4 +590,29 @@ func TestHold_DroppedPool(t *testing.T) {
 			collectUntil(func() bool { return b.Used() == 0 })
 		})
 	}
+}
+
+// The same where the domain moves no more: what its reclaimer found held after the pool's goal was
+// reached is not taken to be so for ever.
+func TestHold_DroppedWhileIdle(t *testing.T) {
+	skipControlled(t)
+	d := newDomain(t)
+	b := NewBudget(0)
+	var h smr.Held[flat]
+	dropped(func() {
+		p := New[flat](d, Options{Budget: b, FreeOnDrop: true})
+		h = hold(d, get(t, p))
+	})
+	waiting := func() (yes bool) {
+		graveyard.mu.Lock()
+		defer graveyard.mu.Unlock()
+		return slices.ContainsFunc(graveyard.list, func(r *remains) bool { return r.dom == d })
+	}
+	collectUntil(waiting)
+	smr.Call(d, new(int), 8, func(*int) {})
+	require.NoError(t, d.Barrier(watchdogContext(t)))
+	bury()
+	require.NotZero(t, b.Used())
+	h.Release()
+	collectUntil(func() bool { return b.Used() == 0 })
 }

@@ -12,8 +12,9 @@ import (
 // A deferral ends objects once their readers have left, and nothing holds them: by a call of the domain
 // or, since a closed domain takes none, by a poll, of Close or of a Get that needs memory.
 type deferral[T any] struct {
-	dom *smr.Domain
-	end func(*T) // constant, as dom
+	dom   *smr.Domain
+	end   func(*T)
+	ended func(unsafe.Pointer) // end of what was given to after by that address; all constant
 
 	mu   pinned.Lock // guards late; no lock is taken with it held
 	late []lateObject[T]
@@ -26,30 +27,55 @@ type lateObject[T any] struct {
 	goal smr.Seq
 }
 
-// after ends obj, which readers know by p, and of size bytes, after a grace period. It does not block.
-func (d *deferral[T]) after(obj *T, p unsafe.Pointer, size int) {
-	if !held.Of(d.dom).Call(p, size, func(unsafe.Pointer) { d.end(obj) }) {
-		d.add(lateObject[T]{obj, p, d.dom.Advance()})
-	}
-}
-
-// poll ends the late objects that no reader can hold, and nothing does.
-func (d *deferral[T]) poll() {
-	holds := held.Of(d.dom)
-	for _, l := range d.take() {
-		if d.dom.Poll(l.goal) && !holds.Held(uint64(l.goal)).Has(uintptr(l.p)) {
-			d.end(l.obj)
-		} else {
-			d.add(l)
+// init makes d ready for use. find finds what was given to after, by its address; it may return nil once
+// all was abandoned. So a Retire allocates no closure.
+func (d *deferral[T]) init(dom *smr.Domain, end func(*T), find func(p unsafe.Pointer) *T) {
+	d.dom, d.end = dom, end
+	d.ended = func(p unsafe.Pointer) {
+		if obj := find(p); obj != nil {
+			end(obj)
 		}
 	}
 }
 
-// has reports whether a late object is at addr.
-func (d *deferral[T]) has(addr uintptr) bool {
+// after ends obj, which readers know by p, and of size bytes, after a grace period. It does not block. It
+// reports false if that is for a poll to do.
+func (d *deferral[T]) after(obj *T, p unsafe.Pointer, size int) bool {
+	if held.Of(d.dom).Call(p, size, d.ended) {
+		return true
+	}
+	d.add(lateObject[T]{obj, p, d.dom.Advance()})
+	return false
+}
+
+// poll ends the late objects that no reader can hold, and nothing does.
+func (d *deferral[T]) poll() {
+	var unread []lateObject[T]
+	for _, l := range d.take() {
+		if d.dom.Poll(l.goal) {
+			unread = append(unread, l)
+		} else {
+			d.add(l)
+		}
+	}
+	if unread == nil {
+		return
+	}
+	set := held.Of(d.dom).Now() // after all polls
+	for _, l := range unread {
+		if set.Has(uintptr(l.p)) {
+			d.add(l)
+		} else {
+			d.end(l.obj)
+		}
+	}
+}
+
+// holds reports whether a late object is in the set.
+func (d *deferral[T]) holds(set *held.Set) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return slices.ContainsFunc(d.late, func(l lateObject[T]) bool { return uintptr(l.p) == addr })
+	return slices.ContainsFunc(d.late, func(l lateObject[T]) bool { return set.Has(uintptr(l.p)) })
 }
 
 func (d *deferral[T]) add(l lateObject[T]) {

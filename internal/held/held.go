@@ -14,11 +14,15 @@ var Of func(domain any) Domain
 type Domain interface {
 	// Held returns what is held of the objects that wait for goal, an smr.Seq that the caller has found
 	// reached before; nil if nothing is. It may return more: what else is held, and what was so until
-	// a moment ago.
+	// a moment ago: on a domain that is not closed what was found for the first goal of a grace period
+	// is not looked for again. So what asks again, to learn of a Release, asks Now.
 	//
 	// Cost: a load where nothing was ever held; else, for the first goal of a grace period, a walk over
 	// all holds.
 	Held(goal uint64) *Set
+
+	// Slots returns how many holds a walk visits, the idle ones among them.
+	Slots() int
 
 	// Now returns what is held; nil if nothing is.
 	Now() *Set
@@ -37,6 +41,7 @@ type Domain interface {
 type Set struct {
 	table []uintptr
 	shift uint
+	n     int
 }
 
 // NewSet returns a set of addresses, of which some may be equal; nil if there are none.
@@ -44,7 +49,7 @@ func NewSet(addrs []uintptr) *Set {
 	if len(addrs) == 0 {
 		return nil
 	}
-	s := &Set{shift: 62}
+	s := &Set{shift: 62, n: len(addrs)}
 	for 1<<(64-s.shift) < 2*len(addrs) {
 		s.shift--
 	}
@@ -67,6 +72,14 @@ func (s *Set) find(addr uintptr) int {
 
 // Has reports whether the set has addr.
 func (s *Set) Has(addr uintptr) bool { return s != nil && s.table[s.find(addr)] == addr }
+
+// Len returns how many addresses the set was made of.
+func (s *Set) Len() int {
+	if s == nil {
+		return 0
+	}
+	return s.n
+}
 
 // All is an iterator over the addresses.
 func (s *Set) All(yield func(uintptr) bool) {

@@ -16,6 +16,17 @@ var heldSlabBugs = []Bug{
 `,
 	},
 	{
+		Name:    "held-polled-as-often",
+		Why:     "a Get polls as often where much is held as where nothing is, and walks over all holds each time",
+		Package: "./slab",
+		Test:    "TestHold_PollsSeldomWhereMuchIsHeld",
+		Patch: `
+@ slab/depot.go
+-func (d *depot) pollEvery() int { return pollEvery + d.s.holds.Slots()/d.s.capacity }
++func (d *depot) pollEvery() int { return pollEvery }
+`,
+	},
+	{
 		Name:      "held-before-polled",
 		Why:       "a pool collects what is held before it polls the readers: one holds the object after that, and leaves",
 		Package:   "./slab",
@@ -63,14 +74,65 @@ var heldSlabBugs = []Bug{
 `,
 	},
 	{
+		Name:    "held-for-ever-on-closed",
+		Why:     "what was once found held on a closed domain stays so: nothing asks for a later goal",
+		Package: "./slab",
+		Test:    "TestHold_DomainClosedFirst",
+		Patch: `
+@ smr/hold_set.go
+-	if h.clk.Sealed() { // it takes no call that waits for a Release: the same goals are asked for again
+-		return h.heldNow()
+-	}
+`,
+	},
+	{
+		Name:    "held-for-ever-of-late",
+		Why:     "what was once found held of large blocks, retired on a closed domain, stays so",
+		Package: "./slab",
+		Test:    "TestHold_DomainClosedFirst",
+		Patch: `
+@ slab/late.go
+-	set := held.Of(d.dom).Now() // after all polls
++	if d.set == nil {
++		d.set = held.Of(d.dom).Now()
++	}
++	set := d.set
+@
+ 	late []lateObject[T]
++	set  *held.Set
+`,
+	},
+	{
+		Name:    "held-for-ever-of-dropped",
+		Why:     "what was held when a dropped pool's goal was reached keeps its memory after the Release",
+		Package: "./slab",
+		Test:    "TestHold_DroppedWhileIdle",
+		Patch: `
+@ slab/dropped.go
+-	set := held.Of(r.dom).Now()
++	set := held.Of(r.dom).Held(uint64(r.goal))
+`,
+	},
+	{
 		Name:    "held-block-evacuated",
 		Why:     "a slab is emptied in vain, since a block of it is held, though another could be",
 		Package: "./slab",
 		Test:    "TestHold_EvacuationTakesAnotherSlab",
 		Patch: `
 @ slab/evacuate.go
--		if sl != nil && sl.nFree < h.s.perSlab && !held[uintptr(sl.base)] {
-+		if sl != nil && sl.nFree < h.s.perSlab && (true || held[uintptr(sl.base)]) {
+-			doubtful = append(doubtful, sl)
++			best = append(best, sl)
+`,
+	},
+	{
+		Name:    "held-block-never-evacuated",
+		Why:     "nothing is evacuated where each slab has a block that is held for a moment",
+		Package: "./slab",
+		Test:    "TestHold_EvacuationWhereEachSlabIsHeld",
+		Patch: `
+@ slab/evacuate.go
+-		best = doubtful
++		_ = doubtful
 `,
 	},
 	{
@@ -92,8 +154,8 @@ var heldSlabBugs = []Bug{
 		Schedules: "TestSchedules_ReleaseAgainstPoolClose",
 		Patch: `
 @ slab/close.go
--	if c.large.pending() || slices.ContainsFunc(c.stores, pending) {
-+	if false && slices.ContainsFunc(c.stores, pending) {
+-	return c.large.pending() || slices.ContainsFunc(c.stores, func(s *store) bool { return s.stats().Pending > 0 })
++	return false && slices.Contains(c.stores, nil)
 `,
 	},
 	{
@@ -103,8 +165,8 @@ var heldSlabBugs = []Bug{
 		Test:    "TestHold_CloseWaitsForItsOwn",
 		Patch: `
 @ slab/close.go
--	if c.large.pending() || slices.ContainsFunc(c.stores, pending) {
-+	if slices.ContainsFunc(c.stores, pending) {
+-	return c.large.pending() || slices.ContainsFunc(c.stores, func(s *store) bool { return s.stats().Pending > 0 })
++	return slices.ContainsFunc(c.stores, func(s *store) bool { return s.stats().Pending > 0 })
 `,
 	},
 	{
@@ -114,10 +176,97 @@ var heldSlabBugs = []Bug{
 		Test:    "TestHold_CloseWaitsForItsOwn",
 		Patch: `
 @ slab/close.go
--	return c.orDomain(held.Of(c.d).Barrier(c.ctx))
-+	return c.orDomain(c.d.Barrier(c.ctx))
+-	err := held.Of(c.d).Barrier(c.ctx)
++	err := c.d.Barrier(c.ctx)
 @
 -	"github.com/gosmr/gosmr/internal/held"
+`,
+	},
+	{
+		Name:    "pool-close-waits-for-others-late",
+		Why:     "a pool's Close finds its own hold being released, and then waits for what is held of another pool",
+		Package: "./slab",
+		Test:    "TestHold_CloseAtRelease",
+		Patch: `
+@ slab/close.go
+-		select {
+-		case <-freed:
+-		case <-c.ctx.Done():
+-			return c.gaveUp()
+-		}
++		_ = freed
++		if err := c.d.Barrier(c.ctx); err != nil {
++			return c.gaveUp()
++		}
+`,
+	},
+	{
+		Name:    "pool-close-forgets-slabs",
+		Why:     "a pool's Close returns while the slab of what was released waits for readers",
+		Package: "./slab",
+		Test:    "TestHold_CloseAfterSection",
+		Patch: `
+@ slab/close.go
+-	if err := c.wait(); err != nil { // slabs may have waited once more
+-		return err
+-	}
+`,
+	},
+	{
+		Name:      "pool-close-told-early",
+		Why:       "a Close is told of an object before that counts as free: it finds it held, and is not told again",
+		Package:   "./slab",
+		Schedules: "TestSchedules_ReleaseAgainstPoolClose",
+		Patch: `
+@ slab/hold.go
++	s.freed.tell()
+ 	s.readied.Add(1) // and not before, for Close
+-	s.freed.tell()
+`,
+	},
+	{
+		Name:      "pool-close-asks-early",
+		Why:       "a Close finds an object held, which becomes free before it has asked to be told",
+		Package:   "./slab",
+		Schedules: "TestSchedules_ReleaseAgainstPoolClose",
+		Patch: `
+@ slab/close.go
+-		freed := event.await()
+ 		if !c.pending() {
+ 			break
+ 		}
+@
++		freed := event.await()
+ 		select {
+ 		case <-freed:
+`,
+	},
+	{
+		Name:      "pool-close-counts-early",
+		Why:       "an object counts as free before it is in its slab: Close finds nothing held, and leaves the slab",
+		Package:   "./slab",
+		Schedules: "TestSchedules_ReleaseAgainstPoolClose",
+		Patch: `
+@ slab/hold.go
++	s.readied.Add(1)
++	s.freed.tell()
+ 	s.policy.moving.Lock()
+ 	defer s.policy.moving.Unlock()
+@
+-	s.readied.Add(1) // and not before, for Close
+-	s.freed.tell()
+`,
+	},
+	{
+		Name:    "pool-close-not-told-of-late",
+		Why:     "a Close waits for ever: what it waits for was retired when the domain was closed, and waits for a poll",
+		Package: "./slab",
+		Test:    "TestHold_CloseGivesUpOrGoesOn",
+		Patch: `
+@ slab/close.go
+-		if err := c.wait(); err != nil || c.unread {
+-			return err
+-		}
 `,
 	},
 	{
@@ -138,8 +287,8 @@ var heldSlabBugs = []Bug{
 		Test:    "TestHold_DomainClosedFirst",
 		Patch: `
 @ slab/late.go
--		if d.dom.Poll(l.goal) && !holds.Held(uint64(l.goal)).Has(uintptr(l.p)) {
-+		if d.dom.Poll(l.goal) && holds != nil {
+-		if set.Has(uintptr(l.p)) {
++		if set == nil {
 `,
 	},
 	{

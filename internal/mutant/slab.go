@@ -95,8 +95,8 @@ var slabBugs = []Bug{
 		Test:    "TestRetire_ThrottleCountsBytes",
 		Patch: `
 @ slab/depot.go
--	smr.TryCall(d.s.dom, d.s, size, (*store).reached)
-+	smr.TryCall(d.s.dom, d.s, 0*size, (*store).reached)
+-	if !smr.TryCall(d.s.dom, d.s, size, (*store).reached) {
++	if !smr.TryCall(d.s.dom, d.s, 0*size, (*store).reached) {
 `,
 	},
 	{
@@ -110,7 +110,9 @@ var slabBugs = []Bug{
 +	smr.TryCall(d.s.dom, d.s, size, (*store).reached)
 @
  	// then the magazine waits for a Get, or Close.
--	smr.TryCall(d.s.dom, d.s, size, (*store).reached)
+-	if !smr.TryCall(d.s.dom, d.s, size, (*store).reached) {
+-		d.s.freed.tell()
+-	}
 `,
 	},
 	{
@@ -239,8 +241,8 @@ var slabBugs = []Bug{
 		Patch: `
 @ slab/sample.go
  	s.uncached.retires.Add(1)
--	s.samples.readers.after(x, x.p, int(x.bytes()))
-+	x.end()
+-	if !s.samples.readers.after(x, x.p, int(x.bytes())) {
++	if x.end(); false {
 `,
 	},
 	{
@@ -261,8 +263,8 @@ var slabBugs = []Bug{
 		Test:    "TestQuarantine_DomainClosedFirst",
 		Patch: `
 @ slab/late.go
--		if d.dom.Poll(l.goal) && !holds.Held(uint64(l.goal)).Has(uintptr(l.p)) {
-+		if holds != nil {
+-		if d.dom.Poll(l.goal) {
++		if true {
 `,
 	},
 	{
