@@ -69,13 +69,13 @@ func TestQuarantine_BorrowedReadAfterLeave(t *testing.T) {
 			s.Leave()
 			m.Store(key(1), []byte("other"))
 			m.Domain().Barrier(ctx)
-			readByte = it.Value[0]
+			readByte = it.Value[0] //smr:ok the mistake that is found
 		},
 		"Bytes.large": func() {
 			m, _ := NewBytes(Options{Quarantine: each})
 			m.Store(key(1), make([]byte, 100_000))
 			var kept []byte
-			m.View(key(1), func(it Item) { kept = it.Value })
+			m.View(key(1), func(it Item) { kept = it.Value }) //smr:ok the mistake that is found
 			m.Delete(key(1))
 			m.Domain().Barrier(ctx)
 			readByte = kept[99_999]
@@ -85,7 +85,7 @@ func TestQuarantine_BorrowedReadAfterLeave(t *testing.T) {
 			m.Store(key(1), []byte("value"))
 			var kept []byte
 			for k := range m.Keys() {
-				kept = k
+				kept = k //smr:ok the mistake that is found
 			}
 			m.Clear()
 			m.Domain().Barrier(ctx)
@@ -99,16 +99,16 @@ func TestQuarantine_BorrowedReadAfterLeave(t *testing.T) {
 			s.Leave()
 			m.Store(1, [4]byte{'o'})
 			m.Domain().Barrier(ctx)
-			readByte = v[0]
+			readByte = v[0] //smr:ok the mistake that is found
 		},
 		"Map.written": func() {
 			m, _ := New[int, [4]byte](Options{Quarantine: each})
 			m.Store(1, [4]byte{'v'})
 			var kept *[4]byte
-			m.View(1, func(v *[4]byte) { kept = v })
+			m.View(1, func(v *[4]byte) { kept = v }) //smr:ok the mistake that is found
 			m.Delete(1)
 			m.Domain().Barrier(ctx)
-			kept[0] = 'w'
+			kept[0] = 'w' //smr:ok the mistake that is found
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -209,10 +209,13 @@ func (e *engine) heldToo(fn *ssa.Function, g gift) bool {
 			return
 		}
 		a, _ := apiOf(c)
+		s := e.summaryOf(c)
+		held = held || a.opens == opensHold // perhaps of a part of it
+		for _, o := range s.Opens {
+			held = held || opened(o.Kind) == opensHold
+		}
 		for i, v := range c.Args {
-			if e.canon(v) == g.obj && (a.takes == i+1 || e.summaryOf(c).Takes[i]) {
-				held = true
-			}
+			held = held || e.canon(v) == g.obj && (a.takes == i+1 || s.Takes[i])
 		}
 	})
 	return held

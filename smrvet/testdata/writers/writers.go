@@ -4,6 +4,7 @@ package writers
 import (
 	"context"
 	"sync"
+	"unsafe"
 
 	"github.com/gosmr/gosmr/slab"
 	"github.com/gosmr/gosmr/smr"
@@ -344,4 +345,19 @@ func getBetween(n *node) {
 	smr.Call(dom, n, 8, pool.Free)
 	pool.Get()
 	pool.Free(n) // want `smrdoublefree`
+}
+
+func hold(p *byte) smr.Held[byte] {
+	s := dom.Enter()
+	defer s.Leave()
+	return smr.Hold(s, p)
+}
+
+func rightHeldBlock(b *slab.Blocks, block []byte) byte {
+	h := hold(unsafe.SliceData(block))
+	b.Retire(block)
+	b.Close(ctx)
+	v := block[0]
+	h.Release()
+	return v
 }
