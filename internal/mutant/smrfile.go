@@ -1,0 +1,186 @@
+package mutant
+
+// smrfileBugs are those of mapped files.
+var smrfileBugs = []Bug{
+	{
+		Name:    "unmap-at-once",
+		Why:     "Grow unmaps what a section has viewed",
+		Package: "./smrfile",
+		Test:    "TestGrow_WaitsForNoReader",
+		Patch: `
+@ smrfile/mapping.go
++	if size >= 0 {
++		old.end()
++		return
++	}
+ 	if smr.TryCall(f.dom, old, size, (*mapping).end) {
+`,
+	},
+	{
+		Name:    "truncate-first",
+		Why:     "Truncate takes the pages of a view from its section",
+		Package: "./smrfile",
+		Test:    "TestTruncate_WaitsForSections",
+		Patch: `
+@ smrfile/truncate.go
+-	err := f.await(ctx, int(size))
+-	if err == nil {
+-		err = f.file.Truncate(size)
+-	}
++	err := f.file.Truncate(size)
++	if err == nil {
++		err = f.await(ctx, int(size))
++	}
+`,
+	},
+	{
+		Name:    "truncate-behind-the-last-hold",
+		Why:     "Truncate waits for the mapping that it replaces, not for a longer one that was retired before and is held",
+		Package: "./smrfile",
+		Test:    "TestTruncate_WaitsForHolds",
+		Patch: `
+@ smrfile/mapping.go
+-			if len(m.data) > n {
++			if len(m.data) > n && m.sp.users > 1 {
+`,
+	},
+	{
+		Name:    "truncate-not-undone",
+		Why:     "a Truncate that gives up has cut the file for readers, though not on the disk",
+		Package: "./smrfile",
+		Test:    "TestTruncate_WaitsForSections",
+		Patch: `
+@ smrfile/truncate.go
+-		if !done { // also where await panics: in a section of the caller's, under -tags invariants
++		if !done && size < 0 {
+`,
+	},
+	{
+		Name:    "close-twice",
+		Why:     "a second Close retires, unmaps and closes again",
+		Package: "./smrfile",
+		Test:    "TestClose_Once",
+		Patch: `
+@ smrfile/close.go
+-	if f.closing {
++	if f.closing && f.remove != remove {
+`,
+	},
+	{
+		Name:    "close-without-waiting",
+		Why:     "Close returns, and its caller deletes or reuses what a section has viewed",
+		Package: "./smrfile",
+		Test:    "TestClose_GivesUp",
+		Patch: `
+@ smrfile/close.go
++	if f.dom != nil {
++		return nil
++	}
+ 	err := f.await(ctx, -1)
+`,
+	},
+	{
+		Name:    "hold-of-another",
+		Why:     "what is held is unmapped when the sections have been left",
+		Package: "./smrfile",
+		Test:    "TestTruncate_WaitsForHolds",
+		Patch: `
+@ smrfile/hold.go
+-		return Held{f, smr.Hold(s, m), m}
++		other := *m
++		return Held{f, smr.Hold(s, &other), m}
+`,
+	},
+	{
+		Name:    "shared-addresses",
+		Why:     "the first mapping of a space that ends unmaps it under the others",
+		Package: "./smrfile",
+		Test:    "TestGrow_Reserved|TestTruncate$",
+		Patch: `
+@ smrfile/mapping.go
+-	unused := m.sp.users == 0
++	unused := m.sp.users >= 0
+`,
+	},
+	{
+		Name:    "write-behind-truncate",
+		Why:     "a WriteAt that was under way extends a file that was truncated meanwhile",
+		Package: "./smrfile",
+		Test:    "TestWriteAt_HoldsBackTruncate",
+		Patch: `
+@ smrfile/write.go
+-	defer h.Release()
++	h.Release()
+ 	if n, err = pwrite(f.file, p, off); err != nil {
+`,
+	},
+	{
+		Name:    "view-with-capacity",
+		Why:     "an append to a view writes to the file",
+		Package: "./smrfile",
+		Test:    "TestView_HasNoCapacityBeyond",
+		Patch: `
+@ smrfile/lend_off.go
+-	return m.data[off:end:end]
++	return m.data[off:end]
+@ smrfile/view.go
+-	return m.data[off:end:end], nil
++	return m.data[off:end], nil
+`,
+	},
+	{
+		Name:    "overflow",
+		Why:     "an offset and a length whose sum overflows are in range",
+		Package: "./smrfile",
+		Test:    "TestView_OutOfRange",
+		Patch: `
+@ smrfile/view.go
+-	return uint64(off) <= uint64(len(m.data)) && uint64(n) <= uint64(len(m.data))-uint64(off)
++	return off >= 0 && n >= 0 && off+int64(n) <= int64(len(m.data))
+`,
+	},
+	{
+		Name:    "fault-of-others",
+		Why:     "Read takes each panic for a fault of its file",
+		Package: "./smrfile",
+		Test:    "TestRead_Nested",
+		Patch: `
+@ smrfile/fault.go
+-	if at, ok := m.sp.contains(fault.Addr()); ok {
++	if at, ok := m.sp.contains(fault.Addr()); ok || at != 0 {
+`,
+	},
+	{
+		Name:    "panic-on-fault-stays",
+		Why:     "after a Read faults elsewhere are panics",
+		Package: "./smrfile",
+		Test:    "TestRead_OtherPanics",
+		Patch: `
+@ smrfile/fault.go
+-		debug.SetPanicOnFault(old)
++		debug.SetPanicOnFault(old || true)
+`,
+	},
+	{
+		Name:    "remove-by-name",
+		Why:     "Remove deletes a file that took the name meanwhile",
+		Package: "./smrfile",
+		Test:    "TestRemove_TheFileItself",
+		Patch: `
+@ smrfile/close.go
+-	case !os.SameFile(ours, there):
++	case !os.SameFile(ours, there) && ours.Size() < 0:
+`,
+	},
+	{
+		Name:    "grow-keeps-what-failed",
+		Why:     "a Grow that fails for want of addresses leaves the file longer",
+		Package: "./smrfile",
+		Test:    "TestGrow_NoAddresses",
+		Patch: `
+@ smrfile/grow.go
+-			err = errors.Join(err, f.file.Truncate(onDisk))
++			_ = errors.Join(err)
+`,
+	},
+}

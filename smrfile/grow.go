@@ -1,0 +1,91 @@
+package smrfile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"unsafe"
+
+	"github.com/gosmr/gosmr/smr"
+)
+
+// Grow makes the file size bytes long. It never waits for readers: it publishes a longer mapping, and
+// the old one ends when its readers have left. What is new reads as zeros. Grow does nothing if the
+// file has that size already, and fails if it has more.
+//
+// A file that is open for reading grows only to what another process has made of it: then Grow shows
+// what is there up to size, and fails if the file is shorter.
+//
+// If Grow fails, for want of space on the disk or of addresses, the file is as it was. It waits for
+// other writers, also for a Truncate, until that has ended or given up.
+func (f *File) Grow(size int64) error {
+	if err := f.lockOpen(context.Background(), "grow"); err != nil {
+		return err
+	}
+	defer f.writers.Unlock()
+	if err := f.growLocked(size); err != nil {
+		return f.fail("grow", err)
+	}
+	return nil
+}
+
+func (f *File) growLocked(size int64) error {
+	m := f.cur.LoadSerialized()
+	old := int64(len(m.data))
+	switch {
+	case f.dom.Closed():
+		return smr.ErrClosed
+	case size < old:
+		return fmt.Errorf("%w: to %d, from %d bytes: that is for Truncate", ErrRange, size, old)
+	case size == old:
+		return nil
+	case size > math.MaxInt:
+		return fmt.Errorf("%w: %d bytes are more than can be addressed", ErrRange, size)
+	case f.o.Reserve > 0 && size > f.o.Reserve:
+		return fmt.Errorf("%w: to %d bytes, and Options.Reserve is %d", ErrRange, size, f.o.Reserve)
+	}
+	onDisk, err := f.sizeOnDisk()
+	if err != nil {
+		return err
+	}
+	if onDisk < size {
+		if !f.o.Write {
+			return fmt.Errorf("%w: to %d bytes, of which the file has %d, and Options.Write is not set", ErrRange, size, onDisk)
+		}
+		if err := f.extend(onDisk, size); err != nil {
+			return errors.Join(err, f.file.Truncate(onDisk))
+		}
+	}
+	sp, err := f.spaceFor(m, int(size))
+	if err != nil {
+		if onDisk < size {
+			err = errors.Join(err, f.file.Truncate(onDisk))
+		}
+		return err
+	}
+	f.publish(f.newMapping(sp, int(size)))
+	return nil
+}
+
+// spaceFor returns the space of m if it has size bytes, else one that has, with room to grow if there
+// are addresses enough.
+func (f *File) spaceFor(m *mapping, size int) (*space, error) {
+	if size <= len(m.sp.mem) {
+		if m.sp.memory {
+			return m.sp, f.readMore(m.sp.mem[len(m.data):size], int64(len(m.data)))
+		}
+		return m.sp, nil
+	}
+	const most = 1 << 30 // grown by at once
+	if wide := len(m.sp.mem) + min(len(m.sp.mem), most); wide > size && unsafe.Sizeof(0) == 8 {
+		if sp, err := f.newSpace(wide, size); err == nil {
+			return m.moved(sp), nil
+		}
+	}
+	sp, err := f.newSpace(size, size)
+	if err != nil {
+		return nil, err
+	}
+	return m.moved(sp), nil
+}

@@ -1,0 +1,148 @@
+package smrfile
+
+import (
+	"context"
+	"math"
+	"os"
+	"testing"
+	"unsafe"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/gosmr/gosmr/internal/testkit"
+	"github.com/gosmr/gosmr/smr"
+)
+
+// A reader keeps its view across any number of Grows, which do not wait for it.
+func TestGrow_WaitsForNoReader(t *testing.T) {
+	variants(t, Options{Write: true}, func(t *testing.T, o Options) {
+		f := opened(t, 10000, o)
+		s := f.Enter()
+		defer s.Leave()
+		old := pattern(10000)
+		b, err := f.View(s, 0, 10000)
+		require.NoError(t, err)
+		for size := int64(10001); size < 100<<20; size *= 3 {
+			require.NoError(t, f.Grow(size))
+			requireDiskSize(t, f, size)
+			require.NoError(t, access(f, b, func() { require.Equal(t, old, b) }))
+			all, err := f.View(s, 0, int(size))
+			require.NoError(t, err)
+			require.NoError(t, access(f, all, func() {
+				require.Equal(t, old, all[:10000])
+				require.Zero(t, all[size-1])
+			}))
+			if f.inMemory() && size > 1<<20 {
+				break
+			}
+		}
+	})
+}
+
+// access calls fn, which reads b, and returns a fault as an error.
+func access(f *File, b []byte, fn func()) error {
+	m := &mapping{f: f, sp: &space{mem: b}}
+	return m.guard(b, 0, func([]byte) error {
+		fn()
+		return nil
+	})
+}
+
+// Within what is reserved addresses stay, and no mapping is retired that has others.
+func TestGrow_Reserved(t *testing.T) {
+	mapped(t)
+	f := opened(t, 5000, Options{Write: true, Reserve: 1 << 20})
+	s := f.Enter()
+	defer s.Leave()
+	first, err := f.View(s, 0, 5000)
+	require.NoError(t, err)
+	for _, size := range []int64{5001, 20000, 1 << 20} {
+		require.NoError(t, f.Grow(size))
+		b, err := f.View(s, 0, int(size))
+		require.NoError(t, err)
+		require.Same(t, unsafe.SliceData(first), unsafe.SliceData(b))
+		b[size-1] = byte(size) // its pages have come
+	}
+	require.ErrorIs(t, f.Grow(1<<20+1), ErrRange)
+	require.EqualValues(t, 1<<20, f.SizeIn(s))
+	requireDiskSize(t, f, 1<<20)
+}
+
+func TestGrow_Errors(t *testing.T) {
+	variants(t, Options{Write: true}, func(t *testing.T, o Options) {
+		f := opened(t, 100, o)
+		for _, size := range []int64{99, 0, -1, math.MinInt64} {
+			require.ErrorIs(t, f.Grow(size), ErrRange)
+		}
+		require.NoError(t, f.Grow(100))
+		if !o.InMemory {
+			require.Error(t, f.Grow(math.MaxInt64))
+		}
+		requireDiskSize(t, f, 100)
+		requireView(t, f, 0, pattern(100))
+	})
+}
+
+// A file that is read only grows to what others have made of it, no more.
+func TestGrow_Underneath(t *testing.T) {
+	variants(t, Options{}, func(t *testing.T, o Options) {
+		f := opened(t, 10000, o)
+		other, err := os.OpenFile(f.path, os.O_APPEND|os.O_WRONLY, 0)
+		require.NoError(t, err)
+		defer other.Close()
+		require.ErrorIs(t, f.Grow(10003), ErrRange)
+		_, err = other.WriteString("abcdef")
+		require.NoError(t, err)
+		require.EqualValues(t, 10000, f.Size())
+		require.NoError(t, f.Grow(10003))
+		requireView(t, f, 9999, append(pattern(10000)[9999:], "abc"...))
+		require.ErrorIs(t, f.Grow(10007), ErrRange)
+		require.NoError(t, f.Grow(10006))
+		requireView(t, f, 10003, []byte("def"))
+		requireDiskSize(t, f, 10006)
+	})
+}
+
+// What others have appended to a file is not overwritten by a Grow.
+func TestGrow_KeepsWhatOthersAppended(t *testing.T) {
+	variants(t, Options{Write: true}, func(t *testing.T, o Options) {
+		f := opened(t, 10, o)
+		require.NoError(t, os.WriteFile(f.path, pattern(1000), 0))
+		require.NoError(t, f.Grow(500))
+		requireView(t, f, 0, pattern(500))
+		requireDiskSize(t, f, 1000)
+		require.NoError(t, f.Grow(2000))
+		requireView(t, f, 0, append(pattern(1000), make([]byte, 1000)...))
+	})
+}
+
+// Growing in small steps makes few mappings.
+func TestGrow_FewMappings(t *testing.T) {
+	f := opened(t, 1, Options{Write: true})
+	spaces := make(map[*space]bool)
+	for size := int64(2); size < 1000; size++ {
+		require.NoError(t, f.Grow(size*1000))
+		f.writers.Lock()
+		spaces[f.cur.LoadSerialized().sp] = true
+		f.writers.Unlock()
+	}
+	if unsafe.Sizeof(uintptr(0)) == 8 {
+		require.LessOrEqual(t, len(spaces), 21)
+	}
+}
+
+func TestGrow_ClosedDomain(t *testing.T) {
+	d, err := smr.New(smr.Options{Name: t.Name()})
+	require.NoError(t, err)
+	f, err := Open(d, tempFile(t, 100), Options{Write: true})
+	require.NoError(t, err)
+	require.NoError(t, d.Close(testkit.Context(t)))
+	require.ErrorIs(t, f.Grow(200), smr.ErrClosed)
+	require.ErrorIs(t, f.Truncate(context.Background(), 2), smr.ErrClosed)
+	_, err = f.ReadAt(make([]byte, 1), 0)
+	require.ErrorIs(t, err, smr.ErrClosed)
+	require.ErrorIs(t, f.Sync(), smr.ErrClosed)
+	require.Zero(t, f.Size())
+	require.NoError(t, f.Close(testkit.Context(t)))
+	requireDiskSize(t, f, 100)
+}

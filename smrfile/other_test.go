@@ -1,0 +1,7 @@
+//go:build !linux
+
+package smrfile
+
+import "testing"
+
+func dropCache(*testing.T) {}

@@ -1,0 +1,151 @@
+package smrfile
+
+import (
+	"context"
+	"io/fs"
+	"os"
+	"runtime"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/gosmr/gosmr/internal/testkit"
+)
+
+func TestTruncate(t *testing.T) {
+	variants(t, Options{Write: true}, func(t *testing.T, o Options) {
+		f := opened(t, 10000, o)
+		ctx := testkit.Context(t)
+		require.NoError(t, f.Truncate(ctx, 10000))
+		require.NoError(t, f.Truncate(ctx, 5000))
+		requireView(t, f, 0, pattern(5000))
+		s := f.Enter()
+		_, err := f.View(s, 4999, 2)
+		require.ErrorIs(t, err, ErrRange)
+		s.Leave()
+		requireDiskSize(t, f, 5000)
+		require.ErrorIs(t, f.Truncate(ctx, 5001), ErrRange)
+		require.ErrorIs(t, f.Truncate(ctx, -1), ErrRange)
+		require.NoError(t, f.Grow(10000)) // what was truncated does not come back
+		requireView(t, f, 0, append(pattern(5000), make([]byte, 5000)...))
+	})
+	variants(t, Options{}, func(t *testing.T, o Options) {
+		f := opened(t, 100, o)
+		require.ErrorContains(t, f.Truncate(testkit.Context(t), 10), "Options.Write")
+		requireView(t, f, 0, pattern(100))
+	})
+}
+
+// While a section has the file as it was nothing is truncated, and a Truncate that gives up has done
+// nothing.
+func TestTruncate_WaitsForSections(t *testing.T) {
+	variants(t, Options{Write: true}, func(t *testing.T, o Options) {
+		f := opened(t, 100000, o)
+		b, leave := borrow(t, f, 100000)
+		err := f.Truncate(over(), 10)
+		require.ErrorIs(t, err, context.Canceled)
+		require.ErrorContains(t, err, "section")
+		requireDiskSize(t, f, 100000)
+		require.NoError(t, access(f, b, func() { require.Equal(t, pattern(100000), b) }))
+		require.EqualValues(t, 100000, f.Size())
+		requireView(t, f, 0, pattern(100000))
+
+		done := make(chan error, 1)
+		go func() { done <- f.Truncate(testkit.Context(t), 10) }()
+		for f.Size() != 10 { // it is published
+			runtime.Gosched()
+		}
+		requireDiskSize(t, f, 100000)
+		require.NoError(t, access(f, b, func() { require.Equal(t, pattern(100000), b) }))
+		leave()
+		require.NoError(t, <-done)
+		requireDiskSize(t, f, 10)
+	})
+}
+
+// So, too, while a mapping is held, also one that was retired by a Grow before.
+func TestTruncate_WaitsForHolds(t *testing.T) {
+	variants(t, Options{Write: true}, func(t *testing.T, o Options) {
+		f := opened(t, 100000, o)
+		s := f.Enter()
+		h := f.Hold(s)
+		s.Leave()
+		defer func() {
+			if h.Active() { // the test has failed
+				h.Release()
+			}
+		}()
+		require.NoError(t, f.Grow(300000))
+		settle(t, f.Domain())
+		for range 3 {
+			ctx, cancel := context.WithCancel(testkit.Context(t))
+			done := make(chan error, 1)
+			go func() { done <- f.Truncate(ctx, 50000) }()
+			for f.Size() != 50000 {
+				runtime.Gosched()
+			}
+			settle(t, f.Domain())
+			requireDiskSize(t, f, 300000)
+			require.NoError(t, h.Read(0, 100000, func(b []byte) error {
+				require.Equal(t, pattern(100000), b)
+				return nil
+			}))
+			cancel()
+			require.ErrorIs(t, <-done, context.Canceled)
+			require.EqualValues(t, 300000, f.Size())
+		}
+		h.Release()
+		require.NoError(t, f.Truncate(testkit.Context(t), 50000))
+		requireDiskSize(t, f, 50000)
+	})
+}
+
+// A Truncate does not hold up Close, and is undone.
+func TestTruncate_ClosedMeanwhile(t *testing.T) {
+	variants(t, Options{Write: true}, func(t *testing.T, o Options) {
+		f := opened(t, 1000, o)
+		s := testkit.Enter(f.Domain())
+		done := make(chan error, 2)
+		go func() { done <- f.Truncate(context.Background(), 10) }()
+		for f.SizeIn(s) != 10 {
+			runtime.Gosched()
+		}
+		go func() { done <- f.Close(testkit.Context(t)) }()
+		require.ErrorIs(t, <-done, fs.ErrClosed) // of Truncate: Close waits for s
+		_, err := f.View(s, 0, 0)
+		for err == nil {
+			_, err = f.View(s, 0, 0)
+		}
+		require.ErrorIs(t, err, fs.ErrClosed)
+		s.Leave()
+		require.NoError(t, <-done)
+		requireDiskSize(t, f, 1000)
+	})
+}
+
+// A WriteAt that is under way does not make a file longer that is truncated meanwhile.
+func TestWriteAt_HoldsBackTruncate(t *testing.T) {
+	mapped(t)
+	f := opened(t, 10000, Options{Write: true})
+	ctx, cancel := context.WithCancel(testkit.Context(t))
+	old := pwrite
+	t.Cleanup(func() { pwrite = old })
+	pwrite = func(file *os.File, p []byte, off int64) (int, error) {
+		done := make(chan error, 1)
+		go func() { done <- f.Truncate(ctx, 10) }()
+		for f.Size() != 10 {
+			runtime.Gosched()
+		}
+		settle(t, f.Domain())
+		cancel()
+		require.ErrorIs(t, <-done, context.Canceled)
+		return old(file, p, off)
+	}
+	_, err := f.WriteAt([]byte("abc"), 9997)
+	require.NoError(t, err)
+	requireDiskSize(t, f, 10000)
+	pwrite = old
+	require.NoError(t, f.Truncate(testkit.Context(t), 10))
+	_, err = f.WriteAt([]byte("abc"), 9997)
+	require.ErrorIs(t, err, ErrRange)
+}
