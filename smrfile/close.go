@@ -10,7 +10,7 @@ import (
 )
 
 // Close ends the file, once: a second Close, and whatever else is done with the file, returns
-// [fs.ErrClosed]. Sections that are open keep what they have viewed, and a Held keeps its mapping. Close
+// [io/fs.ErrClosed]. Sections that are open keep what they have viewed, and a Held keeps its mapping. Close
 // waits for both; then the addresses and the descriptor go back to the system. A Truncate that waits
 // gives up.
 //
@@ -26,7 +26,7 @@ func (f *File) Close(ctx context.Context) error { return f.closeOnce(ctx, "close
 func (f *File) Remove(ctx context.Context) error { return f.closeOnce(ctx, "remove", true) }
 
 func (f *File) closeOnce(ctx context.Context, op string, remove bool) error {
-	if !f.beginClose(remove) {
+	if !f.beginClose(remove, nil) {
 		return f.fail(op, fs.ErrClosed)
 	}
 	err := f.await(ctx, -1)
@@ -46,14 +46,15 @@ func (f *File) closeOnce(ctx context.Context, op string, remove bool) error {
 }
 
 // beginClose closes the file to readers and writers, and retires the mapping. It reports false if the
-// file was closed before. It waits for a writer's system call, but for no reader.
-func (f *File) beginClose(remove bool) bool {
+// file was closed before. It waits for a writer's system call, but for no reader. onEnd, unless nil, is
+// called when the file has ended.
+func (f *File) beginClose(remove bool, onEnd func(error)) bool {
 	f.mu.Lock()
 	if f.closing {
 		f.mu.Unlock()
 		return false
 	}
-	f.closing, f.remove = true, remove
+	f.closing, f.remove, f.onEnd = true, remove, onEnd
 	f.mu.Unlock()
 	f.shut()
 	f.writers.Lock()
@@ -79,10 +80,13 @@ func (f *File) end() {
 	}
 	f.endErr = err
 	f.mu.Lock()
-	left := f.left
+	left, onEnd := f.left, f.onEnd
 	f.mu.Unlock()
 	close(f.ended)
-	if left && err != nil { // no caller learns of it
+	if onEnd != nil {
+		onEnd(err)
+	}
+	if (left || onEnd != nil) && err != nil { // no caller learns of it
 		slog.Error("smrfile: a file that was closed ended with an error", "path", f.path, "error", err)
 	}
 }

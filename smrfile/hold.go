@@ -37,7 +37,7 @@ func (h Held) Size() int64 {
 }
 
 // View is [File.View], of what is held: the slice may be used until Release, in a section or not. It
-// fails with [fs.ErrClosed] if nothing is held.
+// fails with [io/fs.ErrClosed] if nothing is held.
 func (h Held) View(off int64, n int) ([]byte, error) {
 	m, err := h.view(off, n)
 	if err != nil {

@@ -17,7 +17,7 @@ import (
 // (under -tags invariants View panics in one): a page that is not in memory would hold the processor,
 // and a fault there ends the program.
 //
-// It fails with [ErrRange] and, on a closed file, [fs.ErrClosed]. Cost: two loads and two comparisons;
+// It fails with [ErrRange] and, on a closed file, [io/fs.ErrClosed]. Cost: two loads and two comparisons;
 // no lock, no atomic instruction, no allocation.
 func (f *File) View(s smr.Section, off int64, n int) ([]byte, error) {
 	m := f.cur.Load(s)

@@ -183,4 +183,76 @@ var smrfileBugs = []Bug{
 +			_ = errors.Join(err)
 `,
 	},
+	{
+		Name:    "drop-by-the-next-version",
+		Why:     "a file ends with the version that it was dropped from, though an older one that has it is held",
+		Package: "./smrfile",
+		Test:    "TestSet_DroppedFilesStay",
+		Patch: `
+@ smrfile/set.go
+-		if m.versions--; m.versions == 0 {
++		if m.versions--; m.size > 0 {
+`,
+	},
+	{
+		Name:    "set-hold-of-another",
+		Why:     "files of a version that is held end when the sections have been left",
+		Package: "./smrfile",
+		Test:    "TestSet_DroppedFilesStay",
+		Patch: `
+@ smrfile/set.go
+-	return HeldView[K]{View[K]{v}, smr.Hold(s, v)}
++	other := *v
++	return HeldView[K]{View[K]{v}, smr.Hold(s, &other)}
+`,
+	},
+	{
+		Name:    "set-in-two-steps",
+		Why:     "a reader finds a version that has neither what was dropped nor what was added",
+		Package: "./smrfile",
+		Test:    "TestSet_ReadersBesideReplace",
+		Patch: `
+@ smrfile/set.go
+ 	set.publishLocked(list, dropped, what)
++	for range 1000 {
++		set.cur.Store(set.versionOf(list[:len(list)/2]))
++	}
++	set.cur.Store(set.versionOf(list))
+ 	return nil
+`,
+	},
+	{
+		Name:    "set-without-bound",
+		Why:     "files that were dropped pile up behind a reader",
+		Package: "./smrfile",
+		Test:    "TestSet_Bound",
+		Patch: `
+@ smrfile/set.go
+-	err := set.waitLocked(ctx, func() bool { return set.closed || len(drop) == 0 || set.waiting < set.bound })
++	err := set.waitLocked(ctx, func() bool { return true })
+`,
+	},
+	{
+		Name:    "quarantine-of-none",
+		Why:     "a late use of a view reads another file",
+		Package: "./smrfile",
+		Test:    "TestQuarantine_LateUseFaults",
+		Patch: `
+@ smrfile/quarantine_unix.go
+-	keep := o.OneIn > 0 && rand.IntN(o.OneIn) == 0 && int64(len(mem)) <= o.MaxBytes && shut(mem) == nil
++	keep := o.OneIn < 0 && rand.IntN(o.OneIn) == 0 && int64(len(mem)) <= o.MaxBytes && shut(mem) == nil
+`,
+	},
+	{
+		Name:    "lent-stays",
+		Why:     "a use after Leave is not found as long as the file is mapped",
+		Package: "./smrfile",
+		Test:    "TestInvariants_ViewAfterLeave",
+		Tags:    "invariants",
+		Patch: `
+@ smrfile/lend_on.go
+-		Quarantine{OneIn: 1, For: 10 * time.Second}.end(mem)
++		_ = Quarantine{OneIn: 1, For: 10 * time.Second}
+`,
+	},
 }
