@@ -26,6 +26,7 @@ func (f *File) Close(ctx context.Context) error { return f.closeOnce(ctx, "close
 func (f *File) Remove(ctx context.Context) error { return f.closeOnce(ctx, "remove", true) }
 
 func (f *File) closeOnce(ctx context.Context, op string, remove bool) error {
+	f.checkMayBlock(op)
 	if !f.beginClose(remove, nil) {
 		return f.fail(op, fs.ErrClosed)
 	}

@@ -47,15 +47,17 @@ type Options struct {
 }
 
 // A File is a file in memory that readers borrow parts of, without a lock or a count, while it grows,
-// shrinks, and is closed. All methods are safe for concurrent use. Make it with [Open] or [New].
+// shrinks, and is closed. All methods are safe for concurrent use. Make it with [Open] or [New], and Close
+// it: the collector does not unmap it.
 type File struct {
-	dom   *smr.Domain
-	path  string
-	abs   string // of path when the file was opened, for Remove
-	o     Options
-	file  *os.File    // closed after the last mapping has ended
-	fd    uintptr     // of file: for use in a section, or with a mapping held
-	noMap atomic.Bool // the file system has no mappings; written holding writers
+	dom     *smr.Domain
+	path    string
+	abs     string // of path when the file was opened, for Remove
+	o       Options
+	file    *os.File    // closed after the last mapping has ended
+	fd      uintptr     // of file: for use in a section, or with a mapping held
+	noMap   atomic.Bool // the file system has no mappings; written holding writers
+	noCache atomic.Bool // the system does not tell what is in its cache; written by readers
 
 	// cur is what View sees, nil once the file is closed. Writers store it, holding writers; readers
 	// load it in a section.

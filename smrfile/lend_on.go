@@ -3,6 +3,7 @@
 package smrfile
 
 import (
+	"runtime"
 	"sync/atomic"
 	"time"
 
@@ -33,6 +34,7 @@ func (m *mapping) lend(s smr.Section, off int64, n int) []byte {
 	}
 	in := int(off) & (pageSize - 1)
 	mem, err := mapAt(m.f.fd, off-int64(in), in+n, m.f.o.Write)
+	runtime.KeepAlive(m.f.file)
 	if err != nil {
 		lent.Add(-1)
 		return b

@@ -2,6 +2,7 @@ package smrfile
 
 import (
 	"errors"
+	"runtime"
 
 	"golang.org/x/sys/unix"
 )
@@ -12,6 +13,7 @@ func (f *File) extend(from, to int64) error {
 		err := unix.EINTR
 		for errors.Is(err, unix.EINTR) {
 			err = fallocate(int(f.fd), from, to-from)
+			runtime.KeepAlive(f.file)
 		}
 		switch err {
 		case unix.EOPNOTSUPP, unix.ENOSYS, unix.EINVAL: // as on NFS before 4.2

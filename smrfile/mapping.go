@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"runtime"
 	"unsafe"
 
 	"github.com/gosmr/gosmr/internal/invariants"
@@ -37,6 +38,7 @@ func (f *File) newSpace(capacity, size int) (*space, error) {
 		return f.readSpace(capacity, size)
 	}
 	mem, err := mapFile(f.fd, capacity, f.o.Write)
+	runtime.KeepAlive(f.file)
 	if noMapping(err) { // this file system has none
 		f.noMap.Store(true)
 		return f.readSpace(capacity, size)

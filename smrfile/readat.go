@@ -52,7 +52,7 @@ func (f *File) readCached(s smr.Section, p []byte, off int64) (n, want int, err 
 	if m.sp.memory {
 		return copy(p[:want], m.data[off:]), want, nil
 	}
-	return readNoWait(f.fd, p[:want], off), want, nil
+	return f.readNoWait(p[:want], off), want, nil
 }
 
 // readShort returns the error of a read that got nothing at off, where View showed the file a moment ago.

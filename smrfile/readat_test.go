@@ -53,8 +53,8 @@ func TestReadAt_EndsWithTheView(t *testing.T) {
 
 // Where the system does not tell what it has in memory, ReadAt reads all the same.
 func TestReadAt_WithoutCache(t *testing.T) {
-	dropCache(t)
 	f := opened(t, 100000, Options{})
+	f.noCache.Store(true)
 	p := make([]byte, 100000)
 	_, err := f.ReadAt(p, 0)
 	require.NoError(t, err)
@@ -67,7 +67,7 @@ func TestReadAt_BesideWriters(t *testing.T) {
 		const n = 50000
 		all := append(pattern(n), 0) // as it grows
 		d := testkit.Domain(t)
-		for range testkit.Rounds(20) {
+		for range testkit.Rounds(10) {
 			f := openedAt(t, d, tempFile(t, n), o)
 			var readers sync.WaitGroup
 			for range 2 {

@@ -16,13 +16,6 @@ import (
 	"github.com/gosmr/gosmr/internal/testkit"
 )
 
-// dropCache has reads go without preadv2, until the test ends.
-func dropCache(t *testing.T) {
-	old := noWaitRefused.Load()
-	noWaitRefused.Store(true)
-	t.Cleanup(func() { noWaitRefused.Store(old) })
-}
-
 // used counts the mappings of files below dir, and the descriptors.
 func used(t *testing.T, dir string) (mappings, fds int) {
 	maps, err := os.ReadFile("/proc/self/maps")

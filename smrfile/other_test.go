@@ -1,7 +1,0 @@
-//go:build !linux
-
-package smrfile
-
-import "testing"
-
-func dropCache(*testing.T) {}
