@@ -213,7 +213,7 @@ func (l writerLock) TryLock() bool {
 	}
 }
 
-// lockOpen locks the writers of a file that is not closed.
+// lockOpen locks the writers, unless the file or the domain is closed.
 func (f *File) lockOpen(ctx context.Context, op string) error {
 	f.checkMayBlock(op)
 	if !f.writers.TryLock() { // else the lock is taken, also if ctx has ended
@@ -225,9 +225,15 @@ func (f *File) lockOpen(ctx context.Context, op string) error {
 			return f.fail(op, ctx.Err())
 		}
 	}
-	if f.open.Err() != nil {
-		f.writers.Unlock()
-		return f.fail(op, fs.ErrClosed)
+	err := error(nil)
+	switch {
+	case f.open.Err() != nil:
+		err = fs.ErrClosed
+	case f.dom.Closed():
+		err = smr.ErrClosed
+	default:
+		return nil
 	}
-	return nil
+	f.writers.Unlock()
+	return f.fail(op, err)
 }

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"math"
 	"unsafe"
-
-	"github.com/gosmr/gosmr/smr"
 )
 
 // Grow makes the file size bytes long. It never waits for readers: it publishes a longer mapping, and
@@ -34,8 +32,6 @@ func (f *File) growLocked(size int64) error {
 	m := f.cur.LoadSerialized()
 	old := int64(len(m.data))
 	switch {
-	case f.dom.Closed():
-		return smr.ErrClosed
 	case size < old:
 		return fmt.Errorf("%w: to %d, from %d bytes: that is for Truncate", ErrRange, size, old)
 	case size == old:

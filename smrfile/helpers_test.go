@@ -5,6 +5,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"runtime"
 	"sync"
 	"testing"
 
@@ -51,6 +52,13 @@ func variants(t *testing.T, o Options, test func(t *testing.T, o Options)) {
 		o.InMemory = true
 		test(t, o)
 	})
+}
+
+// spins skips where goroutines that run all the time keep a file's system calls from ending.
+func spins(t testing.TB) {
+	if runtime.GOOS == "js" {
+		t.Skip("one thread has the goroutines and the system calls")
+	}
 }
 
 // mapped skips where files can't be mapped.

@@ -63,6 +63,7 @@ func TestReadAt_WithoutCache(t *testing.T) {
 
 // A ReadAt beside Truncate, Grow and Close has the file's bytes, an end, or an error; never another's.
 func TestReadAt_BesideWriters(t *testing.T) {
+	spins(t)
 	variants(t, Options{Write: true}, func(t *testing.T, o Options) {
 		const n = 50000
 		all := append(pattern(n), 0) // as it grows

@@ -194,6 +194,7 @@ func TestSet_Errors(t *testing.T) {
 
 // Readers always find a version whose files agree, and are open.
 func TestSet_ReadersBesideReplace(t *testing.T) {
+	spins(t)
 	set := NewSet[string](testkit.Domain(t))
 	ctx := testkit.Context(t)
 	version := func(n int) (list []Entry[string]) {

@@ -17,6 +17,7 @@ import (
 // Readers in sections and with holds see each byte as it was written, or a zero where the file was
 // truncated and grew again, whatever writers do and on however many processors; no view faults.
 func TestStress(t *testing.T) {
+	spins(t)
 	for _, o := range []Options{{Write: true}, {Write: true, Reserve: 1 << 20}, {Write: true, InMemory: true}} {
 		d := testkit.Domain(t)
 		all := pattern(300000)

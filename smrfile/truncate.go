@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io/fs"
-
-	"github.com/gosmr/gosmr/smr"
 )
 
 // Truncate makes the file size bytes long, in an order that takes nothing from a reader: it publishes
@@ -32,8 +30,6 @@ func (f *File) truncateLocked(ctx context.Context, size int64) error {
 	m := f.cur.LoadSerialized()
 	n := len(m.data)
 	switch {
-	case f.dom.Closed():
-		return smr.ErrClosed
 	case size < 0 || size > int64(n):
 		return fmt.Errorf("%w: to %d, from %d bytes", ErrRange, size, n)
 	case !f.o.Write:
