@@ -241,7 +241,7 @@ func TestSet_ReadersBesideReplace(t *testing.T) {
 			}
 		})
 	}
-	for n := range testkit.Rounds(300) {
+	for n := range testkit.Rounds(100) {
 		require.NoError(t, set.Replace(ctx, version(n), []string{"a", "b", "c"}, RemoveDropped))
 	}
 	require.NoError(t, set.Close(ctx))

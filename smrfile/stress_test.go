@@ -84,9 +84,9 @@ func writeAll(t *testing.T, f *File, all []byte) {
 	ctx := testkit.Context(t)
 	before := runtime.GOMAXPROCS(0)
 	defer runtime.GOMAXPROCS(before)
-	for i := range 30 {
-		if i%10 == 0 {
-			runtime.GOMAXPROCS(1 + i/10%before)
+	for i := range 12 {
+		if i%4 == 0 {
+			runtime.GOMAXPROCS(1 + i/4%before)
 		}
 		at := int(f.Size())
 		size := min(at+rand.IntN(100000), len(all))
