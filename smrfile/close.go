@@ -31,13 +31,14 @@ func (f *File) closeOnce(ctx context.Context, op string, remove bool) error {
 		return f.fail(op, fs.ErrClosed)
 	}
 	err := f.await(ctx, -1)
-	if err == nil {
+	f.mu.Lock()
+	f.left = err != nil && !f.over
+	left := f.left
+	f.mu.Unlock()
+	if !left {
 		<-f.ended // by the callback that ended the last mapping
 		err = f.endErr
 	} else {
-		f.mu.Lock()
-		f.left = true
-		f.mu.Unlock()
 		err = fmt.Errorf("the file is closed, and ends when its readers have left: %w", err)
 	}
 	if err != nil {
@@ -81,6 +82,7 @@ func (f *File) end() {
 	}
 	f.endErr = err
 	f.mu.Lock()
+	f.over = true
 	left, onEnd := f.left, f.onEnd
 	f.mu.Unlock()
 	close(f.ended)

@@ -76,6 +76,7 @@ type File struct {
 	closing bool                  // Close or Remove has begun
 	remove  bool                  // it is Remove
 	left    bool                  // its caller has given up waiting
+	over    bool                  // nothing is left of the file, but for telling so
 	onEnd   func(err error)       // called when the file has ended, if it is a Set that closed it
 	endErr  error                 // of closing and removing; constant once ended is closed
 	ended   chan struct{}         // closed when nothing of the file is left

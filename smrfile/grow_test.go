@@ -146,3 +146,14 @@ func TestGrow_ClosedDomain(t *testing.T) {
 	require.NoError(t, f.Close(testkit.Context(t)))
 	requireDiskSize(t, f, 100)
 }
+
+// A large mapping that a reader has is no memory that writers of the domain must wait for.
+func TestGrow_RetiresNoMemory(t *testing.T) {
+	mapped(t)
+	f := opened(t, 1, Options{Write: true, Sparse: true})
+	require.NoError(t, f.Grow(64<<20))
+	s := f.Enter()
+	defer s.Leave()
+	require.NoError(t, f.Grow(256<<20))
+	require.Less(t, f.dom.Stats().PendingBytes, int64(1<<20))
+}
