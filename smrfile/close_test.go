@@ -155,6 +155,24 @@ func TestClose_InCallback(t *testing.T) {
 	<-f.ended
 }
 
+// So, too, as the domain is being closed, which waits for the callback.
+func TestClose_InCallbackOfClosing(t *testing.T) {
+	d, err := smr.New(smr.Options{Name: t.Name()})
+	require.NoError(t, err)
+	f := openedAt(t, d, tempFile(t, 100), Options{})
+	ctx := testkit.Context(t)
+	closed := make(chan error, 1)
+	d.CallFunc(0, func() {
+		for !d.Closed() {
+			runtime.Gosched()
+		}
+		closed <- f.Close(ctx)
+	})
+	require.NoError(t, d.Close(ctx))
+	require.ErrorIs(t, <-closed, smr.ErrInCallback)
+	<-f.ended
+}
+
 // A file whose domain is being closed waits for the domain's readers.
 func TestClose_DomainClosing(t *testing.T) {
 	d, err := smr.New(smr.Options{Name: t.Name()})
@@ -162,7 +180,9 @@ func TestClose_DomainClosing(t *testing.T) {
 	f := openedAt(t, d, tempFile(t, 10000), Options{})
 	b, leave := borrow(t, f, 10000)
 	require.ErrorIs(t, d.Close(over()), context.Canceled)
-	require.ErrorIs(t, f.Close(over()), context.Canceled)
+	err = f.Close(over())
+	require.ErrorIs(t, err, context.Canceled)
+	require.ErrorContains(t, err, "sections must be left")
 	require.NoError(t, access(f, b, func() { require.Equal(t, pattern(10000), b) }))
 	leave()
 	<-f.ended

@@ -2,6 +2,7 @@ package smrfile
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -144,7 +145,10 @@ func pageUp(n int) int { return (n + pageSize - 1) &^ (pageSize - 1) }
 // what is held. The caller has published a mapping, or none.
 func (f *File) await(ctx context.Context, n int) error {
 	f.dom.Flush()
-	if err := f.dom.Synchronize(ctx); err != nil && !f.dom.Closed() {
+	held := "no section holds it up, but %d mappings are held: each Held must be released"
+	if err := f.dom.Synchronize(ctx); errors.Is(err, smr.ErrClosed) { // it goes on as that Close does
+		held = "the domain is closed, and %d mappings have readers: sections must be left, and each Held released"
+	} else if err != nil {
 		return err
 	}
 	for {
@@ -166,7 +170,7 @@ func (f *File) await(ctx context.Context, n int) error {
 		select {
 		case <-changed:
 		case <-ctx.Done():
-			return fmt.Errorf("%w; no section holds it up, but %d mappings are held: each Held must be released", ctx.Err(), longer)
+			return fmt.Errorf("%w; "+held, ctx.Err(), longer)
 		}
 	}
 }

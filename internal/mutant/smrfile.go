@@ -255,4 +255,15 @@ var smrfileBugs = []Bug{
 +		_ = Quarantine{OneIn: 1, For: 10 * time.Second}
 `,
 	},
+	{
+		Name:    "close-waits-for-itself",
+		Why:     "a Close in a callback of a domain that is being closed waits for a callback, as if its domain had refused for being closed",
+		Package: "./smrfile",
+		Test:    "TestClose_InCallbackOfClosing",
+		Patch: `
+@ smrfile/mapping.go
+-	if err := f.dom.Synchronize(ctx); errors.Is(err, smr.ErrClosed) { // it goes on as that Close does
++	if err := f.dom.Synchronize(ctx); err != nil && f.dom.Closed() {
+`,
+	},
 }
