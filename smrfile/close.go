@@ -61,8 +61,9 @@ func (f *File) beginClose(remove bool, onEnd func(error)) bool {
 	f.shut()
 	f.writers.Lock()
 	defer f.writers.Unlock()
-	if m := f.cur.LoadSerialized(); m.sp.memory && f.o.Write {
-		f.endErr = f.writeBack(m) // read when ended is closed
+	f.undoLocked()
+	if f.cur.LoadSerialized().sp.memory && f.o.Write {
+		f.endErr = f.writeBack() // read when ended is closed
 	}
 	f.publish(nil)
 	f.dom.Flush()

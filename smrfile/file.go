@@ -63,8 +63,12 @@ type File struct {
 	// load it in a section.
 	cur smr.Pointer[mapping]
 
-	// writers serializes Grow, Truncate, Close, and in memory WriteAt and Sync.
-	writers writerLock
+	// writers serializes Grow, Truncate, Close, and in memory WriteAt and Sync. It is held for system
+	// calls, but while no reader is waited for: so writers may be in sections and callbacks.
+	writers sync.Mutex
+	waiting *truncation // that waits for readers, with writers unlocked; guarded by writers
+
+	truncates truncateLock // serializes Truncate
 
 	// open ends when Close or Remove begins, which shut does.
 	open context.Context
@@ -129,9 +133,9 @@ func New(d *smr.Domain, file *os.File, o Options) (*File, error) {
 	if err != nil {
 		return nil, f.fail("open", err)
 	}
-	f.writers = make(writerLock, 1)
+	f.truncates = make(truncateLock, 1)
 	f.cur.In(d)
-	f.cur.GuardedBy(f.writers)
+	f.cur.GuardedBy(&f.writers)
 	sp, err := f.newSpace(int(max(size, o.Reserve)), int(size))
 	if err != nil {
 		return nil, f.fail("open", err)
@@ -198,34 +202,32 @@ func (f *File) checkMayBlock(op string) {
 	}
 }
 
-// A writerLock is a mutex that a context ends the wait for.
-type writerLock chan struct{}
+// A truncateLock is a mutex that a context ends the wait for.
+type truncateLock chan struct{}
 
-func (l writerLock) Lock()   { l <- struct{}{} }
-func (l writerLock) Unlock() { <-l }
-
-// TryLock takes the lock if it is free.
-func (l writerLock) TryLock() bool {
+// lock takes the lock, also if ctx has ended, if it is free.
+func (l truncateLock) lock(ctx, open context.Context) error {
 	select {
 	case l <- struct{}{}:
-		return true
+		return nil
 	default:
-		return false
+	}
+	select {
+	case l <- struct{}{}:
+		return nil
+	case <-open.Done():
+		return fs.ErrClosed
+	case <-ctx.Done():
+		return ctx.Err()
 	}
 }
 
+func (l truncateLock) unlock() { <-l }
+
 // lockOpen locks the writers, unless the file or the domain is closed.
-func (f *File) lockOpen(ctx context.Context, op string) error {
+func (f *File) lockOpen(op string) error {
 	f.checkMayBlock(op)
-	if !f.writers.TryLock() { // else the lock is taken, also if ctx has ended
-		select {
-		case f.writers <- struct{}{}:
-		case <-f.open.Done():
-			return f.fail(op, fs.ErrClosed)
-		case <-ctx.Done():
-			return f.fail(op, ctx.Err())
-		}
-	}
+	f.writers.Lock()
 	err := error(nil)
 	switch {
 	case f.open.Err() != nil:

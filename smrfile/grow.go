@@ -1,7 +1,6 @@
 package smrfile
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"math"
@@ -15,10 +14,11 @@ import (
 // A file that is open for reading grows only to what another process has made of it: then Grow shows
 // what is there up to size, and fails if the file is shorter.
 //
-// If Grow fails, for want of space on the disk or of addresses, the file is as it was. It waits for
-// other writers, also for a Truncate, until that has ended or given up.
+// If Grow fails, for want of space on the disk or of addresses, the file is as it was. A Truncate that
+// waits for readers gives up ([ErrGrown]) for a Grow that does not fail with [ErrRange]: until it has
+// truncated, the file has its old size.
 func (f *File) Grow(size int64) error {
-	if err := f.lockOpen(context.Background(), "grow"); err != nil {
+	if err := f.lockOpen("grow"); err != nil {
 		return err
 	}
 	defer f.writers.Unlock()
@@ -29,18 +29,20 @@ func (f *File) Grow(size int64) error {
 }
 
 func (f *File) growLocked(size int64) error {
-	m := f.cur.LoadSerialized()
-	old := int64(len(m.data))
+	old := int64(f.sizeLocked())
 	switch {
 	case size < old:
 		return fmt.Errorf("%w: to %d, from %d bytes: that is for Truncate", ErrRange, size, old)
-	case size == old:
-		return nil
 	case size > math.MaxInt:
 		return fmt.Errorf("%w: %d bytes are more than can be addressed", ErrRange, size)
 	case f.o.Reserve > 0 && size > f.o.Reserve:
 		return fmt.Errorf("%w: to %d bytes, and Options.Reserve is %d", ErrRange, size, f.o.Reserve)
 	}
+	f.undoLocked()
+	if size == old {
+		return nil
+	}
+	m := f.cur.LoadSerialized()
 	onDisk, err := f.sizeOnDisk()
 	if err != nil {
 		return err

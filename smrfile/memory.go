@@ -1,7 +1,6 @@
 package smrfile
 
 import (
-	"context"
 	"errors"
 	"io"
 )
@@ -14,7 +13,7 @@ func (f *File) inMemory() bool { return f.o.InMemory || !canMap || f.noMap.Load(
 
 // writeMemory is WriteAt for a file in memory: no Grow may move it meanwhile.
 func (f *File) writeMemory(p []byte, off int64) (n int, err error) {
-	if err := f.lockOpen(context.Background(), "write"); err != nil {
+	if err := f.lockOpen("write"); err != nil {
 		return 0, err
 	}
 	defer f.writers.Unlock()
@@ -32,11 +31,11 @@ func (f *File) writeMemory(p []byte, off int64) (n int, err error) {
 
 // syncMemory is Sync for a file in memory that may have been written to.
 func (f *File) syncMemory() error {
-	if err := f.lockOpen(context.Background(), "sync"); err != nil {
+	if err := f.lockOpen("sync"); err != nil {
 		return err
 	}
 	defer f.writers.Unlock()
-	if err := errors.Join(f.writeBack(f.cur.LoadSerialized()), f.file.Sync()); err != nil {
+	if err := errors.Join(f.writeBack(), f.file.Sync()); err != nil {
 		return f.fail("sync", err)
 	}
 	return nil
@@ -69,8 +68,9 @@ func (m *mapping) moved(sp *space) *space {
 	return sp
 }
 
-// writeBack writes what readers may have stored. The caller holds writers.
-func (f *File) writeBack(m *mapping) error {
-	_, err := f.file.WriteAt(m.data, 0)
+// writeBack writes what readers may have stored, also what a Truncate waits to take away. The caller
+// holds writers.
+func (f *File) writeBack() error {
+	_, err := f.file.WriteAt(f.cur.LoadSerialized().sp.mem[:f.sizeLocked()], 0)
 	return err
 }

@@ -2,59 +2,114 @@ package smrfile
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 )
 
+// ErrGrown is wrapped by the error of a Truncate that a Grow came before, while it waited for readers.
+var ErrGrown = errors.New("undone, as a Grow came first")
+
 // Truncate makes the file size bytes long, in an order that takes nothing from a reader: it publishes
-// the shorter mapping, waits until no section and no Held has a longer one, and then truncates.
+// the shorter mapping, waits until no section and no Held has a longer one, and then truncates. While it
+// waits a View beyond size fails, and ReadAt ends there by [io.EOF]: give it a context with a deadline
+// where something may be held for long.
 //
 // If ctx ends before that, nothing has happened: Truncate publishes the old size again, and its error
-// says what it waited for. So, too, if the file is closed meanwhile, or the system does not truncate
-// it. Between the two a View beyond size has failed.
+// says what it waited for. So, too, if the file is closed meanwhile, the system does not truncate it, or
+// a Grow comes, which waits for no reader: then the error is [ErrGrown].
 //
 // Truncate fails if the file has fewer bytes (that is for Grow), or is open for reading only. It must
-// not be called in a section of the domain, which it would wait for, nor in a callback.
+// not be called in a section of the domain, which it would wait for, nor in a callback. A second one
+// waits for the first.
 func (f *File) Truncate(ctx context.Context, size int64) error {
-	if err := f.lockOpen(ctx, "truncate"); err != nil {
-		return err
+	f.checkMayBlock("truncate")
+	err := f.truncates.lock(ctx, f.open)
+	if err == nil {
+		defer f.truncates.unlock()
+		err = f.truncate(ctx, size)
 	}
-	defer f.writers.Unlock()
-	if err := f.truncateLocked(ctx, size); err != nil {
+	if err != nil {
 		return f.fail("truncate", err)
 	}
 	return nil
 }
 
-func (f *File) truncateLocked(ctx context.Context, size int64) error {
+// A truncation is a Truncate that waits for readers: the file is longer than they see.
+type truncation struct {
+	size   int                // of the file until then
+	cancel context.CancelFunc // ends the wait
+}
+
+func (f *File) truncate(ctx context.Context, size int64) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	t, err := f.beginTruncate(size, cancel)
+	if err != nil {
+		return err
+	}
+	defer func() { // also where await panics: in a section of the caller's, under -tags invariants
+		f.writers.Lock()
+		defer f.writers.Unlock()
+		if f.waiting == t {
+			f.undoLocked()
+		}
+	}()
+	err = f.await(ctx, int(size))
+	return f.endTruncate(t, size, err)
+}
+
+// beginTruncate publishes the shorter mapping.
+func (f *File) beginTruncate(size int64, cancel context.CancelFunc) (*truncation, error) {
+	if err := f.lockOpen("truncate"); err != nil {
+		return nil, err
+	}
+	defer f.writers.Unlock()
 	m := f.cur.LoadSerialized()
 	n := len(m.data)
 	switch {
 	case size < 0 || size > int64(n):
-		return fmt.Errorf("%w: to %d, from %d bytes", ErrRange, size, n)
+		return nil, fmt.Errorf("%w: to %d, from %d bytes", ErrRange, size, n)
 	case !f.o.Write:
-		return fmt.Errorf("to %d bytes: Options.Write is not set", size)
-	case size == int64(n):
-		return nil
+		return nil, fmt.Errorf("to %d bytes: Options.Write is not set", size)
 	}
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	defer context.AfterFunc(f.open, cancel)()
-
+	f.waiting = &truncation{n, cancel}
 	f.publish(f.newMapping(m.sp, int(size)))
-	done := false
-	defer func() {
-		if !done { // also where await panics: in a section of the caller's, under -tags invariants
-			f.publish(f.newMapping(m.sp, n))
-		}
-	}()
-	err := f.await(ctx, int(size))
+	return f.waiting, nil
+}
+
+// endTruncate truncates the file, unless the wait ended with an error or another writer has come.
+func (f *File) endTruncate(t *truncation, size int64, waited error) error {
+	f.writers.Lock()
+	defer f.writers.Unlock()
+	switch {
+	case f.open.Err() != nil:
+		return fs.ErrClosed
+	case f.waiting != t:
+		return ErrGrown
+	case waited != nil:
+		return waited
+	}
+	err := f.file.Truncate(size)
 	if err == nil {
-		err = f.file.Truncate(size)
+		f.waiting = nil
 	}
-	if err != nil && f.open.Err() != nil {
-		return fs.ErrClosed // meanwhile
-	}
-	done = err == nil
 	return err
+}
+
+// undoLocked ends the wait of a Truncate, if one waits, and readers see again what it would have taken.
+func (f *File) undoLocked() {
+	if t := f.waiting; t != nil {
+		f.waiting = nil
+		t.cancel()
+		f.publish(f.newMapping(f.cur.LoadSerialized().sp, t.size))
+	}
+}
+
+// sizeLocked returns the size of the file, which is more than readers see while a Truncate waits.
+func (f *File) sizeLocked() int {
+	if f.waiting != nil {
+		return f.waiting.size
+	}
+	return len(f.cur.LoadSerialized().data)
 }

@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"runtime"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -118,6 +119,92 @@ func TestTruncate_ClosedMeanwhile(t *testing.T) {
 		s.Leave()
 		require.NoError(t, <-done)
 		requireDiskSize(t, f, 1000)
+	})
+}
+
+// A Grow, in a section or not, waits for no Truncate that waits for the section, nor do other writers.
+func TestGrow_BeforeTruncate(t *testing.T) {
+	variants(t, Options{Write: true}, func(t *testing.T, o Options) {
+		f := opened(t, 10000, o)
+		s := testkit.Enter(f.Domain())
+		leave := sync.OnceFunc(s.Leave)
+		defer leave()
+		b, err := f.View(s, 5000, 3)
+		require.NoError(t, err)
+		done := make(chan error, 1)
+		truncate := func() {
+			go func() { done <- f.Truncate(testkit.Context(t), 10) }()
+			for f.SizeIn(s) != 10 {
+				runtime.Gosched()
+			}
+		}
+		truncate()
+		_, err = f.WriteAt([]byte("abc"), 7)
+		require.NoError(t, err)
+		_, err = f.WriteAt([]byte("abc"), 8)
+		require.ErrorIs(t, err, ErrRange)
+		copy(b, "def")
+		require.NoError(t, f.Sync())
+		for _, size := range []int64{10, 20, 9999} {
+			require.ErrorIs(t, f.Grow(size), ErrRange, "the file has its size yet")
+		}
+		require.EqualValues(t, 10, f.SizeIn(s))
+		require.NoError(t, f.Grow(10000))
+		require.ErrorIs(t, <-done, ErrGrown)
+		want := pattern(10000)
+		copy(want[7:], "abc")
+		copy(want[5000:], "def")
+		requireView(t, f, 0, want)
+		read, err := os.ReadFile(f.path)
+		require.NoError(t, err)
+		require.Equal(t, want, read)
+
+		truncate()
+		require.NoError(t, f.Grow(20000))
+		require.ErrorIs(t, <-done, ErrGrown)
+		requireView(t, f, 0, append(want, make([]byte, 10000)...))
+		leave()
+		requireDiskSize(t, f, 20000)
+		require.NoError(t, f.Truncate(testkit.Context(t), 10))
+		requireDiskSize(t, f, 10)
+	})
+}
+
+// A second Truncate waits for the first, or gives up.
+func TestTruncate_Twice(t *testing.T) {
+	variants(t, Options{Write: true}, func(t *testing.T, o Options) {
+		f := opened(t, 1000, o)
+		s := testkit.Enter(f.Domain())
+		leave := sync.OnceFunc(s.Leave)
+		defer leave()
+		done := make(chan error, 3)
+		go func() { done <- f.Truncate(testkit.Context(t), 100) }()
+		for f.SizeIn(s) != 100 {
+			runtime.Gosched()
+		}
+		require.ErrorIs(t, f.Truncate(over(), 10), context.Canceled)
+		go func() { done <- f.Truncate(testkit.Context(t), 10) }()
+		leave()
+		require.NoError(t, <-done)
+		require.NoError(t, <-done)
+		requireDiskSize(t, f, 10)
+
+		s = testkit.Enter(f.Domain())
+		leave = sync.OnceFunc(s.Leave)
+		defer func() { leave() }()
+		for range 3 {
+			go func() { done <- f.Truncate(testkit.Context(t), 5) }()
+		}
+		for f.SizeIn(s) != 5 {
+			runtime.Gosched()
+		}
+		require.ErrorIs(t, f.Close(over()), context.Canceled)
+		for range 3 {
+			require.ErrorIs(t, <-done, fs.ErrClosed)
+		}
+		leave()
+		<-f.ended
+		requireDiskSize(t, f, 10)
 	})
 }
 

@@ -23,14 +23,9 @@ var smrfileBugs = []Bug{
 		Test:    "TestTruncate_WaitsForSections",
 		Patch: `
 @ smrfile/truncate.go
--	err := f.await(ctx, int(size))
--	if err == nil {
--		err = f.file.Truncate(size)
--	}
-+	err := f.file.Truncate(size)
-+	if err == nil {
-+		err = f.await(ctx, int(size))
-+	}
+-	err = f.await(ctx, int(size))
++	f.file.Truncate(size)
++	err = f.await(ctx, int(size))
 `,
 	},
 	{
@@ -51,8 +46,8 @@ var smrfileBugs = []Bug{
 		Test:    "TestTruncate_WaitsForSections",
 		Patch: `
 @ smrfile/truncate.go
--		if !done { // also where await panics: in a section of the caller's, under -tags invariants
-+		if !done && size < 0 {
+-		if f.waiting == t {
++		if f.waiting == t && size < 0 {
 `,
 	},
 	{
@@ -263,7 +258,45 @@ var smrfileBugs = []Bug{
 		Patch: `
 @ smrfile/mapping.go
 -	if err := f.dom.Synchronize(ctx); errors.Is(err, smr.ErrClosed) { // it goes on as that Close does
-+	if err := f.dom.Synchronize(ctx); err != nil && f.dom.Closed() {
++	if err := f.dom.Synchronize(ctx); errors.Is(err, smr.ErrClosed) || err != nil && f.dom.Closed() {
+`,
+	},
+	{
+		Name:    "grow-behind-truncate",
+		Why:     "a Grow in a section waits for a Truncate that waits for the section",
+		Package: "./smrfile",
+		Test:    "TestGrow_BeforeTruncate",
+		Patch: `
+@ smrfile/grow.go
++	if err := f.truncates.lock(f.open, f.open); err != nil {
++		return err
++	}
++	defer f.truncates.unlock()
+ 	if err := f.lockOpen("grow"); err != nil {
+`,
+	},
+	{
+		Name:    "truncate-what-grew",
+		Why:     "a Truncate takes what a Grow has published while it waited",
+		Package: "./smrfile",
+		Test:    "TestGrow_BeforeTruncate",
+		Patch: `
+@ smrfile/truncate.go
+-	case f.waiting != t:
+-		return ErrGrown
+-	case waited != nil:
++	case waited != nil && f.waiting == t:
+`,
+	},
+	{
+		Name:    "sync-what-is-shown",
+		Why:     "Sync of a file in memory leaves out what a Truncate waits to take, which then is undone",
+		Package: "./smrfile",
+		Test:    "TestGrow_BeforeTruncate",
+		Patch: `
+@ smrfile/memory.go
+-	_, err := f.file.WriteAt(f.cur.LoadSerialized().sp.mem[:f.sizeLocked()], 0)
++	_, err := f.file.WriteAt(f.cur.LoadSerialized().data, 0)
 `,
 	},
 }
