@@ -12,7 +12,8 @@ import (
 // file has that size already, and fails if it has more.
 //
 // A file that is open for reading grows only to what another process has made of it: then Grow shows
-// what is there up to size, and fails if the file is shorter.
+// what is there up to size, and fails if the file is shorter. What others have truncated it does not
+// extend: that is a [*FaultError]. (Truncate to the size that is left, or less; then Grow.)
 //
 // If Grow fails, for want of space on the disk or of addresses, the file is as it was. A Truncate that
 // waits for readers gives up ([ErrGrown]) for a Grow that does not fail with [ErrRange]: until it has
@@ -44,21 +45,23 @@ func (f *File) growLocked(size int64) error {
 	}
 	m := f.cur.LoadSerialized()
 	onDisk, err := f.sizeOnDisk()
-	if err != nil {
+	switch {
+	case err != nil:
 		return err
-	}
-	if onDisk < size {
+	case onDisk < old && !m.sp.memory:
+		return f.foreign(onDisk)
+	case onDisk < size:
 		if !f.o.Write {
 			return fmt.Errorf("%w: to %d bytes, of which the file has %d, and Options.Write is not set", ErrRange, size, onDisk)
 		}
 		if err := f.extend(onDisk, size); err != nil {
-			return errors.Join(err, f.file.Truncate(onDisk))
+			return errors.Join(err, ftruncate(f.file, onDisk))
 		}
 	}
 	sp, err := f.spaceFor(m, int(size))
 	if err != nil {
 		if onDisk < size {
-			err = errors.Join(err, f.file.Truncate(onDisk))
+			err = errors.Join(err, ftruncate(f.file, onDisk))
 		}
 		return err
 	}

@@ -5,7 +5,7 @@ package smrfile
 import "golang.org/x/sys/unix"
 
 // extend makes a file of from bytes to bytes long, perhaps without blocks on the disk.
-func (f *File) extend(_, to int64) error { return f.file.Truncate(to) }
+func (f *File) extend(_, to int64) error { return ftruncate(f.file, to) }
 
 // syncMapping writes what was stored to a mapping.
 func syncMapping(mem []byte) error {

@@ -23,7 +23,7 @@ func (f *File) extend(from, to int64) error {
 			return err
 		}
 	}
-	return f.file.Truncate(to)
+	return ftruncate(f.file, to)
 }
 
 func fallocate(fd int, from, n int64) unix.Errno {

@@ -17,6 +17,6 @@ func advise([]byte, Advice) error                { return nil }
 func syncMapping([]byte) error                   { return nil }
 
 // extend makes a file of from bytes to bytes long.
-func (f *File) extend(_, to int64) error { return f.file.Truncate(to) }
+func (f *File) extend(_, to int64) error { return ftruncate(f.file, to) }
 
 func (Quarantine) end([]byte) error { return nil }

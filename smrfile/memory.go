@@ -55,7 +55,7 @@ func (f *File) readMore(to []byte, off int64) error {
 	case n == len(to):
 		return nil
 	case errors.Is(err, io.EOF):
-		return &FaultError{f.path, off + int64(n), io.ErrUnexpectedEOF}
+		return f.foreign(off + int64(n))
 	}
 	return err
 }

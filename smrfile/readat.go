@@ -66,5 +66,5 @@ func (f *File) readShort(off int64, err error) error {
 	if off >= f.Size() {
 		return io.EOF // truncated here, meanwhile
 	}
-	return &FaultError{f.path, off, io.ErrUnexpectedEOF}
+	return f.foreign(off)
 }

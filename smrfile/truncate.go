@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
+	"os"
 )
 
 // ErrGrown is wrapped by the error of a Truncate that a Grow came before, while it waited for readers.
@@ -19,7 +21,9 @@ var ErrGrown = errors.New("undone, as a Grow came first")
 // says what it waited for. So, too, if the file is closed meanwhile, the system does not truncate it, or
 // a Grow comes, which waits for no reader: then the error is [ErrGrown].
 //
-// Truncate fails if the file has fewer bytes (that is for Grow), or is open for reading only. It must
+// Truncate fails if the file has fewer bytes (that is for Grow), or is open for reading only; with a
+// [*FaultError] if others have truncated it to less, so that it would be extended; and perhaps with an
+// error of the disk though it has truncated. It must
 // not be called in a section of the domain, which it would wait for, nor in a callback. A second one
 // waits for the first.
 func (f *File) Truncate(ctx context.Context, size int64) error {
@@ -90,12 +94,35 @@ func (f *File) endTruncate(t *truncation, size int64, waited error) error {
 	case waited != nil:
 		return waited
 	}
-	err := f.file.Truncate(size)
-	if err == nil {
+	cut, err := f.cut(size)
+	if cut {
 		f.waiting = nil
 	}
 	return err
 }
+
+// cut truncates the file on the disk, and reports whether it did: perhaps with an error, of the disk. It
+// does not extend a file that others have made shorter than that.
+func (f *File) cut(size int64) (cut bool, err error) {
+	before, err := f.sizeOnDisk()
+	switch {
+	case err != nil:
+		return false, err
+	case before < size && !f.inMemory():
+		return false, f.foreign(before)
+	}
+	if err := ftruncate(f.file, size); err != nil {
+		after, unknown := f.sizeOnDisk()
+		return unknown != nil || after < before, err
+	}
+	return true, nil
+}
+
+// ftruncate is a variable for tests in which it fails.
+var ftruncate = (*os.File).Truncate
+
+// foreign returns the error for a file that others have truncated to size.
+func (f *File) foreign(size int64) error { return &FaultError{f.path, size, io.ErrUnexpectedEOF} }
 
 // undoLocked ends the wait of a Truncate, if one waits, and readers see again what it would have taken.
 func (f *File) undoLocked() {

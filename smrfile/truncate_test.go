@@ -2,6 +2,8 @@ package smrfile
 
 import (
 	"context"
+	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"runtime"
@@ -167,6 +169,62 @@ func TestGrow_BeforeTruncate(t *testing.T) {
 		requireDiskSize(t, f, 20000)
 		require.NoError(t, f.Truncate(testkit.Context(t), 10))
 		requireDiskSize(t, f, 10)
+	})
+}
+
+// What others have truncated is neither extended nor hidden: a fault stays one, and Truncate mends it.
+func TestTruncate_ForeignTruncation(t *testing.T) {
+	for _, reserve := range []int64{0, 1 << 20} {
+		f := truncated(t, Options{Write: true, Reserve: reserve})
+		left := int64(pageSize)
+		ctx := testkit.Context(t)
+		for _, err := range []error{
+			f.Grow(10 * left), f.Truncate(ctx, 2*left), f.Truncate(ctx, left+1), f.Truncate(ctx, 3*left),
+		} {
+			var fault *FaultError
+			require.ErrorAs(t, err, &fault)
+			require.Equal(t, left, fault.Off)
+			require.ErrorIs(t, err, io.ErrUnexpectedEOF)
+			requireDiskSize(t, f, left)
+			require.Equal(t, 3*left, f.Size())
+		}
+		require.NoError(t, f.Truncate(ctx, left))
+		require.NoError(t, f.Grow(2*left))
+		requireView(t, f, 0, append(pattern(pageSize), make([]byte, pageSize)...))
+	}
+}
+
+// What others have appended goes, too.
+func TestTruncate_ToItsSize(t *testing.T) {
+	variants(t, Options{Write: true}, func(t *testing.T, o Options) {
+		f := opened(t, 100, o)
+		require.NoError(t, os.Truncate(f.path, 200))
+		require.NoError(t, f.Truncate(testkit.Context(t), 100))
+		requireDiskSize(t, f, 100)
+		requireView(t, f, 0, pattern(100))
+	})
+}
+
+// Where the system does not truncate nothing has happened, unless it has.
+func TestTruncate_SystemFails(t *testing.T) {
+	variants(t, Options{Write: true}, func(t *testing.T, o Options) {
+		old := ftruncate
+		t.Cleanup(func() { ftruncate = old })
+		f := opened(t, 10000, o)
+		ctx := testkit.Context(t)
+		broken := errors.New("broken")
+		ftruncate = func(*os.File, int64) error { return broken }
+		require.ErrorIs(t, f.Truncate(ctx, 10), broken)
+		requireDiskSize(t, f, 10000)
+		requireView(t, f, 0, pattern(10000))
+		ftruncate = func(file *os.File, size int64) error { return errors.Join(old(file, size), broken) }
+		require.ErrorIs(t, f.Truncate(ctx, 10), broken)
+		requireDiskSize(t, f, 10)
+		requireView(t, f, 0, pattern(10))
+		require.EqualValues(t, 10, f.Size())
+		ftruncate = old
+		require.NoError(t, f.Grow(20))
+		requireView(t, f, 0, append(pattern(10), make([]byte, 10)...))
 	})
 }
 

@@ -11,7 +11,8 @@ import (
 // WriteAt writes to the file, within its size (Grow it first), and views show what is written: it is
 // [io.WriterAt]. A full disk is an error here, where a store to a view may fault. Readers of those bytes
 // see some of them early, as with stores: write where no reader reads yet, then publish the offset.
-// A Truncate waits for the writes that are under way.
+// A Truncate waits for the writes that are under way. A file that others have truncated it extends again,
+// with zeros in between.
 func (f *File) WriteAt(p []byte, off int64) (n int, err error) {
 	if f.inMemory() {
 		return f.writeMemory(p, off)

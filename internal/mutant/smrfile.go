@@ -299,4 +299,26 @@ var smrfileBugs = []Bug{
 +	_, err := f.file.WriteAt(f.cur.LoadSerialized().data, 0)
 `,
 	},
+	{
+		Name:    "truncate-extends",
+		Why:     "a Truncate extends what others have made shorter, and readers see zeros for what was lost",
+		Package: "./smrfile",
+		Test:    "TestTruncate_ForeignTruncation",
+		Patch: `
+@ smrfile/truncate.go
+-	case before < size && !f.inMemory():
++	case before < 0:
+`,
+	},
+	{
+		Name:    "truncate-fails-halfway",
+		Why:     "an error of the disk, after it has truncated, and views of what is gone fault",
+		Package: "./smrfile",
+		Test:    "TestTruncate_SystemFails",
+		Patch: `
+@ smrfile/truncate.go
+-		return unknown != nil || after < before, err
++		return unknown != nil || after < 0, err
+`,
+	},
 }
