@@ -36,7 +36,7 @@ type Options struct {
 	Sparse bool
 
 	// InMemory reads the file to memory instead of mapping it, as is always done where the system
-	// can't map it: see the package doc.
+	// can't map it: see the package doc. Then it may have a TiB, or a GiB where addresses have 32 bits.
 	InMemory bool
 
 	// Advice is given to the system for each mapping of the file.
@@ -137,6 +137,9 @@ func New(d *smr.Domain, file *os.File, o Options) (*File, error) {
 	f.cur.In(d)
 	f.cur.GuardedBy(&f.writers)
 	sp, err := f.newSpace(int(max(size, o.Reserve)), int(size))
+	if err == nil {
+		err = f.fill(sp, nil, int(size))
+	}
 	if err != nil {
 		return nil, f.fail("open", err)
 	}

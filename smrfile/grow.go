@@ -15,7 +15,9 @@ import (
 // what is there up to size, and fails if the file is shorter. What others have truncated it does not
 // extend: that is a [*FaultError]. (Truncate to the size that is left, or less; then Grow.)
 //
-// If Grow fails, for want of space on the disk or of addresses, the file is as it was. A Truncate that
+// If Grow fails, for want of space on the disk or of addresses, the file is as it was. (A file to which
+// others append meanwhile may then lose what they did, and so may another File of the same path: have one
+// for writing.) A Truncate that
 // waits for readers gives up ([ErrGrown]) for a Grow that does not fail with [ErrRange]: until it has
 // truncated, the file has its old size.
 func (f *File) Grow(size int64) error {
@@ -50,18 +52,16 @@ func (f *File) growLocked(size int64) error {
 		return err
 	case onDisk < old && !m.sp.memory:
 		return f.foreign(onDisk)
-	case onDisk < size:
-		if !f.o.Write {
-			return fmt.Errorf("%w: to %d bytes, of which the file has %d, and Options.Write is not set", ErrRange, size, onDisk)
-		}
-		if err := f.extend(onDisk, size); err != nil {
-			return errors.Join(err, ftruncate(f.file, onDisk))
-		}
+	case onDisk < size && !f.o.Write:
+		return fmt.Errorf("%w: to %d bytes, of which the file has %d, and Options.Write is not set", ErrRange, size, onDisk)
 	}
-	sp, err := f.spaceFor(m, int(size))
+	sp, err := f.spaceFor(m.sp, int(size))
 	if err != nil {
-		if onDisk < size {
-			err = errors.Join(err, ftruncate(f.file, onDisk))
+		return err
+	}
+	if err := f.lengthen(m, sp, onDisk, size); err != nil {
+		if sp != m.sp {
+			sp.end(f)
 		}
 		return err
 	}
@@ -69,24 +69,35 @@ func (f *File) growLocked(size int64) error {
 	return nil
 }
 
-// spaceFor returns the space of m if it has size bytes, else one that has, with room to grow if there
-// are addresses enough.
-func (f *File) spaceFor(m *mapping, size int) (*space, error) {
-	if size <= len(m.sp.mem) {
-		if m.sp.memory {
-			return m.sp, f.readMore(m.sp.mem[len(m.data):size], int64(len(m.data)))
-		}
-		return m.sp, nil
+// spaceFor returns sp if it has size bytes, else a space that has, with room to grow if there are
+// addresses enough.
+func (f *File) spaceFor(sp *space, size int) (*space, error) {
+	if size <= len(sp.mem) {
+		return sp, nil
 	}
 	const most = 1 << 30 // grown by at once
-	if wide := len(m.sp.mem) + min(len(m.sp.mem), most); wide > size && unsafe.Sizeof(0) == 8 {
+	if wide := len(sp.mem) + min(len(sp.mem), most); wide > size && unsafe.Sizeof(0) == 8 {
 		if sp, err := f.newSpace(wide, size); err == nil {
-			return m.moved(sp), nil
+			return sp, nil
 		}
 	}
-	sp, err := f.newSpace(size, size)
-	if err != nil {
-		return nil, err
+	return f.newSpace(size, size)
+}
+
+// lengthen makes the file longer on the disk, where it has fewer bytes, and reads what is new if sp is a
+// copy. If it fails the file is as it was.
+func (f *File) lengthen(m *mapping, sp *space, onDisk, size int64) (err error) {
+	if onDisk < size {
+		err = f.extend(onDisk, size)
 	}
-	return m.moved(sp), nil
+	if err == nil {
+		err = f.fill(sp, m.data, int(size))
+	}
+	if err == nil || onDisk >= size {
+		return err
+	}
+	if now, _ := f.sizeOnDisk(); onDisk < now && now <= size { // else others have appended to it
+		err = errors.Join(err, ftruncate(f.file, onDisk))
+	}
+	return err
 }

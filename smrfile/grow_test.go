@@ -2,6 +2,7 @@ package smrfile
 
 import (
 	"context"
+	"errors"
 	"math"
 	"os"
 	"testing"
@@ -75,8 +76,10 @@ func TestGrow_Errors(t *testing.T) {
 			require.ErrorIs(t, f.Grow(size), ErrRange)
 		}
 		require.NoError(t, f.Grow(100))
-		if !o.InMemory {
-			require.Error(t, f.Grow(math.MaxInt64))
+		g := openedAt(t, f.dom, f.path, Options{Write: true, InMemory: o.InMemory, Sparse: true})
+		for _, size := range []int64{1 << 60, math.MaxInt, math.MaxInt64} {
+			require.Error(t, f.Grow(size))
+			require.Error(t, g.Grow(size))
 		}
 		requireDiskSize(t, f, 100)
 		requireView(t, f, 0, pattern(100))
@@ -113,6 +116,32 @@ func TestGrow_KeepsWhatOthersAppended(t *testing.T) {
 		requireDiskSize(t, f, 1000)
 		require.NoError(t, f.Grow(2000))
 		requireView(t, f, 0, append(pattern(1000), make([]byte, 1000)...))
+	})
+}
+
+// What a Grow that fails has made of the file goes, what others have appended meanwhile stays.
+func TestGrow_Undone(t *testing.T) {
+	variants(t, Options{Write: true, Sparse: true}, func(t *testing.T, o Options) {
+		old := ftruncate
+		t.Cleanup(func() { ftruncate = old })
+		f := opened(t, 10000, o)
+		broken := errors.New("broken")
+		for _, made := range []int64{10000, 15000, 20000, 20001} { // of 20000
+			ftruncate = func(file *os.File, size int64) error {
+				if ftruncate = old; made > 10000 {
+					require.NoError(t, old(file, made))
+				}
+				return broken
+			}
+			require.ErrorIs(t, f.Grow(20000), broken)
+			if made > 20000 {
+				requireDiskSize(t, f, made)
+			} else {
+				requireDiskSize(t, f, 10000)
+			}
+			requireView(t, f, 0, pattern(10000))
+		}
+		require.NoError(t, f.Grow(30000))
 	})
 }
 

@@ -30,19 +30,20 @@ type mapping struct {
 	sp   *space
 }
 
-// newSpace returns addresses for the file, capacity bytes of which it shows the first size now.
+// newSpace returns addresses for capacity bytes of the file, of which size are needed now. If they are Go
+// memory they have to be filled.
 func (f *File) newSpace(capacity, size int) (*space, error) {
 	switch {
 	case capacity == 0:
 		return &space{}, nil
 	case f.inMemory():
-		return f.readSpace(capacity, size)
+		return memorySpace(capacity, size)
 	}
 	mem, err := mapFile(f.fd, capacity, f.o.Write)
 	runtime.KeepAlive(f.file)
 	if noMapping(err) { // this file system has none
 		f.noMap.Store(true)
-		return f.readSpace(capacity, size)
+		return memorySpace(capacity, size)
 	}
 	if err != nil {
 		return nil, mapFailed(capacity, err)

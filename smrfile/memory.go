@@ -2,6 +2,7 @@ package smrfile
 
 import (
 	"errors"
+	"fmt"
 	"io"
 )
 
@@ -41,31 +42,36 @@ func (f *File) syncMemory() error {
 	return nil
 }
 
-// readSpace returns a copy of the first size bytes of the file. It has no more than as many again to
-// grow: what is reserved would take memory.
-func (f *File) readSpace(capacity, size int) (*space, error) {
-	sp := &space{mem: make([]byte, min(capacity, 2*size)), memory: true}
-	return sp, f.readMore(sp.mem[:size], 0)
+// mostMemory is how long a file in memory may be: a TiB, or a GiB where addresses have 32 bits.
+const mostMemory = 1 << 30 << (10 * (^uintptr(0) >> 63))
+
+// memorySpace returns Go memory for size bytes, and for no more than as many again to grow: what is
+// reserved would take memory.
+func memorySpace(capacity, size int) (*space, error) {
+	if size > mostMemory {
+		return nil, fmt.Errorf("%w: %d bytes, and a file in memory may have %d", ErrRange, size, mostMemory)
+	}
+	return &space{mem: make([]byte, size+min(size, capacity-size, mostMemory-size)), memory: true}, nil
 }
 
-// readMore reads the file from off on to memory that no reader sees yet.
-func (f *File) readMore(to []byte, off int64) error {
-	n, err := f.file.ReadAt(to, off)
+// fill makes sp, if it is Go memory, a copy of the first size bytes of the file. have are those which it
+// has already, or an older copy, which may be newer than the file. No reader sees the rest yet.
+func (f *File) fill(sp *space, have []byte, size int) error {
+	if !sp.memory {
+		return nil
+	}
+	if len(have) > 0 && &have[0] != &sp.mem[0] {
+		copy(sp.mem, have)
+	}
+	off := int64(len(have))
+	n, err := f.file.ReadAt(sp.mem[off:size], off)
 	switch {
-	case n == len(to):
+	case n == size-len(have):
 		return nil
 	case errors.Is(err, io.EOF):
 		return f.foreign(off + int64(n))
 	}
 	return err
-}
-
-// moved returns sp with the contents of m, if it is a copy: they may be newer than the file's.
-func (m *mapping) moved(sp *space) *space {
-	if sp.memory {
-		copy(sp.mem, m.data)
-	}
-	return sp
 }
 
 // writeBack writes what readers may have stored, also what a Truncate waits to take away. The caller

@@ -169,13 +169,24 @@ var smrfileBugs = []Bug{
 	},
 	{
 		Name:    "grow-keeps-what-failed",
-		Why:     "a Grow that fails for want of addresses leaves the file longer",
+		Why:     "a Grow that fails leaves the file longer",
 		Package: "./smrfile",
-		Test:    "TestGrow_NoAddresses",
+		Test:    "TestGrow_Undone",
 		Patch: `
 @ smrfile/grow.go
--			err = errors.Join(err, f.file.Truncate(onDisk))
-+			_ = errors.Join(err)
+-	if now, _ := f.sizeOnDisk(); onDisk < now && now <= size { // else others have appended to it
++	if now, _ := f.sizeOnDisk(); onDisk < now && now < 0 {
+`,
+	},
+	{
+		Name:    "grow-takes-what-others-appended",
+		Why:     "a Grow that fails cuts off what others have appended meanwhile",
+		Package: "./smrfile",
+		Test:    "TestGrow_Undone",
+		Patch: `
+@ smrfile/grow.go
+-	if now, _ := f.sizeOnDisk(); onDisk < now && now <= size { // else others have appended to it
++	if now, _ := f.sizeOnDisk(); onDisk < now {
 `,
 	},
 	{
