@@ -145,6 +145,24 @@ func TestGrow_Undone(t *testing.T) {
 	})
 }
 
+// A mapping that is held is no pending memory of the domain; a copy of a file is.
+func TestHold_IsNoPendingMemory(t *testing.T) {
+	variants(t, Options{Write: true}, func(t *testing.T, o Options) {
+		f := opened(t, 1<<20, o)
+		s := f.Enter()
+		h := f.Hold(s)
+		s.Leave()
+		defer h.Release()
+		require.NoError(t, f.Grow(10<<20))
+		settle(t, f.Domain())
+		want := int64(0)
+		if o.InMemory {
+			want = 1 << 20
+		}
+		require.Equal(t, want, f.Domain().Stats().PendingBytes)
+	})
+}
+
 // Growing in small steps makes few mappings.
 func TestGrow_FewMappings(t *testing.T) {
 	f := opened(t, 1, Options{Write: true})
@@ -174,15 +192,4 @@ func TestGrow_ClosedDomain(t *testing.T) {
 	require.Zero(t, f.Size())
 	require.NoError(t, f.Close(testkit.Context(t)))
 	requireDiskSize(t, f, 100)
-}
-
-// A large mapping that a reader has is no memory that writers of the domain must wait for.
-func TestGrow_RetiresNoMemory(t *testing.T) {
-	mapped(t)
-	f := opened(t, 1, Options{Write: true, Sparse: true})
-	require.NoError(t, f.Grow(64<<20))
-	s := f.Enter()
-	defer s.Leave()
-	require.NoError(t, f.Grow(256<<20))
-	require.Less(t, f.dom.Stats().PendingBytes, int64(1<<20))
 }

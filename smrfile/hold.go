@@ -15,8 +15,10 @@ type Held struct {
 }
 
 // Hold keeps the file as it is now, after s has been left, until Release: for an iterator, a slow
-// connection, a backup. It holds back Truncate and the end of Close, which wait for it, and nothing
-// else of the domain: no grace period, no other file, no Grow. Of a closed file it holds nothing.
+// connection, a backup. It holds back Truncate and the end of Close, which wait for it; of the domain
+// Close, and once the mapping was replaced Barrier, as each [smr.Hold] does; and nothing else: no grace
+// period, no other file, no Grow, no Throttle, for which only a file in memory counts.
+// Of a closed file it holds nothing.
 // Cost: that of [smr.Hold].
 func (f *File) Hold(s smr.Section) Held {
 	if m := f.cur.Load(s); m != nil {

@@ -62,22 +62,13 @@ func (f *File) newMapping(sp *space, n int) *mapping {
 	return m
 }
 
-// perTable is how many bytes of a mapping take a byte of memory, for the page tables. What a retired
-// mapping counts for in the domain is those: addresses are none, and the pages are the system's to drop.
-// By its length a mapping that is held would have all writers of the domain wait in Throttle.
-const perTable = 512
-
 // publish makes m what readers see, and retires what they saw. The caller holds writers.
 func (f *File) publish(m *mapping) {
 	old := f.cur.LoadSerialized()
 	f.cur.Store(m)
-	size := 0
-	switch {
-	case m != nil && m.sp == old.sp:
-	case old.sp.memory:
+	size := 0 // pages of a file are no pending memory
+	if old.sp.memory && (m == nil || m.sp != old.sp) {
 		size = len(old.data)
-	default:
-		size = len(old.data)/perTable + 1
 	}
 	if smr.TryCall(f.dom, old, size, (*mapping).end) {
 		return
