@@ -190,8 +190,7 @@ func (f *File) SizeIn(s smr.Section) int64 {
 
 // fail returns the error of an operation, with the path.
 func (f *File) fail(op string, err error) error {
-	var is *fs.PathError
-	if errors.As(err, &is) {
+	if is, ok := err.(*fs.PathError); ok { // not errors.As: other errors may be joined to it
 		err = is.Err
 	}
 	return &fs.PathError{Op: "smrfile: " + op, Path: f.path, Err: err}

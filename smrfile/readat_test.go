@@ -1,6 +1,7 @@
 package smrfile
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"sync"
@@ -59,6 +60,19 @@ func TestReadAt_WithoutCache(t *testing.T) {
 	_, err := f.ReadAt(p, 0)
 	require.NoError(t, err)
 	require.Equal(t, pattern(100000), p)
+}
+
+// What is long is copied in pieces: no section is that long.
+func TestReadAt_Long(t *testing.T) {
+	variants(t, Options{}, func(t *testing.T, o Options) {
+		const n = 2*mostCached + 10
+		f := opened(t, n, o)
+		p := make([]byte, n+5)
+		got, err := f.ReadAt(p, 3)
+		require.Equal(t, io.EOF, err)
+		require.Equal(t, n-3, got)
+		require.True(t, bytes.Equal(pattern(n)[3:], p[:got]))
+	})
 }
 
 // A ReadAt beside Truncate, Grow and Close has the file's bytes, an end, or an error; never another's.

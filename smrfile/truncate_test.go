@@ -270,18 +270,10 @@ func TestTruncate_Twice(t *testing.T) {
 func TestWriteAt_HoldsBackTruncate(t *testing.T) {
 	mapped(t)
 	f := opened(t, 10000, Options{Write: true})
-	ctx, cancel := context.WithCancel(testkit.Context(t))
 	old := pwrite
 	t.Cleanup(func() { pwrite = old })
 	pwrite = func(file *os.File, p []byte, off int64) (int, error) {
-		done := make(chan error, 1)
-		go func() { done <- f.Truncate(ctx, 10) }()
-		for f.Size() != 10 {
-			runtime.Gosched()
-		}
-		settle(t, f.Domain())
-		cancel()
-		require.ErrorIs(t, <-done, context.Canceled)
+		requireNoTruncate(t, f)
 		return old(file, p, off)
 	}
 	_, err := f.WriteAt([]byte("abc"), 9997)
@@ -291,4 +283,36 @@ func TestWriteAt_HoldsBackTruncate(t *testing.T) {
 	require.NoError(t, f.Truncate(testkit.Context(t), 10))
 	_, err = f.WriteAt([]byte("abc"), 9997)
 	require.ErrorIs(t, err, ErrRange)
+}
+
+// A ReadAt that is under way does not take the end, which a Truncate has made, for one by others.
+func TestReadAt_HoldsBackTruncate(t *testing.T) {
+	mapped(t)
+	f := opened(t, 10000, Options{Write: true})
+	f.noCache.Store(true)
+	old := pread
+	t.Cleanup(func() { pread = old })
+	pread = func(file *os.File, p []byte, off int64) (int, error) {
+		requireNoTruncate(t, f)
+		return old(file, p, off)
+	}
+	p := make([]byte, 10000)
+	_, err := f.ReadAt(p, 0)
+	require.NoError(t, err)
+	require.Equal(t, pattern(10000), p)
+}
+
+// requireNoTruncate requires that a Truncate waits for what the caller holds, beside sections.
+func requireNoTruncate(t *testing.T, f *File) {
+	before := f.Size()
+	ctx, cancel := context.WithCancel(testkit.Context(t))
+	done := make(chan error, 1)
+	go func() { done <- f.Truncate(ctx, 10) }()
+	for f.Size() != 10 {
+		runtime.Gosched()
+	}
+	settle(t, f.Domain())
+	cancel()
+	require.ErrorIs(t, <-done, context.Canceled)
+	requireDiskSize(t, f, before)
 }

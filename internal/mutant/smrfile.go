@@ -332,4 +332,16 @@ var smrfileBugs = []Bug{
 +		return unknown != nil || after < 0, err
 `,
 	},
+	{
+		Name:    "read-behind-truncate",
+		Why:     "a ReadAt finds the end that a Truncate has made, where it has seen a longer file, and says that others truncated it",
+		Package: "./smrfile",
+		Test:    "TestReadAt_HoldsBackTruncate",
+		Patch: `
+@ smrfile/readat.go
++		h.Release()
+ 		n, err = m.readOn(p[:want], n, off)
+-		h.Release()
+`,
+	},
 }
