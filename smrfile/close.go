@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	"path/filepath"
 )
 
 // Close ends the file, once: a second Close, and whatever else is done with the file, returns
@@ -15,14 +16,20 @@ import (
 // gives up.
 //
 // If ctx ends first, Close fails and says what it waited for. The file is closed all the same, and the
-// rest happens as the last reader leaves. So, too, if Close is called in a callback of the domain,
-// where it can't wait. Close must not be called in a section of the domain, which it would wait for.
+// rest happens as the last reader leaves; the domain's Close waits for that. So, too, if Close is called
+// in a callback of the domain, where it can't wait. Close must not be called in a section of the domain,
+// which it would wait for. It waits for a writer's system call, whatever ctx says.
 //
-// Close does not Sync: what was stored reaches the disk when the system writes it.
+// Close does not Sync: what was stored reaches the disk when the system writes it. What was stored to a
+// file in memory Close writes; where it can't, as the disk is full, that is lost: Sync first. Close files
+// before their domain, after which they can be closed, but not read or written.
+//
+// The end of a file is in a callback of the domain. On a file system that takes long to close or remove
+// one, that holds up other callbacks: give such files a domain of their own.
 func (f *File) Close(ctx context.Context) error { return f.closeOnce(ctx, "close", false) }
 
 // Remove is Close, and then removes the file from its directory, unless the name has been given to
-// another file meanwhile.
+// another file meanwhile. A symbolic link by which it was opened stays.
 func (f *File) Remove(ctx context.Context) error { return f.closeOnce(ctx, "remove", true) }
 
 func (f *File) closeOnce(ctx context.Context, op string, remove bool) error {
@@ -31,13 +38,15 @@ func (f *File) closeOnce(ctx context.Context, op string, remove bool) error {
 		return f.fail(op, fs.ErrClosed)
 	}
 	err := f.await(ctx, -1)
-	f.mu.Lock()
-	f.left = err != nil && !f.over
-	left := f.left
-	f.mu.Unlock()
-	if !left {
-		<-f.ended // by the callback that ended the last mapping
-		err = f.endErr
+	if err == nil {
+		select {
+		case <-f.ended: // by the callback that ended the last mapping
+		case <-ctx.Done():
+			err = fmt.Errorf("%w; they have, but the system has not closed it yet", ctx.Err())
+		}
+	}
+	if ended, endErr := f.leave(); ended {
+		err = endErr
 	} else {
 		err = fmt.Errorf("the file is closed, and ends when its readers have left: %w", err)
 	}
@@ -45,6 +54,19 @@ func (f *File) closeOnce(ctx context.Context, op string, remove bool) error {
 		return f.fail(op, err)
 	}
 	return nil
+}
+
+// leave returns whether the file has ended, and with which error. If not no caller waits for it any more.
+func (f *File) leave() (ended bool, err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	select {
+	case <-f.ended:
+		return true, f.endErr
+	default:
+		f.left = true
+		return false, nil
+	}
 }
 
 // beginClose closes the file to readers and writers, and retires the mapping. It reports false if the
@@ -73,20 +95,22 @@ func (f *File) beginClose(remove bool, onEnd func(error)) bool {
 // end closes the descriptor and removes the file, when no mapping is left.
 func (f *File) end() {
 	err := f.endErr
+	path := ""
 	if f.remove {
-		err = errors.Join(err, f.isNamed())
+		var unnamed error
+		path, unnamed = f.name()
+		err = errors.Join(err, unnamed)
 	}
 	named := err == nil
 	err = errors.Join(err, f.file.Close())
 	if f.remove && named {
-		err = errors.Join(err, os.Remove(f.abs))
+		err = errors.Join(err, os.Remove(path))
 	}
-	f.endErr = err
 	f.mu.Lock()
-	f.over = true
+	f.endErr = err
 	left, onEnd := f.left, f.onEnd
-	f.mu.Unlock()
 	close(f.ended)
+	f.mu.Unlock()
 	if onEnd != nil {
 		onEnd(err)
 	}
@@ -95,18 +119,22 @@ func (f *File) end() {
 	}
 }
 
-// isNamed returns an error unless the path still leads to the file.
-func (f *File) isNamed() error {
+// name returns where the file is, by way of the path by which it was opened, links followed.
+func (f *File) name() (string, error) {
 	ours, err := f.file.Stat()
 	if err != nil {
-		return err
+		return "", err
 	}
-	there, err := os.Lstat(f.abs)
+	path, err := filepath.EvalSymlinks(f.abs)
+	if err != nil {
+		return "", err
+	}
+	there, err := os.Lstat(path)
 	switch {
 	case err != nil:
-		return err
+		return "", err
 	case !os.SameFile(ours, there):
-		return errors.New("not removed: the name is that of another file by now")
+		return "", errors.New("not removed: the name is that of another file by now")
 	}
-	return nil
+	return path, nil
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -142,6 +143,32 @@ func TestRemove_TheFileItself(t *testing.T) {
 	f = opened(t, 100, Options{})
 	require.NoError(t, os.Remove(f.path))
 	require.ErrorIs(t, f.Remove(testkit.Context(t)), fs.ErrNotExist)
+}
+
+// The file goes, and a link by which it was opened stays.
+func TestRemove_ByLink(t *testing.T) {
+	path := tempFile(t, 100)
+	link := filepath.Join(t.TempDir(), "link")
+	if err := os.Symlink(path, link); err != nil {
+		t.Skip("no links here: " + err.Error())
+	}
+	f := openedAt(t, testkit.Domain(t), link, Options{})
+	require.NoError(t, f.Remove(testkit.Context(t)))
+	_, err := os.Stat(path)
+	require.ErrorIs(t, err, fs.ErrNotExist)
+	_, err = os.Lstat(link)
+	require.NoError(t, err)
+}
+
+// A Close that gives up as the file ends returns the error of that, which else is lost.
+func TestClose_GivesUpTooLate(t *testing.T) {
+	f := opened(t, 100, Options{})
+	require.NoError(t, os.Remove(f.path))
+	require.True(t, f.beginClose(true, nil))
+	<-f.ended
+	ended, err := f.leave()
+	require.True(t, ended)
+	require.ErrorIs(t, err, fs.ErrNotExist)
 }
 
 // A callback may begin a Close: it can't wait, so the file ends behind it.

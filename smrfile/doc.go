@@ -72,7 +72,8 @@
 //
 //   - there are no faults: what another process truncates stays;
 //   - what is stored to views is written to the file by Sync and Close, all of it;
-//   - Grow may copy the file, also with Reserve; a store to a view in that moment may be lost.
+//   - Grow may copy the file, also with Reserve: what is stored from then on to a view of before is lost,
+//     and a Held of before does not show what WriteAt writes.
 //
 // # What it costs
 //

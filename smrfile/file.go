@@ -80,7 +80,6 @@ type File struct {
 	closing bool                  // Close or Remove has begun
 	remove  bool                  // it is Remove
 	left    bool                  // its caller has given up waiting
-	over    bool                  // nothing is left of the file, but for telling so
 	onEnd   func(err error)       // called when the file has ended, if it is a Set that closed it
 	endErr  error                 // of closing and removing; constant once ended is closed
 	ended   chan struct{}         // closed when nothing of the file is left
@@ -105,8 +104,8 @@ func Open(d *smr.Domain, path string, o Options) (*File, error) {
 }
 
 // New is Open for a file that is open already, with a flag of its own to create it, say. It takes the
-// file over, and Close closes it; but where New fails the file stays its caller's. The file must be
-// a regular one.
+// file over, and Close closes it: do not close file, as its descriptor would soon be another file's. But
+// where New fails the file stays its caller's. The file must be a regular one.
 func New(d *smr.Domain, file *os.File, o Options) (*File, error) {
 	if d == nil {
 		panic("smrfile: nil domain")
@@ -178,6 +177,18 @@ func (f *File) Size() int64 {
 	}
 	defer s.Leave()
 	return f.SizeIn(s)
+}
+
+// enter enters a section for an operation.
+func (f *File) enter(op string) (smr.Section, error) {
+	s, ok := f.dom.TryEnter()
+	switch {
+	case ok:
+		return s, nil
+	case f.open.Err() != nil:
+		return s, f.fail(op, fs.ErrClosed)
+	}
+	return s, f.fail(op, smr.ErrClosed)
 }
 
 // SizeIn is Size in an open section: in it, views within that size succeed until a Truncate or Close.

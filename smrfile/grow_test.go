@@ -3,6 +3,7 @@ package smrfile
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"math"
 	"os"
 	"testing"
@@ -192,4 +193,9 @@ func TestGrow_ClosedDomain(t *testing.T) {
 	require.Zero(t, f.Size())
 	require.NoError(t, f.Close(testkit.Context(t)))
 	requireDiskSize(t, f, 100)
+	_, readErr := f.ReadAt(make([]byte, 1), 0)
+	_, writeErr := f.WriteAt(make([]byte, 1), 0)
+	for _, err := range []error{readErr, writeErr, f.Sync(), f.Grow(200), f.Advise(0, 1, Normal)} {
+		require.ErrorIs(t, err, fs.ErrClosed)
+	}
 }

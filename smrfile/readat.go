@@ -18,9 +18,9 @@ import (
 // What another process has truncated is a [*FaultError]. Cost: a section and a system call.
 func (f *File) ReadAt(p []byte, off int64) (n int, err error) {
 	f.checkMayBlock("read")
-	s, ok := f.dom.TryEnter()
-	if !ok {
-		return 0, f.fail("read", smr.ErrClosed)
+	s, err := f.enter("read")
+	if err != nil {
+		return 0, err
 	}
 	m := f.cur.Load(s)
 	want, err := f.toRead(m, p, off)

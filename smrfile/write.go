@@ -18,9 +18,9 @@ func (f *File) WriteAt(p []byte, off int64) (n int, err error) {
 		return f.writeMemory(p, off)
 	}
 	f.checkMayBlock("write")
-	s, ok := f.dom.TryEnter()
-	if !ok {
-		return 0, f.fail("write", smr.ErrClosed)
+	s, err := f.enter("write")
+	if err != nil {
+		return 0, err
 	}
 	m := f.cur.Load(s)
 	if err := f.mayWrite(m, off, len(p)); err != nil {
@@ -70,9 +70,9 @@ func (f *File) Sync() error {
 
 // held holds the current mapping for a system call.
 func (f *File) held(op string) (h smr.Held[mapping], err error) {
-	s, ok := f.dom.TryEnter()
-	if !ok {
-		return h, f.fail(op, smr.ErrClosed)
+	s, err := f.enter(op)
+	if err != nil {
+		return h, err
 	}
 	defer s.Leave()
 	m := f.cur.Load(s)
