@@ -32,9 +32,10 @@ func (e *FaultError) Unwrap() error { return e.Err }
 // [*FaultError]; so is EFAULT, with which a system call fails that is given such memory. What fn had
 // locked stays locked, unless a deferred function unlocks it: so copy or parse in fn, little else.
 //
-// Other panics pass through: those of fn, and faults elsewhere. (Those are panics in fn, too, by
-// [debug.SetPanicOnFault], whose former setting Read restores.) Faults of goroutines that fn starts are
-// not seen. In a pinned section no fault can be caught, as the runtime ends the program: see View.
+// Other panics pass through: those of fn, and faults elsewhere, or by a store to a file that is open for
+// reading only. (Those are panics in fn, too, by [debug.SetPanicOnFault], whose former setting Read
+// restores.) EFAULT of a system call that stores to a hole in a file, with the disk full, stays EFAULT.
+// Faults of goroutines that fn starts are not seen. In a pinned section no fault can be caught, as the runtime ends the program: see View.
 //
 // Cost: 20 ns more than View.
 func (f *File) Read(s smr.Section, off int64, n int, fn func(b []byte) error) error {
@@ -50,11 +51,13 @@ func (f *File) Read(s smr.Section, off int64, n int, fn func(b []byte) error) er
 func (m *mapping) guard(b []byte, off int64, fn func([]byte) error) (err error) {
 	old := debug.SetPanicOnFault(true)
 	defer func() {
+		v := recover()
+		if v != nil {
+			err = m.faulted(b, off, v)
+		}
 		debug.SetPanicOnFault(old)
-		if v := recover(); v != nil {
-			if err = m.faulted(b, off, v); err == nil {
-				panic(v)
-			}
+		if v != nil && err == nil {
+			panic(v)
 		}
 	}()
 	err = fn(b)
@@ -66,7 +69,7 @@ func (m *mapping) guard(b []byte, off int64, fn func([]byte) error) (err error) 
 	return err
 }
 
-// faulted returns the error for a panic by a fault in b or m, nil for any other.
+// faulted returns the error for a panic by a fault in b or m, nil for any other. SetPanicOnFault is set.
 func (m *mapping) faulted(b []byte, off int64, v any) error {
 	fault, ok := v.(interface {
 		runtime.Error
@@ -75,14 +78,17 @@ func (m *mapping) faulted(b []byte, off int64, v any) error {
 	if !ok || m.sp.memory {
 		return nil
 	}
-	base := uintptr(unsafe.Pointer(unsafe.SliceData(b)))
-	if d := fault.Addr() - base; d < uintptr(len(b)) { // b may be elsewhere: see lend
-		return &FaultError{m.f.path, off + int64(d), fault}
+	at := int64(fault.Addr() - uintptr(unsafe.Pointer(unsafe.SliceData(b))))
+	if uint64(at) >= uint64(len(b)) { // b may be elsewhere: see lend
+		b, off = m.sp.mem, 0
+		if at, ok = m.sp.contains(fault.Addr()); !ok {
+			return nil
+		}
 	}
-	if at, ok := m.sp.contains(fault.Addr()); ok {
-		return &FaultError{m.f.path, at, fault}
+	if !m.f.o.Write && at < int64(len(b)) && touch(b[at:at+1]) < 0 {
+		return nil // a store to what can be read
 	}
-	return nil
+	return &FaultError{m.f.path, off + at, fault}
 }
 
 // touch reads a byte of each page of b, and returns the index of the first that faults, or -1. The

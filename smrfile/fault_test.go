@@ -131,6 +131,25 @@ func TestRead_OtherPanics(t *testing.T) {
 	})
 }
 
+// A store to a file that is open for reading is a mistake of the program, no fault of the file.
+func TestRead_StoreToReadOnly(t *testing.T) {
+	mapped(t)
+	for _, reserve := range []int64{0, 1 << 20} {
+		f := opened(t, 100, Options{Reserve: reserve})
+		s := f.Enter()
+		defer s.Leave()
+		before := debug.SetPanicOnFault(false)
+		require.Panics(t, func() { f.Read(s, 0, 100, func(b []byte) error { b[50] = 1; return nil }) })
+		require.False(t, debug.SetPanicOnFault(before))
+	}
+	f := truncated(t, Options{})
+	s := f.Enter()
+	defer s.Leave()
+	var fault *FaultError
+	require.ErrorAs(t, f.Read(s, 0, 3*pageSize, func(b []byte) error { b[2*pageSize] = 1; return nil }), &fault)
+	require.EqualValues(t, 2*pageSize, fault.Off)
+}
+
 // A fault of one file, in the Read of another, is of that file.
 func TestRead_Nested(t *testing.T) {
 	f := truncated(t, Options{})

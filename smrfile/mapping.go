@@ -116,7 +116,7 @@ func (sp *space) end(f *File) {
 		}
 	case len(sp.mem) > 0:
 		if err := f.o.Quarantine.end(sp.mem); err != nil {
-			slog.Error("smrfile: addresses are lost: the system does not unmap them", "path", f.path, "error", err)
+			slog.Error("smrfile: the system does not unmap addresses; each time that a mapping ends it is asked again", "path", f.path, "error", err)
 		}
 	}
 }
@@ -131,7 +131,7 @@ func (sp *space) contains(addr uintptr) (off int64, ok bool) {
 
 var pageSize = os.Getpagesize()
 
-func pageUp(n int) int { return (n + pageSize - 1) &^ (pageSize - 1) }
+func pageUp(n int) int64 { return (int64(n) + int64(pageSize) - 1) &^ int64(pageSize-1) }
 
 // await waits until no mapping is live that has more than n bytes: first for the sections, then for
 // what is held. The caller has published a mapping, or none.

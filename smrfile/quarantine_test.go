@@ -3,10 +3,13 @@
 package smrfile
 
 import (
+	"errors"
 	"testing"
 	"time"
+	"unsafe"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 
 	"github.com/gosmr/gosmr/internal/self"
 	"github.com/gosmr/gosmr/internal/testkit"
@@ -28,6 +31,36 @@ func TestQuarantine_LateUseFaults(t *testing.T) {
 		sink = b[5000]
 	})
 	require.Contains(t, out, "unexpected fault address")
+}
+
+// What the system does not unmap is unmapped later.
+func TestQuarantine_Refused(t *testing.T) {
+	old := system
+	t.Cleanup(func() { system = old })
+	refuse := true
+	unmapped := make(map[unsafe.Pointer]bool)
+	system.munmap = func(p unsafe.Pointer, n uintptr) error {
+		if refuse {
+			return unix.ENOMEM
+		}
+		unmapped[p] = true
+		return old.munmap(p, n)
+	}
+	f := openedAt(t, testkit.Domain(t), tempFile(t, 100), Options{})
+	endAnother := func() error {
+		mem, err := mapFile(f.fd, 1, false)
+		require.NoError(t, err)
+		return Quarantine{OneIn: -1, MaxBytes: 1}.end(mem)
+	}
+	for _, q := range []Quarantine{{OneIn: 1, For: 1}, {OneIn: 1, For: time.Hour}, {OneIn: -1}} {
+		mem, err := mapFile(f.fd, 100, false)
+		require.NoError(t, err)
+		refuse = true
+		require.ErrorIs(t, errors.Join(q.end(mem), endAnother()), unix.ENOMEM)
+		refuse = false
+		require.NoError(t, endAnother())
+		require.True(t, unmapped[unsafe.Pointer(unsafe.SliceData(mem))], "%+v", q)
+	}
 }
 
 // What is kept is bounded in bytes, in number and in time, and then ends as it would have.

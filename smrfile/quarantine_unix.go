@@ -16,7 +16,11 @@ import (
 var kept struct {
 	mu    sync.Mutex // guards the rest
 	all   []keeping
-	bytes int64
+	bytes int64 // of all
+
+	// refused has what the system did not unmap: where a process has as many mappings as it may, one
+	// that borders on others like it, as those kept do, can't be taken from between them.
+	refused [][]byte
 }
 
 type keeping struct {
@@ -51,8 +55,12 @@ func (o Quarantine) end(mem []byte) error {
 	if keep {
 		kept.all = append(kept.all, keeping{mem, now.Add(o.For)})
 		kept.bytes += int64(len(mem))
+	} else if err != nil {
+		kept.refused = append(kept.refused, mem)
 	}
-	return errors.Join(err, dropLocked(now, o.MaxBytes))
+	err = errors.Join(err, dropLocked(now, o.MaxBytes))
+	kept.refused = slices.DeleteFunc(kept.refused, func(mem []byte) bool { return unmap(mem) == nil })
+	return err
 }
 
 // dropLocked unmaps what was kept for long enough, and the oldest of what is too much.
@@ -62,7 +70,10 @@ func dropLocked(now time.Time, most int64) (err error) {
 		if len(kept.all)-n <= mostKept && kept.bytes <= most && now.Before(k.until) {
 			break
 		}
-		err = errors.Join(err, unmap(k.mem))
+		if e := unmap(k.mem); e != nil {
+			err = errors.Join(err, e)
+			kept.refused = append(kept.refused, k.mem)
+		}
 		kept.bytes -= int64(len(k.mem))
 		n++
 	}
