@@ -107,6 +107,35 @@ func TestOpen_NoMapping(t *testing.T) {
 	}
 }
 
+// Where the system can't allocate blocks the file grows without; a signal is no failure.
+func TestGrow_WithoutAllocation(t *testing.T) {
+	variants(t, Options{Write: true}, func(t *testing.T, o Options) {
+		old := fallocate
+		t.Cleanup(func() { fallocate = old })
+		f := opened(t, 5000, o)
+		size := int64(5000)
+		for _, refusal := range []error{unix.EOPNOTSUPP, unix.ENOSYS, unix.EINVAL, unix.EINTR} {
+			fallocate = func(int, uint32, int64, int64) error {
+				fallocate = old
+				return refusal
+			}
+			size += 5000
+			require.NoError(t, f.Grow(size))
+			requireDiskSize(t, f, size)
+		}
+		// What a failure has allocated is given back.
+		fallocate = func(fd int, mode uint32, from, n int64) error {
+			if err := old(fd, mode, from, n/2); err != nil {
+				return err
+			}
+			return unix.ENOSPC
+		}
+		require.ErrorIs(t, f.Grow(2*size), unix.ENOSPC)
+		requireDiskSize(t, f, size)
+		requireView(t, f, 0, append(pattern(5000), make([]byte, size-5000)...))
+	})
+}
+
 // A full disk is an error of Grow, and the file is as it was.
 func TestGrow_FullDisk(t *testing.T) {
 	dir := t.TempDir()

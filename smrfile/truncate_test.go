@@ -256,7 +256,9 @@ func TestTruncate_Twice(t *testing.T) {
 		for f.SizeIn(s) != 5 {
 			runtime.Gosched()
 		}
-		require.ErrorIs(t, f.Close(over()), context.Canceled)
+		closed := make(chan error)
+		go func() { closed <- f.Close(over()) }()
+		require.ErrorIs(t, <-closed, context.Canceled)
 		for range 3 {
 			require.ErrorIs(t, <-done, fs.ErrClosed)
 		}
