@@ -61,8 +61,8 @@
 //
 // All but FaultErrors are [io/fs.PathError]s with the operation and the path. They wrap [ErrRange] for offsets
 // and sizes that can't be, [io/fs.ErrClosed] after Close, smr.ErrClosed after the domain's Close, the error
-// of a context that ended, and the system's errors. Where a change fails the file is as it was: nothing
-// is lost. Close that fails has closed the file to readers all the same.
+// of a context that ended, [ErrGrown], and the system's errors. Where a change fails the file is as it
+// was: nothing is lost. Close that fails has closed the file to readers all the same.
 //
 // # Without mappings
 //

@@ -51,7 +51,8 @@ func (f *File) mayWrite(m *mapping, off int64, n int) error {
 }
 
 // Sync returns when what was stored and written before has reached the disk, as far as the system
-// knows; the size, too. It holds up no reader.
+// knows; the size, too. It holds up no reader. (On macOS and the BSDs it may leave out what a Truncate waits
+// to take away.)
 func (f *File) Sync() error {
 	if f.inMemory() && f.o.Write {
 		return f.syncMemory()
