@@ -314,7 +314,11 @@ func requireNoTruncate(t *testing.T, f *File) {
 		runtime.Gosched()
 	}
 	settle(t, f.Domain())
+	f.mu.Lock()
+	live := len(f.live)
+	f.mu.Unlock()
 	cancel()
 	require.ErrorIs(t, <-done, context.Canceled)
+	require.Equal(t, 2, live, "nothing holds the mapping")
 	requireDiskSize(t, f, before)
 }
