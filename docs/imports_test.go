@@ -11,7 +11,7 @@ import (
 )
 
 // The library's packages from the ground up: each may import those of the rows before its own.
-var storeys = [][]string{{"pcpu"}, {"clock"}, {"smr"}, {"slab", "smrq", "stw"}, {"smrmap"}, {"smrdebug"}}
+var storeys = [][]string{{"pcpu"}, {"clock"}, {"smr"}, {"slab", "smrq", "stw", "smrfile"}, {"smrmap"}, {"smrdebug"}}
 
 // Imports point one way. Packages in internal stand below all but pcpu; those in
 // internal/testkit are for tests only.
