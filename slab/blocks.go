@@ -34,6 +34,7 @@ type blocks struct {
 	dom     *smr.Domain
 	budget  *Budget
 	name    string
+	freed   event
 	classes [numClasses]store
 
 	mu       pinned.Lock // guards all below
@@ -115,6 +116,7 @@ func NewBlocks(d *smr.Domain, o Options) *Blocks {
 		s := &in.classes[c]
 		rest.stores = append(rest.stores, s)
 		s.dom, s.budget = d, o.Budget
+		s.freed = &in.freed
 		s.size, s.name = uintptr(classSize(c)), fmt.Sprintf("%s of %d bytes", o.Name, classSize(c))
 		s.use(in.samples)
 		s.init(false)
@@ -167,7 +169,9 @@ func (b *Blocks) Retire(block []byte) {
 		s.retire(unsafe.Pointer(unsafe.SliceData(block)))
 	} else {
 		l := b.takeLarge(block, true)
-		b.readers.after(l, l.p, int(l.size))
+		if !b.readers.after(l, l.p, int(l.size)) {
+			b.freed.tell()
+		}
 	}
 	runtime.KeepAlive(b)
 }
@@ -302,11 +306,12 @@ func (b *blocks) pending() bool {
 
 // ready frees a retired block that no reader can hold any more.
 func (l *largeBlock) ready() {
+	l.free()
 	l.b.mu.Lock()
-	l.b.stats.Pending--
+	l.b.stats.Pending-- // and not before, for Close
 	l.b.stats.PendingBytes -= int64(l.size)
 	l.b.mu.Unlock()
-	l.free()
+	l.b.freed.tell()
 }
 
 // free gives the memory back to the system and the budget; that of a sample to the quarantine.

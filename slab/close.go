@@ -31,27 +31,51 @@ type closing struct {
 	unread bool    // no reader is left, nor will there be
 }
 
-// wait waits for callbacks, or for the end of a domain that another goroutine closes, or has closed.
-// For holds it waits only if something of the stores is held.
+// wait waits for callbacks, but for those that holds have held up; or for the end of a domain that
+// another goroutine closes, or has closed.
 func (c *closing) wait() error {
-	return c.orDomain(held.Of(c.d).Barrier(c.ctx))
-}
-
-func (c *closing) waitForHolds() error {
-	pending := func(s *store) bool { return s.stats().Pending > 0 }
-	if c.large.pending() || slices.ContainsFunc(c.stores, pending) {
-		return c.orDomain(c.d.Barrier(c.ctx))
-	}
-	return nil
-}
-
-// orDomain goes on where a Barrier has returned err.
-func (c *closing) orDomain(err error) error {
+	err := held.Of(c.d).Barrier(c.ctx)
 	if errors.Is(err, smr.ErrClosed) {
 		err = c.d.Close(c.ctx) // readers may be left: an earlier Close's ctx may have ended
 		c.unread = err == nil
 	}
 	return err
+}
+
+// waitForHolds waits until nothing of the stores is held, whatever else is.
+func (c *closing) waitForHolds() error {
+	event := c.stores[0].freed
+	defer event.tell() // the drop of a pool must find no channel: it may be one of a testing/synctest bubble
+	for !c.unread {
+		freed := event.await()
+		if !c.pending() {
+			break
+		}
+		// The domain may be closed, and what was retired then waits for a poll.
+		if err := c.wait(); err != nil || c.unread {
+			return err
+		}
+		select {
+		case <-freed:
+		case <-c.ctx.Done():
+			return c.gaveUp()
+		}
+	}
+	return nil
+}
+
+// pending reports whether anything is retired, and not free yet.
+func (c *closing) pending() bool {
+	return c.large.pending() || slices.ContainsFunc(c.stores, func(s *store) bool { return s.stats().Pending > 0 })
+}
+
+// gaveUp returns the error of a wait for holds whose context has ended.
+func (c *closing) gaveUp() error {
+	err := c.d.Barrier(c.ctx) // which says what is held
+	if !errors.Is(err, c.ctx.Err()) {
+		err = c.ctx.Err()
+	}
+	return fmt.Errorf("slab: Close waits for the Release of what was retired: %w", err)
 }
 
 // seal lets nothing out any more.
@@ -89,11 +113,11 @@ func closeStores(ctx context.Context, d *smr.Domain, large *blocks, stores ...*s
 		return err
 	}
 	c.trim()
-	if err := c.wait(); err != nil { // slabs may have waited once more
+	if err := c.waitForHolds(); err != nil {
 		return err
 	}
 	c.trim()
-	if err := c.waitForHolds(); err != nil {
+	if err := c.wait(); err != nil { // slabs may have waited once more
 		return err
 	}
 	c.trim()

@@ -154,7 +154,9 @@ func (d *depot) retire(m *magazine) {
 	}
 	// After the push, so that the call finds the magazine. A closed domain refuses the call:
 	// then the magazine waits for a Get, or Close.
-	smr.TryCall(d.s.dom, d.s, size, (*store).reached)
+	if !smr.TryCall(d.s.dom, d.s, size, (*store).reached) {
+		d.s.freed.tell()
+	}
 }
 
 // reached is called back after a grace period for each retired magazine. It makes full the
@@ -246,6 +248,7 @@ func (d *depot) readyLocked(goal smr.Seq) {
 		d.readied = true
 	}
 	d.pollAt = min(d.pollAt, d.waiting.n+pollEvery)
+	d.s.freed.tell()
 }
 
 // takeExcess returns a full magazine beyond those that are kept, or with all any full one; nil

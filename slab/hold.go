@@ -58,9 +58,10 @@ func (s *store) objectReleased(p unsafe.Pointer) {
 	m := s.depot.getEmpty()
 	m.push(p)
 	s.check.ready(m)
-	s.readied.Add(1)
 	s.toHeap(m)
 	s.depot.keep(m)
+	s.readied.Add(1) // and not before, for Close
+	s.freed.tell()
 	s.suggestTrim()
 }
 

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"testing"
 	"testing/synctest"
+	"time"
 	"unsafe"
 
 	"github.com/stretchr/testify/require"
@@ -196,6 +197,105 @@ func closeWaitsForItsOwn(t *testing.T) {
 	require.NoError(t, <-done)
 	require.Zero(t, p.Stats().ReservedBytes)
 	require.Zero(t, b.Stats().ReservedBytes)
+}
+
+// The same while what was held is on its way back: a wait for that is none for what is held of another pool.
+func TestHold_CloseAtRelease(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDomain(t)
+		p, q := New[flat](d, Options{}), New[flat](d, Options{})
+		obj, other := get(t, p), get(t, q)
+		h, o := hold(d, obj), hold(d, other)
+		p.Retire(obj)
+		q.Retire(other)
+		p.Trim()
+		q.Trim()
+		settleUnheld(t, d)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+		defer cancel()
+		h.Release()
+		err := p.Close(ctx)
+		o.Release()
+		require.NoError(t, err)
+		closeEmpty(t, q)
+	})
+}
+
+// A Close that returns has given all memory back, also slabs that wait for a section which began before
+// the Release.
+func TestHold_CloseAfterSection(t *testing.T) {
+	for name, o := range map[string]Options{"": {}, "quarantine": {Quarantine: Quarantine{OneIn: 1}}} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				d := newDomain(t)
+				o := o
+				o.Budget = NewBudget(0)
+				p := New[flat](d, o)
+				obj := get(t, p)
+				h := hold(d, obj)
+				p.Retire(obj)
+				done := make(chan error, 1)
+				go func() { done <- p.Close(watchdogContext(t)) }()
+				synctest.Wait()
+				require.Empty(t, done)
+				leave := enter(t, d)
+				h.Release()
+				synctest.Wait()
+				if len(done) > 0 { // there was no slab to wait for
+					require.Zero(t, o.Budget.Used())
+				}
+				leave()
+				require.NoError(t, <-done)
+				require.Zero(t, o.Budget.Used())
+			})
+		})
+	}
+}
+
+// Close says what it waits for. It ends though the domain is closed meanwhile, and something retired then.
+func TestHold_CloseGivesUpOrGoesOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d, err := smr.New(smr.Options{Name: t.Name()})
+		require.NoError(t, err)
+		p, b := New[flat](d, Options{}), NewBlocks(d, Options{})
+		obj, late := get(t, p), get(t, p)
+		block, err := b.Get(maxObject + 1)
+		require.NoError(t, err)
+		lateBlock, err := b.Get(maxObject + 1)
+		require.NoError(t, err)
+		h, hb := hold(d, obj), hold(d, unsafe.SliceData(block))
+		hl, hlb := hold(d, late), hold(d, unsafe.SliceData(lateBlock))
+		p.Retire(obj)
+		b.Retire(block)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+		defer cancel()
+		for _, err := range []error{p.Close(ctx), b.Close(ctx)} {
+			require.ErrorIs(t, err, context.DeadlineExceeded)
+			require.ErrorContains(t, err, "slab: Close waits for the Release of what was retired: ")
+			require.ErrorContains(t, err, "its Held must be released")
+		}
+		require.Nil(t, p.s.freed.next.Load())
+		require.Nil(t, b.freed.next.Load())
+		done := make(chan error, 3)
+		go func() { done <- p.Close(watchdogContext(t)) }()
+		go func() { done <- b.Close(watchdogContext(t)) }()
+		synctest.Wait()
+		go func() { done <- d.Close(watchdogContext(t)) }()
+		synctest.Wait()
+		p.Retire(late)
+		b.Retire(lateBlock)
+		h.Release()
+		hb.Release()
+		synctest.Wait()
+		require.Empty(t, done)
+		hl.Release()
+		hlb.Release()
+		for range cap(done) {
+			require.NoError(t, <-done)
+		}
+		require.Zero(t, p.Stats().ReservedBytes)
+		require.Zero(t, b.Stats().ReservedBytes)
+	})
 }
 
 // Where the domain is closed with something held, its pools keep that, and close when it is released.

@@ -26,11 +26,14 @@ type lateObject[T any] struct {
 	goal smr.Seq
 }
 
-// after ends obj, which readers know by p, and of size bytes, after a grace period. It does not block.
-func (d *deferral[T]) after(obj *T, p unsafe.Pointer, size int) {
-	if !held.Of(d.dom).Call(p, size, func(unsafe.Pointer) { d.end(obj) }) {
-		d.add(lateObject[T]{obj, p, d.dom.Advance()})
+// after ends obj, which readers know by p, and of size bytes, after a grace period. It does not block. It
+// reports false if that is for a poll to do.
+func (d *deferral[T]) after(obj *T, p unsafe.Pointer, size int) bool {
+	if held.Of(d.dom).Call(p, size, func(unsafe.Pointer) { d.end(obj) }) {
+		return true
 	}
+	d.add(lateObject[T]{obj, p, d.dom.Advance()})
+	return false
 }
 
 // poll ends the late objects that no reader can hold, and nothing does.

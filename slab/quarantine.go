@@ -306,6 +306,7 @@ func (x *sample) end() {
 	if x.retired && x.s != nil {
 		x.s.readied.Add(1)
 		x.s.outside.Add(-1)
+		x.s.freed.tell()
 	}
 	q.expireMoving(now)
 }

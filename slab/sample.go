@@ -46,5 +46,7 @@ func (s *store) freeSample(p unsafe.Pointer) {
 func (s *store) retireSample(p unsafe.Pointer) {
 	x := s.samples.given(s, p, true)
 	s.uncached.retires.Add(1)
-	s.samples.readers.after(x, x.p, int(x.bytes()))
+	if !s.samples.readers.after(x, x.p, int(x.bytes())) {
+		s.freed.tell()
+	}
 }

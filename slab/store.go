@@ -27,7 +27,8 @@ type store struct {
 	budget   *Budget
 	fence    asym.Fence
 	holds    held.Domain          // dom's
-	released func(unsafe.Pointer) // objectReleased; constant, as all above
+	released func(unsafe.Pointer) // objectReleased
+	freed    *event               // of all stores of Blocks; constant, as all above
 
 	caches pcpu.Slots[cache]
 
@@ -74,6 +75,9 @@ func (s *store) init(stable bool) {
 	s.evacuator = make(chan struct{}, 1)
 	s.holds = held.Of(s.dom)
 	s.released = s.objectReleased
+	if s.freed == nil {
+		s.freed = new(event)
+	}
 	s.caches.Init(func(int) *cache { return &cache{s: s, sampleAt: s.samples.nextAfter(0)} })
 	s.capacity = int(min(max(magazineBytes/s.size, 1), magazineCap))
 	if s.newCells == nil {

@@ -132,8 +132,8 @@ var heldSlabBugs = []Bug{
 		Schedules: "TestSchedules_ReleaseAgainstPoolClose",
 		Patch: `
 @ slab/close.go
--	if c.large.pending() || slices.ContainsFunc(c.stores, pending) {
-+	if false && slices.ContainsFunc(c.stores, pending) {
+-	return c.large.pending() || slices.ContainsFunc(c.stores, func(s *store) bool { return s.stats().Pending > 0 })
++	return false && slices.Contains(c.stores, nil)
 `,
 	},
 	{
@@ -143,8 +143,8 @@ var heldSlabBugs = []Bug{
 		Test:    "TestHold_CloseWaitsForItsOwn",
 		Patch: `
 @ slab/close.go
--	if c.large.pending() || slices.ContainsFunc(c.stores, pending) {
-+	if slices.ContainsFunc(c.stores, pending) {
+-	return c.large.pending() || slices.ContainsFunc(c.stores, func(s *store) bool { return s.stats().Pending > 0 })
++	return slices.ContainsFunc(c.stores, func(s *store) bool { return s.stats().Pending > 0 })
 `,
 	},
 	{
@@ -154,10 +154,97 @@ var heldSlabBugs = []Bug{
 		Test:    "TestHold_CloseWaitsForItsOwn",
 		Patch: `
 @ slab/close.go
--	return c.orDomain(held.Of(c.d).Barrier(c.ctx))
-+	return c.orDomain(c.d.Barrier(c.ctx))
+-	err := held.Of(c.d).Barrier(c.ctx)
++	err := c.d.Barrier(c.ctx)
 @
 -	"github.com/gosmr/gosmr/internal/held"
+`,
+	},
+	{
+		Name:    "pool-close-waits-for-others-late",
+		Why:     "a pool's Close finds its own hold being released, and then waits for what is held of another pool",
+		Package: "./slab",
+		Test:    "TestHold_CloseAtRelease",
+		Patch: `
+@ slab/close.go
+-		select {
+-		case <-freed:
+-		case <-c.ctx.Done():
+-			return c.gaveUp()
+-		}
++		_ = freed
++		if err := c.d.Barrier(c.ctx); err != nil {
++			return c.gaveUp()
++		}
+`,
+	},
+	{
+		Name:    "pool-close-forgets-slabs",
+		Why:     "a pool's Close returns while the slab of what was released waits for readers",
+		Package: "./slab",
+		Test:    "TestHold_CloseAfterSection",
+		Patch: `
+@ slab/close.go
+-	if err := c.wait(); err != nil { // slabs may have waited once more
+-		return err
+-	}
+`,
+	},
+	{
+		Name:      "pool-close-told-early",
+		Why:       "a Close is told of an object before that counts as free: it finds it held, and is not told again",
+		Package:   "./slab",
+		Schedules: "TestSchedules_ReleaseAgainstPoolClose",
+		Patch: `
+@ slab/hold.go
++	s.freed.tell()
+ 	s.readied.Add(1) // and not before, for Close
+-	s.freed.tell()
+`,
+	},
+	{
+		Name:      "pool-close-asks-early",
+		Why:       "a Close finds an object held, which becomes free before it has asked to be told",
+		Package:   "./slab",
+		Schedules: "TestSchedules_ReleaseAgainstPoolClose",
+		Patch: `
+@ slab/close.go
+-		freed := event.await()
+ 		if !c.pending() {
+ 			break
+ 		}
+@
++		freed := event.await()
+ 		select {
+ 		case <-freed:
+`,
+	},
+	{
+		Name:      "pool-close-counts-early",
+		Why:       "an object counts as free before it is in its slab: Close finds nothing held, and leaves the slab",
+		Package:   "./slab",
+		Schedules: "TestSchedules_ReleaseAgainstPoolClose",
+		Patch: `
+@ slab/hold.go
++	s.readied.Add(1)
++	s.freed.tell()
+ 	s.policy.moving.Lock()
+ 	defer s.policy.moving.Unlock()
+@
+-	s.readied.Add(1) // and not before, for Close
+-	s.freed.tell()
+`,
+	},
+	{
+		Name:    "pool-close-not-told-of-late",
+		Why:     "a Close waits for ever: what it waits for was retired when the domain was closed, and waits for a poll",
+		Package: "./slab",
+		Test:    "TestHold_CloseGivesUpOrGoesOn",
+		Patch: `
+@ slab/close.go
+-		if err := c.wait(); err != nil || c.unread {
+-			return err
+-		}
 `,
 	},
 	{

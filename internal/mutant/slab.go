@@ -95,8 +95,8 @@ var slabBugs = []Bug{
 		Test:    "TestRetire_ThrottleCountsBytes",
 		Patch: `
 @ slab/depot.go
--	smr.TryCall(d.s.dom, d.s, size, (*store).reached)
-+	smr.TryCall(d.s.dom, d.s, 0*size, (*store).reached)
+-	if !smr.TryCall(d.s.dom, d.s, size, (*store).reached) {
++	if !smr.TryCall(d.s.dom, d.s, 0*size, (*store).reached) {
 `,
 	},
 	{
@@ -110,7 +110,9 @@ var slabBugs = []Bug{
 +	smr.TryCall(d.s.dom, d.s, size, (*store).reached)
 @
  	// then the magazine waits for a Get, or Close.
--	smr.TryCall(d.s.dom, d.s, size, (*store).reached)
+-	if !smr.TryCall(d.s.dom, d.s, size, (*store).reached) {
+-		d.s.freed.tell()
+-	}
 `,
 	},
 	{
