@@ -216,7 +216,13 @@ func (d *depot) pollLocked(force bool) {
 	}
 	d.readyLocked(goal)
 	d.waitAgainLocked()
+	d.pollAt = d.waiting.n + d.pollEvery()
 }
+
+// pollEvery returns how many more magazines must wait after a poll that found the readers gone. It
+// has walked over all holds, a few hundred ns for each that is open: so there is another object to pay
+// for each. What waits is not for polls only: each magazine has its call.
+func (d *depot) pollEvery() int { return pollEvery + d.s.holds.Slots()/d.s.capacity }
 
 // readyAll makes all waiting magazines full. No reader is left, and nothing is held.
 func (d *depot) readyAll() {
@@ -247,7 +253,7 @@ func (d *depot) readyLocked(goal smr.Seq) {
 		d.full.push(m)
 		d.readied = true
 	}
-	d.pollAt = min(d.pollAt, d.waiting.n+pollEvery)
+	d.pollAt = min(d.pollAt, d.waiting.n+d.pollEvery())
 	d.s.freed.tell()
 }
 

@@ -101,6 +101,64 @@ func TestHold_PollSparesIt(t *testing.T) {
 	closeEmpty(t, p)
 }
 
+// countedHolds counts the questions for what is held.
+type countedHolds struct {
+	held.Domain
+	n int
+}
+
+func (c *countedHolds) Held(goal uint64) *held.Set {
+	c.n++
+	return c.Domain.Held(goal)
+}
+
+// Where much is held, a Get that finds nothing polls less often: there are more retired objects for each
+// poll than slots to walk over.
+func TestHold_PollsSeldomWhereMuchIsHeld(t *testing.T) {
+	polls := func(holds int) (n, magazines int) {
+		d := newDomain(t)
+		p := New[flat](d, Options{})
+		var all []smr.Held[flat]
+		for range holds {
+			all = append(all, hold(d, new(flat)))
+		}
+		counted := &countedHolds{Domain: p.s.holds}
+		p.s.holds = counted
+		objs := getAll(t, p, 1)
+		for magazines = range 1000 { // no calls are made: only polls find them
+			m := new(magazine)
+			for _, obj := range objs {
+				p.s.check.retired(unsafe.Pointer(obj))
+				p.s.uncached.retires.Add(1)
+				m.push(unsafe.Pointer(obj))
+			}
+			m.goal = d.Advance()
+			p.s.depot.mu.Lock()
+			p.s.depot.waiting.insert(m)
+			p.s.depot.mu.Unlock()
+			if m, _ := p.s.depot.take(false); m != nil {
+				p.s.keep(m)
+			}
+			p.s.policy.trim(trimMagazines) // or the next take finds something full
+			objs = getAll(t, p, 1)
+		}
+		n = counted.n
+		freeAll(p, objs)
+		for _, h := range all {
+			h.Release()
+		}
+		p.s.depot.ready()
+		closeEmpty(t, p)
+		return n, magazines + 1
+	}
+	const holds = 100 * magazineCap
+	few, magazines := polls(holds)
+	most := 1 + magazines*magazineCap/holds
+	require.LessOrEqual(t, few, most)
+	often, _ := polls(0)
+	require.Greater(t, often, most)
+}
+
 // What was held when an earlier goal was reached is not what is held when the next is.
 func TestHold_NotAsOfAnEarlierGoal(t *testing.T) {
 	d := newDomain(t)

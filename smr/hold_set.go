@@ -34,6 +34,9 @@ func (d *Domain) heldOf(reached Seq) *held.Set {
 // heldNow returns what is held, or nil if nothing is.
 func (d *Domain) heldNow() *held.Set {
 	var addrs []uintptr
+	if k := d.reclaim.known.Load(); k != nil {
+		addrs = make([]uintptr, 0, k.set.Len()+k.set.Len()/8) // about as many
+	}
 	for _, g := range d.holds.All() {
 		for b := g.blocks.Load(); b != nil; b = b.older {
 			for i := range b.slots { // as eachHold does, and faster
@@ -58,6 +61,13 @@ func (h holder) Held(goal uint64) *held.Set {
 		return h.heldNow()
 	}
 	return h.heldOf(Seq(goal))
+}
+
+func (h holder) Slots() (n int) {
+	for _, g := range h.holds.All() {
+		n += int(g.n.Load())
+	}
+	return n
 }
 
 func (h holder) Now() *held.Set { return h.heldNow() }

@@ -171,7 +171,7 @@ type holdGroup struct {
 	blocks satomic.Pointer[holdBlock]
 
 	walkBudget relacq.Uint64 // how many slots the next search may visit, less holdWalk; used like cur
-	n          satomic.Int32 // number of slots; used like cur
+	n          satomic.Int32 // number of slots; written like cur, loaded by Slots too
 
 	_ [pcpu.Stride]byte // the slots may be elsewhere, but not the next group
 }

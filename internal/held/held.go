@@ -21,6 +21,9 @@ type Domain interface {
 	// all holds.
 	Held(goal uint64) *Set
 
+	// Slots returns how many holds a walk visits, the idle ones among them.
+	Slots() int
+
 	// Now returns what is held; nil if nothing is.
 	Now() *Set
 
@@ -38,6 +41,7 @@ type Domain interface {
 type Set struct {
 	table []uintptr
 	shift uint
+	n     int
 }
 
 // NewSet returns a set of addresses, of which some may be equal; nil if there are none.
@@ -45,7 +49,7 @@ func NewSet(addrs []uintptr) *Set {
 	if len(addrs) == 0 {
 		return nil
 	}
-	s := &Set{shift: 62}
+	s := &Set{shift: 62, n: len(addrs)}
 	for 1<<(64-s.shift) < 2*len(addrs) {
 		s.shift--
 	}
@@ -68,6 +72,14 @@ func (s *Set) find(addr uintptr) int {
 
 // Has reports whether the set has addr.
 func (s *Set) Has(addr uintptr) bool { return s != nil && s.table[s.find(addr)] == addr }
+
+// Len returns how many addresses the set was made of.
+func (s *Set) Len() int {
+	if s == nil {
+		return 0
+	}
+	return s.n
+}
 
 // All is an iterator over the addresses.
 func (s *Set) All(yield func(uintptr) bool) {

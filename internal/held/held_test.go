@@ -16,6 +16,7 @@ func TestSet(t *testing.T) {
 			twice = append(twice, a, a)
 		}
 		set := NewSet(twice)
+		require.Equal(t, 2*n, set.Len())
 		for i := range 2 * n {
 			require.Equal(t, i < n, set.Has(uintptr(0x1000+i*8)))
 		}

@@ -16,6 +16,17 @@ var heldSlabBugs = []Bug{
 `,
 	},
 	{
+		Name:    "held-polled-as-often",
+		Why:     "a Get polls as often where much is held as where nothing is, and walks over all holds each time",
+		Package: "./slab",
+		Test:    "TestHold_PollsSeldomWhereMuchIsHeld",
+		Patch: `
+@ slab/depot.go
+-func (d *depot) pollEvery() int { return pollEvery + d.s.holds.Slots()/d.s.capacity }
++func (d *depot) pollEvery() int { return pollEvery }
+`,
+	},
+	{
 		Name:      "held-before-polled",
 		Why:       "a pool collects what is held before it polls the readers: one holds the object after that, and leaves",
 		Package:   "./slab",
