@@ -10,8 +10,9 @@ import (
 )
 
 // ErrNoMemory is wrapped by the errors of allocations for which the [Budget] has no room, or the
-// system no memory. Retired memory comes back after a grace period, so a caller may evict, wait
-// for [smr.Domain.Barrier], and try again.
+// system no memory. Retired memory comes back after a grace period, so a caller may evict, Trim
+// what it has evicted from, wait for [smr.Domain.Synchronize], and try again. (Barrier waits for what is
+// held as well, by [smr.Hold], which may take hours: give it a context that ends.)
 var ErrNoMemory = errors.New("out of memory")
 
 // A Budget bounds the bytes that pools, blocks and maps together take from the system: whole
