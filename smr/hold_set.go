@@ -16,6 +16,9 @@ type knownHolds struct {
 
 // heldOf returns what is held of the objects that wait for goals up to reached, which is reached.
 //
+// What is known is not for longer than a Seq: a set from more than 2^43 advances ago, past which nothing
+// has asked, would count as one of the future. See Seq.Before.
+//
 // What is held is collected after the reached goal was loaded: so all holds that readers took of
 // these objects are seen, and none of them can be taken later.
 func (d *Domain) heldOf(reached Seq) *held.Set {
