@@ -37,10 +37,11 @@ type blocks struct {
 	freed   event
 	classes [numClasses]store
 
-	mu       pinned.Lock // guards all below
-	large    map[unsafe.Pointer]*largeBlock
-	stats    Stats  // of large blocks; ReservedBytes without samples
-	sampleAt uint64 // as in a cache
+	mu       pinned.Lock                    // guards all below
+	large    map[unsafe.Pointer]*largeBlock // in use
+	retired  map[unsafe.Pointer]*largeBlock // until they are freed
+	stats    Stats                          // of large blocks; ReservedBytes without samples
+	sampleAt uint64                         // as in a cache
 	closed   bool
 
 	readers deferral[largeBlock] // of retired large blocks
@@ -107,8 +108,8 @@ func NewBlocks(d *smr.Domain, o Options) *Blocks {
 	if o.Name == "" {
 		o.Name = "blocks"
 	}
-	in := &blocks{dom: d, budget: o.Budget, name: o.Name, large: make(map[unsafe.Pointer]*largeBlock)}
-	in.readers.dom, in.readers.end = d, (*largeBlock).ready
+	in := &blocks{dom: d, budget: o.Budget, name: o.Name, large: make(map[unsafe.Pointer]*largeBlock), retired: make(map[unsafe.Pointer]*largeBlock)}
+	in.readers.init(d, (*largeBlock).ready, in.retiredAt)
 	in.samples = newQuarantine(d, o, false)
 	in.sampleAt = in.samples.nextAfter(0)
 	rest := &remains{dom: d, name: o.Name, all: o.FreeOnDrop, large: in, samples: in.samples}
@@ -280,6 +281,7 @@ func (b *blocks) takeLarge(block []byte, retire bool) *largeBlock {
 	}
 	delete(b.large, p)
 	if retire {
+		b.retired[p] = l
 		b.stats.Retires++
 		b.stats.Pending++
 		b.stats.PendingBytes += int64(l.size)
@@ -304,8 +306,17 @@ func (b *blocks) pending() bool {
 	return b.stats.Pending > 0
 }
 
+func (b *blocks) retiredAt(p unsafe.Pointer) *largeBlock {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.retired[p]
+}
+
 // ready frees a retired block that no reader can hold any more.
 func (l *largeBlock) ready() {
+	l.b.mu.Lock()
+	delete(l.b.retired, l.p) // while the address is not another's
+	l.b.mu.Unlock()
 	l.free()
 	l.b.mu.Lock()
 	l.b.stats.Pending-- // and not before, for Close

@@ -118,31 +118,38 @@ func (r *remains) held() bool {
 	if set == nil {
 		return false
 	}
+	bases := make(map[uintptr]map[uintptr]bool) // by the size of slabs
 	for _, s := range r.stores {
-		if s.heap.holds(set) {
+		if bases[s.slabSize] == nil {
+			bases[s.slabSize] = slabsOf(set, s.slabSize)
+		}
+		if s.heap.has(bases[s.slabSize]) {
 			return true
 		}
 	}
+	if r.large.holds(set) {
+		return true
+	}
 	for addr := range set.All {
-		if r.large.has(addr) || r.samples.has(addr) {
+		if r.samples.has(addr) {
 			return true
 		}
 	}
 	return false
 }
 
-// has reports whether a large block begins at addr, which is in use or waits on a closed domain.
-func (b *blocks) has(addr uintptr) bool {
+// holds reports whether a large block is in the set, which is in use or waits on a closed domain.
+func (b *blocks) holds(set *held.Set) bool {
 	if b == nil {
 		return false
 	}
-	if b.readers.has(addr) {
+	if b.readers.holds(set) {
 		return true
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	for _, l := range b.large {
-		if uintptr(l.p) == addr {
+	for p := range b.large {
+		if set.Has(uintptr(p)) {
 			return true
 		}
 	}

@@ -148,7 +148,7 @@ func (s *store) evacuate(ctx context.Context, n int, vacate func(unsafe.Pointer)
 // beginEvacuation takes the n slabs with the most free objects out of use, and returns them. One with
 // an object that is held can't become empty, and stays.
 func (h *heap) beginEvacuation(n int) []*slab {
-	held := h.s.slabsOf(h.s.holds.Now())
+	held := slabsOf(h.s.holds.Now(), h.s.slabSize) // Blocks are off the Go heap
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	var best []*slab

@@ -65,23 +65,19 @@ func (s *store) objectReleased(p unsafe.Pointer) {
 	s.suggestTrim()
 }
 
-// slabsOf returns the first addresses of the slabs, off the Go heap, that would have the addresses of
-// a set, were they this store's objects; nil if there are none.
-func (s *store) slabsOf(set *held.Set) map[uintptr]bool {
-	if set == nil || s.newCells != nil {
-		return nil
-	}
+// slabsOf returns the first addresses of the slabs that would have the addresses of a set, were they
+// of slabs of a size, off the Go heap.
+func slabsOf(set *held.Set, slabSize uintptr) map[uintptr]bool {
 	bases := make(map[uintptr]bool)
 	for addr := range set.All {
-		bases[addr&^(s.slabSize-1)] = true
+		bases[addr&^(slabSize-1)] = true
 	}
 	return bases
 }
 
-// holds reports whether an object of a slab is in the set.
-func (h *heap) holds(set *held.Set) bool {
-	bases := h.s.slabsOf(set)
-	if bases == nil {
+// has reports whether a slab is off the Go heap and begins at one of bases.
+func (h *heap) has(bases map[uintptr]bool) bool {
+	if h.s.newCells != nil {
 		return false
 	}
 	h.mu.Lock()

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gosmr/gosmr/internal/held"
+	"github.com/gosmr/gosmr/internal/invariants"
 	"github.com/gosmr/gosmr/internal/testkit"
 	"github.com/gosmr/gosmr/smr"
 )
@@ -209,6 +210,34 @@ func TestHold_Blocks(t *testing.T) {
 			})
 		}
 	}
+}
+
+// A Retire of a large block, or a sample, allocates nothing to be held by.
+func TestHold_RetireAllocatesNothing(t *testing.T) {
+	if invariants.Enabled {
+		t.Skip("invariants keep track of each object")
+	}
+	d := newDomain(t)
+	b := NewBlocks(d, Options{})
+	q := New[flat](d, Options{Quarantine: Quarantine{OneIn: 1, MaxBytes: maxRegion}})
+	const n = 1000
+	var blocks [][]byte
+	for range n + 1 { // AllocsPerRun runs it once before
+		block, err := b.Get(maxObject + 1)
+		require.NoError(t, err)
+		blocks = append(blocks, block)
+	}
+	samples := getAll(t, q, n+1)
+	leave := enter(t, d) // nothing is freed meanwhile
+	allocs := func(retire func(i int)) float64 {
+		i := 0
+		return testing.AllocsPerRun(n, func() { retire(i); i++ })
+	}
+	require.LessOrEqual(t, allocs(func(i int) { b.Retire(blocks[i]) }), 1.0) // its call fills a chunk of the domain
+	require.Zero(t, allocs(func(i int) { q.Retire(samples[i]) }))
+	leave()
+	require.NoError(t, b.Close(watchdogContext(t)))
+	closeEmpty(t, q)
 }
 
 // Close waits for what is held of its own, and for no other hold.

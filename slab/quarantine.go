@@ -144,8 +144,8 @@ func newQuarantine(d *smr.Domain, o Options, stable bool) *quarantine {
 	q := &quarantine{
 		o: opts, name: o.Name, budget: o.Budget, stable: stable, readable: o.OptimisticReaders,
 		guard: g, base: uintptr(g.Base()), at: make([]*sample, uintptr(opts.MaxBytes)/pages.PageSize),
-		readers: deferral[sample]{dom: d, end: (*sample).end},
 	}
+	q.readers.init(d, (*sample).end, q.sampleAt)
 	// The addresses are not another's as long as a store takes what is there for samples.
 	runtime.AddCleanup(q, (*pages.Guard).End, g)
 	quarantines.add(q)
@@ -262,6 +262,16 @@ func (q *quarantine) given(s *store, p unsafe.Pointer, retired bool) *sample {
 	x.state, x.retired, x.given = sampleWaiting, retired, by
 	q.mu.Unlock()
 	return x
+}
+
+// sampleAt returns the sample whose object is at p, nil if all was abandoned.
+func (q *quarantine) sampleAt(p unsafe.Pointer) *sample {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.at == nil {
+		return nil
+	}
+	return q.at[(uintptr(p)-q.base)/pages.PageSize]
 }
 
 // has reports whether addr is of the samples' memory.
