@@ -146,16 +146,24 @@ func (s *store) evacuate(ctx context.Context, n int, vacate func(unsafe.Pointer)
 }
 
 // beginEvacuation takes the n slabs with the most free objects out of use, and returns them. One with
-// an object that is held can't become empty, and stays.
+// an object that is held may not become empty: such are taken if there are no others, since what is held
+// now may be released by the end.
 func (h *heap) beginEvacuation(n int) []*slab {
 	held := slabsOf(h.s.holds.Now(), h.s.slabSize) // Blocks are off the Go heap
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	var best []*slab
+	var best, doubtful []*slab
 	for _, sl := range h.slabs {
-		if sl != nil && sl.nFree < h.s.perSlab && !held[uintptr(sl.base)] {
+		switch {
+		case sl == nil || sl.nFree == h.s.perSlab:
+		case held[uintptr(sl.base)]:
+			doubtful = append(doubtful, sl)
+		default:
 			best = append(best, sl)
 		}
+	}
+	if best == nil {
+		best = doubtful
 	}
 	slices.SortFunc(best, func(a, b *slab) int { return b.nFree - a.nFree })
 	best = best[:min(n, len(best))]

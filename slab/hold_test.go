@@ -464,13 +464,42 @@ func evacuationTakesAnotherSlab(t *testing.T) {
 	released, err := compactor{b}.Evacuate(ctx, -1, retirer(b, live))
 	require.NoError(t, err)
 	require.Zero(t, released, "all that is left has a block that is held")
-	require.NotNil(t, live[unsafe.Pointer(kept)])
+	require.EqualValues(t, 1, b.Stats().Pending)
+	require.Empty(t, live)
 	h.Release()
+	other.Release()
+	settle(t, b.dom)
 	released, err = compactor{b}.Evacuate(ctx, -1, retirer(b, live))
 	require.NoError(t, err)
 	require.EqualValues(t, s.slabSize, released)
-	require.Empty(t, live)
-	other.Release()
+}
+
+// Where each slab has a block that is held, one of those is evacuated: it may be released by then.
+func TestHold_EvacuationWhereEachSlabIsHeld(t *testing.T) {
+	b, s, live := newCrowd(t, 2)
+	holds := make(map[uint32]smr.Held[byte])
+	defer func() {
+		for _, h := range holds {
+			h.Release()
+		}
+	}()
+	for p, block := range live {
+		if sl, _ := s.heap.slabOfLocked(p); !holds[sl.number].Active() {
+			holds[sl.number] = hold(b.dom, unsafe.SliceData(block))
+		}
+	}
+	require.Len(t, holds, 2)
+	retire := retirer(b, live)
+	released, err := compactor{b}.Evacuate(watchdogContext(t), -1, func(block []byte) {
+		for number, h := range holds {
+			h.Release()
+			delete(holds, number)
+		}
+		retire(block)
+	})
+	require.NoError(t, err)
+	require.EqualValues(t, s.slabSize, released)
+	require.Len(t, live, s.perSlab)
 }
 
 // A block that is held during its evacuation stays as it is, though its user has moved: it is free

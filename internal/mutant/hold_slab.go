@@ -120,8 +120,19 @@ var heldSlabBugs = []Bug{
 		Test:    "TestHold_EvacuationTakesAnotherSlab",
 		Patch: `
 @ slab/evacuate.go
--		if sl != nil && sl.nFree < h.s.perSlab && !held[uintptr(sl.base)] {
-+		if sl != nil && sl.nFree < h.s.perSlab && (true || held[uintptr(sl.base)]) {
+-			doubtful = append(doubtful, sl)
++			best = append(best, sl)
+`,
+	},
+	{
+		Name:    "held-block-never-evacuated",
+		Why:     "nothing is evacuated where each slab has a block that is held for a moment",
+		Package: "./slab",
+		Test:    "TestHold_EvacuationWhereEachSlabIsHeld",
+		Patch: `
+@ slab/evacuate.go
+-		best = doubtful
++		_ = doubtful
 `,
 	},
 	{
