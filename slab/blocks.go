@@ -116,7 +116,8 @@ func NewBlocks(d *smr.Domain, o Options) *Blocks {
 	for c := range in.classes {
 		s := &in.classes[c]
 		rest.stores = append(rest.stores, s)
-		s.dom, s.budget, s.freed = d, o.Budget, &in.freed
+		s.dom, s.budget = d, o.Budget
+		s.freed = &in.freed
 		s.size, s.name = uintptr(classSize(c)), fmt.Sprintf("%s of %d bytes", o.Name, classSize(c))
 		s.use(in.samples)
 		s.init(false)
