@@ -176,7 +176,7 @@ func TestClose_InCallback(t *testing.T) {
 	f := opened(t, 100, Options{})
 	d := f.Domain()
 	err := make(chan error, 1)
-	d.CallFunc(0, func() { err <- f.Close(context.Background()) })
+	d.CallFunc(0, func() { err <- f.Close(context.Background()) }) //smr:ok it fails, as the test checks
 	d.Flush()
 	require.ErrorIs(t, <-err, smr.ErrInCallback)
 	<-f.ended
@@ -194,6 +194,25 @@ func TestClose_InCallbackOfClosing(t *testing.T) {
 			runtime.Gosched()
 		}
 		closed <- f.Close(ctx)
+	})
+	require.NoError(t, d.Close(ctx))
+	require.ErrorIs(t, <-closed, smr.ErrInCallback)
+	<-f.ended
+}
+
+func TestSet_CloseInCallbackOfClosing(t *testing.T) {
+	d, err := smr.New(smr.Options{Name: t.Name()})
+	require.NoError(t, err)
+	set := NewSet[int](d)
+	f := openedAt(t, d, tempFile(t, 100), Options{})
+	ctx := testkit.Context(t)
+	require.NoError(t, set.Replace(ctx, []Entry[int]{{1, f}}, nil, CloseDropped))
+	closed := make(chan error, 1)
+	d.CallFunc(0, func() {
+		for !d.Closed() {
+			runtime.Gosched()
+		}
+		closed <- set.Close(ctx) //smr:ok it fails, as the test checks
 	})
 	require.NoError(t, d.Close(ctx))
 	require.ErrorIs(t, <-closed, smr.ErrInCallback)

@@ -28,7 +28,7 @@ func TestQuarantine_LateUseFaults(t *testing.T) {
 			openedAt(t, f.dom, f.path, Options{})
 		}
 		s.Leave()
-		sink = b[5000]
+		sink = b[5000] //smr:ok the fault is what the test waits for
 	})
 	require.Contains(t, out, "unexpected fault address")
 }

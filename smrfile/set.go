@@ -349,7 +349,7 @@ func (set *Set[K]) Close(ctx context.Context) error {
 		defer set.mu.Lock()             // also if it panics, in a section of the caller's, under -tags invariants
 		return set.dom.Synchronize(ctx) // its error names the oldest section
 	}()
-	if err == nil || set.dom.Closed() {
+	if err == nil || errors.Is(err, smr.ErrClosed) { // then the callbacks run all the same
 		err = set.waitLocked(ctx, func() bool { return set.unended == 0 })
 	}
 	if err != nil {

@@ -216,7 +216,7 @@ func TestFile_AfterClose(t *testing.T) {
 		_, writeErr := f.WriteAt(p, 0)
 		for i, err := range []error{
 			viewErr, heldErr, readErr, writeErr, f.Read(s, 0, 1, nil), c.Read(0, 1, nil), Held{}.Read(0, 1, nil), f.Grow(200),
-			f.Truncate(ctx, 1), f.Sync(), f.Advise(0, 1, Random), f.Close(ctx), f.Remove(ctx),
+			f.Truncate(ctx, 1), f.Sync(), f.Advise(0, 1, Random), f.Close(ctx), f.Remove(ctx), //smr:ok they return at once, as the file is closed
 		} {
 			require.ErrorIs(t, err, fs.ErrClosed, "%d", i)
 		}

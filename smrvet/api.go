@@ -176,6 +176,12 @@ var apis = map[string]api{
 	"smrfile.Held.Read":     {section: 1, fn: 4, lends: lendsFile},
 	"smrfile.Held.Clone":    {opens: opensHold, using: true},
 	"smrfile.Held.Release":  {ends: true},
+
+	"smrfile.Set.Enter":        {opens: opensSection},
+	"smrfile.Set.Load":         {section: 2},
+	"smrfile.Set.Hold":         {section: 2, opens: opensHold},
+	"smrfile.Set.Close":        {waits: true, blocks: true, closes: true},
+	"smrfile.HeldView.Release": {ends: true},
 }
 
 // nameOf returns the function's package, receiver's type and name, as "sync.Mutex.Lock", and whether

@@ -404,7 +404,7 @@ func (e *engine) loanOf(v ssa.Value) *loan {
 		if call == nil || i != 0 || isTuple(v.Type()) {
 			return nil
 		}
-		if a, _ := apiOf(&call.Call); a.section != 0 && a.lends != lendsNothing {
+		if a, _ := apiOf(&call.Call); a.section != 0 && a.fn == 0 && a.lends != lendsNothing {
 			l = &loan{value: v, section: e.canon(arg(&call.Call, a.section)), lends: a.lends, param: -1}
 		}
 	}
@@ -461,7 +461,7 @@ func (e *engine) lentTo(fn *ssa.Function) *callback {
 	switch {
 	case a.fn == i+1 && i >= 0:
 		cb = &callback{lends: a.lends, scoped: a.scoped, keeps: name == "smrmap.Bytes.Compute" || name == "smrmap.Bytes.ComputeEvicting"}
-		if a.section != 0 {
+		if a.section != 0 && a.lends != lendsFile { // outside of a Read a fault is no error
 			cb.section = e.canon(arg(c, a.section))
 		}
 	case i >= 0:

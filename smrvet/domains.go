@@ -31,7 +31,7 @@ func (e *engine) sectionDomain(c *ssa.CallCommon) string {
 			}
 		}
 		return ""
-	case "smrmap.Map.Enter", "smrmap.Bytes.Enter", "slab.Pool.Pin":
+	case "smrmap.Map.Enter", "smrmap.Bytes.Enter", "slab.Pool.Pin", "smrfile.File.Enter", "smrfile.Set.Enter":
 		return e.ownDomain(c.Args[0])
 	}
 	return ""
@@ -46,7 +46,8 @@ func (e *engine) domain(v ssa.Value) string {
 	if call, ok := v.(*ssa.Call); ok {
 		if name, ours := nameOf(callee(&call.Call)); ours && len(call.Call.Args) == 1 {
 			switch name {
-			case "smrmap.Map.Domain", "smrmap.Bytes.Domain", "slab.Pool.Domain", "slab.Blocks.Domain":
+			case "smrmap.Map.Domain", "smrmap.Bytes.Domain", "slab.Pool.Domain", "slab.Blocks.Domain",
+				"smrfile.File.Domain", "smrfile.Set.Domain":
 				return e.ownDomain(call.Call.Args[0])
 			}
 		}
@@ -87,7 +88,7 @@ func (e *engine) ownDomain(v ssa.Value) string {
 	v = e.canon(v)
 	if call, i := made(v); call != nil && i == 0 {
 		switch _, name := apiOf(&call.Call); name {
-		case "slab.New", "slab.NewBlocks", "smrfile.Open", "smrfile.New":
+		case "slab.New", "slab.NewBlocks", "smrfile.Open", "smrfile.New", "smrfile.NewSet":
 			return e.domain(call.Call.Args[0])
 		case "smrmap.New", "smrmap.NewBytes":
 			if d, ok := e.optionDomain(call.Call.Args[0]); ok {
