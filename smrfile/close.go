@@ -101,10 +101,9 @@ func (f *File) end() {
 		path, unnamed = f.name()
 		err = errors.Join(err, unnamed)
 	}
-	named := err == nil
 	err = errors.Join(err, f.file.Close())
-	if f.remove && named {
-		err = errors.Join(err, os.Remove(path))
+	if path != "" {
+		err = errors.Join(err, os.Remove(path)) // also if the disk was too full to write it back
 	}
 	f.mu.Lock()
 	f.endErr = err

@@ -173,7 +173,10 @@ func (set *Set[K]) Waiting() int64 {
 // take the place of the first that is dropped, or come last. It waits for no reader, but for what waits
 // for readers if that is too much (see SetMaxWaiting), until ctx ends.
 //
-// Replace changes nothing if it fails: with what ctx.Err says; [io/fs.ErrClosed]; or because a key to drop is
+// While too much waits it must not be called in a section or a callback of the domain, nor by who holds a
+// version: that may be what is waited for.
+//
+// Replace changes nothing if it fails: with what ctx.Err says; [smr.ErrInCallback]; [io/fs.ErrClosed]; or because a key to drop is
 // not there, a key or file to add is there already, or the file is of another domain. What goes wrong
 // when a file ends is logged (log/slog), and returned by Close.
 func (set *Set[K]) Replace(ctx context.Context, add []Entry[K], drop []K, what Drop) error {
@@ -312,19 +315,30 @@ func (set *Set[K]) waitLocked(ctx context.Context, is func() bool) error {
 		if set.changed == nil {
 			set.changed = make(chan struct{})
 		}
-		changed := set.changed
-		set.mu.Unlock()
-		set.dom.Flush()
-		select {
-		case <-changed:
-		case <-ctx.Done():
-		}
-		set.mu.Lock()
-		if ctx.Err() != nil && !is() {
-			return ctx.Err()
+		if err := set.awaitLocked(ctx, set.changed); err != nil && !is() {
+			return err
 		}
 	}
 	return nil
+}
+
+// awaitLocked waits for a change, with mu unlocked meanwhile. In a callback it fails, and in a section of
+// the caller's it panics under -tags invariants, as Synchronize does.
+func (set *Set[K]) awaitLocked(ctx context.Context, changed <-chan struct{}) error {
+	set.mu.Unlock()
+	defer set.mu.Lock()
+	over, cancel := context.WithCancel(ctx)
+	cancel()
+	if err := set.dom.Synchronize(over); errors.Is(err, smr.ErrInCallback) {
+		return err
+	}
+	set.dom.Flush()
+	select {
+	case <-changed:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // Close empties the set and closes its files, once: after it Load returns an empty View, and Replace and

@@ -5,12 +5,14 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"runtime"
 	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/gosmr/gosmr/internal/testkit"
+	"github.com/gosmr/gosmr/smr"
 )
 
 // entries returns files, of 100 bytes each, for keys.
@@ -192,6 +194,23 @@ func TestSet_Errors(t *testing.T) {
 	require.ErrorIs(t, err, fs.ErrClosed)
 }
 
+// A Replace that would wait in a callback, perhaps for what that callback holds up, fails.
+func TestSet_ReplaceInCallback(t *testing.T) {
+	set := NewSet[int](testkit.Domain(t))
+	ctx := testkit.Context(t)
+	require.NoError(t, set.Replace(ctx, entries(t, set, 1, 2), nil, CloseDropped))
+	set.SetMaxWaiting(1)
+	s := set.Enter()
+	h := set.Hold(s)
+	s.Leave()
+	require.NoError(t, set.Replace(ctx, nil, []int{1}, CloseDropped))
+	failed := make(chan error, 1)
+	set.dom.CallFunc(0, func() { failed <- set.Replace(ctx, nil, []int{2}, CloseDropped) })
+	require.ErrorIs(t, <-failed, smr.ErrInCallback)
+	h.Release()
+	require.NoError(t, set.Close(ctx))
+}
+
 // Readers always find a version whose files agree, and are open.
 func TestSet_ReadersBesideReplace(t *testing.T) {
 	spins(t)
@@ -234,16 +253,17 @@ func TestSet_ReadersBesideReplace(t *testing.T) {
 					s.Leave()
 					more = check(h.View)
 					h.Release()
-					continue
+				} else {
+					more = check(set.Load(s))
+					s.Leave()
 				}
-				more = check(set.Load(s))
-				s.Leave()
+				runtime.Gosched()
 			}
 		})
 	}
-	for n := range testkit.Rounds(100) {
-		require.NoError(t, set.Replace(ctx, version(n), []string{"a", "b", "c"}, RemoveDropped))
+	for n := range testkit.Rounds(50) {
+		require.NoError(t, set.Replace(testkit.Context(t), version(n), []string{"a", "b", "c"}, RemoveDropped))
 	}
-	require.NoError(t, set.Close(ctx))
+	require.NoError(t, set.Close(testkit.Context(t)))
 	readers.Wait()
 }

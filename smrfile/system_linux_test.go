@@ -60,9 +60,9 @@ func TestClose_LeavesNothing(t *testing.T) {
 
 // Where the system has no addresses the file is as it was, and says why.
 func TestGrow_NoAddresses(t *testing.T) {
-	f := opened(t, 5000, Options{Write: true})
 	old := system
-	t.Cleanup(func() { system = old })
+	t.Cleanup(func() { system = old }) // after the domain was closed, whose goroutines read it
+	f := opened(t, 5000, Options{Write: true})
 	var refused atomic.Int32
 	system.mmap = func(int, int64, unsafe.Pointer, uintptr, int, int) (unsafe.Pointer, error) {
 		refused.Add(1)
