@@ -370,6 +370,13 @@ func (b *Blocks) Stats() Stats {
 	return st
 }
 
+// seal lets no large block out any more: else Close, which waits for what is retired, might have no end.
+func (b *blocks) seal() {
+	b.mu.Lock()
+	b.closed = true
+	b.mu.Unlock()
+}
+
 // Close is [Pool.Close].
 func (b *Blocks) Close(ctx context.Context) error {
 	stores := make([]*store, numClasses)
@@ -380,7 +387,6 @@ func (b *Blocks) Close(ctx context.Context) error {
 	b.readers.poll()
 	closed := b.classes[0].caches.Sealed()
 	b.mu.Lock()
-	b.closed = closed
 	n := len(b.large) + int(b.stats.Pending)
 	b.mu.Unlock()
 	if n > 0 && closed {

@@ -195,6 +195,11 @@ func (s *store) pinLoaded() *cache {
 		if !c.Value.CompareAndSwap(nil, ld) {
 			panic("slab: two at one cache")
 		}
+		if s.caches.Sealed() { // Close may have found the cache empty, and does not try again: pairs with its Seal
+			c.Value.CompareAndSwap(ld, nil)
+			c.Unlock()
+			return nil
+		}
 	}
 	return c
 }

@@ -87,6 +87,9 @@ func (c *closing) seal() {
 		s.caches.Seal()
 		s.policy.trim(trimCaches)
 	}
+	if c.large != nil {
+		c.large.seal()
+	}
 }
 
 // trim gives back what no reader can hold. That the domain is closed does not say so: its Close may

@@ -301,6 +301,51 @@ func TestClose_BesideUsers(t *testing.T) {
 	}
 }
 
+// Close of Blocks has an end beside users who retire large blocks without pause.
+func TestClose_BesideUsersOfLarge(t *testing.T) {
+	b := NewBlocks(newDomain(t), Options{})
+	var users sync.WaitGroup
+	begun := make(chan struct{}, 2)
+	for range 2 {
+		users.Go(func() {
+			for n := 0; ; n++ {
+				block, err := b.Get(maxObject + 1)
+				if err != nil {
+					require.ErrorIs(t, err, ErrClosed)
+					return
+				}
+				b.Retire(block)
+				if n == 0 {
+					begun <- struct{}{}
+				}
+			}
+		})
+	}
+	<-begun
+	<-begun
+	err := b.Close(watchdogContext(t)) // it may find some in use
+	require.NotErrorIs(t, err, context.DeadlineExceeded)
+	users.Wait()
+	require.NoError(t, b.Close(watchdogContext(t)))
+}
+
+// A Retire that finds its cache after Close has sealed it, and emptied all, loads none: nobody would
+// empty it again.
+func TestClose_SealedCachesStayEmpty(t *testing.T) {
+	p := New[page](newDomain(t), Options{})
+	obj := get(t, p)
+	p.Trim()
+	p.s.caches.Seal()
+	c := p.s.pinLoaded()
+	c.unpin()
+	require.Nil(t, c)
+	for _, c := range p.s.caches.All() {
+		require.Nil(t, c.Value.Load())
+	}
+	p.Free(obj)
+	require.NoError(t, p.Close(watchdogContext(t)))
+}
+
 // A slab that a Get takes from the system while Close runs goes when the Get finds the pool closed.
 func TestClose_GrownBesideCloseGoes(t *testing.T) {
 	budget := NewBudget(0)

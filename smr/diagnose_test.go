@@ -143,8 +143,9 @@ func TestDiagnose_WhatReadersHoldBack(t *testing.T) {
 		require.NotEmpty(t, r.Callers())
 	}
 	older.Leave()
-	dg = await(t, d, func(dg Diagnosis) bool { return dg.PendingBytes == 7 && len(dg.Readers) == 1 })
-	require.True(t, dg.Readers[0].Blocks)
+	await(t, d, func(dg Diagnosis) bool {
+		return dg.PendingBytes == 7 && len(dg.Readers) == 1 && dg.Readers[0].Blocks
+	})
 	newer.Leave()
 	require.NoError(t, d.Barrier(watchdogContext(t)))
 }
