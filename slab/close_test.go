@@ -329,23 +329,6 @@ func TestClose_BesideUsersOfLarge(t *testing.T) {
 	require.NoError(t, b.Close(watchdogContext(t)))
 }
 
-// A Retire that finds its cache after Close has sealed it, and emptied all, loads none: nobody would
-// empty it again.
-func TestClose_SealedCachesStayEmpty(t *testing.T) {
-	p := New[page](newDomain(t), Options{})
-	obj := get(t, p)
-	p.Trim()
-	p.s.caches.Seal()
-	c := p.s.pinLoaded()
-	c.unpin()
-	require.Nil(t, c)
-	for _, c := range p.s.caches.All() {
-		require.Nil(t, c.Value.Load())
-	}
-	p.Free(obj)
-	require.NoError(t, p.Close(watchdogContext(t)))
-}
-
 // A slab that a Get takes from the system while Close runs goes when the Get finds the pool closed.
 func TestClose_GrownBesideCloseGoes(t *testing.T) {
 	budget := NewBudget(0)

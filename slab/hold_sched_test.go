@@ -4,6 +4,7 @@ package slab
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"unsafe"
 
@@ -111,6 +112,28 @@ func TestSchedules_ReleaseAgainstPoolClose(t *testing.T) {
 			}
 			if n := p.Stats().ReservedBytes; n != 0 {
 				x.Fail("%d bytes are left", n)
+			}
+		})
+		return func() { closePool(x, d, p) }
+	})
+}
+
+// A Retire is under way, on a processor whose cache is empty, while Close waits for a hold: Close finds
+// what it retired as well, and returns.
+func TestSchedules_RetireAgainstPoolClose(t *testing.T) {
+	sched.Explore(t, sched.Options{Unlocks: true, Schedules: 10_000}, func(x *sched.Exec) func() {
+		d, p, all := tenants(t, x)
+		s := d.Enter()
+		h := smr.Hold(s, all[0])
+		s.Leave()
+		freeAll(p, all[2:])
+		p.Retire(all[0])
+		p.Trim()
+		x.Go("retirer", 0, func() { p.Retire(all[1]) })
+		x.Go("holder", 0, h.Release)
+		x.Go("closer", 1, func() {
+			if err := p.Close(context.Background()); err != nil && !strings.Contains(err.Error(), "not given back") {
+				x.Fail("%v", err)
 			}
 		})
 		return func() { closePool(x, d, p) }

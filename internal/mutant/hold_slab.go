@@ -237,10 +237,10 @@ var heldSlabBugs = []Bug{
 `,
 	},
 	{
-		Name:    "sealed-cache-loaded",
-		Why:     "a Retire loads a cache that Close has found empty: nobody empties it again",
-		Package: "./slab",
-		Test:    "TestClose_SealedCachesStayEmpty",
+		Name:      "sealed-cache-loaded",
+		Why:       "a Retire loads a cache that Close has found empty: nobody empties it again",
+		Package:   "./slab",
+		Schedules: "TestSchedules_RetireAgainstPoolClose",
 		Patch: `
 @ slab/cache.go
 -		if s.caches.Sealed() { // Close may have found the cache empty, and does not try again: pairs with its Seal
