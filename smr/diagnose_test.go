@@ -63,12 +63,13 @@ func TestDiagnose_Stages(t *testing.T) {
 
 	s.Leave()
 	<-begin
-	dg = await(t, d, func(dg Diagnosis) bool { return dg.Held.Calls == 1 && dg.Ready.Calls == 1 && dg.Ready.For > 0 })
+	dg = await(t, d, func(dg Diagnosis) bool {
+		return dg.Held.Calls == 1 && dg.Ready.Calls == 1 && dg.Ready.For > 0 && dg.Grace == 0
+	})
 	sum(dg)
 	require.Equal(t, amount{1, 20}, amount{dg.Running.Calls, dg.Running.Bytes})
 	require.Equal(t, amount{1, 3}, amount{dg.Ready.Calls, dg.Ready.Bytes})
 	require.EqualValues(t, 1<<30, dg.Held.Bytes)
-	require.Zero(t, dg.Grace)
 	require.NotEmpty(t, dg.Graces)
 	require.Len(t, dg.Parked, 1)
 	require.Contains(t, dg.Parked[0].Callback, "diagnosed).free")
