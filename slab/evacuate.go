@@ -29,8 +29,20 @@ func (b compactor) Evacuate(ctx context.Context, n int, vacate func(block []byte
 
 // victims returns stores that may give up slabs for blocks of n bytes. roomy is the one with the
 // most free blocks, nil if none has a slab's worth of them, which is room for the blocks in use
-// of any slab. victim is roomy or else the largest one, nil if none has a slab.
+// of any slab. victim is roomy or else the largest one, nil if none has a slab. A store with an object
+// that is held in each slab is taken if there is no other: what is held now may be released by the end.
 func (b *Blocks) victims(n int) (roomy, victim *store) {
+	if set := b.classes[0].holds.Now(); set != nil {
+		roomy, victim = b.victimsBut(n, func(s *store) bool { return s.heap.heldThroughout(set) })
+		if victim != nil {
+			return roomy, victim
+		}
+	}
+	return b.victimsBut(n, func(*store) bool { return false })
+}
+
+// victimsBut is victims of those stores that are not to be spared.
+func (b *Blocks) victimsBut(n int, spared func(*store) bool) (roomy, victim *store) {
 	var mostFree, mostReserved int64
 	for c := range b.classes {
 		if n >= 0 && n <= maxObject && c == class(n) {
@@ -38,6 +50,9 @@ func (b *Blocks) victims(n int) (roomy, victim *store) {
 		}
 		s := &b.classes[c]
 		st := s.stats()
+		if st.ReservedBytes == 0 || spared(s) {
+			continue
+		}
 		if st.FreeBytes > mostFree && st.FreeBytes >= int64(s.slabSize) {
 			roomy, mostFree = s, st.FreeBytes
 		}

@@ -1,6 +1,7 @@
 package slab
 
 import (
+	"slices"
 	"unsafe"
 
 	"github.com/gosmr/gosmr/internal/held"
@@ -88,4 +89,12 @@ func (h *heap) has(bases map[uintptr]bool) bool {
 		}
 	}
 	return false
+}
+
+// heldThroughout reports whether each slab has an object that is held. The slabs are off the Go heap.
+func (h *heap) heldThroughout(set *held.Set) bool {
+	bases := slabsOf(set, h.s.slabSize)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return !slices.ContainsFunc(h.slabs, func(sl *slab) bool { return sl != nil && !bases[uintptr(sl.base)] })
 }

@@ -502,6 +502,36 @@ func TestHold_EvacuationWhereEachSlabIsHeld(t *testing.T) {
 	require.Len(t, live, s.perSlab)
 }
 
+// Blocks of one size that are held in each of their slabs do not keep those of others from evacuation.
+func TestHold_EvacuationTakesAnotherSize(t *testing.T) {
+	b, s, live := newCrowd(t, 2)
+	block, err := b.Get(2 * evacuated)
+	require.NoError(t, err)
+	other := &b.classes[class(2*evacuated)]
+	holds := make(map[uint32]smr.Held[byte])
+	for p, block := range live {
+		if sl, _ := s.heap.slabOfLocked(p); !holds[sl.number].Active() {
+			holds[sl.number] = hold(b.dom, unsafe.SliceData(block))
+		}
+	}
+	defer func() {
+		for _, h := range holds {
+			h.Release()
+		}
+	}()
+	_, victim := b.victims(-1)
+	require.Same(t, other, victim)
+	released, err := compactor{b}.Evacuate(watchdogContext(t), -1, func(vacated []byte) {
+		require.Same(t, unsafe.SliceData(block), unsafe.SliceData(vacated))
+		b.Retire(vacated)
+	})
+	require.NoError(t, err)
+	require.EqualValues(t, other.slabSize, released)
+	_, victim = b.victims(-1)
+	require.Same(t, s, victim, "there is no other")
+	require.Len(t, live, 2*s.perSlab)
+}
+
 // A block that is held during its evacuation stays as it is, though its user has moved: it is free
 // when it is released.
 func TestHold_EvacuatedMeanwhile(t *testing.T) {

@@ -136,6 +136,18 @@ var heldSlabBugs = []Bug{
 `,
 	},
 	{
+		Name:    "held-size-evacuated",
+		Why:     "blocks of one size, one of them held in each slab, are tried again and again, and other sizes never",
+		Package: "./slab",
+		Test:    "TestHold_EvacuationTakesAnotherSize",
+		Patch: `
+@ slab/evacuate.go
+-		if victim != nil {
++		if false {
+ 			return roomy, victim
+`,
+	},
+	{
 		Name:    "evacuation-waits-for-holds",
 		Why:     "an evacuation waits until nothing in the domain is held",
 		Package: "./slab",
