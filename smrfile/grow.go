@@ -13,12 +13,12 @@ import (
 //
 // A file that is open for reading grows only to what another process has made of it: then Grow shows
 // what is there up to size, and fails if the file is shorter. What others have truncated it does not
-// extend: that is a [*FaultError]. (Truncate to the size that is left, or less; then Grow.)
+// extend: that is a [*FaultError]. (Truncate to the size that is left, or less, then Grow;
+// open for reading, open it anew.)
 //
 // If Grow fails, for want of space on the disk or of addresses, the file is as it was. (A file to which
 // others append meanwhile may then lose what they did, and so may another File of the same path: have one
-// for writing.) A Truncate that
-// waits for readers gives up ([ErrGrown]) for a Grow that does not fail with [ErrRange]: until it has
+// for writing.) A Truncate that waits for readers gives up ([ErrGrown]) for a Grow that does not fail with [ErrRange]: until it has
 // truncated, the file has its old size.
 func (f *File) Grow(size int64) error {
 	if err := f.lockOpen("grow"); err != nil {

@@ -75,7 +75,7 @@ func (f *File) beginTruncate(size int64, cancel context.CancelFunc) (*truncation
 	case size < 0 || size > int64(n):
 		return nil, fmt.Errorf("%w: to %d, from %d bytes", ErrRange, size, n)
 	case !f.o.Write:
-		return nil, fmt.Errorf("to %d bytes: Options.Write is not set", size)
+		return nil, fmt.Errorf("%w: to %d bytes, and Options.Write is not set", fs.ErrPermission, size)
 	}
 	f.waiting = &truncation{n, cancel}
 	f.publish(f.newMapping(m.sp, int(size)))

@@ -322,3 +322,9 @@ func requireNoTruncate(t *testing.T, f *File) {
 	require.Equal(t, 2, live, "nothing holds the mapping")
 	requireDiskSize(t, f, before)
 }
+
+func TestTruncate_OpenForReading(t *testing.T) {
+	f := opened(t, 100, Options{})
+	require.ErrorIs(t, f.Truncate(testkit.Context(t), 50), fs.ErrPermission)
+	requireDiskSize(t, f, 100)
+}

@@ -23,6 +23,10 @@ func (f *File) WriteAt(p []byte, off int64) (n int, err error) {
 		return 0, err
 	}
 	m := f.cur.Load(s)
+	if m != nil && m.sp.memory { // since a Grow of an empty file found that the system does not map it
+		s.Leave()
+		return f.writeMemory(p, off)
+	}
 	if err := f.mayWrite(m, off, len(p)); err != nil {
 		s.Leave()
 		return 0, err
