@@ -271,7 +271,7 @@ func TestClose_WaitsForEntriesUnderWay(t *testing.T) {
 // The recipe of the package's doc, but with readers and writers who go on all through it: nothing
 // panics, faults, or stays behind, and what is found is right.
 func TestClose_BesideLateReadersAndWriters(t *testing.T) {
-	for range rounds(20) {
+	for range rounds(10) {
 		for _, domainFirst := range []bool{false, true} {
 			testCloseBesideUsers(t, domainFirst)
 		}

@@ -221,7 +221,7 @@ func testCompact(t *testing.T, stable, churned, size int) {
 	ctx := watchdogContext(t)
 	rnd := rand.New(rand.NewPCG(3, 0))
 	released := int64(0)
-	for round := range reduced(100, 3) {
+	for round := range reduced(50, 3) {
 		// There is room for those that move, since others have just gone.
 		for i := range churned {
 			if i%3 != 0 {
