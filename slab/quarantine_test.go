@@ -534,9 +534,12 @@ func TestQuarantine_EndsAfterAbandoned(t *testing.T) {
 	budget := NewBudget(0)
 	p := New[flat](d, Options{Budget: budget, Quarantine: each})
 	leave := enter(t, d)
-	p.Retire(get(t, p))
+	obj := get(t, p)
+	x := p.s.samples.sampleAt(unsafe.Pointer(obj)) // as a call finds it, just before
+	p.Retire(obj)
 	p.s.samples.abandon()
 	require.Zero(t, budget.Used())
+	x.end()
 	leave()
 	settle(t, d)
 	require.Zero(t, p.Stats().Quarantined)
