@@ -108,26 +108,26 @@ func (info *holdInfo) dropped() {
 // holdStacks lists some of the open holds with the stacks that took them, for an error.
 func (d *Domain) holdStacks() string {
 	var b strings.Builder
-	named := 0
-	openHolds.mu.Lock()
-	defer openHolds.mu.Unlock()
-	for info := range openHolds.all {
-		if info.dom == d {
-			if named++; named > maxNamed {
-				break
-			}
-			b.WriteString("\nheld at:\n" + info.trace())
-		}
+	for _, stack := range d.someHoldStacks(func(*holdInfo) bool { return true }) {
+		b.WriteString("\nheld at:\n" + stack)
 	}
 	return b.String()
 }
 
 // holdStacksOf lists some of the stacks that hold the object at addr.
-func (d *Domain) holdStacksOf(addr uintptr) (stacks []string) {
+func (d *Domain) holdStacksOf(addr uintptr) []string {
+	return d.someHoldStacks(func(info *holdInfo) bool { return uintptr(info.addr) == addr })
+}
+
+// someHoldStacks lists at most maxNamed stacks of the domain's open holds that are asked for.
+func (d *Domain) someHoldStacks(asked func(*holdInfo) bool) (stacks []string) {
 	openHolds.mu.Lock()
 	defer openHolds.mu.Unlock()
 	for info := range openHolds.all {
-		if info.dom == d && uintptr(info.addr) == addr && len(stacks) < maxNamed {
+		if len(stacks) == maxNamed {
+			break
+		}
+		if info.dom == d && asked(info) {
 			stacks = append(stacks, info.trace())
 		}
 	}

@@ -187,16 +187,7 @@ func TestClose_InCallbackOfClosing(t *testing.T) {
 	d, err := smr.New(smr.Options{Name: t.Name()})
 	require.NoError(t, err)
 	f := openedAt(t, d, tempFile(t, 100), Options{})
-	ctx := testkit.Context(t)
-	closed := make(chan error, 1)
-	d.CallFunc(0, func() {
-		for !d.Closed() {
-			runtime.Gosched()
-		}
-		closed <- f.Close(ctx)
-	})
-	require.NoError(t, d.Close(ctx))
-	require.ErrorIs(t, <-closed, smr.ErrInCallback)
+	failsInCallbackOfClosing(t, d, f.Close)
 	<-f.ended
 }
 
@@ -205,18 +196,23 @@ func TestSet_CloseInCallbackOfClosing(t *testing.T) {
 	require.NoError(t, err)
 	set := NewSet[int](d)
 	f := openedAt(t, d, tempFile(t, 100), Options{})
+	require.NoError(t, set.Replace(testkit.Context(t), []Entry[int]{{1, f}}, nil, CloseDropped))
+	failsInCallbackOfClosing(t, d, set.Close)
+	<-f.ended
+}
+
+func failsInCallbackOfClosing(t *testing.T, d *smr.Domain, wait func(context.Context) error) {
+	t.Helper()
 	ctx := testkit.Context(t)
-	require.NoError(t, set.Replace(ctx, []Entry[int]{{1, f}}, nil, CloseDropped))
-	closed := make(chan error, 1)
+	failed := make(chan error, 1)
 	d.CallFunc(0, func() {
 		for !d.Closed() {
 			runtime.Gosched()
 		}
-		closed <- set.Close(ctx) //smr:ok it fails, as the test checks
+		failed <- wait(ctx)
 	})
 	require.NoError(t, d.Close(ctx))
-	require.ErrorIs(t, <-closed, smr.ErrInCallback)
-	<-f.ended
+	require.ErrorIs(t, <-failed, smr.ErrInCallback)
 }
 
 // A file whose domain is being closed waits for the domain's readers.
