@@ -84,11 +84,12 @@ const (
 )
 
 func (c claim) slack() float64 {
-	switch c.family {
-	case "swap", "walk-beside", "synchronize":
-		if c.procs > 1 && c.param > 0 {
-			return shared
-		}
+	switch {
+	case c.procs == 1:
+	case c.family == "load": // by what a lock counts
+		return shared
+	case slices.Contains([]string{"swap", "walk-beside", "synchronize"}, c.family) && c.param > 0:
+		return shared
 	}
 	return slack
 }

@@ -35,7 +35,10 @@ func (p *domainProgram) check() {
 		p.fail("%d callbacks have panicked, %d are reported", p.panicked, p.reported)
 	}
 	n, bytes := p.pending(true)
-	st := p.d.Stats()
+	holds, st := p.checkHolds(), p.d.Stats()
+	if st.Holds != holds {
+		p.fail("there are %d holds; Stats says %d", holds, st.Holds)
+	}
 	if int(st.Calls) != len(p.calls) || st.PendingCalls != n || st.PendingBytes != bytes || st.Sections != len(p.open()) {
 		p.fail("there are %d calls, %d pending of %d bytes, %d sections; Stats says %+v", len(p.calls), n, bytes, len(p.open()), st)
 	}
@@ -59,8 +62,11 @@ func (p *domainProgram) checkCall(c *call) {
 		p.fail("a callback ran %d times", c.ran)
 	case c.ran == 1 && held:
 		p.fail("a callback ran while a section was open from before its Call")
+	case c.ran == 1 && c.holds > 0:
+		p.fail("a callback ran while its object was held")
 	case c.ran == 1:
 		c.holders = nil // it is not asked again
+	case c.holds > 0:
 	case c.flushed && !slices.ContainsFunc(c.before, isOpen):
 		p.fail("a callback has not run, though it was flushed and no section is open from before that")
 	case p.isLate(c):
@@ -72,6 +78,9 @@ func (p *domainProgram) checkCall(c *call) {
 // calls so far, so sections entered before it hold them back.
 func (p *domainProgram) isLate(c *call) bool {
 	free := c.made
+	if c.let.After(free) {
+		free = c.let
+	}
 	for _, r := range p.readings {
 		if r.opened.After(c.made.Add(maxDelay / 2)) {
 			continue
@@ -129,14 +138,15 @@ func (p *domainProgram) mayEnd(w *domainWaiter) (may, must bool) {
 	switch w.what {
 	case waitBarrier:
 		pending := slices.ContainsFunc(w.calls, func(c *call) bool { return c.ran == 0 })
-		return !pending, !slices.ContainsFunc(w.before, isOpen)
+		held := slices.ContainsFunc(w.calls, func(c *call) bool { return c.holds > 0 })
+		return !pending, !held && !slices.ContainsFunc(w.before, isOpen)
 	case waitThrottle:
 		_, atLeast := p.pending(false)
 		_, bytes := p.pending(true)
-		return p.limit < 0 || atLeast < p.limit, p.limit < 0 || bytes < p.limit || !open
+		return p.limit < 0 || atLeast < p.limit, p.limit < 0 || bytes < p.limit || !open && !p.held()
 	case waitClose:
 		n, _ := p.pending(true)
-		return !open && n == 0, !open
+		return !open && !p.held() && n == 0, !open && !p.held()
 	default:
 		reached := p.reached(w.goal)
 		return reached, reached

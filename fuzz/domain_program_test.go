@@ -40,6 +40,9 @@ const (
 	domSleep   // logarithm of how many milliseconds
 	domCheckIn // milliseconds
 	domMisuse  // which
+	domHold    // which section, and which object
+	domRelease // which hold
+	domClone   // which hold
 	domainOps
 )
 
@@ -68,6 +71,7 @@ type domainProgram struct {
 	sections   []*domainSection
 	readers    []*smr.Reader
 	quiescents []*quiescentReader
+	holds      []*domainHold
 	goals      []domainGoal
 	waiters    []*domainWaiter
 	closed     bool
@@ -111,6 +115,8 @@ type call struct {
 	p    *domainProgram
 	size int
 	then func() // what else the callback does
+	// closure: it was given to CallFunc, so holds don't see it.
+	closure bool
 
 	// Written under the program's mu.
 	ran  int
@@ -121,6 +127,8 @@ type call struct {
 	holders []*reading // that may hold it
 	flushed bool
 	before  []*reading // open when it was flushed
+	holds   int        // families that hold it
+	let     time.Time  // when the last one let go
 }
 
 // A domainWaiter is a goroutine in one of the waits.
@@ -213,7 +221,7 @@ func (p *domainProgram) begin() (err error) {
 	return nil
 }
 
-// end leaves all sections. Then nothing may be waiting.
+// end leaves all sections and releases all holds. Then nothing may be waiting.
 func (p *domainProgram) end() {
 	for _, s := range p.sections {
 		if s.of == nil && s.during.open {
@@ -225,6 +233,7 @@ func (p *domainProgram) end() {
 		q.Close()
 		q.quiet(p)
 	}
+	p.releaseAll()
 	synctest.Wait()
 	if p.failure() == nil && !p.closed {
 		p.wait(waitBarrier, false)
@@ -264,6 +273,7 @@ func (p *domainProgram) do(op int) {
 		p.call(&call{size: p.next()})
 	case domCallFunc:
 		c := p.newCall(p.next(), nil)
+		c.closure = true
 		p.made(c, panics(func() { d.CallFunc(c.size, c.run) }))
 	case domExpedite:
 		c := p.newCall(0, nil)
@@ -303,6 +313,12 @@ func (p *domainProgram) do(op int) {
 		p.checkIn(time.Duration(p.next()) * time.Millisecond)
 	case domMisuse:
 		p.misuse(p.next())
+	case domHold:
+		p.hold(p.next(), p.next())
+	case domRelease:
+		p.release(p.next())
+	case domClone:
+		p.clone(p.next())
 	}
 }
 
@@ -317,6 +333,9 @@ func (p *domainProgram) misuse(what int) {
 	d := p.d
 	do := []func(){
 		func() { smr.Section{}.Leave() },
+		func() { smr.Hold(smr.Section{}, &call{p: p}) },
+		func() { smr.Held[call]{}.Release() },
+		func() { smr.Held[call]{}.Clone() },
 		func() { smr.Call(d, (*call)(nil), 1, (*call).run) },
 		func() { smr.Call(d, &call{p: p}, 1, nil) },
 		func() { smr.Call(d, &call{p: p}, -1, (*call).run) },
@@ -324,7 +343,7 @@ func (p *domainProgram) misuse(what int) {
 		func() { d.CallFunc(1, nil) },
 	}
 	if strconv.IntSize == 32 { // where such a size can be
-		do = slices.Delete(do, 4, 5)
+		do = slices.Delete(do, 7, 8)
 	}
 	if what %= len(do); panics(do[what]) == nil {
 		p.fail("misuse %d does not panic", what)

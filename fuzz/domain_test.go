@@ -7,7 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Programs of sections of all kinds, deferred calls, goals, waits and misuse, on one domain whose
+// Programs of sections of all kinds, holds, deferred calls, goals, waits and misuse, on one domain whose
 // time the program makes, do what is documented: no callback runs while a section is open that was
 // open at its Call, each runs exactly once and in time, and every wait ends when it may and not
 // before. See domainProgram for what a program can do, and its check for what must hold.
@@ -58,7 +58,20 @@ var domainPrograms = [][]byte{
 	// Closing under sections, with calls pending and chains; and what is refused then.
 	{3, domEnter, 0, domEnter, 1, domChain, 5, domWaitFor, waitClose, domCall, 1, domEnter, 2, domPin, 1, domQuiescent, 0,
 		domWaitFor, waitBarrier, domWaitFor, waitThrottle, domWaitFor, waitClose, domCancel, 0, domLeave, 0, domLeave, 1},
+	// Holds of what is retired later and of what was retired before; released while sections are open
+	// and after; of several, one is released; clones.
+	{0, domEnter, 0, domHold, 0, 10, domLeave, 0, domFlush, domSleep, 9, domRelease, 0, domRelease, 0, domClone, 0},
+	{1, domEnter, 0, domCall, 20, domCall, 30, domHold, 0, 1, domHold, 0, 3, domHold, 0, 1, domLeave, 0, domSleep, 9,
+		domRelease, 0, domSleep, 9, domClone, 2, domRelease, 1, domRelease, 2, domSleep, 9, domRelease, 3},
+	{2, domQuiescent, 0, domQuiescent, 3, domCall, 5, domHold, 0, 1, domRelease, 0, domHold, 0, 1, domFlush, domQuiescent, 1,
+		domHold, 0, 1, domCall, 4, domSleep, 8, domRelease, 1},
+	// What waits for holds, and what does not. More is held than may be pending.
+	{4, domEnter, 0, domHold, 0, 90, domHold, 0, 94, domCall, 1, domLeave, 0, domWaitFor, waitSynchronize, domWaitFor, waitBarrier,
+		domWaitFor, waitThrottle, domWaitEnded, waitBarrier, domSleep, 9, domRelease, 0, domSleep, 3, domRelease, 1},
+	// Closing under holds, one of which is taken then, and of which one is of an object in use.
+	{0, domEnter, 0, domHold, 0, 2, domEnter, 0, domWaitFor, waitClose, domHold, 1, 0, domLeave, 0, domLeave, 1, domWaitEnded, waitClose,
+		domRelease, 0, domClone, 1, domRelease, 1, domSleep, 9, domRelease, 2},
 	// Misuse.
 	{0, domEnter, 1, domCloseReader, 0, domLeave, 0, domEnter, 1, domLeave, 0, domCloseReader, 0, domMisuse, 0, domMisuse, 1, domMisuse, 2,
-		domMisuse, 3, domMisuse, 4, domMisuse, 5, domRead, 0, domRead, 1, domLeave, 1},
+		domMisuse, 3, domMisuse, 4, domMisuse, 5, domMisuse, 6, domMisuse, 7, domMisuse, 8, domRead, 0, domRead, 1, domLeave, 1},
 }

@@ -3,6 +3,7 @@ package fuzz
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -26,12 +27,15 @@ func (r *byteReader) next() int {
 	return int(b)
 }
 
-// Programs of all operations on both maps, with few keys and many, under budgets from none to
+// Programs of all operations on both maps, and holds of their entries, with few keys and many, under budgets from none to
 // almost nothing, while time passes, give what a Go map would; and at the end all memory is
 // returned.
 func FuzzMap(f *testing.F) {
 	f.Add([]byte{})
 	f.Add([]byte{1, 0, 1, 2, 3, 1, 4, 5, 6, 3, 1, 7, 9})
+	// Holds of entries that are replaced, deleted, evicted and moved.
+	f.Add([]byte("\x00\x00\x02\x00\x01\x00\x02\x07\x01\x00\x01\x01\x01\x07\x02\x08\x00\x04\x00\xff\x05\x00"))
+	f.Add([]byte("\x03\x01\x04\x00\x01\x40\x0b\x02\x60\x08\x01\x13\x02\x01\x01\x00\x02\x20\x12\x03\x07\x00\x12\x00\x09\x01"))
 	f.Add([]byte(strings.Repeat("\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a\x0b\x0c", 20)))
 	f.Fuzz(func(t *testing.T, program []byte) {
 		if len(program) > 4000 {
@@ -55,6 +59,11 @@ func runMap(t *testing.T, d *smr.Domain, budget *slab.Budget, r byteReader) {
 	m, err := smrmap.New[uint32, [3]uint64](smrmap.Options{Domain: d, Budget: budget})
 	require.NoError(t, err)
 	want := make(map[uint32][3]uint64)
+	type hold struct {
+		smr.Held[[3]uint64]
+		want [3]uint64
+	}
+	var holds []hold
 	keys := 1 << (1 + r.next()%8)
 	stored := func(k uint32, v [3]uint64, err error) {
 		if err != nil {
@@ -69,7 +78,7 @@ func runMap(t *testing.T, d *smr.Domain, budget *slab.Budget, r byteReader) {
 		k := uint32(r.next()%keys) * 0x01010101
 		old, had := want[k]
 		v := [3]uint64{i, uint64(k), i}
-		switch op % 9 {
+		switch op % 10 {
 		case 0:
 			stored(k, v, m.Store(k, v))
 		case 1:
@@ -119,6 +128,21 @@ func runMap(t *testing.T, d *smr.Domain, budget *slab.Budget, r byteReader) {
 				m.Clear()
 				clear(want)
 			}
+		case 7: // what is held stays as it is, whatever is done to its key
+			d.Read(func(s smr.Section) {
+				h, ok := m.Hold(s, k)
+				require.Equal(t, had, ok)
+				if ok {
+					holds = append(holds, hold{h, old})
+				}
+			})
+		case 8:
+			if len(holds) > 0 {
+				i := r.next() % len(holds)
+				require.Equal(t, holds[i].want, *holds[i].Get())
+				holds[i].Release()
+				holds = slices.Delete(holds, i, i+1)
+			}
 		default:
 			got, ok := m.Load(k)
 			require.Equal(t, had, ok)
@@ -132,6 +156,10 @@ func runMap(t *testing.T, d *smr.Domain, budget *slab.Budget, r byteReader) {
 		n++
 	}
 	require.Equal(t, len(want), n)
+	for _, h := range holds {
+		require.Equal(t, h.want, *h.Get())
+		h.Release()
+	}
 	require.NoError(t, m.Close(context.Background()))
 }
 
@@ -144,6 +172,15 @@ func runBytes(t *testing.T, d *smr.Domain, budget *slab.Budget, r byteReader) {
 		expires int64
 	}
 	want := make(map[string]item)
+	type hold struct {
+		smrmap.HeldItem
+		want item
+	}
+	var holds []hold
+	same := func(h hold) {
+		got := h.Get()
+		require.Equal(t, h.want, item{string(got.Value), got.Expires})
+	}
 	keys := 1 << (1 + r.next()%8)
 	for len(r) > 0 {
 		op := r.next()
@@ -164,7 +201,7 @@ func runBytes(t *testing.T, d *smr.Domain, budget *slab.Budget, r byteReader) {
 			}
 			want[k] = item{string(it.Value), it.Expires}
 		}
-		switch op % 9 {
+		switch op % 11 {
 		case 0:
 			stored(m.StoreItem([]byte(k), it))
 		case 1:
@@ -208,6 +245,21 @@ func runBytes(t *testing.T, d *smr.Domain, budget *slab.Budget, r byteReader) {
 					}
 				}
 			}
+		case 8: // what is held stays as it is, also while entries are moved
+			d.Read(func(s smr.Section) {
+				h, ok := m.Hold(s, []byte(k))
+				require.Equal(t, had, ok)
+				if ok {
+					holds = append(holds, hold{h, old})
+				}
+			})
+		case 9:
+			if len(holds) > 0 {
+				i := r.next() % len(holds)
+				same(holds[i])
+				holds[i].Release()
+				holds = slices.Delete(holds, i, i+1)
+			}
 		default:
 			got, ok := m.Load([]byte(k), nil)
 			require.Equal(t, had, ok)
@@ -227,6 +279,10 @@ func runBytes(t *testing.T, d *smr.Domain, budget *slab.Budget, r byteReader) {
 	}
 	for k, it := range want {
 		require.Equal(t, it.expires == 0 || it.expires > now, seen[k])
+	}
+	for _, h := range holds {
+		same(h)
+		h.Release()
 	}
 	require.NoError(t, m.Close(context.Background()))
 }

@@ -170,14 +170,15 @@ func (x *sample) span() (off, n uintptr) {
 // take returns a sample in use, for an object of size bytes of s, nil if there is no room, or the
 // budget has none. counted says that the caller has taken its bytes from the budget.
 func (q *quarantine) take(s *store, size uintptr, counted bool) *sample {
-	x := &sample{q: q, s: s, size: size, n: int((size + pages.PageSize - 1) / pages.PageSize)}
+	need := int((size + pages.PageSize - 1) / pages.PageSize)
 	q.moving.Lock()
 	defer q.unlock()
 	now := time.Now()
 	q.expireMoving(now)
-	if q.sealed || q.busy+x.n > len(q.at) || now.Before(q.idle) { // busy grows with moving held
+	if q.sealed || q.busy+need > len(q.at) || now.Before(q.idle) { // busy grows with moving held
 		return nil
 	}
+	x := &sample{q: q, s: s, size: size, n: need}
 	if !q.findMoving(x) {
 		q.idle = now.Add(searchPause)
 		return nil

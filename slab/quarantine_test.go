@@ -21,6 +21,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gosmr/gosmr/internal/compaction"
+	"github.com/gosmr/gosmr/internal/invariants"
 	"github.com/gosmr/gosmr/internal/pages"
 	"github.com/gosmr/gosmr/internal/self"
 	"github.com/gosmr/gosmr/smr"
@@ -565,4 +566,20 @@ func TestQuarantine_SwapRefusesSamples(t *testing.T) {
 	settle(t, d)
 	require.EqualValues(t, 1, p.Stats().Quarantined)
 	closeEmpty(t, p)
+}
+
+// A quarantine that is full takes no more samples, and asking it costs no more than that.
+func TestQuarantine_FullAllocatesNothing(t *testing.T) {
+	if invariants.Enabled {
+		t.Skip("invariants keep track of each object")
+	}
+	p := New[flat](newDomain(t), Options{Quarantine: Quarantine{OneIn: 1, MaxBytes: 1}})
+	sample := get(t, p)
+	require.True(t, p.s.sampled(unsafe.Pointer(sample)))
+	p.Free(get(t, p)) // there are magazines
+	require.Zero(t, testing.AllocsPerRun(100, func() {
+		obj, _ := p.Get()
+		p.Free(obj)
+	}))
+	p.Free(sample)
 }
