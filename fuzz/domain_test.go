@@ -12,10 +12,11 @@ import (
 // open at its Call, each runs exactly once and in time, and every wait ends when it may and not
 // before. See domainProgram for what a program can do, and its check for what must hold.
 //
-// Its corpus alone catches the bugs barrier-is-synchronize, barrier-without-drain, double-leave,
-// early-run, foreign-goal, future-goal, no-end-kick, no-sealed-look, no-throttle, no-wake,
-// panic-loses-rest and uncommitted-goal (see package mutant). The other bugs of package smr need
-// two goroutines in the middle of something at the same time.
+// Its corpus alone catches the bugs barrier-forgets-holds, barrier-is-synchronize,
+// barrier-without-drain, clone-outside, close-forgets-holds, double-leave, early-run, foreign-goal,
+// future-goal, held-before-reached, hold-second-look, hold-told-by-none, no-end-kick, no-sealed-look,
+// no-throttle, no-wake, panic-loses-rest and uncommitted-goal (see package mutant). The other bugs
+// of package smr need two goroutines in the middle of something at the same time.
 func FuzzDomain(f *testing.F) {
 	for _, program := range domainPrograms {
 		f.Add(program)
