@@ -399,8 +399,8 @@ var slabBugs = []Bug{
 		Test:    "TestQuarantine_SealedTakesNone",
 		Patch: `
 @ slab/quarantine.go
--	if q.sealed || q.busy+x.n > len(q.at) || now.Before(q.idle) { // busy grows with moving held
-+	if q.gone || q.busy+x.n > len(q.at) || now.Before(q.idle) { // busy grows with moving held
+-	if q.sealed || q.busy+need > len(q.at) || now.Before(q.idle) { // busy grows with moving held
++	if q.gone || q.busy+need > len(q.at) || now.Before(q.idle) { // busy grows with moving held
 `,
 	},
 	{
