@@ -82,7 +82,10 @@ type Store struct {
 	dir    string
 	byID   *smrmap.Map[ID, *Session]
 	byUser *smrmap.Map[string, ID]
-	ended  atomic.Int64
+
+	mu     sync.Mutex
+	late   []*Session // to be ended by Close
+	closed bool       // no request runs any more
 }
 
 // NewStore returns a store that spills to dir.
@@ -140,12 +143,19 @@ func (st *Store) Logout(id ID) bool {
 	return true
 }
 
-// retire ends a session that is in no map any more. On a closed domain there are no readers.
+// retire ends a session that is in no map any more, once no request uses it. A domain that is closing
+// takes no calls, but requests may still run: then Close ends the session.
 func (st *Store) retire(sess *Session) {
-	st.ended.Add(1)
-	if !smr.TryCall(st.dom, sess, 0, (*Session).end) {
-		sess.end()
+	if smr.TryCall(st.dom, sess, 0, (*Session).end) {
+		return
 	}
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	if st.closed {
+		sess.end()
+		return
+	}
+	st.late = append(st.late, sess)
 }
 
 // Request calls fn with a session, in which it may do what it likes with it.
@@ -247,5 +257,15 @@ func (st *Store) Close(ctx context.Context) error {
 	for id := range st.byID.Keys() {
 		st.Logout(id)
 	}
-	return errors.Join(st.byID.Close(ctx), st.byUser.Close(ctx), st.dom.Close(ctx))
+	if err := errors.Join(st.byID.Close(ctx), st.byUser.Close(ctx), st.dom.Close(ctx)); err != nil {
+		return err
+	}
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	st.closed = true
+	for _, sess := range st.late {
+		sess.end()
+	}
+	st.late = nil
+	return nil
 }
