@@ -66,14 +66,18 @@ func Open(dir string, limit int64) (*Store, error) {
 	}
 	st := &Store{dom: dom, dir: dir, limit: limit}
 	if st.index, err = smrmap.New[[20]byte, place](smrmap.Options{Domain: dom}); err != nil {
-		return nil, err
+		return nil, errors.Join(err, dom.Close(context.Background()))
 	}
 	if st.volumes, err = smrmap.New[uint32, *volume](smrmap.Options{Domain: dom}); err != nil {
-		return nil, err
+		return nil, errors.Join(err, st.index.Close(context.Background()), dom.Close(context.Background()))
 	}
 	st.mu.Lock()
-	defer st.mu.Unlock()
-	return st, st.rollLocked()
+	err = st.rollLocked()
+	st.mu.Unlock()
+	if err != nil {
+		return nil, errors.Join(err, st.Close(context.Background()))
+	}
+	return st, nil
 }
 
 // rollLocked begins a new volume.

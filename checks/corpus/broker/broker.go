@@ -67,7 +67,7 @@ func New(dir string) (*Broker, error) {
 	}
 	topics, err := smrmap.New[string, *topic](smrmap.Options{Domain: dom})
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(err, dom.Close(context.Background()))
 	}
 	return &Broker{dom: dom, dir: dir, topics: topics}, nil
 }

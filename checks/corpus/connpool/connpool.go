@@ -83,7 +83,7 @@ func New(o Options) (*Pool, error) {
 	}
 	stacks, err := smrmap.New[string, *stack](smrmap.Options{Domain: dom})
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(err, dom.Close(context.Background()))
 	}
 	return &Pool{o: o, dom: dom, nodes: slab.New[node](dom, slab.Options{}), stacks: stacks}, nil
 }

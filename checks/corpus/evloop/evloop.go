@@ -56,7 +56,7 @@ func NewGroup() (*Group, error) {
 	}
 	kinds, err := smrmap.New[string, *kind](smrmap.Options{Domain: dom})
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(err, dom.Close(context.Background()))
 	}
 	return &Group{dom: dom, kinds: kinds}, nil
 }

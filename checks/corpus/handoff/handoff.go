@@ -56,13 +56,13 @@ func New() (*Pipeline, error) {
 	}
 	p := &Pipeline{dom: dom}
 	if p.rates, err = smrmap.New[int, Rate](smrmap.Options{Domain: dom}); err != nil {
-		return nil, err
+		return nil, errors.Join(err, p.Close(context.Background()))
 	}
 	if p.texts, err = smrmap.NewBytes(smrmap.Options{Domain: dom}); err != nil {
-		return nil, err
+		return nil, errors.Join(err, p.Close(context.Background()))
 	}
 	if p.stock, err = NewWarehouse(); err != nil {
-		return nil, err
+		return nil, errors.Join(err, p.Close(context.Background()))
 	}
 	return p, nil
 }
@@ -318,8 +318,15 @@ func (p *Pipeline) Same(a, b int) (same bool, err error) {
 
 // Close ends the pipeline, of which no Run goes on.
 func (p *Pipeline) Close(ctx context.Context) error {
-	return errors.Join(
-		p.rates.Close(ctx), p.texts.Close(ctx), p.dom.Close(ctx),
-		p.stock.products.Close(ctx), p.stock.dom.Close(ctx),
-	)
+	var errs []error
+	if p.rates != nil {
+		errs = append(errs, p.rates.Close(ctx))
+	}
+	if p.texts != nil {
+		errs = append(errs, p.texts.Close(ctx))
+	}
+	if p.stock != nil {
+		errs = append(errs, p.stock.products.Close(ctx), p.stock.dom.Close(ctx))
+	}
+	return errors.Join(append(errs, p.dom.Close(ctx))...)
 }

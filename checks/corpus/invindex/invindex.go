@@ -80,7 +80,7 @@ func New(budget *slab.Budget) (*Index, error) {
 	}
 	words, err := smrmap.New[string, list](smrmap.Options{Domain: dom, Budget: budget})
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(err, dom.Close(context.Background()))
 	}
 	return &Index{dom: dom, words: words, blocks: slab.NewBlocks(dom, slab.Options{Budget: budget})}, nil
 }

@@ -48,7 +48,7 @@ func New(now func() int64) (*Service, error) {
 	}
 	m, err := smrmap.New[string, *lease](smrmap.Options{Domain: dom})
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(err, dom.Close(context.Background()))
 	}
 	return &Service{dom: dom, leases: m, pool: slab.New[lease](dom, slab.Options{Name: "leases"}), now: now}, nil
 }

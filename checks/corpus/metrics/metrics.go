@@ -92,7 +92,7 @@ func New(now func() time.Time) (*Registry, error) {
 	}
 	r := &Registry{dom: dom, cells: slab.New[cell](dom, slab.Options{Name: "cells"}), now: now}
 	if r.series, err = smrmap.New[string, series](smrmap.Options{Domain: dom}); err != nil {
-		return nil, err
+		return nil, errors.Join(err, dom.Close(context.Background()))
 	}
 	return r, nil
 }

@@ -53,7 +53,7 @@ func New(dom *smr.Domain, budget *slab.Budget) (*Table, error) {
 	}
 	root, err := t.newNode()
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(err, t.Close(context.Background()))
 	}
 	t.root.Init(root)
 	return t, nil

@@ -88,7 +88,7 @@ func New(workers int, classes ...Class) (*Scheduler, error) {
 	sc.count = stw.NewKey(func(*stw.Domain) *counters { return new(counters) })
 	sc.policy.Init(sc.newPolicy(1, classes))
 	if sc.world, err = stw.NewWorld(stw.Options{SMR: []*smr.Domain{dom}}); err != nil {
-		return nil, err
+		return nil, errors.Join(err, dom.Close(context.Background()))
 	}
 	for range workers {
 		if _, err := sc.world.Spawn(sc.work); err != nil {

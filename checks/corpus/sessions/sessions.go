@@ -96,10 +96,10 @@ func NewStore(dir string) (*Store, error) {
 	}
 	st := &Store{dom: dom, dir: dir}
 	if st.byID, err = smrmap.New[ID, *Session](smrmap.Options{Domain: dom, Capacity: 1024}); err != nil {
-		return nil, err
+		return nil, errors.Join(err, dom.Close(context.Background()))
 	}
 	if st.byUser, err = smrmap.New[string, ID](smrmap.Options{Domain: dom}); err != nil {
-		return nil, err
+		return nil, errors.Join(err, st.byID.Close(context.Background()), dom.Close(context.Background()))
 	}
 	return st, nil
 }

@@ -68,10 +68,16 @@ type record struct {
 }
 
 // Open returns an empty database in dir.
-func Open(dir string, budget *slab.Budget) (db *DB, err error) {
-	db = &DB{dir: dir}
+func Open(dir string, budget *slab.Budget) (_ *DB, err error) {
+	db := &DB{dir: dir}
 	defer func() {
-		if err != nil && db.dom != nil {
+		if err == nil {
+			return
+		}
+		if db.heads != nil {
+			db.heads.Close(context.Background())
+		}
+		if db.dom != nil {
 			db.dom.Close(context.Background())
 		}
 	}()

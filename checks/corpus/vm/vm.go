@@ -97,16 +97,16 @@ func New(area int, funcs ...[]Instr) (*Machine, error) {
 	m := &Machine{dom: dom, Ended: make(chan int, 100)}
 	m.code.Init(&code{funcs: funcs, over: m.Ended})
 	if m.world, err = stw.NewWorld(stw.Options{Max: 8, SMR: []*smr.Domain{dom}}); err != nil {
-		return nil, err
+		return nil, errors.Join(err, dom.Close(context.Background()))
 	}
 	if m.area, err = m.world.NewReservation(area); err != nil {
-		return nil, err
+		return nil, errors.Join(err, dom.Close(context.Background()))
 	}
 	m.heaps = stw.NewKey(func(*stw.Domain) *heap { return new(heap) })
 	return m, nil
 }
 
-// SetCode replaces the code. Functions that run go on in the old one until they return.
+// SetCode replaces the code. A function that runs goes on in the new one with its next instruction.
 func (m *Machine) SetCode(funcs ...[]Instr) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -179,8 +179,8 @@ func (w *worker) half(at int) error {
 	return w.push(value(binary.LittleEndian.Uint64(w.heap.pairs[v.index()][at:])))
 }
 
-// call runs a function. Each instruction loads the code anew after a safe point; a frame keeps the
-// function by its number, and ends early if a new version no longer has it.
+// call runs a function. It loads the code anew after each safe point, knows the function by its number,
+// and ends early if a new version no longer has it.
 func (w *worker) call(fn int64, depth int) error {
 	if depth > 100 {
 		return errors.New("vm: calls are too deep")

@@ -23,7 +23,7 @@ func TestMachine(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 3 {
 		wg.Go(func() {
-			for range 40 {
+			for range 8 {
 				if n, err := m.Run(ctx, 0); n != 42 || err != nil {
 					t.Error(n, err)
 				}
