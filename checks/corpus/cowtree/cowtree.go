@@ -84,8 +84,9 @@ type Tree struct {
 	file    *smrfile.File
 	current smr.Pointer[version]
 
-	mu   sync.Mutex // writers
-	used uint64     // pages of the file that were ever used; guarded by mu
+	mu      sync.Mutex // writers
+	used    uint64     // pages of the file that were ever used; guarded by mu
+	written []uint64   // pages of the version that is being made
 
 	freeMu  sync.Mutex
 	free    []uint64
@@ -152,6 +153,7 @@ func (t *Tree) write(p page) (uint64, error) {
 		}
 		t.used = n
 	}
+	t.written = append(t.written, n)
 	_, err := t.file.WriteAt(p, int64(n)*pageSize)
 	return n, err
 }
@@ -186,9 +188,17 @@ type split struct {
 }
 
 // Put sets the value of a key.
-func (t *Tree) Put(key, value uint64) error {
+func (t *Tree) Put(key, value uint64) (err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.written = t.written[:0]
+	defer func() {
+		if err != nil { // no version has these pages
+			t.freeMu.Lock()
+			t.free = append(t.free, t.written...)
+			t.freeMu.Unlock()
+		}
+	}()
 	old := t.current.LoadSerialized()
 	next := &version{tree: t, count: old.count}
 	var stale []uint64

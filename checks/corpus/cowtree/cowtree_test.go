@@ -18,7 +18,7 @@ func TestTree(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const n = 600
+	const n = 520
 	for i := range uint64(n) {
 		if err := tree.Put(i*7919%n, 1); err != nil {
 			t.Fatal(err)

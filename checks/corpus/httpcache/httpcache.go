@@ -105,6 +105,7 @@ func (c *Cache) Put(ctx context.Context, key string, r *Response, maxAge time.Du
 	buf := c.bufs.Get().(*bytes.Buffer)
 	defer c.bufs.Put(buf)
 	buf.Reset()
+	buf.Grow(headerLen + len(r.Type) + len(r.ETag) + len(r.Body))
 	it := smrmap.Item{Value: encode(buf.AvailableBuffer(), r), Expires: c.now().Add(maxAge).UnixMilli()}
 	return c.items.StoreEvicting(ctx, []byte(key), it)
 }

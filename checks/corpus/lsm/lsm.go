@@ -43,6 +43,8 @@ type DB struct {
 	mu      sync.Mutex // writes
 	flushMu sync.Mutex // flushes and merges, taken before mu
 	next    uint64     // the number of the next segment; guarded by flushMu
+
+	unclosed []*memtable // flushed, but not closed as ctx ended; guarded by flushMu
 }
 
 // Open returns an empty store in dir, whose memtables have limit bytes.
@@ -197,6 +199,7 @@ func (db *DB) Flush(ctx context.Context) error {
 	db.mu.Unlock()
 	// Readers that have found the frozen table must not find it empty.
 	if err := db.dom.Synchronize(ctx); err != nil {
+		db.unclosed = append(db.unclosed, full)
 		return err
 	}
 	return full.items.Close(ctx)
@@ -337,9 +340,15 @@ func (db *DB) Close(ctx context.Context) error {
 	db.mu.Lock()
 	t := db.tables.LoadSerialized()
 	db.mu.Unlock()
-	err = errors.Join(err, t.active.items.Close(ctx))
+	db.flushMu.Lock()
+	left := append(db.unclosed, t.active)
+	db.unclosed = nil
+	db.flushMu.Unlock()
 	if t.frozen != nil {
-		err = errors.Join(err, t.frozen.items.Close(ctx))
+		left = append(left, t.frozen)
+	}
+	for _, m := range left {
+		err = errors.Join(err, m.items.Close(ctx))
 	}
 	return errors.Join(err, db.segments.Close(ctx), db.dom.Close(ctx))
 }
