@@ -146,7 +146,7 @@ func (e *engine) insideSection(fn *ssa.Function) bool {
 }
 
 // owned reports whether the function may be the one that unlinks what was borrowed, so that it is its
-// own until it gives it up.
+// own until it gives it up; or has one count references to it, which keep it.
 func (e *engine) owned(l *loan, fn *ssa.Function) bool {
 	source := ""
 	if call, _ := made(l.value); call != nil && l.lends == lendsObject && len(call.Call.Args) > 0 {
@@ -168,7 +168,7 @@ func (e *engine) owned(l *loan, fn *ssa.Function) bool {
 		}
 		s := e.summaryOf(c)
 		for i, v := range c.Args {
-			if a.takes != i+1 && a.gives != i+1 && !s.Takes[i] {
+			if a.takes != i+1 && a.gives != i+1 && !s.Takes[i] && !s.Counts[i] {
 				continue
 			}
 			if e.canon(v) == l.value {

@@ -21,6 +21,7 @@ type Summary struct {
 	Derefs  map[int]bool // parameters whose memory it reads or writes
 	Gives   []int        // parameters that it gives up to be freed, whichever way it returns
 	Takes   map[int]bool // parameters that it unlinks or gives up, perhaps
+	Counts  map[int]bool // parameters in whose memory it counts atomically: references, perhaps
 	Puts    bool         // it calls smr.Call or the like
 	Fresh   []int        // results that are a new domain
 	Lends   []Lending    // functions among its parameters that it calls with something borrowed
@@ -114,7 +115,7 @@ func (e *engine) summary(fn *ssa.Function) *Summary {
 
 func (e *engine) infer(fn *ssa.Function) *Summary {
 	s := &Summary{
-		Keeps: make(map[int]bool), Needs: make(map[int]bool), Derefs: make(map[int]bool), Takes: make(map[int]bool),
+		Keeps: make(map[int]bool), Needs: make(map[int]bool), Derefs: make(map[int]bool), Takes: make(map[int]bool), Counts: make(map[int]bool),
 	}
 	for i, p := range fn.Params {
 		e.inferParam(s, fn, i, p)
@@ -205,6 +206,9 @@ func (e *engine) inferAt(s *Summary, fn *ssa.Function, at ssa.Instruction) {
 			if takes {
 				s.Takes[l.param] = true
 			}
+			if callee.Counts[i] || i == 0 && countsAtomically(c) {
+				s.Counts[l.param] = true
+			}
 			if callee.Derefs[i] {
 				s.Derefs[l.param] = true
 			}
@@ -214,6 +218,16 @@ func (e *engine) inferAt(s *Summary, fn *ssa.Function, at ssa.Instruction) {
 		}
 	}
 	e.inferLending(s, fn, c)
+}
+
+// countsAtomically reports whether a call adds to, or compares and swaps, what its first argument
+// points to.
+func countsAtomically(c *ssa.CallCommon) bool {
+	fn := c.StaticCallee()
+	if fn == nil || fn.Object() == nil || fn.Object().Pkg() == nil || fn.Object().Pkg().Path() != "sync/atomic" {
+		return false
+	}
+	return strings.HasPrefix(fn.Name(), "Add") || strings.HasPrefix(fn.Name(), "CompareAndSwap")
 }
 
 // inferLending notes that the function calls one of its parameters with something borrowed.

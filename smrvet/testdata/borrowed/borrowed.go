@@ -4,6 +4,7 @@ package borrowed
 import (
 	"bytes"
 	"sync"
+	"sync/atomic"
 	"unsafe"
 
 	"github.com/gosmr/gosmr/slab"
@@ -21,6 +22,22 @@ type node struct {
 	inner struct{ a, b int }
 	next  smr.Pointer[node]
 	link  smrq.Link[node]
+	refs  atomic.Int32
+}
+
+// tryRef is a count of references, as users make them.
+func (n *node) tryRef() bool {
+	for refs := n.refs.Load(); refs > 0; refs = n.refs.Load() {
+		if n.refs.CompareAndSwap(refs, refs+1) {
+			return true
+		}
+	}
+	return false
+}
+
+func acquire(n *node) *node {
+	n.refs.Add(1)
+	return n
 }
 
 var (
@@ -553,4 +570,30 @@ func rightInSection() {
 		inner.Leave()
 		use(v.value)
 	}()
+}
+
+func rightCounted() *node {
+	s := dom.Enter()
+	defer s.Leave()
+	if v := root.Load(s); v != nil && v.tryRef() {
+		return v
+	}
+	return nil
+}
+
+func rightCountedByFunction() *node {
+	s := dom.Enter()
+	v := root.Load(s)
+	acquire(v)
+	s.Leave()
+	use(v.value)
+	return v
+}
+
+func statistic() *node {
+	s := dom.Enter()
+	v := root.Load(s)
+	v.refs.Add(1) // a count in place is not taken for one of references
+	s.Leave()
+	return v // want `smrreturnborrowed`
 }
