@@ -136,7 +136,12 @@ func ExampleCallbackPanic() {
 		panic(err)
 	}
 	closed := errors.New("the file was closed already")
-	dom.CallFunc(0, func() { panic(closed) })
+	closeFile := func() error { return closed }
+	dom.CallFunc(0, func() {
+		if err := closeFile(); err != nil {
+			panic(err)
+		}
+	})
 	dom.Flush()
 
 	p := <-panics
