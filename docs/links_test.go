@@ -12,10 +12,7 @@ import (
 
 // Each link of a page to a file, and to a heading of a page, leads somewhere.
 func TestLinks_LeadSomewhere(t *testing.T) {
-	for _, page := range []string{
-		"../README.md", "../CONTRIBUTING.md", "limits.md", "mistakes.md", "performance.md", "proof.md", "sources.md", "which.md",
-		"benchmarks/README.md",
-	} {
+	for _, page := range pages(t) {
 		text, err := os.ReadFile(page)
 		require.NoError(t, err)
 		for _, m := range regexp.MustCompile(`\]\(([^)\s]+)\)`).FindAllStringSubmatch(string(text), -1) {
@@ -34,6 +31,26 @@ func TestLinks_LeadSomewhere(t *testing.T) {
 			}
 		}
 	}
+}
+
+// What a page names in backquotes as a package's, as in smr.Domain.Enter, the library exports.
+func TestNames_AreExported(t *testing.T) {
+	c := newCitations(t, "..")
+	name := regexp.MustCompile("`[*&]?((?:pcpu|clock|smr|smrq|stw|slab|smrmap|smrfile|smrdebug)(?:\\.[A-Z]\\w*)+)")
+	n := 0
+	for _, page := range pages(t) {
+		text, err := os.ReadFile(page)
+		require.NoError(t, err)
+		for _, m := range name.FindAllStringSubmatch(string(text), -1) {
+			if regexp.MustCompile(`\.(Test|Example)[A-Z_]`).MatchString(m[1]) {
+				require.NoError(t, c.test(m[1]), page)
+			} else {
+				require.NoError(t, c.name(m[1]), page)
+			}
+			n++
+		}
+	}
+	require.Greater(t, n, 200)
 }
 
 // headings are the anchors of a page's headings, as GitHub makes them.

@@ -55,6 +55,8 @@
 //     refused, and Close waits for the sections that are open and the calls that are pending.
 //  5. Free what readers may hold by other means (a mapped file, say) only when Close has returned nil.
 //
+// [docs/shutdown.md] has this as a program, with maps, pools and files.
+//
 // If Close fails because its context has ended, its error says how many calls and bytes are pending
 // and which section is the oldest. A second Close waits for the rest. What a late call gets on a
 // domain whose Close has begun:
@@ -115,4 +117,5 @@
 //
 // [docs/which.md]: https://github.com/gosmr/gosmr/blob/main/docs/which.md
 // [docs/mistakes.md]: https://github.com/gosmr/gosmr/blob/main/docs/mistakes.md
+// [docs/shutdown.md]: https://github.com/gosmr/gosmr/blob/main/docs/shutdown.md
 package smr

@@ -191,3 +191,86 @@ func ExampleDomain_NewQuiescent() {
 	// 10
 	// 10
 }
+
+// A pointer is published by one writer at a time, by a lock that it knows: -tags invariants check both
+// the lock and the domain.
+func ExamplePointer() {
+	dom := smr.Default()
+	var mu sync.Mutex // the writers'
+	var current smr.Pointer[table]
+	current.In(dom)
+	current.GuardedBy(&mu)
+	current.Init(&table{"t1", 10}) // no reader can see it yet
+
+	mu.Lock()
+	old := current.LoadSerialized()
+	current.Store(&table{"t2", old.rows + 10})
+	mu.Unlock()
+
+	s := dom.Enter()
+	fmt.Println(current.Load(s).name, current.Load(s).rows)
+	s.Leave()
+	// Output: t2 20
+}
+
+// A section may go to another goroutine, which leaves it.
+func ExampleSection() {
+	var current smr.Pointer[table]
+	current.Init(&table{"t1", 10})
+	s := smr.Default().Enter()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		defer s.Leave()
+		fmt.Println(current.Load(s).rows)
+	}()
+	<-done
+	fmt.Println(s.Active())
+	// Output:
+	// 10
+	// false
+}
+
+// Held objects outlive their section, and each clone has a Release of its own.
+func ExampleHeld() {
+	dom, err := smr.New(smr.Options{})
+	if err != nil {
+		panic(err)
+	}
+	var current smr.Pointer[table]
+	current.Init(&table{"t1", 10})
+	s := dom.Enter()
+	held := smr.Hold(s, current.Load(s))
+	s.Leave()
+
+	smr.Call(dom, current.Swap(nil), 4096, (*table).unmap)
+	other := held.Clone() // for another goroutine
+	held.Release()
+	fmt.Println(other.Active(), other.Get().rows)
+	other.Release()
+	if err := dom.Barrier(context.Background()); err != nil {
+		panic(err)
+	}
+	// Output:
+	// true 10
+	// unmapped t1
+}
+
+// Options out of range are errors; those that are zero have their defaults.
+func ExampleOptions() {
+	dom, err := smr.New(smr.Options{
+		Name:           "tables",
+		MaxPending:     16 << 20,               // writers in Throttle wait from there on
+		MaxDelay:       200 * time.Millisecond, // from when an object could be freed to its callback
+		SampleSections: 10_000,                 // one in so many records its stack
+	})
+	if err != nil {
+		panic(err)
+	}
+	fmt.Println(dom.Name(), dom.CheckIn())
+	_, err = smr.New(smr.Options{Workers: -1})
+	fmt.Println(err)
+	// Output:
+	// tables 50ms
+	// smr: negative Options.Workers: -1
+}

@@ -47,5 +47,7 @@
 // # JSON
 //
 // The names are those of the page in snake case. Durations end in _seconds, sizes in _bytes. Names may be
-// added.
+// added. [docs/operations.md] says what each means, and what to do about each finding.
+//
+// [docs/operations.md]: https://github.com/gosmr/gosmr/blob/main/docs/operations.md
 package smrdebug

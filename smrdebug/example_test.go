@@ -2,6 +2,7 @@ package smrdebug_test
 
 import (
 	"context"
+	"encoding/json"
 	"expvar"
 	"fmt"
 	"net/http"
@@ -48,4 +49,43 @@ func Example() {
 	// 1 domain: nothing is stuck
 	// domain tables: idle
 	// slab.Pool the tables
+}
+
+// With actions an engineer may ask for what is pending, by POST.
+func ExampleOptions() {
+	dom, err := smr.New(smr.Options{Name: "tables"})
+	if err != nil {
+		panic(err)
+	}
+	h := smrdebug.HandlerFor(smrdebug.Options{Domains: []*smr.Domain{dom}, Actions: true})
+	r := httptest.NewRequest("POST", "/debug/smr", strings.NewReader("action=flush&domain=tables"))
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	fmt.Println(w.Code, w.Header().Get("Location"))
+	if err := dom.Close(context.Background()); err != nil {
+		panic(err)
+	}
+	// Output: 303 ?domain=tables
+}
+
+// A domain as a variable of package expvar is the domain's part of the page as JSON.
+func ExampleDomainVar() {
+	dom, err := smr.New(smr.Options{Name: "tables"})
+	if err != nil {
+		panic(err)
+	}
+	var v expvar.Var = smrdebug.Var(dom)
+	var domain struct {
+		Name  string
+		State string
+	}
+	if err := json.Unmarshal([]byte(v.String()), &domain); err != nil {
+		panic(err)
+	}
+	fmt.Println(domain.Name, domain.State)
+	if err := dom.Close(context.Background()); err != nil {
+		panic(err)
+	}
+	// Output: tables idle
 }

@@ -55,7 +55,7 @@
 // another process may truncate the file, the disk may fail, and a store to a hole in the file may find
 // the disk full. Then the system ends the program, by SIGBUS, except in Read, where it is a [*FaultError].
 // Use Read for files that others write to, and ReadAt or View for your own. A pinned section (smr's Pin)
-// must not touch views at all.
+// must not touch views at all. [docs/sigbus.md] has the rest, and what to do after a fault.
 //
 // # Errors
 //
@@ -95,4 +95,6 @@
 // keep views of their segments, by counts; Hold is for what those counts are for. Asking the cache before
 // reading the disk is what VictoriaMetrics does by mincore. Faults become errors by what Go's
 // [runtime/debug.SetPanicOnFault] is for. Keeping addresses shut is GWP-ASan's idea, and erigon's.
+//
+// [docs/sigbus.md]: https://github.com/gosmr/gosmr/blob/main/docs/sigbus.md
 package smrfile

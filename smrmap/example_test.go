@@ -2,6 +2,7 @@ package smrmap_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -137,4 +138,118 @@ func ExampleBytes_Hold() {
 	// Output:
 	// <html>
 	// <nil>
+}
+
+// A map that a budget bounds: what has no room is an error, and the map is as it was.
+func ExampleOptions() {
+	m, err := smrmap.New[uint64, [1000]byte](smrmap.Options{Budget: slab.NewBudget(1 << 20)})
+	if err != nil {
+		panic(err)
+	}
+	for i := range uint64(2000) {
+		if err := m.Store(i, [1000]byte{}); err != nil {
+			_, ok := m.Load(i)
+			fmt.Println(errors.Is(err, slab.ErrNoMemory), ok, m.Len() > 0)
+			break
+		}
+	}
+	fmt.Println(m.Close(context.Background()))
+	// Output:
+	// true false true
+	// <nil>
+}
+
+// What a function given to Compute asks for.
+func ExampleOp() {
+	m, err := smrmap.New[string, int](smrmap.Options{})
+	if err != nil {
+		panic(err)
+	}
+	release := func(old int, loaded bool) (int, smrmap.Op) {
+		switch {
+		case !loaded:
+			return 0, smrmap.CancelOp
+		case old == 1:
+			return 0, smrmap.DeleteOp
+		}
+		return old - 1, smrmap.UpdateOp
+	}
+	m.Store("seats", 2)
+	for range 3 {
+		seats, ok, err := m.Compute("seats", release)
+		fmt.Println(seats, ok, err)
+	}
+	// Output:
+	// 1 true <nil>
+	// 0 false <nil>
+	// 0 false <nil>
+}
+
+// Items expire by the map's clock.
+func ExampleItem() {
+	now := time.Unix(1000, 0)
+	m, err := smrmap.NewBytes(smrmap.Options{Now: func() time.Time { return now }})
+	if err != nil {
+		panic(err)
+	}
+	soon := now.Add(time.Minute).UnixMilli()
+	m.StoreItem([]byte("token"), smrmap.Item{Value: []byte("abc"), Expires: soon})
+	_, ok := m.Load([]byte("token"), nil)
+	fmt.Println(ok)
+	now = now.Add(2 * time.Minute)
+	_, ok = m.Load([]byte("token"), nil)
+	fmt.Println(ok)
+	// Output:
+	// true
+	// false
+}
+
+// What has expired is not found, and its memory is free once a writer or a Sweep has met it.
+func ExampleSwept() {
+	now := time.Unix(1000, 0)
+	m, err := smrmap.NewBytes(smrmap.Options{Now: func() time.Time { return now }})
+	if err != nil {
+		panic(err)
+	}
+	for i := range 100 {
+		m.StoreItem(fmt.Appendf(nil, "key:%d", i), smrmap.Item{Expires: now.Add(time.Duration(i) * time.Minute).UnixMilli()})
+	}
+	now = now.Add(30*time.Minute + time.Second)
+	removed := 0
+	for cursor, more := uint64(0), true; more; more = cursor != 0 {
+		did := m.Sweep(cursor, 10) // a few at a time
+		removed += did.Removed
+		cursor = did.Next
+	}
+	fmt.Println(removed, m.Len())
+	// Output: 31 69
+}
+
+// What may be evicted: here what expires anyway.
+func ExampleEvictable() {
+	m, err := smrmap.NewBytes(smrmap.Options{})
+	if err != nil {
+		panic(err)
+	}
+	m.SetEvictable(smrmap.EvictExpiring)
+	m.Store([]byte("forever"), []byte("a"))
+	m.StoreItem([]byte("for an hour"), smrmap.Item{Value: []byte("b"), Expires: time.Now().Add(time.Hour).UnixMilli()})
+	m.EvictBytes(1 << 20)
+	for key := range m.Keys() {
+		fmt.Printf("%s\n", key)
+	}
+	// Output: forever
+}
+
+func ExampleStats() {
+	m, err := smrmap.New[uint64, uint64](smrmap.Options{Capacity: 1000})
+	if err != nil {
+		panic(err)
+	}
+	for i := range uint64(1000) {
+		m.Store(i, i)
+	}
+	st := m.Stats()
+	fmt.Println(st.Len, st.Resizes, st.EntryBytes <= st.ReservedBytes)
+	// Output: 1000 0 true
 }

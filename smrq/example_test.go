@@ -193,3 +193,91 @@ func ExampleCursor() {
 	// cyd
 	// ann
 }
+
+// An element is in two queues at once, by a Link for each.
+func ExampleLink() {
+	type job struct {
+		name        string
+		all, urgent smrq.Link[job]
+	}
+	all := smrq.NewTailQ(func(j *job) *smrq.Link[job] { return &j.all })
+	urgent := smrq.NewTailQ(func(j *job) *smrq.Link[job] { return &j.urgent })
+	backup, repair := &job{name: "backup"}, &job{name: "repair"}
+	all.InsertTail(backup)
+	all.InsertTail(repair)
+	urgent.InsertTail(repair)
+
+	all.Remove(repair)
+	fmt.Println(repair.all.Linked(), repair.urgent.Linked())
+	// Output: false true
+}
+
+// An SList has forward links only: a stack.
+func ExampleSList() {
+	stack := smrq.NewSList(subscriberLink)
+	stack.InsertHead(&subscriber{name: "ann"})
+	stack.InsertHead(&subscriber{name: "bob"})
+	smr.Default().Read(func(s smr.Section) {
+		for e := range stack.All(s) {
+			fmt.Println(e.name)
+		}
+	})
+	// Output:
+	// bob
+	// ann
+}
+
+// A List removes an element from its middle without a walk.
+func ExampleList() {
+	list := smrq.NewList(subscriberLink)
+	ann, bob := &subscriber{name: "ann"}, &subscriber{name: "bob"}
+	list.InsertHead(ann)
+	list.InsertAfter(ann, bob)
+	list.Remove(ann) // readers at ann go on to bob
+	fmt.Println(list.FirstSerialized().name, list.Verify())
+	// Output: bob <nil>
+}
+
+// An STailQ is first in, first out.
+func ExampleSTailQ() {
+	fifo := smrq.NewSTailQ(subscriberLink)
+	for _, name := range []string{"ann", "bob", "cyd"} {
+		fifo.InsertTail(&subscriber{name: name})
+	}
+	first := fifo.FirstSerialized()
+	fifo.Remove(first) // of the first, O(1)
+	fmt.Println(first.name, fifo.FirstSerialized().name)
+	// Output: ann bob
+}
+
+// A queue is divided while readers walk it: none misses what stays.
+func ExampleSplit() {
+	dom := smr.Default()
+	var low, high smrq.SList[page]
+	link := func(p *page) *smrq.Link[page] { return &p.link }
+	low.InitWith(link)
+	high.InitWith(link)
+	for _, n := range []int{40, 30, 20, 10} {
+		low.InsertHead(&page{number: n})
+	}
+
+	split := low.Split(&high, func(p *page) bool { return p.number > 20 })
+	for split.Step(dom) { // from here on readers find what was picked by high
+		if err := dom.Synchronize(context.Background()); err != nil {
+			panic(err)
+		}
+	}
+	dom.Read(func(s smr.Section) {
+		for p := range low.All(s) {
+			fmt.Println("low", p.number)
+		}
+		for p := range high.All(s) {
+			fmt.Println("high", p.number)
+		}
+	})
+	// Output:
+	// low 10
+	// low 20
+	// high 30
+	// high 40
+}

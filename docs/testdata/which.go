@@ -1,18 +1,4 @@
-package docs
-
-import (
-	"testing"
-
-	"github.com/stretchr/testify/require"
-)
-
-// The page's calls are a program: each is made as the page shows it, and does what it says.
-func TestWhich_BlockIsAProgram(t *testing.T) {
-	out, program := run(t, beforeWhich+goBlocks(t, "which.md", 1)+afterWhich)
-	require.Equal(t, "2 tables unmapped, files closed\n", out, program)
-}
-
-const beforeWhich = `package main
+package which
 
 import (
 	"context"
@@ -35,7 +21,7 @@ type Node struct{ key uint64 }
 
 func closeAll([]int) { closed.Add(1) }
 
-func main() {
+func Run() {
 	ctx, size, files := context.Background(), 8, []int{1}
 	dom, _ := smr.New(smr.Options{})
 	pool := slab.New[Node](dom, slab.Options{})
@@ -47,11 +33,13 @@ func main() {
 	users, _ := smrmap.NewBytes(smrmap.Options{Domain: dom})
 	key := []byte("ann")
 	users.Store(key, key)
-`
 
-const afterWhich = `
+	// block 1
+
 	if err == nil && ok && closed.Load() == 1 {
 		fmt.Println(unmapped.Load(), "tables unmapped, files closed")
 	}
 }
-`
+
+// Output:
+// 2 tables unmapped, files closed
