@@ -161,6 +161,7 @@ func get(client *http.Client, url string) (string, error) {
 
 func BenchmarkLookup(b *testing.B) {
 	table := open(b, 10_000)
+	b.ResetTimer()
 	b.RunParallel(func(pb *testing.PB) {
 		for i := 0; pb.Next(); i++ {
 			if _, err := table.Lookup("host-007777"); err != nil {
