@@ -11,7 +11,6 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -34,7 +33,7 @@ func main() {
 // A host owns what the collector does not free, such as a connection.
 type host struct {
 	name   string
-	closed atomic.Bool
+	closed bool // plain: -race finds a reader beside the one that closes
 }
 
 func run(ctx context.Context, hosts int) error {
@@ -42,7 +41,7 @@ func run(ctx context.Context, hosts int) error {
 	if err != nil {
 		return err
 	}
-	table := NewTable[string](dom, func(h **host) { (*h).closed.Store(true) })
+	table := NewTable[string](dom, func(h **host) { (*h).closed = true })
 	err = comeAndGo(ctx, dom, table, hosts)
 	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
@@ -105,7 +104,7 @@ func lookUp(dom *smr.Domain, table *Table[string, *host], name string) error {
 	switch {
 	case h == nil:
 		return fmt.Errorf("%s is missed", name)
-	case (*h).name != name || (*h).closed.Load():
+	case (*h).name != name || (*h).closed:
 		return fmt.Errorf("%s is closed", name)
 	}
 	return nil

@@ -4,8 +4,6 @@
 //	go run ./examples/routes -table routes.txt
 //	curl localhost:8080/route/api.example
 //	curl -X POST localhost:8080/reload
-//
-// SIGHUP reloads as well.
 package main
 
 import (
@@ -49,37 +47,21 @@ func serve(ctx context.Context, l net.Listener, path string) error {
 	}
 	table := NewTable(dom, path)
 	web := &http.Server{Handler: handler(table)}
-	if err = table.Reload(ctx); err != nil {
-		err = errors.Join(err, l.Close())
+	if err = table.Reload(ctx); err == nil {
+		failed := make(chan error, 1)
+		go func() { failed <- web.Serve(l) }()
+		select {
+		case <-ctx.Done():
+		case err = <-failed:
+		}
 	} else {
-		err = serveAndReload(ctx, l, web, table)
+		err = errors.Join(err, l.Close())
 	}
 
 	// Intake first, then what requests read, then the domain that knows of the readers.
 	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
 	return errors.Join(err, web.Shutdown(end), table.Close(end), dom.Close(end))
-}
-
-// serveAndReload returns when ctx ends, or the server fails.
-func serveAndReload(ctx context.Context, l net.Listener, web *http.Server, table *Table) error {
-	failed := make(chan error, 1)
-	go func() { failed <- web.Serve(l) }()
-	hangups := make(chan os.Signal, 1)
-	signal.Notify(hangups, syscall.SIGHUP)
-	defer signal.Stop(hangups)
-	for {
-		select {
-		case <-hangups:
-			if err := table.Reload(ctx); err != nil {
-				slog.Warn("the old routes stay", "error", err)
-			}
-		case <-ctx.Done():
-			return nil
-		case err := <-failed:
-			return err
-		}
-	}
 }
 
 func handler(table *Table) http.Handler {
