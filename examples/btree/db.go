@@ -187,8 +187,8 @@ func (db *DB) get(s smr.Section, root uint64, key, dst []byte) (value []byte, ok
 	return dst, false, nil
 }
 
-// publish makes a version current, and retires the one before: garbage is what only older ones have.
-func (db *DB) publish(v *version, garbage []uint64) {
+// publishLocked makes a version current, and retires the one before: garbage is what only older ones have.
+func (db *DB) publishLocked(v *version, garbage []uint64) {
 	old := db.current.LoadSerialized()
 	db.freeMu.Lock()
 	old.next, old.garbage = v, garbage

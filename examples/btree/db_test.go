@@ -85,7 +85,7 @@ func TestUpdate_LikeAMap(t *testing.T) {
 					want[k] = strings.Repeat(k, 1+random.IntN(1+random.IntN(200)))
 					records = append(records, Record{[]byte(k), []byte(want[k])})
 				}
-				require.NoError(t, db.Update(t.Context(), records))
+				require.NoError(t, db.Update(records))
 				if round%10 == 9 {
 					same(t, db, want)
 					require.NoError(t, db.Close(t.Context()))
@@ -97,7 +97,7 @@ func TestUpdate_LikeAMap(t *testing.T) {
 			for k := range want {
 				all = append(all, Record{Key: []byte(k)})
 			}
-			require.NoError(t, db.Update(t.Context(), all))
+			require.NoError(t, db.Update(all))
 			same(t, db, map[string]string{})
 		})
 	}
@@ -105,10 +105,10 @@ func TestUpdate_LikeAMap(t *testing.T) {
 
 func TestUpdate_TooLarge(t *testing.T) {
 	db := open(t, filepath.Join(t.TempDir(), "tree"), Options{})
-	require.ErrorIs(t, db.Update(t.Context(), []Record{{make([]byte, maxItem), []byte{1}}}), ErrTooLarge)
-	require.NoError(t, db.Update(t.Context(), []Record{{make([]byte, maxItem-8), []byte{1}}, {nil, make([]byte, maxItem)}}))
+	require.ErrorIs(t, db.Update([]Record{{make([]byte, maxItem), []byte{1}}}), ErrTooLarge)
+	require.NoError(t, db.Update([]Record{{make([]byte, maxItem-8), []byte{1}}, {nil, make([]byte, maxItem)}}))
 	require.NoError(t, db.Close(t.Context()))
-	require.ErrorIs(t, db.Update(t.Context(), nil), os.ErrClosed)
+	require.ErrorIs(t, db.Update(nil), os.ErrClosed)
 }
 
 // A file that can't grow fails the update, and keeps what it has; also on the disk.
@@ -119,7 +119,7 @@ func TestUpdate_NoRoom(t *testing.T) {
 	var err error
 	for i := 0; err == nil; i++ {
 		k := fmt.Sprintf("%06d", i)
-		if err = db.Update(t.Context(), []Record{{[]byte(k), make([]byte, 1000)}}); err == nil {
+		if err = db.Update([]Record{{[]byte(k), make([]byte, 1000)}}); err == nil {
 			want[k] = string(make([]byte, 1000))
 		}
 	}
@@ -127,15 +127,15 @@ func TestUpdate_NoRoom(t *testing.T) {
 	require.NoError(t, db.Close(t.Context()))
 	db = open(t, path, Options{})
 	same(t, db, want)
-	require.NoError(t, db.Update(t.Context(), []Record{{[]byte("x"), []byte("y")}}))
+	require.NoError(t, db.Update([]Record{{[]byte("x"), []byte("y")}}))
 }
 
 // A crash leaves a meta page half written: the other one leads to the tree before.
 func TestOpen_AfterACrash(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "tree")
 	db := open(t, path, Options{})
-	require.NoError(t, db.Update(t.Context(), []Record{{[]byte("a"), []byte("1")}}))
-	require.NoError(t, db.Update(t.Context(), []Record{{[]byte("a"), []byte("2")}}))
+	require.NoError(t, db.Update([]Record{{[]byte("a"), []byte("1")}}))
+	require.NoError(t, db.Update([]Record{{[]byte("a"), []byte("2")}}))
 	last := db.meta.txn
 	require.NoError(t, db.Close(t.Context()))
 	f, err := os.OpenFile(path, os.O_RDWR, 0)
@@ -169,7 +169,7 @@ func TestLoad_GrowUnderReaders(t *testing.T) {
 				for i := range 5 { // has the file grow
 					records = append(records, Record{fmt.Appendf(nil, "more %d %d", value, i), make([]byte, 1000)})
 				}
-				return db.Update(t.Context(), records)
+				return db.Update(records)
 			}
 			require.NoError(t, set(0))
 			ctx, cancel := context.WithCancel(t.Context())
@@ -195,7 +195,7 @@ func TestLoad_GrowUnderReaders(t *testing.T) {
 			require.Greater(t, db.file.Size(), size)
 
 			// All pages that no version has come back.
-			require.NoError(t, db.Update(t.Context(), nil))
+			require.NoError(t, db.Update(nil))
 			require.NoError(t, db.dom.Barrier(t.Context()))
 			used := make(map[uint64]bool)
 			s := db.file.Enter()
@@ -246,7 +246,7 @@ func TestSnapshot_KeepsItsPages(t *testing.T) {
 		for i := from; i < to; i++ {
 			records = append(records, Record{binary.BigEndian.AppendUint32(nil, uint32(i)), []byte(strings.Repeat(value, 100))})
 		}
-		require.NoError(t, db.Update(t.Context(), records))
+		require.NoError(t, db.Update(records))
 	}
 	update("a", 0, keys)
 	sn, err := db.Snapshot()
@@ -282,7 +282,7 @@ func BenchmarkGet(b *testing.B) {
 			for i := range 50_000 {
 				records = append(records, Record{key(i), []byte("value")})
 			}
-			require.NoError(b, db.Update(b.Context(), records))
+			require.NoError(b, db.Update(records))
 			b.ReportAllocs()
 			b.ResetTimer()
 			b.RunParallel(func(pb *testing.PB) {

@@ -68,21 +68,22 @@ func fill(ctx context.Context, db *DB, keys int) error {
 		readers.Go(func() error { return read(ctx, db) })
 	}
 	longest := time.Duration(0)
-	for i := 0; i < keys; i += 100 {
+	for i := 0; i < keys && ctx.Err() == nil; i += 100 {
 		records := make([]Record, 0, 100)
 		for j := i; j < min(i+100, keys); j++ {
 			records = append(records, Record{key(j), fmt.Appendf(nil, "value %d", j)})
 		}
 		began := time.Now()
-		if err := db.Update(ctx, records); err != nil {
+		if err := db.Update(records); err != nil {
 			cancel()
 			return errors.Join(err, readers.Wait())
 		}
 		longest = max(longest, time.Since(began))
 	}
+	err := ctx.Err() // of the program: nil, unless it was interrupted
 	cancel()
 	fmt.Println("longest update:", longest)
-	return readers.Wait()
+	return errors.Join(err, readers.Wait())
 }
 
 func read(ctx context.Context, db *DB) error {

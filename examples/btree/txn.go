@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"slices"
 )
@@ -20,14 +19,12 @@ type txn struct {
 	err     error
 }
 
-// Update changes records, all or none, and returns when they are on the disk. While readers keep too
-// many pages that were replaced it waits, until ctx ends: so it must not be called in a section.
-func (db *DB) Update(ctx context.Context, records []Record) error {
+// Update changes records, all or none, and returns when they are on the disk. It waits for no reader:
+// while pages that were replaced have readers, the file grows. (smr.Domain.Throttle would bound that,
+// but also wait for snapshots.)
+func (db *DB) Update(records []Record) error {
 	sorted, err := sortRecords(records)
 	if err != nil {
-		return err
-	}
-	if err := db.dom.Throttle(ctx); err != nil {
 		return err
 	}
 	db.mu.Lock()
@@ -47,7 +44,7 @@ func (db *DB) Update(ctx context.Context, records []Record) error {
 		return err
 	}
 	db.meta = tx.meta
-	db.publish(&version{db: db, root: tx.meta.root}, tx.garbage)
+	db.publishLocked(&version{db: db, root: tx.meta.root}, tx.garbage)
 	return nil
 }
 
