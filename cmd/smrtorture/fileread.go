@@ -41,7 +41,7 @@ func (a *archive) read(_ context.Context, rng *rand.Rand) {
 		a.hold(s, r) // which leaves the section
 		return
 	case how == 1:
-		a.readAt(r, v.foreign)
+		a.readAt(r, v, v.foreign)
 	case how < 4 || v.foreign:
 		a.allow(r, v.Read(s, r.off, r.n, func(b []byte) error { return a.guarded(r, b) }))
 	default:
@@ -50,7 +50,7 @@ func (a *archive) read(_ context.Context, rng *rand.Rand) {
 	s.Leave()
 	if rng.IntN(8) == 0 && !v.inMemory { // there the race detector would see the writer of what comes back
 		r.open = false
-		a.readAt(r, true)
+		a.readAt(r, v, true)
 	}
 }
 
@@ -108,9 +108,10 @@ func (a *archive) view(s smr.Section, r fileRead) {
 	a.look(r, b, false)
 }
 
-func (a *archive) readAt(r fileRead, blank bool) {
+// readAt copies from a file, or what is held of it.
+func (a *archive) readAt(r fileRead, from io.ReaderAt, blank bool) {
 	p := make([]byte, r.n)
-	n, err := r.ReadAt(p, r.off)
+	n, err := from.ReadAt(p, r.off)
 	a.allow(r, err)
 	if err == nil && n == r.n {
 		a.look(r, p, blank)
@@ -142,6 +143,10 @@ func (a *archive) hold(s smr.Section, r fileRead) {
 
 // byHold reads by a hold. Any goroutine may do so, so that it draws nothing.
 func (a *archive) byHold(r fileRead, h smrfile.Held) {
+	if r.n%32 == 0 {
+		a.readAt(r, h, r.foreign)
+		return
+	}
 	if r.foreign {
 		a.allow(r, h.Read(r.off, r.n, func(b []byte) error {
 			if !r.sound(b, r.off, true) {

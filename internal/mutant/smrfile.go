@@ -426,6 +426,19 @@ var smrfileBugs = []Bug{
 `,
 	},
 	{
+		Name:    "held-reads-what-is-now",
+		Why:     "a ReadAt of a hold ends where a Truncate that waits for the hold would have the file end",
+		Package: "./smrfile",
+		Test:    "TestReadAt_Held",
+		Patch: `
+@ smrfile/hold.go
+ 	want, err := h.f.toRead(m, p, off)
++	if now := h.f.cur.LoadUnserialized(); now != nil {
++		want, err = h.f.toRead(now, p, off)
++	}
+`,
+	},
+	{
 		Name:    "end-unheard",
 		Why:     "a Close that gives up as the file ends does not return its error, and nothing logs it",
 		Package: "./smrfile",
