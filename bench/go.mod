@@ -5,12 +5,14 @@ go 1.25.0
 require (
 	github.com/VictoriaMetrics/fastcache v1.13.0
 	github.com/coocood/freecache v1.2.7
+	github.com/edsrzf/mmap-go v1.2.0
 	github.com/gosmr/gosmr v0.0.0
 	github.com/hashicorp/go-memdb v1.3.5
 	github.com/maypok86/otter/v2 v2.4.0
 	github.com/puzpuzpuz/xsync/v3 v3.5.1
 	github.com/puzpuzpuz/xsync/v4 v4.5.0
 	github.com/stretchr/testify v1.12.1
+	golang.org/x/exp v0.0.0-20231110203233-9a3e6036ecaa
 	golang.org/x/image v0.30.0
 	gonum.org/v1/plot v0.17.0
 )

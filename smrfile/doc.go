@@ -19,7 +19,7 @@
 //	View     borrows, until the section is left
 //	Read     the same, and a fault while it reads is an error
 //	Hold     keeps the file as it is, after the section: for long work
-//	ReadAt   copies; needs no section, and no processor while the disk is read
+//	ReadAt   copies; needs no section, and no processor while the disk is read; also of a Held
 //
 // A section that stays open holds back all memory of its domain, and so does one that waits for the disk.
 // Use Hold for what takes long. Offsets and lengths are in bytes.

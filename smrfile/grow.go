@@ -40,6 +40,8 @@ func (f *File) growLocked(size int64) error {
 		return fmt.Errorf("%w: %d bytes are more than can be addressed", ErrRange, size)
 	case f.o.Reserve > 0 && size > f.o.Reserve:
 		return fmt.Errorf("%w: to %d bytes, and Options.Reserve is %d", ErrRange, size, f.o.Reserve)
+	case f.inMemory() && size > mostMemory:
+		return tooLong(size)
 	}
 	f.undoLocked()
 	if size == old {

@@ -1,6 +1,7 @@
 package smrfile
 
 import (
+	"io"
 	"io/fs"
 
 	"github.com/gosmr/gosmr/smr"
@@ -61,15 +62,42 @@ func (h Held) Read(off int64, n int, fn func(b []byte) error) error {
 
 // view returns the mapping if it has the bytes.
 func (h Held) view(off int64, n int) (*mapping, error) {
+	m, err := h.mapping("view")
+	if err != nil {
+		return nil, err
+	}
+	return m, h.f.outOf(m, "view", off, n)
+}
+
+// mapping returns the mapping that is held, for an operation.
+func (h Held) mapping(op string) (*mapping, error) {
 	if !h.h.Active() {
 		if h.f == nil {
 			return nil, fs.ErrClosed
 		}
-		return nil, h.f.fail("view", fs.ErrClosed)
+		return nil, h.f.fail(op, fs.ErrClosed)
 	}
-	h.f.checkMayBlock("view")
-	m := h.h.Get()
-	return m, h.f.outOf(m, "view", off, n)
+	h.f.checkMayBlock(op)
+	return h.h.Get(), nil
+}
+
+// ReadAt is [File.ReadAt], of what is held: it is [io.ReaderAt], and ends where the file did when it was
+// held, also while a Truncate waits.
+func (h Held) ReadAt(p []byte, off int64) (n int, err error) {
+	m, err := h.mapping("read")
+	if err != nil {
+		return 0, err
+	}
+	want, err := h.f.toRead(m, p, off)
+	if err == nil && want > 0 {
+		if n = m.readCached(p[:min(want, mostCached)], off); n < want {
+			n, err = m.readOn(p[:want], n, off)
+		}
+	}
+	if err == nil && want < len(p) {
+		err = io.EOF
+	}
+	return n, err
 }
 
 // Clone holds the mapping once more: see [smr.Held.Clone]. The clone needs a Release of its own.

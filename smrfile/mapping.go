@@ -116,7 +116,7 @@ func (sp *space) end(f *File) {
 		}
 	case len(sp.mem) > 0:
 		if err := f.o.Quarantine.end(sp.mem); err != nil {
-			slog.Error("smrfile: the system does not unmap addresses; each time that a mapping ends it is asked again", "path", f.path, "error", err)
+			slog.Error("smrfile: the system does not unmap addresses; where it has too many mappings it is asked again each time that one ends", "path", f.path, "error", err)
 		}
 	}
 }
@@ -132,6 +132,21 @@ func (sp *space) contains(addr uintptr) (off int64, ok bool) {
 var pageSize = os.Getpagesize()
 
 func pageUp(n int) int64 { return (int64(n) + int64(pageSize) - 1) &^ int64(pageSize-1) }
+
+// mayWait returns smr.ErrInCallback in a callback of d. In a section of the caller's it panics under -tags
+// invariants, as Synchronize does.
+func mayWait(d *smr.Domain) error {
+	if err := d.Synchronize(endedContext); errors.Is(err, smr.ErrInCallback) {
+		return err
+	}
+	return nil
+}
+
+var endedContext = func() context.Context {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	return ctx
+}()
 
 // await waits until no mapping is live that has more than n bytes: first for the sections, then for
 // what is held. The caller has published a mapping, or none.

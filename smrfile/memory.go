@@ -45,11 +45,15 @@ func (f *File) syncMemory() error {
 // mostMemory is how long a file in memory may be: a TiB, or a GiB where addresses have 32 bits.
 const mostMemory = 1 << 30 << (10 * (^uintptr(0) >> 63))
 
+func tooLong(size int64) error {
+	return fmt.Errorf("%w: %d bytes, and a file in memory may have %d", ErrRange, size, int64(mostMemory))
+}
+
 // memorySpace returns Go memory for size bytes, and for no more than as many again to grow: what is
 // reserved would take memory.
 func memorySpace(capacity, size int) (*space, error) {
 	if size > mostMemory {
-		return nil, fmt.Errorf("%w: %d bytes, and a file in memory may have %d", ErrRange, size, mostMemory)
+		return nil, tooLong(int64(size))
 	}
 	return &space{mem: make([]byte, size+min(size, capacity-size, mostMemory-size)), memory: true}, nil
 }

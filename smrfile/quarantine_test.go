@@ -63,6 +63,35 @@ func TestQuarantine_Refused(t *testing.T) {
 	}
 }
 
+// But what it does not unmap for another reason than too many mappings is not asked for again. (A length
+// that is no multiple of a huge page is such a reason, where a file has those.)
+func TestQuarantine_RefusedForGood(t *testing.T) {
+	old := system
+	t.Cleanup(func() { system = old })
+	f := openedAt(t, testkit.Domain(t), tempFile(t, 100), Options{})
+	for _, q := range []Quarantine{{OneIn: 1, For: 1}, {OneIn: -1}} {
+		mem, err := mapFile(f.fd, 100, false)
+		require.NoError(t, err)
+		asked := 0
+		system.munmap = func(p unsafe.Pointer, n uintptr) error {
+			if p == unsafe.Pointer(unsafe.SliceData(mem)) {
+				asked++
+				return unix.EINVAL
+			}
+			return old.munmap(p, n)
+		}
+		err = q.end(mem)
+		for range 3 {
+			another, mapErr := mapFile(f.fd, 1, false)
+			require.NoError(t, mapErr)
+			err = errors.Join(err, Quarantine{OneIn: -1, MaxBytes: 1}.end(another))
+		}
+		require.ErrorIs(t, err, unix.EINVAL)
+		require.Equal(t, 1, asked)
+		require.NoError(t, old.munmap(unsafe.Pointer(unsafe.SliceData(mem)), 100))
+	}
+}
+
 // What is kept is bounded in bytes, in number and in time, and then ends as it would have.
 func TestQuarantine_Bounds(t *testing.T) {
 	keptNow := func() (n int, bytes int64) {

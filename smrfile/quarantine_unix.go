@@ -9,6 +9,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/gosmr/gosmr/internal/invariants"
 )
 
@@ -18,8 +20,9 @@ var kept struct {
 	all   []keeping
 	bytes int64 // of all
 
-	// refused has what the system did not unmap: where a process has as many mappings as it may, one
-	// that borders on others like it, as those kept do, can't be taken from between them.
+	// refused has what the system did not unmap yet: where a process has as many mappings as it may, one
+	// that borders on others like it, as those kept do, can't be taken from between them. (What it
+	// refuses for another reason it always will.)
 	refused [][]byte
 }
 
@@ -55,12 +58,19 @@ func (o Quarantine) end(mem []byte) error {
 	if keep {
 		kept.all = append(kept.all, keeping{mem, now.Add(o.For)})
 		kept.bytes += int64(len(mem))
-	} else if err != nil {
-		kept.refused = append(kept.refused, mem)
+	} else {
+		refusedLocked(mem, err)
 	}
 	err = errors.Join(err, dropLocked(now, o.MaxBytes))
 	kept.refused = slices.DeleteFunc(kept.refused, func(mem []byte) bool { return unmap(mem) == nil })
 	return err
+}
+
+// refusedLocked notes what is to be unmapped again, as the system may permit it later.
+func refusedLocked(mem []byte, err error) {
+	if errors.Is(err, unix.ENOMEM) {
+		kept.refused = append(kept.refused, mem)
+	}
 }
 
 // dropLocked unmaps what was kept for long enough, and the oldest of what is too much.
@@ -70,10 +80,9 @@ func dropLocked(now time.Time, most int64) (err error) {
 		if len(kept.all)-n <= mostKept && kept.bytes <= most && now.Before(k.until) {
 			break
 		}
-		if e := unmap(k.mem); e != nil {
-			err = errors.Join(err, e)
-			kept.refused = append(kept.refused, k.mem)
-		}
+		e := unmap(k.mem)
+		refusedLocked(k.mem, e)
+		err = errors.Join(err, e)
 		kept.bytes -= int64(len(k.mem))
 		n++
 	}

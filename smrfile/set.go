@@ -322,14 +322,11 @@ func (set *Set[K]) waitLocked(ctx context.Context, is func() bool) error {
 	return nil
 }
 
-// awaitLocked waits for a change, with mu unlocked meanwhile. In a callback it fails, and in a section of
-// the caller's it panics under -tags invariants, as Synchronize does.
+// awaitLocked waits for a change, with mu unlocked meanwhile.
 func (set *Set[K]) awaitLocked(ctx context.Context, changed <-chan struct{}) error {
 	set.mu.Unlock()
-	defer set.mu.Lock()
-	over, cancel := context.WithCancel(ctx)
-	cancel()
-	if err := set.dom.Synchronize(over); errors.Is(err, smr.ErrInCallback) {
+	defer set.mu.Lock() // also where mayWait panics
+	if err := mayWait(set.dom); err != nil {
 		return err
 	}
 	set.dom.Flush()
@@ -337,14 +334,17 @@ func (set *Set[K]) awaitLocked(ctx context.Context, changed <-chan struct{}) err
 	case <-changed:
 		return nil
 	case <-ctx.Done():
-		return ctx.Err()
 	}
+	if err := set.dom.Synchronize(ctx); err != nil && !errors.Is(err, smr.ErrClosed) {
+		return err // it names the oldest section
+	}
+	return ctx.Err()
 }
 
 // Close empties the set and closes its files, once: after it Load returns an empty View, and Replace and
 // Close return [io/fs.ErrClosed]. It waits until the files have ended, also those that were dropped before,
-// and returns their errors. If ctx ends first it says how many have readers; they end behind it. Close must
-// not be called in a section of the domain, which it would wait for, nor in a callback.
+// and returns their errors. If ctx ends first it also says how many have readers; they end behind it. Close
+// must not be called in a section of the domain, which it would wait for, nor in a callback.
 func (set *Set[K]) Close(ctx context.Context) error {
 	set.mu.Lock()
 	defer set.mu.Unlock()
@@ -358,17 +358,10 @@ func (set *Set[K]) Close(ctx context.Context) error {
 	}
 	set.publishLocked(nil, dropped, CloseDropped)
 	set.wakeLocked()
-	set.mu.Unlock()
-	err := func() error {
-		defer set.mu.Lock()             // also if it panics, in a section of the caller's, under -tags invariants
-		return set.dom.Synchronize(ctx) // its error names the oldest section
-	}()
-	if err == nil || errors.Is(err, smr.ErrClosed) { // then the callbacks run all the same
-		err = set.waitLocked(ctx, func() bool { return set.unended == 0 })
-	}
+	err := set.waitLocked(ctx, func() bool { return set.unended == 0 })
 	if err != nil {
-		return fmt.Errorf("smrfile: Close of a Set, which is closed: %d files (%d bytes) have readers, and end when these have left: %w",
+		err = fmt.Errorf("smrfile: Close of a Set, which is closed: %d files (%d bytes) have readers, and end when these have left: %w",
 			set.unended, set.waiting, err)
 	}
-	return errors.Join(set.errs...)
+	return errors.Join(slices.Insert(slices.Clone(set.errs), 0, err)...)
 }

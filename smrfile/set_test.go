@@ -163,11 +163,15 @@ func TestSet_Bound(t *testing.T) {
 	require.NoError(t, set.Close(ctx))
 }
 
+// A Close that gives up returns also the errors of the files that have ended.
 func TestSet_CloseGivesUp(t *testing.T) {
 	set := NewSet[int](testkit.Domain(t))
 	ctx := testkit.Context(t)
-	all := entries(t, set, 1)
+	all := entries(t, set, 1, 2)
 	require.NoError(t, set.Replace(ctx, all, nil, CloseDropped))
+	require.NoError(t, os.Remove(all[1].File.path))
+	require.NoError(t, set.Replace(ctx, nil, []int{2}, RemoveDropped))
+	awaitEnd(t, set)
 	s := set.Enter()
 	h := set.Hold(s)
 	s.Leave()
@@ -175,9 +179,34 @@ func TestSet_CloseGivesUp(t *testing.T) {
 	err := set.Close(over())
 	require.ErrorIs(t, err, context.Canceled)
 	require.ErrorContains(t, err, "1 files (100 bytes)")
+	require.ErrorIs(t, err, fs.ErrNotExist)
 	requireView(t, all[0].File, 0, pattern(100))
 	h.Release()
 	<-all[0].File.ended
+}
+
+// awaitEnd returns when all files that were dropped have ended.
+func awaitEnd(t *testing.T, set *Set[int]) {
+	t.Helper()
+	set.mu.Lock()
+	defer set.mu.Unlock()
+	require.NoError(t, set.waitLocked(testkit.Context(t), func() bool { return set.unended == 0 }))
+}
+
+// A Close for which all files have ended does not wait: not for a section, and not until its context ends.
+func TestSet_CloseOfEnded(t *testing.T) {
+	set := NewSet[int](testkit.Domain(t))
+	ctx := testkit.Context(t)
+	all := entries(t, set, 1)
+	require.NoError(t, set.Replace(ctx, all, nil, CloseDropped))
+	require.NoError(t, os.Remove(all[0].File.path))
+	require.NoError(t, set.Replace(ctx, nil, []int{1}, RemoveDropped))
+	awaitEnd(t, set)
+	s := testkit.Enter(set.dom)
+	defer s.Leave()
+	err := set.Close(over())
+	require.ErrorIs(t, err, fs.ErrNotExist)
+	require.NotErrorIs(t, err, context.Canceled)
 }
 
 // What goes wrong when a file ends is told by Close.

@@ -136,6 +136,26 @@ func TestGrow_WithoutAllocation(t *testing.T) {
 	})
 }
 
+// A signal may end fallocate with nothing done, and a profiler's signals come again and again.
+func TestGrow_Interrupted(t *testing.T) {
+	variants(t, Options{Write: true}, func(t *testing.T, o Options) {
+		old := fallocate
+		t.Cleanup(func() { fallocate = old })
+		f := opened(t, 5000, o)
+		calls := 0
+		fallocate = func(fd int, mode uint32, from, n int64) error {
+			if calls++; n > 3<<20 && calls < 100 {
+				return unix.EINTR
+			}
+			return old(fd, mode, from, n)
+		}
+		require.NoError(t, f.Grow(10<<20))
+		require.Less(t, calls, 100)
+		requireDiskSize(t, f, 10<<20)
+		requireView(t, f, 0, append(pattern(5000), make([]byte, 10<<20-5000)...))
+	})
+}
+
 // A full disk is an error of Grow, and the file is as it was.
 func TestGrow_FullDisk(t *testing.T) {
 	dir := t.TempDir()

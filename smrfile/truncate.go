@@ -24,19 +24,26 @@ var ErrGrown = errors.New("undone, as a Grow came first")
 // Truncate fails if the file has fewer bytes (that is for Grow), or is open for reading only; with a
 // [*FaultError] if others have truncated it to less, so that it would be extended; and perhaps with an
 // error of the disk though it has truncated. It must
-// not be called in a section of the domain, which it would wait for, nor in a callback. A second one
-// waits for the first.
+// not be called in a section of the domain, which it would wait for, nor in a callback, where it is refused.
+// A second one waits for the first. It waits for a writer's system call, whatever ctx says.
 func (f *File) Truncate(ctx context.Context, size int64) error {
 	f.checkMayBlock("truncate")
-	err := f.truncates.lock(ctx, f.open)
+	err := mayWait(f.dom)
 	if err == nil {
-		defer f.truncates.unlock()
-		err = f.truncate(ctx, size)
+		err = f.truncateInTurn(ctx, size)
 	}
 	if err != nil {
 		return f.fail("truncate", err)
 	}
 	return nil
+}
+
+func (f *File) truncateInTurn(ctx context.Context, size int64) error {
+	if err := f.truncates.lock(ctx, f.open); err != nil {
+		return err
+	}
+	defer f.truncates.unlock()
+	return f.truncate(ctx, size)
 }
 
 // A truncation is a Truncate that waits for readers: the file is longer than they see.

@@ -12,7 +12,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/gosmr/gosmr/internal/invariants"
 	"github.com/gosmr/gosmr/internal/testkit"
+	"github.com/gosmr/gosmr/smr"
 )
 
 func TestTruncate(t *testing.T) {
@@ -150,6 +152,9 @@ func TestGrow_BeforeTruncate(t *testing.T) {
 		for _, size := range []int64{10, 20, 9999} {
 			require.ErrorIs(t, f.Grow(size), ErrRange, "the file has its size yet")
 		}
+		if o.InMemory {
+			require.ErrorIs(t, f.Grow(mostMemory+1), ErrRange)
+		}
 		require.EqualValues(t, 10, f.SizeIn(s))
 		require.NoError(t, f.Grow(10000))
 		require.ErrorIs(t, <-done, ErrGrown)
@@ -265,6 +270,39 @@ func TestTruncate_Twice(t *testing.T) {
 		leave()
 		<-f.ended
 		requireDiskSize(t, f, 10)
+	})
+}
+
+// In a callback a Truncate is refused, also a second one, which would wait for the first. In a section it
+// panics under -tags invariants.
+func TestTruncate_InCallback(t *testing.T) {
+	variants(t, Options{Write: true}, func(t *testing.T, o Options) {
+		f := opened(t, 1000, o)
+		s := f.Enter()
+		h := f.Hold(s)
+		release := sync.OnceFunc(h.Release)
+		defer release()
+		if invariants.Enabled {
+			require.Panics(t, func() { f.Truncate(over(), 100) })
+		}
+		s.Leave()
+		refused := func() {
+			t.Helper()
+			err := make(chan error, 1)
+			f.dom.CallFunc(0, func() { err <- f.Truncate(over(), 10) })
+			f.dom.Flush()
+			require.ErrorIs(t, <-err, smr.ErrInCallback)
+		}
+		refused()
+		done := make(chan error, 1)
+		go func() { done <- f.Truncate(testkit.Context(t), 100) }()
+		for f.Size() != 100 {
+			runtime.Gosched()
+		}
+		refused()
+		release()
+		require.NoError(t, <-done)
+		requireDiskSize(t, f, 100)
 	})
 }
 

@@ -45,7 +45,7 @@ func main() {
 }
 
 func run(args []string) error {
-	for _, list := range []func() []entry{floors, readers, calls, waits, scans, lists, maps, byteMaps, collections, stops} {
+	for _, list := range []func() []entry{floors, readers, calls, waits, scans, lists, maps, byteMaps, collections, stops, files, growing} {
 		entries = append(entries, list()...)
 	}
 	if len(args) == 1 && args[0] == "list" {

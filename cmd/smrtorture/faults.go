@@ -27,6 +27,7 @@ const (
 	faultQueue
 	faultPool
 	faultMap
+	faultFile
 	faultBudget
 	faultMemory
 	faultDelay
@@ -55,6 +56,7 @@ var faultKinds = [numFaultKinds]string{
 	faultQueue:     "queue walk",
 	faultPool:      "object given out",
 	faultMap:       "map entry",
+	faultFile:      "file",
 	faultBudget:    "budget exceeded",
 	faultMemory:    "memory not bounded",
 	faultDelay:     "too late",

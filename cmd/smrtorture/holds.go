@@ -3,9 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"math/rand/v2"
-	"runtime"
 	"sync/atomic"
 
 	"github.com/gosmr/gosmr/slab"
@@ -40,16 +38,9 @@ func (k *keepsake) is(word uint64) bool {
 }
 
 const (
-	keepsakes   = 4 // of each sort
-	shelvedHere = 64
-	freedWord   = ^uint64(0)
+	keepsakes = 4 // of each sort
+	freedWord = ^uint64(0)
 )
-
-// A shelved is a hold that any goroutine may end.
-type shelved struct {
-	same    func() bool
-	release func()
-}
 
 type vault struct {
 	dom    *smr.Domain
@@ -61,11 +52,11 @@ type vault struct {
 
 	called, pooled [keepsakes]smr.Pointer[keepsake]
 	generation     atomic.Uint64
-	shelf          [shelvedHere]atomic.Pointer[shelved]
+	attic          attic
 }
 
 func (holds) join(r *rig) {
-	v := &vault{faults: &r.faults, tally: &r.writes, held: r.counter("holds")}
+	v := &vault{faults: &r.faults, tally: &r.writes, held: r.counter("holds"), attic: attic{faults: &r.faults}}
 	v.dom = r.domain("holds", func(o *smr.Options) { o.MaxPending = 1 << 20 })
 	v.pool = slab.New[keepsake](v.dom, slab.Options{Budget: r.budget("keepsakes", 4<<20, 0).Budget})
 	var err error
@@ -73,32 +64,15 @@ func (holds) join(r *rig) {
 		panic(err)
 	}
 	r.after(func() {
-		go v.empty() // while they are closed
+		go v.attic.empty() // while they are closed
 		r.faults.within("Close of the keepsakes' pool", func(ctx context.Context) error {
 			v.giveBack()
 			return v.pool.Close(ctx)
 		})
 		r.faults.within("Close of the map of items that are held", v.items.Close)
 	})
-	v.start(r, "holder", max(3, r.procs), v.hold)
-	v.start(r, "writer of what is held", 2, v.write)
-}
-
-func (v *vault) start(r *rig, what string, n int, round func(ctx context.Context, rng *rand.Rand)) {
-	for i := range n {
-		name := fmt.Sprintf("%s %d", what, i)
-		rng := r.rand(name)
-		r.start(name, func(ctx context.Context, p *pulse) {
-			for ctx.Err() == nil {
-				r.gate.pass()
-				for range 16 {
-					round(ctx, rng)
-				}
-				p.beat()
-				runtime.Gosched()
-			}
-		})
-	}
+	r.rounds("holder", max(3, r.procs), v.hold)
+	r.rounds("writer of what is held", 2, v.write)
 }
 
 // hold is a reader's round: it holds something, and ends that hold or another.
@@ -116,9 +90,9 @@ func (v *vault) hold(_ context.Context, rng *rand.Rand) {
 		v.faults.add(faultPayload, "what is held has changed")
 	}
 	if rng.IntN(4) == 0 {
-		h = v.shelf[rng.IntN(shelvedHere)].Swap(h)
+		h = v.attic.swap(h, rng)
 	}
-	v.end(h)
+	v.attic.end(h)
 }
 
 // take holds one of what there is, nil if there is none.
@@ -147,16 +121,6 @@ func (v *vault) take(s smr.Section, rng *rand.Rand) *shelved {
 	}
 	word := o.words[0]
 	return &shelved{func() bool { return h.Get().is(word) && word != freedWord }, h.Release}
-}
-
-func (v *vault) end(h *shelved) {
-	if h == nil {
-		return
-	}
-	if !h.same() {
-		v.faults.add(faultPayload, "what was held long has changed")
-	}
-	h.release()
 }
 
 func uniform(value []byte) bool {
@@ -202,14 +166,6 @@ func (v *vault) write(ctx context.Context, rng *rand.Rand) {
 }
 
 func binaryKey(n uint64) []byte { return []byte{1, byte(n), byte(n >> 8)} }
-
-// empty ends what lies on the shelf.
-func (v *vault) empty() {
-	for i := range v.shelf {
-		v.end(v.shelf[i].Swap(nil))
-		runtime.Gosched()
-	}
-}
 
 // giveBack retires what readers find in the end.
 func (v *vault) giveBack() {

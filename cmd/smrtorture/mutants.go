@@ -57,6 +57,10 @@ var inReach = []struct {
 	{"no-cache-wait", "pool"},
 	{"held-and-reused", "holds"},
 	{"no-moved-check", "map"},
+	{"unmap-at-once", "files"},
+	{"truncate-first", "files"},
+	{"hold-of-another", "files"},
+	{"set-hold-of-another", "files"},
 }
 
 func (sc *scenario) hasMutants() bool {
@@ -284,7 +288,7 @@ func (b *breeder) try(ctx context.Context, bug, scenario, flag string) (how stri
 	defer cancel()
 	cmd := exec.CommandContext(ctx, path, "-scenario", scenario, "-failfast",
 		"-duration", b.duration.String(), "-hang", b.hang.String(), "-seed", fmt.Sprint(b.seed))
-	cmd.Env = append(os.Environ(), "GORACE=halt_on_error=1")
+	cmd.Env = append(os.Environ(), "GORACE=halt_on_error=1", "TMPDIR="+b.dir) // where files of one that was ended go, too
 	out, err := cmd.CombinedOutput()
 	var exit *exec.ExitError
 	switch {

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"io/fs"
+	"os"
 	"sync"
 	"testing"
 	"time"
@@ -10,6 +12,7 @@ import (
 	"github.com/gosmr/gosmr/internal/testkit"
 	"github.com/gosmr/gosmr/slab"
 	"github.com/gosmr/gosmr/smr"
+	"github.com/gosmr/gosmr/smrfile"
 	"github.com/gosmr/gosmr/smrmap"
 	"github.com/gosmr/gosmr/smrq"
 )
@@ -278,4 +281,45 @@ func TestBlobs_SeeWrongEntries(t *testing.T) {
 	rd.walk()
 	require.EqualValues(t, 3, f.count[faultPayload], "another key's")
 	require.NoError(t, m.Close(t.Context()))
+}
+
+func TestArchive_SeesWhatIsNotTheFiles(t *testing.T) {
+	f := new(faults)
+	a := &archive{dir: t.TempDir(), dom: testkit.Domain(t), faults: f, ended: new(counter), faulted: new(counter)}
+	v, other := a.makeVolume(newRand(), false, false), a.makeVolume(newRand(), false, true)
+	require.NotNil(t, v)
+	require.NotNil(t, other)
+	r := fileRead{volume: v, off: 8, n: 800, rng: newRand()}
+	a.look(r, v.pattern(8, 800), false)
+	require.Zero(t, f.total())
+	for _, b := range [][]byte{v.pattern(0, 800), v.pattern(8, 792), other.pattern(8, 800), make([]byte, 800)} {
+		before := f.count[faultPayload]
+		a.look(r, b, false)
+		require.Equal(t, before+1, f.count[faultPayload])
+	}
+	a.look(r, make([]byte, 800), true) // beside a writer
+	require.EqualValues(t, 4, f.count[faultPayload])
+
+	fault := &smrfile.FaultError{Path: other.path}
+	a.allow(fileRead{volume: v}, fs.ErrClosed)
+	a.allow(fileRead{volume: other}, fault)
+	a.permit(other, "Grow", fault)
+	require.EqualValues(t, 2, a.faulted.Load())
+	require.Zero(t, f.count[faultFile])
+	a.allow(fileRead{volume: v, open: true}, fs.ErrClosed)
+	a.allow(fileRead{volume: v}, &smrfile.FaultError{Path: v.path})
+	a.permit(v, "Grow", smrfile.ErrGrown)
+	require.EqualValues(t, 3, f.count[faultFile])
+
+	a.compareLeft(0, 0)
+	require.Zero(t, f.count[faultLeak])
+	if _, err := os.Stat("/proc/self/fd"); err == nil {
+		a.compareLeft(leftOf(a.dir))
+		require.EqualValues(t, 1, f.count[faultLeak], "they are open")
+	}
+	a.endOnce(v, nil)
+	require.EqualValues(t, 4, f.count[faultFile], "it was not closed before")
+	a.endOnce(v, nil)
+	require.EqualValues(t, 4, f.count[faultFile])
+	require.NoError(t, other.Remove(t.Context()))
 }

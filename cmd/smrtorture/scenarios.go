@@ -54,6 +54,7 @@ var scenarios = []scenario{
 		maps{}, blobs{},
 	}},
 	{"holds", "objects, pooled objects and items of a map that are held long after they were retired", []part{holds{}}},
+	{"files", "mapped files viewed and held while they grow, shrink, end, and are truncated by others", []part{files{}, toggling{}}},
 	{"turnover", "maps whose keys are always new take no more and more memory", []part{turnovers{}}},
 	{"sizes", "a full cache gives up for a value of another size what that takes, and no more", []part{sizes{}}},
 	{"neighbours", "keys of one bucket: NaN, large values, deletes of what is not there", []part{neighbours{}}},

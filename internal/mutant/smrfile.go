@@ -351,8 +351,91 @@ var smrfileBugs = []Bug{
 		Test:    "TestQuarantine_Refused",
 		Patch: `
 @ smrfile/quarantine_unix.go
--			kept.refused = append(kept.refused, k.mem)
-+			_ = k.mem
+-		refusedLocked(k.mem, e)
+`,
+	},
+	{
+		Name:    "ask-for-ever",
+		Why:     "addresses that the system will never unmap are asked for each time that a mapping ends",
+		Package: "./smrfile",
+		Test:    "TestQuarantine_RefusedForGood",
+		Patch: `
+@ smrfile/quarantine_unix.go
+-	if errors.Is(err, unix.ENOMEM) {
++	if errors.Is(err, unix.ENOMEM) || err != nil {
+`,
+	},
+	{
+		Name:    "second-truncate-waits",
+		Why:     "a Truncate in a callback waits for another, which may wait for the callback",
+		Package: "./smrfile",
+		Test:    "TestTruncate_InCallback",
+		Patch: `
+@ smrfile/truncate.go
+-	err := mayWait(f.dom)
++	err := error(nil)
+`,
+	},
+	{
+		Name:    "grow-too-far-undoes",
+		Why:     "a Grow beyond what a file in memory may have ends a Truncate, and then fails",
+		Package: "./smrfile",
+		Test:    "TestGrow_BeforeTruncate",
+		Patch: `
+@ smrfile/grow.go
+-	case f.inMemory() && size > mostMemory:
++	case f.inMemory() && size < 0:
+`,
+	},
+	{
+		Name:    "set-errors-dropped",
+		Why:     "a Close of a Set that gives up does not return the errors of the files that have ended",
+		Package: "./smrfile",
+		Test:    "TestSet_CloseGivesUp",
+		Patch: `
+@ smrfile/set.go
+-	return errors.Join(slices.Insert(slices.Clone(set.errs), 0, err)...)
++	if err != nil {
++		return err
++	}
++	return errors.Join(slices.Insert(slices.Clone(set.errs), 0, err)...)
+`,
+	},
+	{
+		Name:    "set-waits-for-nothing",
+		Why:     "a Close of a Set waits for sections though all files have ended",
+		Package: "./smrfile",
+		Test:    "TestSet_CloseOfEnded",
+		Patch: `
+@ smrfile/set.go
++	if err := set.dom.Synchronize(ctx); err != nil {
++		return err
++	}
+ 	err := set.waitLocked(ctx, func() bool { return set.unended == 0 })
+`,
+	},
+	{
+		Name:    "allocate-all-again",
+		Why:     "a profiler's signals end each try to allocate what takes longer than from one to the next",
+		Package: "./smrfile",
+		Test:    "TestGrow_Interrupted",
+		Patch: `
+@ smrfile/map_linux.go
+-			most = max(n/2, leastAllocated)
++			most = max(n, leastAllocated)
+`,
+	},
+	{
+		Name:    "held-reads-what-is-now",
+		Why:     "a ReadAt of a hold ends where a Truncate that waits for the hold would have the file end",
+		Package: "./smrfile",
+		Test:    "TestReadAt_Held",
+		Patch: `
+@ smrfile/hold.go
+ 	want, err := h.f.toRead(m, p, off)
++	if now := h.f.cur.LoadUnserialized(); now != nil {
++		want, err = h.f.toRead(now, p, off)
++	}
 `,
 	},
 	{

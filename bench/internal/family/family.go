@@ -228,6 +228,22 @@ var All = []Family{
 		Param: "participants", Full: []int{2, 8, 64}, Quick: []int{8}, LogParam: true,
 		Metrics: wait, Floor: []string{"cache-line"},
 	},
+	{
+		Name: "file", Title: "Reading a file",
+		About: "A part of a file that is in memory is found and read, a byte of each cache line: as a view, or copied. slice-in-section is what a view is at best: a slice of the mapping that was made before. x-exp-mmap has nothing that keeps it open for its readers.",
+		Param: "bytes", Full: []int{64, 4096}, Quick: []int{64, 4096}, LogParam: true,
+		Metrics: nsPerOp, Floor: []string{"slice-in-section"},
+	},
+	{
+		Name: "file-grow", Title: "A file that grows under its readers",
+		About: "A mapped file grows a thousand times by a page, while two readers view a page and stay, asleep, for as long as the parameter says. A peer with a lock maps it anew each time, or -doubled, at twice its size, when it has outgrown its mapping.",
+		Param: "microseconds that a reader stays", Full: []int{0, 1000}, Quick: []int{1000},
+		Metrics: []Metric{
+			{Name: "reader", Title: "longest wait of a reader", Unit: "ns", Log: true},
+			{Name: "writer", Title: "longest wait of the writer", Unit: "ns", Log: true},
+			{Name: "p50", Title: "median wait of the writer", Unit: "ns", Log: true},
+		},
+	},
 }
 
 // Find returns the family of a name.
