@@ -54,6 +54,8 @@ type reclaimer struct {
 	running []*chunk // what each worker runs, by its index; as long as there were workers at once
 	graces  recentGraces
 
+	graceTimes, callbackTimes histogram
+
 	barriers  []barrierWait
 	throttled []chan struct{}
 
@@ -257,9 +259,10 @@ func (d *Domain) promote() {
 	now := d.age()
 	if c := r.waiting.head; c != nil && !reached.Before(c.goal) {
 		r.graces.add(now - c.since)
+		r.graceTimes.add(now-c.since, 1)
 	}
 	for c := r.waiting.head; c != nil && !reached.Before(c.goal); c = r.waiting.head {
-		c.held, c.since = held, now
+		c.held, c.since, c.ready = held, now, now
 		r.ready.push(r.waiting.pop())
 	}
 	d.startWorkersLocked()

@@ -69,12 +69,13 @@ func (d *Domain) work(w *worker, c *chunk) {
 		}
 	}()
 
+	now := d.age()
 	r.mu.Lock()
 	if c == nil {
 		c = r.nextLocked(w)
 	}
 	for c != nil {
-		r.runsLocked(w, c, d.age())
+		r.runsLocked(w, c, now)
 		r.mu.Unlock()
 		if c.held != nil {
 			d.parkHeld(c)
@@ -87,11 +88,13 @@ func (d *Domain) work(w *worker, c *chunk) {
 			w.panics = w.panics[1:]
 			d.opts.OnPanic(p)
 		}
+		now = d.age()
 		r.mu.Lock()
 		if len(w.panics) > 0 && w.failed == nil {
 			w.failed, w.raiseAfter = w.panics[0], r.ready.popped+uint64(r.ready.n)
 		}
 		w.panics = nil
+		r.callbackTimes.add(now-c.ready, c.n)
 		d.finishLocked(c)
 		c.giveBack()
 		c = r.nextLocked(w)

@@ -1,6 +1,6 @@
 package mutant
 
-// smrdebugBugs are those of what smr says of itself, and of the page that shows it.
+// smrdebugBugs are those of what smr says of itself, and of the page and the metrics that show it.
 var smrdebugBugs = []Bug{
 	{
 		Name:    "diagnose-asks-without-end",
@@ -36,6 +36,28 @@ var smrdebugBugs = []Bug{
 		Patch: `
 @ smr/reclaim.go
 -			r.punctual.expect(0)
+`,
+	},
+	{
+		Name:    "chunks-for-callbacks",
+		Why:     "the histogram of callbacks counts a chunk of many as one",
+		Package: "./smr",
+		Test:    "TestDiagnose_Histograms",
+		Patch: `
+@ smr/worker.go
+-		r.callbackTimes.add(now-c.ready, c.n)
++		r.callbackTimes.add(now-c.ready, 1)
+`,
+	},
+	{
+		Name:    "hold-in-histogram",
+		Why:     "the time for which an object is held counts as its callback's",
+		Package: "./smr",
+		Test:    "TestDiagnose_Histograms",
+		Patch: `
+@ smr/hold_park.go
+-		c.since, c.ready = now, now
++		c.since = now
 `,
 	},
 	{
