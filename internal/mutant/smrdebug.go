@@ -61,6 +61,19 @@ var smrdebugBugs = []Bug{
 `,
 	},
 	{
+		Name:    "two-of-a-name",
+		Why:     "two domains of one name make every scrape an error, that of other collectors included",
+		Package: "./smrprom",
+		Test:    "TestCollector_AnyNames",
+		Patch: `
+@ smrprom/collector.go
+-		if named[label]++; named[label] > 1 {
+-			label = fmt.Sprint(label, "#", named[label])
+-		}
++		named[fmt.Sprint(label)]++
+`,
+	},
+	{
 		Name:    "parked-and-running",
 		Why:     "a call that is parked is told as running, too, while its chunk's other callbacks run",
 		Package: "./smr",
