@@ -65,6 +65,7 @@ type reclaimer struct {
 	nWorkers satomic.Int32 // number of workers, starting ones included
 
 	punctual punctuality
+	grace    graceTeller
 }
 
 const (
@@ -141,6 +142,7 @@ func (d *Domain) reclaimUntilIdle() {
 		}
 		d.checkInIfDue(p)
 		if goal, ok := d.intake(); ok {
+			d.graceBegins(goal)
 			d.settle(p)
 			if _, err := d.clk.WaitOr(goal, r.kick, p.timer.C); err != nil {
 				panic("smr: the clock refused its own goal: " + err.Error())
@@ -253,6 +255,8 @@ func (d *Domain) intake() (goal Seq, ok bool) {
 func (d *Domain) promote() {
 	r := &d.reclaim
 	reached := d.clk.Reached()
+	d.stallEnds()
+	d.graceEnds(reached)
 	held := d.heldOf(reached)
 	r.mu.Lock()
 	defer r.mu.Unlock()

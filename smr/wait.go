@@ -53,6 +53,7 @@ func (d *Domain) Wait(ctx context.Context, goal Seq) error {
 func (d *Domain) wait(ctx context.Context, what string, goal Seq) error {
 	switch err := d.clk.Wait(ctx, goal); err {
 	case nil:
+		d.stallEnds()
 		return nil
 	case ErrSeq:
 		return d.notIssued(what, goal)

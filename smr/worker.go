@@ -18,6 +18,8 @@ type worker struct {
 	// failed is raised once raiseAfter chunks were popped from ready in all: those that were ready.
 	failed     *CallbackPanic
 	raiseAfter uint64
+
+	told, ended *chunk // the current one, once Events were told that its callbacks begin, and have returned
 }
 
 // A CallbackPanic is the panic of a callback. See [Options.OnPanic].
@@ -80,6 +82,7 @@ func (d *Domain) work(w *worker, c *chunk) {
 		if c.held != nil {
 			d.parkHeld(c)
 		}
+		d.callbacksBegin(w, c)
 		for c.done < c.n {
 			d.runSome(w, c)
 		}
@@ -89,11 +92,12 @@ func (d *Domain) work(w *worker, c *chunk) {
 			d.opts.OnPanic(p)
 		}
 		now = d.age()
+		d.callbacksEnd(w, c, now)
 		r.mu.Lock()
 		if len(w.panics) > 0 && w.failed == nil {
 			w.failed, w.raiseAfter = w.panics[0], r.ready.popped+uint64(r.ready.n)
 		}
-		w.panics = nil
+		w.panics, w.told, w.ended = nil, nil, nil
 		r.callbackTimes.add(now-c.ready, c.n)
 		d.finishLocked(c)
 		c.giveBack()
