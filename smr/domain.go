@@ -189,6 +189,7 @@ func (d *Domain) Close(ctx context.Context) error {
 
 // close is Close on a domain that may be closed.
 func (d *Domain) close(ctx context.Context) error {
+	defer d.traced(ctx, "Close")()
 	d.clk.Seal()
 	d.calls.Seal()
 	// Wake the writers in Throttle. The last chunk to finish may not do so: calls about to be

@@ -144,7 +144,10 @@ func (d *Domain) reclaimUntilIdle() {
 		if goal, ok := d.intake(); ok {
 			d.graceBegins(goal)
 			d.settle(p)
-			if _, err := d.clk.WaitOr(goal, r.kick, p.timer.C); err != nil {
+			end := d.traced(d.labels, "gracePeriod")
+			_, err := d.clk.WaitOr(goal, r.kick, p.timer.C)
+			end()
+			if err != nil {
 				panic("smr: the clock refused its own goal: " + err.Error())
 			}
 			d.unsettle(p)
@@ -212,6 +215,7 @@ func (d *Domain) drain() {
 	r := &d.reclaim
 	r.drainMu.Lock()
 	defer r.drainMu.Unlock()
+	defer d.traced(d.labels, "drain")()
 	var left *chunk
 	if d.clk.Sealed() {
 		left = closedChunk

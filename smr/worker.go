@@ -134,6 +134,7 @@ func (r *reclaimer) runsLocked(w *worker, c *chunk, now int64) {
 
 // runSome runs the chunk's remaining callbacks, up to the first panic.
 func (d *Domain) runSome(w *worker, c *chunk) {
+	defer d.traced(d.labels, "callbacks")()
 	defer func() {
 		if value := recover(); value != nil {
 			w.panics = append(w.panics, &CallbackPanic{d.opts.Name, value, debug.Stack()})
