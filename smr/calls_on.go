@@ -32,13 +32,13 @@ func (d *Domain) giving(fn func(unsafe.Pointer), obj any, size int) *fate.Call {
 	p := reflect.ValueOf(obj).UnsafePointer()
 	c := &fate.Call{Object: obj, Fn: funcOf(fn), Frees: size > 0, Domain: d.opts.Name, At: callers.Here(3)}
 	if first := fate.Add(c); first != nil {
-		panic(fmt.Sprintf("smr: Call, on domain %s, of the %T at %p, which was given to Call on domain %s before, and whose callback has not begun: "+
+		d.misuse(fmt.Sprintf("smr: Call, on domain %s, of the %T at %p, which was given to Call on domain %s before, and whose callback has not begun: "+
 			"it would be freed twice. %s(A callback that frees nothing has size 0, or is a CallFunc.) It was given first at:\n%sand again at:\n%s",
 			d.opts.Name, obj, obj, first.Domain, giveOnce, first.At, c.At))
 	}
 	if back, ok := fate.BackOf(p); ok {
 		fate.Refuse(c)
-		panic(fmt.Sprintf("smr: Call, on domain %s, of the %T at %p, which is %s in pool %s: its memory is another object's when the callback runs. "+
+		d.misuse(fmt.Sprintf("smr: Call, on domain %s, of the %T at %p, which is %s in pool %s: its memory is another object's when the callback runs. "+
 			"%sIt was given back at:\n%sand to Call at:\n%s", d.opts.Name, obj, obj, back.Became, back.Pool, giveOnce, back.At, c.At))
 	}
 	return c

@@ -44,9 +44,9 @@ type chunk struct {
 	parked bool   // it is, or was, in parking; then it is in outParked
 
 	// For Diagnose; guarded by reclaimer.mu. since is when it came into waiting or ready, or to its
-	// worker, by Domain.age; run is what that worker runs of it.
-	since int64
-	run   amount
+	// worker, by Domain.age; ready is when it came into ready; run is what that worker runs of it.
+	since, ready int64
+	run          amount
 
 	held *held.Set // what was held when the goal had been reached; nil: nothing, or known to the worker
 

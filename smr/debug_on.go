@@ -103,18 +103,18 @@ func (s Section) leaving() {
 		pins.remove(info)
 	}
 	if !open && s.rec.Active(s.gen) {
-		panic("smr: Leave of a Section that another goroutine is leaving, entered at:\n" + info.trace())
+		info.dom.misuse("smr: Leave of a Section that another goroutine is leaving, entered at:\n" + info.trace())
 	}
 	if found != "" {
 		s.rec.Leave(s.gen)
-		panic(found)
+		info.dom.misuse(found)
 	}
 }
 
 // checkOwn panics unless the calling goroutine has entered the section, which is pinned.
 func (info *sectionInfo) checkOwn() {
 	if id := goid.Get(); id != info.by {
-		panic(fmt.Sprintf("smr: goroutine %d leaves a pinned section of domain %s: the goroutine that enters it must leave it itself, or enter it "+
+		info.dom.misuse(fmt.Sprintf("smr: goroutine %d leaves a pinned section of domain %s: the goroutine that enters it must leave it itself, or enter it "+
 			"by Enter instead of Pin. It was entered by goroutine %d at:\n%s", id, info.dom.opts.Name, info.by, info.trace()))
 	}
 }
@@ -141,7 +141,7 @@ func (d *Domain) CheckSection(s Section) {
 	}
 	what := callers.Here(1).Innermost()
 	s.mustBeOpen(what, " of domain "+d.opts.Name)
-	panic(fmt.Sprintf("smr: %s in a section of another domain: what it reads is of domain %s. Enter that one, by the container: "+
+	d.misuse(fmt.Sprintf("smr: %s in a section of another domain: what it reads is of domain %s. Enter that one, by the container: "+
 		"m.Enter() or m.Domain().Enter(). The section is %s", what, d.opts.Name, s.origin()))
 }
 
@@ -151,7 +151,7 @@ func (s Section) mustBeOpen(what, ofDomain string) {
 	case s.rec == nil:
 		panic(fmt.Sprintf("smr: %s outside a section: the Section is zero. Enter one%s first", what, ofDomain))
 	case !s.Active():
-		panic(fmt.Sprintf("smr: %s in a section that has been left: do before Leave all that needs it, and copy what you keep. It was %s",
+		s.domain().misuse(fmt.Sprintf("smr: %s in a section that has been left: do before Leave all that needs it, and copy what you keep. It was %s",
 			what, s.origin()))
 	}
 }
@@ -197,7 +197,7 @@ func (d *Domain) checkNoOwnSection(what string) {
 	id := goid.Get()
 	for _, info := range d.debug.sections() {
 		if info.goid == id {
-			panic(fmt.Sprintf("smr: %s inside a section of the same domain, entered at:\n%s", what, info.trace()))
+			d.misuse(fmt.Sprintf("smr: %s inside a section of the same domain, entered at:\n%s", what, info.trace()))
 		}
 	}
 	if rec := d.debug.ownQuiescent(id); rec != nil {
@@ -205,7 +205,7 @@ func (d *Domain) checkNoOwnSection(what string) {
 		if describe := d.descriptions.get(rec); describe != nil {
 			name = describe()
 		}
-		panic(fmt.Sprintf("smr: %s of domain %s by goroutine %d in its own section, of %s: it would wait for itself. Go Offline first; "+
+		d.misuse(fmt.Sprintf("smr: %s of domain %s by goroutine %d in its own section, of %s: it would wait for itself. Go Offline first; "+
 			"a domain of package stw waits by its own Synchronize, or in Blocking", what, d.opts.Name, id, name))
 	}
 }
@@ -226,7 +226,7 @@ func (dd *domainDebug) ownQuiescent(id uint64) *clock.Record {
 func (d *Domain) CheckEntered() {
 	id := goid.Get()
 	if !d.debug.entered(id) {
-		panic(fmt.Sprintf("smr: goroutine %d is in no section of domain %s%s", id, d.opts.Name, elsewhere(id)))
+		d.misuse(fmt.Sprintf("smr: goroutine %d is in no section of domain %s%s", id, d.opts.Name, elsewhere(id)))
 	}
 }
 

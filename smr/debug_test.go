@@ -333,3 +333,58 @@ func TestInvariants_StallHasLabels(t *testing.T) {
 	close(leave)
 	<-left
 }
+
+// Mistakes are told to Events before they panic, with the same text, and leaks with that of their report.
+func TestInvariants_MisuseIsTold(t *testing.T) {
+	told := make(chan Misuse, 100)
+	d := newDomain(t, Options{Name: "told", Events: Events{Misuse: func(m Misuse) { told <- m }}})
+	other := newDomain(t, Options{})
+	for what, err := range map[string]func(){
+		"wait":         func() { s := d.Enter(); defer s.Leave(); d.Synchronize(t.Context()) }, //smr:ok a mistake on purpose
+		"other domain": func() { s := other.Enter(); defer s.Leave(); d.CheckSection(s) },
+		"left":         func() { s := d.Enter(); s.Leave(); new(Pointer[int]).Load(s) }, //smr:ok a mistake on purpose
+		"outside":      func() { d.CheckEntered() },
+		"pinned":       func() { s := d.Pin(); defer s.Leave(); d.Wait(t.Context(), d.Advance()) }, //smr:ok a mistake on purpose
+		"released":     releasedTwice(d),
+		"called":       calledTwice(d),
+	} {
+		text := func() (text any) {
+			defer func() { text = recover() }()
+			err()
+			return nil
+		}()
+		require.NotNil(t, text, what)
+		require.NotEmpty(t, told, what)
+		require.Equal(t, Misuse{"told", text.(string)}, <-told, what)
+	}
+	require.NoError(t, d.Barrier(watchdogContext(t)))
+
+	forgetful, err := New(Options{OnStall: func(Stall) {}, Events: Events{Misuse: func(m Misuse) { told <- m }}})
+	require.NoError(t, err)
+	var elsewhere sync.WaitGroup
+	elsewhere.Go(func() { leakSection(forgetful) })
+	elsewhere.Wait()
+	for ctx := watchdogContext(t); len(told) == 0; runtime.Gosched() {
+		require.NoError(t, ctx.Err())
+		runtime.GC()
+	}
+	require.Contains(t, (<-told).Text, "a section was dropped without Leave")
+}
+
+func releasedTwice(d *Domain) func() {
+	s := d.Enter()
+	h := Hold(s, new(diagnosed))
+	s.Leave()
+	h.Release()
+	return func() { h.Release() }
+}
+
+func calledTwice(d *Domain) func() {
+	return func() {
+		s := d.Enter()
+		defer s.Leave()
+		o := new(diagnosed)
+		Call(d, o, 8, (*diagnosed).free)
+		Call(d, o, 8, (*diagnosed).free) //smr:ok a mistake on purpose
+	}
+}

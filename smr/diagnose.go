@@ -31,6 +31,12 @@ type Diagnosis struct {
 	// Graces are the last grace periods for which calls waited, the newest last.
 	Graces []time.Duration
 
+	// How long calls have waited since New, once they were handed over: for each such grace period,
+	// until its calls were ready; and for each callback, from then until it had returned, counted by
+	// whole chunks. The sum of both is how late memory is given back; a call whose object was held
+	// counts from its Release.
+	GraceTimes, CallbackTimes Histogram
+
 	// Readers are open sections, those that were entered first before the others. Sections that were
 	// entered after the last grace period began may be in any order.
 	Readers []OpenSection
@@ -125,6 +131,7 @@ func (d *Domain) diagnoseCalls(dg *Diagnosis, blocking []clock.Blocker, first Se
 	}
 	dg.Late = r.punctual.lateness(now)
 	dg.Graces = r.graces.all()
+	dg.GraceTimes, dg.CallbackTimes = r.graceTimes.snapshot(), r.callbackTimes.snapshot()
 	dg.Throttled, dg.Barriers = len(r.throttled), len(r.barriers)
 	d.stagesLocked(dg, now)
 	dg.Parked = d.parkedLocked(n, now)

@@ -40,7 +40,9 @@
 // A section that stays open holds back every later grace period, and all memory retired since. No
 // scheme of this family avoids that. [Domain.Throttle] bounds the memory by making writers wait,
 // and [Options.OnStall] names the reader. A reader that needs one object for long calls [Hold] and
-// leaves its section: then only that object stays.
+// leaves its section: then only that object stays. [Options.Events] tell of each grace period, of
+// callbacks, and when a stall is over; in a program that is traced (runtime/trace) waits, grace periods
+// and callbacks are regions.
 //
 // # Shutdown
 //

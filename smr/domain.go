@@ -179,6 +179,17 @@ func (d *Domain) Close(ctx context.Context) error {
 		return errors.New("smr: the default domain can't be closed")
 	}
 	d.checkNoOwnSection("Close")
+	info, began := CloseInfo{Domain: d.opts.Name}, time.Now()
+	d.opts.Events.CloseBegin(info)
+	info.Err = d.close(ctx)
+	info.Took = time.Since(began)
+	d.opts.Events.CloseEnd(info)
+	return info.Err
+}
+
+// close is Close on a domain that may be closed.
+func (d *Domain) close(ctx context.Context) error {
+	defer d.traced(ctx, "Close")()
 	d.clk.Seal()
 	d.calls.Seal()
 	// Wake the writers in Throttle. The last chunk to finish may not do so: calls about to be

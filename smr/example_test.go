@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync"
 	"time"
 
@@ -273,4 +274,29 @@ func ExampleOptions() {
 	// Output:
 	// tables 50ms
 	// smr: negative Options.Workers: -1
+}
+
+// A service logs which grace periods are slow, and what a test run has found misused.
+func ExampleEvents() {
+	dom, err := smr.New(smr.Options{Name: "tables", Events: smr.Events{
+		GraceEnd: func(g smr.GraceInfo) {
+			if g.Took > time.Hour {
+				slog.Warn("slow grace period", "domain", g.Domain, "took", g.Took, "calls", g.Calls, "bytes", g.Bytes)
+			}
+		},
+		CallbacksEnd: func(c smr.CallbacksInfo) { fmt.Println(c.Domain, "freed", c.Bytes, "bytes") },
+		StallEnd:     func(s smr.Stall) { slog.Info("the reader has left", "domain", s.Domain, "after", s.Age) },
+		Misuse:       func(m smr.Misuse) { slog.Error(m.Text) }, // a handler's panic is recovered: it is in the log
+		CloseEnd:     func(c smr.CloseInfo) { fmt.Println(c.Domain, "closed, error:", c.Err) },
+	}})
+	if err != nil {
+		panic(err)
+	}
+	dom.CallFunc(4096, func() {})
+	if err := dom.Close(context.Background()); err != nil {
+		panic(err)
+	}
+	// Output:
+	// tables freed 4096 bytes
+	// tables closed, error: <nil>
 }

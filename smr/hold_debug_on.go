@@ -39,7 +39,7 @@ type holdDebug struct{ handle *holdHandle }
 func (sl *holdSlot) opened(p unsafe.Pointer, gen uint64) holdDebug {
 	if pages.IsLent(p) {
 		sl.release(gen)
-		panic(fmt.Sprintf("smr: Hold, on domain %s, of %p, which is in a value that a map of smrmap lends: the map's Hold keeps that", sl.dom.opts.Name, p))
+		sl.dom.misuse(fmt.Sprintf("smr: Hold, on domain %s, of %p, which is in a value that a map of smrmap lends: the map's Hold keeps that", sl.dom.opts.Name, p))
 	}
 	return sl.register(p, gen)
 }
@@ -57,7 +57,7 @@ func (sl *holdSlot) register(p unsafe.Pointer, gen uint64) holdDebug {
 	if back, ok := fate.BackOf(p); ok && back.Became == fate.Free {
 		fate.RemoveHold(p, info.fate)
 		sl.release(gen)
-		panic(fmt.Sprintf("smr: Hold, on domain %s, of %p, which is %s in pool %s: its next user may have it at any time. "+
+		sl.dom.misuse(fmt.Sprintf("smr: Hold, on domain %s, of %p, which is %s in pool %s: its next user may have it at any time. "+
 			"Hold what was loaded in this section, and Retire what readers may hold. It was given back at:\n%sand held at:\n%s",
 			sl.dom.opts.Name, p, back.Became, back.Pool, back.At, info.fate.At))
 	}
@@ -78,7 +78,7 @@ func (hd holdDebug) releasing() {
 	open := hd.handle.info.close()
 	runtime.KeepAlive(hd.handle) // or its cleanup might run before close has the lock
 	if !open {
-		panic("smr: Release of a Held that was released before, held at:\n" + hd.handle.info.trace())
+		hd.handle.info.dom.misuse("smr: Release of a Held that was released before, held at:\n" + hd.handle.info.trace())
 	}
 }
 

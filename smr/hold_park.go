@@ -163,7 +163,7 @@ func (r *reclaimer) unparkLocked(o *parkedObject, now int64) {
 		next := c.next
 		r.heldCalls.Add(-1)
 		r.heldBytes.Add(-c.amount().bytes)
-		c.since = now
+		c.since, c.ready = now, now
 		r.ready.push(c)
 		c = next
 	}

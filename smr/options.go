@@ -41,6 +41,9 @@ type Options struct {
 	// warning through log/slog.
 	OnStall func(Stall)
 
+	// Events are called as the domain works. See [Events].
+	Events Events
+
 	// SampleSections makes about one section in so many record the stack that enters it, for stall
 	// reports and the errors of waits: 1 means each, 0 none. The sections of Quiescents are not sampled.
 	// SetSampleSections changes it. Cost: none for the others; for a sampled one a microsecond or two,
@@ -64,6 +67,8 @@ type Options struct {
 	// Workers bounds the goroutines that run callbacks at once. They exist only while there are
 	// callbacks to run. At most 4096. Default: GOMAXPROCS.
 	Workers int
+
+	silent bool // no function of Events is called by the domain's goroutines
 
 	// For tests. fenced and start are the clock's options. The reclaimer calls before at each
 	// check-in ("check in"), before it stops ("stop"), and before it waits ("settle").
@@ -119,6 +124,7 @@ func (o *Options) normalize(procs int) error {
 	if o.OnStall == nil {
 		o.OnStall = logStall
 	}
+	o.silent = o.Events.setDefaults()
 	return nil
 }
 

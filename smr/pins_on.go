@@ -110,7 +110,7 @@ func (l *pinList) look(info *sectionInfo) {
 	w.timer.Reset(w.after)
 	l.mu.Unlock()
 	if again {
-		panic(info.mustNotBlock(what) + "It blocks at:\n" + place)
+		info.dom.misuse(info.mustNotBlock(what) + "It blocks at:\n" + place)
 	}
 }
 
@@ -127,6 +127,6 @@ func CheckMayBlock(what string) {
 		return
 	}
 	if info := pins.of(goid.Get()); info != nil {
-		panic(info.mustNotBlock(what))
+		info.dom.misuse(info.mustNotBlock(what))
 	}
 }

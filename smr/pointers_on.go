@@ -136,7 +136,7 @@ func (p *pointerDebug) loading(s Section) {
 			continue
 		}
 		if h.tag != tag {
-			panic(fmt.Sprintf("smr: %s in a section of another domain: the pointer is of domain %s, by %s at:\n%s"+
+			s.domain().misuse(fmt.Sprintf("smr: %s in a section of another domain: the pointer is of domain %s, by %s at:\n%s"+
 				"Enter that domain, or load by its containers' own Enter. The section is %s",
 				what, h.domain, h.by, h.at, s.origin()))
 		}

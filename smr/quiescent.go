@@ -61,7 +61,7 @@ func (q *Quiescent) Quiesce() {
 	}
 	found := q.ending()
 	q.rec.Quiesce()
-	tell(found)
+	q.tell(found)
 }
 
 // Offline ends the section. Until Online, the reader protects nothing.
@@ -69,7 +69,7 @@ func (q *Quiescent) Offline() {
 	if watchUse {
 		defer q.only("Quiescent.Offline", q.dom)()
 	}
-	tell(q.offline())
+	q.tell(q.offline())
 }
 
 func (q *Quiescent) offline() (found string) {
@@ -80,9 +80,9 @@ func (q *Quiescent) offline() (found string) {
 }
 
 // tell panics with what was found as a section ended, if anything: only under -tags invariants.
-func tell(found string) {
+func (q *Quiescent) tell(found string) {
 	if found != "" {
-		panic(found)
+		q.dom.misuse(found)
 	}
 }
 
@@ -113,5 +113,5 @@ func (q *Quiescent) Close() {
 	found := q.offline()
 	q.rec.Close()
 	q.rec = clock.ClosedRecord() // the old one may be another owner's by now
-	tell(found)
+	q.tell(found)
 }

@@ -54,6 +54,8 @@ type reclaimer struct {
 	running []*chunk // what each worker runs, by its index; as long as there were workers at once
 	graces  recentGraces
 
+	graceTimes, callbackTimes histogram
+
 	barriers  []barrierWait
 	throttled []chan struct{}
 
@@ -63,6 +65,7 @@ type reclaimer struct {
 	nWorkers satomic.Int32 // number of workers, starting ones included
 
 	punctual punctuality
+	grace    graceTeller
 }
 
 const (
@@ -139,8 +142,12 @@ func (d *Domain) reclaimUntilIdle() {
 		}
 		d.checkInIfDue(p)
 		if goal, ok := d.intake(); ok {
+			d.graceBegins(goal)
 			d.settle(p)
-			if _, err := d.clk.WaitOr(goal, r.kick, p.timer.C); err != nil {
+			end := d.traced(d.labels, "gracePeriod")
+			_, err := d.clk.WaitOr(goal, r.kick, p.timer.C)
+			end()
+			if err != nil {
 				panic("smr: the clock refused its own goal: " + err.Error())
 			}
 			d.unsettle(p)
@@ -208,6 +215,7 @@ func (d *Domain) drain() {
 	r := &d.reclaim
 	r.drainMu.Lock()
 	defer r.drainMu.Unlock()
+	defer d.traced(d.labels, "drain")()
 	var left *chunk
 	if d.clk.Sealed() {
 		left = closedChunk
@@ -251,15 +259,18 @@ func (d *Domain) intake() (goal Seq, ok bool) {
 func (d *Domain) promote() {
 	r := &d.reclaim
 	reached := d.clk.Reached()
+	d.stallEnds()
+	d.graceEnds(reached)
 	held := d.heldOf(reached)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	now := d.age()
 	if c := r.waiting.head; c != nil && !reached.Before(c.goal) {
 		r.graces.add(now - c.since)
+		r.graceTimes.add(now-c.since, 1)
 	}
 	for c := r.waiting.head; c != nil && !reached.Before(c.goal); c = r.waiting.head {
-		c.held, c.since = held, now
+		c.held, c.since, c.ready = held, now, now
 		r.ready.push(r.waiting.pop())
 	}
 	d.startWorkersLocked()

@@ -75,7 +75,7 @@ func (d *Domain) checkRepeated(s Section) {
 		return
 	}
 	s.Leave()
-	panic(fmt.Sprintf("smr: goroutine %d has %d sections of domain %s open that it entered at %s:%d. A deferred Leave runs when its "+
+	info.dom.misuse(fmt.Sprintf("smr: goroutine %d has %d sections of domain %s open that it entered at %s:%d. A deferred Leave runs when its "+
 		"function returns, not at the end of a loop's round: leave in the loop, or make the round a function. It enters the last one at:\n%s",
 		info.by, open, d.opts.Name, frame.File, frame.Line, callers.Here(2)))
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gosmr/gosmr/clock"
 	"github.com/gosmr/gosmr/internal/relacq"
 	"github.com/gosmr/gosmr/internal/sched"
 	satomic "github.com/gosmr/gosmr/internal/sched/atomic"
@@ -489,6 +490,39 @@ func TestSchedules_ThrottleAgainstClose(t *testing.T) {
 				x.Fail("%d writers that have returned are in the list of those that wait", n)
 			}
 			end()
+		}
+	})
+}
+
+// A stall is reported while its goal is reached: whatever the order, its end is told, once.
+func TestSchedules_StallAgainstWait(t *testing.T) {
+	sched.Explore(t, sched.Options{}, func(x *sched.Exec) func() {
+		var begun, ended satomic.Int32
+		d, err := New(Options{Workers: 1, OnStall: func(Stall) {}, Events: Events{
+			StallBegin: func(Stall) { begun.Add(1) },
+			StallEnd:   func(Stall) { ended.Add(1) },
+		}})
+		if err != nil {
+			x.Fail("New: %v", err)
+		}
+		goal := d.Advance()
+		x.Go("driver", 0, func() {
+			d.onStall(clock.Stall{Goal: goal})
+		})
+		x.Go("waiter", 1, func() {
+			if err := d.Wait(context.Background(), goal); err != nil {
+				x.Fail("Wait: %v", err)
+			}
+		})
+		done := closed(x, d, nil)
+		return func() {
+			for d.reports.running() != nil {
+				sched.Gosched()
+			}
+			if begun.Load() != 1 || ended.Load() != 1 {
+				x.Fail("%d stalls have begun, %d ended", begun.Load(), ended.Load())
+			}
+			done()
 		}
 	})
 }

@@ -39,7 +39,7 @@ func (u *soleUse) only(method string, d *Domain) (end func()) {
 	}
 	return func() {
 		if other := u.inside.Swap(nil); other != alone {
-			panic(fmt.Sprintf("smr: %s by two goroutines at once, in domain %s: one goroutine at a time may use it. "+
+			d.misuse(fmt.Sprintf("smr: %s by two goroutines at once, in domain %s: one goroutine at a time may use it. "+
 				"Make one for each goroutine, or synchronize where it is handed over. Goroutine %d is in %s at:\n%s"+
 				"Meanwhile goroutine %d came into %s at:\n%s",
 				method, d.opts.Name, goid.Get(), method, callers.Here(2), other.goid, other.method, other.at))

@@ -10,6 +10,7 @@ import (
 
 	"github.com/gosmr/gosmr/clock"
 	"github.com/gosmr/gosmr/internal/sched"
+	satomic "github.com/gosmr/gosmr/internal/sched/atomic"
 	ssync "github.com/gosmr/gosmr/internal/sched/sync"
 )
 
@@ -135,6 +136,7 @@ func (d *Domain) onStall(cs clock.Stall) {
 		st.Readers = append(st.Readers, d.stalled(b))
 	}
 	d.report(st)
+	d.stallEnds() // if the goal was reached meanwhile
 }
 
 // stalled returns the description of a reader, but for its name and its sampled stack.
@@ -150,13 +152,25 @@ func (d *Domain) stalled(b clock.Blocker) StalledReader {
 	return sr
 }
 
-// reports holds the stalls and leaks that Options.OnStall has not received yet. OnStall must hold
-// up neither the clock's driver nor the runtime's cleanups, which find them, so it runs in a
-// separate goroutine, which exists while there is something to report.
+// reports holds the stalls and leaks that Options.OnStall has not received yet, and the ends of stalls
+// for Events. OnStall must hold up neither the clock's driver nor the runtime's cleanups, which find
+// them, so it runs in a separate goroutine, which exists while there is something to report.
 type reports struct {
-	mu      ssync.Mutex // guards all below
-	waiting []Stall
+	mu      ssync.Mutex // guards all below, but for loads of stalled
+	waiting []notice
 	over    chan struct{} // closed when the goroutine ends; nil while there is none
+
+	// stalled is the last goal that was reported since StallBegin, which stands for since; 0: StallEnd has
+	// been called, or is waiting. Stored under mu. What loads it has found goals reached: so either that
+	// one ends the stall, or onStall, which stores stalled before it looks again.
+	stalled satomic.Uint64
+	since   time.Time
+}
+
+// A notice is a report, or the end of a stall.
+type notice struct {
+	Stall
+	begins, ends bool
 }
 
 // maxReports bounds the reports that wait while OnStall does not return. Others are only counted.
@@ -168,25 +182,73 @@ func (d *Domain) report(st Stall) {
 	q := &d.reports
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if len(q.waiting) < maxReports {
-		q.waiting = append(q.waiting, st)
+	if len(q.waiting) >= maxReports {
+		return
 	}
+	n := notice{Stall: st}
+	if last := Seq(q.stalled.Load()); st.Goal != 0 && !d.opts.silent {
+		if n.begins = last == 0; n.begins {
+			q.since = time.Now().Add(-st.Age)
+		}
+		if n.begins || last.Before(st.Goal) {
+			q.stalled.Store(uint64(st.Goal))
+		}
+	}
+	d.queueLocked(n)
+}
+
+// stallEnds queues the end of the stall, if it is over. It is called where goals are found reached.
+func (d *Domain) stallEnds() {
+	q := &d.reports
+	goal := Seq(q.stalled.Load())
+	if goal == 0 || d.clk.Reached().Before(goal) {
+		return
+	}
+	st := d.newStall(goal, 0)
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if Seq(q.stalled.Load()) == goal { // else another has told, or a report has a later goal
+		q.stalled.Store(0)
+		st.Age = time.Since(q.since)
+		d.queueLocked(notice{Stall: st, ends: true})
+	}
+}
+
+// queueLocked queues n, and starts the goroutine.
+func (d *Domain) queueLocked(n notice) {
+	q := &d.reports
+	q.waiting = append(q.waiting, n)
 	if q.over == nil {
 		q.over = make(chan struct{})
 		goUntilDone(func() {
 			d.label()
-			for st, ok := q.next(); ok; st, ok = q.next() {
-				for i := range st.Readers {
-					st.Readers[i].describe()
-				}
-				d.opts.OnStall(st)
+			for n, ok := q.next(); ok; n, ok = q.next() {
+				d.deliver(n)
 			}
 		})
 	}
 }
 
-// next takes the oldest report. If there is none, the calling goroutine must end.
-func (q *reports) next() (st Stall, ok bool) {
+// deliver calls the functions that n is for.
+func (d *Domain) deliver(n notice) {
+	if n.ends {
+		d.opts.Events.StallEnd(n.Stall)
+		return
+	}
+	for i := range n.Readers {
+		n.Readers[i].describe()
+	}
+	switch {
+	case n.begins:
+		d.opts.Events.StallBegin(n.Stall)
+	case n.Goal == 0:
+		d.opts.Events.Misuse(Misuse{n.Domain, n.String()})
+	}
+	d.opts.OnStall(n.Stall)
+}
+
+// next takes the oldest notice. If there is none, the calling goroutine must end.
+func (q *reports) next() (n notice, ok bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if len(q.waiting) == 0 {
@@ -194,11 +256,11 @@ func (q *reports) next() (st Stall, ok bool) {
 		sched.Wakes()
 		close(q.over)
 		q.over = nil
-		return Stall{}, false
+		return notice{}, false
 	}
-	st = q.waiting[0]
+	n = q.waiting[0]
 	q.waiting = q.waiting[1:]
-	return st, true
+	return n, true
 }
 
 // wait waits until OnStall has received all reports and returned, or reports false if ctx ends first.

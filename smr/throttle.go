@@ -33,6 +33,7 @@ func (d *Domain) Throttle(ctx context.Context) error {
 	if err := d.mayWait("Throttle"); err != nil {
 		return err
 	}
+	defer d.traced(ctx, "Throttle")()
 	for {
 		wake := make(chan struct{})
 		r.mu.Lock()

@@ -2,6 +2,7 @@ package smr
 
 import (
 	"context"
+	"runtime/trace"
 	"slices"
 )
 
@@ -46,6 +47,9 @@ func (d *Domain) Wait(ctx context.Context, goal Seq) error {
 	if err := d.mayWait("Wait"); err != nil {
 		return err
 	}
+	if trace.IsEnabled() { // here, too: a wait for what is reached costs little
+		defer d.traced(ctx, "Wait")()
+	}
 	return d.wait(ctx, "Wait", goal)
 }
 
@@ -53,6 +57,7 @@ func (d *Domain) Wait(ctx context.Context, goal Seq) error {
 func (d *Domain) wait(ctx context.Context, what string, goal Seq) error {
 	switch err := d.clk.Wait(ctx, goal); err {
 	case nil:
+		d.stallEnds()
 		return nil
 	case ErrSeq:
 		return d.notIssued(what, goal)
@@ -68,6 +73,9 @@ func (d *Domain) Synchronize(ctx context.Context) error {
 	if err := d.mayWait("Synchronize"); err != nil {
 		return err
 	}
+	if trace.IsEnabled() {
+		defer d.traced(ctx, "Synchronize")()
+	}
 	return d.wait(ctx, "Synchronize", d.clk.Advance())
 }
 
@@ -78,6 +86,7 @@ func (d *Domain) Barrier(ctx context.Context) error {
 	if err := d.mayWait("Barrier"); err != nil {
 		return err
 	}
+	defer d.traced(ctx, "Barrier")()
 	return d.barrier(ctx, "Barrier", true)
 }
 

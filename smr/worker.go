@@ -18,6 +18,8 @@ type worker struct {
 	// failed is raised once raiseAfter chunks were popped from ready in all: those that were ready.
 	failed     *CallbackPanic
 	raiseAfter uint64
+
+	told, ended *chunk // the current one, once Events were told that its callbacks begin, and have returned
 }
 
 // A CallbackPanic is the panic of a callback. See [Options.OnPanic].
@@ -69,16 +71,18 @@ func (d *Domain) work(w *worker, c *chunk) {
 		}
 	}()
 
+	now := d.age()
 	r.mu.Lock()
 	if c == nil {
 		c = r.nextLocked(w)
 	}
 	for c != nil {
-		r.runsLocked(w, c, d.age())
+		r.runsLocked(w, c, now)
 		r.mu.Unlock()
 		if c.held != nil {
 			d.parkHeld(c)
 		}
+		d.callbacksBegin(w, c)
 		for c.done < c.n {
 			d.runSome(w, c)
 		}
@@ -87,11 +91,14 @@ func (d *Domain) work(w *worker, c *chunk) {
 			w.panics = w.panics[1:]
 			d.opts.OnPanic(p)
 		}
+		now = d.age()
+		d.callbacksEnd(w, c, now)
 		r.mu.Lock()
 		if len(w.panics) > 0 && w.failed == nil {
 			w.failed, w.raiseAfter = w.panics[0], r.ready.popped+uint64(r.ready.n)
 		}
-		w.panics = nil
+		w.panics, w.told, w.ended = nil, nil, nil
+		r.callbackTimes.add(now-c.ready, c.n)
 		d.finishLocked(c)
 		c.giveBack()
 		c = r.nextLocked(w)
@@ -127,6 +134,7 @@ func (r *reclaimer) runsLocked(w *worker, c *chunk, now int64) {
 
 // runSome runs the chunk's remaining callbacks, up to the first panic.
 func (d *Domain) runSome(w *worker, c *chunk) {
+	defer d.traced(d.labels, "callbacks")()
 	defer func() {
 		if value := recover(); value != nil {
 			w.panics = append(w.panics, &CallbackPanic{d.opts.Name, value, debug.Stack()})

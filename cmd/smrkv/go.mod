@@ -4,6 +4,7 @@ go 1.25.0
 
 require (
 	github.com/gosmr/gosmr v0.0.0
+	github.com/gosmr/gosmr/smrprom v0.0.0
 	github.com/prometheus/client_golang v1.24.1
 	github.com/redis/go-redis/v9 v9.22.0
 	github.com/stretchr/testify v1.12.1
@@ -23,4 +24,7 @@ require (
 	google.golang.org/protobuf v1.36.11 // indirect
 )
 
-replace github.com/gosmr/gosmr => ../..
+replace (
+	github.com/gosmr/gosmr => ../..
+	github.com/gosmr/gosmr/smrprom => ../../smrprom
+)

@@ -139,9 +139,12 @@ func TestCommand(t *testing.T) {
 	metrics := get(t, addrs[2], "/metrics")
 	for _, want := range []string{
 		"smrkv_keys 1\n", "smrkv_memory_max_bytes 1.048576e+08\n", `smrkv_commands_total{command="set"} 1` + "\n",
-		"smrkv_keyspace_hits_total 1\n", "smrkv_connections_total 2\n", "smrkv_smr_pending_bytes ", "go_goroutines ",
+		"smrkv_keyspace_hits_total 1\n", "smrkv_connections_total 2\n", "go_goroutines ",
 	} {
 		require.Contains(t, metrics, want)
+	}
+	for _, name := range []string{"pending_bytes", "pending_calls", "sections_open", "records", "calls_total", "grace_periods_total", "scans_total", "stalls_total"} {
+		require.Contains(t, metrics, "\nsmr_"+name+`{domain="smrkv"} `)
 	}
 	require.Contains(t, get(t, addrs[2], "/debug/pprof/goroutine?debug=1"), "goroutine profile")
 

@@ -1,6 +1,6 @@
 package mutant
 
-// smrdebugBugs are those of what smr says of itself, and of the page that shows it.
+// smrdebugBugs are those of what smr says of itself, and of the page and the metrics that show it.
 var smrdebugBugs = []Bug{
 	{
 		Name:    "diagnose-asks-without-end",
@@ -36,6 +36,41 @@ var smrdebugBugs = []Bug{
 		Patch: `
 @ smr/reclaim.go
 -			r.punctual.expect(0)
+`,
+	},
+	{
+		Name:    "chunks-for-callbacks",
+		Why:     "the histogram of callbacks counts a chunk of many as one",
+		Package: "./smr",
+		Test:    "TestDiagnose_Histograms",
+		Patch: `
+@ smr/worker.go
+-		r.callbackTimes.add(now-c.ready, c.n)
++		r.callbackTimes.add(now-c.ready, 1)
+`,
+	},
+	{
+		Name:    "hold-in-histogram",
+		Why:     "the time for which an object is held counts as its callback's",
+		Package: "./smr",
+		Test:    "TestDiagnose_Histograms",
+		Patch: `
+@ smr/hold_park.go
+-		c.since, c.ready = now, now
++		c.since = now
+`,
+	},
+	{
+		Name:    "two-of-a-name",
+		Why:     "two domains of one name make every scrape an error, that of other collectors included",
+		Package: "./smrprom",
+		Test:    "TestCollector_AnyNames",
+		Patch: `
+@ smrprom/collector.go
+-		if named[label]++; named[label] > 1 {
+-			label = fmt.Sprint(label, "#", named[label])
+-		}
++		named[fmt.Sprint(label)]++
 `,
 	},
 	{

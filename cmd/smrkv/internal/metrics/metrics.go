@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/gosmr/gosmr/cmd/smrkv/internal/server"
+	"github.com/gosmr/gosmr/smrprom"
 )
 
 // NewServer returns an HTTP server with /metrics, /healthz and /debug/pprof. It
@@ -21,6 +22,7 @@ func NewServer(srv *server.Server) *http.Server {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(
 		&collector{srv},
+		smrprom.NewCollector(srv.Domain()),
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
@@ -37,7 +39,8 @@ func NewServer(srv *server.Server) *http.Server {
 	return &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
 }
 
-// A collector takes a snapshot of the server for each scrape.
+// A collector takes a snapshot of the server for each scrape. What its domain says of itself is
+// package smrprom's.
 type collector struct{ srv *server.Server }
 
 // A metric is a figure of the snapshot.
@@ -77,14 +80,6 @@ var metrics = []metric{
 	counter("keys_evicted", "Entries evicted to make room.", func(s *server.Snapshot) float64 { return float64(s.Data.Evicted) }),
 	counter("net_input_bytes", "Bytes read from clients.", func(s *server.Snapshot) float64 { return float64(s.NetIn) }),
 	counter("net_output_bytes", "Bytes written to clients.", func(s *server.Snapshot) float64 { return float64(s.NetOut) }),
-	gauge("smr_pending_bytes", "Bytes that wait for a grace period to be freed.", func(s *server.Snapshot) float64 { return float64(s.SMR.PendingBytes) }),
-	gauge("smr_pending_calls", "Deferred calls that wait for a grace period.", func(s *server.Snapshot) float64 { return float64(s.SMR.PendingCalls) }),
-	gauge("smr_sections_open", "Sections open.", func(s *server.Snapshot) float64 { return float64(s.SMR.Sections) }),
-	gauge("smr_records", "Readers' records that a scan looks at.", func(s *server.Snapshot) float64 { return float64(s.SMR.Records) }),
-	counter("smr_calls", "Deferred calls made.", func(s *server.Snapshot) float64 { return float64(s.SMR.Calls) }),
-	counter("smr_grace_periods", "Moments the domain's clock has moved.", func(s *server.Snapshot) float64 { return float64(s.SMR.Advances) }),
-	counter("smr_scans", "Looks at all readers' records.", func(s *server.Snapshot) float64 { return float64(s.SMR.Scans) }),
-	counter("smr_stalls", "Reports of a grace period that takes too long.", func(s *server.Snapshot) float64 { return float64(s.SMR.Stalls) }),
 }
 
 var commandsDesc = prometheus.NewDesc("smrkv_commands_total", "Commands executed.", []string{"command"}, nil)

@@ -244,3 +244,6 @@ func (s *Server) abort() {
 // SMR returns the statistics of the store's domain: after Shutdown nothing is
 // pending.
 func (s *Server) SMR() smr.Stats { return s.dom.Stats() }
+
+// Domain returns the store's domain.
+func (s *Server) Domain() *smr.Domain { return s.dom }
