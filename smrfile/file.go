@@ -218,17 +218,20 @@ func (f *File) checkMayBlock(op string) {
 // A truncateLock is a mutex that a context ends the wait for.
 type truncateLock chan struct{}
 
-// lock takes the lock, also if ctx has ended, if it is free.
-func (l truncateLock) lock(ctx, open context.Context) error {
+// lock takes the lock of f, also if ctx has ended, if it is free.
+func (l truncateLock) lock(ctx context.Context, f *File) error {
 	select {
 	case l <- struct{}{}:
 		return nil
 	default:
 	}
+	if err := mayWait(f.dom); err != nil { // its holder waits for the caller's callback, or section
+		return err
+	}
 	select {
 	case l <- struct{}{}:
 		return nil
-	case <-open.Done():
+	case <-f.open.Done():
 		return fs.ErrClosed
 	case <-ctx.Done():
 		return ctx.Err()

@@ -28,22 +28,15 @@ var ErrGrown = errors.New("undone, as a Grow came first")
 // A second one waits for the first. It waits for a writer's system call, whatever ctx says.
 func (f *File) Truncate(ctx context.Context, size int64) error {
 	f.checkMayBlock("truncate")
-	err := mayWait(f.dom)
+	err := f.truncates.lock(ctx, f)
 	if err == nil {
-		err = f.truncateInTurn(ctx, size)
+		defer f.truncates.unlock()
+		err = f.truncate(ctx, size)
 	}
 	if err != nil {
 		return f.fail("truncate", err)
 	}
 	return nil
-}
-
-func (f *File) truncateInTurn(ctx context.Context, size int64) error {
-	if err := f.truncates.lock(ctx, f.open); err != nil {
-		return err
-	}
-	defer f.truncates.unlock()
-	return f.truncate(ctx, size)
 }
 
 // A truncation is a Truncate that waits for readers: the file is longer than they see.

@@ -242,7 +242,7 @@ func TestTruncate_Twice(t *testing.T) {
 		defer leave()
 		done := make(chan error, 3)
 		go func() { done <- f.Truncate(testkit.Context(t), 100) }()
-		for f.SizeIn(s) != 100 {
+		for f.Size() != 100 {
 			runtime.Gosched()
 		}
 		require.ErrorIs(t, f.Truncate(over(), 10), context.Canceled)
@@ -258,7 +258,7 @@ func TestTruncate_Twice(t *testing.T) {
 		for range 3 {
 			go func() { done <- f.Truncate(testkit.Context(t), 5) }()
 		}
-		for f.SizeIn(s) != 5 {
+		for f.Size() != 5 {
 			runtime.Gosched()
 		}
 		closed := make(chan error)

@@ -279,7 +279,7 @@ var smrfileBugs = []Bug{
 		Test:    "TestGrow_BeforeTruncate",
 		Patch: `
 @ smrfile/grow.go
-+	if err := f.truncates.lock(f.open, f.open); err != nil {
++	if err := f.truncates.lock(f.open, f); err != nil {
 +		return err
 +	}
 +	defer f.truncates.unlock()
@@ -371,9 +371,9 @@ var smrfileBugs = []Bug{
 		Package: "./smrfile",
 		Test:    "TestTruncate_InCallback",
 		Patch: `
-@ smrfile/truncate.go
--	err := mayWait(f.dom)
-+	err := error(nil)
+@ smrfile/file.go
+-	if err := mayWait(f.dom); err != nil { // its holder waits for the caller's callback, or section
++	if err := mayWait(f.dom); err != nil && ctx == nil {
 `,
 	},
 	{
