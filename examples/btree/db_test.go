@@ -69,7 +69,7 @@ func TestUpdate_LikeAMap(t *testing.T) {
 			db := open(t, path, o)
 			random := rand.New(rand.NewPCG(1, 2))
 			want := make(map[string]string)
-			rounds := 60
+			rounds := 40
 			if testing.Short() {
 				rounds = 20
 			}
@@ -155,7 +155,7 @@ func TestOpen_AfterACrash(t *testing.T) {
 func TestLoad_GrowUnderReaders(t *testing.T) {
 	for name, o := range modes {
 		t.Run(name, func(t *testing.T) {
-			updates := 80
+			updates := 50
 			if testing.Short() {
 				updates = 40
 			}
