@@ -159,9 +159,19 @@ func ExampleOptions() {
 	onHeap := slab.New[node](smr.Default(), slab.Options{})
 	offHeap := slab.New[node](smr.Default(), slab.Options{Name: "nodes", OffHeapLinks: true})
 	fmt.Println(onHeap.OffHeap(), offHeap.OffHeap())
+
+	n, err := offHeap.Get()
+	if err != nil {
+		panic(err)
+	}
+	n.key = 7
+	n.next.Init(n)
+	fmt.Println(n.next.LoadUnserialized().key)
+	offHeap.Free(n)
 	fmt.Println(onHeap.Close(context.Background()), offHeap.Close(context.Background()))
 	// Output:
 	// false true
+	// 7
 	// <nil> <nil>
 }
 
