@@ -96,7 +96,7 @@ func TestRepository(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes half a minute at first")
 	}
-	modules := []string{"./...", "./smrvet/...", "./checks/...", "./bench/...", "./cmd/smrkv/...", "./examples/..."}
+	modules := []string{"./...", "./smrvet/...", "./checks/...", "./bench/...", "./cmd/smrkv/...", "./examples/...", "./smrprom/..."}
 	list, err := command("go", append([]string{"list"}, modules...)...)
 	require.NoError(t, err, "%s", list)
 	pkgs := slices.DeleteFunc(strings.Fields(list), func(pkg string) bool { return strings.Contains(pkg, "checks/mistakes") })
