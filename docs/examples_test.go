@@ -18,9 +18,10 @@ var shownBy = map[string]string{
 	"clock.Kind":    "ExampleBlocker",
 	"clock.Options": "ExampleClock",
 
-	"smr.Lateness": "ExampleDiagnosis", "smr.OpenSection": "ExampleDiagnosis",
+	"smr.Bucket": "ExampleDiagnosis", "smr.Histogram": "ExampleDiagnosis", "smr.Lateness": "ExampleDiagnosis", "smr.OpenSection": "ExampleDiagnosis",
 	"smr.Stage": "ExampleDiagnosis", "smr.StalledReader": "ExampleStall",
 	"smr.Reader": "ExampleDomain_NewReader", "smr.Quiescent": "ExampleDomain_NewQuiescent",
+	"smr.CallbacksInfo": "ExampleEvents", "smr.CloseInfo": "ExampleEvents", "smr.GraceInfo": "ExampleEvents", "smr.Misuse": "ExampleEvents",
 	"smr.Seq": "ExampleDomain_Poll", "smr.TryLocker": "ExamplePointer",
 
 	"smrq.TryLocker": "Example_subscribers",

@@ -55,12 +55,13 @@ func ExampleDiagnosis() {
 	if err := dom.Close(context.Background()); err != nil {
 		panic(err)
 	}
-	fmt.Println("closed:", dom.Diagnose(0).Closed)
+	dg = dom.Diagnose(0)
+	fmt.Println("closed:", dg.Closed, "callbacks:", dg.CallbackTimes.Count)
 	// Output:
 	// waiting: 1 running: 0 held: 0
 	// section blocks: true holds back: 4096
 	// unmapped t1
-	// closed: true
+	// closed: true callbacks: 1
 }
 
 // Calls that wait only for a Release are listed by object, with the function that would free it.

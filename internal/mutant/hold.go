@@ -10,7 +10,7 @@ var holdBugs = []Bug{
 		Patch: `
 @ smr/reclaim.go
 +			early = d.heldNow()
- 			if _, err := d.clk.WaitOr(goal, r.kick, p.timer.C); err != nil {
+ 			_, err := d.clk.WaitOr(goal, r.kick, p.timer.C)
 @
 -	held := d.heldOf(reached)
 +	held := early
