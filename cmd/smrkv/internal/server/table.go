@@ -55,6 +55,7 @@ const (
 // The groups, which most categories follow from.
 const (
 	groupString     = "string"
+	groupBitmap     = "bitmap"
 	groupGeneric    = "generic"
 	groupConnection = "connection"
 	groupServer     = "server"
@@ -96,6 +97,14 @@ func newCommands() *commands {
 		{"setrange", 4, write | denyOOM, oneKey, groupString, "2.2.0", "Write over a part of the value of a key", cmdSetRange},
 		{"strlen", 2, read, oneKey, groupString, "2.2.0", "Get the length of the value of a key", cmdStrLen},
 		{"substr", 4, readOnly, oneKey, groupString, "1.0.0", "Get a part of the value of a key", cmdGetRange},
+
+		{"bitcount", -2, readOnly, oneKey, groupBitmap, "2.6.0", "Count the bits of a value that are 1", cmdBitCount},
+		{"bitfield", -2, write | denyOOM, oneKey, groupBitmap, "3.2.0", "Read and write integers of any width in a value", cmdBitField},
+		{"bitfield_ro", -2, read, oneKey, groupBitmap, "6.0.0", "Read integers of any width in a value", cmdBitFieldRO},
+		{"bitop", -4, write | denyOOM, keyRange{2, -1, 1}, groupBitmap, "2.6.0", "Combine the bits of values", cmdBitOp},
+		{"bitpos", -3, readOnly, oneKey, groupBitmap, "2.8.7", "Find the first bit of a value that is 0, or 1", cmdBitPos},
+		{"getbit", 3, read, oneKey, groupBitmap, "2.2.0", "Get a bit of a value", cmdGetBit},
+		{"setbit", 4, write | denyOOM, oneKey, groupBitmap, "2.2.0", "Set a bit of a value", cmdSetBit},
 
 		{"copy", -3, write | denyOOM | keyspace, twoKeys, groupGeneric, "6.2.0", "Copy the value of a key, and when it expires, to another", cmdCopy},
 		{"del", -2, write | keyspace, allKeys, groupGeneric, "1.0.0", "Delete keys", cmdDel},
