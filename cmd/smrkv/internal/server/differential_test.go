@@ -108,8 +108,8 @@ func randomNumber(random *rand.Rand) string {
 	}
 }
 
-// The commands on bits do as Redis does, whatever their arguments are.
-func TestDifferential_Bits(t *testing.T) {
+// The commands on bits, and LCS, do as Redis does, whatever their arguments are.
+func TestDifferential_Random(t *testing.T) {
 	theirs := dial(t, "unix", startRedis(t))
 	ours := start(t, Options{}).dial(t)
 	random := rand.New(rand.NewPCG(3, 4))
@@ -119,14 +119,17 @@ func TestDifferential_Bits(t *testing.T) {
 	}
 }
 
-// randomBits returns a command on the bits of one of a few short values.
+// randomBits returns a command on the bits, or the bytes, of one of a few short values.
 func randomBits(random *rand.Rand) []string {
 	key := func() string { return string(rune('a' + random.IntN(4))) }
 	number := func(n int) string { return strconv.Itoa(random.IntN(n) - random.IntN(n)*random.IntN(2)) }
 	rangeOf := func() []string {
 		return []string{number(60), number(60), []string{"BIT", "BYTE"}[random.IntN(2)]}[:random.IntN(4)]
 	}
-	switch random.IntN(8) {
+	switch random.IntN(9) {
+	case 8:
+		options := [][]string{nil, {"LEN"}, {"IDX"}, {"IDX", "WITHMATCHLEN"}, {"IDX", "MINMATCHLEN", number(5)}}
+		return append([]string{"LCS", key(), key()}, options[random.IntN(len(options))]...)
 	case 0:
 		value := make([]byte, random.IntN(40))
 		for i := range value {

@@ -87,6 +87,7 @@ func newCommands() *commands {
 		{"incr", 2, change, oneKey, groupString, "1.0.0", "Add one to the integer value of a key", cmdIncr},
 		{"incrby", 3, change, oneKey, groupString, "1.0.0", "Add to the integer value of a key", cmdIncrBy},
 		{"incrbyfloat", 3, change, oneKey, groupString, "2.6.0", "Add to the floating-point value of a key", cmdIncrByFloat},
+		{"lcs", -3, readOnly, twoKeys, groupString, "7.0.0", "Find the longest common subsequence of two values", cmdLCS},
 		{"mget", -2, read, allKeys, groupString, "1.0.0", "Get the values of keys, one after the other", cmdMGet},
 		{"mset", -3, write | denyOOM, keyPairs, groupString, "1.0.1", "Set the values of keys, one after the other", cmdMSet},
 		{"msetnx", -3, write | denyOOM, keyPairs, groupString, "1.0.1", "Set the values of keys, all of them, unless one exists", cmdMSetNX},
@@ -113,6 +114,7 @@ func newCommands() *commands {
 		{"expireat", -3, changeKeys, oneKey, groupGeneric, "1.2.0", "Set when a key expires, in Unix seconds", cmdExpireAt},
 		{"expiretime", 2, readKeys, oneKey, groupGeneric, "7.0.0", "Get when a key expires, in Unix seconds", cmdExpireTime},
 		{"keys", 2, readOnly | keyspace | dangerous, noKeys, groupGeneric, "1.0.0", "List the keys that match a pattern", cmdKeys},
+		{"object", -2, 0, noKeys, groupGeneric, "2.2.3", "Commands about how a value is kept", cmdObject},
 		{"persist", 2, changeKeys, oneKey, groupGeneric, "2.2.0", "Let a key not expire", cmdPersist},
 		{"pexpire", -3, changeKeys, oneKey, groupGeneric, "2.6.0", "Set in how many milliseconds a key expires", cmdPExpire},
 		{"pexpireat", -3, changeKeys, oneKey, groupGeneric, "2.6.0", "Set when a key expires, in Unix milliseconds", cmdPExpireAt},
@@ -148,6 +150,7 @@ func newCommands() *commands {
 		{"flushall", -1, write | keyspace | dangerous, noKeys, groupServer, "1.0.0", "Delete all keys", cmdFlush},
 		{"flushdb", -1, write | keyspace | dangerous, noKeys, groupServer, "1.0.0", "Delete all keys", cmdFlush},
 		{"info", -1, always | dangerous, noKeys, groupServer, "1.0.0", "Report about the server", cmdInfo},
+		{"memory", -2, 0, noKeys, groupServer, "4.0.0", "Commands about memory", cmdMemory},
 		{"time", 1, always | fast, noKeys, groupServer, "2.6.0", "Get the server's time", cmdTime},
 	}
 	slices.SortFunc(specs, func(a, b spec) int { return cmp.Compare(a.name, b.name) })
