@@ -45,7 +45,13 @@ func objectEncoding(c *conn, args [][]byte) {
 }
 
 func objectFreq(c *conn, args [][]byte) {
-	if c.objectExists(args[2]) {
+	if !c.objectExists(args[2]) {
+		return
+	}
+	switch c.srv.policy() {
+	case AllKeysLFU, VolatileLFU:
+		c.error("ERR access frequency is not tracked, whatever the policy")
+	default:
 		c.error(errNoFrequency)
 	}
 }
