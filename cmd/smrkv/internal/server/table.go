@@ -8,7 +8,8 @@ import (
 // A command is a row of the table.
 type command struct {
 	spec
-	id int // its place among all
+	id    int  // its place among all
+	timed bool // each time
 }
 
 // A spec is what COMMAND tells of a command, and what runs it.
@@ -156,7 +157,9 @@ func newCommands() *commands {
 	slices.SortFunc(specs, func(a, b spec) int { return cmp.Compare(a.name, b.name) })
 	t := new(commands)
 	for i, sp := range specs {
-		t.add(&command{sp, i})
+		cmd := &command{spec: sp, id: i}
+		cmd.timed = cmd.alwaysTimed()
+		t.add(cmd)
 	}
 	return t
 }
