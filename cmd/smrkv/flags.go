@@ -34,7 +34,7 @@ func parseFlags(args []string, stderr io.Writer) (config, error) {
 	flags.StringVar(&cfg.unix, "unix", "", "`path` of a unix socket to listen on as well")
 	flags.StringVar(&cfg.metrics, "metrics", "", "`host:port` to serve /metrics, /healthz and /debug/pprof on; empty: don't")
 	flags.Func("maxmemory", "`bytes` that the store may take, such as 256MiB or 1gb; 0: no limit (default 0)", bytesFlag(&o.MaxMemory))
-	flags.Func("maxmemory-policy", "what to do when a write does not fit: `noeviction`, answer with an error; allkeys-clock, evict keys that were not read lately; or volatile-clock, evict such keys that expire (default noeviction)",
+	flags.Func("maxmemory-policy", "what to do when a write does not fit: `noeviction`, answer with an error; allkeys-clock, evict keys that were not read lately; or volatile-clock, evict such keys that expire; the names of Redis's policies mean one of these (default noeviction)",
 		func(s string) (err error) {
 			o.Policy, err = server.ParsePolicy(s)
 			return err

@@ -47,4 +47,15 @@ var smrkvBugs = []Bug{
 +	}
 `,
 	},
+	{
+		Name:    "bitop-beside-writers",
+		Why:     "a bit that is set after BITOP has read its destination is overwritten",
+		Package: "./cmd/smrkv/internal/server",
+		Test:    "TestBitOp_LosesNoBit",
+		Patch: `
+@ cmd/smrkv/internal/server/bitop.go
+-	c.alone(func() { c.bitOp(op, to, from) })
++	c.bitOp(op, to, from)
+`,
+	},
 }

@@ -96,7 +96,7 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	for _, m := range metrics {
 		ch <- prometheus.MustNewConstMetric(m.desc, m.kind, m.value(&s))
 	}
-	for name, n := range c.srv.Calls {
-		ch <- prometheus.MustNewConstMetric(commandsDesc, prometheus.CounterValue, float64(n), name)
+	for name, st := range c.srv.Commands {
+		ch <- prometheus.MustNewConstMetric(commandsDesc, prometheus.CounterValue, float64(st.Calls), name)
 	}
 }

@@ -172,7 +172,7 @@ func TestClientMemory_ConfigSet(t *testing.T) {
 	require.Equal(t, "+OK\r\n", set("maxmemory", "100mb"))
 	require.InDelta(t, 50<<20, s.buffers.Limit(), 100)
 	for _, bad := range []string{"", "-1", "0%", "101%", "x%", "5%%", "mb"} {
-		require.Contains(t, set("maxmemory-clients", bad), "argument must be a memory or percent value", bad)
+		require.Contains(t, set("maxmemory-clients", bad), "argument must be", bad)
 	}
 	large, err := s.unfinished(t, 4<<20)
 	require.NoError(t, err)

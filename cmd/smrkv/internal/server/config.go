@@ -32,10 +32,15 @@ type parameter struct {
 }
 
 var parameters = []parameter{
-	{"appendonly", constant("no"), nil}, // benchmarks ask for these two
-	{"save", constant(""), nil},
+	fixed("activedefrag", "no"), // what is moved is moved when memory is short
+	fixed("appendonly", "no"),
+	{"cluster-enabled", constant("no"), nil},
+	{"daemonize", constant("no"), nil},
 	{"databases", constant("1"), nil},
+	{"enable-debug-command", constant("no"), nil},
 	{"io-threads", func(s *Server) string { return strconv.Itoa(s.opts.IOThreads) }, nil},
+	fixed("latency-monitor-threshold", "0"),
+	fixed("latency-tracking", "no"),
 	{"maxclients",
 		func(s *Server) string { return strconv.FormatInt(s.settings.maxClients.Load(), 10) },
 		func(s *Server, v string) (func(), error) {
@@ -54,6 +59,11 @@ var parameters = []parameter{
 	{"maxmemory-clients", (*Server).clientMemoryText,
 		func(s *Server, v string) (func(), error) {
 			n, err := ParseClientMemory(v)
+			if part, ok := strings.CutSuffix(v, "%"); ok && err != nil {
+				if n, ok := resp.ParseInt([]byte(part)); ok && n > 100 {
+					return nil, errors.New("percentage argument must be less or equal to 100")
+				}
+			}
 			if err != nil {
 				err = errors.New("argument must be a memory or percent value")
 			}
@@ -64,11 +74,13 @@ var parameters = []parameter{
 		func(s *Server, v string) (func(), error) {
 			p, err := ParsePolicy(v)
 			if err != nil {
-				err = errors.New("argument(s) must be one of the following: noeviction, allkeys-clock, volatile-clock")
+				err = errors.New("argument(s) must be one of the following: " + strings.Join(policyNames[:], ", "))
 			}
 			return func() { s.setPolicy(p) }, err
 		}},
-	{"proto-max-bulk-len", constant(strconv.Itoa(resp.MaxBulk)), nil},
+	fixed("min-replicas-to-write", "0"),
+	fixed("notify-keyspace-events", ""),
+	fixed("proto-max-bulk-len", strconv.Itoa(resp.MaxBulk)),
 	{"protected-mode",
 		func(s *Server) string { return yesNo(s.settings.protected.Load()) },
 		func(s *Server, v string) (func(), error) {
@@ -78,6 +90,7 @@ var parameters = []parameter{
 			}
 			return func() { s.settings.protected.Store(yes) }, nil
 		}},
+	{"replicaof", constant(""), nil},
 	{"requirepass",
 		func(s *Server) string {
 			if p := s.settings.password.Load(); p != nil {
@@ -88,6 +101,11 @@ var parameters = []parameter{
 		func(s *Server, v string) (func(), error) {
 			return func() { s.settings.setPassword(v) }, nil
 		}},
+	fixed("save", ""),
+	{"slaveof", constant(""), nil},
+	fixed("slowlog-log-slower-than", "-1"),
+	fixed("slowlog-max-len", "0"),
+	fixed("stop-writes-on-bgsave-error", "no"),
 	{"timeout",
 		func(s *Server) string {
 			return strconv.FormatInt(int64(time.Duration(s.settings.timeout.Load())/time.Second), 10)
@@ -99,6 +117,17 @@ var parameters = []parameter{
 }
 
 func constant(value string) func(*Server) string { return func(*Server) string { return value } }
+
+// fixed is a parameter that scripts set, to the value it has. Another is refused: it would
+// promise what is not there.
+func fixed(name, value string) parameter {
+	return parameter{name, constant(value), func(_ *Server, v string) (func(), error) {
+		if !strings.EqualFold(v, value) {
+			return nil, fmt.Errorf("argument must be '%s' here", value)
+		}
+		return func() {}, nil
+	}}
+}
 
 func yesNo(b bool) string {
 	if b {

@@ -27,8 +27,9 @@ type conn struct {
 	broken        bool // a write failed: nobody will read any more
 
 	tally   tally
-	written int // bytes stored since the last look at memory
-	want    int // room that copyBulk found missing
+	sample  uint32 // commands, to time some of them
+	written int    // bytes stored since the last look at memory
+	want    int    // room that copyBulk found missing
 	digits  [20]byte
 
 	hold, paused hold         // of the gate
@@ -83,7 +84,7 @@ type transport interface {
 var errNothing = errors.New("server: nothing to read")
 
 func newConn(s *Server, id uint64) *conn {
-	c := &conn{srv: s, id: id}
+	c := &conn{srv: s, id: id, sample: uint32(id)}
 	c.mem.Init(s.buffers, c.kill)
 	c.in.Init(&c.mem.Queries, s.pool)
 	c.setAuthenticated(s.settings.password.Load() == nil)
@@ -174,6 +175,7 @@ func (c *conn) batch() {
 // fail answers a protocol error, after which there is nothing to be read.
 func (c *conn) fail(err error) {
 	c.srv.stats.protocolErrors.Add(1)
+	c.tally.leave(&c.srv.stats)
 	c.error("ERR " + err.Error())
 	c.closing = true
 	if errors.Is(err, resp.ErrNoRoom) {

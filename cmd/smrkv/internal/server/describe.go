@@ -101,6 +101,7 @@ func (cmd *command) categories() []string {
 	add("read", cmd.flags&readOnly != 0)
 	add("write", cmd.flags&write != 0)
 	add("string", cmd.group == groupString)
+	add("bitmap", cmd.group == groupBitmap)
 	add("fast", cmd.flags&fast != 0)
 	add("slow", cmd.flags&fast == 0)
 	add("dangerous", cmd.flags&dangerous != 0)

@@ -108,6 +108,62 @@ func randomNumber(random *rand.Rand) string {
 	}
 }
 
+// The commands on bits, and LCS, do as Redis does, whatever their arguments are.
+func TestDifferential_Random(t *testing.T) {
+	theirs := dial(t, "unix", startRedis(t))
+	ours := start(t, Options{}).dial(t)
+	random := rand.New(rand.NewPCG(3, 4))
+	for range 5000 {
+		command := randomBits(random)
+		require.Equal(t, theirs.do(command...), ours.do(command...), "%.200q", command)
+	}
+}
+
+// randomBits returns a command on the bits, or the bytes, of one of a few short values.
+func randomBits(random *rand.Rand) []string {
+	key := func() string { return string(rune('a' + random.IntN(4))) }
+	number := func(n int) string { return strconv.Itoa(random.IntN(n) - random.IntN(n)*random.IntN(2)) }
+	rangeOf := func() []string {
+		return []string{number(60), number(60), []string{"BIT", "BYTE"}[random.IntN(2)]}[:random.IntN(4)]
+	}
+	switch random.IntN(9) {
+	case 8:
+		options := [][]string{nil, {"LEN"}, {"IDX"}, {"IDX", "WITHMATCHLEN"}, {"IDX", "MINMATCHLEN", number(5)}}
+		return append([]string{"LCS", key(), key()}, options[random.IntN(len(options))]...)
+	case 0:
+		value := make([]byte, random.IntN(40))
+		for i := range value {
+			value[i] = []byte{0, 0, 255, byte(random.Uint32())}[random.IntN(4)]
+		}
+		return []string{"SET", key(), string(value)}
+	case 1:
+		return []string{"SETBIT", key(), number(200), number(2)}
+	case 2:
+		return []string{"GETBIT", key(), number(200)}
+	case 3:
+		return append([]string{"BITCOUNT", key()}, rangeOf()...)
+	case 4:
+		return append([]string{"BITPOS", key(), number(2)}, rangeOf()...)
+	case 5:
+		return []string{"BITOP", []string{"AND", "OR", "XOR", "NOT"}[random.IntN(4)], key(), key(), key(), key()}[:4+random.IntN(3)]
+	case 6:
+		return []string{"GET", key()}
+	}
+	command := []string{"BITFIELD", key()}
+	for range random.IntN(6) {
+		if random.IntN(3) == 0 {
+			command = append(command, "OVERFLOW", []string{"WRAP", "SAT", "FAIL"}[random.IntN(3)])
+		}
+		op := []string{"GET", "SET", "INCRBY"}[random.IntN(3)]
+		width := random.IntN(66)
+		command = append(command, op, []string{"i", "u"}[random.IntN(2)]+strconv.Itoa(max(width, 1)), []string{"", "#"}[random.IntN(2)]+strconv.Itoa(random.IntN(10)))
+		if op != "GET" {
+			command = append(command, strconv.FormatInt(int64(random.Uint64())>>random.IntN(64), 10))
+		}
+	}
+	return command
+}
+
 // startRedis starts a redis-server and returns its socket.
 func startRedis(t *testing.T) string {
 	path, err := exec.LookPath("redis-server")

@@ -36,7 +36,14 @@ func (c *conn) run(cmd *command, args [][]byte) {
 	if c.shared.command.Load() != cmd {
 		c.shared.command.Store(cmd)
 	}
-	cmd.run(c, args)
+	switch c.sample++; {
+	case cmd.timed:
+		c.timeIt(cmd, args, 1)
+	case c.sample%timeEvery == 0:
+		c.timeIt(cmd, args, timeEvery)
+	default:
+		cmd.run(c, args)
+	}
 }
 
 func (c *conn) errorArity(name string) { c.error(arityError(name)) }

@@ -53,6 +53,12 @@ const (
 	fuzzDiscard
 	fuzzWatch // key, key
 	fuzzUnwatch
+	fuzzSetBit   // key, eighth of the place, place in it and (8) the bit
+	fuzzGetBit   // key, eighth of the place, place in it
+	fuzzBitCount // key, number, number, 0: BYTE or 1: BIT
+	fuzzBitOp    // which, key, key, key
+	fuzzField    // key, width, place, overflow, number: BITFIELD with SET and INCRBY
+	fuzzLCS      // key, key
 	fuzzOps
 )
 
@@ -267,6 +273,8 @@ func (m *fuzzModel) command() {
 	case fuzzUnknown:
 		m.unknown()
 		m.refused = true
+	case fuzzSetBit, fuzzGetBit, fuzzBitCount, fuzzBitOp, fuzzField, fuzzLCS:
+		m.bits(op)
 	default:
 		m.transactional(op)
 	}

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -33,7 +34,7 @@ func FuzzRESP(f *testing.F) {
 	for _, stream := range append(fuzzStreams, fuzzTransactionStreams...) {
 		f.Add([]byte{}, []byte(stream), uint64(1))
 	}
-	for _, program := range append(fuzzPrograms, fuzzTransactionPrograms...) {
+	for _, program := range slices.Concat(fuzzPrograms, fuzzTransactionPrograms, fuzzBitsPrograms) {
 		f.Add(program, []byte("PING\r\n"), uint64(2))
 	}
 	f.Fuzz(func(t *testing.T, program, stream []byte, seed uint64) {

@@ -39,6 +39,9 @@ func (m *matcher) count(n int) bool {
 
 func (m *matcher) match(s []byte) bool {
 	pattern := m.pattern
+	if len(s) == 0 { // not by "**", says Redis
+		return len(pattern) == 0 || string(pattern) == "*"
+	}
 	p, i := 0, 0
 	star, retry := -1, 0 // after the last *, and where in s to try it next
 	for i < len(s) {

@@ -15,6 +15,7 @@ func TestMatch(t *testing.T) {
 	}{
 		{"", []string{""}, []string{"a"}},
 		{"*", []string{"", "a", "\x00\xff"}, nil},
+		{"**", []string{"a", "\x00\xff"}, []string{""}},
 		{"a*c", []string{"ac", "abc", "abcc"}, []string{"a", "acb", "xac"}},
 		{"a?c", []string{"abc", "a?c"}, []string{"ac", "abbc"}},
 		{"*a*b*", []string{"ab", "xaxbx", "aab"}, []string{"ba", "a"}},

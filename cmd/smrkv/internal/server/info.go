@@ -4,8 +4,10 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"fmt"
+	"maps"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -21,20 +23,18 @@ func newRunID() string {
 
 // A baseline is what CONFIG RESETSTAT has INFO subtract. Metrics don't.
 type baseline struct {
-	mu sync.Mutex
-	s  Snapshot
-	c  map[string]int64
+	mu       sync.Mutex
+	s        Snapshot
+	commands map[string]CommandStat
+	errors   map[string]int64
 }
 
 func (st *stats) reset(s *Server) {
 	now := s.Snapshot()
-	calls := make(map[string]int64)
-	for name, n := range s.Calls {
-		calls[name] = n
-	}
+	commands, errors := maps.Collect(s.Commands), st.errorsOf.counts()
 	st.base.mu.Lock()
 	defer st.base.mu.Unlock()
-	st.base.s, st.base.c = now, calls
+	st.base.s, st.base.commands, st.base.errors = now, commands, errors
 }
 
 // An infoSection is one of INFO, with what it writes.
@@ -48,9 +48,14 @@ var infoSections = []infoSection{
 	{"Server", true, infoServer},
 	{"Clients", true, infoClients},
 	{"Memory", true, infoMemory},
+	{"Persistence", true, infoPersistence},
 	{"Stats", true, infoStats},
+	{"Replication", true, infoReplication},
+	{"CPU", true, infoCPU},
 	{"Smr", true, infoSMR},
 	{"Commandstats", false, infoCommandStats},
+	{"Errorstats", true, infoErrorStats},
+	{"Cluster", true, infoCluster},
 	{"Keyspace", true, infoKeyspace},
 }
 
@@ -59,7 +64,9 @@ type infoWriter struct {
 	srv  *Server
 	now  Snapshot
 	base Snapshot
-	call map[string]int64 // as base
+
+	baseCommands map[string]CommandStat
+	baseErrors   map[string]int64
 }
 
 func (w *infoWriter) line(name string, value any) { fmt.Fprintf(w, "%s:%v\r\n", name, value) }
@@ -69,7 +76,7 @@ func cmdInfo(c *conn, args [][]byte) {
 	w := &infoWriter{srv: c.srv, now: c.srv.Snapshot()}
 	b := &c.srv.stats.base
 	b.mu.Lock()
-	w.base, w.call = b.s, b.c
+	w.base, w.baseCommands, w.baseErrors = b.s, b.commands, b.errors
 	b.mu.Unlock()
 	for _, section := range infoSections {
 		if !section.wanted(args[1:]) {
@@ -115,6 +122,7 @@ func infoServer(w *infoWriter) {
 func infoClients(w *infoWriter) {
 	w.line("connected_clients", w.now.Clients)
 	w.line("maxclients", w.now.MaxClients)
+	w.line("blocked_clients", 0) // no command waits for another client
 	w.line("client_query_buffers", w.now.QueryBytes)
 	w.line("client_reply_buffers", w.now.ReplyBytes)
 	w.line("maxmemory_clients", w.now.ClientLimit)
@@ -124,9 +132,15 @@ func infoClients(w *infoWriter) {
 func infoMemory(w *infoWriter) {
 	w.line("used_memory", w.now.MemoryUsed)
 	w.line("used_memory_human", units.FormatBytes(w.now.MemoryUsed))
+	if rss, ok := residentBytes(); ok {
+		w.line("used_memory_rss", rss)
+		w.line("used_memory_rss_human", units.FormatBytes(rss))
+		w.line("mem_fragmentation_ratio", fmt.Sprintf("%.2f", float64(rss)/float64(max(w.now.MemoryUsed, 1))))
+	}
 	w.line("used_memory_dataset", w.now.Data.EntryBytes)
 	w.line("used_memory_go_heap", w.now.HeapBytes)
 	w.line("used_memory_buffers", w.now.BufferBytes)
+	w.line("mem_clients_normal", w.now.QueryBytes+w.now.ReplyBytes)
 	w.line("maxmemory", w.now.MemoryLimit)
 	w.line("maxmemory_human", units.FormatBytes(w.now.MemoryLimit))
 	w.line("maxmemory_policy", w.now.Policy)
@@ -148,6 +162,8 @@ func infoStats(w *infoWriter) {
 	w.line("evicted_clients", w.now.EvictedClients-w.base.EvictedClients)
 	w.line("expired_keys", w.now.Data.Expired-w.base.Data.Expired)
 	w.line("evicted_keys", w.now.Data.Evicted-w.base.Data.Evicted)
+	w.line("latest_fork_usec", 0)
+	w.line("total_forks", 0)
 }
 
 func infoSMR(w *infoWriter) {
@@ -167,12 +183,53 @@ func infoSMR(w *infoWriter) {
 }
 
 func infoCommandStats(w *infoWriter) {
-	for name, n := range w.srv.Calls {
-		if n -= w.call[name]; n > 0 {
-			w.line("cmdstat_"+name, fmt.Sprintf("calls=%d", n))
+	for name, st := range w.srv.Commands {
+		if st = st.minus(w.baseCommands[name]); st == (CommandStat{}) {
+			continue
+		}
+		usec := float64(st.Time) / float64(time.Microsecond)
+		w.line("cmdstat_"+name, fmt.Sprintf("calls=%d,usec=%d,usec_per_call=%.2f,rejected_calls=%d,failed_calls=%d",
+			st.Calls, int64(usec), usec/float64(max(st.Calls, 1)), st.Rejected, st.Failed))
+	}
+}
+
+func infoErrorStats(w *infoWriter) {
+	counts := w.srv.stats.errorsOf.counts()
+	for _, word := range slices.Sorted(maps.Keys(counts)) {
+		if n := counts[word] - w.baseErrors[word]; n > 0 {
+			w.line("errorstat_"+word, fmt.Sprintf("count=%d", n))
 		}
 	}
 }
+
+// Nothing is saved, loaded or copied: there is no such thing to fail either.
+func infoPersistence(w *infoWriter) {
+	for _, name := range []string{"loading", "async_loading", "rdb_bgsave_in_progress", "rdb_saves",
+		"aof_enabled", "aof_rewrite_in_progress", "aof_rewrite_scheduled", "aof_rewrites"} {
+		w.line(name, 0)
+	}
+}
+
+func infoReplication(w *infoWriter) {
+	w.line("role", "master")
+	w.line("connected_slaves", 0)
+	w.line("master_failover_state", "no-failover")
+	w.line("master_repl_offset", 0)
+	w.line("repl_backlog_active", 0)
+}
+
+func infoCPU(w *infoWriter) {
+	user, system, ok := cpuTime()
+	if !ok {
+		return
+	}
+	w.line("used_cpu_sys", fmt.Sprintf("%.6f", system.Seconds()))
+	w.line("used_cpu_user", fmt.Sprintf("%.6f", user.Seconds()))
+	w.line("used_cpu_sys_children", "0.000000")
+	w.line("used_cpu_user_children", "0.000000")
+}
+
+func infoCluster(w *infoWriter) { w.line("cluster_enabled", 0) }
 
 func infoKeyspace(w *infoWriter) {
 	if n := w.now.Data.Len; n > 0 {

@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/gosmr/gosmr/smrmap"
 )
 
 const oomReply = "-" + errOOM + "\r\n"
@@ -216,4 +218,21 @@ func checkWhole(t *testing.T, key, reply string) {
 	if rest := strings.ReplaceAll(value, key+";", ""); rest != "" {
 		t.Errorf("%s: %.100q", key, rest)
 	}
+}
+
+// The names of Redis's policies evict what these evict: any key, or such that expire.
+func TestPolicy_Names(t *testing.T) {
+	for name, want := range map[string]smrmap.Evictable{
+		"noeviction": smrmap.EvictNone, "allkeys-clock": smrmap.EvictAll, "volatile-clock": smrmap.EvictExpiring,
+		"allkeys-lru": smrmap.EvictAll, "allkeys-lfu": smrmap.EvictAll, "allkeys-random": smrmap.EvictAll,
+		"volatile-lru": smrmap.EvictExpiring, "volatile-lfu": smrmap.EvictExpiring,
+		"volatile-random": smrmap.EvictExpiring, "Volatile-TTL": smrmap.EvictExpiring,
+	} {
+		p, err := ParsePolicy(name)
+		require.NoError(t, err)
+		require.True(t, strings.EqualFold(name, p.String()))
+		require.Equal(t, want, p.evictable(), name)
+	}
+	_, err := New(Options{Policy: VolatileTTL + 1})
+	require.ErrorContains(t, err, "no such Options.Policy")
 }

@@ -91,7 +91,7 @@ func (o *Options) normalize() error {
 	if o.MaxClientMemory < -100 {
 		return fmt.Errorf("server: Options.MaxClientMemory is %d percent of MaxMemory", -o.MaxClientMemory)
 	}
-	if _, ok := policyNames[o.Policy]; !ok {
+	if o.Policy < 0 || int(o.Policy) >= len(policyNames) {
 		return fmt.Errorf("server: no such Options.Policy: %d", o.Policy)
 	}
 	setDefault(&o.MaxClients, defaultMaxClients)
@@ -130,23 +130,41 @@ const (
 	// VolatileClock is AllKeysClock among the keys that expire. Where there is none, or
 	// what they take is not enough, writes are answered with an error.
 	VolatileClock
+
+	// The names of Redis's policies are accepted, and kept. AllKeysLRU, AllKeysLFU and
+	// AllKeysRandom are AllKeysClock; the others are VolatileClock, which is told nothing of
+	// how soon a key expires.
+	AllKeysLRU
+	AllKeysLFU
+	AllKeysRandom
+	VolatileLRU
+	VolatileLFU
+	VolatileRandom
+	VolatileTTL
 )
 
-var policyNames = map[Policy]string{
-	NoEviction:    "noeviction",
-	AllKeysClock:  "allkeys-clock",
-	VolatileClock: "volatile-clock",
+var policyNames = [...]string{
+	NoEviction:     "noeviction",
+	AllKeysClock:   "allkeys-clock",
+	VolatileClock:  "volatile-clock",
+	AllKeysLRU:     "allkeys-lru",
+	AllKeysLFU:     "allkeys-lfu",
+	AllKeysRandom:  "allkeys-random",
+	VolatileLRU:    "volatile-lru",
+	VolatileLFU:    "volatile-lfu",
+	VolatileRandom: "volatile-random",
+	VolatileTTL:    "volatile-ttl",
 }
 
 // evictable returns what the store may evict.
 func (p Policy) evictable() smrmap.Evictable {
 	switch p {
-	case AllKeysClock:
+	case NoEviction:
+		return smrmap.EvictNone
+	case AllKeysClock, AllKeysLRU, AllKeysLFU, AllKeysRandom:
 		return smrmap.EvictAll
-	case VolatileClock:
-		return smrmap.EvictExpiring
 	}
-	return smrmap.EvictNone
+	return smrmap.EvictExpiring
 }
 
 func (p Policy) String() string { return policyNames[p] }
@@ -155,8 +173,8 @@ func (p Policy) String() string { return policyNames[p] }
 func ParsePolicy(name string) (Policy, error) {
 	for p, n := range policyNames {
 		if strings.EqualFold(n, name) {
-			return p, nil
+			return Policy(p), nil
 		}
 	}
-	return 0, fmt.Errorf("no such policy: %q (there are noeviction, allkeys-clock and volatile-clock)", name)
+	return 0, fmt.Errorf("no such policy: %q (there are %s)", name, strings.Join(policyNames[:], ", "))
 }

@@ -114,8 +114,16 @@ func (c *conn) error(s string) {
 		s = errReplyRoom
 	}
 	c.room(len(s) + 3)
-	c.tally.errors++
+	c.countError(s)
 	c.out.b = resp.AppendError(c.out.b, s)
+}
+
+func (c *conn) countError(s string) {
+	c.tally.errors++
+	c.srv.stats.errorsOf.count(s)
+	if cmd := c.tally.command; cmd != nil {
+		c.srv.stats.commandsOf[cmd.id].failed.Add(1)
+	}
 }
 
 func (c *conn) int(n int64) {

@@ -74,9 +74,9 @@ func cmdScan(c *conn, args [][]byte) {
 	l.reply()
 }
 
-// parseCursor takes what strtoul does, if that is all there is.
+// parseCursor takes what strtoul does, if that is all there is up to a NUL.
 func parseCursor(arg []byte) (uint64, bool) {
-	s := string(arg)
+	s := string(cString(arg, len(arg)))
 	if s == "" {
 		return 0, true
 	}

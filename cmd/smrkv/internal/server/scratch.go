@@ -8,13 +8,10 @@ type scratch struct{ buf *buffer.Buffer }
 
 func (s *scratch) fits(n int) bool { return s.buf != nil && n <= cap(s.buf.B) }
 
-// splice returns n bytes, which must fit: old with piece written over it at offset,
-// and zeros where neither is.
-func (s *scratch) splice(old, piece []byte, offset, n int) []byte {
+// extend returns n bytes, which must fit: old, and zeros after it.
+func (s *scratch) extend(old []byte, n int) []byte {
 	b := s.buf.B[:n]
-	end := copy(b, old)
-	clear(b[min(end, offset):offset])
-	copy(b[offset:], piece)
+	clear(b[copy(b, old):])
 	return b
 }
 

@@ -79,15 +79,6 @@ func (s *Server) Snapshot() Snapshot {
 	}
 }
 
-// Calls calls yield for each command that was ever called, with how often.
-func (s *Server) Calls(yield func(name string, calls int64) bool) {
-	for _, cmd := range s.commands.list {
-		if n := s.stats.calls[cmd.id].Load(); n > 0 && !yield(cmd.name, n) {
-			return
-		}
-	}
-}
-
 // heapBytes doesn't stop the world, as runtime.ReadMemStats would.
 func heapBytes() uint64 {
 	sample := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}

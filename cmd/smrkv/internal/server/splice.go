@@ -1,6 +1,8 @@
 package server
 
 import (
+	"math"
+
 	"github.com/gosmr/gosmr/cmd/smrkv/internal/resp"
 	"github.com/gosmr/gosmr/smrmap"
 )
@@ -29,45 +31,81 @@ func cmdSetRange(c *conn, args [][]byte) {
 // splice writes piece over the value of key, from where at says, which is told
 // the value's length. It replies with the length afterwards.
 func (c *conn) splice(key, piece []byte, at func(length int) int64) {
-	var whole scratch
-	defer whole.release(c)
+	var offset int64
+	total, ok := c.edit(key, edit{
+		size: func(length int) int64 {
+			offset = at(length)
+			return max(int64(length), min(offset, math.MaxInt64-int64(len(piece)))+int64(len(piece)))
+		},
+		whole: piece,
+		change: func(v []byte) bool {
+			copy(v[offset:], piece)
+			return true
+		},
+	})
+	if ok {
+		c.int(int64(total))
+	}
+}
+
+// An edit changes a part of a value. Its functions are called again when there was no
+// memory, in turn, for a value that may be another by then.
+type edit struct {
+	// size returns how long the value will be, no shorter than it is.
+	size func(length int) int64
+
+	// change changes v, which is the value with zeros up to its new size, and reports
+	// whether it is to be stored.
+	change func(v []byte) bool
+
+	// whole is stored as it is if it is as long as the new value: change would overwrite
+	// all. It may be nil.
+	whole []byte
+}
+
+// edit applies e to the value of key, and returns the length afterwards. If it fails it
+// replies with the error and reports false.
+func (c *conn) edit(key []byte, e edit) (total int, ok bool) {
+	var copied scratch
+	defer copied.release(c)
 	for {
 		var (
-			total   int
-			expires int64
-			tooLong bool
-			fits    bool
+			size          int64
+			expires       int64
+			stored, short bool
 		)
 		ok := c.compute(key, func(old smrmap.Item, loaded bool) (it smrmap.Item, op smrmap.Op, _ bool) {
-			offset := at(len(old.Value))
-			if tooLong = offset > int64(resp.MaxBulk-len(piece)); tooLong {
+			stored, short = false, false
+			if size = e.size(len(old.Value)); size > resp.MaxBulk {
 				return it, smrmap.CancelOp, true
 			}
-			total, expires = max(len(old.Value), int(offset)+len(piece)), old.Expires
-			alone := total == len(piece) // nothing of the old value is left
-			if fits = alone || whole.fits(total); !fits {
-				return it, smrmap.CancelOp, true
+			it = smrmap.Item{Value: e.whole, Expires: old.Expires}
+			if len(e.whole) != int(size) {
+				if short = !copied.fits(int(size)); short {
+					return it, smrmap.CancelOp, true
+				}
+				it.Value = copied.extend(old.Value, int(size))
+				if !e.change(it.Value) {
+					return it, smrmap.CancelOp, true
+				}
 			}
-			it = smrmap.Item{Value: piece, Expires: expires}
-			if !alone {
-				it.Value = whole.splice(old.Value, piece, int(offset), total)
-			}
+			stored, expires = true, it.Expires
 			return it, smrmap.UpdateOp, true
 		})
 		switch {
 		case !ok:
-			return
-		case tooLong:
+			return 0, false
+		case size > resp.MaxBulk:
 			c.error(errTooLong)
-			return
-		case !fits:
-			if !whole.grow(c, total) {
-				return
+			return 0, false
+		case short:
+			if !copied.grow(c, int(size)) {
+				return 0, false
 			}
 			continue
+		case stored:
+			c.stored(key, len(key)+int(size), expires)
 		}
-		c.stored(key, len(key)+total, expires)
-		c.int(int64(total))
-		return
+		return int(size), true
 	}
 }

@@ -21,12 +21,13 @@ type stats struct {
 	netIn    pcpu.Counter
 	netOut   pcpu.Counter
 
-	calls []pcpu.Counter // by command.id
+	commandsOf []commandStats // by command.id
+	errorsOf   errorStats
 
 	base baseline
 }
 
-func (st *stats) init(commands int) { st.calls = make([]pcpu.Counter, commands) }
+func (st *stats) init(commands int) { st.commandsOf = make([]commandStats, commands) }
 
 // A tally is what a connection has counted and not added to the stats yet, so
 // that a pipeline of commands costs one addition and not one each.
@@ -49,9 +50,15 @@ func (t *tally) count(cmd *command, st *stats) {
 
 func (t *tally) foldCalls(st *stats) {
 	if t.calls > 0 {
-		st.calls[t.command.id].Add(t.calls)
+		st.commandsOf[t.command.id].calls.Add(t.calls)
 		t.calls = 0
 	}
+}
+
+// leave says that what follows is not of the command that was counted last.
+func (t *tally) leave(st *stats) {
+	t.foldCalls(st)
+	t.command = nil
 }
 
 func (t *tally) fold(st *stats) {

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// A subcommand of CLIENT, CONFIG or COMMAND.
+// A subcommand of CLIENT, CONFIG and others.
 type subcommand struct {
 	name  string // in upper case
 	arity int    // both words included; negative: at least so many
@@ -39,21 +39,22 @@ func findSubcommand(subs []subcommand, args [][]byte) (sub *subcommand, failure 
 			return sub, ""
 		}
 	}
+	if equalFold(args[1], "HELP") { // with arguments
+		return nil, arityError(strings.ToLower(string(args[0])) + "|help")
+	}
 	return nil, fmt.Sprintf("ERR unknown subcommand '%s'. Try %s HELP.", cString(args[1], quotedMost), strings.ToUpper(string(args[0])))
 }
 
 // checkSubcommand returns the error that a command of args would reply with, "" if it
 // would be executed.
 func (cmd *command) checkSubcommand(args [][]byte) (failure string) {
-	var subs []subcommand
-	switch cmd.name {
-	case "client":
-		subs = clientCommands
-	case "config":
-		subs = configCommands
-	case "command":
-		subs = commandCommands
-	}
+	subs := map[string][]subcommand{
+		"client":  clientCommands,
+		"config":  configCommands,
+		"command": commandCommands,
+		"memory":  memoryCommands,
+		"object":  objectCommands,
+	}[cmd.name]
 	if subs == nil || len(args) < 2 || len(args) == 2 && equalFold(args[1], "HELP") {
 		return ""
 	}

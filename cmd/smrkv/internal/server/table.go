@@ -8,7 +8,8 @@ import (
 // A command is a row of the table.
 type command struct {
 	spec
-	id int // its place among all
+	id    int  // its place among all
+	timed bool // each time
 }
 
 // A spec is what COMMAND tells of a command, and what runs it.
@@ -55,6 +56,7 @@ const (
 // The groups, which most categories follow from.
 const (
 	groupString     = "string"
+	groupBitmap     = "bitmap"
 	groupGeneric    = "generic"
 	groupConnection = "connection"
 	groupServer     = "server"
@@ -86,6 +88,7 @@ func newCommands() *commands {
 		{"incr", 2, change, oneKey, groupString, "1.0.0", "Add one to the integer value of a key", cmdIncr},
 		{"incrby", 3, change, oneKey, groupString, "1.0.0", "Add to the integer value of a key", cmdIncrBy},
 		{"incrbyfloat", 3, change, oneKey, groupString, "2.6.0", "Add to the floating-point value of a key", cmdIncrByFloat},
+		{"lcs", -3, readOnly, twoKeys, groupString, "7.0.0", "Find the longest common subsequence of two values", cmdLCS},
 		{"mget", -2, read, allKeys, groupString, "1.0.0", "Get the values of keys, one after the other", cmdMGet},
 		{"mset", -3, write | denyOOM, keyPairs, groupString, "1.0.1", "Set the values of keys, one after the other", cmdMSet},
 		{"msetnx", -3, write | denyOOM, keyPairs, groupString, "1.0.1", "Set the values of keys, all of them, unless one exists", cmdMSetNX},
@@ -97,6 +100,14 @@ func newCommands() *commands {
 		{"strlen", 2, read, oneKey, groupString, "2.2.0", "Get the length of the value of a key", cmdStrLen},
 		{"substr", 4, readOnly, oneKey, groupString, "1.0.0", "Get a part of the value of a key", cmdGetRange},
 
+		{"bitcount", -2, readOnly, oneKey, groupBitmap, "2.6.0", "Count the bits of a value that are 1", cmdBitCount},
+		{"bitfield", -2, write | denyOOM, oneKey, groupBitmap, "3.2.0", "Read and write integers of any width in a value", cmdBitField},
+		{"bitfield_ro", -2, read, oneKey, groupBitmap, "6.0.0", "Read integers of any width in a value", cmdBitFieldRO},
+		{"bitop", -4, write | denyOOM, keyRange{2, -1, 1}, groupBitmap, "2.6.0", "Combine the bits of values", cmdBitOp},
+		{"bitpos", -3, readOnly, oneKey, groupBitmap, "2.8.7", "Find the first bit of a value that is 0, or 1", cmdBitPos},
+		{"getbit", 3, read, oneKey, groupBitmap, "2.2.0", "Get a bit of a value", cmdGetBit},
+		{"setbit", 4, write | denyOOM, oneKey, groupBitmap, "2.2.0", "Set a bit of a value", cmdSetBit},
+
 		{"copy", -3, write | denyOOM | keyspace, twoKeys, groupGeneric, "6.2.0", "Copy the value of a key, and when it expires, to another", cmdCopy},
 		{"del", -2, write | keyspace, allKeys, groupGeneric, "1.0.0", "Delete keys", cmdDel},
 		{"exists", -2, readKeys, allKeys, groupGeneric, "1.0.0", "Count which keys exist", cmdExists},
@@ -104,6 +115,7 @@ func newCommands() *commands {
 		{"expireat", -3, changeKeys, oneKey, groupGeneric, "1.2.0", "Set when a key expires, in Unix seconds", cmdExpireAt},
 		{"expiretime", 2, readKeys, oneKey, groupGeneric, "7.0.0", "Get when a key expires, in Unix seconds", cmdExpireTime},
 		{"keys", 2, readOnly | keyspace | dangerous, noKeys, groupGeneric, "1.0.0", "List the keys that match a pattern", cmdKeys},
+		{"object", -2, 0, noKeys, groupGeneric, "2.2.3", "Commands about how a value is kept", cmdObject},
 		{"persist", 2, changeKeys, oneKey, groupGeneric, "2.2.0", "Let a key not expire", cmdPersist},
 		{"pexpire", -3, changeKeys, oneKey, groupGeneric, "2.6.0", "Set in how many milliseconds a key expires", cmdPExpire},
 		{"pexpireat", -3, changeKeys, oneKey, groupGeneric, "2.6.0", "Set when a key expires, in Unix milliseconds", cmdPExpireAt},
@@ -139,12 +151,15 @@ func newCommands() *commands {
 		{"flushall", -1, write | keyspace | dangerous, noKeys, groupServer, "1.0.0", "Delete all keys", cmdFlush},
 		{"flushdb", -1, write | keyspace | dangerous, noKeys, groupServer, "1.0.0", "Delete all keys", cmdFlush},
 		{"info", -1, always | dangerous, noKeys, groupServer, "1.0.0", "Report about the server", cmdInfo},
+		{"memory", -2, 0, noKeys, groupServer, "4.0.0", "Commands about memory", cmdMemory},
 		{"time", 1, always | fast, noKeys, groupServer, "2.6.0", "Get the server's time", cmdTime},
 	}
 	slices.SortFunc(specs, func(a, b spec) int { return cmp.Compare(a.name, b.name) })
 	t := new(commands)
 	for i, sp := range specs {
-		t.add(&command{sp, i})
+		cmd := &command{spec: sp, id: i}
+		cmd.timed = cmd.alwaysTimed()
+		t.add(cmd)
 	}
 	return t
 }

@@ -65,6 +65,10 @@ func (c *conn) discard() {
 // reject replies with an error before the command is executed or queued. Its
 // transaction can't be executed any more.
 func (c *conn) reject(cmd *command, text string) {
+	c.tally.leave(&c.srv.stats)
+	if cmd != nil {
+		c.srv.stats.commandsOf[cmd.id].rejected.Add(1)
+	}
 	if cmd != nil && cmd.name == "exec" {
 		c.abort(text)
 		return

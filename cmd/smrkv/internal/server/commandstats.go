@@ -1,0 +1,100 @@
+package server
+
+import (
+	"maps"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/gosmr/gosmr/pcpu"
+)
+
+// This file counts, for INFO, how often commands and errors occur, and how long commands
+// take.
+
+// timeEvery is how many calls of the fast commands stand for one that is timed: reading the
+// clock twice would take a fifth of the time of a GET. Others are timed each time.
+const timeEvery = 64
+
+type commandStats struct {
+	calls    pcpu.Counter
+	nanos    atomic.Int64 // an estimate
+	rejected atomic.Int64 // before they were executed
+	failed   atomic.Int64 // with an error
+}
+
+// A CommandStat is what INFO tells of a command.
+type CommandStat struct {
+	Calls, Rejected, Failed int64
+	Time                    time.Duration // estimated, for commands that are fast
+}
+
+func (a CommandStat) minus(b CommandStat) CommandStat {
+	return CommandStat{a.Calls - b.Calls, a.Rejected - b.Rejected, a.Failed - b.Failed, a.Time - b.Time}
+}
+
+// alwaysTimed reports whether each call is timed.
+func (cmd *command) alwaysTimed() bool { return cmd.flags&fast == 0 && cmd.name != "set" }
+
+// timeIt runs a command whose time stands for that of weight calls.
+func (c *conn) timeIt(cmd *command, args [][]byte, weight int64) {
+	begin := time.Now()
+	cmd.run(c, args)
+	c.srv.stats.commandsOf[cmd.id].nanos.Add(int64(time.Since(begin)) * weight)
+}
+
+// Commands calls yield for each command that was ever sent.
+func (s *Server) Commands(yield func(name string, st CommandStat) bool) {
+	for _, cmd := range s.commands.list {
+		st := &s.stats.commandsOf[cmd.id]
+		now := CommandStat{st.calls.Load(), st.rejected.Load(), st.failed.Load(), time.Duration(st.nanos.Load())}
+		if now != (CommandStat{}) && !yield(cmd.name, now) {
+			return
+		}
+	}
+}
+
+// errorStats counts errors by their first word, of which there are few.
+type errorStats struct {
+	mu     sync.Mutex                               // held to add a word
+	byWord atomic.Pointer[map[string]*pcpu.Counter] // replaced under mu; nil: none yet
+}
+
+func (e *errorStats) count(text string) {
+	word, _, _ := strings.Cut(text, " ")
+	if m := e.byWord.Load(); m != nil {
+		if n := (*m)[word]; n != nil {
+			n.Add(1)
+			return
+		}
+	}
+	e.add(word).Add(1)
+}
+
+// add returns the counter of a word that may not be there.
+func (e *errorStats) add(word string) *pcpu.Counter {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	more := make(map[string]*pcpu.Counter)
+	if m := e.byWord.Load(); m != nil {
+		if n := (*m)[word]; n != nil {
+			return n
+		}
+		maps.Copy(more, *m)
+	}
+	n := new(pcpu.Counter)
+	more[word] = n
+	e.byWord.Store(&more)
+	return n
+}
+
+func (e *errorStats) counts() map[string]int64 {
+	counts := make(map[string]int64)
+	if m := e.byWord.Load(); m != nil {
+		for word, n := range *m {
+			counts[word] = n.Load()
+		}
+	}
+	return counts
+}
