@@ -229,7 +229,7 @@ func (l *lcs) matches(least int64, yield func(lcsMatch)) {
 func (l *lcs) replyIndex(c *conn, o lcsOptions) {
 	n := 0
 	l.matches(o.least, func(lcsMatch) { n++ })
-	c.array(4)
+	c.mapOf(2)
 	c.bulkString("matches")
 	c.array(n)
 	l.matches(o.least, func(m lcsMatch) {

@@ -2,8 +2,6 @@ package server
 
 import (
 	"strings"
-
-	"github.com/gosmr/gosmr/cmd/smrkv/internal/resp"
 )
 
 // This file has MULTI and what belongs to it, but for WATCH.
@@ -152,6 +150,7 @@ func cmdExec(c *conn, _ [][]byte) {
 		c.abort(errOOM)
 		return
 	}
+	executed := false
 	c.alone(func() {
 		if c.changed() {
 			c.nullArray()
@@ -163,11 +162,12 @@ func cmdExec(c *conn, _ [][]byte) {
 			c.room(smallReply)
 			c.run(q.cmd, q.args)
 		}
+		executed = true
 	})
+	if executed && c.shared.flags.Load()&flagTracking != 0 {
+		for _, q := range t.queue {
+			c.invalidate(q.cmd, q.args)
+		}
+	}
 	c.discard()
-}
-
-func (c *conn) nullArray() {
-	c.room(resp.HeaderSize)
-	c.out.b = append(c.out.b, "*-1\r\n"...)
 }
