@@ -90,7 +90,7 @@ func TestServe_AfterShutdown(t *testing.T) {
 }
 
 func TestNew_BadOptions(t *testing.T) {
-	for _, o := range []Options{{MaxMemory: -1}, {MaxClients: -1}, {Timeout: -1}, {Policy: 7}, {IOThreads: -1}} {
+	for _, o := range []Options{{MaxMemory: -1}, {MaxClients: -1}, {Timeout: -1}, {Policy: 70}, {IOThreads: -1}} {
 		_, err := New(o)
 		require.Error(t, err, "%+v", o)
 	}
