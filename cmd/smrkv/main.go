@@ -1,4 +1,4 @@
-// Smrkv is a key-value server that speaks RESP2, the protocol of Redis, on
+// Smrkv is a key-value server that speaks RESP2 and RESP3, the protocols of Redis, on
 // smrmap.Bytes: its keys and values are off the Go heap, reads take no lock, and
 // memory is given back by package smr when no reader can hold it any more.
 //
@@ -19,7 +19,6 @@
 //   - The policies are noeviction; allkeys-clock, which evicts entries that were not
 //     read since they were last considered; and volatile-clock, which evicts such
 //     entries that expire.
-//   - HELLO 3 is refused: clients fall back to RESP2.
 //   - A command has 1,048,576 arguments at most, a pattern 64 KiB, and the name of
 //     a client or its library 1 KiB.
 //

@@ -48,9 +48,6 @@ func AppendArray(dst []byte, n int) []byte {
 	return appendHeader(dst, '*', int64(n))
 }
 
-// AppendNull appends the null bulk string.
-func AppendNull(dst []byte) []byte { return append(dst, "$-1\r\n"...) }
-
 // HeaderSize is the most bytes that a header or an integer reply takes.
 const HeaderSize = len(":-9223372036854775808\r\n")
 

@@ -253,8 +253,20 @@ func TestAppend(t *testing.T) {
 	b = AppendInt(b, -12)
 	b = AppendBulk(b, "hello world")
 	b = AppendBulk(b, []byte(nil))
-	b = AppendNull(b)
 	b = AppendArray(b, 10)
-	require.Equal(t, "+OK\r\n-ERR two  lines\r\n:-12\r\n$11\r\nhello world\r\n$0\r\n\r\n$-1\r\n*10\r\n", string(b))
+	require.Equal(t, "+OK\r\n-ERR two  lines\r\n:-12\r\n$11\r\nhello world\r\n$0\r\n\r\n*10\r\n", string(b))
 	require.Len(t, AppendInt(nil, math.MinInt64), HeaderSize)
+}
+
+func TestAppend_Protocols(t *testing.T) {
+	for p, want := range map[Protocol]string{
+		RESP2: "$-1\r\n*-1\r\n*24\r\n*3\r\n$5\r\nlines\r\n",
+		RESP3: "_\r\n_\r\n%12\r\n~3\r\n=9\r\ntxt:lines\r\n",
+	} {
+		b := p.AppendNullArray(p.AppendNull(nil))
+		b = p.AppendSet(p.AppendMap(b, 12), 3)
+		b = append(p.AppendTextHeader(b, len("lines")), "lines\r\n"...)
+		require.Equal(t, want, string(b))
+	}
+	require.Equal(t, ">2\r\n", string(AppendPush(nil, 2)))
 }

@@ -71,11 +71,7 @@ func clientNoEvict(c *conn, args [][]byte) {
 	if !ok {
 		return
 	}
-	if on {
-		c.shared.flags.Store(flagNoEvict)
-	} else {
-		c.shared.flags.Store(0)
-	}
+	c.setFlag(flagNoEvict, on)
 	c.mem.Spare(on)
 	c.ok()
 }
@@ -98,7 +94,7 @@ func (c *conn) onOff(arg []byte) (on, ok bool) {
 	return false, false
 }
 
-func clientInfo(c *conn, _ [][]byte) { c.bulkString(c.line() + "\n") }
+func clientInfo(c *conn, _ [][]byte) { c.text([]byte(c.line() + "\n")) }
 
 func clientList(c *conn, args [][]byte) {
 	clients := c.srv.clients()
@@ -146,7 +142,7 @@ func clientList(c *conn, args [][]byte) {
 		}
 		list.buf.B = append(append(list.buf.B, line...), '\n')
 	}
-	c.bulk(list.bytes())
+	c.text(list.bytes())
 }
 
 func (c *conn) compareID(id uint64) int { return cmp.Compare(c.id, id) }
@@ -200,9 +196,9 @@ func (c *conn) line() string {
 	if p := sh.library.Load(); p != nil {
 		lib = *p
 	}
-	return fmt.Sprintf("id=%d addr=%s laddr=%s name=%s age=%d idle=%d flags=%s db=0 sub=0 psub=0 ssub=0 multi=%d cmd=%s user=default redir=-1 resp=2 lib-name=%s lib-ver=%s",
+	return fmt.Sprintf("id=%d addr=%s laddr=%s name=%s age=%d idle=%d flags=%s db=0 sub=0 psub=0 ssub=0 multi=%d cmd=%s user=default redir=-1 resp=%d lib-name=%s lib-ver=%s",
 		c.id, address(c.wire.remote(), c.wire.local()), address(c.wire.local(), nil), name,
-		int64(now.Sub(sh.since).Seconds()), c.idleSeconds(now), flags, queued, command, lib.name, lib.version)
+		int64(now.Sub(sh.since).Seconds()), c.idleSeconds(now), flags, queued, command, c.protocol(), lib.name, lib.version)
 }
 
 func (c *conn) idleSeconds(now time.Time) int64 {

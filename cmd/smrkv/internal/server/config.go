@@ -174,7 +174,7 @@ func configGet(c *conn, args [][]byte) {
 			found = append(found, pair{name, p.get(c.srv)})
 		}
 	}
-	c.array(2 * len(found))
+	c.mapOf(len(found))
 	for _, p := range found {
 		c.bulkString(p.name)
 		c.bulkString(p.value)

@@ -47,7 +47,7 @@ type sharedState struct {
 	command atomic.Pointer[command]
 	name    atomic.Pointer[string]
 	library atomic.Pointer[library]
-	flags   atomic.Int32
+	flags   atomic.Uint32
 	queued  atomic.Int64 // commands since MULTI, plus one; 0: not after MULTI
 	killed  atomic.Bool  // by kill
 }
@@ -55,8 +55,27 @@ type sharedState struct {
 // A library is what the client says it is, by CLIENT SETINFO.
 type library struct{ name, version string }
 
-// Flags of CLIENT LIST.
-const flagNoEvict = 1 << iota
+// The flags of a connection, as CLIENT LIST shows them.
+const (
+	flagNoEvict uint32 = 1 << iota
+	flagRESP3
+)
+
+// protocol returns what the client speaks.
+func (c *conn) protocol() resp.Protocol {
+	if c.shared.flags.Load()&flagRESP3 != 0 {
+		return resp.RESP3
+	}
+	return resp.RESP2
+}
+
+func (c *conn) setFlag(flag uint32, on bool) {
+	if on {
+		c.shared.flags.Or(flag)
+	} else {
+		c.shared.flags.And(^flag)
+	}
+}
 
 // A transport is a connection's way to the client.
 type transport interface {

@@ -112,13 +112,15 @@ const compatible = "7.0.15"
 
 func cmdHello(c *conn, args [][]byte) {
 	var user, guess, name []byte
+	protocol := c.protocol()
 	if len(args) > 1 {
 		version, ok := resp.ParseInt(args[1])
+		protocol = resp.Protocol(version)
 		switch {
 		case !ok:
 			c.error("ERR Protocol version is not an integer or out of range")
 			return
-		case version != 2: // RESP3 is not spoken here, which clients know what to do about
+		case version != int64(resp.RESP2) && version != int64(resp.RESP3):
 			c.error("NOPROTO unsupported protocol version")
 			return
 		}
@@ -148,13 +150,14 @@ func cmdHello(c *conn, args [][]byte) {
 	if name != nil {
 		c.setName(name)
 	}
-	c.array(14)
+	c.setFlag(flagRESP3, protocol == resp.RESP3)
+	c.mapOf(7)
 	c.bulkString("server")
 	c.bulkString("redis")
 	c.bulkString("version")
 	c.bulkString(compatible)
 	c.bulkString("proto")
-	c.int(2)
+	c.int(int64(protocol))
 	c.bulkString("id")
 	c.int(int64(c.id))
 	c.bulkString("mode")

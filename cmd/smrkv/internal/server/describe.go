@@ -77,13 +77,13 @@ func (c *conn) describe(cmd *command) {
 	c.int(int64(cmd.keys.last))
 	c.int(int64(cmd.keys.step))
 	c.simples(cmd.categories())
-	c.array(0) // tips
-	c.array(0) // key specifications: the three numbers above say it all
-	c.array(0) // subcommands
+	c.setOf(0) // tips
+	c.setOf(0) // key specifications: the three numbers above say it all
+	c.setOf(0) // subcommands
 }
 
 func (c *conn) simples(list []string) {
-	c.array(len(list))
+	c.setOf(len(list))
 	for _, s := range list {
 		c.simple(s)
 	}
@@ -120,10 +120,10 @@ func commandDocs(c *conn, args [][]byte) {
 			}
 		}
 	}
-	c.array(2 * len(list))
+	c.mapOf(len(list))
 	for _, cmd := range list {
 		c.bulkString(cmd.name)
-		c.array(6)
+		c.mapOf(3)
 		c.bulkString("summary")
 		c.bulkString(cmd.help)
 		c.bulkString("since")

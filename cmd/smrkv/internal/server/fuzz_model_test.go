@@ -18,6 +18,7 @@ type fuzzModel struct {
 	sent []byte // the commands
 	want []byte // the replies
 
+	resp3 bool
 	fuzzTransaction
 }
 
@@ -59,6 +60,8 @@ const (
 	fuzzBitOp    // which, key, key, key
 	fuzzField    // key, width, place, overflow, number: BITFIELD with SET and INCRBY
 	fuzzLCS      // key, key
+	fuzzHello    // 0: HELLO, or in which protocol, from 1 to 4
+	fuzzReset
 	fuzzOps
 )
 
@@ -163,10 +166,41 @@ func (m *fuzzModel) int(n int) { m.reply(":%d", n) }
 
 func (m *fuzzModel) bulk(s string, ok bool) {
 	if !ok {
-		m.reply("$-1")
+		m.null("$-1")
 		return
 	}
 	m.reply("$%d\r\n%s", len(s), s)
+}
+
+// null replies with null, which RESP2 has two of.
+func (m *fuzzModel) null(resp2 string) {
+	if m.resp3 {
+		resp2 = "_"
+	}
+	m.reply("%s", resp2)
+}
+
+// hello is HELLO, to change the protocol or not.
+func (m *fuzzModel) hello() {
+	protocol := m.next() % 5
+	if protocol == 0 {
+		m.send("HELLO")
+	} else {
+		m.send("HELLO", strconv.Itoa(protocol))
+	}
+	switch protocol {
+	case 1, 4:
+		m.reply("-NOPROTO unsupported protocol version")
+		return
+	case 2, 3:
+		m.resp3 = protocol == 3
+	}
+	header := "*14"
+	if protocol = 2; m.resp3 {
+		header, protocol = "%7", 3
+	}
+	m.reply("%s\r\n$6\r\nserver\r\n$5\r\nredis\r\n$7\r\nversion\r\n$6\r\n7.0.15\r\n$5\r\nproto\r\n:%d\r\n$2\r\nid\r\n:1\r\n"+
+		"$4\r\nmode\r\n$10\r\nstandalone\r\n$4\r\nrole\r\n$6\r\nmaster\r\n$7\r\nmodules\r\n*0", header, protocol)
 }
 
 const fuzzNotInteger = "-ERR value is not an integer or out of range"
@@ -275,6 +309,8 @@ func (m *fuzzModel) command() {
 		m.refused = true
 	case fuzzSetBit, fuzzGetBit, fuzzBitCount, fuzzBitOp, fuzzField, fuzzLCS:
 		m.bits(op)
+	case fuzzHello:
+		m.hello()
 	default:
 		m.transactional(op)
 	}
@@ -411,7 +447,7 @@ func (m *fuzzModel) setIf() {
 	case stored:
 		m.reply("+OK")
 	default:
-		m.reply("$-1")
+		m.null("$-1")
 	}
 }
 

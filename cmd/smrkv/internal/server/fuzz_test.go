@@ -84,6 +84,7 @@ var fuzzStreams = []string{
 	"CONFIG SET requirepass x\r\nRESET\r\n*1\r\n$16385\r\nPING\r\n",
 	"CONFIG SET maxmemory 1\r\nSET a b\r\nCONFIG GET *m*\r\nCONFIG RESETSTAT\r\n",
 	"INFO\r\nCLIENT LIST\r\nCLIENT ID\r\nCLIENT SETNAME x\r\nCLIENT GETNAME\r\nHELLO 2\r\nHELLO 3\r\nTIME\r\nCLIENT KILL ID 1 SKIPME no\r\nPING\r\n",
+	"HELLO 3\r\nINFO\r\nCLIENT LIST\r\nCLIENT INFO\r\nCONFIG GET *\r\nCOMMAND INFO get nosuch\r\nCOMMAND DOCS get\r\nSCAN 0\r\nRESET\r\nCLIENT INFO\r\n",
 	"MSET a 1 b 2 c 3\r\nKEYS *\r\nSCAN 0 MATCH [a-b] COUNT 1\r\nRANDOMKEY\r\nDBSIZE\r\nFLUSHALL ASYNC\r\nDBSIZE\r\n",
 	"COMMAND COUNT\r\nCOMMAND DOCS get\r\nCOMMAND INFO set nosuch\r\nCOMMAND GETKEYS mset a 1 b 2\r\n",
 	"INCRBYFLOAT f 3.0e3\r\nINCRBYFLOAT f 0x1p-3\r\nINCRBYFLOAT f x\r\nSETRANGE s 3000000 x\r\nSETRANGE s 536870912 x\r\nGETRANGE s -3 -1\r\n",
@@ -230,11 +231,17 @@ func checkReply(t *testing.T, reply string) {
 		case '+', '-':
 		case ':':
 			require.NoError(t, err, "%.100q", line)
-		case '*':
+		case '_':
+			require.Equal(t, "_", line)
+		case '*', '~', '%':
 			require.True(t, err == nil && n >= -1, "%.100q", line)
 			left += int(max(n, 0))
-		case '$':
+			if line[0] == '%' {
+				left += int(n)
+			}
+		case '$', '=':
 			require.True(t, err == nil && n >= -1 && n+2 <= int64(max(2, len(rest))), "%.100q", line)
+			require.True(t, line[0] == '$' || strings.HasPrefix(rest, "txt:"), "%.100q", rest)
 			if n >= 0 {
 				require.Equal(t, "\r\n", rest[n:n+2])
 				rest = rest[n+2:]

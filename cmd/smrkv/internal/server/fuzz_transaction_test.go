@@ -36,15 +36,15 @@ func (m *fuzzModel) step() {
 	if len(m.program) > 0 {
 		op = int(m.program[0]) % fuzzOps
 	}
-	if !m.multi || op == fuzzMulti || op == fuzzExec || op == fuzzDiscard || op == fuzzWatch {
+	if !m.multi || op == fuzzMulti || op == fuzzExec || op == fuzzDiscard || op == fuzzWatch || op == fuzzReset {
 		m.command()
 		return
 	}
 	program, want, data := m.program, len(m.want), maps.Clone(m.data)
-	watched, dirty := m.watched, m.dirty
+	watched, dirty, resp3 := m.watched, m.dirty, m.resp3
 	m.refused = false
 	m.command()
-	m.data, m.watched, m.dirty = data, watched, dirty
+	m.data, m.watched, m.dirty, m.resp3 = data, watched, dirty, resp3
 	if m.refused {
 		m.failed = true
 		return
@@ -106,6 +106,10 @@ func (m *fuzzModel) transactional(op int) {
 		m.send("UNWATCH")
 		m.watched, m.dirty = nil, false
 		m.reply("+OK")
+	case fuzzReset:
+		m.send("RESET")
+		m.fuzzTransaction, m.resp3 = fuzzTransaction{}, false
+		m.reply("+RESET")
 	}
 }
 
@@ -169,9 +173,9 @@ func (m *fuzzModel) exec() {
 		m.reply("-EXECABORT Transaction discarded because of previous errors.")
 	case t.dirty:
 		m.send("EXEC")
-		m.reply("*-1")
+		m.null("*-1")
 	default:
-		program, sent, want, data := m.program, len(m.sent), len(m.want), maps.Clone(m.data)
+		program, sent, want, data, resp3 := m.program, len(m.sent), len(m.want), maps.Clone(m.data), m.resp3
 		m.reply("*%d", len(t.queue))
 		for _, queued := range t.queue {
 			m.program = queued
@@ -180,7 +184,7 @@ func (m *fuzzModel) exec() {
 		}
 		m.program, m.fuzzTransaction = program, fuzzTransaction{}
 		if len(m.want)-want > fuzzMostReply {
-			m.want, m.data = m.want[:want], data
+			m.want, m.data, m.resp3 = m.want[:want], data, resp3
 			m.send("DISCARD")
 			m.reply("+OK")
 			return
@@ -201,6 +205,10 @@ var fuzzTransactionStreams = []string{
 }
 
 var fuzzTransactionPrograms = [][]byte{
+	// In both protocols, and from one to the other.
+	{fuzzHello, 3, 0, fuzzGet, 0, 0, fuzzMGet, 0, 1, 2, 0, fuzzSetIf, 0, 1, 2, 0, fuzzWatch, 0, 1, 0, fuzzSet, 0, 2, 0, fuzzMulti, 0, fuzzExec, 0,
+		fuzzHello, 4, 0, fuzzHello, 0, 3, fuzzMulti, 0, fuzzGet, 1, 0, fuzzHello, 2, 0, fuzzGet, 1, 0, fuzzHello, 3, 1, fuzzExec, 0, fuzzGetDel, 1, 0,
+		fuzzMulti, 0, fuzzHello, 2, 0, fuzzDiscard, 0, fuzzGet, 1, 0, fuzzMulti, 0, fuzzReset, 0, fuzzExec, 0, fuzzGet, 1, 0},
 	// Executed, aborted for an error, aborted for a change, discarded.
 	{fuzzMulti, 0, fuzzSet, 0, 1, 0, fuzzIncr, 0, 0, 0, fuzzGet, 0, 0, fuzzArity, 3, 0, fuzzExec, 0, fuzzGet, 0, 0},
 	{fuzzMulti, 0, fuzzSet, 0, 1, 0, fuzzUnknown, 0, 0, 0, fuzzExec, 0, fuzzGet, 0, 0, fuzzMulti, 0, fuzzArity, 0, 0, fuzzExec, 0},

@@ -192,11 +192,11 @@ func readReply(r *bufio.Reader) (string, error) {
 		}
 		n, _ := strconv.Atoi(strings.TrimRight(line[1:], "\r\n")) // if it is a number
 		switch line[0] {
-		case '*':
+		case '*', '~', '>':
 			left += max(n, 0)
-		case '%': // Redis's answer to HELLO 3
+		case '%':
 			left += 2 * n
-		case '$':
+		case '$', '=':
 			if n >= 0 {
 				if _, err := io.CopyN(&b, r, int64(n+2)); err != nil {
 					return b.String(), err

@@ -88,7 +88,7 @@ func cmdInfo(c *conn, args [][]byte) {
 		w.WriteString("# " + section.name + "\r\n")
 		section.write(w)
 	}
-	c.bulk([]byte(w.String()))
+	c.text([]byte(w.String()))
 }
 
 func (s *infoSection) wanted(names [][]byte) bool {

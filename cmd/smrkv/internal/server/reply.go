@@ -141,12 +141,28 @@ func (c *conn) bool(b bool) {
 
 func (c *conn) null() {
 	c.room(resp.HeaderSize)
-	c.out.b = resp.AppendNull(c.out.b)
+	c.out.b = c.protocol().AppendNull(c.out.b)
+}
+
+func (c *conn) nullArray() {
+	c.room(resp.HeaderSize)
+	c.out.b = c.protocol().AppendNullArray(c.out.b)
 }
 
 func (c *conn) array(n int) {
 	c.room(resp.HeaderSize)
 	c.out.b = resp.AppendArray(c.out.b, n)
+}
+
+// mapOf begins a map of n keys, each of which its value follows.
+func (c *conn) mapOf(n int) {
+	c.room(resp.HeaderSize)
+	c.out.b = c.protocol().AppendMap(c.out.b, n)
+}
+
+func (c *conn) setOf(n int) {
+	c.room(resp.HeaderSize)
+	c.out.b = c.protocol().AppendSet(c.out.b, n)
 }
 
 func (c *conn) bulkString(s string) {
@@ -160,19 +176,25 @@ func (c *conn) bulkString(s string) {
 
 // bulk replies with b, which stays as it is until the command is done: if it is
 // large it is not copied.
-func (c *conn) bulk(b []byte) {
-	if !c.reserve(len(b) + bulkOverhead) {
+func (c *conn) bulk(b []byte) { c.headed(b, resp.AppendBulkHeader) }
+
+// text replies as bulk does, with lines for people to read.
+func (c *conn) text(b []byte) { c.headed(b, c.protocol().AppendTextHeader) }
+
+func (c *conn) headed(b []byte, header func(dst []byte, n int) []byte) {
+	const overhead = resp.TextHeaderSize + len("\r\n")
+	if !c.reserve(len(b) + overhead) {
 		c.error(errReplyRoom)
 		return
 	}
-	if len(b) <= buffer.Base-bulkOverhead {
-		c.room(len(b) + bulkOverhead)
-		c.out.b = resp.AppendBulk(c.out.b, b)
-		return
+	if len(b) <= buffer.Base-overhead {
+		c.room(len(b) + overhead)
+		c.out.b = append(header(c.out.b, len(b)), b...)
+	} else {
+		c.room(resp.TextHeaderSize)
+		c.out.b = header(c.out.b, len(b))
+		c.raw(b)
 	}
-	c.room(resp.HeaderSize)
-	c.out.b = resp.AppendBulkHeader(c.out.b, len(b))
-	c.raw(b)
 	c.out.b = append(c.out.b, '\r', '\n')
 }
 

@@ -76,7 +76,7 @@ func (c *conn) copyValues(keys [][]byte) bool {
 		case ok:
 			out = resp.AppendBulk(out, it.Value)
 		default:
-			out = resp.AppendNull(out)
+			out = c.protocol().AppendNull(out)
 		}
 		s.Leave()
 		if ok {

@@ -2,8 +2,6 @@ package server
 
 import (
 	"strings"
-
-	"github.com/gosmr/gosmr/cmd/smrkv/internal/resp"
 )
 
 // This file has MULTI and what belongs to it, but for WATCH.
@@ -165,9 +163,4 @@ func cmdExec(c *conn, _ [][]byte) {
 		}
 	})
 	c.discard()
-}
-
-func (c *conn) nullArray() {
-	c.room(resp.HeaderSize)
-	c.out.b = append(c.out.b, "*-1\r\n"...)
 }
