@@ -14,7 +14,9 @@ import (
 func cmdClient(c *conn, args [][]byte) { c.dispatch(clientCommands, args) }
 
 var clientCommands = []subcommand{
+	{"CACHING", 3, clientCaching, []string{"(YES|NO)", "Track what the next command reads, in OPTIN mode, or not, in OPTOUT mode."}},
 	{"GETNAME", 2, clientGetName, []string{"", "Return the name of the current connection."}},
+	{"GETREDIR", 2, clientGetRedir, []string{"", "Return 0 if tracking is enabled, -1 if not."}},
 	{"ID", 2, clientID, []string{"", "Return the ID of the current connection."}},
 	{"INFO", 2, clientInfo, []string{"", "Return information about the current client connection."}},
 	{"KILL", -3, clientKill, []string{"<ip:port> | <option> <value> [<option> <value> [...]]",
@@ -24,6 +26,9 @@ var clientCommands = []subcommand{
 	{"NO-TOUCH", 3, clientNoTouch, []string{"(ON|OFF)", "Accepted; reads count as reads all the same."}},
 	{"SETINFO", 4, clientSetInfo, []string{"<LIB-NAME|LIB-VER> <value>", "Say which library the client uses."}},
 	{"SETNAME", 3, clientSetName, []string{"<name>", "Assign the name <name> to the current connection."}},
+	{"TRACKING", -3, clientTracking, []string{"(ON|OFF) [OPTIN] [OPTOUT] [NOLOOP]",
+		"Track the keys that are read. They are invalidated at once."}},
+	{"TRACKINGINFO", 2, clientTrackingInfo, []string{"", "Return how the current connection tracks keys."}},
 }
 
 func clientID(c *conn, _ [][]byte) { c.int(int64(c.id)) }
@@ -181,6 +186,9 @@ func (c *conn) line() string {
 	if queued >= 0 {
 		flags += "x"
 	}
+	if sh.flags.Load()&flagTracking != 0 {
+		flags += "t"
+	}
 	if sh.flags.Load()&flagNoEvict != 0 {
 		flags += "e"
 	}
@@ -196,9 +204,9 @@ func (c *conn) line() string {
 	if p := sh.library.Load(); p != nil {
 		lib = *p
 	}
-	return fmt.Sprintf("id=%d addr=%s laddr=%s name=%s age=%d idle=%d flags=%s db=0 sub=0 psub=0 ssub=0 multi=%d cmd=%s user=default redir=-1 resp=%d lib-name=%s lib-ver=%s",
+	return fmt.Sprintf("id=%d addr=%s laddr=%s name=%s age=%d idle=%d flags=%s db=0 sub=0 psub=0 ssub=0 multi=%d cmd=%s user=default redir=%d resp=%d lib-name=%s lib-ver=%s",
 		c.id, address(c.wire.remote(), c.wire.local()), address(c.wire.local(), nil), name,
-		int64(now.Sub(sh.since).Seconds()), c.idleSeconds(now), flags, queued, command, c.protocol(), lib.name, lib.version)
+		int64(now.Sub(sh.since).Seconds()), c.idleSeconds(now), flags, queued, command, c.redirection(), c.protocol(), lib.name, lib.version)
 }
 
 func (c *conn) idleSeconds(now time.Time) int64 {

@@ -55,10 +55,16 @@ type sharedState struct {
 // A library is what the client says it is, by CLIENT SETINFO.
 type library struct{ name, version string }
 
-// The flags of a connection, as CLIENT LIST shows them.
+// The flags of a connection.
 const (
 	flagNoEvict uint32 = 1 << iota
 	flagRESP3
+
+	flagTracking // and its modes
+	flagOptIn
+	flagOptOut
+	flagNoLoop
+	flagCaching // CLIENT CACHING was the last command, or is in force in a transaction
 )
 
 // protocol returns what the client speaks.
@@ -69,11 +75,11 @@ func (c *conn) protocol() resp.Protocol {
 	return resp.RESP2
 }
 
-func (c *conn) setFlag(flag uint32, on bool) {
+func (c *conn) setFlag(flags uint32, on bool) {
 	if on {
-		c.shared.flags.Or(flag)
+		c.shared.flags.Or(flags)
 	} else {
-		c.shared.flags.And(^flag)
+		c.shared.flags.And(^flags)
 	}
 }
 

@@ -28,6 +28,9 @@ func (c *conn) execute(args [][]byte) {
 		return
 	}
 	c.run(cmd, args)
+	if c.shared.flags.Load()&flagTracking != 0 {
+		c.tracked(cmd, args)
+	}
 }
 
 // run runs a command that may be run, and for whose reply there is smallReply of room.

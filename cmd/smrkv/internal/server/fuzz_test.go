@@ -85,6 +85,7 @@ var fuzzStreams = []string{
 	"CONFIG SET maxmemory 1\r\nSET a b\r\nCONFIG GET *m*\r\nCONFIG RESETSTAT\r\n",
 	"INFO\r\nCLIENT LIST\r\nCLIENT ID\r\nCLIENT SETNAME x\r\nCLIENT GETNAME\r\nHELLO 2\r\nHELLO 3\r\nTIME\r\nCLIENT KILL ID 1 SKIPME no\r\nPING\r\n",
 	"HELLO 3\r\nINFO\r\nCLIENT LIST\r\nCLIENT INFO\r\nCONFIG GET *\r\nCOMMAND INFO get nosuch\r\nCOMMAND DOCS get\r\nSCAN 0\r\nRESET\r\nCLIENT INFO\r\n",
+	"HELLO 3\r\nCLIENT TRACKING ON\r\nGET a\r\nMULTI\r\nMGET a b\r\nCLIENT TRACKING OFF\r\nCLIENT TRACKING ON OPTIN\r\nEXEC\r\nCLIENT CACHING YES\r\nEXISTS a a\r\nGET a\r\n",
 	"MSET a 1 b 2 c 3\r\nKEYS *\r\nSCAN 0 MATCH [a-b] COUNT 1\r\nRANDOMKEY\r\nDBSIZE\r\nFLUSHALL ASYNC\r\nDBSIZE\r\n",
 	"COMMAND COUNT\r\nCOMMAND DOCS get\r\nCOMMAND INFO set nosuch\r\nCOMMAND GETKEYS mset a 1 b 2\r\n",
 	"INCRBYFLOAT f 3.0e3\r\nINCRBYFLOAT f 0x1p-3\r\nINCRBYFLOAT f x\r\nSETRANGE s 3000000 x\r\nSETRANGE s 536870912 x\r\nGETRANGE s -3 -1\r\n",
@@ -216,6 +217,11 @@ func fuzzReplies(t *testing.T, output []byte) (replies []string) {
 		reply, err := readReply(r)
 		require.NoError(t, err, "%.100q", reply)
 		checkReply(t, reply)
+		if reply[0] == '>' {
+			require.NotEmpty(t, replies)
+			replies[len(replies)-1] += reply
+			continue
+		}
 		replies = append(replies, reply)
 	}
 }
@@ -233,7 +239,7 @@ func checkReply(t *testing.T, reply string) {
 			require.NoError(t, err, "%.100q", line)
 		case '_':
 			require.Equal(t, "_", line)
-		case '*', '~', '%':
+		case '*', '~', '>', '%':
 			require.True(t, err == nil && n >= -1, "%.100q", line)
 			left += int(max(n, 0))
 			if line[0] == '%' {

@@ -150,6 +150,7 @@ func cmdExec(c *conn, _ [][]byte) {
 		c.abort(errOOM)
 		return
 	}
+	executed := false
 	c.alone(func() {
 		if c.changed() {
 			c.nullArray()
@@ -161,6 +162,12 @@ func cmdExec(c *conn, _ [][]byte) {
 			c.room(smallReply)
 			c.run(q.cmd, q.args)
 		}
+		executed = true
 	})
+	if executed && c.shared.flags.Load()&flagTracking != 0 {
+		for _, q := range t.queue {
+			c.invalidate(q.cmd, q.args)
+		}
+	}
 	c.discard()
 }

@@ -1,0 +1,81 @@
+package server
+
+import (
+	"testing"
+	"time"
+
+	"github.com/redis/rueidis"
+	"github.com/stretchr/testify/require"
+)
+
+// Rueidis insists on RESP3 and on CLIENT TRACKING, and is content with what they are here.
+func TestRueidis(t *testing.T) {
+	s := start(t, Options{})
+	client := newRueidis(t, s)
+	ctx := testContext(t)
+	require.NoError(t, client.Do(ctx, client.B().Set().Key("k").Value("v").Build()).Error())
+	got, err := client.Do(ctx, client.B().Get().Key("k").Build()).ToString()
+	require.NoError(t, err)
+	require.Equal(t, "v", got)
+	require.True(t, rueidis.IsRedisNil(client.Do(ctx, client.B().Get().Key("none").Build()).Error()))
+
+	list, err := client.Do(ctx, client.B().Mget().Key("k", "none").Build()).ToArray()
+	require.NoError(t, err)
+	require.Len(t, list, 2)
+	require.True(t, list[1].IsNil())
+	config, err := client.Do(ctx, client.B().ConfigGet().Parameter("maxmemory", "timeout").Build()).AsStrMap()
+	require.NoError(t, err)
+	require.Equal(t, map[string]string{"maxmemory": "0", "timeout": "0"}, config)
+	info, err := client.Do(ctx, client.B().Info().Section("server").Build()).ToString()
+	require.NoError(t, err)
+	require.Contains(t, info, "redis_version:"+compatible)
+	self, err := client.Do(ctx, client.B().ClientInfo().Build()).ToString()
+	require.NoError(t, err)
+	require.Contains(t, self, " resp=3 lib-name=rueidis ")
+
+	for i, resp := range client.DoMulti(ctx, client.B().Incr().Key("n").Build(), client.B().Incr().Key("n").Build()) {
+		n, err := resp.ToInt64()
+		require.NoError(t, err)
+		require.EqualValues(t, i+1, n)
+	}
+	require.NoError(t, client.Dedicated(func(c rueidis.DedicatedClient) error {
+		require.NoError(t, c.Do(ctx, c.B().Watch().Key("k").Build()).Error())
+		require.NoError(t, client.Do(ctx, client.B().Set().Key("k").Value("w").Build()).Error())
+		replies := c.DoMulti(ctx, c.B().Multi().Build(), c.B().Set().Key("k").Value("x").Build(), c.B().Exec().Build())
+		require.True(t, rueidis.IsRedisNil(replies[2].Error()))
+		return nil
+	}))
+}
+
+// What rueidis caches on its side is forgotten at once.
+func TestRueidis_Cache(t *testing.T) {
+	s := start(t, Options{})
+	client := newRueidis(t, s)
+	other := s.dial(t)
+	ctx := testContext(t)
+	for _, value := range []string{"1", "2", "3"} {
+		require.Equal(t, "+OK\r\n", other.do("SET", "k", value))
+		for range 2 {
+			resp := client.DoCache(ctx, client.B().Get().Key("k").Cache(), time.Hour)
+			got, err := resp.ToString()
+			require.NoError(t, err)
+			require.Equal(t, value, got)
+			require.False(t, resp.IsCacheHit())
+			// The key's connection is the same, and the invalidation comes before the reply.
+			require.NoError(t, client.Do(ctx, client.B().Get().Key("k").Build()).Error())
+		}
+	}
+	values, err := rueidis.MGetCache(client, ctx, time.Hour, []string{"k", "none"})
+	require.NoError(t, err)
+	value := values["k"]
+	k, err := value.ToString()
+	require.NoError(t, err)
+	require.Equal(t, "3", k)
+}
+
+func newRueidis(t *testing.T, s *testServer) rueidis.Client {
+	client, err := rueidis.NewClient(rueidis.ClientOption{InitAddress: []string{s.tcp}})
+	require.NoError(t, err)
+	t.Cleanup(client.Close)
+	return client
+}
