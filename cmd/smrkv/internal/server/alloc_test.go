@@ -63,6 +63,8 @@ func TestCommands_AllocateNothing(t *testing.T) {
 		{"GET large", encode("GET", "large"), "$100000\r\n" + large + "\r\n", 0},
 		{"GET pipelined", strings.Repeat(encode("GET", "small"), 16), strings.Repeat("$64\r\n"+small+"\r\n", 16), 0},
 		{"MGET", encode("MGET", "small", "none", "small"), "*3\r\n$64\r\n" + small + "\r\n$-1\r\n$64\r\n" + small + "\r\n", 0},
+		{"GET missing, RESP3", encode("GET", "none"), "_\r\n", 0},
+		{"MGET, RESP3", encode("MGET", "small", "none"), "*2\r\n$64\r\n" + small + "\r\n_\r\n", 0},
 		{"EXISTS", encode("EXISTS", "small", "none"), ":1\r\n", 0},
 		{"STRLEN", encode("STRLEN", "small"), ":64\r\n", 0},
 		{"TTL", encode("TTL", "small"), ":-1\r\n", 0},
@@ -73,6 +75,7 @@ func TestCommands_AllocateNothing(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			c, w := inMemory(t, tc.commands)
+			c.setFlag(flagRESP3, strings.HasSuffix(tc.name, "RESP3"))
 			require.NoError(t, c.srv.data.Store([]byte("small"), []byte(small)))
 			require.NoError(t, c.srv.data.Store([]byte("large"), []byte(large)))
 			key, value := []byte("small"), []byte(small)

@@ -88,6 +88,7 @@ func testGoRedisConnection(t *testing.T, rdb *redis.Client) {
 	require.NoError(t, err)
 	require.Equal(t, id, info.ID)
 	require.Equal(t, "worker", info.Name)
+	require.Equal(t, rdb.Options().Protocol, info.Resp)
 	require.Equal(t, "go-redis", info.LibName[:8])
 	list, err := c.ClientList(ctx).Result()
 	require.NoError(t, err)
