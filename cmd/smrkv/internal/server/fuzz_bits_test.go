@@ -157,12 +157,12 @@ func (m *fuzzModel) field(k string) {
 	if old := read(); write(n) {
 		m.reply(":%v", old)
 	} else {
-		m.reply("$-1")
+		m.null("$-1")
 	}
 	if write(new(big.Int).Add(read(), n)) {
 		m.reply(":%v", read())
 	} else {
-		m.reply("$-1")
+		m.null("$-1")
 	}
 	m.reply(":%v", read())
 	m.change(k, digits)
