@@ -34,8 +34,9 @@ type Link[T any] struct {
 // element: they were appended, and since then neither Init nor Unpublish was called. The element
 // can't be removed before: a reader that enters by such a head would find it after it is freed.
 const (
-	oneLoan = 1 << 56
-	idMask  = oneLoan - 1
+	oneLoan  = 1 << 56
+	idMask   = oneLoan - 1
+	maxLoans = 1<<8 - 1 // Append refuses one more
 )
 
 // Linked reports whether the element is in a queue, or was in one when Init emptied it. Only a

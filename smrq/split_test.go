@@ -92,6 +92,35 @@ func TestUnpublish_EachHead(t *testing.T) {
 	})
 }
 
+// There is room for 255 such queues. One more is refused before anything is changed.
+func TestAppend_TooManyLoans(t *testing.T) {
+	forEach(t, func(t *testing.T, k queuetest.Kind) {
+		e := queuetest.OnHeap(2)
+		last := k.New()
+		insertAll(last, e...)
+		var lending []queuetest.Queue
+		for range 255 {
+			lending = append(lending, last)
+			last = k.New()
+			last.AppendFrom(lending[len(lending)-1])
+		}
+		next := k.New()
+		require.Contains(t, panicText(t, func() { next.AppendFrom(last) }), "255 queues that were appended still lead to it")
+		require.NoError(t, last.Verify())
+		require.Equal(t, []int{0, 1}, keys(last))
+		require.True(t, next.Empty())
+
+		lending[100].Unpublish()
+		next.AppendFrom(last)
+		for _, q := range append(lending, last) {
+			require.Contains(t, panicText(t, func() { next.Remove(e[0]) }), "still leads to it")
+			q.Unpublish()
+		}
+		next.Remove(e[0])
+		require.NoError(t, next.Verify())
+	})
+}
+
 // Unpublish is for the source of an Append only.
 func TestUnpublish_Misuse(t *testing.T) {
 	forEach(t, func(t *testing.T, k queuetest.Kind) {

@@ -104,6 +104,27 @@ var smrqBugs = []Bug{
 `,
 	},
 	{
+		Name:    "loans-overflow",
+		Why:     "the 256th loan of an element makes it removable while new readers come to it",
+		Package: "./smrq",
+		Test:    "TestAppend_TooManyLoans",
+		Patch: `
+@ smrq/append.go
+-	if first.owner/oneLoan == maxLoans {
++	if false {
+`,
+	},
+	{
+		Name:    "init-drops-lent",
+		Why:     "Init drops an element that new readers come to by the head of an appended queue, and it is freed",
+		Package: "./smrq",
+		Test:    "TestInit_RefusesLoans",
+		Patch: `
+@ smrq/append.go
+-	q.loans = true
+`,
+	},
+	{
 		Name:      "unpublish-clears",
 		Why:       "a reader that comes late by the head of an appended queue misses its elements",
 		Package:   "./smrq",
