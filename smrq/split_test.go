@@ -428,6 +428,44 @@ func TestSplit_Copied(t *testing.T) {
 	})
 }
 
+// Nor does a copy whose Split is over make a step of a later one of the same queues.
+func TestSplit_CopyAgainstLaterSplit(t *testing.T) {
+	forEach(t, func(t *testing.T, k queuetest.Kind) {
+		for made := range 5 {
+			d := newDomain(t)
+			odd := func(e *elem) bool { return e.Key%2 != 0 }
+			e := queuetest.OnHeap(4)
+			q, into := k.New(), k.New()
+			insertAll(q, e...)
+			var stale smrq.Split[elem]
+			split := q.SplitInto(into, odd)
+			for n := 0; ; n++ {
+				if n == made {
+					reflect.ValueOf(&stale).Elem().Set(reflect.ValueOf(&split).Elem())
+				}
+				if !split.Step(d) {
+					break
+				}
+				require.NoError(t, d.Synchronize(context.Background()))
+			}
+			into.Remove(e[1])
+			into.Remove(e[3])
+			require.NoError(t, d.Synchronize(context.Background()))
+			q.InsertHead(e[1])
+			later := q.SplitInto(into, odd)
+			for range 2 {
+				require.Contains(t, panicText(t, func() { stale.Step(d) }), "a copy", made)
+				require.Contains(t, panicText(t, func() { q.Remove(e[0]) }), "being split")
+				later.Step(d)
+				require.NoError(t, d.Synchronize(context.Background()))
+			}
+			steps(t, d, &later, func() {})
+			require.Equal(t, []int{0, 2}, keys(q))
+			require.Equal(t, []int{1}, keys(into))
+		}
+	})
+}
+
 // A goal of one domain says nothing of another's readers.
 func TestSplit_OtherDomain(t *testing.T) {
 	d, other := newDomain(t), newDomain(t)

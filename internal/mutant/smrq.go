@@ -322,6 +322,16 @@ var smrqBugs = []Bug{
 `,
 	},
 	{
+		Name:    "split-copied-once",
+		Why:     "a copy of a Split that is over ends a later one of the same queues half way",
+		Package: "./smrq",
+		Test:    "TestSplit_CopyAgainstLaterSplit",
+		Patch: `
+@ smrq/split.go
+-	into.id = ids.Add(1) // it is empty
+`,
+	},
+	{
 		Name:    "split-stores-unchecked",
 		Why:     "a step leads readers to an element that was overwritten, and then says so",
 		Package: "./smrq",
