@@ -340,6 +340,19 @@ func TestContext_EndedBefore(t *testing.T) {
 	c.end(t)
 }
 
+// A wait for what is over succeeds each time, though its context has ended.
+func TestContext_EndedAfter(t *testing.T) {
+	w := newWorld(t, Options{})
+	d := spawn(t, w, func(*Domain) {})
+	join(t, d)
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	for range 64 {
+		require.NoError(t, d.Join(ctx))
+		require.NoError(t, w.Close(ctx))
+	}
+}
+
 // ForEach, given up, begins its function for no other domain, and returns when those that have
 // begun are over, with a panic if one of them panicked.
 func TestForEach_GivenUpWaitsForWhatHasBegun(t *testing.T) {
