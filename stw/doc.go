@@ -89,6 +89,7 @@
 //	Stop.Barrier and          all have arrived, or dropped out   the last one
 //	  SplitBarrier
 //	ForEach                   all have run the function          the last one
+//	World.free                what it suspended is resumed       the end of Suspension.Resume
 //	World.Close, Join         the domains have ended             World.free
 //	a stopped domain          Start                              Start
 //

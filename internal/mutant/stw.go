@@ -387,6 +387,29 @@ var stwBugs = []Bug{
 `,
 	},
 	{
+		Name:    "suspension-read-unlocked",
+		Why:     "what a suspension holds is read while another goroutine resumes it",
+		Package: "./stw",
+		Test:    "TestSuspension_ResumeWhileOthersRead",
+		Race:    true,
+		Patch: `
+@ stw/suspend.go
+ func (s *Suspension) Domains() []*Domain {
+-	s.w.mu.Lock()
+-	defer s.w.mu.Unlock()
+`,
+	},
+	{
+		Name:      "ends-before-resumed",
+		Why:       "a domain has ended while what it suspended is still being resumed by another goroutine",
+		Package:   "./stw",
+		Schedules: "TestSchedules_SuspendOthersAgainstEnd",
+		Patch: `
+@ stw/members.go
+-		w.awaitResumed(d)
+`,
+	},
+	{
 		Name:    "resumed-twice-at-once",
 		Why:     "a new domain runs beside the one that is alone, when Resume is called twice at once",
 		Package: "./stw",
