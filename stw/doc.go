@@ -44,9 +44,10 @@
 // A domain may fail to come: it is in a long loop without a Poll, or in a system call outside of
 // Blocking. So each wait of a world has a form that takes a context and ends with it: StopContext,
 // RunOnAllContext, TryRunOnAllContext, ForEachContext, Suspend, SuspendOthers, Close, Join, and those of
-// a Reservation, ResetContext, ResizeContext and GrowToContext. Of a stop, one word decides whether all are in or it is given up, so its handler runs for all or for
-// none. What was asked is withdrawn from the domains that have not come, and those that waited for
-// them go on: none is stopped, suspended or asked for anything when the method returns. A method of a
+// a Reservation, ResetContext, ResizeContext and GrowToContext. Of a stop, one word decides whether all
+// are in or it is given up, so its handler runs for all or for none (but not for a domain whose EnterWork
+// has called runtime.Goexit). What was asked is withdrawn from the domains that have not come, and those
+// that waited for them go on: none is stopped, suspended or asked for anything when the method returns. A method of a
 // domain that waits in Blocking returns when that can end: not while the domain is suspended, or a
 // stand-in acts for it.
 //

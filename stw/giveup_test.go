@@ -272,6 +272,33 @@ func TestRunOnAll_GivenUpAfterEnterWork(t *testing.T) {
 	}
 }
 
+// A panic of a participant's EnterWork is passed on also where the stop is given up.
+func TestRunOnAll_GivenUpAfterOthersEnterWork(t *testing.T) {
+	w := newWorld(t, Options{})
+	c := startCrowd(t, w, 1)
+	deaf, poll := silent(t, w)
+	ctx, cancel := context.WithCancel(context.Background())
+	asDomain(t, w, func(d *Domain) {
+		p := panicOf(t, func() {
+			w.RunOnAllContext(ctx, d, func(*Domain, *Stop) { t.Error("the handler runs") }, StopOptions{
+				EnterWork: func(o *Domain, _ *Stop) bool {
+					if o != d {
+						defer cancel()
+						panic("work")
+					}
+					return false
+				},
+			})
+		})
+		require.Equal(t, "work", p.Value)
+	})
+	require.Nil(t, w.stop.Load())
+	require.Zero(t, deaf.pending.Load())
+	close(poll)
+	join(t, deaf)
+	c.end(t)
+}
+
 // A participant whose EnterWork panics runs no user code before all are in.
 func TestStop_EnterWorkPanicsAndStays(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

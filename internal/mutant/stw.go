@@ -110,7 +110,7 @@ var stwBugs = []Bug{
 @ stw/stop.go
 -	d.readers.goOffline()
  	defer d.readers.goOnline()
- 	s.takePart(d)
+ 	defer s.finish() // also if the leader's handler ends its goroutine
 `,
 	},
 	{
@@ -609,8 +609,40 @@ var stwBugs = []Bug{
 +		}
  		if err := s.park.waitOr(x, s.spins, s.decided); err != nil && s.giveUp() {
 @ stw/stop.go
+-			s.failures.add(p)
+-		}
+-	}
++			panic(p)
++		}
++	}
 +	worked = true
- 	return false // the deferred function knows
+`,
+	},
+	{
+		Name:    "works-or-handles",
+		Why:     "the handler runs for all domains but the one whose EnterWork has panicked",
+		Package: "./stw",
+		Test:    "TestRunOnAll_EnterWork",
+		Patch: `
+@ stw/stop.go
+-			s.failures.add(p)
+-		}
+-	}
++			defer panic(p)
++		}
++	}
+`,
+	},
+	{
+		Name:    "leader-exits-early",
+		Why:     "a leader whose handler ends its goroutine leaves before the others have run theirs, and loses their panics",
+		Package: "./stw",
+		Test:    "TestGoexit_InHandlerOfLeader",
+		Patch: `
+@ stw/stop.go
+-	defer s.finish() // also if the leader's handler ends its goroutine
+ 	s.takePart(d)
++	s.finish()
 `,
 	},
 	{
