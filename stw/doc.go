@@ -78,8 +78,9 @@
 //	World.join                no stop is in progress, and no     the end of the stop, the last
 //	                          domain has suspended the others    Suspension.Resume
 //	World.leave               that, and nothing is asked of it   the end of a stop or service, Resume
-//	RunOnAll, World.Stop      it is first in the queue and       the end of a stop, a waiter that
-//	  (their turn)            not suspended                      gives up, Suspend, Resume
+//	RunOnAll, World.Stop      no stop is in progress, it is      the end of a stop, a leader that
+//	  (their turn)            first in the queue and not         panics or exits at its turn,
+//	                          suspended                          Suspend, Resume
 //	Blocking (its end)        no stand-in acts for the domain    the end of the service
 //	Suspended                 Resume; a stop, a ragged barrier   Resume, Stop.tell, ForEach
 //	Domain.Suspend            the domain is held                 its safe point, the end of a service

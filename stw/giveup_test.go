@@ -452,6 +452,9 @@ func TestContext_GivenUpAnyTime(t *testing.T) {
 	within(t, func() {
 		for i := range rounds(3000) {
 			ctx, cancel := context.WithCancel(context.Background())
+			if i%64 == 1 { // it is given up
+				cancel()
+			}
 			var ran, want atomic.Int32
 			leader := spawn(t, w, func(d *Domain) {
 				setup := func(s *Stop) { want.Store(int32(len(s.Participants()))) }
@@ -465,20 +468,25 @@ func TestContext_GivenUpAnyTime(t *testing.T) {
 					gaveUp.Add(1)
 				}
 			})
-			go func() {
-				for range i % 64 {
-					runtime.Gosched()
-				}
-				cancel()
-			}()
+			if i%64 > 1 { // 0: it is not given up
+				go func() {
+					for range i % 64 {
+						runtime.Gosched()
+					}
+					cancel()
+				}()
+			}
 			if err := w.StopContext(ctx); err == nil {
 				w.Start()
 			}
 			w.ForEachContext(ctx, func(*Domain) {})
 			join(t, leader)
+			cancel()
 		}
 	})
 	t.Logf("%d stops, %d given up", done.Load(), gaveUp.Load())
+	require.NotZero(t, done.Load())
+	require.NotZero(t, gaveUp.Load())
 	c.end(t)
 }
 

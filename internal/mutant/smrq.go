@@ -137,6 +137,28 @@ var smrqBugs = []Bug{
 `,
 	},
 	{
+		Name:    "loans-end-at-once",
+		Why:     "Unpublish of one queue lets an element go to which another queue's head still leads",
+		Package: "./smrq",
+		Test:    "TestUnpublish_EachHead",
+		Patch: `
+@ smrq/append.go
+-	first.owner -= oneLoan
++	first.owner &= idMask
+`,
+	},
+	{
+		Name:    "split-in-another-domain",
+		Why:     "a step waits for the readers of another domain than its own",
+		Package: "./smrq",
+		Test:    "TestSplit_OtherDomain",
+		Patch: `
+@ smrq/split.go
+-	if s.dom != nil && s.dom != dom {
++	if false {
+`,
+	},
+	{
 		Name:    "loan-ends-twice",
 		Why:     "Init after Unpublish takes the loan of another queue's head, or writes to what was freed",
 		Package: "./smrq",
@@ -276,7 +298,7 @@ var smrqBugs = []Bug{
 @ smrq/split.go
 -	q.state, into.state = splitting, splitting
 @
--		if q.state != want {
+-		if q.state != want || s.own.id != s.id && s.other.id != s.id {
 +		if q.state > want+1 {
 @
 -	s.own.state, s.other.state = stepping, stepping
@@ -317,7 +339,7 @@ var smrqBugs = []Bug{
 		Test:    "TestSplit_Copied",
 		Patch: `
 @ smrq/split.go
--		if q.state != want {
+-		if q.state != want || s.own.id != s.id && s.other.id != s.id {
 +		if q.state > want+1 {
 `,
 	},

@@ -589,9 +589,68 @@ var stwBugs = []Bug{
 		Schedules: "TestSchedules_GivenUpStopAgainstStop",
 		Patch: `
 @ stw/queue.go
--	if err != nil && w.unqueueLocked(s) {
--		w.changed.Broadcast()
--	}
+-		w.unqueueLocked(s) // and wakes none: while the turn was not its own, it held up no other
+`,
+	},
+	{
+		Name:      "given-up-and-not-over",
+		Why:       "StopContext returns while the stop that it gave up is in progress, and domains are stopped",
+		Package:   "./stw",
+		Schedules: "TestSchedules_GivenUpStopAgainstTwo",
+		Patch: `
+@ stw/stop.go
+-		s.park.wait(s.spins, s.ended.Load)
+`,
+	},
+	{
+		Name:    "given-up-once-in",
+		Why:     "a stop in which all are is given up while its handlers run",
+		Package: "./stw",
+		Test:    "TestRunOnAll_NotGivenUpOnceAllAreIn",
+		Patch: `
+@ stw/stop.go
+-	return s.err == nil, s.err
++	return s.err == nil, s.ctx.Err()
+`,
+	},
+	{
+		Name:    "given-up-once-begun",
+		Why:     "a ragged barrier whose function has begun for all returns the context's error",
+		Package: "./stw",
+		Test:    "TestForEach_NotGivenUpOnceBegunForAll",
+		Patch: `
+@ stw/ragged.go
+-		if !w.withdrawRagged(r) {
+-			err = nil // fn has begun for all
+-		}
++		w.withdrawRagged(r)
+@
+-	err := r.park.waitOr(&x, r.spins, done)
++	err := r.park.waitOr(&x, r.spins, done)
++	if err == nil {
++		err = ctx.Err()
++	}
+`,
+	},
+	{
+		Name:    "given-up-and-running",
+		Why:     "ForEach returns while its function runs for a domain",
+		Package: "./stw",
+		Test:    "TestForEach_GivenUpWaitsForWhatHasBegun",
+		Patch: `
+@ stw/ragged.go
+-		x.ctx = context.Background()
+-		r.park.waitOr(&x, r.spins, done)
+`,
+	},
+	{
+		Name:    "given-up-stays-queued",
+		Why:     "a stop that was given up is in the queue until its leader's Blocking ends, which may take long",
+		Package: "./stw",
+		Test:    "TestWaitTurn_GivenUpLeavesQueue",
+		Patch: `
+@ stw/queue.go
+-		w.unqueueLocked(s) // and wakes none: while the turn was not its own, it held up no other
 `,
 	},
 	{
