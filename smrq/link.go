@@ -25,7 +25,7 @@ type Link[T any] struct {
 	// prev is the element before; nil in the first one, and where there are no back links. owner is
 	// the id of the element's queue, 0 for none, plus oneLoan for each appended queue whose head
 	// still leads new readers here. Only the queue's writers read and write the two, and Init and
-	// Unpublish of those appended queues.
+	// Unpublish of those appended queues: the lock that serializes them orders all that.
 	prev  *Link[T]
 	owner uint64
 }

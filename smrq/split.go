@@ -138,8 +138,8 @@ func (s *Split[T]) Step(dom *smr.Domain) (more bool) {
 	default:
 		s.bypass()
 	}
-	// This goal covers the readers that entered before the store by which the step was made, and
-	// so is taken after it.
+	// This goal covers the readers that entered before the store by which the step was made, and so is
+	// taken after it: DeferredAdvance has a fence between, which pairs with that of Advance and Commit.
 	s.goal = dom.DeferredAdvance()
 	return true
 }

@@ -77,15 +77,16 @@
 //	sleeps in                 until                              woken by
 //	World.join                no stop is in progress, and no     the end of the stop, the last
 //	                          domain has suspended the others    Suspension.Resume
-//	World.leave               that, and nothing is asked of it   the end of a stop or service, Resume
+//	World.leave               no stop is in progress, and        the end of a stop or service, Resume
+//	                          nothing is asked of it
 //	RunOnAll, World.Stop      no stop is in progress, it is      the end of a stop, a leader that
-//	  (their turn)            first in the queue and not         panics or exits at its turn,
+//	  (their turn)            first in the queue and not         panics or exits as it waits,
 //	                          suspended                          Suspend, Resume
 //	Blocking (its end)        no stand-in acts for the domain    the end of the service
 //	Suspended                 Resume; a stop, a ragged barrier   Resume, Stop.tell, ForEach
 //	Domain.Suspend            the domain is held                 its safe point, the end of a service
-//	SuspendOthers             it is first in its queue, no other Suspension.Resume, Suspend, Resume
-//	  (its turn)              has its turn, not suspended
+//	SuspendOthers             it is first in its queue, no other Suspension.Resume, Suspend, Resume,
+//	  (its turn)              has its turn, not suspended        a call that gives up after its turn
 //	Stop.enter, World.Stop    all participants are in            the last one in
 //	RunOnAll (its end)        all handlers have ended            the last one out
 //	Stop.Barrier and          all have arrived, or dropped out   the last one

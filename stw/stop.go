@@ -51,10 +51,10 @@ type Stop struct {
 	participants []*Domain
 	spins        int
 
-	// Participants write these words, and those that wait in park read them.
-	entry   satomic.Int32 // participants that have yet to come in; negative if given up
-	inside  satomic.Int32 // participants that have yet to exit
-	ended   satomic.Bool  // set by the last one out
+	// Those that wait in park read these words, but for inside.
+	entry   satomic.Int32 // participants that have yet to come in: each decrements it; giveUp makes it negative
+	inside  satomic.Int32 // participants that have yet to exit: each decrements it, or giveUp does
+	ended   satomic.Bool  // set by the last one out, or by setUp, if Setup panics
 	started satomic.Bool  // set by World.Start, awaited by the handler of World.Stop
 	park    parking
 
