@@ -47,10 +47,8 @@ func (b compactor) Claim(ctx context.Context, n int) (compaction.Claim, error) {
 		c.missing.Store(c.want)
 		return c, nil
 	}
-	select {
-	case b.budget.turns() <- struct{}{}:
-	case <-ctx.Done():
-		return nil, ctx.Err()
+	if err := lock(ctx, b.budget.turns()); err != nil {
+		return nil, err
 	}
 	if limit := b.budget.Limit(); limit != 0 {
 		c.want += min(c.need, max(0, b.budget.Used()-limit))
@@ -58,6 +56,21 @@ func (b compactor) Claim(ctx context.Context, n int) (compaction.Claim, error) {
 	c.missing.Store(c.want)
 	b.budget.claim.Store(c)
 	return c, nil
+}
+
+// lock takes a lock, a channel with room for one, also if ctx has ended, if it is free.
+func lock(ctx context.Context, l chan struct{}) error {
+	select {
+	case l <- struct{}{}:
+		return nil
+	default:
+	}
+	select {
+	case l <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // turns returns Budget.turn, and makes it first if need be.

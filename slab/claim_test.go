@@ -104,6 +104,21 @@ func TestClaim_OneAtATime(t *testing.T) {
 	}
 }
 
+// A claim whose turn it is has it each time, though its context has ended.
+func TestClaim_EndedContext(t *testing.T) {
+	b, blocks := newClaimed(t, 1<<20, 128<<10)
+	canceled, cancel := context.WithCancel(context.Background())
+	cancel()
+	for range 64 {
+		c, err := compactor{b}.Claim(canceled, 10)
+		require.NoError(t, err)
+		c.End()
+	}
+	for _, block := range blocks {
+		b.Free(block)
+	}
+}
+
 // Where more than the limit is taken, twice what is needed is collected, and the half of
 // that goes back.
 func TestClaim_OverTheLimit(t *testing.T) {

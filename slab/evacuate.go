@@ -101,12 +101,10 @@ func (s *store) evacuateAlone(ctx context.Context, want int64, vacate func(block
 	if s == nil {
 		return 0, nil
 	}
-	select {
-	case s.evacuator <- struct{}{}:
-		defer func() { <-s.evacuator }()
-	case <-ctx.Done():
-		return 0, ctx.Err()
+	if err := lock(ctx, s.evacuator); err != nil {
+		return 0, err
 	}
+	defer func() { <-s.evacuator }()
 	slabs := int((want + int64(s.slabSize) - 1) / int64(s.slabSize))
 	return s.evacuate(ctx, slabs, func(p unsafe.Pointer) { vacate(unsafe.Slice((*byte)(p), s.size)) })
 }

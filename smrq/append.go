@@ -29,6 +29,9 @@ func (q *queue[T]) append(src *queue[T]) {
 	if q.kind&double != 0 && first.prev != nil {
 		src.broken(op, first, "it is the first one, and points back at %s", src.name(first.prev))
 	}
+	if first.owner/oneLoan == maxLoans {
+		src.broken(op, first, "%d queues that were appended still lead to it: that needs Unpublish of some first", maxLoans)
+	}
 	if last == nil {
 		q.id = src.id
 	} else {
@@ -39,6 +42,7 @@ func (q *queue[T]) append(src *queue[T]) {
 	}
 
 	first.owner += oneLoan
+	q.loans = true
 	if q.kind&double != 0 {
 		first.prev = last
 	}
@@ -65,6 +69,16 @@ func (q *queue[T]) endLoan(op string) {
 		q.broken(op, first, "its Link was overwritten since Append")
 	}
 	first.owner -= oneLoan
+}
+
+// checkNoLoans panics if the head of an appended queue leads to an element of q, which is ready.
+func (q *queue[T]) checkNoLoans(op string) {
+	for w := q.walk(); w.at != nil; w.step() {
+		if found := w.wrong(); found != "" {
+			q.broken(op, w.at, "%s", found)
+		}
+		q.checkRemovable(op, w.at)
+	}
 }
 
 // Unpublish makes removable what was the first element of this queue when Append took it. By it the

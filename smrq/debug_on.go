@@ -13,7 +13,8 @@ import (
 type queueDebug struct {
 	lock TryLocker
 
-	// hidden is set from Unpublish to Init. Written by writers, read by readers.
+	// hidden is set from Unpublish to Init. Written by writers, read by readers (acquire: they find the
+	// goals).
 	hidden atomic.Pointer[[]hiddenFrom]
 }
 

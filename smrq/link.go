@@ -25,7 +25,7 @@ type Link[T any] struct {
 	// prev is the element before; nil in the first one, and where there are no back links. owner is
 	// the id of the element's queue, 0 for none, plus oneLoan for each appended queue whose head
 	// still leads new readers here. Only the queue's writers read and write the two, and Init and
-	// Unpublish of those appended queues.
+	// Unpublish of those appended queues: the lock that serializes them orders all that.
 	prev  *Link[T]
 	owner uint64
 }
@@ -34,8 +34,9 @@ type Link[T any] struct {
 // element: they were appended, and since then neither Init nor Unpublish was called. The element
 // can't be removed before: a reader that enters by such a head would find it after it is freed.
 const (
-	oneLoan = 1 << 56
-	idMask  = oneLoan - 1
+	oneLoan  = 1 << 56
+	idMask   = oneLoan - 1
+	maxLoans = 1<<8 - 1 // Append refuses one more
 )
 
 // Linked reports whether the element is in a queue, or was in one when Init emptied it. Only a

@@ -25,7 +25,9 @@ type queue[T any] struct {
 	off  uint32 // of the Link in its element
 	kind kind
 
-	state state // only writers use it
+	// Only writers use these two.
+	state state
+	loans bool // its elements may have loans: since Init, Append brought some
 }
 
 // A kind tells which of the four a queue is.
@@ -82,14 +84,22 @@ func (q *queue[T]) setUp(k kind, link func(*T) *Link[T]) {
 // elements at once. It does not write to dropped elements: readers continue among them. Before you
 // insert one again, wait for a grace period and zero its Link. Serialize Init with the writers,
 // after Append with those of both queues; readers may be in the queue.
+//
+// Init panics if the head of a queue that was appended still leads to an element: new readers would
+// find it after that grace period. Call Unpublish or Init of that queue first. Cost: O(1), or a walk if
+// Append has brought elements since the last Init.
 func (q *queue[T]) Init() {
 	const op = "Init"
 	q.writing(op)
 	if q.state == unmade || q.state == splitting || q.state == stepping {
 		q.notReady(op)
 	}
+	if q.state == ready && q.loans {
+		q.checkNoLoans(op)
+	}
 	q.endLoan(op)
 	q.tail = nil
+	q.loans = false
 	q.id = ids.Add(1)
 	q.state = ready
 	q.show()

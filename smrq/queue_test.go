@@ -345,6 +345,36 @@ func TestAppend_SourceHoldsItsFirst(t *testing.T) {
 	})
 }
 
+// Nor does Init drop it, wherever it stands and whichever queues lead to it, until each of these says
+// that it no longer does. Then Init drops it also where no Append brought it.
+func TestInit_RefusesLoans(t *testing.T) {
+	forEach(t, func(t *testing.T, k queuetest.Kind) {
+		for _, at := range []int{0, 1} { // where the element that has the loans is
+			e := queuetest.OnHeap(3)
+			q, src, third := k.New(), k.New(), k.New()
+			insertAll(q, e[:at]...)
+			insertAll(src, e[at:]...)
+			q.AppendFrom(src)
+			const found = "a queue that was appended still leads to it"
+			require.Contains(t, panicText(t, q.Init), found)
+			require.Equal(t, []int{0, 1, 2}, keys(q))
+			third.AppendFrom(q)
+			for _, end := range []func(){src.Unpublish, q.Init} {
+				require.Contains(t, panicText(t, third.Init), found)
+				end()
+			}
+			third.Init()
+			require.Empty(t, keys(third))
+			for _, x := range e {
+				x.Link = smrq.Link[elem]{}
+			}
+			insertAll(third, e...)
+			require.NoError(t, third.Verify())
+			src.Init()
+		}
+	})
+}
+
 // After Append nothing of the source can be written to or walked by writers, also
 // by a cursor or a walk from before.
 func TestAppend_SourceNeedsInit(t *testing.T) {

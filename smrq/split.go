@@ -46,6 +46,7 @@ type Split[T any] struct {
 	own, other *queue[T]   // nil once done
 	at         *Link[T]    // own's element (nil: its head) that leads to a run of the other's
 	apart      bool        // no run is left, and so no at
+	id         uint64      // of the queue that takes a part: given at Split, so a later one has another
 	dom        *smr.Domain // of the readers; nil before the first Step
 	goal       smr.Seq     // reached when no reader relies on what the next step changes
 }
@@ -54,6 +55,8 @@ type Split[T any] struct {
 func (q *queue[T]) split(into *queue[T], pick func(*T) bool) Split[T] {
 	const op = "Split"
 	q.checkSplit(op, into)
+	into.id = ids.Add(1) // it is empty
+
 	var last, lastPicked *Link[T] // so far
 	var first, at *Link[T]        // the first that was picked, and the one before it
 	for l := q.head.LoadSerialized(); l != nil; l = l.next.LoadSerialized() {
@@ -77,7 +80,7 @@ func (q *queue[T]) split(into *queue[T], pick func(*T) bool) Split[T] {
 	}
 	q.state, into.state = splitting, splitting
 	into.head.Store(first)
-	return Split[T]{own: q, other: into, at: at}
+	return Split[T]{own: q, other: into, at: at, id: into.id}
 }
 
 // follow makes l follow prev in the words that only writers use.
@@ -135,8 +138,8 @@ func (s *Split[T]) Step(dom *smr.Domain) (more bool) {
 	default:
 		s.bypass()
 	}
-	// This goal covers the readers that entered before the store by which the step was made, and
-	// so is taken after it.
+	// This goal covers the readers that entered before the store by which the step was made, and so is
+	// taken after it: DeferredAdvance has a fence between, which pairs with that of Advance and Commit.
 	s.goal = dom.DeferredAdvance()
 	return true
 }
@@ -151,7 +154,7 @@ func (s *Split[T]) check(dom *smr.Domain) {
 	}
 	for _, q := range [...]*queue[T]{s.own, s.other} {
 		q.writing(opStep)
-		if q.state != want {
+		if q.state != want || s.own.id != s.id && s.other.id != s.id {
 			q.broken(opStep, nil, "a copy of this Split made a step")
 		}
 	}

@@ -92,6 +92,35 @@ func TestUnpublish_EachHead(t *testing.T) {
 	})
 }
 
+// There is room for 255 such queues. One more is refused before anything is changed.
+func TestAppend_TooManyLoans(t *testing.T) {
+	forEach(t, func(t *testing.T, k queuetest.Kind) {
+		e := queuetest.OnHeap(2)
+		last := k.New()
+		insertAll(last, e...)
+		var lending []queuetest.Queue
+		for range 255 {
+			lending = append(lending, last)
+			last = k.New()
+			last.AppendFrom(lending[len(lending)-1])
+		}
+		next := k.New()
+		require.Contains(t, panicText(t, func() { next.AppendFrom(last) }), "255 queues that were appended still lead to it")
+		require.NoError(t, last.Verify())
+		require.Equal(t, []int{0, 1}, keys(last))
+		require.True(t, next.Empty())
+
+		lending[100].Unpublish()
+		next.AppendFrom(last)
+		for _, q := range append(lending, last) {
+			require.Contains(t, panicText(t, func() { next.Remove(e[0]) }), "still leads to it")
+			q.Unpublish()
+		}
+		next.Remove(e[0])
+		require.NoError(t, next.Verify())
+	})
+}
+
 // Unpublish is for the source of an Append only.
 func TestUnpublish_Misuse(t *testing.T) {
 	forEach(t, func(t *testing.T, k queuetest.Kind) {
@@ -395,6 +424,44 @@ func TestSplit_Copied(t *testing.T) {
 			require.Contains(t, panicText(t, func() { stale.Step(d) }), "a copy", made)
 			require.Equal(t, []int{0, 2}, keys(q))
 			require.Equal(t, []int{1, 3}, keys(into))
+		}
+	})
+}
+
+// Nor does a copy whose Split is over make a step of a later one of the same queues.
+func TestSplit_CopyAgainstLaterSplit(t *testing.T) {
+	forEach(t, func(t *testing.T, k queuetest.Kind) {
+		for made := range 5 {
+			d := newDomain(t)
+			odd := func(e *elem) bool { return e.Key%2 != 0 }
+			e := queuetest.OnHeap(4)
+			q, into := k.New(), k.New()
+			insertAll(q, e...)
+			var stale smrq.Split[elem]
+			split := q.SplitInto(into, odd)
+			for n := 0; ; n++ {
+				if n == made {
+					reflect.ValueOf(&stale).Elem().Set(reflect.ValueOf(&split).Elem())
+				}
+				if !split.Step(d) {
+					break
+				}
+				require.NoError(t, d.Synchronize(context.Background()))
+			}
+			into.Remove(e[1])
+			into.Remove(e[3])
+			require.NoError(t, d.Synchronize(context.Background()))
+			q.InsertHead(e[1])
+			later := q.SplitInto(into, odd)
+			for range 2 {
+				require.Contains(t, panicText(t, func() { stale.Step(d) }), "a copy", made)
+				require.Contains(t, panicText(t, func() { q.Remove(e[0]) }), "being split")
+				later.Step(d)
+				require.NoError(t, d.Synchronize(context.Background()))
+			}
+			steps(t, d, &later, func() {})
+			require.Equal(t, []int{0, 2}, keys(q))
+			require.Equal(t, []int{1}, keys(into))
 		}
 	})
 }

@@ -9,8 +9,15 @@ import satomic "github.com/gosmr/gosmr/internal/sched/atomic"
 //
 //	state:  parties (32 bits) | arrived (31 bits) | sense (1 bit)
 type barrier struct {
-	state satomic.Uint64 // written by all parties, by compare-and-swap
-	alone satomic.Bool   // the last party to arrive is running its function
+	// state is written by all parties, and by a caller that drops one: by compare-and-swap, or by the
+	// store of the only one that may still change it (see flip). All read it. What a party did before it
+	// arrived happens before what others do after the flip.
+	state satomic.Uint64
+
+	// alone is set while the last party to arrive runs its function. That party writes it, and an arrival
+	// inside the function, on the same goroutine, finds it set.
+	alone satomic.Bool
+
 	park  parking
 	spins int
 }
@@ -54,7 +61,8 @@ func (b *barrier) arrive(last func()) (sense uint64) {
 		}
 		old = b.state.Load()
 	}
-	// All others wait for the flip, or will, so the state does not change here.
+	// All others have arrived: they wait for the flip, or are at work before they do (split), so the
+	// state does not change here.
 	if last != nil {
 		b.runAlone(last)
 	}

@@ -44,9 +44,10 @@
 // A domain may fail to come: it is in a long loop without a Poll, or in a system call outside of
 // Blocking. So each wait of a world has a form that takes a context and ends with it: StopContext,
 // RunOnAllContext, TryRunOnAllContext, ForEachContext, Suspend, SuspendOthers, Close, Join, and those of
-// a Reservation, ResetContext, ResizeContext and GrowToContext. Of a stop, one word decides whether all are in or it is given up, so its handler runs for all or for
-// none. What was asked is withdrawn from the domains that have not come, and those that waited for
-// them go on: none is stopped, suspended or asked for anything when the method returns. A method of a
+// a Reservation, ResetContext, ResizeContext and GrowToContext. Of a stop, one word decides whether all
+// are in or it is given up, so its handler runs for all or for none (but not for a domain whose EnterWork
+// has called runtime.Goexit). What was asked is withdrawn from the domains that have not come, and those
+// that waited for them go on: none is stopped, suspended or asked for anything when the method returns. A method of a
 // domain that waits in Blocking returns when that can end: not while the domain is suspended, or a
 // stand-in acts for it.
 //
@@ -76,19 +77,22 @@
 //	sleeps in                 until                              woken by
 //	World.join                no stop is in progress, and no     the end of the stop, the last
 //	                          domain has suspended the others    Suspension.Resume
-//	World.leave               that, and nothing is asked of it   the end of a stop or service, Resume
-//	RunOnAll, World.Stop      it is first in the queue and       the end of a stop, a waiter that
-//	  (their turn)            not suspended                      gives up, Suspend, Resume
+//	World.leave               no stop is in progress, and        the end of a stop or service, Resume
+//	                          nothing is asked of it
+//	RunOnAll, World.Stop      no stop is in progress, it is      the end of a stop, a leader that
+//	  (their turn)            first in the queue and not         panics or exits as it waits,
+//	                          suspended                          Suspend, Resume
 //	Blocking (its end)        no stand-in acts for the domain    the end of the service
 //	Suspended                 Resume; a stop, a ragged barrier   Resume, Stop.tell, ForEach
 //	Domain.Suspend            the domain is held                 its safe point, the end of a service
-//	SuspendOthers             it is first in its queue, no other Suspension.Resume, Suspend, Resume
-//	  (its turn)              has its turn, not suspended
+//	SuspendOthers             it is first in its queue, no other Suspension.Resume, Suspend, Resume,
+//	  (its turn)              has its turn, not suspended        a call that gives up after its turn
 //	Stop.enter, World.Stop    all participants are in            the last one in
 //	RunOnAll (its end)        all handlers have ended            the last one out
 //	Stop.Barrier and          all have arrived, or dropped out   the last one
 //	  SplitBarrier
 //	ForEach                   all have run the function          the last one
+//	World.free                what it suspended is resumed       the end of Suspension.Resume
 //	World.Close, Join         the domains have ended             World.free
 //	a stopped domain          Start                              Start
 //

@@ -183,6 +183,11 @@ func (d *Domain) Join(ctx context.Context) error {
 	case <-d.done:
 		return d.err
 	case <-ctx.Done():
+	}
+	select {
+	case <-d.done: // both have ended
+		return d.err
+	default:
 		return gaveUp("Join", ctx.Err(), 1, d)
 	}
 }

@@ -24,6 +24,9 @@ func (st *stage) canceled(proc int) context.Context {
 func (st *stage) stopOrGiveUp(ctx context.Context) {
 	if err := st.w.StopContext(ctx); err != nil {
 		st.checkCanceled(err)
+		if s := st.w.stop.Load(); s != nil && s.leader == nil && s.ctx == ctx {
+			st.x.Fail("the stop that was given up is in progress")
+		}
 		return
 	}
 	st.stopped(st.w.held)

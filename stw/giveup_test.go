@@ -272,6 +272,33 @@ func TestRunOnAll_GivenUpAfterEnterWork(t *testing.T) {
 	}
 }
 
+// A panic of a participant's EnterWork is passed on also where the stop is given up.
+func TestRunOnAll_GivenUpAfterOthersEnterWork(t *testing.T) {
+	w := newWorld(t, Options{})
+	c := startCrowd(t, w, 1)
+	deaf, poll := silent(t, w)
+	ctx, cancel := context.WithCancel(context.Background())
+	asDomain(t, w, func(d *Domain) {
+		p := panicOf(t, func() {
+			w.RunOnAllContext(ctx, d, func(*Domain, *Stop) { t.Error("the handler runs") }, StopOptions{
+				EnterWork: func(o *Domain, _ *Stop) bool {
+					if o != d {
+						defer cancel()
+						panic("work")
+					}
+					return false
+				},
+			})
+		})
+		require.Equal(t, "work", p.Value)
+	})
+	require.Nil(t, w.stop.Load())
+	require.Zero(t, deaf.pending.Load())
+	close(poll)
+	join(t, deaf)
+	c.end(t)
+}
+
 // A participant whose EnterWork panics runs no user code before all are in.
 func TestStop_EnterWorkPanicsAndStays(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -338,6 +365,19 @@ func TestContext_EndedBefore(t *testing.T) {
 		require.Equal(t, context.Canceled, w.RunOnAllContext(ctx, d, func(*Domain, *Stop) {}, o))
 	})
 	c.end(t)
+}
+
+// A wait for what is over succeeds each time, though its context has ended.
+func TestContext_EndedAfter(t *testing.T) {
+	w := newWorld(t, Options{})
+	d := spawn(t, w, func(*Domain) {})
+	join(t, d)
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	for range 64 {
+		require.NoError(t, d.Join(ctx))
+		require.NoError(t, w.Close(ctx))
+	}
 }
 
 // ForEach, given up, begins its function for no other domain, and returns when those that have
@@ -412,6 +452,9 @@ func TestContext_GivenUpAnyTime(t *testing.T) {
 	within(t, func() {
 		for i := range rounds(3000) {
 			ctx, cancel := context.WithCancel(context.Background())
+			if i%64 == 1 { // it is given up
+				cancel()
+			}
 			var ran, want atomic.Int32
 			leader := spawn(t, w, func(d *Domain) {
 				setup := func(s *Stop) { want.Store(int32(len(s.Participants()))) }
@@ -425,20 +468,25 @@ func TestContext_GivenUpAnyTime(t *testing.T) {
 					gaveUp.Add(1)
 				}
 			})
-			go func() {
-				for range i % 64 {
-					runtime.Gosched()
-				}
-				cancel()
-			}()
+			if i%64 > 1 { // 0: it is not given up
+				go func() {
+					for range i % 64 {
+						runtime.Gosched()
+					}
+					cancel()
+				}()
+			}
 			if err := w.StopContext(ctx); err == nil {
 				w.Start()
 			}
 			w.ForEachContext(ctx, func(*Domain) {})
 			join(t, leader)
+			cancel()
 		}
 	})
 	t.Logf("%d stops, %d given up", done.Load(), gaveUp.Load())
+	require.NotZero(t, done.Load())
+	require.NotZero(t, gaveUp.Load())
 	c.end(t)
 }
 

@@ -13,6 +13,7 @@ type Key[T any] struct {
 	inherit func(T) T
 }
 
+// lastKey is the number of keys. NewKey adds to it; only that each gets another number matters.
 var lastKey satomic.Int64
 
 // NewKey returns a key. A domain's first value is what init returns at its first use, or the zero T

@@ -44,7 +44,7 @@ func (w *World) take(d *Domain) error {
 }
 
 // free undoes take for a domain that is not in the set, resumes what it has suspended, and lets Join
-// return.
+// return once all of that is resumed: another goroutine may be in Resume.
 func (w *World) free(d *Domain) {
 	d.readers.close()
 	w.mu.Lock()
@@ -55,6 +55,7 @@ func (w *World) free(d *Domain) {
 	solos := w.solosOfLocked(d)
 	w.mu.Unlock()
 	defer func() { // also if Resume panics
+		w.awaitResumed(d)
 		sched.Wakes()
 		close(d.done)
 	}()

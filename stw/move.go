@@ -122,7 +122,7 @@ type move struct {
 	unneeded bool // nothing is to be done
 
 	memory   [][]byte      // by slot: the new areas; then old ones, to give back
-	returned satomic.Int32 // participants whose evacuate has returned
+	returned satomic.Int32 // participants whose evacuate has returned: each adds itself, the last one in reads it, after all
 	done     bool          // written by the last one in, before the others go on
 }
 

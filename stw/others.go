@@ -98,6 +98,15 @@ func (w *World) endSolo(s *Suspension) {
 	w.changed.Broadcast()
 }
 
+// awaitResumed waits until all calls of Resume of what d has suspended by SuspendOthers are over.
+func (w *World) awaitResumed(d *Domain) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for len(w.solosOfLocked(d)) > 0 {
+		w.changed.Wait()
+	}
+}
+
 // solosOfLocked returns what a domain has suspended by SuspendOthers and not resumed.
 func (w *World) solosOfLocked(d *Domain) []*Suspension {
 	if len(w.solos) > 0 && w.solos[0].solo == d {

@@ -208,6 +208,40 @@ func (st *stage) mayJoin() {
 	d.Join(context.Background())
 }
 
+// A domain ends while another goroutine resumes what it has suspended: when Join returns, all is resumed.
+func TestSchedules_SuspendOthersAgainstEnd(t *testing.T) {
+	sched.Explore(t, sched.Options{Procs: 3, Schedules: 10_000}, func(x *sched.Exec) func() {
+		st := newStage(x, Options{})
+		b := st.begun()
+		b.EnterBlocking()
+		var dom *Domain
+		var s *Suspension
+		var ready relacq.Uint64
+		st.domain("alone", 0, func(d *Domain) {
+			var err error
+			if s, err = d.SuspendOthers(context.Background()); err != nil {
+				x.Fail("SuspendOthers: %v", err)
+			}
+			dom = d
+			ready.Store(1)
+		})
+		x.Go("resumes", 1, func() {
+			sched.Await(&ready)
+			s.Resume()
+		})
+		x.Go("joins", 2, func() {
+			sched.Await(&ready)
+			dom.Join(context.Background())
+			if b.suspended() {
+				x.Fail("%v has ended, and %v is suspended", dom, b)
+			}
+			b.LeaveBlocking()
+			b.Deregister()
+		})
+		return st.left
+	})
+}
+
 // A call that is given up, or ended by an interrupt that panics, leaves nothing behind.
 func TestSchedules_SuspendOthersGivesUp(t *testing.T) {
 	for _, how := range []string{"cancel", "panic"} {

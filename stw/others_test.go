@@ -423,6 +423,26 @@ func TestSuspendOthers_ResumeTwiceAtOnce(t *testing.T) {
 	join(t, other)
 }
 
+// Any goroutine may call Resume, also while another asks what is suspended.
+func TestSuspension_ResumeWhileOthersRead(t *testing.T) {
+	w := newWorld(t, Options{})
+	other, release := startBlocked(t, w)
+	s, err := w.Suspend(watchdogContext(t))
+	require.NoError(t, err)
+	require.Equal(t, []*Domain{other}, s.Domains())
+	resumed := make(chan struct{})
+	go func() {
+		defer close(resumed)
+		s.Resume()
+	}()
+	s.Domains()
+	s.Scan(func(*Domain, uintptr) {})
+	<-resumed
+	require.Empty(t, s.Domains())
+	close(release)
+	join(t, other)
+}
+
 // A domain that waits for its turn while others suspend the others again and again has it.
 func TestSuspendOthers_InTurn(t *testing.T) {
 	w := newWorld(t, Options{})

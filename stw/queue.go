@@ -45,8 +45,8 @@ func (w *World) waitTurn(s *Stop) error {
 	defer w.mu.Unlock()
 	x := wait{s.ctx, w, s.op, turn{s}}
 	err := x.on(&w.changed, func() bool { return w.stop.Load() == nil && w.turnLocked() == s })
-	if err != nil && w.unqueueLocked(s) {
-		w.changed.Broadcast()
+	if err != nil {
+		w.unqueueLocked(s) // and wakes none: while the turn was not its own, it held up no other
 	}
 	return err
 }

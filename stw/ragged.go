@@ -12,7 +12,7 @@ type ragged struct {
 	w        *World
 	fn       func(*Domain)
 	spins    int
-	left     satomic.Int32 // domains that have yet to run fn: each decrements it, ForEach awaits 0
+	left     satomic.Int32 // domains that have yet to run fn: each decrements it, or withdrawRagged; ForEach awaits 0
 	park     parking
 	failures failures
 }

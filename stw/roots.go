@@ -107,7 +107,7 @@ func (w *World) Scan(visit func(d *Domain, word uintptr)) {
 }
 
 // Scan visits every root of every domain that s suspends: see [World.Scan].
-func (s *Suspension) Scan(visit func(d *Domain, word uintptr)) { scan(s.domains, visit) }
+func (s *Suspension) Scan(visit func(d *Domain, word uintptr)) { scan(s.Domains(), visit) }
 
 // scan visits the roots of domains that run no user code.
 func scan(domains []*Domain, visit func(*Domain, uintptr)) {

@@ -18,7 +18,9 @@ type StopOptions struct {
 	Setup func(*Stop)
 
 	// EnterWork is called by a participant that waits for the others to come in, again and again
-	// until all are in or it returns false. Each call must be short.
+	// until all are in or it returns false. Each call must be short. If one panics, the handler runs
+	// all the same, and RunOnAll panics with a [*Panic] at the end of the stop, also of one that is
+	// given up. If one calls runtime.Goexit, the handler does not run for that domain.
 	EnterWork func(*Domain, *Stop) bool
 
 	// Async does not make the participants wait for one another: each domain runs the handler at
@@ -49,10 +51,10 @@ type Stop struct {
 	participants []*Domain
 	spins        int
 
-	// Participants write these words, and those that wait in park read them.
-	entry   satomic.Int32 // participants that have yet to come in; negative if given up
-	inside  satomic.Int32 // participants that have yet to exit
-	ended   satomic.Bool  // set by the last one out
+	// Those that wait in park read these words, but for inside.
+	entry   satomic.Int32 // participants that have yet to come in: each decrements it; giveUp makes it negative
+	inside  satomic.Int32 // participants that have yet to exit: each decrements it, or giveUp does
+	ended   satomic.Bool  // set by the last one out, or by setUp, if Setup panics
 	started satomic.Bool  // set by World.Start, awaited by the handler of World.Stop
 	park    parking
 
@@ -85,15 +87,17 @@ func (s *Stop) SplitBarrier(work, last func()) { s.bar.split(work, last) }
 // handler; d has then polled, and taken part in the other stop if already told. Call it only from
 // d's own goroutine, and not in a handler.
 //
-// If a handler panics, the others still run to their end. Then TryRunOnAll panics with a [*Panic],
-// or a later Poll of the leader does if the stop is asynchronous.
+// If a handler panics, the others still run to their end. Then TryRunOnAll panics with a [*Panic], also
+// while runtime.Goexit in d's own handler ends the goroutine; or a later Poll of the leader does if the
+// stop is asynchronous.
 func (w *World) TryRunOnAll(d *Domain, handler Handler, o StopOptions) bool {
 	led, _ := w.TryRunOnAllContext(context.Background(), d, handler, o)
 	return led
 }
 
 // TryRunOnAllContext is TryRunOnAll, but gives up if ctx ends before all participants are in: then
-// it returns ctx.Err(), no handler has run, and the stop is over. Once they are in, the handlers run
+// it returns ctx.Err(), no handler has run, and the stop is over; if an EnterWork has panicked, it passes
+// that panic on instead. Once they are in, the handlers run
 // to their end, whatever becomes of ctx, and so do those of an asynchronous stop once it has begun.
 func (w *World) TryRunOnAllContext(ctx context.Context, d *Domain, handler Handler, o StopOptions) (bool, error) {
 	return w.newStop("TryRunOnAll", ctx, d, handler, o).try()
@@ -163,15 +167,21 @@ func (s *Stop) try() (led bool, err error) {
 	// Handlers may wait for grace periods, so the leader stays offline until all have returned.
 	d.readers.goOffline()
 	defer d.readers.goOnline()
+	defer s.finish() // also if the leader's handler ends its goroutine
 	s.takePart(d)
+	return s.err == nil, s.err
+}
+
+// finish returns when the stop has ended, and panics if a handler has. It does neither for an
+// asynchronous stop, whose handlers may still be adding to failures.
+func (s *Stop) finish() {
 	if s.opts.Async {
-		return true, nil // other handlers may still be adding to failures
+		return
 	}
 	s.park.waitOr(s.waitIn(context.Background()), s.spins, s.ended.Load)
 	if p := s.failures.first; p != nil {
 		panic(p)
 	}
-	return s.err == nil, s.err
 }
 
 // lead makes s the stop in progress, and reports whether it could. external is the number of
@@ -248,8 +258,8 @@ func (s *Stop) handle(d *Domain) {
 }
 
 // enter returns true when all participants are in, or at once if the stop is asynchronous, and false
-// when the stop is given up. If EnterWork panics or ends the goroutine, it waits first as well: the
-// leader may still give up, and the others run no user code before all are in.
+// when the stop is given up. If EnterWork panics or ends the goroutine, it waits as well: the leader
+// may still give up, and the others run no user code before all are in.
 func (s *Stop) enter(d *Domain) (in bool) {
 	n := s.entry.Add(-1)
 	if n == 0 {
@@ -269,7 +279,11 @@ func (s *Stop) enter(d *Domain) (in bool) {
 		in = s.entry.Load() == 0
 	}()
 	if work := s.opts.EnterWork; work != nil {
-		for !s.decided() && x.ctx.Err() == nil && work(d, s) {
+		if p := catch(d, "EnterWork", func() {
+			for !s.decided() && x.ctx.Err() == nil && work(d, s) {
+			}
+		}); p != nil {
+			s.failures.add(p)
 		}
 	}
 	return false // the deferred function knows

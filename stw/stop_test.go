@@ -232,9 +232,9 @@ func TestRunOnAll_EnterWork(t *testing.T) {
 	})
 	join(t, late)
 
-	// It may panic like a handler, which is not run then.
+	// It may panic like a handler, which is run all the same.
 	enough = make(chan struct{})
-	ran := 0
+	var ran atomic.Int32
 	late = spawn(t, w, func(d *Domain) {
 		<-enough
 		d.Poll()
@@ -242,12 +242,12 @@ func TestRunOnAll_EnterWork(t *testing.T) {
 	waitState(t, late, Running)
 	asDomain(t, w, func(d *Domain) {
 		p := panicOf(t, func() {
-			w.RunOnAll(d, func(p *Domain, _ *Stop) { require.Same(t, late, p); ran++ }, StopOptions{
+			w.RunOnAll(d, func(_ *Domain, s *Stop) { s.Barrier(nil); ran.Add(1) }, StopOptions{
 				EnterWork: func(*Domain, *Stop) bool { close(enough); panic("work") },
 			})
 		})
-		require.Equal(t, "work", p.Value)
-		require.Equal(t, 1, ran)
+		require.Equal(t, []any{"work", "EnterWork"}, []any{p.Value, p.What})
+		require.EqualValues(t, 2, ran.Load())
 	})
 	join(t, late)
 }
@@ -353,6 +353,32 @@ func TestGoexit_InHandler(t *testing.T) {
 	})
 	close(release)
 	join(t, blocked)
+	c.end(t)
+}
+
+// Nor does it take a panic of another handler with it, or leave the stop before that has run.
+func TestGoexit_InHandlerOfLeader(t *testing.T) {
+	w := newWorld(t, Options{})
+	c := startCrowd(t, w, 1)
+	gate := make(chan struct{})
+	var value any
+	leader := spawn(t, w, func(d *Domain) {
+		defer func() { value = recover() }()
+		w.RunOnAll(d, func(p *Domain, s *Stop) {
+			s.Barrier(nil)
+			if p == d {
+				defer close(gate)
+				runtime.Goexit()
+			}
+			<-gate
+			panic("owed")
+		}, StopOptions{})
+	})
+	join(t, leader)
+	p, ok := value.(*Panic)
+	require.True(t, ok, "%v", value)
+	require.Equal(t, "owed", p.Value)
+	require.Nil(t, w.stop.Load())
 	c.end(t)
 }
 

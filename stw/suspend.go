@@ -169,7 +169,7 @@ func resumeAll[S interface{ resume() }](all []S) {
 type Suspension struct {
 	w       *World
 	solo    *Domain   // the only one that may run, or nil after World.Suspend
-	domains []*Domain // what Resume resumes: under World.mu, as soon as Resume may be called
+	domains []*Domain // what Resume resumes; under World.mu as soon as Resume may be called
 	resumed bool      // Resume has been called; under World.mu
 }
 
@@ -193,8 +193,12 @@ func (w *World) Suspend(ctx context.Context) (*Suspension, error) {
 	return &Suspension{w: w, domains: held}, nil
 }
 
-// Domains returns the domains that s suspends. Do not change the slice.
-func (s *Suspension) Domains() []*Domain { return s.domains }
+// Domains returns the domains that s suspends, none after Resume. Do not change the slice.
+func (s *Suspension) Domains() []*Domain {
+	s.w.mu.Lock()
+	defer s.w.mu.Unlock()
+	return s.domains
+}
 
 // Resume resumes the domains; a second call does nothing. If [Domain.Resume] has already undone the
 // suspension of one of them, Resume resumes the others and panics. Any goroutine may call it.

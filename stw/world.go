@@ -70,15 +70,16 @@ type World struct {
 	opts   Options
 	stacks bool // stall reports have the stacks of the domains
 
-	// stop is the stop in progress. The leader sets it and the last one out clears it, under mu. A
-	// domain reads it without mu before it tries to lead.
+	// stop is the stop in progress. The leader or the caller of World.Stop sets it, and the last one out
+	// clears it, or setUp if Setup panics, under mu. A domain reads it without mu before it tries to
+	// lead, and a stall report: what they find may be over, and neither relies on it.
 	stop satomic.Pointer[Stop]
 
 	// reservations are those that have memory. It is written under mu, and read without mu by domains
-	// that end.
+	// that end: acquire, so that they find each Reservation complete.
 	reservations satomic.Pointer[[]*Reservation]
 
-	// size is len(set). Written under mu, read without.
+	// size is len(set). Written under mu, read without: a count, which orders nothing.
 	size satomic.Int32
 
 	// mu guards the rest. It comes before Domain.mu, and is never held while user code runs or

@@ -104,6 +104,27 @@ var smrqBugs = []Bug{
 `,
 	},
 	{
+		Name:    "loans-overflow",
+		Why:     "the 256th loan of an element makes it removable while new readers come to it",
+		Package: "./smrq",
+		Test:    "TestAppend_TooManyLoans",
+		Patch: `
+@ smrq/append.go
+-	if first.owner/oneLoan == maxLoans {
++	if false {
+`,
+	},
+	{
+		Name:    "init-drops-lent",
+		Why:     "Init drops an element that new readers come to by the head of an appended queue, and it is freed",
+		Package: "./smrq",
+		Test:    "TestInit_RefusesLoans",
+		Patch: `
+@ smrq/append.go
+-	q.loans = true
+`,
+	},
+	{
 		Name:      "unpublish-clears",
 		Why:       "a reader that comes late by the head of an appended queue misses its elements",
 		Package:   "./smrq",
@@ -113,6 +134,28 @@ var smrqBugs = []Bug{
 @ smrq/append.go
  	q.state = unpublished
 +	q.head.Clear()
+`,
+	},
+	{
+		Name:    "loans-end-at-once",
+		Why:     "Unpublish of one queue lets an element go to which another queue's head still leads",
+		Package: "./smrq",
+		Test:    "TestUnpublish_EachHead",
+		Patch: `
+@ smrq/append.go
+-	first.owner -= oneLoan
++	first.owner &= idMask
+`,
+	},
+	{
+		Name:    "split-in-another-domain",
+		Why:     "a step waits for the readers of another domain than its own",
+		Package: "./smrq",
+		Test:    "TestSplit_OtherDomain",
+		Patch: `
+@ smrq/split.go
+-	if s.dom != nil && s.dom != dom {
++	if false {
 `,
 	},
 	{
@@ -255,7 +298,7 @@ var smrqBugs = []Bug{
 @ smrq/split.go
 -	q.state, into.state = splitting, splitting
 @
--		if q.state != want {
+-		if q.state != want || s.own.id != s.id && s.other.id != s.id {
 +		if q.state > want+1 {
 @
 -	s.own.state, s.other.state = stepping, stepping
@@ -296,8 +339,18 @@ var smrqBugs = []Bug{
 		Test:    "TestSplit_Copied",
 		Patch: `
 @ smrq/split.go
--		if q.state != want {
+-		if q.state != want || s.own.id != s.id && s.other.id != s.id {
 +		if q.state > want+1 {
+`,
+	},
+	{
+		Name:    "split-copied-once",
+		Why:     "a copy of a Split that is over ends a later one of the same queues half way",
+		Package: "./smrq",
+		Test:    "TestSplit_CopyAgainstLaterSplit",
+		Patch: `
+@ smrq/split.go
+-	into.id = ids.Add(1) // it is empty
 `,
 	},
 	{

@@ -110,7 +110,7 @@ var stwBugs = []Bug{
 @ stw/stop.go
 -	d.readers.goOffline()
  	defer d.readers.goOnline()
- 	s.takePart(d)
+ 	defer s.finish() // also if the leader's handler ends its goroutine
 `,
 	},
 	{
@@ -387,6 +387,29 @@ var stwBugs = []Bug{
 `,
 	},
 	{
+		Name:    "suspension-read-unlocked",
+		Why:     "what a suspension holds is read while another goroutine resumes it",
+		Package: "./stw",
+		Test:    "TestSuspension_ResumeWhileOthersRead",
+		Race:    true,
+		Patch: `
+@ stw/suspend.go
+ func (s *Suspension) Domains() []*Domain {
+-	s.w.mu.Lock()
+-	defer s.w.mu.Unlock()
+`,
+	},
+	{
+		Name:      "ends-before-resumed",
+		Why:       "a domain has ended while what it suspended is still being resumed by another goroutine",
+		Package:   "./stw",
+		Schedules: "TestSchedules_SuspendOthersAgainstEnd",
+		Patch: `
+@ stw/members.go
+-		w.awaitResumed(d)
+`,
+	},
+	{
 		Name:    "resumed-twice-at-once",
 		Why:     "a new domain runs beside the one that is alone, when Resume is called twice at once",
 		Package: "./stw",
@@ -566,9 +589,68 @@ var stwBugs = []Bug{
 		Schedules: "TestSchedules_GivenUpStopAgainstStop",
 		Patch: `
 @ stw/queue.go
--	if err != nil && w.unqueueLocked(s) {
--		w.changed.Broadcast()
--	}
+-		w.unqueueLocked(s) // and wakes none: while the turn was not its own, it held up no other
+`,
+	},
+	{
+		Name:      "given-up-and-not-over",
+		Why:       "StopContext returns while the stop that it gave up is in progress, and domains are stopped",
+		Package:   "./stw",
+		Schedules: "TestSchedules_GivenUpStopAgainstTwo",
+		Patch: `
+@ stw/stop.go
+-		s.park.wait(s.spins, s.ended.Load)
+`,
+	},
+	{
+		Name:    "given-up-once-in",
+		Why:     "a stop in which all are is given up while its handlers run",
+		Package: "./stw",
+		Test:    "TestRunOnAll_NotGivenUpOnceAllAreIn",
+		Patch: `
+@ stw/stop.go
+-	return s.err == nil, s.err
++	return s.err == nil, s.ctx.Err()
+`,
+	},
+	{
+		Name:    "given-up-once-begun",
+		Why:     "a ragged barrier whose function has begun for all returns the context's error",
+		Package: "./stw",
+		Test:    "TestForEach_NotGivenUpOnceBegunForAll",
+		Patch: `
+@ stw/ragged.go
+-		if !w.withdrawRagged(r) {
+-			err = nil // fn has begun for all
+-		}
++		w.withdrawRagged(r)
+@
+-	err := r.park.waitOr(&x, r.spins, done)
++	err := r.park.waitOr(&x, r.spins, done)
++	if err == nil {
++		err = ctx.Err()
++	}
+`,
+	},
+	{
+		Name:    "given-up-and-running",
+		Why:     "ForEach returns while its function runs for a domain",
+		Package: "./stw",
+		Test:    "TestForEach_GivenUpWaitsForWhatHasBegun",
+		Patch: `
+@ stw/ragged.go
+-		x.ctx = context.Background()
+-		r.park.waitOr(&x, r.spins, done)
+`,
+	},
+	{
+		Name:    "given-up-stays-queued",
+		Why:     "a stop that was given up is in the queue until its leader's Blocking ends, which may take long",
+		Package: "./stw",
+		Test:    "TestWaitTurn_GivenUpLeavesQueue",
+		Patch: `
+@ stw/queue.go
+-		w.unqueueLocked(s) // and wakes none: while the turn was not its own, it held up no other
 `,
 	},
 	{
@@ -586,8 +668,40 @@ var stwBugs = []Bug{
 +		}
  		if err := s.park.waitOr(x, s.spins, s.decided); err != nil && s.giveUp() {
 @ stw/stop.go
+-			s.failures.add(p)
+-		}
+-	}
++			panic(p)
++		}
++	}
 +	worked = true
- 	return false // the deferred function knows
+`,
+	},
+	{
+		Name:    "works-or-handles",
+		Why:     "the handler runs for all domains but the one whose EnterWork has panicked",
+		Package: "./stw",
+		Test:    "TestRunOnAll_EnterWork",
+		Patch: `
+@ stw/stop.go
+-			s.failures.add(p)
+-		}
+-	}
++			defer panic(p)
++		}
++	}
+`,
+	},
+	{
+		Name:    "leader-exits-early",
+		Why:     "a leader whose handler ends its goroutine leaves before the others have run theirs, and loses their panics",
+		Package: "./stw",
+		Test:    "TestGoexit_InHandlerOfLeader",
+		Patch: `
+@ stw/stop.go
+-	defer s.finish() // also if the leader's handler ends its goroutine
+ 	s.takePart(d)
++	s.finish()
 `,
 	},
 	{

@@ -119,9 +119,6 @@ func (m *machine) append(i, j int) operation {
 
 // init empties a queue and unlinks its elements. No other queue may lead to them.
 func (m *machine) init(i int) operation {
-	if slices.ContainsFunc(m.model[i], m.lent) {
-		return operation{what: "Init"}
-	}
 	return operation{
 		what: "Init",
 		do: func() error {
@@ -131,7 +128,7 @@ func (m *machine) init(i int) operation {
 			}
 			return nil
 		},
-		legal: m.moved[i] || m.ready(i),
+		legal: m.moved[i] || m.ready(i) && !slices.ContainsFunc(m.model[i], m.lent),
 		then:  func() { m.moved[i], m.hidden[i], m.gone[i], m.model[i] = false, false, false, nil },
 	}
 }
