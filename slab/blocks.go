@@ -129,7 +129,7 @@ func NewBlocks(d *smr.Domain, o Options) *Blocks {
 }
 
 // Get returns a free block of n bytes, aligned to 16 bytes, with undefined contents. Its
-// capacity is that of the whole block, and a slice of that capacity must be given back.
+// capacity is that of the whole block, also if n is 0, and a slice of that capacity must be given back.
 //
 // It returns an error that wraps [ErrNoMemory] if there is no memory, or [ErrClosed] after Close.
 // It panics if n is negative.

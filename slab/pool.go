@@ -232,7 +232,8 @@ func (l Local[T]) Retire(obj *T) bool {
 }
 
 // Swap is Get and Retire at once: it retires obj and returns an object to put in its place.
-// Unlink obj before Unpin. (Its wait for readers begins after Unpin at the earliest.) Swap
+// Here obj may still be linked: put the other in its place before Unpin, since its wait for readers
+// begins after that. Swap
 // returns nil and does nothing if the share has no free object or no room for obj, if a sample of a
 // [Quarantine] is due, or obj is one, or nil: then Unpin, and use Pool.Get and Pool.Retire.
 func (l Local[T]) Swap(obj *T) *T {

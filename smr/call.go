@@ -15,7 +15,8 @@ const Expedite = math.MaxInt
 
 // Call runs free(obj) after a grace period: once every section that is open now has been left, so
 // that no reader holds obj. The caller has unlinked obj, so no new reader can reach it. size is the
-// number of bytes to be freed. It drives Throttle and the reclaimer, and may be 0.
+// number of bytes to be freed. It drives Throttle and the reclaimer. Where nothing has a size (a file
+// that is closed) pass a small one; 0 says that free frees nothing.
 //
 // If obj is held (see [Hold]), free waits for its Release as well.
 //
@@ -41,7 +42,8 @@ func Call[T any](d *Domain, obj *T, size int, free func(*T)) {
 }
 
 // TryCall is [Call], except that on a closed domain it returns false and the caller keeps obj. Use
-// it in code that may run concurrently with [Domain.Close].
+// it in code that may run concurrently with [Domain.Close]. Sections may be open while Close waits, so
+// do not free obj at once, but after a Close that has returned nil: no reader is left then.
 func TryCall[T any](d *Domain, obj *T, size int, free func(*T)) bool {
 	if obj == nil {
 		panic("smr: Call with a nil object")

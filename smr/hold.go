@@ -30,7 +30,9 @@ type Held[T any] struct {
 //
 // p must be what the writer will give, or has given, to [Call] or [TryCall] on the section's domain, or
 // to Retire of a pool of package slab (a block, by its first byte), as that very pointer, and s must
-// protect it: load p in s. What p refers to stays only if p's callback frees it. To hold once more
+// protect it: load p in s. What p refers to stays only if p's callback frees it. Where versions share
+// parts, as in a copy-on-write tree, what a later version's callback frees goes though an older version
+// is held: count the versions of each part, or free in the order of versions. To hold once more
 // what is only held, and not loaded in an open section, use [Held.Clone].
 //
 // Nothing else is kept, though it compiles: not what a pool is given by Free; not what a map of package

@@ -49,6 +49,9 @@ type Options struct {
 // A File is a file in memory that readers borrow parts of, without a lock or a count, while it grows,
 // shrinks, and is closed. All methods are safe for concurrent use. Make it with [Open] or [New], and Close
 // it: the collector does not unmap it.
+//
+// To replace files by others use a [Set], also for one: a reader that finds a File by a pointer of yours
+// may come to View after its Close.
 type File struct {
 	dom     *smr.Domain
 	path    string

@@ -81,7 +81,7 @@ func ExampleBytes() {
 	}
 	in := time.Now().Add(time.Hour)
 	if err := m.StoreItem([]byte("page"), smrmap.Item{Value: []byte("<html>"), Expires: in.UnixMilli()}); err != nil {
-		panic(err) // errors.Is(err, slab.ErrNoMemory): Evict, wait for dom.Barrier, try again
+		panic(err) // with a Budget StoreEvicting makes room
 	}
 	ok := m.View([]byte("page"), func(item smrmap.Item) { // borrowed until the function returns
 		fmt.Printf("%s\n", item.Value)

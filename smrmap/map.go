@@ -160,7 +160,7 @@ func (m *Map[K, V]) load(h uint64, k K) (none V, _ bool) {
 // LoadIn returns the value of k itself, nil if there is none, to a reader in section s of the map's
 // domain. The value is borrowed: do not write to it, and do not use it after s is left. It does not
 // change: a Store puts another one in its place. The same section protects what the value points to, if
-// the domain is that of its objects.
+// the domain is that of its objects. LoadIn never blocks, so s may be pinned.
 func (m *Map[K, V]) LoadIn(s smr.Section, k K) (*V, bool) {
 	m.dom.CheckSection(s)
 	h := m.hash(k)

@@ -66,7 +66,8 @@ func (c *core) batch(pos uint64, buf []ref, most int) (_ []ref, next uint64) {
 }
 
 // All returns a walk over copies of the entries. It sees an entry that stays exactly once, and one
-// that comes or goes at most once. The loop's body may change the map.
+// that comes or goes at most once. The loop's body may change the map. Where the values are pointers to
+// objects that are retired, enter a section before the walk, as for [Map.Load].
 //
 // Cost: a section for some eight buckets where entries are off the Go heap; an allocation only
 // where the few entries of a bucket take more than 2 KiB.

@@ -179,6 +179,8 @@ type Suspension struct {
 // world still, use [World.Stop]. If ctx ends first, Suspend resumes the domains that it has
 // suspended and returns ctx.Err().
 //
+// What domains have in Keys is theirs also while they are suspended: to read it use ForEach.
+//
 // A domain may call it only in [Domain.Blocking]. It suspends the caller too, which must call
 // Resume before it comes back; see [Domain.SuspendOthers].
 func (w *World) Suspend(ctx context.Context) (*Suspension, error) {
