@@ -422,10 +422,11 @@ func TestForEach_NotGivenUpOnceBegunForAll(t *testing.T) {
 	blocked, release := startBlocked(t, w)
 	ctx, cancel := context.WithCancel(context.Background())
 	ran := 0
-	require.NoError(t, w.ForEachContext(ctx, func(*Domain) { cancel(); ran++ }))
-	require.Equal(t, 1, ran)
+	err := w.ForEachContext(ctx, func(*Domain) { cancel(); ran++ })
 	close(release)
 	join(t, blocked)
+	require.NoError(t, err)
+	require.Equal(t, 1, ran)
 }
 
 // ForEach, given up while its caller acts for several blocked domains, leaves each of them at once.

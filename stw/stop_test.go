@@ -375,11 +375,12 @@ func TestGoexit_InHandlerOfLeader(t *testing.T) {
 		}, StopOptions{})
 	})
 	join(t, leader)
+	stop := w.stop.Load()
+	c.end(t)
 	p, ok := value.(*Panic)
 	require.True(t, ok, "%v", value)
 	require.Equal(t, "owed", p.Value)
-	require.Nil(t, w.stop.Load())
-	c.end(t)
+	require.Nil(t, stop)
 }
 
 // startBlocked returns a domain that is in Blocking until release is closed.
