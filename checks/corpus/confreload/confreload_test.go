@@ -14,9 +14,12 @@ func TestReload(t *testing.T) {
 	ctx := t.Context()
 	dir := t.TempDir()
 	path, logPath := filepath.Join(dir, "conf.json"), filepath.Join(dir, "access.log")
-	write := func(text string) {
+	modified := time.Now()
+	write := func(text string) { // at once, and with a time of its own, by which Watch knows it
 		t.Helper()
-		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+		modified = modified.Add(time.Second)
+		err := os.WriteFile(path+".new", []byte(text), 0o644)
+		if err := errors.Join(err, os.Chtimes(path+".new", modified, modified), os.Rename(path+".new", path)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -43,13 +46,9 @@ func TestReload(t *testing.T) {
 		defer close(watched)
 		r.Watch(watch, time.Millisecond, func(error) {})
 	}()
-	time.Sleep(10 * time.Millisecond)
 	write(`{"version": 2, "timeout": 2000}`)
-	for range 1000 {
-		if r.Timeout() == 2000 {
-			break
-		}
-		time.Sleep(time.Millisecond)
+	for began := time.Now(); r.Timeout() != 2000 && time.Since(began) < time.Minute; {
+		time.Sleep(time.Millisecond) // Watch tells nothing
 	}
 	cancel()
 	<-watched

@@ -49,7 +49,7 @@ func TestService(t *testing.T) {
 		t.Fatal(err)
 	}
 	for !sv.Settled() {
-		time.Sleep(time.Millisecond)
+		time.Sleep(time.Millisecond) // it has no event
 	}
 
 	var wg sync.WaitGroup

@@ -61,7 +61,7 @@ func TestValue(t *testing.T) {
 	s.Leave()
 	kept.Release()
 	for last.Load() != 100 {
-		time.Sleep(time.Millisecond)
+		time.Sleep(time.Millisecond) // until the readers have come that far
 	}
 	cancel()
 	wg.Wait()
