@@ -3,6 +3,7 @@ module github.com/gosmr/gosmr/cmd/smrkv
 go 1.25.0
 
 require (
+	github.com/anishathalye/porcupine v1.3.1
 	github.com/gosmr/gosmr v0.0.0
 	github.com/gosmr/gosmr/smrprom v0.0.0
 	github.com/prometheus/client_golang v1.24.1

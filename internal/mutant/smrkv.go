@@ -58,4 +58,40 @@ var smrkvBugs = []Bug{
 +	c.bitOp(op, to, from)
 `,
 	},
+	{
+		Name:    "two-keys-beside-others",
+		Why:     "a command on two keys sees one before what another writes, and the other after it",
+		Package: "./cmd/smrkv/internal/server",
+		Test:    "TestExec_Linearizable",
+		Patch: `
+@ cmd/smrkv/internal/server/gate.go
+ func (c *conn) alone(fn func()) {
++	if c.tx == nil {
++		fn()
++		return
++	}
+`,
+	},
+	{
+		Name:    "exec-looks-before-it-is-alone",
+		Why:     "what is written to a watched key while EXEC waits to be alone is not seen",
+		Package: "./cmd/smrkv/internal/server",
+		Test:    "TestExec_Linearizable",
+		Patch: `
+@ cmd/smrkv/internal/server/watch.go
+-	if c.watch.dirty.Load() {
+-		return true
+-	}
+`,
+	},
+	{
+		Name:    "stored-not-touched",
+		Why:     "a transaction whose watched key was overwritten is executed",
+		Package: "./cmd/smrkv/internal/server",
+		Test:    "TestExec_Linearizable",
+		Patch: `
+@ cmd/smrkv/internal/server/strings.go
+-	c.touch(key)
+`,
+	},
 }
