@@ -17,6 +17,8 @@ import (
 	"runtime"
 	"slices"
 	"strconv"
+	"sync/atomic"
+	"unsafe"
 
 	"github.com/gosmr/gosmr/bench/internal/family"
 )
@@ -60,13 +62,20 @@ func run(args []string) error {
 				return err
 			}
 			warm(loop, n)
+			var frame byte
+			fmt.Printf("stack %#x mark %#x\n", uintptr(unsafe.Pointer(&frame)), uintptr(unsafe.Pointer(&mark)))
 			runtime.Gosched() // the next preemption is 10 ms away
+			mark.Store(1)
 			countedLoop(loop, n)
+			mark.Store(2)
 			return nil
 		}
 	}
 	return fmt.Errorf("no path %q", args[1])
 }
+
+// mark is written to before and after countedLoop, for count.Stores, and nowhere else.
+var mark atomic.Int32
 
 // countedLoop is looked for by its name.
 //

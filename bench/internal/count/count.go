@@ -123,13 +123,18 @@ func (r runner) median(ctx context.Context, n int) (int64, error) {
 	return counts[runs/2], nil
 }
 
+// environment keeps the runtime from doing anything beside the operations.
+func environment() []string {
+	return append(os.Environ(), "GOMAXPROCS=1", "GOGC=off", "GODEBUG=asyncpreemptoff=1")
+}
+
 func (r runner) count(ctx context.Context, n int) (int64, error) {
 	args := []string{"--quiet", "--tool=callgrind", "--callgrind-out-file=" + r.out}
 	if r.region != "" {
 		args = append(args, "--toggle-collect="+r.region)
 	}
 	cmd := exec.CommandContext(ctx, "valgrind", append(append(args, r.program...), strconv.Itoa(n))...)
-	cmd.Env = append(os.Environ(), "GOMAXPROCS=1", "GOGC=off", "GODEBUG=asyncpreemptoff=1")
+	cmd.Env = environment()
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return 0, fmt.Errorf("%w\n%s", err, out)
 	}
