@@ -18,6 +18,8 @@ func cmdCommand(c *conn, args [][]byte) {
 var commandCommands = []subcommand{
 	{"COUNT", 2, commandCount, []string{"", "Return the total number of commands in this server."}},
 	{"DOCS", -2, commandDocs, []string{"[<command-name> ...]", "Return documentation details about commands, or about all."}},
+	{"GETKEYS", -4, commandGetKeys, []string{"<full-command>", "Return the keys of a command."}},
+	{"GETKEYSANDFLAGS", -4, commandGetKeysAndFlags, []string{"<full-command>", "Return the keys of a command, and what it does to each."}},
 	{"INFO", -2, commandInfo, []string{"[<command-name> ...]", "Return details about commands, or about all."}},
 	{"LIST", -2, commandList, []string{"[FILTERBY (MODULE <name>|ACLCAT <category>|PATTERN <pattern>)]", "Return a list of the commands in this server."}},
 }
@@ -77,9 +79,13 @@ func (c *conn) describe(cmd *command) {
 	c.int(int64(cmd.keys.last))
 	c.int(int64(cmd.keys.step))
 	c.simples(cmd.categories())
-	c.setOf(0) // tips
-	c.setOf(0) // key specifications: the three numbers above say it all
-	c.setOf(0) // subcommands
+	tips := strings.Fields(tips[cmd.name])
+	c.setOf(len(tips))
+	for _, tip := range tips {
+		c.bulkString(tip)
+	}
+	c.describeKeys(cmd.keySpecs())
+	c.describeSubcommands(cmd)
 }
 
 func (c *conn) simples(list []string) {

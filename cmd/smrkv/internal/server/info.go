@@ -236,3 +236,11 @@ func infoKeyspace(w *infoWriter) {
 		w.line("db0", fmt.Sprintf("keys=%d,expires=%d,avg_ttl=0", n, min(w.now.Expiring, int64(n))))
 	}
 }
+
+// cmdRole replies for those that look for the master.
+func cmdRole(c *conn, _ [][]byte) {
+	c.array(3)
+	c.bulkString("master")
+	c.int(0)
+	c.array(0)
+}

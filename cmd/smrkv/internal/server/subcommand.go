@@ -45,16 +45,21 @@ func findSubcommand(subs []subcommand, args [][]byte) (sub *subcommand, failure 
 	return nil, fmt.Sprintf("ERR unknown subcommand '%s'. Try %s HELP.", cString(args[1], quotedMost), strings.ToUpper(string(args[0])))
 }
 
-// checkSubcommand returns the error that a command of args would reply with, "" if it
-// would be executed.
-func (cmd *command) checkSubcommand(args [][]byte) (failure string) {
-	subs := map[string][]subcommand{
+// subcommandsOf returns those of a command, or nil.
+func subcommandsOf(name string) []subcommand {
+	return map[string][]subcommand{
 		"client":  clientCommands,
 		"config":  configCommands,
 		"command": commandCommands,
 		"memory":  memoryCommands,
 		"object":  objectCommands,
-	}[cmd.name]
+	}[name]
+}
+
+// checkSubcommand returns the error that a command of args would reply with, "" if it
+// would be executed.
+func (cmd *command) checkSubcommand(args [][]byte) (failure string) {
+	subs := cmd.subs
 	if subs == nil || len(args) < 2 || len(args) == 2 && equalFold(args[1], "HELP") {
 		return ""
 	}

@@ -10,6 +10,7 @@ type command struct {
 	spec
 	id    int  // its place among all
 	timed bool // each time
+	subs  []subcommand
 }
 
 // A spec is what COMMAND tells of a command, and what runs it.
@@ -152,12 +153,13 @@ func newCommands() *commands {
 		{"flushdb", -1, write | keyspace | dangerous, noKeys, groupServer, "1.0.0", "Delete all keys", cmdFlush},
 		{"info", -1, always | dangerous, noKeys, groupServer, "1.0.0", "Report about the server", cmdInfo},
 		{"memory", -2, 0, noKeys, groupServer, "4.0.0", "Commands about memory", cmdMemory},
+		{"role", 1, noScript | always | fast | dangerous, noKeys, groupServer, "2.8.12", "Reply that this is a master without replicas", cmdRole},
 		{"time", 1, always | fast, noKeys, groupServer, "2.6.0", "Get the server's time", cmdTime},
 	}
 	slices.SortFunc(specs, func(a, b spec) int { return cmp.Compare(a.name, b.name) })
 	t := new(commands)
 	for i, sp := range specs {
-		cmd := &command{spec: sp, id: i}
+		cmd := &command{spec: sp, id: i, subs: subcommandsOf(sp.name)}
 		cmd.timed = cmd.alwaysTimed()
 		t.add(cmd)
 	}
