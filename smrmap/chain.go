@@ -42,6 +42,15 @@ const (
 // errCrowded says that a bucket is full and there is no memory to chain another to it.
 var errCrowded = errors.New("no room to chain a bucket")
 
+// spillOf returns the table's spill, and makes it if this is the first.
+func (t *table) spillOf() *spill {
+	if s := t.spilled.Load(); s != nil {
+		return s
+	}
+	t.spilled.CompareAndSwap(nil, new(spill)) // else another chain has
+	return t.spilled.Load()
+}
+
 // segmentOf returns the segment of the bucket with the given number, and its index there. Segments
 // 4*k to 4*k+3 have minSpill<<k buckets each.
 func segmentOf(number uint64) (seg int, at uint64) {
@@ -53,7 +62,11 @@ func segmentOf(number uint64) (seg int, at uint64) {
 // spilledAt returns the chained bucket of the given number, nil if there is none yet.
 func (t *table) spilledAt(number uint64) *bucket {
 	seg, at := segmentOf(number)
-	first := t.spill.segments[seg].Load()
+	s := t.spilled.Load()
+	if s == nil {
+		return nil
+	}
+	first := s.segments[seg].Load()
 	if first == nil {
 		return nil
 	}
@@ -90,7 +103,7 @@ func (t *table) vacancy(b *bucket, must bool) (place, error) {
 // chain adds a bucket to a locked chain that ends with last, and changes the ctl of last. Its
 // errors are those of vacancy.
 func (t *table) chain(last *bucket, must bool) (*bucket, error) {
-	s := &t.spill
+	s := t.spillOf()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	number := s.free
@@ -125,7 +138,7 @@ func (t *table) chain(last *bucket, must bool) (*bucket, error) {
 // budget is used up. Otherwise segments may exceed the budget by a share of the table, since chance
 // decides how many chained buckets a number of entries needs.
 func (t *table) addSegment(seg int, must bool) error {
-	s := &t.spill
+	s := t.spilled.Load()
 	n := minSpill << (seg >> 2)
 	size := bytesOf(n)
 	if err := t.take(n, false); err != nil {
@@ -165,7 +178,7 @@ func (t *table) shorten(root *bucket) bool {
 
 // release puts an unlinked bucket, and those behind it, on the free list. They are empty.
 func (t *table) release(number uint64) {
-	s := &t.spill
+	s := t.spilled.Load()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for number != 0 {
@@ -180,4 +193,7 @@ func (t *table) release(number uint64) {
 }
 
 // loose reports whether a table without the free chained buckets would be much smaller.
-func (t *table) loose() bool { return t.spill.spare.Load() > int64(t.n/2+8*minSpill) }
+func (t *table) loose() bool {
+	s := t.spilled.Load()
+	return s != nil && s.spare.Load() > int64(t.n/2+8*minSpill)
+}

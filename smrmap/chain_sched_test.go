@@ -3,6 +3,7 @@
 package smrmap
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/gosmr/gosmr/internal/sched"
@@ -103,4 +104,35 @@ func TestSchedules_UnlinkedBucketAgainstReader(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Two writers each chain the table's first bucket, under every schedule up to a bound: each chain has
+// its own.
+func TestSchedules_FirstChains(t *testing.T) {
+	sched.Explore(t, sched.Options{Procs: 2}, func(x *sched.Exec) func() {
+		tab, err := newTable(minBits, true, true, nil)
+		if err != nil {
+			x.Fail("newTable: %v", err)
+		}
+		var one byte
+		for i := range 2 {
+			x.Go(fmt.Sprint("writer of ", i), i, func() {
+				root := tab.at(i) // which this one has locked
+				b, err := tab.chain(root, true)
+				if err != nil {
+					x.Fail("chain: %v", err)
+				}
+				b.place(0, uint64(i), &one)
+			})
+		}
+		return func() {
+			first, second := tab.after(tab.at(0)), tab.after(tab.at(1))
+			if first == nil || second == nil || first == second {
+				x.Fail("the chained buckets are %p and %p", first, second)
+			}
+			if first.slots[0].Load() == nil || second.slots[0].Load() == nil {
+				x.Fail("an entry is lost with its bucket")
+			}
+		}
+	})
 }

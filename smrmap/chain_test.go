@@ -59,8 +59,8 @@ func TestSegmentOf_CoversAllNumbers(t *testing.T) {
 func TestChain_NumbersEnd(t *testing.T) {
 	tab, err := newTable(minBits, false, false, nil)
 	require.NoError(t, err)
-	tab.spill.segments[maxSegments-1].Store(new(bucket)) // of which no bucket is touched
-	tab.spill.last = math.MaxUint32
+	tab.spillOf().segments[maxSegments-1].Store(new(bucket)) // of which no bucket is touched
+	tab.spillOf().last = math.MaxUint32
 	require.PanicsWithValue(t, "smrmap: more than 2^32 chained buckets", func() { tab.chain(tab.at(0), false) })
 }
 
@@ -74,7 +74,7 @@ func TestChain_EmptiedBucketsAreUsedAgain(t *testing.T) {
 	test := func(t *testing.T, c *core, rounds int, fill, empty func(round int)) {
 		for round := range rounds {
 			fill(round)
-			require.LessOrEqual(t, c.table.Load().spill.last, uint64(n/slotsPerBucket), "round %d", round)
+			require.LessOrEqual(t, c.table.Load().spillOf().last, uint64(n/slotsPerBucket), "round %d", round)
 			require.Equal(t, n, c.check())
 			empty(round)
 			require.Zero(t, c.check())
@@ -159,7 +159,7 @@ func TestChain_EmptyBucketStaysBeforeOthers(t *testing.T) {
 		m.Delete(k)
 	}
 	require.Nil(t, tab.after(root))
-	require.EqualValues(t, 2, tab.spill.spare.Load())
+	require.EqualValues(t, 2, tab.spillOf().spare.Load())
 }
 
 // Readers and walks of chains that become longer and shorter all the time find what stays,
@@ -274,7 +274,7 @@ func TestTable_LooseOneIsReplaced(t *testing.T) {
 		require.NoError(t, m.Store(n, n))
 	}
 	st := m.Stats()
-	chained := m.c.table.Load().spill.last
+	chained := m.c.table.Load().spillOf().last
 	require.Greater(t, chained, uint64(st.Buckets))
 	// Where there is no room for it, that is tried again when there are less entries.
 	budget.SetLimit(1)
@@ -292,7 +292,7 @@ func TestTable_LooseOneIsReplaced(t *testing.T) {
 	m.c.migrated.Wait()
 	require.Equal(t, st.Buckets, m.Stats().Buckets)
 	require.NotZero(t, m.Stats().Resizes)
-	require.Less(t, m.c.table.Load().spill.last, chained/4)
+	require.Less(t, m.c.table.Load().spillOf().last, chained/4)
 	require.LessOrEqual(t, m.c.stats().ReservedBytes, bytesOf(st.Buckets)*2)
 	for k := range n {
 		v, ok := m.Load(k)

@@ -5,7 +5,6 @@ import (
 	"math/bits"
 	"sync"
 
-	"github.com/gosmr/gosmr/internal/asym"
 	satomic "github.com/gosmr/gosmr/internal/sched/atomic"
 	"github.com/gosmr/gosmr/pcpu"
 	"github.com/gosmr/gosmr/slab"
@@ -16,7 +15,7 @@ import (
 type core struct {
 	// table is the oldest one with buckets that are not moved. Written by migrate, read by all.
 	table satomic.Pointer[table]
-	lots  *lots
+	lots  *lots // of all maps
 
 	heap   bool
 	minLog int
@@ -41,7 +40,7 @@ type core struct {
 func (c *core) init(o *Options, heap bool, hashOf func(ref) uint64) error {
 	c.heap, c.budget, c.hashOf = heap, o.Budget, hashOf
 	c.minLog = logFor(o.Capacity)
-	c.lots = &lots{fence: asym.New()}
+	c.lots = allLots()
 	c.kept.Store(math.MaxInt64)
 	t, err := newTable(c.minLog, heap, false, o.Budget)
 	if err != nil {

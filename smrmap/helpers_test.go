@@ -90,14 +90,14 @@ func (c *core) check() (entries int) {
 		}
 	}
 	spare := 0
-	for number := t.spill.free; number != 0; number = t.spilledAt(number).ctl.Load() >> freeShift {
+	for number := t.spillOf().free; number != 0; number = t.spilledAt(number).ctl.Load() >> freeShift {
 		if b := t.spilledAt(number); b.tags.Load() != 0 || b.ctl.Load()&linkMask != 0 {
 			panic("a free bucket that is not empty")
 		}
 		spare++
 	}
-	if given := int(t.spill.last - t.spill.last>>16); chained+spare != given || int64(spare) != t.spill.spare.Load() {
-		panic(fmt.Sprintf("%d buckets were chained, and there are %d in chains, and %d free (%d by count)", given, chained, spare, t.spill.spare.Load()))
+	if given := int(t.spillOf().last - t.spillOf().last>>16); chained+spare != given || int64(spare) != t.spillOf().spare.Load() {
+		panic(fmt.Sprintf("%d buckets were chained, and there are %d in chains, and %d free (%d by count)", given, chained, spare, t.spillOf().spare.Load()))
 	}
 	return entries
 }

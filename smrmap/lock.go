@@ -1,6 +1,8 @@
 package smrmap
 
 import (
+	"slices"
+	"sync"
 	"unsafe"
 
 	"github.com/gosmr/gosmr/internal/asym"
@@ -17,21 +19,29 @@ import (
 // unlock stores the bucket's word, then loads the lot's count of waiters; park stores the count,
 // then loads the bucket's word again. At least one sees the other. The fence between is
 // asymmetric: unlocking is a plain store and a plain load.
+//
+// All maps have the same lots, as a map may be small. So a lot must not keep what has left it.
 type lots struct {
 	fence asym.Fence
 	lots  [numLots]lot
 }
 
-const numLots = 64
+// numLots is such that few unlocks find waiters of other buckets in their lot, for 32 KiB.
+const numLots = 256
+
+var allLots = sync.OnceValue(func() *lots { return &lots{fence: asym.New()} })
 
 type lot struct {
+	lotFields
+	_ [pcpu.Stride - unsafe.Sizeof(lotFields{})%pcpu.Stride]byte
+}
+
+type lotFields struct {
 	// parked is the length of waiters. Written under mu; read by unlock without it.
 	parked relacq.Uint64
-	_      [pcpu.Stride - unsafe.Sizeof(relacq.Uint64{})]byte
 
 	mu      ssync.Mutex
 	waiters []waiter
-	_       [pcpu.Stride]byte
 }
 
 type waiter struct {
@@ -112,7 +122,7 @@ func (l *lots) wake(b *bucket) {
 }
 
 func (lot *lot) remove(i int) {
-	lot.waiters = append(lot.waiters[:i], lot.waiters[i+1:]...)
+	lot.waiters = slices.Delete(lot.waiters, i, i+1) // which clears what was the last
 	lot.parked.Store(uint64(len(lot.waiters)))
 }
 

@@ -164,3 +164,18 @@ func TestUnlock_WakesAWaiter(t *testing.T) {
 	wakes("replace in a bucket that was moved", func() { require.False(t, m.replace(1, &v)) })
 	wakes("Compute in a bucket that was moved", func() { m.Delete(1) })
 }
+
+// Lots are of all maps and stay: what left one must not keep the table of a map that was dropped.
+func TestPark_LotKeepsNothing(t *testing.T) {
+	l := &lots{fence: asym.New()}
+	b := new(bucket)
+	for range 3 {
+		l.park(b) // which finds it unlocked
+	}
+	lot := l.of(b)
+	require.NotZero(t, cap(lot.waiters), "nothing was parked")
+	require.Empty(t, lot.waiters)
+	for _, w := range lot.waiters[:cap(lot.waiters)] {
+		require.Zero(t, w)
+	}
+}

@@ -26,8 +26,10 @@ type table struct {
 	// its bucket is marked moved, and to the next one after that.
 	next satomic.Pointer[table]
 
-	spill spill   // the chained buckets
-	size  *charge // of roots and chained buckets
+	// spilled is nil until the first bucket is chained. Written once, by spillOf, before the link to
+	// that bucket; read by all.
+	spilled satomic.Pointer[spill]
+	size    *charge // of roots and chained buckets
 }
 
 // A charge is what a table took from a budget. It is separate from the table, so that a cleanup can
@@ -81,19 +83,19 @@ func (t *table) take(n int, must bool) error {
 	return nil
 }
 
-// bytesOf returns the size of n buckets, with room to align them.
-func bytesOf(n int) int64 { return int64(n+1) * bucketSize }
+// bytesOf returns the size of n buckets.
+func bytesOf(n int) int64 { return int64(n) * bucketSize }
 
 // buckets allocates n buckets, whose size take has taken.
 func (t *table) buckets(n int) unsafe.Pointer {
 	size := bytesOf(n)
 	t.size.Add(size)
 	if t.heap {
-		// Not aligned: Go finds the pointers by where the allocation starts.
-		return unsafe.Pointer(unsafe.SliceData(make([]bucket, n+1)))
+		return unsafe.Pointer(unsafe.SliceData(make([]bucket, n)))
 	}
 	p := unsafe.Pointer(unsafe.SliceData(make([]uint64, size/8)))
-	if bucketSize == lineSize {
+	if bucketSize == lineSize && uintptr(p)%lineSize != 0 { // no allocator of Go does that so far
+		p = unsafe.Pointer(unsafe.SliceData(make([]uint64, (size+lineSize)/8)))
 		p = unsafe.Add(p, -uintptr(p)%lineSize)
 	}
 	return p

@@ -18,6 +18,30 @@ var smrmapBugs = []Bug{
 `,
 	},
 	{
+		Name:      "second-spill",
+		Why:       "two writers chain a table's first bucket, and one of the two chains loses it with what is in it",
+		Package:   "./smrmap",
+		Schedules: "TestSchedules_FirstChains",
+		Patch: `
+@ smrmap/chain.go
+-	t.spilled.CompareAndSwap(nil, new(spill)) // else another chain has
++	t.spilled.Store(new(spill))
+`,
+	},
+	{
+		Name:    "lot-keeps-waiter",
+		Why:     "the lots, which are of all maps, keep the table of a map that was dropped",
+		Package: "./smrmap",
+		Test:    "TestPark_LotKeepsNothing",
+		Patch: `
+@ smrmap/lock.go
+-	"slices"
+@
+-	lot.waiters = slices.Delete(lot.waiters, i, i+1) // which clears what was the last
++	lot.waiters = append(lot.waiters[:i], lot.waiters[i+1:]...)
+`,
+	},
+	{
 		Name:    "unpinned-swap",
 		Why:     "an entry that is retired, but not yet unlinked, is handed to the domain",
 		Package: "./smrmap",
