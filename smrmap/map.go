@@ -101,16 +101,18 @@ func (m *Map[K, V]) Load(k K) (value V, ok bool) {
 	for found := match(root.tags.Load(), tag(h)); found != 0; found &= found - 1 {
 		e := m.entry(root.at(index(found)).Load())
 		sched.Plain() // the entry may become another key's, here and below
-		if e == nil || e.key != k {
-			continue
+		if e == nil {
+			continue // not &&: where == is a call, that would cost a branch and more reloads
 		}
-		sched.Plain()
-		value = e.value
-		if root.changed(ctl) || ctl&moved != 0 {
-			break
+		if e.key == k {
+			sched.Plain()
+			value = e.value
+			if root.changed(ctl &^ moved) { // or was moved before
+				break
+			}
+			runtime.KeepAlive(m) // or the entry's memory might go
+			return value, true
 		}
-		runtime.KeepAlive(m) // or the entry's memory might go
-		return value, true
 	}
 	if ctl&(linkMask|moved) == 0 && !root.changed(ctl) {
 		var none V

@@ -155,6 +155,17 @@ var smrmapBugs = []Bug{
 `,
 	},
 	{
+		Name:    "load-hits-in-moved",
+		Why:     "a Load finds what was replaced or deleted in the next table, in a bucket that was moved",
+		Package: "./smrmap",
+		Test:    "TestLookup_HalfMoved",
+		Patch: `
+@ smrmap/map.go
+-			if root.changed(ctl &^ moved) { // or was moved before
++			if root.changed(ctl) {
+`,
+	},
+	{
 		Name:    "no-moved-check",
 		Why:     "readers and writers go on in a bucket whose entries were moved to the next table",
 		Package: "./checks/lincheck",
