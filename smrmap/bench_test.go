@@ -31,6 +31,21 @@ func BenchmarkMap(b *testing.B) {
 				i++
 			}
 		})
+		// 16 keys at once; the figure is of one.
+		ks, vs, found := make([]uint64, 16), make([]value, 16), make([]bool, 16)
+		for name, do := range map[string]func(){
+			"LoadAll":  func() { m.LoadAll(ks, vs, found) },
+			"StoreAll": func() { m.StoreAll(ks, vs) },
+		} {
+			b.Run(fmt.Sprintf("%s/%d", name, n), func(b *testing.B) {
+				for i := 0; i < b.N; i += len(ks) {
+					for j := range ks {
+						ks[j] = uint64(keys[(i+j)&(1<<22-1)]) * mult
+					}
+					do()
+				}
+			})
+		}
 		b.Run(fmt.Sprintf("Store/%d", n), func(b *testing.B) {
 			b.ReportAllocs()
 			i := 0

@@ -36,10 +36,14 @@ func testCopies(t *testing.T, flags ...string) {
 	out, err := exec.Command("go", args...).CombinedOutput()
 	require.NoError(t, err, string(out))
 	for _, shape := range []string{"uint64,go.shape.[4]uint64", "uint64,go.shape.uint64", "[2]uint64,go.shape.[3]uint64"} {
-		for method, copies := range map[string]string{"Load": "value = e.value", "load": "value := e.value"} {
-			name := "smrmap.(*Map[go.shape." + shape + "])." + method
+		for _, copies := range []struct{ method, file, line string }{
+			{"Load", "map.go", "value = e.value"},
+			{"load", "map.go", "value := e.value"},
+			{"loadGroup", "group.go", "values[i] = e.value"},
+		} {
+			name := "smrmap.(*Map[go.shape." + shape + "])." + copies.method
 			code := disassemble(t, bin, name)
-			require.NoError(t, checkCopy(code, fmt.Sprintf("map.go:%d", lineOf(t, copies))), "%s %v", name, flags)
+			require.NoError(t, checkCopy(code, fmt.Sprintf("%s:%d", copies.file, lineOf(t, copies.file, copies.line))), "%s %v", name, flags)
 		}
 	}
 }
@@ -115,9 +119,9 @@ func TestDisassembly_CheckFindsWrongOrder(t *testing.T) {
 	}
 }
 
-// lineOf returns the number of the one line of map.go that is the given statement.
-func lineOf(t *testing.T, statement string) (line int) {
-	src, err := os.ReadFile("map.go")
+// lineOf returns the number of the one line of a file that is the given statement.
+func lineOf(t *testing.T, file, statement string) (line int) {
+	src, err := os.ReadFile(file)
 	require.NoError(t, err)
 	n := 0
 	for l := range strings.Lines(string(src)) {

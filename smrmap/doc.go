@@ -43,6 +43,9 @@
 // An empty chained bucket at the end of its chain is unlinked, and may join any other chain at
 // once, without a grace period: see spill in chain.go.
 //
+// [Map.LoadAll] and [Map.StoreAll] take several keys. They ask for the lines of 16 buckets at once, then for
+// those of the entries, so that these keys wait for two misses together and not for two each.
+//
 // # Growing and shrinking
 //
 // A goroutine, started on demand, moves the entries bucket by bucket to a table of twice or half

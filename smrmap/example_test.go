@@ -33,6 +33,23 @@ func ExampleMap() {
 	// true 0
 }
 
+// What a request needs is loaded together: in a large map the cache misses overlap.
+func ExampleMap_LoadAll() {
+	m, err := smrmap.New[string, int](smrmap.Options{})
+	if err != nil {
+		panic(err)
+	}
+	stored, err := m.StoreAll([]string{"apples", "pears", "plums"}, []int{3, 5, 8})
+	fmt.Println(stored, err)
+
+	keys := []string{"plums", "cherries", "apples"}
+	values, found := make([]int, len(keys)), make([]bool, len(keys)) // to be used again
+	fmt.Println(m.LoadAll(keys, values, found), values, found)
+	// Output:
+	// 3 <nil>
+	// 2 [8 0 3] [true false true]
+}
+
 // A session owns what the collector does not free. So it is closed when no reader can hold it.
 type session struct{ name string }
 

@@ -193,6 +193,15 @@ func TestMap_NoAllocations(t *testing.T) {
 		m.LoadIn(s, i%1000)
 		s.Leave()
 	}))
+	keys, values, found := make([]uint64, 50), make([]value, 50), make([]bool, 50)
+	require.Zero(t, testing.AllocsPerRun(1000, func() {
+		for j := range keys {
+			i++
+			keys[j] = i % 1000
+		}
+		m.LoadAll(keys, values, found)
+		m.StoreAll(keys, values)
+	}))
 	require.Zero(t, testing.AllocsPerRun(50_000, func() {
 		i++
 		m.Store(i%1000, value{i})

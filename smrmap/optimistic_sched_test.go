@@ -71,10 +71,24 @@ func (m *fullMap) close() {
 // A Load without a section finds a key that is there all along, and a value that it had, though the
 // entry is replaced and its memory becomes another key's entry while the Load is at it.
 func TestSchedules_ComputeAgainstLoad(t *testing.T) {
+	for name, load := range map[string]func(m *fullMap) (wide, bool){
+		"Load": func(m *fullMap) (wide, bool) { return m.Load(1) },
+		"LoadAll": func(m *fullMap) (wide, bool) {
+			var values [1]wide
+			var found [1]bool
+			m.LoadAll([]int{1}, values[:], found[:])
+			return values[0], found[0]
+		},
+	} {
+		t.Run(name, func(t *testing.T) { exploreComputeAgainst(t, load) })
+	}
+}
+
+func exploreComputeAgainst(t *testing.T, load func(m *fullMap) (wide, bool)) {
 	sched.Explore(t, sched.Options{Procs: 3, Schedules: 10_000, Walks: 20_000, Unlocks: true}, func(x *sched.Exec) func() {
 		m := newFullMap(x)
 		x.Go("reader", 2, func() {
-			v, ok := m.Load(1)
+			v, ok := load(m)
 			if !ok || v[0] != v[len(v)-1] || v[0] < 1 || v[0] > 2 {
 				x.Fail("a reader finds %v: %d and %d", ok, v[0], v[len(v)-1])
 			}

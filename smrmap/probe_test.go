@@ -20,7 +20,26 @@ import (
 // What a reader copies is one value, whatever becomes of the entry meanwhile. With more
 // threads than processors the system stops readers in the middle of the copy.
 func TestLoad_CopyIsOneValue(t *testing.T) {
-	type wide [1000]uint64
+	t.Run("Load", func(t *testing.T) {
+		testCopyIsOneValue(t, func(m *Map[int, wideValue], k int, v *wideValue) (ok bool) {
+			*v, ok = m.Load(k)
+			return ok
+		})
+	})
+	t.Run("LoadAll", func(t *testing.T) {
+		testCopyIsOneValue(t, func(m *Map[int, wideValue], k int, v *wideValue) bool {
+			var values [2]wideValue
+			n := m.LoadAll([]int{(k + 1) % 4, k}, values[:], make([]bool, 2))
+			*v = values[1]
+			return n == 2
+		})
+	})
+}
+
+type wideValue [1000]uint64
+
+func testCopyIsOneValue(t *testing.T, load func(m *Map[int, wideValue], k int, v *wideValue) bool) {
+	type wide = wideValue
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(8))
 	m := newMap[int, wide](t, Options{})
 	fill := func(v *wide, x uint64) {
@@ -28,7 +47,7 @@ func TestLoad_CopyIsOneValue(t *testing.T) {
 			v[i] = x
 		}
 	}
-	n := rounds(150_000)
+	n := rounds(75_000)
 	if !optimistic { // Load copies in a section
 		n /= 10
 	}
@@ -41,9 +60,9 @@ func TestLoad_CopyIsOneValue(t *testing.T) {
 	var readers, writers sync.WaitGroup
 	for range 4 {
 		readers.Go(func() {
+			var v wide
 			for i := 0; !stop.Load(); i++ {
-				v, ok := m.Load(i % 4)
-				if !ok {
+				if !load(m, i%4, &v) {
 					torn.Add(1)
 				}
 				for _, x := range v {

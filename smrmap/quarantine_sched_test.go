@@ -17,6 +17,20 @@ import (
 // A Load finds a key that is there all along, and never faults, though the entry it is at is replaced,
 // and can't be touched any more as soon as no section is open.
 func TestSchedules_QuarantineAgainstLoad(t *testing.T) {
+	t.Run("Load", func(t *testing.T) {
+		exploreQuarantine(t, func(m *Map[int, int]) (int, bool) { return m.Load(1) })
+	})
+	t.Run("LoadAll", func(t *testing.T) {
+		exploreQuarantine(t, func(m *Map[int, int]) (int, bool) {
+			var values [1]int
+			var found [1]bool
+			m.LoadAll([]int{1}, values[:], found[:])
+			return values[0], found[0]
+		})
+	})
+}
+
+func exploreQuarantine(t *testing.T, load func(*Map[int, int]) (int, bool)) {
 	sched.Explore(t, sched.Options{Schedules: 2_000, Walks: 4_000}, func(x *sched.Exec) func() {
 		d, err := smr.New(smr.Options{Workers: 1})
 		if err != nil {
@@ -35,7 +49,7 @@ func TestSchedules_QuarantineAgainstLoad(t *testing.T) {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Hour)
 		x.Go("reader", 1, func() {
 			debug.SetPanicOnFault(true)
-			if v, ok := m.Load(1); !ok || v < 1 || v > 2 {
+			if v, ok := load(m); !ok || v < 1 || v > 2 {
 				x.Fail("a reader finds %v, %v", v, ok)
 			}
 		})

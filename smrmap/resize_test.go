@@ -151,7 +151,7 @@ func TestLookup_HalfMoved(t *testing.T) {
 	t.Run("Map", func(t *testing.T) {
 		m := newMap[int, int](t, Options{})
 		require.True(t, m.OffHeap())
-		test(t, &m.c, m.Store, m.Delete, map[string]reader{"Load": m.Load, "LoadIn": func(k int) (v int, ok bool) {
+		test(t, &m.c, m.Store, m.Delete, map[string]reader{"Load": m.Load, "LoadAll": loadOneOf(m), "LoadIn": func(k int) (v int, ok bool) {
 			m.dom.Read(func(s smr.Section) {
 				var p *int
 				if p, ok = m.LoadIn(s, k); ok {
@@ -173,7 +173,8 @@ func TestLookup_HalfMoved(t *testing.T) {
 		test(t, &m.c, func(k, v int) error { return m.Store(strconv.Itoa(k), &v) },
 			func(k int) bool { return m.Delete(strconv.Itoa(k)) },
 			map[string]reader{
-				"Load": func(k int) (int, bool) { return value(m.Load(strconv.Itoa(k))) },
+				"Load":    func(k int) (int, bool) { return value(m.Load(strconv.Itoa(k))) },
+				"LoadAll": func(k int) (int, bool) { return value(loadOneOf(m)(strconv.Itoa(k))) },
 				"LoadIn": func(k int) (v int, ok bool) {
 					m.dom.Read(func(s smr.Section) {
 						var p **int
@@ -206,6 +207,17 @@ func TestLookup_HalfMoved(t *testing.T) {
 					}
 					return number(v), true
 				},
+				"LoadAllIn": func(k int) (v int, ok bool) {
+					m.dom.Read(func(s smr.Section) {
+						var items [3]Item
+						var found [3]bool
+						m.LoadAllIn(s, [][]byte{key(0), key(k), key(1)}, items[:], found[:])
+						if ok = found[1]; ok {
+							v = number(items[1].Value)
+						}
+					})
+					return v, ok
+				},
 				"LoadIn": func(k int) (v int, ok bool) {
 					m.dom.Read(func(s smr.Section) {
 						var it Item
@@ -223,6 +235,21 @@ func TestLookup_HalfMoved(t *testing.T) {
 				return all
 			})
 	})
+}
+
+// loadOneOf returns a Load that is one of several.
+func loadOneOf[K comparable, V any](m *Map[K, V]) func(K) (V, bool) {
+	return func(k K) (V, bool) {
+		keys := make([]K, groupKeys+3)
+		for i := range keys {
+			keys[i] = k
+		}
+		values, found := make([]V, len(keys)), make([]bool, len(keys))
+		if n := m.LoadAll(keys, values, found); n != 0 && n != len(keys) {
+			panic("of equal keys some are found")
+		}
+		return values[len(keys)-1], found[len(keys)-1]
+	}
 }
 
 // A map that was large gives its memory back by itself.

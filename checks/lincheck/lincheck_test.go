@@ -27,8 +27,10 @@ type kind int
 const (
 	load kind = iota
 	loadIn
+	loadAll // with all other keys
 	hold
 	store
+	storeAll
 	loadOrStore
 	loadAndDelete
 	add  // Compute: one more than before, or the given value
@@ -63,9 +65,9 @@ var model = porcupine.Model{
 	Step: func(state, in, out any) (bool, any) {
 		v, i, o := state.(uint64), in.(input), out.(uint64)
 		switch i.kind {
-		case load, loadIn, hold, cancel:
+		case load, loadIn, loadAll, hold, cancel:
 			return o == v, v
-		case store:
+		case store, storeAll:
 			return true, i.value
 		case loadOrStore:
 			if v != 0 {
@@ -164,6 +166,15 @@ func newMap(t *testing.T, d *smr.Domain) subject {
 			case load:
 				v, _ := m.Load(k)
 				return one(v)
+			case loadAll:
+				var values [7][4]uint64
+				m.LoadAll([]uint64{0, 1, 2, k, 3, 4, 1000}, values[:], make([]bool, 7))
+				return one(values[3])
+			case storeAll:
+				if n, _ := m.StoreAll([]uint64{k}, [][4]uint64{spread(in.value)}); n != 1 {
+					return ^uint64(0)
+				}
+				return 0
 			case loadIn:
 				if v, ok := m.LoadIn(s, k); ok {
 					return one(*v)
@@ -247,6 +258,13 @@ func newOnHeapOf(t *testing.T, o smrmap.Options) subject {
 			case load:
 				v, _ := m.Load(k)
 				return deref(v)
+			case loadAll:
+				var values [7]*uint64
+				m.LoadAll([]string{"0", "1", "2", k, "3", "4", "none"}, values[:], make([]bool, 7))
+				return deref(values[3])
+			case storeAll:
+				m.StoreAll([]string{k}, []*uint64{&value})
+				return 0
 			case loadIn:
 				if v, ok := m.LoadIn(s, k); ok {
 					return deref(*v)
@@ -362,6 +380,13 @@ func newBytesOf(t *testing.T, d *smr.Domain, lengths uint64) subject {
 			case load:
 				b, _ := m.Load(k, nil)
 				return decode(b)
+			case loadAll:
+				var items [7]smrmap.Item
+				m.LoadAllIn(s, [][]byte{key(0), key(1), key(2), k, key(3), key(4), key(1000)}, items[:], make([]bool, 7))
+				return decode(items[3].Value)
+			case storeAll:
+				m.StoreAll([][]byte{k}, [][]byte{encode(in.value)})
+				return 0
 			case loadIn:
 				it, _ := m.LoadIn(s, k)
 				return decode(it.Value)

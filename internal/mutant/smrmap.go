@@ -166,6 +166,59 @@ var smrmapBugs = []Bug{
 `,
 	},
 	{
+		Name:      "group-unchecked",
+		Why:       "a LoadAll copies an entry while it becomes another's",
+		Package:   "./smrmap",
+		Test:      "TestLoad_CopyIsOneValue",
+		Schedules: "TestSchedules_ComputeAgainstLoad",
+		Patch: `
+@ smrmap/group.go
+-			found[i] = !root.changed(g.ctls[i] &^ moved)
++			found[i] = root != nil
+`,
+	},
+	{
+		Name:    "group-in-moved",
+		Why:     "a LoadAll finds what was replaced or deleted in the next table, in a bucket that was moved",
+		Package: "./smrmap",
+		Test:    "TestLookup_HalfMoved",
+		Patch: `
+@ smrmap/group.go
+-			found[i] = !root.changed(g.ctls[i] &^ moved)
++			found[i] = !root.changed(g.ctls[i])
+`,
+	},
+	{
+		Name:      "group-in-quarantine",
+		Why:       "a LoadAll without a section reads an entry that can't be touched any more",
+		Package:   "./smrmap",
+		Schedules: "TestSchedules_QuarantineAgainstLoad",
+		Patch: `
+@ smrmap/group.go
+-		if !m.inSection && e != nil && e.key == k {
++		if e != nil && e.key == k {
+`,
+	},
+	{
+		Name:    "store-all-goes-on",
+		Why:     "StoreAll tells of more than it has stored",
+		Package: "./smrmap",
+		Test:    "TestStoreAll_Errors",
+		Patch: `
+@ smrmap/group.go
+ func (m *Map[K, V]) StoreAll(keys []K, values []V) (stored int, err error) {
+ 	values = values[:len(keys)]
+ 	var g group
+ 	for stored < len(keys) {
+ 		some := min(len(keys)-stored, groupKeys)
+ 		m.fetch(&g, keys[stored:stored+some])
+ 		for range some {
+ 			if err := m.Store(keys[stored], values[stored]); err != nil {
+-				return stored, err
++				return stored + some, err
+`,
+	},
+	{
 		Name:    "no-moved-check",
 		Why:     "readers and writers go on in a bucket whose entries were moved to the next table",
 		Package: "./checks/lincheck",

@@ -22,4 +22,5 @@ func load[K comparable, V any](k K, v V) {
 		panic(err)
 	}
 	fmt.Println(m.Load(k))
+	fmt.Println(m.LoadAll([]K{k}, []V{v}, []bool{false}))
 }
