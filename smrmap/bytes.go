@@ -33,6 +33,7 @@ type Bytes struct {
 	claimed func() // for tests: called before such a value is copied; else nil
 
 	expired, evicted satomic.Uint64
+	onRemove         func(key []byte, evicted bool) // or nil
 
 	handMu ssync.Mutex
 	hand   uint64 // of the CLOCK: the hash up to which evict has been; under handMu
@@ -76,7 +77,7 @@ func NewBytes(o Options) (*Bytes, error) {
 	if err := o.normalize(); err != nil {
 		return nil, err
 	}
-	m := &Bytes{dom: o.Domain, seed: maphash.MakeSeed()}
+	m := &Bytes{dom: o.Domain, seed: maphash.MakeSeed(), onRemove: o.OnRemove}
 	m.now = func() int64 { return o.Now().UnixMilli() }
 	m.blocks = slab.NewBlocks(o.Domain, slab.Options{
 		Name: "smrmap.Bytes", Budget: o.Budget, FreeOnDrop: true, Quarantine: o.Quarantine,
@@ -162,6 +163,18 @@ func (e *header) block() []byte {
 }
 
 func (m *Bytes) retire(e *header) { m.blocks.Retire(e.block()) }
+
+// met counts an unlinked entry that had expired, before it is retired.
+func (m *Bytes) met(e *header) {
+	m.expired.Add(1)
+	m.removed(e, false)
+}
+
+func (m *Bytes) removed(e *header, evicted bool) {
+	if m.onRemove != nil {
+		m.onRemove(e.key(), evicted)
+	}
+}
 
 // LoadIn returns the item of a key, and whether there is one, to a reader in section s of the map's
 // domain. The value is borrowed: do not write to it, and do not use it after s is left. Its capacity

@@ -78,7 +78,7 @@ func (m *Bytes) Keys() iter.Seq[[]byte] {
 // for meanwhile.
 func (m *Bytes) Clear() {
 	for pos := uint64(0); ; {
-		if _, _, pos = m.purge(pos, func(_ *header, claimed bool) bool { return !claimed }); pos == 0 {
+		if _, _, pos = m.purge(pos, cleared, func(_ *header, claimed bool) bool { return !claimed }); pos == 0 {
 			return
 		}
 	}
@@ -111,7 +111,7 @@ func (m *Bytes) Sweep(cursor uint64, count int) (did Swept) {
 		})
 		// The table may be a larger one by now, with shorter buckets.
 		for some && (after == 0 || cursor < after) {
-			n, _, next := m.purge(cursor, func(e *header, claimed bool) bool {
+			n, _, next := m.purge(cursor, expired, func(e *header, claimed bool) bool {
 				if claimed && e.expiredAt(now) { // it may stay, if there is no memory for its successor
 					did.Expiring++
 				}

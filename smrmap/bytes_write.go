@@ -49,10 +49,13 @@ func (m *Bytes) unlinked(e *header) (gone bool) {
 	if e == nil {
 		return false
 	}
-	expires := e.expires.Load()
-	m.retire(e)
-	if gone = m.past(expires); gone {
-		m.expired.Add(1)
+	if e.expires.Load() == 0 {
+		m.retire(e)
+		return false
+	}
+	defer m.retire(e) // also if Now panics
+	if gone = m.gone(e); gone {
+		m.met(e)
 	}
 	return gone
 }
@@ -106,7 +109,7 @@ func (m *Bytes) insert(h uint64, key []byte, e *header) (there *header, err erro
 		return nil, err
 	}
 	if old != nil {
-		m.expired.Add(1)
+		m.met(old)
 		m.retire(old)
 	}
 	return nil, nil
@@ -122,7 +125,7 @@ func (m *Bytes) LoadAndDelete(key, dst []byte) ([]byte, bool) {
 	}
 	defer m.retire(old)
 	if m.gone(old) {
-		m.expired.Add(1)
+		m.met(old)
 		return dst, false
 	}
 	return append(dst, old.value()...), true
@@ -224,10 +227,10 @@ func (m *Bytes) compute(key []byte, fn func(old Item, loaded bool) (Item, Op), s
 		return loaded, nil
 	}
 	if old != nil {
-		m.retire(old)
 		if !loaded {
-			m.expired.Add(1)
+			m.met(old)
 		}
+		m.retire(old)
 	}
 	return op == UpdateOp && !m.past(it.Expires), nil
 }

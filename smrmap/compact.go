@@ -56,13 +56,14 @@ func (m *Bytes) vacate(block []byte, spared func(*header) bool) {
 		m.c.commit(UpdateOp, t, root, p, h, to.ref())
 	case gone:
 		m.c.commit(DeleteOp, t, root, p, h, nil)
-		m.expired.Add(1)
+		m.met(e)
 	case spared(e) || m.claims.on(e.hash) != nil: // a claimed one is being replaced
 		m.c.release(root)
 		return
 	default:
 		m.c.commit(DeleteOp, t, root, p, h, nil)
 		m.evicted.Add(1)
+		m.removed(e, true)
 	}
 	m.retire(e)
 }

@@ -67,7 +67,7 @@ func (m *Bytes) evict(size int, spared func(*header) bool) (retired int) {
 	met := Evictable(m.evictable.Load()) == EvictAll
 	for round := 0; m.Len() > 0 && retired < size && round < mostRounds; {
 		left := size - retired
-		n, bytes, next := m.purge(m.hand, func(e *header, claimed bool) bool {
+		n, bytes, next := m.purge(m.hand, evicted, func(e *header, claimed bool) bool {
 			if spared(e) {
 				return false
 			}
@@ -97,15 +97,27 @@ func (m *Bytes) evict(size int, spared func(*header) bool) (retired int) {
 	return retired
 }
 
+// A reason is why purge deletes entries.
+type reason int
+
+const (
+	cleared reason = iota
+	expired
+	evicted
+)
+
 // purge deletes the entries that choose picks from the bucket that hash pos belongs to; choose must
 // not pick those whose keys are claimed. It returns their number, the bytes of their blocks, and
 // where the next bucket begins.
-func (m *Bytes) purge(pos uint64, choose func(e *header, claimed bool) bool) (n, bytes int, next uint64) {
+func (m *Bytes) purge(pos uint64, why reason, choose func(e *header, claimed bool) bool) (n, bytes int, next uint64) {
 	n, next = m.c.unlink(pos, func(r ref) bool {
 		e := asHeader(r)
 		return choose(e, m.claims.on(e.hash) != nil)
 	}, func(r ref) {
 		bytes += len(asHeader(r).block())
+		if why != cleared {
+			m.removed(asHeader(r), why == evicted)
+		}
 		m.retire(asHeader(r))
 	})
 	return n, bytes, next

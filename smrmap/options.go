@@ -37,6 +37,12 @@ type Options struct {
 	// expiry, in sections and with buckets locked: it must be quick, and must not use the map.
 	// Default: time.Now.
 	Now func() time.Time
+
+	// OnRemove is called for each entry of Bytes that has expired or was evicted, when it is out of the
+	// map, with its key, borrowed until it returns. The goroutine that met the entry calls it, with no
+	// bucket locked, but perhaps in a section: it must not wait for readers, nor use the map. An
+	// expired entry that is evicted counts as evicted. Default: not called, which costs nothing.
+	OnRemove func(key []byte, evicted bool)
 }
 
 // maxCapacity is how many entries the largest table has room for.

@@ -200,7 +200,7 @@ func (p *pressure) evict(ctx context.Context, c compaction.Claim) error {
 // thin evicts one entry of h's bucket, to free its slot, and reports whether it found one.
 func (p *pressure) thin(h uint64) bool {
 	found := false
-	n, _, _ := p.m.purge(h, func(e *header, claimed bool) bool {
+	n, _, _ := p.m.purge(h, evicted, func(e *header, claimed bool) bool {
 		picked := !found && !claimed && !p.spared(e)
 		found = found || picked
 		return picked
