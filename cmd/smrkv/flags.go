@@ -1,10 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"flag"
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
 	"time"
 
 	"github.com/gosmr/gosmr/cmd/smrkv/internal/server"
@@ -49,12 +51,18 @@ func parseFlags(args []string, stderr io.Writer) (config, error) {
 	flags.IntVar(&o.MaxClients, "maxclients", 10_000, "how many `clients` may be connected")
 	flags.Func("timeout", "close connections that are silent for so many `seconds`, or a duration such as 5m; 0: never (default 0)", durationFlag(&o.Timeout))
 	flags.DurationVar(&o.WriteTimeout, "write-timeout", time.Minute, "close connections that don't read 256 KiB of a reply, or its end, for so long")
+	cluster := flags.String("cluster", "", "`file` of lines as CLUSTER NODES has them: which servers have a part of the keys, this one among them")
+	announce := flags.String("cluster-announce", "", "`host:port` of this server in that file (default -addr)")
 	flags.IntVar(&o.IOThreads, "io-threads", 0, "event loops that serve the connections; 0: half as many as processors (Linux only)")
 	flags.TextVar(&cfg.logLevel, "loglevel", slog.LevelInfo, "`level` of what is logged: debug, info, warn or error")
 	if err := flags.Parse(args); err != nil {
 		return cfg, err
 	}
-	if err := cfg.check(flags); err != nil {
+	err := cfg.check(flags)
+	if err == nil && *cluster != "" {
+		o.Cluster, err = readCluster(*cluster, cmp.Or(*announce, cfg.addr))
+	}
+	if err != nil {
 		fmt.Fprintf(stderr, "smrkv: %v\n", err)
 		return cfg, err
 	}
@@ -77,6 +85,18 @@ func (cfg *config) check(flags *flag.FlagSet) error {
 		return fmt.Errorf("-write-timeout is %v; it must be positive", o.WriteTimeout)
 	}
 	return nil
+}
+
+func readCluster(file, self string) (*server.Cluster, error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("-cluster: %w", err)
+	}
+	cl, err := server.ParseCluster(string(text), self)
+	if err != nil {
+		return nil, fmt.Errorf("-cluster %s: %w", file, err)
+	}
+	return cl, nil
 }
 
 func bytesFlag(p *int64) func(string) error {

@@ -51,6 +51,8 @@ func TestFlags_Bad(t *testing.T) {
 		{"-timeout -1", "negative"},
 		{"-write-timeout 0s", "-write-timeout is 0s"},
 		{"-io-threads -1", "-io-threads is -1"},
+		{"-cluster no/such/file", "-cluster: open no/such/file: no such file"},
+		{"-cluster cluster_test.go", "-cluster cluster_test.go: line 1: a node has 8 words before its slots, not 2"},
 		{"-loglevel loud", "unknown name"},
 		{"-addr=", "nothing to listen on"},
 	} {
@@ -239,12 +241,19 @@ func TestListenUnix(t *testing.T) {
 
 // startProcess runs the command as a process of its own. It returns its address,
 // and the lines of its log from there on.
-func startProcess(t *testing.T) (*exec.Cmd, net.Addr, <-chan string) {
-	cmd := exec.CommandContext(testContext(t), os.Args[0], "-addr", "127.0.0.1:0")
+func startProcess(t *testing.T, flags ...string) (*exec.Cmd, net.Addr, <-chan string) {
+	t.Helper()
+	cmd := exec.Command(os.Args[0], append([]string{"-addr", "127.0.0.1:0"}, flags...)...)
 	cmd.Env = append(os.Environ(), asMain+"=1")
 	stderr, err := cmd.StderrPipe()
 	require.NoError(t, err)
 	require.NoError(t, cmd.Start())
+	watchdog := time.AfterFunc(5*time.Minute, func() { cmd.Process.Kill() })
+	t.Cleanup(func() {
+		watchdog.Stop()
+		cmd.Process.Kill() // if it has not ended
+		cmd.Wait()
+	})
 	lines := make(chan string, 100)
 	go func() {
 		defer close(lines)
@@ -252,8 +261,9 @@ func startProcess(t *testing.T) (*exec.Cmd, net.Addr, <-chan string) {
 			lines <- s.Text()
 		}
 	}()
-	m := regexp.MustCompile(`address=(\S+)`).FindStringSubmatch(<-lines)
-	require.NotNil(t, m)
+	first := <-lines
+	m := regexp.MustCompile(`address=(\S+)`).FindStringSubmatch(first)
+	require.NotNil(t, m, first)
 	addr, err := net.ResolveTCPAddr("tcp", m[1])
 	require.NoError(t, err)
 	return cmd, addr, lines

@@ -5,6 +5,7 @@ package main
 // The client takes long to compile, and so is not for each build that is tested, nor fuzzed.
 
 import (
+	"context"
 	"net"
 	"testing"
 	"time"
@@ -83,4 +84,23 @@ func newRueidis(t *testing.T) (rueidis.Client, net.Addr) {
 	require.NoError(t, err)
 	t.Cleanup(client.Close)
 	return client, addrs[0]
+}
+
+func TestRueidis_Cluster(t *testing.T) {
+	cl := startCluster(t)
+	client, err := rueidis.NewClient(rueidis.ClientOption{InitAddress: cl.addrs})
+	require.NoError(t, err)
+	defer client.Close()
+	testClusterLoss(t, cl, clusterClient{
+		func(ctx context.Context, key, value string) error {
+			return client.Do(ctx, client.B().Set().Key(key).Value(value).Build()).Error()
+		},
+		func(ctx context.Context, key string) (string, bool, error) {
+			value, err := client.Do(ctx, client.B().Get().Key(key).Build()).ToString()
+			if rueidis.IsRedisNil(err) {
+				return "", false, nil
+			}
+			return value, err == nil, err
+		},
+	})
 }

@@ -34,7 +34,7 @@ type parameter struct {
 var parameters = []parameter{
 	fixed("activedefrag", "no"), // what is moved is moved when memory is short
 	fixed("appendonly", "no"),
-	{"cluster-enabled", constant("no"), nil},
+	{"cluster-enabled", func(s *Server) string { return yesNo(s.opts.Cluster != nil) }, nil},
 	{"daemonize", constant("no"), nil},
 	{"databases", constant("1"), nil},
 	{"enable-debug-command", constant("no"), nil},

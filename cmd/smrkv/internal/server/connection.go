@@ -40,6 +40,8 @@ func (c *conn) selectDB(arg []byte) bool {
 	case !ok:
 	case db < math.MinInt32 || db > math.MaxInt32:
 		c.error("ERR value is out of range, value must between -2147483648 and 2147483647")
+	case db != 0 && c.srv.opts.Cluster != nil:
+		c.error("ERR SELECT is not allowed in cluster mode")
 	case db != 0:
 		c.error("ERR DB index is out of range")
 	default:
@@ -161,7 +163,7 @@ func cmdHello(c *conn, args [][]byte) {
 	c.bulkString("id")
 	c.int(int64(c.id))
 	c.bulkString("mode")
-	c.bulkString("standalone")
+	c.bulkString(c.srv.opts.mode())
 	c.bulkString("role")
 	c.bulkString("master")
 	c.bulkString("modules")

@@ -29,18 +29,23 @@ func TestDifferential(t *testing.T) {
 func testDifferential(t *testing.T, protocol string) {
 	redisSocket := startRedis(t)
 	s := start(t, Options{})
+	commands := runScript(t, protocol, s.unix, redisSocket, "testdata/script*.txt")
+	require.GreaterOrEqual(t, commands, 300)
+}
+
+// runScript sends what is in the files to both sockets, and returns how many commands that is.
+func runScript(t *testing.T, protocol, ours, theirs, files string) (commands int) {
 	var a, b *client
 	hello := func() {
 		got, want := a.do("HELLO", protocol), b.do("HELLO", protocol)
 		require.Equal(t, withoutID(want), withoutID(got)) // an error before AUTH
 	}
 	connect := func() {
-		a, b = dial(t, "unix", s.unix), dial(t, "unix", redisSocket)
+		a, b = dial(t, "unix", ours), dial(t, "unix", theirs)
 		hello()
 	}
 	connect()
-	commands := 0
-	for _, step := range readScript(t) {
+	for _, step := range readScript(t, files) {
 		switch {
 		case step.conn:
 			a.Close()
@@ -48,8 +53,8 @@ func testDifferential(t *testing.T, protocol string) {
 			connect()
 			continue
 		case step.closed:
-			require.Empty(t, b.rest(), "line %d: Redis has more to say", step.line)
-			require.Empty(t, a.rest(), "line %d", step.line)
+			require.Empty(t, b.rest(), "%s: Redis has more to say", step.line)
+			require.Empty(t, a.rest(), "%s", step.line)
 			continue
 		}
 		a.send(step.send)
@@ -59,16 +64,16 @@ func testDifferential(t *testing.T, protocol string) {
 			commands++
 			got, want = withoutID(a.reply()), withoutID(b.reply())
 			if step.differs == "" {
-				assert.Equal(t, want, got, "line %d: %.200q", step.line, step.send)
+				assert.Equal(t, want, got, "%s: %.200q", step.line, step.send)
 			} else {
-				assert.NotEqual(t, want, got, "line %d: %.200q: this does not differ any more: %s", step.line, step.send, step.differs)
+				assert.NotEqual(t, want, got, "%s: %.200q: this does not differ any more: %s", step.line, step.send, step.differs)
 			}
 		}
 		if step.protocol && want != "+QUEUED\r\n" {
 			hello()
 		}
 	}
-	require.GreaterOrEqual(t, commands, 300)
+	return commands
 }
 
 // withoutID returns a reply without the connection's id, if it is that of HELLO or has it in
@@ -190,14 +195,22 @@ func randomBits(random *rand.Rand) []string {
 
 // startRedis starts a redis-server and returns its socket.
 func startRedis(t *testing.T) string {
+	socket, lines := launchRedis(t)
+	awaitLine(t, lines, "ready to accept connections")
+	return socket
+}
+
+// launchRedis starts a redis-server. It returns the lines of its log as well, which say
+// when it is ready.
+func launchRedis(t *testing.T, args ...string) (string, *bufio.Scanner) {
 	path, err := exec.LookPath("redis-server")
 	if err != nil {
 		t.Skip("there is nothing to compare with:", err)
 	}
 	dir := t.TempDir()
 	socket := filepath.Join(dir, "redis")
-	cmd := exec.CommandContext(testContext(t), path, "--port", "0", "--unixsocket", socket, "--dir", dir,
-		"--save", "", "--appendonly", "no", "--databases", "1")
+	cmd := exec.CommandContext(testContext(t), path, append([]string{"--port", "0", "--unixsocket", socket, "--dir", dir,
+		"--save", "", "--appendonly", "no", "--databases", "1"}, args...)...)
 	out, err := cmd.StdoutPipe()
 	require.NoError(t, err)
 	require.NoError(t, cmd.Start())
@@ -205,17 +218,22 @@ func startRedis(t *testing.T) string {
 		cmd.Process.Kill()
 		cmd.Wait() // it was killed
 	})
-	ready := false
-	for lines := bufio.NewScanner(out); !ready && lines.Scan(); {
-		ready = strings.Contains(lines.Text(), "ready to accept connections")
+	return socket, bufio.NewScanner(out)
+}
+
+func awaitLine(t *testing.T, lines *bufio.Scanner, text string) {
+	t.Helper()
+	for lines.Scan() {
+		if strings.Contains(lines.Text(), text) {
+			return
+		}
 	}
-	require.True(t, ready, "redis-server does not start")
-	return socket
+	t.Fatal("redis-server ends, or is late, and did not say:", text)
 }
 
 // A step is a line of the script.
 type step struct {
-	line         int
+	line         string // its file and number
 	send         string
 	replies      int
 	conn, closed bool
@@ -223,12 +241,23 @@ type step struct {
 	differs      string // why
 }
 
-func readScript(t *testing.T) (steps []step) {
-	b, err := os.ReadFile("testdata/script.txt")
+// readScript reads files that a pattern names, one after the other.
+func readScript(t *testing.T, files string) (steps []step) {
+	names, err := filepath.Glob(files)
+	require.NoError(t, err)
+	for _, name := range names {
+		steps = append(steps, readSteps(t, name)...)
+		steps = append(steps, step{conn: true})
+	}
+	return steps
+}
+
+func readSteps(t *testing.T, name string) (steps []step) {
+	b, err := os.ReadFile(name)
 	require.NoError(t, err)
 	differs := ""
 	for i, text := range strings.Split(string(b), "\n") {
-		st := step{line: i + 1}
+		st := step{line: fmt.Sprintf("%s:%d", name, i+1)}
 		directive, rest, _ := strings.Cut(text, " ")
 		switch {
 		case text == "" || strings.HasPrefix(text, "#"):
@@ -243,7 +272,7 @@ func readScript(t *testing.T) (steps []step) {
 		case directive == "raw":
 			count, words, _ := strings.Cut(rest, " ")
 			st.replies, err = strconv.Atoi(count)
-			require.NoError(t, err, "line %d", i+1)
+			require.NoError(t, err, st.line)
 			st.send = strings.Join(splitWords(t, words), "")
 		default:
 			st.replies = 1

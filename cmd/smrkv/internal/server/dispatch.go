@@ -23,6 +23,12 @@ func (c *conn) execute(args [][]byte) {
 		c.reject(cmd, "NOAUTH Authentication required.")
 		return
 	}
+	if cl := c.srv.opts.Cluster; cl != nil {
+		if failure := cl.misplaced(slotOf(cmd, args)); failure != "" {
+			c.reject(cmd, failure)
+			return
+		}
+	}
 	if c.tx != nil && cmd.flags&unqueued == 0 {
 		c.enqueue(cmd, args)
 		return

@@ -106,7 +106,7 @@ func (s *infoSection) wanted(names [][]byte) bool {
 
 func infoServer(w *infoWriter) {
 	w.line("redis_version", compatible) // what the replies are compatible with
-	w.line("redis_mode", "standalone")
+	w.line("redis_mode", w.srv.opts.mode())
 	w.line("server_name", "smrkv")
 	w.line("os", runtime.GOOS)
 	w.line("arch_bits", 32<<(^uint(0)>>63))
@@ -229,7 +229,13 @@ func infoCPU(w *infoWriter) {
 	w.line("used_cpu_user_children", "0.000000")
 }
 
-func infoCluster(w *infoWriter) { w.line("cluster_enabled", 0) }
+func infoCluster(w *infoWriter) {
+	enabled := 0
+	if w.srv.opts.Cluster != nil {
+		enabled = 1
+	}
+	w.line("cluster_enabled", enabled)
+}
 
 func infoKeyspace(w *infoWriter) {
 	if n := w.now.Data.Len; n > 0 {

@@ -54,6 +54,9 @@ type Options struct {
 	// one at least; the kernel's side of the network needs about as much.
 	IOThreads int
 
+	// Cluster says which other servers have a part of the keys. Default: none has.
+	Cluster *Cluster
+
 	// Log receives what an operator should know. Default: slog.Default().
 	Log *slog.Logger
 
@@ -65,6 +68,14 @@ type Options struct {
 	// step, for tests, is called when a connection has executed what had arrived or
 	// has ended, and when active expiry has done a round. It must not wait.
 	step func()
+}
+
+// mode returns what Redis calls it.
+func (o *Options) mode() string {
+	if o.Cluster != nil {
+		return "cluster"
+	}
+	return "standalone"
 }
 
 const (

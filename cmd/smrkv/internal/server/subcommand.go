@@ -49,6 +49,7 @@ func findSubcommand(subs []subcommand, args [][]byte) (sub *subcommand, failure 
 func subcommandsOf(name string) []subcommand {
 	return map[string][]subcommand{
 		"client":  clientCommands,
+		"cluster": clusterCommands,
 		"config":  configCommands,
 		"command": commandCommands,
 		"memory":  memoryCommands,

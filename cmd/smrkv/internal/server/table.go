@@ -2,6 +2,7 @@ package server
 
 import (
 	"cmp"
+	"iter"
 	"slices"
 )
 
@@ -28,6 +29,18 @@ type spec struct {
 // A keyRange says which arguments are keys: from first to last, in steps. A
 // negative last counts from the end; the zero keyRange is none.
 type keyRange struct{ first, last, step int }
+
+// of yields the keys among the arguments.
+func (r keyRange) of(args [][]byte) iter.Seq[[]byte] {
+	return func(yield func([]byte) bool) {
+		last := r.last
+		if last < 0 {
+			last += len(args)
+		}
+		for i := r.first; 0 < i && i <= last && yield(args[i]); i += r.step {
+		}
+	}
+}
 
 var (
 	oneKey   = keyRange{1, 1, 1}
@@ -62,6 +75,7 @@ const (
 	groupConnection = "connection"
 	groupServer     = "server"
 	groupMulti      = "transactions"
+	groupCluster    = "cluster"
 )
 
 const (
@@ -145,6 +159,11 @@ func newCommands() *commands {
 		{"multi", 1, multi | unqueued, noKeys, groupMulti, "1.2.0", "Keep the commands from here on for EXEC", cmdMulti},
 		{"unwatch", 1, multi, noKeys, groupMulti, "2.2.0", "Forget what is watched", cmdUnwatch},
 		{"watch", -2, multi | unqueued, allKeys, groupMulti, "2.2.0", "Let EXEC fail if a key was changed until then", cmdWatch},
+
+		{"asking", 1, fast, noKeys, groupCluster, "3.0.0", "Say that a redirection is followed, of which there is none", cmdOfCluster},
+		{"cluster", -2, 0, noKeys, groupCluster, "3.0.0", "Commands about the cluster", cmdCluster},
+		{"readonly", 1, always | fast, noKeys, groupCluster, "3.0.0", "Allow reads from a replica, of which there is none", cmdOfCluster},
+		{"readwrite", 1, always | fast, noKeys, groupCluster, "3.0.0", "Do not read from replicas, of which there is none", cmdOfCluster},
 
 		{"command", -1, always, noKeys, groupServer, "2.8.13", "Describe the commands", cmdCommand},
 		{"config", -2, 0, noKeys, groupServer, "2.0.0", "Commands about the configuration", cmdConfig},

@@ -144,15 +144,11 @@ func (c *conn) invalidate(cmd *command, args [][]byte) {
 		flags&(flagOptIn|flagCaching) == flagOptIn {
 		return
 	}
-	last := cmd.keys.last
-	if last < 0 {
-		last += len(args)
-	}
-	for i := cmd.keys.first; 0 < i && i <= last; i += cmd.keys.step {
+	for key := range cmd.keys.of(args) {
 		c.room(smallReply)
 		c.out.b = resp.AppendPush(c.out.b, 2)
 		c.bulkString("invalidate")
 		c.array(1)
-		c.bulk(args[i])
+		c.bulk(key)
 	}
 }

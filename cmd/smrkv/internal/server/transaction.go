@@ -12,6 +12,7 @@ type transaction struct {
 	queue  []queued
 	size   int  // charged
 	writes need // of its commands
+	slot   int  // of its commands' keys, where there is a cluster
 	failed bool // a command was refused: EXEC will not execute any, and none is kept
 }
 
@@ -36,7 +37,7 @@ func cmdMulti(c *conn, _ [][]byte) {
 		c.error("ERR MULTI calls can not be nested")
 		return
 	}
-	c.tx = new(transaction)
+	c.tx = &transaction{slot: noSlot}
 	c.shared.queued.Store(1)
 	c.ok()
 }
@@ -105,6 +106,9 @@ func (c *conn) enqueue(cmd *command, args [][]byte) {
 		c.simple("QUEUED")
 		return
 	}
+	if c.srv.opts.Cluster != nil {
+		t.slot = bothSlots(t.slot, slotOf(cmd, args))
+	}
 	bytes := 0
 	for _, arg := range args {
 		bytes += len(arg)
@@ -140,6 +144,10 @@ func cmdExec(c *conn, _ [][]byte) {
 	switch {
 	case t == nil:
 		c.error("ERR EXEC without MULTI")
+		return
+	case t.slot == manySlots:
+		c.discard()
+		c.error(errCrossSlot)
 		return
 	case t.failed:
 		c.discard()

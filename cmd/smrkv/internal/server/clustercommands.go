@@ -1,0 +1,132 @@
+package server
+
+import (
+	"cmp"
+	"fmt"
+	"strings"
+)
+
+// This file has CLUSTER, and what clients of a cluster send beside it.
+
+const errNoCluster = "ERR This instance has cluster support disabled"
+
+func cmdCluster(c *conn, args [][]byte) {
+	if c.srv.opts.Cluster == nil {
+		c.error(cmp.Or(c.shared.command.Load().checkSubcommand(args), errNoCluster))
+		return
+	}
+	c.dispatch(clusterCommands, args)
+}
+
+var clusterCommands = []subcommand{
+	{"COUNTKEYSINSLOT", 3, clusterCountKeys, []string{"<slot>", "Fails: keys are not kept by their slots."}},
+	{"INFO", 2, clusterInfo, []string{"", "Return information about the cluster."}},
+	{"KEYSLOT", 3, clusterKeySlot, []string{"<key>", "Return the slot of <key>."}},
+	{"MYID", 2, clusterMyID, []string{"", "Return the id of this node."}},
+	{"NODES", 2, clusterNodes, []string{"", "Return the nodes and their slots, a line for each."}},
+	{"SHARDS", 2, clusterShards, []string{"", "Return the nodes and their slots."}},
+	{"SLOTS", 2, clusterSlotRanges, []string{"", "Return ranges of slots with their nodes."}},
+}
+
+// cmdOfCluster is READONLY, READWRITE and ASKING, which say nothing to a master whose slots
+// do not move.
+func cmdOfCluster(c *conn, _ [][]byte) {
+	if c.srv.opts.Cluster == nil {
+		c.error(errNoCluster)
+		return
+	}
+	c.ok()
+}
+
+func clusterCountKeys(c *conn, _ [][]byte) {
+	c.error("ERR COUNTKEYSINSLOT would read all keys: they are not kept by their slots")
+}
+
+func clusterKeySlot(c *conn, args [][]byte) { c.int(int64(keySlot(args[2]))) }
+
+func clusterMyID(c *conn, _ [][]byte) { c.bulkString(c.srv.opts.Cluster.self.id) }
+
+func clusterInfo(c *conn, _ [][]byte) {
+	cl := c.srv.opts.Cluster
+	size, epoch := 0, 0
+	for _, n := range cl.nodes {
+		size += min(len(cl.rangesOf(n)), 1)
+		epoch = max(epoch, n.epoch)
+	}
+	w := new(infoWriter)
+	w.line("cluster_state", "ok")
+	w.line("cluster_slots_assigned", clusterSlots)
+	w.line("cluster_slots_ok", clusterSlots)
+	w.line("cluster_slots_pfail", 0)
+	w.line("cluster_slots_fail", 0)
+	w.line("cluster_known_nodes", len(cl.nodes))
+	w.line("cluster_size", size)
+	w.line("cluster_current_epoch", epoch)
+	w.line("cluster_my_epoch", cl.self.epoch)
+	c.text([]byte(w.String()))
+}
+
+func clusterNodes(c *conn, _ [][]byte) {
+	var b strings.Builder
+	cl := c.srv.opts.Cluster
+	for _, n := range cl.nodes {
+		flags := "master"
+		if n == cl.self {
+			flags = "myself,master"
+		}
+		fmt.Fprintf(&b, "%s %s %s - 0 0 %d connected", n.id, n.address, flags, n.epoch)
+		for _, r := range cl.rangesOf(n) {
+			if r.first == r.last {
+				fmt.Fprintf(&b, " %d", r.first)
+			} else {
+				fmt.Fprintf(&b, " %d-%d", r.first, r.last)
+			}
+		}
+		b.WriteString("\n")
+	}
+	c.text([]byte(b.String()))
+}
+
+func clusterShards(c *conn, _ [][]byte) {
+	cl := c.srv.opts.Cluster
+	c.array(len(cl.nodes))
+	for _, n := range cl.nodes {
+		ranges := cl.rangesOf(n)
+		c.mapOf(2)
+		c.bulkString("slots")
+		c.array(2 * len(ranges))
+		for _, r := range ranges {
+			c.int(int64(r.first))
+			c.int(int64(r.last))
+		}
+		c.bulkString("nodes")
+		c.array(1)
+		c.mapOf(7)
+		c.bulkString("id")
+		c.bulkString(n.id)
+		c.bulkString("port")
+		c.int(int64(n.port))
+		for _, word := range []string{"ip", n.host, "endpoint", n.host, "role", "master"} {
+			c.bulkString(word)
+		}
+		c.bulkString("replication-offset")
+		c.int(0)
+		c.bulkString("health")
+		c.bulkString("online")
+	}
+}
+
+func clusterSlotRanges(c *conn, _ [][]byte) {
+	cl := c.srv.opts.Cluster
+	c.array(len(cl.ranges))
+	for _, r := range cl.ranges {
+		c.array(3)
+		c.int(int64(r.first))
+		c.int(int64(r.last))
+		c.array(4)
+		c.bulkString(r.node.host)
+		c.int(int64(r.node.port))
+		c.bulkString(r.node.id)
+		c.mapOf(0)
+	}
+}
