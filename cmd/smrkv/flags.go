@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"strconv"
 	"time"
 
 	"github.com/gosmr/gosmr/cmd/smrkv/internal/server"
@@ -16,7 +17,10 @@ import (
 // A config is what the flags say.
 type config struct {
 	addr     string
+	tlsAddr  string
+	tls      *tlsFiles
 	unix     string
+	unixPerm os.FileMode
 	metrics  string
 	logLevel slog.Level
 	options  server.Options
@@ -24,7 +28,7 @@ type config struct {
 
 // parseFlags parses the command line. Errors have been written to stderr.
 func parseFlags(args []string, stderr io.Writer) (config, error) {
-	var cfg config
+	cfg := config{tls: new(tlsFiles), unixPerm: private}
 	o := &cfg.options
 	flags := flag.NewFlagSet("smrkv", flag.ContinueOnError)
 	flags.SetOutput(stderr)
@@ -34,6 +38,15 @@ func parseFlags(args []string, stderr io.Writer) (config, error) {
 	}
 	flags.StringVar(&cfg.addr, "addr", "127.0.0.1:6380", "`host:port` to listen on; empty: don't")
 	flags.StringVar(&cfg.unix, "unix", "", "`path` of a unix socket to listen on as well")
+	flags.Func("unixsocketperm", "`mode` of the unix socket, in octal: who may connect (default 600)", func(s string) error {
+		mode, err := strconv.ParseUint(s, 8, 9)
+		cfg.unixPerm = os.FileMode(mode)
+		return err
+	})
+	flags.StringVar(&cfg.tlsAddr, "tls-port", "", "`port`, or host:port, to speak TLS on; the host is that of -addr if it is not given")
+	flags.StringVar(&cfg.tls.cert, "tls-cert", "", "`file` with the certificate, and those between it and its authority; read again on SIGHUP")
+	flags.StringVar(&cfg.tls.key, "tls-key", "", "`file` with the certificate's key")
+	flags.StringVar(&cfg.tls.ca, "tls-ca", "", "`file` with the authorities of clients' certificates, which are required then")
 	flags.StringVar(&cfg.metrics, "metrics", "", "`host:port` to serve /metrics, /healthz and /debug/pprof on; empty: don't")
 	flags.Func("maxmemory", "`bytes` that the store may take, such as 256MiB or 1gb; 0: no limit (default 0)", bytesFlag(&o.MaxMemory))
 	flags.Func("maxmemory-policy", "what to do when a write does not fit: `noeviction`, answer with an error; allkeys-clock, evict keys that were not read lately; or volatile-clock, evict such keys that expire; the names of Redis's policies mean one of these (default noeviction)",
@@ -50,7 +63,7 @@ func parseFlags(args []string, stderr io.Writer) (config, error) {
 	protected := flags.Bool("protected-mode", true, "without a password, refuse clients from other hosts")
 	flags.IntVar(&o.MaxClients, "maxclients", 10_000, "how many `clients` may be connected")
 	flags.Func("timeout", "close connections that are silent for so many `seconds`, or a duration such as 5m; 0: never (default 0)", durationFlag(&o.Timeout))
-	flags.DurationVar(&o.WriteTimeout, "write-timeout", time.Minute, "close connections that don't read 256 KiB of a reply, or its end, for so long")
+	flags.DurationVar(&o.WriteTimeout, "write-timeout", time.Minute, "close connections that don't read 256 KiB of a reply, or its end, for so long; or whose TLS handshake takes longer")
 	cluster := flags.String("cluster", "", "`file` of lines as CLUSTER NODES has them: which servers have a part of the keys, this one among them")
 	announce := flags.String("cluster-announce", "", "`host:port` of this server in that file (default -addr)")
 	flags.IntVar(&o.IOThreads, "io-threads", 0, "event loops that serve the connections; 0: half as many as processors (Linux only)")
@@ -60,7 +73,7 @@ func parseFlags(args []string, stderr io.Writer) (config, error) {
 	}
 	err := cfg.check(flags)
 	if err == nil && *cluster != "" {
-		o.Cluster, err = readCluster(*cluster, cmp.Or(*announce, cfg.addr))
+		o.Cluster, err = readCluster(*cluster, cmp.Or(*announce, cfg.addr, cfg.tlsAddr))
 	}
 	if err != nil {
 		fmt.Fprintf(stderr, "smrkv: %v\n", err)
@@ -75,8 +88,12 @@ func (cfg *config) check(flags *flag.FlagSet) error {
 	switch {
 	case flags.NArg() > 0:
 		return fmt.Errorf("unexpected argument %q", flags.Arg(0))
-	case cfg.addr == "" && cfg.unix == "":
-		return fmt.Errorf("-addr and -unix are both empty: there is nothing to listen on")
+	case cfg.addr == "" && cfg.unix == "" && cfg.tlsAddr == "":
+		return fmt.Errorf("-addr, -tls-port and -unix are empty: there is nothing to listen on")
+	case cfg.tlsAddr != "" && (cfg.tls.cert == "" || cfg.tls.key == ""):
+		return fmt.Errorf("-tls-port needs -tls-cert and -tls-key")
+	case cfg.tlsAddr == "" && cfg.tls.cert+cfg.tls.key+cfg.tls.ca != "":
+		return fmt.Errorf("-tls-cert, -tls-key and -tls-ca are for -tls-port, which is not given")
 	case o.MaxClients < 1:
 		return fmt.Errorf("-maxclients is %d; it must be 1 at least", o.MaxClients)
 	case o.IOThreads < 0:

@@ -1,46 +1,87 @@
 package main
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"os"
+	"strings"
 )
 
+// A listener is where clients come in.
+type listener struct {
+	net.Listener
+	tls *tls.Config // nil: without
+}
+
 // listen opens what the flags name: all of it, or nothing.
-func (cfg *config) listen(log *slog.Logger) ([]net.Listener, error) {
-	var list []net.Listener
-	if cfg.addr != "" {
-		l, err := net.Listen("tcp", cfg.addr)
-		if err != nil {
-			return nil, err
-		}
-		list = append(list, l)
-		if a, ok := l.Addr().(*net.TCPAddr); ok && !a.IP.IsLoopback() && cfg.options.RequirePass == "" {
-			if cfg.options.Unprotected {
-				log.Warn("anybody who reaches this address can read and change everything: there is no password", "address", a)
-			} else {
-				log.Warn("clients from other hosts are refused until there is a password (-requirepass)", "address", a)
-			}
-		}
-	}
-	if cfg.unix != "" {
-		l, err := listenUnix(cfg.unix)
+func (cfg *config) listen(log *slog.Logger) (list []listener, err error) {
+	defer func() {
 		if err != nil {
 			for _, l := range list {
 				l.Close()
 			}
-			return nil, err
 		}
-		list = append(list, l)
+	}()
+	if cfg.addr != "" {
+		l, err := cfg.listenTCP(cfg.addr, log)
+		if err != nil {
+			return list, err
+		}
+		list = append(list, listener{l, nil})
+	}
+	if cfg.tlsAddr != "" {
+		addr := cfg.tlsAddr
+		if !strings.Contains(addr, ":") {
+			host := "127.0.0.1"
+			if cfg.addr != "" {
+				host, _, _ = net.SplitHostPort(cfg.addr) // which is listened on
+			}
+			addr = net.JoinHostPort(host, addr)
+		}
+		if err := cfg.tls.load(); err != nil {
+			return list, err
+		}
+		l, err := cfg.listenTCP(addr, log)
+		if err != nil {
+			return list, err
+		}
+		list = append(list, listener{l, cfg.tls.config()})
+	}
+	if cfg.unix != "" {
+		l, err := listenUnix(cfg.unix, cfg.unixPerm)
+		if err != nil {
+			return list, err
+		}
+		list = append(list, listener{l, nil})
 	}
 	return list, nil
 }
 
-// listenUnix listens on a socket that only its owner can connect to. One that is
-// left from a server that ended without removing it is replaced.
-func listenUnix(path string) (net.Listener, error) {
+// listenTCP warns of what others may do, or not do.
+func (cfg *config) listenTCP(addr string, log *slog.Logger) (net.Listener, error) {
+	l, err := net.Listen("tcp", addr)
+	if err != nil {
+		return nil, err
+	}
+	if a, ok := l.Addr().(*net.TCPAddr); ok && !a.IP.IsLoopback() && cfg.options.RequirePass == "" {
+		if cfg.options.Unprotected {
+			log.Warn("anybody who reaches this address can read and change everything: there is no password", "address", a)
+		} else {
+			log.Warn("clients from other hosts are refused until there is a password (-requirepass)", "address", a)
+		}
+	}
+	return l, nil
+}
+
+// private is the mode of a socket that nothing else is said of.
+const private os.FileMode = 0o600
+
+// listenUnix listens on a socket that only its owner can connect to, and then those whom
+// perm allows to. One that is left from a server that ended without removing it is replaced.
+func listenUnix(path string, perm os.FileMode) (net.Listener, error) {
 	if err := removeStale(path); err != nil {
 		return nil, err
 	}
@@ -49,6 +90,9 @@ func listenUnix(path string) (net.Listener, error) {
 		return nil, err
 	}
 	made, err := os.Lstat(path)
+	if err == nil && perm != private {
+		err = os.Chmod(path, perm)
+	}
 	if err != nil {
 		return nil, errors.Join(err, l.Close())
 	}

@@ -27,7 +27,8 @@
 //
 // SIGINT and SIGTERM end it in an orderly way: it stops accepting, answers what
 // it has received, closes the connections, gives all memory back and logs that
-// nothing is pending. A second signal ends it at once.
+// nothing is pending. A second signal ends it at once. SIGHUP reads the certificates of
+// TLS again.
 package main
 
 import (
@@ -105,7 +106,7 @@ func run(cfg config, log *slog.Logger, signals <-chan os.Signal, ready func(...n
 	for _, l := range listeners {
 		addrs = append(addrs, l.Addr())
 		log.Info("listening", "network", l.Addr().Network(), "address", l.Addr())
-		go func() { failed <- srv.Serve(l) }()
+		go func() { failed <- srv.ServeTLS(l.Listener, l.tls) }()
 	}
 	var web *http.Server
 	if cfg.metrics != "" {
@@ -120,12 +121,7 @@ func run(cfg config, log *slog.Logger, signals <-chan os.Signal, ready func(...n
 	}
 	ready(addrs...)
 
-	select {
-	case sig := <-signals:
-		log.Info("shutting down", "signal", sig)
-	case err = <-failed:
-		log.Error("shutting down", "error", err)
-	}
+	err = cfg.await(signals, failed, log)
 	ended := make(chan struct{})
 	defer close(ended)
 	go func() {
@@ -146,6 +142,31 @@ func run(cfg config, log *slog.Logger, signals <-chan os.Signal, ready func(...n
 		err = errors.Join(err, fmt.Errorf("%d bytes are still pending", st.PendingBytes))
 	}
 	return err
+}
+
+// await returns when the server shall end.
+func (cfg *config) await(signals <-chan os.Signal, failed <-chan error, log *slog.Logger) error {
+	hangup := make(chan os.Signal, 1)
+	if cfg.tlsAddr != "" {
+		signal.Notify(hangup, syscall.SIGHUP)
+		defer signal.Stop(hangup)
+	}
+	for {
+		select {
+		case <-hangup:
+			if err := cfg.tls.load(); err != nil {
+				log.Error("the certificates stay as they were", "error", err)
+			} else {
+				log.Info("the certificates are loaded")
+			}
+		case sig := <-signals:
+			log.Info("shutting down", "signal", sig)
+			return nil
+		case err := <-failed:
+			log.Error("shutting down", "error", err)
+			return err
+		}
+	}
 }
 
 func shutdown(srv *server.Server) error {

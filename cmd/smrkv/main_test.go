@@ -53,6 +53,11 @@ func TestFlags_Bad(t *testing.T) {
 		{"-io-threads -1", "-io-threads is -1"},
 		{"-cluster no/such/file", "-cluster: open no/such/file: no such file"},
 		{"-cluster cluster_test.go", "-cluster cluster_test.go: line 1: a node has 8 words before its slots, not 2"},
+		{"-unixsocketperm 888", "invalid syntax"},
+		{"-unixsocketperm 7777", "value out of range"},
+		{"-tls-port 0", "-tls-port needs -tls-cert and -tls-key"},
+		{"-tls-port 0 -tls-cert x", "-tls-port needs -tls-cert and -tls-key"},
+		{"-tls-ca x", "are for -tls-port, which is not given"},
 		{"-loglevel loud", "unknown name"},
 		{"-addr=", "nothing to listen on"},
 	} {
@@ -217,17 +222,17 @@ func TestCommand_SlowMetricsRequest(t *testing.T) {
 func TestListenUnix(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "s")
 	require.NoError(t, os.WriteFile(path, nil, 0o600))
-	_, err := listenUnix(path)
+	_, err := listenUnix(path, private)
 	require.ErrorContains(t, err, "not a socket")
 	require.NoError(t, os.Remove(path))
 
 	stale, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
 	require.NoError(t, err)
-	_, err = listenUnix(path)
+	_, err = listenUnix(path, private)
 	require.ErrorContains(t, err, "in use by another server")
 	stale.SetUnlinkOnClose(false)
 	require.NoError(t, stale.Close())
-	l, err := listenUnix(path)
+	l, err := listenUnix(path, private)
 	require.NoError(t, err, "one that nobody listens on is replaced")
 
 	require.NoError(t, os.Remove(path))

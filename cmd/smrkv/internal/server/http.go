@@ -30,9 +30,9 @@ func (c *conn) refuseHTTP() {
 // A warnTimer says when to log again what a client can bring about as often as it likes.
 type warnTimer struct{ last atomic.Int64 } // Unix nanoseconds; changed by CompareAndSwap
 
-const warnHTTPEvery = time.Minute
+const warnClientEvery = time.Minute
 
 func (w *warnTimer) due(now time.Time) bool {
 	last := w.last.Load()
-	return (last == 0 || now.UnixNano()-last >= int64(warnHTTPEvery)) && w.last.CompareAndSwap(last, now.UnixNano())
+	return (last == 0 || now.UnixNano()-last >= int64(warnClientEvery)) && w.last.CompareAndSwap(last, now.UnixNano())
 }

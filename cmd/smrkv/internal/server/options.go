@@ -38,7 +38,8 @@ type Options struct {
 	Timeout time.Duration
 
 	// WriteTimeout is how long a client may take to read a part of a reply
-	// (writeChunk bytes, or less at its end) before its connection is closed.
+	// (writeChunk bytes, or less at its end) before its connection is closed; and how
+	// long its TLS handshake may take.
 	// Default: 1 minute.
 	WriteTimeout time.Duration
 

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -15,7 +16,10 @@ import (
 // Serve accepts connections from l, and closes it in the end. It returns
 // ErrClosed after Shutdown, or the error that made l useless. It may be called
 // for any number of listeners.
-func (s *Server) Serve(l net.Listener) error {
+func (s *Server) Serve(l net.Listener) error { return s.ServeTLS(l, nil) }
+
+// ServeTLS is Serve for clients that speak TLS, if config is not nil.
+func (s *Server) ServeTLS(l net.Listener, config *tls.Config) error {
 	defer l.Close()
 	if !s.track(l) {
 		return ErrClosed
@@ -26,7 +30,7 @@ func (s *Server) Serve(l net.Listener) error {
 		nc, err := l.Accept()
 		if err == nil {
 			backoff /= 2 // when descriptors are few, every other may succeed
-			s.admit(nc)
+			s.admit(nc, config)
 			continue
 		}
 		if s.draining.Load() {
@@ -90,19 +94,21 @@ const errProtected = "DENIED smrkv is running in protected mode because no passw
 	"and make sure that the server can't be reached from the internet."
 
 // admit starts to serve nc, or turns it away.
-func (s *Server) admit(nc net.Conn) {
+func (s *Server) admit(nc net.Conn, config *tls.Config) {
 	s.stats.connections.Add(1)
 	if s.settings.protected.Load() && s.settings.password.Load() == nil && !isLocal(nc.RemoteAddr()) {
-		s.refuse(nc, errProtected)
+		s.refuse(nc, config, errProtected)
 		return
 	}
 	if !s.reserve() {
-		s.refuse(nc, errMaxClients)
+		s.refuse(nc, config, errMaxClients)
 		return
 	}
 	c := newConn(s, s.lastID.Add(1))
-	if !s.loops.take(c, nc) {
-		c.wire = &stream{c, nc, s.opts.WriteTimeout}
+	if config != nil {
+		c.wire = newTLSStream(c, nc, config)
+	} else if !s.loops.take(c, nc) {
+		c.wire = &stream{c: c, nc: nc, socket: nc, writeTimeout: s.opts.WriteTimeout}
 	}
 	if !s.remember(c) {
 		s.count.Add(-1)
@@ -147,11 +153,14 @@ func (s *Server) forget(c *conn) {
 	s.running.Done()
 }
 
-// refuse says why, if the socket takes it at once, and closes.
-func (s *Server) refuse(nc net.Conn, why string) {
+// refuse says why, if the socket takes it at once, and closes. By TLS nothing can be said
+// that soon.
+func (s *Server) refuse(nc net.Conn, config *tls.Config, why string) {
 	s.stats.rejected.Add(1)
-	nc.SetWriteDeadline(time.Now().Add(10 * time.Millisecond))
-	io.WriteString(nc, "-"+why+"\r\n") // best effort
+	if config == nil {
+		nc.SetWriteDeadline(time.Now().Add(10 * time.Millisecond))
+		io.WriteString(nc, "-"+why+"\r\n") // best effort
+	}
 	nc.Close()
 }
 

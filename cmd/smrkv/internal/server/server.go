@@ -83,6 +83,7 @@ type Server struct {
 	frozen     atomic.Int64 // the time in Unix microseconds, while a command runs alone; 0: it goes on
 	watches    watches
 	httpWarned warnTimer
+	tlsWarned  warnTimer
 
 	buffers *buffer.Budget // of what clients send and do not read, and copies of values
 	pool    *buffer.Pool

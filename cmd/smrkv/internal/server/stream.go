@@ -13,7 +13,9 @@ import (
 type stream struct {
 	c            *conn
 	nc           net.Conn
+	socket       net.Conn // nc, or what is below TLS
 	writeTimeout time.Duration
+	charged      int // as queries, for TLS
 }
 
 func (t *stream) read(in *resp.Parser) (int, error) {
@@ -46,22 +48,25 @@ func writeInTime(nc net.Conn, p []byte, timeout time.Duration) error {
 
 func (t *stream) mayBlock() {}
 
-func (t *stream) close() { t.nc.Close() }
-
-func (t *stream) endInput() {
-	if c, ok := t.nc.(interface{ CloseRead() error }); ok && c.CloseRead() == nil {
-		return
-	}
-	t.nc.SetReadDeadline(time.Unix(1, 0))
+func (t *stream) close() {
+	t.nc.Close()
+	t.c.mem.Queries.Release(t.charged)
 }
 
-func (t *stream) kill()            { t.nc.Close() }
+func (t *stream) endInput() {
+	if c, ok := t.socket.(interface{ CloseRead() error }); ok && c.CloseRead() == nil {
+		return
+	}
+	t.socket.SetReadDeadline(time.Unix(1, 0))
+}
+
+func (t *stream) kill()            { t.socket.Close() }
 func (t *stream) local() net.Addr  { return t.nc.LocalAddr() }
 func (t *stream) remote() net.Addr { return t.nc.RemoteAddr() }
 
 // serveStream serves c, whose transport is a stream, to its end.
 func serveStream(c *conn) {
-	for goOn := true; goOn; goOn = c.finish() {
+	for goOn := c.wire.(*stream).handshake(); goOn; goOn = c.finish() {
 		c.serve()
 	}
 	c.end()
