@@ -127,7 +127,8 @@ func fuzzServe(t *testing.T, input []byte, sizes []int) []byte {
 	w := &fuzzWire{input: input, sizes: sizes}
 	c.wire = w
 	require.True(t, s.reserve() && s.remember(c))
-	serveStream(c)
+	c.serveAll()
+	c.end()
 	require.True(t, w.closed)
 	require.NoError(t, s.Shutdown(testContext(t)))
 	st := s.SMR()

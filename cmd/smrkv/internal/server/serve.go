@@ -116,7 +116,7 @@ func (s *Server) admit(nc net.Conn, config *tls.Config) {
 		return
 	}
 	if !s.loops.serve(c) {
-		go serveStream(c)
+		go c.wire.(*stream).serve()
 	}
 }
 

@@ -64,10 +64,17 @@ func (t *stream) kill()            { t.socket.Close() }
 func (t *stream) local() net.Addr  { return t.nc.LocalAddr() }
 func (t *stream) remote() net.Addr { return t.nc.RemoteAddr() }
 
-// serveStream serves c, whose transport is a stream, to its end.
-func serveStream(c *conn) {
-	for goOn := c.wire.(*stream).handshake(); goOn; goOn = c.finish() {
+// serve serves the connection to its end.
+func (t *stream) serve() {
+	if t.handshake() {
+		t.c.serveAll()
+	}
+	t.c.end()
+}
+
+// serveAll serves what a transport that blocks receives, to its end.
+func (c *conn) serveAll() {
+	for goOn := true; goOn; goOn = c.finish() {
 		c.serve()
 	}
-	c.end()
 }
