@@ -4,6 +4,7 @@ go 1.25.0
 
 require (
 	github.com/anishathalye/porcupine v1.3.1
+	github.com/gomodule/redigo v1.9.3
 	github.com/gosmr/gosmr v0.0.0
 	github.com/gosmr/gosmr/smrprom v0.0.0
 	github.com/prometheus/client_golang v1.24.1

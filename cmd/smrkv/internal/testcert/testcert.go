@@ -30,7 +30,7 @@ type Authority struct {
 // New returns an authority of its own.
 func New(t testing.TB) *Authority {
 	a := &Authority{t: t}
-	a.key, a.cert, a.der = a.make(&x509.Certificate{IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign}, nil)
+	a.key, a.cert, a.der = a.make(&x509.Certificate{Subject: pkix.Name{CommonName: "authority"}, IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign}, nil)
 	return a
 }
 
@@ -41,7 +41,6 @@ func (a *Authority) make(template, parent *x509.Certificate) (*ecdsa.PrivateKey,
 	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 100))
 	require.NoError(a.t, err)
 	template.SerialNumber = serial
-	template.Subject = pkix.Name{CommonName: "smrkv test"}
 	template.NotBefore, template.NotAfter = time.Now().Add(-time.Hour), time.Now().Add(24*time.Hour)
 	signer := a.key
 	if parent == nil {
@@ -64,6 +63,7 @@ func (a *Authority) Pool() *x509.CertPool {
 // Certificate returns a new one of 127.0.0.1, for servers and clients.
 func (a *Authority) Certificate() tls.Certificate {
 	key, _, der := a.make(&x509.Certificate{
+		Subject:     pkix.Name{CommonName: "smrkv"},
 		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
 	}, a.cert)
