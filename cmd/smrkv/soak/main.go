@@ -7,15 +7,23 @@
 //
 // Keys are chosen from many more than fit; values are from 1 byte to 64 KiB, each size
 // class as likely as any other, one in a hundred up to 1 MiB; some expire; clients set,
-// get, append, count, delete, and now and then one deletes everything.
+// get, append, count, delete, and now and then one deletes everything. One pipeline in eight is
+// a transaction, every other client is one by TLS, and some watch what they change.
 package main
 
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
 	"flag"
 	"fmt"
 	"math/rand/v2"
+	"net"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -58,7 +66,18 @@ func run() error {
 	if err := build.Run(); err != nil {
 		return fmt.Errorf("build smrkv: %w", err)
 	}
-	kv := exec.Command(bin, "-addr", "127.0.0.1:0", "-unix", socket,
+	cert, key := filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
+	secure, err := writeCertificate(cert, key)
+	if err != nil {
+		return err
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	addr := l.Addr().String()
+	l.Close() // smrkv is to have it
+	kv := exec.Command(bin, "-addr=", "-unix", socket, "-tls-port", addr, "-tls-cert", cert, "-tls-key", key,
 		"-maxmemory", fmt.Sprintf("%dMiB", *limit), "-maxmemory-policy", *policy, "-loglevel", "warn", "-metrics", *metrics)
 	kv.Stdout, kv.Stderr = os.Stdout, os.Stderr
 	if err := kv.Start(); err != nil {
@@ -69,6 +88,8 @@ func run() error {
 
 	db := redis.NewClient(&redis.Options{Network: "unix", Addr: socket, PoolSize: *clients + 1, DisableIdentity: true, Protocol: 2})
 	defer db.Close()
+	tlsDB := redis.NewClient(&redis.Options{Addr: addr, TLSConfig: secure, PoolSize: *clients})
+	defer tlsDB.Close()
 	ctx, cancel := context.WithTimeout(context.Background(), *duration)
 	defer cancel()
 	for db.Ping(ctx).Err() != nil {
@@ -81,7 +102,9 @@ func run() error {
 	var ops, oom, failed, slowest atomic.Int64
 	var wg sync.WaitGroup
 	for c := range *clients {
-		wg.Go(func() { load(ctx, db, uint64(c), &ops, &oom, &failed, &slowest) })
+		wg.Go(func() {
+			load(ctx, []*redis.Client{db, tlsDB}[c%2], uint64(c), &ops, &oom, &failed, &slowest)
+		})
 	}
 	curve, err := watch(ctx, kv.Process.Pid, db, &ops, &oom, &slowest)
 	wg.Wait()
@@ -89,6 +112,21 @@ func run() error {
 		return err
 	}
 	return report(curve, failed.Load())
+}
+
+// writeCertificate writes the certificate of 127.0.0.1 that package httptest has, and returns
+// what trusts it.
+func writeCertificate(cert, key string) (*tls.Config, error) {
+	s := httptest.NewTLSServer(nil)
+	defer s.Close()
+	pair := s.TLS.Certificates[0]
+	der, err := x509.MarshalPKCS8PrivateKey(pair.PrivateKey)
+	if err != nil {
+		return nil, err
+	}
+	return s.Client().Transport.(*http.Transport).TLSClientConfig, errors.Join(
+		os.WriteFile(cert, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: pair.Certificate[0]}), 0o600),
+		os.WriteFile(key, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), 0o600))
 }
 
 // load sends pipelines of mixed commands until ctx ends, and notes how long the slowest took.
@@ -107,6 +145,9 @@ func load(ctx context.Context, db *redis.Client, seed uint64, ops, oom, failed, 
 	}
 	for ctx.Err() == nil {
 		p := db.Pipeline()
+		if rnd.IntN(8) == 0 {
+			p = db.TxPipeline()
+		}
 		for range 1 + rnd.IntN(16) {
 			k := "key:" + strconv.Itoa(rnd.IntN(*keys))
 			switch n := rnd.IntN(100); {
@@ -124,6 +165,18 @@ func load(ctx context.Context, db *redis.Client, seed uint64, ops, oom, failed, 
 				p.Get(ctx, k)
 			}
 		}
+		if rnd.IntN(50) == 0 {
+			key := "watched:" + strconv.Itoa(rnd.IntN(10))
+			err := db.Watch(ctx, func(tx *redis.Tx) error {
+				n, _ := tx.Get(ctx, key).Int()
+				_, err := tx.TxPipelined(ctx, func(p redis.Pipeliner) error { return p.Set(ctx, key, n+1, 0).Err() })
+				return err
+			}, key)
+			if err != nil && err != redis.TxFailedErr && !strings.Contains(err.Error(), "OOM") && ctx.Err() == nil {
+				failed.Add(1)
+				fmt.Fprintln(os.Stderr, "soak: watch:", err)
+			}
+		}
 		if rnd.IntN(1_000_000) == 0 {
 			p.FlushAll(ctx)
 		}
@@ -136,7 +189,7 @@ func load(ctx context.Context, db *redis.Client, seed uint64, ops, oom, failed, 
 			switch err := c.Err(); {
 			case err == nil || err == redis.Nil:
 				ops.Add(1)
-			case strings.HasPrefix(err.Error(), "OOM"):
+			case strings.Contains(err.Error(), "OOM"): // of one command, or a transaction
 				oom.Add(1)
 			case ctx.Err() == nil:
 				failed.Add(1)
