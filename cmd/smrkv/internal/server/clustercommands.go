@@ -3,7 +3,6 @@ package server
 import (
 	"cmp"
 	"fmt"
-	"strings"
 )
 
 // This file has CLUSTER, and what clients of a cluster send beside it.
@@ -53,38 +52,28 @@ func clusterInfo(c *conn, _ [][]byte) {
 		size += min(len(cl.rangesOf(n)), 1)
 		epoch = max(epoch, n.epoch)
 	}
-	w := new(infoWriter)
-	w.line("cluster_state", "ok")
-	w.line("cluster_slots_assigned", clusterSlots)
-	w.line("cluster_slots_ok", clusterSlots)
-	w.line("cluster_slots_pfail", 0)
-	w.line("cluster_slots_fail", 0)
-	w.line("cluster_known_nodes", len(cl.nodes))
-	w.line("cluster_size", size)
-	w.line("cluster_current_epoch", epoch)
-	w.line("cluster_my_epoch", cl.self.epoch)
-	c.text([]byte(w.String()))
+	c.text(fmt.Appendf(nil, "cluster_state:ok\r\ncluster_slots_assigned:%[1]d\r\ncluster_slots_ok:%[1]d\r\n"+
+		"cluster_slots_pfail:0\r\ncluster_slots_fail:0\r\ncluster_known_nodes:%d\r\ncluster_size:%d\r\n"+
+		"cluster_current_epoch:%d\r\ncluster_my_epoch:%d\r\n", clusterSlots, len(cl.nodes), size, epoch, cl.self.epoch))
 }
 
 func clusterNodes(c *conn, _ [][]byte) {
-	var b strings.Builder
+	var b []byte
 	cl := c.srv.opts.Cluster
 	for _, n := range cl.nodes {
 		flags := "master"
 		if n == cl.self {
 			flags = "myself,master"
 		}
-		fmt.Fprintf(&b, "%s %s %s - 0 0 %d connected", n.id, n.address, flags, n.epoch)
+		b = fmt.Appendf(b, "%s %s %s - 0 0 %d connected", n.id, n.address, flags, n.epoch)
 		for _, r := range cl.rangesOf(n) {
-			if r.first == r.last {
-				fmt.Fprintf(&b, " %d", r.first)
-			} else {
-				fmt.Fprintf(&b, " %d-%d", r.first, r.last)
+			if b = fmt.Appendf(b, " %d", r.first); r.first != r.last {
+				b = fmt.Appendf(b, "-%d", r.last)
 			}
 		}
-		b.WriteString("\n")
+		b = append(b, '\n')
 	}
-	c.text([]byte(b.String()))
+	c.text(b)
 }
 
 func clusterShards(c *conn, _ [][]byte) {
@@ -102,17 +91,17 @@ func clusterShards(c *conn, _ [][]byte) {
 		c.bulkString("nodes")
 		c.array(1)
 		c.mapOf(7)
-		c.bulkString("id")
-		c.bulkString(n.id)
-		c.bulkString("port")
+		c.bulkStrings("id", n.id, "port")
 		c.int(int64(n.port))
-		for _, word := range []string{"ip", n.host, "endpoint", n.host, "role", "master"} {
-			c.bulkString(word)
-		}
-		c.bulkString("replication-offset")
+		c.bulkStrings("ip", n.host, "endpoint", n.host, "role", "master", "replication-offset")
 		c.int(0)
-		c.bulkString("health")
-		c.bulkString("online")
+		c.bulkStrings("health", "online")
+	}
+}
+
+func (c *conn) bulkStrings(list ...string) {
+	for _, s := range list {
+		c.bulkString(s)
 	}
 }
 
