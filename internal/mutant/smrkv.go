@@ -94,4 +94,25 @@ var smrkvBugs = []Bug{
 -	c.touch(key)
 `,
 	},
+	{
+		Name:    "handshake-for-ever",
+		Why:     "a client that stalls in its TLS handshake is never disconnected",
+		Package: "./cmd/smrkv/internal/server",
+		Test:    "TestTLS_StalledHandshake",
+		Patch: `
+@ cmd/smrkv/internal/server/tls.go
+-	nc.SetDeadline(time.Now().Add(t.writeTimeout))
+`,
+	},
+	{
+		Name:    "handshake-takes-all-room",
+		Why:     "clients that are not known yet may have all of the clients' memory, and others are disconnected for them",
+		Package: "./cmd/smrkv/internal/server",
+		Test:    "TestTLS_ManyHandshakes",
+		Patch: `
+@ cmd/smrkv/internal/server/tls.go
+-	if !t.c.mem.Queries.TrySpare(tlsSize) { // nobody is disconnected for one who is not known yet
++	if !t.c.mem.Queries.Try(tlsSize) {
+`,
+	},
 }
