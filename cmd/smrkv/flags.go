@@ -59,6 +59,7 @@ func parseFlags(args []string, stderr io.Writer) (config, error) {
 			o.MaxClientMemory, err = server.ParseClientMemory(s)
 			return err
 		})
+	flags.IntVar(&o.Databases, "databases", 16, "how many `databases` there are for SELECT")
 	flags.StringVar(&o.RequirePass, "requirepass", "", "`password` that clients must give with AUTH")
 	protected := flags.Bool("protected-mode", true, "without a password, refuse clients from other hosts")
 	flags.IntVar(&o.MaxClients, "maxclients", 10_000, "how many `clients` may be connected")
@@ -94,6 +95,8 @@ func (cfg *config) check(flags *flag.FlagSet) error {
 		return fmt.Errorf("-tls-port needs -tls-cert and -tls-key")
 	case cfg.tlsAddr == "" && cfg.tls.cert+cfg.tls.key+cfg.tls.ca != "":
 		return fmt.Errorf("-tls-cert, -tls-key and -tls-ca are for -tls-port, which is not given")
+	case o.Databases < 1:
+		return fmt.Errorf("-databases is %d; it must be 1 at least", o.Databases)
 	case o.MaxClients < 1:
 		return fmt.Errorf("-maxclients is %d; it must be 1 at least", o.MaxClients)
 	case o.IOThreads < 0:

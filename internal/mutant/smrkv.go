@@ -91,7 +91,19 @@ var smrkvBugs = []Bug{
 		Test:    "TestExec_Linearizable",
 		Patch: `
 @ cmd/smrkv/internal/server/strings.go
--	c.touch(key)
+-	c.touchIn(d, key)
+`,
+	},
+	{
+		Name:    "swapdb-beside-others",
+		Why:     "an MGET sees a part of a database, and the rest of that for which it is swapped meanwhile",
+		Package: "./cmd/smrkv/internal/server",
+		Test:    "TestSwapDB_NeverTorn",
+		Patch: `
+@ cmd/smrkv/internal/server/databases.go
+-	c.alone(func() {
++	func(fn func()) { fn() }(func() {
+ 		c.srv.watches.swapped(a, b)
 `,
 	},
 	{

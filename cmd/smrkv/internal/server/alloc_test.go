@@ -76,10 +76,10 @@ func TestCommands_AllocateNothing(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			c, w := inMemory(t, tc.commands)
 			c.setFlag(flagRESP3, strings.HasSuffix(tc.name, "RESP3"))
-			require.NoError(t, c.srv.data.Store([]byte("small"), []byte(small)))
-			require.NoError(t, c.srv.data.Store([]byte("large"), []byte(large)))
+			require.NoError(t, c.srv.first().Store([]byte("small"), []byte(small)))
+			require.NoError(t, c.srv.first().Store([]byte("large"), []byte(large)))
 			key, value := []byte("small"), []byte(small)
-			store := testing.AllocsPerRun(2000, func() { c.srv.data.Store(key, value) })
+			store := testing.AllocsPerRun(2000, func() { c.srv.first().Store(key, value) })
 			w.wrote = 0
 			got := testing.AllocsPerRun(2000, func() { c.serve(); c.finish() })
 			require.Equal(t, 2001*len(tc.replies), w.wrote)
@@ -97,7 +97,7 @@ func BenchmarkServe(b *testing.B) {
 	} {
 		b.Run(bc.name, func(b *testing.B) {
 			c, _ := inMemory(b, bc.commands)
-			require.NoError(b, c.srv.data.Store([]byte("key"), make([]byte, 64)))
+			require.NoError(b, c.srv.first().Store([]byte("key"), make([]byte, 64)))
 			b.ReportAllocs()
 			for b.Loop() {
 				c.serve()

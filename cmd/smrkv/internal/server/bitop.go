@@ -62,7 +62,7 @@ func (c *conn) bitOp(op bitOp, to []byte, from [][]byte) {
 		for _, key := range from {
 			c.look(key) // counts
 		}
-		if c.srv.data.Delete(to) {
+		if c.data().Delete(to) {
 			c.touch(to)
 		}
 		c.int(0)

@@ -91,8 +91,9 @@ func cmdGetBit(c *conn, args [][]byte) {
 // must not keep the value, nor wait.
 func (c *conn) view(key []byte, fn func(v []byte)) (found bool) {
 	for {
-		s := c.srv.data.Enter()
-		it, ok := c.srv.data.LoadIn(s, key)
+		data := c.data()
+		s := data.Enter()
+		it, ok := data.LoadIn(s, key)
 		long := len(it.Value) > longView && c.hold == holdShard
 		if ok && !long {
 			fn(it.Value)

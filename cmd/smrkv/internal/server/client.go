@@ -204,9 +204,9 @@ func (c *conn) line() string {
 	if p := sh.library.Load(); p != nil {
 		lib = *p
 	}
-	return fmt.Sprintf("id=%d addr=%s laddr=%s name=%s age=%d idle=%d flags=%s db=0 sub=0 psub=0 ssub=0 multi=%d cmd=%s user=default redir=%d resp=%d lib-name=%s lib-ver=%s",
+	return fmt.Sprintf("id=%d addr=%s laddr=%s name=%s age=%d idle=%d flags=%s db=%d sub=0 psub=0 ssub=0 multi=%d cmd=%s user=default redir=%d resp=%d lib-name=%s lib-ver=%s",
 		c.id, address(c.wire.remote(), c.wire.local()), address(c.wire.local(), nil), name,
-		int64(now.Sub(sh.since).Seconds()), c.idleSeconds(now), flags, queued, command, c.redirection(), c.protocol(), lib.name, lib.version)
+		int64(now.Sub(sh.since).Seconds()), c.idleSeconds(now), flags, sh.db.Load(), queued, command, c.redirection(), c.protocol(), lib.name, lib.version)
 }
 
 func (c *conn) idleSeconds(now time.Time) int64 {

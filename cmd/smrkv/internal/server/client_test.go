@@ -94,7 +94,7 @@ func testGoRedisConnection(t *testing.T, rdb *redis.Client) {
 	require.NoError(t, err)
 	require.Contains(t, list, "name=worker")
 	require.NoError(t, c.Select(ctx, 0).Err())
-	require.EqualError(t, c.Select(ctx, 1).Err(), "ERR DB index is out of range")
+	require.EqualError(t, c.Select(ctx, 16).Err(), "ERR DB index is out of range")
 	hello, err := c.Hello(ctx, 2, "", "", "").Result()
 	require.NoError(t, err)
 	require.EqualValues(t, "redis", hello["server"])

@@ -36,7 +36,7 @@ var parameters = []parameter{
 	fixed("appendonly", "no"),
 	{"cluster-enabled", func(s *Server) string { return yesNo(s.opts.Cluster != nil) }, nil},
 	{"daemonize", constant("no"), nil},
-	{"databases", constant("1"), nil},
+	{"databases", func(s *Server) string { return strconv.Itoa(len(s.dbs)) }, nil},
 	{"enable-debug-command", constant("no"), nil},
 	{"io-threads", func(s *Server) string { return strconv.Itoa(s.opts.IOThreads) }, nil},
 	fixed("latency-monitor-threshold", "0"),

@@ -18,6 +18,7 @@ type conn struct {
 	id   uint64
 	wire transport
 
+	db  *database     // selected
 	mem buffer.Client // what is charged for it
 	in  resp.Parser
 	out output
@@ -48,6 +49,7 @@ type sharedState struct {
 	name    atomic.Pointer[string]
 	library atomic.Pointer[library]
 	flags   atomic.Uint32
+	db      atomic.Int32 // its index
 	queued  atomic.Int64 // commands since MULTI, plus one; 0: not after MULTI
 	killed  atomic.Bool  // by kill
 }
@@ -109,7 +111,7 @@ type transport interface {
 var errNothing = errors.New("server: nothing to read")
 
 func newConn(s *Server, id uint64) *conn {
-	c := &conn{srv: s, id: id, sample: uint32(id)}
+	c := &conn{srv: s, id: id, db: &s.dbs[0], sample: uint32(id)}
 	c.mem.Init(s.buffers, c.kill)
 	c.in.Init(&c.mem.Queries, s.pool)
 	c.setAuthenticated(s.settings.password.Load() == nil)
@@ -221,7 +223,7 @@ func (c *conn) settle() {
 		c.wire.mayBlock()
 		c.srv.dom.Throttle(c.srv.ctx) // fails when the server ends: no matter then
 	}
-	c.srv.evictAhead(written)
+	c.srv.evictAhead(c.data(), written)
 }
 
 // end gives back what the connection holds.

@@ -2,7 +2,6 @@ package server
 
 import (
 	"fmt"
-	"math"
 
 	"github.com/gosmr/gosmr/cmd/smrkv/internal/resp"
 )
@@ -27,31 +26,9 @@ func cmdQuit(c *conn, _ [][]byte) {
 	c.closing = true
 }
 
-func cmdSelect(c *conn, args [][]byte) {
-	if c.selectDB(args[1]) {
-		c.ok()
-	}
-}
-
-// selectDB reports whether arg is the database that there is, or replies with the error.
-func (c *conn) selectDB(arg []byte) bool {
-	db, ok := c.parseInt(arg)
-	switch {
-	case !ok:
-	case db < math.MinInt32 || db > math.MaxInt32:
-		c.error("ERR value is out of range, value must between -2147483648 and 2147483647")
-	case db != 0 && c.srv.opts.Cluster != nil:
-		c.error("ERR SELECT is not allowed in cluster mode")
-	case db != 0:
-		c.error("ERR DB index is out of range")
-	default:
-		return true
-	}
-	return false
-}
-
 func cmdReset(c *conn, _ [][]byte) {
 	c.discard()
+	c.use(&c.srv.dbs[0])
 	c.shared.name.Store(nil)
 	c.shared.flags.Store(0)
 	c.mem.Spare(false)

@@ -210,7 +210,7 @@ func launchRedis(t *testing.T, args ...string) (string, *bufio.Scanner) {
 	dir := t.TempDir()
 	socket := filepath.Join(dir, "redis")
 	cmd := exec.CommandContext(testContext(t), path, append([]string{"--port", "0", "--unixsocket", socket, "--dir", dir,
-		"--save", "", "--appendonly", "no", "--databases", "1"}, args...)...)
+		"--save", "", "--appendonly", "no", "--databases", "16"}, args...)...)
 	out, err := cmd.StdoutPipe()
 	require.NoError(t, err)
 	require.NoError(t, cmd.Start())

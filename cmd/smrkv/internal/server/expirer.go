@@ -9,7 +9,7 @@ import (
 // An expirer deletes entries whose time has come although nobody asks for them.
 //
 // It has a timer while there may be entries that expire: storing one starts it,
-// and it stops after a walk over the whole map that found none. Each tick sweeps
+// and it stops after a walk over all databases that found none. Each tick sweeps
 // for sweepFor at most, and goes on where the last one was.
 type expirer struct {
 	srv *Server
@@ -27,9 +27,9 @@ type expirer struct {
 
 	// Of the current walk, which a tick goes on with.
 	sweep uint64 // cursor
-	found int    // entries that will expire
-
-	expiring atomic.Int64 // found by the last complete walk
+	db    int    // where that is
+	found int    // entries that will expire; here, and in those before
+	all   int
 }
 
 const (
@@ -117,18 +117,26 @@ func (e *expirer) round() (removed int, after afterRound) {
 	if e.stopped {
 		return 0, sweepNoMore
 	}
-	if e.sweep == 0 {
-		e.found = 0
+	if e.db == 0 && e.sweep == 0 {
+		e.all = 0
 		e.dirty.Store(false)
 	}
-	swept := e.srv.data.Sweep(e.sweep, sweepN)
+	if e.sweep == 0 {
+		e.found = 0
+	}
+	d := &e.srv.dbs[e.db]
+	swept := d.data.Load().Sweep(e.sweep, sweepN)
 	e.sweep, removed = swept.Next, swept.Removed
 	e.found += swept.Expiring
 	if e.sweep != 0 {
 		return removed, sweepOn
 	}
-	e.expiring.Store(int64(e.found))
-	if e.found == 0 {
+	d.expiring.Store(int64(e.found))
+	e.all += e.found
+	if e.db = e.srv.nextDatabase(e.db); e.db != 0 {
+		return removed, sweepOn
+	}
+	if e.all == 0 {
 		e.needed.Store(false)
 		if !e.dirty.Load() {
 			return removed, sweepNoMore

@@ -41,10 +41,10 @@ func TestExpirer(t *testing.T) {
 	s.eventually(t, "they are counted", func() bool { return s.Snapshot().Expiring == n })
 	require.Contains(t, c.do("INFO", "keyspace"), "db0:keys=5001,expires=5000")
 	clock.advance(20 * time.Second)
-	s.eventually(t, "half of them have gone", func() bool { return s.data.Len() == n/2+1 })
+	s.eventually(t, "half of them have gone", func() bool { return s.first().Len() == n/2+1 })
 	require.True(t, s.expire.needed.Load())
 	clock.advance(20 * time.Second)
-	s.eventually(t, "all have gone", func() bool { return s.data.Len() == 1 })
+	s.eventually(t, "all have gone", func() bool { return s.first().Len() == 1 })
 	s.eventually(t, "the timer has stopped", func() bool { return !s.expire.needed.Load() })
 	require.Contains(t, c.do("INFO", "stats"), "expired_keys:5000\r\n")
 
@@ -52,7 +52,7 @@ func TestExpirer(t *testing.T) {
 	require.True(t, s.expire.needed.Load(), "and starts again")
 	clock.advance(10 * time.Second)
 	require.Equal(t, "$-1\r\n", c.do("GET", "stays"), "gone at that very moment")
-	s.eventually(t, "it has gone", func() bool { return s.data.Len() == 0 })
+	s.eventually(t, "it has gone", func() bool { return s.first().Len() == 0 })
 }
 
 func TestTTL_Clock(t *testing.T) {

@@ -13,7 +13,7 @@ import (
 // are: it is a map of strings.
 type fuzzModel struct {
 	program []byte
-	data    map[string]string
+	fuzzData
 
 	sent []byte // the commands
 	want []byte // the replies
@@ -62,11 +62,16 @@ const (
 	fuzzLCS      // key, key
 	fuzzHello    // 0: HELLO, or in which protocol, from 1 to 4
 	fuzzReset
+	fuzzSelect // which
+	fuzzMove   // key, which
+	fuzzCopyTo // key, key, which, 1: REPLACE
+	fuzzSwapDB // which, which
+	fuzzFlushDB
 	fuzzOps
 )
 
 func newFuzzModel(program []byte) *fuzzModel {
-	return &fuzzModel{program: program, data: make(map[string]string)}
+	return &fuzzModel{program: program, fuzzData: newFuzzData()}
 }
 
 func (m *fuzzModel) run() {
@@ -294,8 +299,8 @@ func (m *fuzzModel) command() {
 		m.bulk(v, true)
 	case fuzzFlush:
 		m.send("FLUSHALL")
-		for k := range m.data {
-			m.remove(k)
+		for db := range m.dbs {
+			m.in(db, m.flush)
 		}
 		m.reply("+OK")
 	case fuzzArity:
@@ -311,6 +316,8 @@ func (m *fuzzModel) command() {
 		m.bits(op)
 	case fuzzHello:
 		m.hello()
+	case fuzzSelect, fuzzMove, fuzzCopyTo, fuzzSwapDB, fuzzFlushDB:
+		m.databases(op)
 	default:
 		m.transactional(op)
 	}

@@ -31,10 +31,10 @@ import (
 // Not compared are the replies of commands that say what differs by chance or in time
 // (see varies), and none after a command was refused for lack of memory.
 func FuzzRESP(f *testing.F) {
-	for _, stream := range append(fuzzStreams, fuzzTransactionStreams...) {
+	for _, stream := range slices.Concat(fuzzStreams, fuzzTransactionStreams, fuzzDatabaseStreams) {
 		f.Add([]byte{}, []byte(stream), uint64(1))
 	}
-	for _, program := range slices.Concat(fuzzPrograms, fuzzTransactionPrograms, fuzzBitsPrograms) {
+	for _, program := range slices.Concat(fuzzPrograms, fuzzTransactionPrograms, fuzzBitsPrograms, fuzzDatabasePrograms) {
 		f.Add(program, []byte("PING\r\n"), uint64(2))
 	}
 	f.Fuzz(func(t *testing.T, program, stream []byte, seed uint64) {

@@ -1,9 +1,6 @@
 package server
 
-import (
-	"maps"
-	"strings"
-)
+import "strings"
 
 // A fuzzTransaction is what a fuzzModel knows of MULTI and WATCH. A command that is queued
 // is made twice: when it is sent, for the bytes it takes of the program, and without being
@@ -19,13 +16,13 @@ type fuzzTransaction struct {
 }
 
 func (m *fuzzModel) put(k, v string) {
-	m.dirty = m.dirty || m.watched[k]
+	m.dirty = m.dirty || m.watched[m.watchName(k)]
 	m.data[k] = v
 }
 
 func (m *fuzzModel) remove(k string) {
 	if _, ok := m.data[k]; ok {
-		m.dirty = m.dirty || m.watched[k]
+		m.dirty = m.dirty || m.watched[m.watchName(k)]
 		delete(m.data, k)
 	}
 }
@@ -40,11 +37,11 @@ func (m *fuzzModel) step() {
 		m.command()
 		return
 	}
-	program, want, data := m.program, len(m.want), maps.Clone(m.data)
+	program, want, data := m.program, len(m.want), m.fuzzData.clone()
 	watched, dirty, resp3 := m.watched, m.dirty, m.resp3
 	m.refused = false
 	m.command()
-	m.data, m.watched, m.dirty, m.resp3 = data, watched, dirty, resp3
+	m.fuzzData, m.watched, m.dirty, m.resp3 = data, watched, dirty, resp3
 	if m.refused {
 		m.failed = true
 		return
@@ -100,7 +97,7 @@ func (m *fuzzModel) transactional(op int) {
 		if m.watched == nil {
 			m.watched = make(map[string]bool)
 		}
-		m.watched[a], m.watched[b] = true, true
+		m.watched[m.watchName(a)], m.watched[m.watchName(b)] = true, true
 		m.reply("+OK")
 	case fuzzUnwatch:
 		m.send("UNWATCH")
@@ -109,6 +106,7 @@ func (m *fuzzModel) transactional(op int) {
 	case fuzzReset:
 		m.send("RESET")
 		m.fuzzTransaction, m.resp3 = fuzzTransaction{}, false
+		m.use(0)
 		m.reply("+RESET")
 	}
 }
@@ -175,7 +173,7 @@ func (m *fuzzModel) exec() {
 		m.send("EXEC")
 		m.null("*-1")
 	default:
-		program, sent, want, data, resp3 := m.program, len(m.sent), len(m.want), maps.Clone(m.data), m.resp3
+		program, sent, want, data, resp3 := m.program, len(m.sent), len(m.want), m.fuzzData.clone(), m.resp3
 		m.reply("*%d", len(t.queue))
 		for _, queued := range t.queue {
 			m.program = queued
@@ -184,7 +182,7 @@ func (m *fuzzModel) exec() {
 		}
 		m.program, m.fuzzTransaction = program, fuzzTransaction{}
 		if len(m.want)-want > fuzzMostReply {
-			m.want, m.data, m.resp3 = m.want[:want], data, resp3
+			m.want, m.fuzzData, m.resp3 = m.want[:want], data, resp3
 			m.send("DISCARD")
 			m.reply("+OK")
 			return

@@ -32,21 +32,21 @@ func TestGate_BackgroundWaits(t *testing.T) {
 		"a lower limit": func() { s.memory.SetLimit(4 << 20); s.shrink() },
 		"eviction ahead": func() {
 			s.evict.debt.Store(1 << 20)
-			for !s.tryBackground(func() { s.evictDebt(1, 1<<30) }) {
+			for !s.tryBackground(func() { s.evictDebt(s.first(), 1, 1<<30) }) {
 				runtime.Gosched()
 			}
 		},
 	} {
-		s.data.Clear()
+		s.first().Clear()
 		s.memory.SetLimit(16 << 20)
 		for i := range 20_000 {
-			require.NoError(t, s.data.StoreItem([]byte(strconv.Itoa(i)), smrmap.Item{Value: make([]byte, 300), Expires: 1000}))
+			require.NoError(t, s.first().StoreItem([]byte(strconv.Itoa(i)), smrmap.Item{Value: make([]byte, 300), Expires: 1000}))
 		}
 		if name == "active expiry" {
 			ms.Store(2000)
 		}
 		s.gate.lock(func() {}) // as EXEC does
-		n := s.data.Len()
+		n := s.first().Len()
 		done := make(chan struct{})
 		go func() {
 			deletes()
@@ -55,11 +55,11 @@ func TestGate_BackgroundWaits(t *testing.T) {
 		for range 20_000 {
 			runtime.Gosched()
 		}
-		within := s.data.Len()
+		within := s.first().Len()
 		s.gate.unlock()
 		<-done
 		require.Equal(t, n, within, name)
-		require.Less(t, s.data.Len(), n, name+": or it shows nothing")
+		require.Less(t, s.first().Len(), n, name+": or it shows nothing")
 		ms.Store(1)
 	}
 }
@@ -69,7 +69,7 @@ func TestGate_BackgroundWaits(t *testing.T) {
 func TestGate_WriteWithoutMemory(t *testing.T) {
 	c, _ := inMemory(t, "")
 	c.srv.settings.policy.Store(int32(AllKeysClock))
-	require.NoError(t, c.srv.data.Store([]byte("k"), []byte("v")))
+	require.NoError(t, c.srv.first().Store([]byte("k"), []byte("v")))
 	fn := func(smrmap.Item, bool) (smrmap.Item, smrmap.Op) {
 		return smrmap.Item{Value: []byte("v")}, smrmap.UpdateOp
 	}
@@ -77,11 +77,11 @@ func TestGate_WriteWithoutMemory(t *testing.T) {
 		require.ErrorIs(t, c.underPressure([]byte("l"), 100, fn), slab.ErrNoMemory)
 		require.Equal(t, holdAll, c.hold)
 	})
-	require.Equal(t, 1, c.srv.data.Len())
+	require.Equal(t, 1, c.srv.first().Len())
 	c.begin()
 	require.NoError(t, c.underPressure([]byte("l"), 100, fn))
 	require.Equal(t, holdSlow, c.hold)
-	require.Equal(t, 2, c.srv.data.Len())
+	require.Equal(t, 2, c.srv.first().Len())
 	c.done()
 	require.Equal(t, holdNone, c.hold)
 }

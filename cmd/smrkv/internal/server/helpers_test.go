@@ -17,6 +17,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
+
+	"github.com/gosmr/gosmr/smrmap"
 )
 
 func TestMain(m *testing.M) {
@@ -241,3 +243,6 @@ func (c *client) begun() {
 	_, err := c.r.Peek(1)
 	require.NoError(c.t, err)
 }
+
+// first returns the map of database 0.
+func (s *Server) first() *smrmap.Bytes { return s.dbs[0].data.Load() }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -238,8 +239,10 @@ func infoCluster(w *infoWriter) {
 }
 
 func infoKeyspace(w *infoWriter) {
-	if n := w.now.Data.Len; n > 0 {
-		w.line("db0", fmt.Sprintf("keys=%d,expires=%d,avg_ttl=0", n, min(w.now.Expiring, int64(n))))
+	for d, m := range w.srv.databases {
+		if n := int64(m.Len()); n > 0 {
+			w.line("db"+strconv.Itoa(d.index), fmt.Sprintf("keys=%d,expires=%d,avg_ttl=0", n, min(d.expiring.Load(), n)))
+		}
 	}
 }
 

@@ -1,8 +1,11 @@
 package server
 
 import (
+	"iter"
 	"strconv"
 	"time"
+
+	"github.com/gosmr/gosmr/smrmap"
 )
 
 // This file has the commands on keys, but for expiry and listing.
@@ -10,7 +13,7 @@ import (
 func cmdDel(c *conn, args [][]byte) {
 	n := 0
 	for _, key := range args[1:] {
-		if c.srv.data.Delete(key) {
+		if c.data().Delete(key) {
 			c.touch(key)
 			n++
 		}
@@ -36,9 +39,15 @@ func cmdType(c *conn, args [][]byte) {
 	}
 }
 
-func cmdDBSize(c *conn, _ [][]byte) { c.int(int64(c.srv.data.Len())) }
+func cmdDBSize(c *conn, _ [][]byte) { c.int(int64(c.data().Len())) }
 
-func cmdFlush(c *conn, args [][]byte) {
+func cmdFlushAll(c *conn, args [][]byte) { c.flushKeys(args, c.srv.databases) }
+
+func cmdFlushDB(c *conn, args [][]byte) {
+	c.flushKeys(args, func(yield func(*database, *smrmap.Bytes) bool) { yield(c.db, c.data()) })
+}
+
+func (c *conn) flushKeys(args [][]byte, databases iter.Seq2[*database, *smrmap.Bytes]) {
 	// SYNC and ASYNC are the same: entries are unlinked now, and freed a grace
 	// period later.
 	if len(args) > 2 || len(args) == 2 && !equalFold(args[1], "SYNC") && !equalFold(args[1], "ASYNC") {
@@ -46,7 +55,9 @@ func cmdFlush(c *conn, args [][]byte) {
 		return
 	}
 	c.takesLong()
-	c.srv.data.Clear()
+	for _, m := range databases {
+		m.Clear()
+	}
 	c.ok()
 }
 

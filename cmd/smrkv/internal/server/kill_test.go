@@ -31,7 +31,7 @@ func TestKill_EndsWalk(t *testing.T) {
 				return time.UnixMilli(0)
 			}})
 			for i := range keys {
-				require.NoError(t, s.data.StoreItem([]byte("k"+strconv.Itoa(i)), smrmap.Item{Expires: 1}))
+				require.NoError(t, s.first().StoreItem([]byte("k"+strconv.Itoa(i)), smrmap.Item{Expires: 1}))
 				runtime.Gosched() // let the table grow: a step takes whole buckets
 			}
 			c, asked = newConn(s.Server, 1), 0
@@ -41,7 +41,7 @@ func TestKill_EndsWalk(t *testing.T) {
 			require.False(t, c.finish(), "the connection has ended")
 			require.Less(t, asked, keys/2)
 			require.Zero(t, w.wrote)
-			require.Equal(t, keys, s.data.Len())
+			require.Equal(t, keys, s.first().Len())
 			c = nil // for the end of the server
 		})
 	}
@@ -63,7 +63,7 @@ func (w *killingWire) mayBlock() {
 // So does the comparison of a pattern with a long key.
 func TestKill_EndsMatch(t *testing.T) {
 	s := start(t, Options{})
-	require.NoError(t, s.data.Store([]byte(strings.Repeat("a", 10_000)), []byte("v")))
+	require.NoError(t, s.first().Store([]byte(strings.Repeat("a", 10_000)), []byte("v")))
 	w := &killingWire{c: newConn(s.Server, 1)}
 	w.input = encode("KEYS", "*"+strings.Repeat("a", 5_000)+"b") // hundreds of calls
 	w.c.wire = w
@@ -81,5 +81,5 @@ func TestKill_BeginsNoCommand(t *testing.T) {
 	c.serve()
 	require.False(t, c.finish())
 	require.Zero(t, w.wrote)
-	require.Zero(t, c.srv.data.Len())
+	require.Zero(t, c.srv.first().Len())
 }

@@ -62,13 +62,17 @@ func (s *Server) evicts() bool { return s.policy() != NoEviction }
 
 // setPolicy changes the policy.
 func (s *Server) setPolicy(p Policy) {
+	s.dbMu.Lock()
+	defer s.dbMu.Unlock()
 	s.settings.policy.Store(int32(p))
-	s.data.SetEvictable(p.evictable())
+	for _, m := range s.databases {
+		m.SetEvictable(p.evictable())
+	}
 }
 
-// evictAhead evicts if memory is about to run out, when written bytes have been
+// evictAhead evicts from m if memory is about to run out, when written bytes have been
 // written: what is missing of the headroom, and an eighth of it more.
-func (s *Server) evictAhead(written int) {
+func (s *Server) evictAhead(m *smrmap.Bytes, written int) {
 	limit := s.memory.Limit()
 	if limit == 0 || !s.evicts() {
 		return
@@ -78,21 +82,21 @@ func (s *Server) evictAhead(written int) {
 		return
 	}
 	if s.evict.debt.Add(int64(written)) >= headroom/debtPart {
-		s.tryBackground(func() { s.evictDebt(limit, headroom) }) // or after the next batch
+		s.tryBackground(func() { s.evictDebt(m, limit, headroom) }) // or after the next batch
 	}
 }
 
-func (s *Server) evictDebt(limit, headroom int64) {
+func (s *Server) evictDebt(m *smrmap.Bytes, limit, headroom int64) {
 	if !s.evict.mu.TryLock() {
 		return
 	}
 	defer s.evict.mu.Unlock()
 	s.evict.debt.Store(0)
 	// What is free in a slab, or pending, is as good as unused.
-	st := s.data.Stats()
+	st := m.Stats()
 	slack := max(0, limit-s.memory.Used()) + st.FreeBytes + st.PendingBytes
-	if slack < headroom {
-		s.data.EvictBytes(int(headroom - slack + headroom/8))
+	if slack < headroom && s.victim(nil) == m {
+		m.EvictBytes(int(headroom - slack + headroom/8))
 	}
 }
 
@@ -105,7 +109,7 @@ func (c *conn) underPressure(key []byte, size int, fn func(smrmap.Item, bool) (s
 		if !s.pendingMayDo() {
 			return slab.ErrNoMemory
 		}
-		_, err := s.data.Compute(key, fn)
+		_, err := c.data().Compute(key, fn)
 		return err
 	}
 	free, hopeless := s.inVain(int64(size))
@@ -115,7 +119,7 @@ func (c *conn) underPressure(key []byte, size int, fn func(smrmap.Item, bool) (s
 	c.takesLong()
 	ctx, cancel := context.WithTimeout(s.ctx, pressureTimeout)
 	defer cancel()
-	_, err := s.data.ComputeEvicting(ctx, key, fn)
+	err := s.computeEvicting(ctx, c.data(), key, size, fn)
 	s.evict.result(free, !errors.Is(err, slab.ErrNoMemory))
 	return err
 }
@@ -134,7 +138,7 @@ func (s *Server) inVain(size int64) (free int64, hopeless bool) {
 	if s.evicts() {
 		return 0, false
 	}
-	st := s.data.Stats()
+	st := s.dataStats()
 	free = st.FreeBytes + st.PendingBytes
 	return free, free < s.evict.inVain.Load()+max(leastFree, size)
 }
@@ -153,7 +157,7 @@ func (s *Server) giveBack(enough func(released int64) bool) {
 	released := int64(0)
 	for fruitless := 0; fruitless < maxFruitless && !enough(released); fruitless++ {
 		ctx, cancel := context.WithTimeout(s.ctx, graceTimeout)
-		n, err := s.data.CompactFor(ctx, 0)
+		n, err := s.compact(ctx, nil)
 		cancel()
 		if s.ctx.Err() != nil || errors.Is(err, smr.ErrInCallback) {
 			return
@@ -184,8 +188,8 @@ func (s *Server) shrink() {
 		s.background(func() {
 			s.evict.mu.Lock()
 			defer s.evict.mu.Unlock()
-			if stuck || s.data.Stats().FreeBytes < step {
-				s.data.EvictBytes(int(min(over(), step)))
+			if stuck || s.dataStats().FreeBytes < step {
+				s.evictShares(min(over(), step))
 			}
 			if s.waitForMemory() {
 				s.giveBack(func(released int64) bool { return released >= step || over() <= 0 })

@@ -134,7 +134,7 @@ func TestMemory_OneSize(t *testing.T) {
 		for i := 0; s.Snapshot().Data.Evicted == 0; i += some {
 			c.pipeline(some, "+OK\r\n", func(j int) []string { return []string{"SET", strconv.Itoa(i + j), value} })
 		}
-		require.Greater(t, s.data.Stats().EntryBytes, limit/2, "%d bytes", size)
+		require.Greater(t, s.first().Stats().EntryBytes, limit/2, "%d bytes", size)
 	}
 }
 
@@ -152,7 +152,7 @@ func TestMemory_SizesChange(t *testing.T) {
 	n := int(limit / 8 / 1000)
 	for i := 0; i < n; i += 10 {
 		c.pipeline(10, "+OK\r\n", func(j int) []string { return []string{"SET", "new:" + strconv.Itoa(i+j), value} })
-		least = min(least, s.data.Stats().EntryBytes)
+		least = min(least, s.first().Stats().EntryBytes)
 	}
 	require.Greater(t, least, limit/2)
 	missing := 0
@@ -163,7 +163,7 @@ func TestMemory_SizesChange(t *testing.T) {
 	}
 	require.Less(t, missing, n/2)
 	require.Equal(t, "+OK\r\n", c.do("SET", "large", strings.Repeat("v", int(limit/8))))
-	require.Greater(t, s.data.Stats().EntryBytes, limit/2)
+	require.Greater(t, s.first().Stats().EntryBytes, limit/2)
 }
 
 func lastOf(reply string) string { return reply[strings.LastIndexByte(reply, '$'):] }

@@ -14,9 +14,9 @@ func TestMemoryUsage(t *testing.T) {
 	c := s.dial(t)
 	for i, n := range []int{0, 1, 7, 60, 1000, 40_000, 1_000_000} {
 		key := fmt.Sprint("key", i)
-		before := s.data.Stats().EntryBytes
+		before := s.first().Stats().EntryBytes
 		require.Equal(t, "+OK\r\n", c.do("SET", key, strings.Repeat("v", n)))
-		grown := s.data.Stats().EntryBytes - before
+		grown := s.first().Stats().EntryBytes - before
 		require.Equal(t, fmt.Sprintf(":%d\r\n", grown), c.do("MEMORY", "USAGE", key, "SAMPLES", "0"), "%d bytes", n)
 	}
 }

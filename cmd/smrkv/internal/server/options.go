@@ -22,6 +22,10 @@ type Options struct {
 	// Default: NoEviction.
 	Policy Policy
 
+	// Databases is how many databases there are for SELECT: "databases". One takes memory from
+	// when it is first selected. Default: 16.
+	Databases int
+
 	// RequirePass is the password that AUTH must give before anything else is
 	// allowed: "requirepass". Default: none.
 	RequirePass string
@@ -91,6 +95,7 @@ func (o *Options) normalize() error {
 		value int64
 	}{
 		{"MaxMemory", o.MaxMemory},
+		{"Databases", int64(o.Databases)},
 		{"MaxClients", int64(o.MaxClients)},
 		{"Timeout", int64(o.Timeout)},
 		{"WriteTimeout", int64(o.WriteTimeout)},
@@ -106,6 +111,10 @@ func (o *Options) normalize() error {
 	if o.Policy < 0 || int(o.Policy) >= len(policyNames) {
 		return fmt.Errorf("server: no such Options.Policy: %d", o.Policy)
 	}
+	if o.Databases > mostDatabases {
+		return fmt.Errorf("server: Options.Databases is %d; %d are possible", o.Databases, mostDatabases)
+	}
+	setDefault(&o.Databases, defaultDatabases)
 	setDefault(&o.MaxClients, defaultMaxClients)
 	setDefault(&o.WriteTimeout, defaultWriteTimeout)
 	setDefault(&o.IOThreads, max(1, runtime.GOMAXPROCS(0)/2))

@@ -22,13 +22,13 @@ func (s *testServer) fill(t *testing.T, size int, expires int64) (keys int) {
 	most := int64(0)
 	value := []byte(strings.Repeat("v", size))
 	ctx := testContext(t)
-	for i := 0; i%1024 != 0 || s.data.Stats().Evicted == 0; i++ {
-		err := s.data.StoreEvicting(ctx, []byte(strconv.Itoa(i)), smrmap.Item{Value: value, Expires: expires})
+	for i := 0; i%1024 != 0 || s.first().Stats().Evicted == 0; i++ {
+		err := s.first().StoreEvicting(ctx, []byte(strconv.Itoa(i)), smrmap.Item{Value: value, Expires: expires})
 		require.NoError(t, err)
 		most = max(most, s.memory.Used())
 	}
 	require.LessOrEqual(t, most, limit*105/100, "chained buckets come all the same")
-	return s.data.Len()
+	return s.first().Len()
 }
 
 // A value of another size than all others evicts what it needs, and little more.
@@ -86,7 +86,7 @@ func TestMemory_ManyOfOtherSizes(t *testing.T) {
 	wg.Wait()
 	// Of each of nine sizes a slab or two, of 512 KiB where they are largest.
 	require.Less(t, int(s.Snapshot().Data.Evicted-before.Evicted), keys*2/5)
-	require.Equal(t, keys-int(s.Snapshot().Data.Evicted-before.Evicted)+10*clients, s.data.Len())
+	require.Equal(t, keys-int(s.Snapshot().Data.Evicted-before.Evicted)+10*clients, s.first().Len())
 }
 
 // Each command that writes makes room, and evicts little for it.
@@ -139,7 +139,7 @@ func TestMemory_NoEvictionCompacts(t *testing.T) {
 	s := start(t, Options{MaxMemory: limit})
 	c := s.dial(t)
 	n := 0
-	for ; s.data.Store([]byte(strconv.Itoa(n)), make([]byte, 100)) == nil; n++ {
+	for ; s.first().Store([]byte(strconv.Itoa(n)), make([]byte, 100)) == nil; n++ {
 	}
 	large := strings.Repeat("v", 1<<20)
 	require.Equal(t, oomReply, c.do("SET", "large", large))
@@ -149,6 +149,6 @@ func TestMemory_NoEvictionCompacts(t *testing.T) {
 		deleted++
 	}
 	require.Equal(t, "+OK\r\n", c.do("SET", "large", large))
-	require.Equal(t, n-deleted+1, s.data.Len())
+	require.Equal(t, n-deleted+1, s.first().Len())
 	require.Zero(t, s.Snapshot().Data.Evicted)
 }

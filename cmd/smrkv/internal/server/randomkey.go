@@ -23,9 +23,9 @@ func cmdRandomKey(c *conn, _ [][]byte) {
 			c.out.b = c.out.b[:mark]
 			copied = c.copyBulk(key)
 		}
-		c.srv.data.Scan(rand.Uint64(), randomSample, choose)
+		c.data().Scan(rand.Uint64(), randomSample, choose)
 		if seen < randomSample {
-			c.srv.data.Scan(0, randomSample-seen, choose)
+			c.data().Scan(0, randomSample-seen, choose)
 		}
 		switch {
 		case seen == 0:

@@ -163,7 +163,7 @@ func (l *keyList) scan(cursor uint64, n int) (next uint64, seen int) {
 
 func (l *keyList) collect(cursor uint64, n int) (next uint64, seen int) {
 	l.step, l.full = l.step[:0], false
-	next = l.c.srv.data.Scan(cursor, n, func(key []byte, _ smrmap.Item) {
+	next = l.c.data().Scan(cursor, n, func(key []byte, _ smrmap.Item) {
 		seen++
 		if !l.none {
 			l.add(key)

@@ -24,7 +24,7 @@ func matchForLong(t *testing.T, o Options, command ...string) *testServer {
 		return time.UnixMilli(0)
 	}
 	s := start(t, o)
-	require.NoError(t, s.data.StoreItem([]byte(strings.Repeat("a", 400_000)), smrmap.Item{Expires: 1}))
+	require.NoError(t, s.first().StoreItem([]byte(strings.Repeat("a", 400_000)), smrmap.Item{Expires: 1}))
 	select { // the store may have asked
 	case <-asked:
 	default:
@@ -63,9 +63,9 @@ func TestScan_LongMatch(t *testing.T) {
 func TestKeys_FewOfManyLargeKeys(t *testing.T) {
 	s := start(t, Options{MaxClientMemory: 4 << 20})
 	for i := range 100 {
-		require.NoError(t, s.data.Store([]byte(strings.Repeat("a", 100_000+i)), []byte("v")))
+		require.NoError(t, s.first().Store([]byte(strings.Repeat("a", 100_000+i)), []byte("v")))
 	}
-	require.NoError(t, s.data.Store([]byte("b"), []byte("v")))
+	require.NoError(t, s.first().Store([]byte("b"), []byte("v")))
 	c := s.dial(t)
 	require.Equal(t, "*1\r\n$1\r\nb\r\n", c.do("KEYS", "b*"))
 	require.Equal(t, "*0\r\n", c.do("KEYS", "c*"))

@@ -55,7 +55,6 @@ import (
 	"github.com/gosmr/gosmr/cmd/smrkv/internal/buffer"
 	"github.com/gosmr/gosmr/slab"
 	"github.com/gosmr/gosmr/smr"
-	"github.com/gosmr/gosmr/smrmap"
 )
 
 // ErrClosed is returned by Serve after Shutdown.
@@ -73,7 +72,8 @@ type Server struct {
 
 	dom    *smr.Domain
 	memory *slab.Budget
-	data   *smrmap.Bytes
+	dbs    []database
+	dbMu   sync.Mutex // held to give one a map
 	evict  evictor
 	expire expirer
 	reaper reaper
@@ -119,6 +119,7 @@ func New(o Options) (*Server, error) {
 		runID:     newRunID(),
 		dom:       dom,
 		memory:    slab.NewBudget(o.MaxMemory),
+		dbs:       make([]database, o.Databases),
 		pool:      buffer.NewPool(dom),
 		listeners: make(map[net.Listener]struct{}),
 		conns:     make(map[uint64]*conn),
@@ -128,8 +129,10 @@ func New(o Options) (*Server, error) {
 	s.stats.init(len(s.commands.list))
 	s.gate = newGate(o.IOThreads)
 	s.watches.init()
-	s.data, err = smrmap.NewBytes(smrmap.Options{Domain: dom, Budget: s.memory, Now: s.clock})
-	if err != nil {
+	for i := range s.dbs {
+		s.dbs[i].index = i
+	}
+	if _, err = s.open(0); err != nil {
 		return nil, errors.Join(err, dom.Close(context.Background())) // nothing is pending
 	}
 	s.setPolicy(o.Policy)

@@ -102,7 +102,7 @@ func TestShutdown_ContextHasEnded(t *testing.T) {
 	for range 20 { // the end of the context is seen here or there
 		s := start(t, Options{IOThreads: 1})
 		for i := range 100 {
-			require.NoError(t, s.data.Store([]byte{byte(i)}, make([]byte, 1000)))
+			require.NoError(t, s.first().Store([]byte{byte(i)}, make([]byte, 1000)))
 		}
 		ctx, cancel := context.WithCancel(context.Background())
 		go cancel()

@@ -35,8 +35,8 @@ type Snapshot struct {
 	Hits, Misses   int64
 	NetIn, NetOut  int64 // bytes
 
-	Data     smrmap.Stats
-	Expiring int64 // entries with an expiry, by the last walk of active expiry
+	Data     smrmap.Stats // of all databases
+	Expiring int64        // entries with an expiry, by the last walk of active expiry
 	SMR      smr.Stats
 
 	WatchedKeys int64 // counted for each connection that watches one
@@ -72,8 +72,8 @@ func (s *Server) Snapshot() Snapshot {
 		Misses:         st.misses.Load(),
 		NetIn:          st.netIn.Load(),
 		NetOut:         st.netOut.Load(),
-		Data:           s.data.Stats(),
-		Expiring:       s.expire.expiring.Load(),
+		Data:           s.dataStats(),
+		Expiring:       s.expiring(),
 		SMR:            s.dom.Stats(),
 		WatchedKeys:    s.watches.count.Load(),
 	}

@@ -34,7 +34,7 @@ func (n *need) count(size int) {
 // of other sizes.
 func (c *conn) spare(n need) bool {
 	s := c.srv
-	if c.hold == holdAll || n.total == 0 || s.roomFor(n) {
+	if c.hold == holdAll || n.total == 0 || c.roomFor(n) {
 		return true
 	}
 	free, hopeless := s.inVain(n.total)
@@ -46,17 +46,17 @@ func (c *conn) spare(n need) bool {
 	const attempts = 4
 	found := false
 	for i := 0; i < attempts && !found && s.waitForMemory(); i++ {
-		if s.roomFor(n) {
+		if c.roomFor(n) {
 			return true
 		}
-		st := s.data.Stats()
-		if short := n.total - s.unused() - st.FreeBytes; short > 0 && s.data.EvictBytes(int(short+n.total)) == 0 {
+		short := n.total - s.unused() - c.data().Stats().FreeBytes
+		if short > 0 && !s.evictFor(s.ctx, c.data(), short+n.total) {
 			break
 		}
 		if s.waitForMemory() {
 			s.giveBackFor(n)
 		}
-		found = s.roomFor(n)
+		found = c.roomFor(n)
 	}
 	s.evict.result(free, found)
 	return found
@@ -70,18 +70,19 @@ func (s *Server) giveBackFor(n need) {
 }
 
 // roomFor reports whether there is as much that is unused, or used for nothing.
-func (s *Server) roomFor(n need) bool {
+func (c *conn) roomFor(n need) bool {
+	s := c.srv
 	if s.memory.Limit() == 0 {
 		return true
 	}
 	unused := s.unused()
-	return unused >= n.total || unused >= n.large && unused+s.data.Stats().FreeBytes >= n.total
+	return unused >= n.total || unused >= n.large && unused+c.data().Stats().FreeBytes >= n.total
 }
 
 // holds reports whether the limit has room for as much beside the table, were all entries
 // evicted that need not stay.
 func (s *Server) holds(n need) bool {
-	st := s.data.Stats()
+	st := s.dataStats()
 	table := s.memory.Used() - st.EntryBytes - st.FreeBytes - st.PendingBytes
 	return n.total+n.beside <= s.memory.Limit()-max(0, table)
 }

@@ -56,7 +56,7 @@ func TestSpare_TooLargeEvictsNothing(t *testing.T) {
 	s.fill(t, 100, 0)
 	require.Equal(t, "+OK\r\n", c.do("SET", "k", strings.Repeat("v", 4<<20)))
 	require.Equal(t, "+PONG\r\n", c.do("PING")) // when SET's batch has evicted ahead
-	keys := s.data.Len()
+	keys := s.first().Len()
 	evicted := s.Snapshot().Data.Evicted
 	var commands [][]string
 	for i := range 9 {
@@ -65,5 +65,5 @@ func TestSpare_TooLargeEvictsNothing(t *testing.T) {
 	require.Equal(t, "-EXECABORT Transaction discarded because of: "+errOOM+"\r\n", c.exec(commands...))
 	require.Equal(t, oomReply, c.do("COPY", "k", "l"))
 	require.Equal(t, evicted, s.Snapshot().Data.Evicted)
-	require.Equal(t, keys, s.data.Len())
+	require.Equal(t, keys, s.first().Len())
 }

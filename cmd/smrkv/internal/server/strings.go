@@ -16,8 +16,9 @@ func cmdGet(c *conn, args [][]byte) { c.get(args[1]) }
 // get replies with the value of key, or with null.
 func (c *conn) get(key []byte) {
 	for {
-		s := c.srv.data.Enter()
-		it, ok := c.srv.data.LoadIn(s, key)
+		data := c.data()
+		s := data.Enter()
+		it, ok := data.LoadIn(s, key)
 		copied := ok && c.copyBulk(it.Value)
 		s.Leave()
 		switch {
@@ -68,8 +69,9 @@ func (c *conn) copyValues(keys [][]byte) bool {
 		out = resp.AppendArray(out, len(keys))
 	}
 	for _, key := range keys {
-		s := c.srv.data.Enter()
-		it, ok := c.srv.data.LoadIn(s, key)
+		data := c.data()
+		s := data.Enter()
+		it, ok := data.LoadIn(s, key)
 		c.want += len(it.Value) + bulkOverhead
 		switch {
 		case c.want > room:
@@ -109,8 +111,9 @@ type glance struct {
 
 // look looks at an entry and counts a hit or a miss.
 func (c *conn) look(key []byte) (glance, bool) {
-	s := c.srv.data.Enter()
-	it, ok := c.srv.data.LoadIn(s, key)
+	data := c.data()
+	s := data.Enter()
+	it, ok := data.LoadIn(s, key)
 	g := glance{len(it.Value), it.Expires}
 	s.Leave()
 	if ok {
@@ -129,8 +132,9 @@ func cmdGetRange(c *conn, args [][]byte) {
 		return
 	}
 	for {
-		s := c.srv.data.Enter()
-		it, ok := c.srv.data.LoadIn(s, args[1])
+		data := c.data()
+		s := data.Enter()
+		it, ok := data.LoadIn(s, args[1])
 		copied := c.copyBulk(part(it.Value, start, end))
 		s.Leave()
 		if copied {
@@ -240,7 +244,7 @@ func cmdMSet(c *conn, args [][]byte) {
 // error and reports false.
 func (c *conn) store(key []byte, it smrmap.Item) bool {
 	size := len(key) + len(it.Value)
-	err := c.srv.data.StoreItem(key, it)
+	err := c.data().StoreItem(key, it)
 	if errors.Is(err, slab.ErrNoMemory) {
 		err = c.underPressure(key, size, func(smrmap.Item, bool) (smrmap.Item, smrmap.Op) { return it, smrmap.UpdateOp })
 	}
@@ -254,8 +258,10 @@ func (c *conn) store(key []byte, it smrmap.Item) bool {
 
 // stored is to be called after each write of a value or of when it expires, without a
 // pause.
-func (c *conn) stored(key []byte, size int, expires int64) {
-	c.touch(key)
+func (c *conn) stored(key []byte, size int, expires int64) { c.storedIn(c.db, key, size, expires) }
+
+func (c *conn) storedIn(d *database, key []byte, size int, expires int64) {
+	c.touchIn(d, key)
 	c.written += size
 	if expires != 0 {
 		c.srv.expire.note()
@@ -306,7 +312,7 @@ func (c *conn) compute(key []byte, fn func(old smrmap.Item, loaded bool) (it smr
 			size = len(key) + len(it.Value)
 			return it, op
 		}
-		_, err := c.srv.data.Compute(key, try)
+		_, err := c.data().Compute(key, try)
 		if errors.Is(err, slab.ErrNoMemory) {
 			err = c.underPressure(key, size, try)
 		}

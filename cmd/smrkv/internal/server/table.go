@@ -130,6 +130,7 @@ func newCommands() *commands {
 		{"expireat", -3, changeKeys, oneKey, groupGeneric, "1.2.0", "Set when a key expires, in Unix seconds", cmdExpireAt},
 		{"expiretime", 2, readKeys, oneKey, groupGeneric, "7.0.0", "Get when a key expires, in Unix seconds", cmdExpireTime},
 		{"keys", 2, readOnly | keyspace | dangerous, noKeys, groupGeneric, "1.0.0", "List the keys that match a pattern", cmdKeys},
+		{"move", 3, changeKeys, oneKey, groupGeneric, "1.0.0", "Move a key to another database, unless it exists there", cmdMove},
 		{"object", -2, 0, noKeys, groupGeneric, "2.2.3", "Commands about how a value is kept", cmdObject},
 		{"persist", 2, changeKeys, oneKey, groupGeneric, "2.2.0", "Let a key not expire", cmdPersist},
 		{"pexpire", -3, changeKeys, oneKey, groupGeneric, "2.6.0", "Set in how many milliseconds a key expires", cmdPExpire},
@@ -152,7 +153,7 @@ func newCommands() *commands {
 		{"ping", -1, fast, noKeys, groupConnection, "1.0.0", "Reply with PONG or the argument", cmdPing},
 		{"quit", -1, handshake | unqueued, noKeys, groupConnection, "1.0.0", "Close the connection", cmdQuit},
 		{"reset", 1, handshake | unqueued, noKeys, groupConnection, "6.2.0", "Make the connection as it was at first", cmdReset},
-		{"select", 2, always | fast, noKeys, groupConnection, "1.0.0", "Choose the database, of which there is one", cmdSelect},
+		{"select", 2, always | fast, noKeys, groupConnection, "1.0.0", "Choose the database", cmdSelect},
 
 		{"discard", 1, multi | unqueued, noKeys, groupMulti, "2.0.0", "Forget the commands since MULTI", cmdDiscard},
 		{"exec", 1, noScript | loading | stale | unqueued, noKeys, groupMulti, "1.2.0", "Execute the commands since MULTI, alone", cmdExec},
@@ -168,11 +169,12 @@ func newCommands() *commands {
 		{"command", -1, always, noKeys, groupServer, "2.8.13", "Describe the commands", cmdCommand},
 		{"config", -2, 0, noKeys, groupServer, "2.0.0", "Commands about the configuration", cmdConfig},
 		{"dbsize", 1, readKeys, noKeys, groupServer, "1.0.0", "Count the keys", cmdDBSize},
-		{"flushall", -1, write | keyspace | dangerous, noKeys, groupServer, "1.0.0", "Delete all keys", cmdFlush},
-		{"flushdb", -1, write | keyspace | dangerous, noKeys, groupServer, "1.0.0", "Delete all keys", cmdFlush},
+		{"flushall", -1, write | keyspace | dangerous, noKeys, groupServer, "1.0.0", "Delete all keys of all databases", cmdFlushAll},
+		{"flushdb", -1, write | keyspace | dangerous, noKeys, groupServer, "1.0.0", "Delete all keys of the selected database", cmdFlushDB},
 		{"info", -1, always | dangerous, noKeys, groupServer, "1.0.0", "Report about the server", cmdInfo},
 		{"memory", -2, 0, noKeys, groupServer, "4.0.0", "Commands about memory", cmdMemory},
 		{"role", 1, noScript | always | fast | dangerous, noKeys, groupServer, "2.8.12", "Reply that this is a master without replicas", cmdRole},
+		{"swapdb", 3, write | fast | keyspace | dangerous, noKeys, groupServer, "4.0.0", "Swap two databases", cmdSwapDB},
 		{"time", 1, always | fast, noKeys, groupServer, "2.6.0", "Get the server's time", cmdTime},
 	}
 	slices.SortFunc(specs, func(a, b spec) int { return cmp.Compare(a.name, b.name) })

@@ -271,7 +271,7 @@ func TestExec_TimeStandsStill(t *testing.T) {
 func TestExec_NothingIsEvictedWithin(t *testing.T) {
 	s := start(t, Options{MaxMemory: 4 << 20, Policy: AllKeysClock, IOThreads: 3})
 	for i := range 20_000 {
-		require.NoError(t, s.data.Store([]byte(fmt.Sprint("0 ", i)), make([]byte, 100)))
+		require.NoError(t, s.first().Store([]byte(fmt.Sprint("0 ", i)), make([]byte, 100)))
 	}
 	var stop atomic.Bool
 	var writers sync.WaitGroup

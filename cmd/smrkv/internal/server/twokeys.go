@@ -25,7 +25,7 @@ func cmdMSetNX(c *conn, args [][]byte) {
 	}
 	c.alone(func() {
 		for i := 1; i < len(args); i += 2 {
-			if c.exists(string(args[i])) {
+			if c.db.has(string(args[i])) {
 				c.int(0)
 				return
 			}
@@ -44,7 +44,7 @@ func (c *conn) storeAll(pairs [][]byte) bool {
 			continue
 		}
 		for j := 0; j < i; j += 2 {
-			c.srv.data.Delete(pairs[j])
+			c.data().Delete(pairs[j])
 		}
 		return false
 	}
@@ -52,7 +52,7 @@ func (c *conn) storeAll(pairs [][]byte) bool {
 }
 
 func cmdRename(c *conn, args [][]byte) {
-	c.copyKey(args[1], args[2], copyOptions{move: true, replace: true}, func(copied, found bool) {
+	c.copyKey(args[1], args[2], copyOptions{move: true, replace: true, to: c.db}, func(copied, found bool) {
 		if found {
 			c.ok()
 		} else {
@@ -62,7 +62,7 @@ func cmdRename(c *conn, args [][]byte) {
 }
 
 func cmdRenameNX(c *conn, args [][]byte) {
-	c.copyKey(args[1], args[2], copyOptions{move: true}, func(copied, found bool) {
+	c.copyKey(args[1], args[2], copyOptions{move: true, to: c.db}, func(copied, found bool) {
 		if found {
 			c.bool(copied)
 		} else {
@@ -72,13 +72,14 @@ func cmdRenameNX(c *conn, args [][]byte) {
 }
 
 func cmdCopy(c *conn, args [][]byte) {
-	var o copyOptions
+	o := copyOptions{to: c.db}
 	for i := 3; i < len(args); i++ {
 		switch {
 		case equalFold(args[i], "REPLACE"):
 			o.replace = true
 		case equalFold(args[i], "DB") && i+1 < len(args):
-			if i++; !c.selectDB(args[i]) {
+			i++
+			if o.to = c.database(args[i], errNotInteger); o.to == nil {
 				return
 			}
 		default:
@@ -86,8 +87,8 @@ func cmdCopy(c *conn, args [][]byte) {
 			return
 		}
 	}
-	if string(args[1]) == string(args[2]) {
-		c.error("ERR source and destination objects are the same")
+	if o.to == c.db && string(args[1]) == string(args[2]) {
+		c.error(errSameObject)
 		return
 	}
 	c.copyKey(args[1], args[2], o, func(copied, found bool) {
@@ -100,7 +101,10 @@ func cmdCopy(c *conn, args [][]byte) {
 	})
 }
 
+const errSameObject = "ERR source and destination objects are the same"
+
 type copyOptions struct {
+	to      *database
 	move    bool // delete the source
 	replace bool // whatever the destination is
 }
@@ -118,31 +122,32 @@ func (c *conn) copyKey(from, to []byte, o copyOptions, reply func(copied, found 
 	}
 	c.alone(func() {
 		it, found := c.peek(from)
-		same := string(from) == string(to)
-		if !found || same || !o.replace && c.exists(string(to)) {
+		same := o.to == c.db && string(from) == string(to)
+		if !found || same || !o.replace && o.to.has(string(to)) {
 			reply(found && same && o.replace, found)
 			return
 		}
-		if err := c.storeCopy(from, to); err != nil {
+		if err := c.storeCopy(from, to, o.to.data.Load()); err != nil {
 			c.errorStore(err)
 			return
 		}
-		c.stored(to, len(to)+it.length, it.expires)
+		c.storedIn(o.to, to, len(to)+it.length, it.expires)
 		if o.move {
-			c.srv.data.Delete(from)
+			c.data().Delete(from)
 			c.touch(from)
 		}
 		reply(true, true)
 	})
 }
 
-// storeCopy stores as to what from has. Time stands still, and from exists.
-func (c *conn) storeCopy(from, to []byte) error {
+// storeCopy stores as to, in dest, what from has. Time stands still, and from exists.
+func (c *conn) storeCopy(from, to []byte, dest *smrmap.Bytes) error {
 	try := func() error {
-		s := c.srv.data.Enter()
+		data := c.data()
+		s := data.Enter()
 		defer s.Leave()
-		it, _ := c.srv.data.LoadIn(s, from)
-		return c.srv.data.StoreItem(to, it)
+		it, _ := data.LoadIn(s, from)
+		return dest.StoreItem(to, it)
 	}
 	err := try()
 	if errors.Is(err, slab.ErrNoMemory) && c.srv.pendingMayDo() {
@@ -153,8 +158,9 @@ func (c *conn) storeCopy(from, to []byte) error {
 
 // peek looks at an entry, which is not counted as a hit or a miss.
 func (c *conn) peek(key []byte) (glance, bool) {
-	s := c.srv.data.Enter()
+	data := c.data()
+	s := data.Enter()
 	defer s.Leave()
-	it, ok := c.srv.data.LoadIn(s, key)
+	it, ok := data.LoadIn(s, key)
 	return glance{len(it.Value), it.Expires}, ok
 }

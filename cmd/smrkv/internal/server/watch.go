@@ -28,28 +28,34 @@ type watches struct {
 
 type watchShard struct {
 	mu   sync.Mutex
-	keys map[string]map[*watcher]struct{}
+	keys map[watchKey]map[*watcher]struct{}
 	_    [128 - 16]byte // each on cache lines of its own
+}
+
+// A watchKey is a key of a database, which SWAPDB gives other keys.
+type watchKey struct {
+	db  *database
+	key string
 }
 
 // A watcher is a connection's.
 type watcher struct {
-	dirty atomic.Bool     // a key was written to; set by any connection
-	keys  map[string]bool // and whether it existed; belongs to the connection
-	size  int             // charged to its queries
+	dirty atomic.Bool       // a key was written to; set by any connection
+	keys  map[watchKey]bool // and whether it existed; belongs to the connection
+	size  int               // charged to its queries
 }
 
 func (w *watches) init() { w.seed = maphash.MakeSeed() }
 
 func (w *watches) shard(hash uint64) *watchShard { return &w.shards[hash%uint64(len(w.shards))] }
 
-func (w *watches) add(key string, by *watcher) {
+func (w *watches) add(key watchKey, by *watcher) {
 	w.count.Add(1)
-	s := w.shard(maphash.String(w.seed, key))
+	s := w.shard(maphash.String(w.seed, key.key))
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.keys == nil {
-		s.keys = make(map[string]map[*watcher]struct{})
+		s.keys = make(map[watchKey]map[*watcher]struct{})
 	}
 	if s.keys[key] == nil {
 		s.keys[key] = make(map[*watcher]struct{})
@@ -57,8 +63,8 @@ func (w *watches) add(key string, by *watcher) {
 	s.keys[key][by] = struct{}{}
 }
 
-func (w *watches) remove(key string, by *watcher) {
-	s := w.shard(maphash.String(w.seed, key))
+func (w *watches) remove(key watchKey, by *watcher) {
+	s := w.shard(maphash.String(w.seed, key.key))
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.keys[key], by)
@@ -69,17 +75,19 @@ func (w *watches) remove(key string, by *watcher) {
 }
 
 // touch is called after a write to key, while the gate is held as it was for the write.
-func (c *conn) touch(key []byte) {
+func (c *conn) touch(key []byte) { c.touchIn(c.db, key) }
+
+func (c *conn) touchIn(d *database, key []byte) {
 	if c.srv.watches.count.Load() != 0 {
-		c.srv.watches.touch(key)
+		c.srv.watches.touch(d, key)
 	}
 }
 
-func (w *watches) touch(key []byte) {
+func (w *watches) touch(d *database, key []byte) {
 	s := w.shard(maphash.Bytes(w.seed, key))
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for by := range s.keys[string(key)] {
+	for by := range s.keys[watchKey{d, string(key)}] {
 		by.dirty.Store(true)
 	}
 }
@@ -95,15 +103,15 @@ func cmdWatch(c *conn, args [][]byte) {
 		return
 	}
 	if c.watch == nil {
-		c.watch = &watcher{keys: make(map[string]bool)}
+		c.watch = &watcher{keys: make(map[watchKey]bool)}
 	}
-	var added []string
+	var added []watchKey
 	for _, arg := range args[1:] {
-		key := string(arg)
+		key := watchKey{c.db, string(arg)}
 		if _, ok := c.watch.keys[key]; ok {
 			continue
 		}
-		if size := len(key) + watchOverhead; c.mem.Queries.Try(size) {
+		if size := len(arg) + watchOverhead; c.mem.Queries.Try(size) {
 			c.watch.size += size
 		} else {
 			c.watch.dirty.Store(true) // nobody can tell whether it changes
@@ -118,7 +126,7 @@ func cmdWatch(c *conn, args [][]byte) {
 	c.srv.gate.pass(c.wire.mayBlock)
 	c.resume()
 	for _, key := range added {
-		c.watch.keys[key] = c.exists(key)
+		c.watch.keys[key] = key.db.has(key.key)
 	}
 	c.ok()
 }
@@ -150,17 +158,9 @@ func (c *conn) changed() bool {
 		return true
 	}
 	for key, existed := range c.watch.keys {
-		if existed && !c.exists(key) {
+		if existed && !key.db.has(key.key) {
 			return true
 		}
 	}
 	return false
-}
-
-// exists is not counted as a hit or a miss.
-func (c *conn) exists(key string) bool {
-	s := c.srv.data.Enter()
-	defer s.Leave()
-	_, ok := c.srv.data.LoadIn(s, []byte(key))
-	return ok
 }

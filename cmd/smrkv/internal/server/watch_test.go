@@ -67,8 +67,8 @@ func TestWatch_SeesWhatGoes(t *testing.T) {
 	for name, goes := range map[string]func(){
 		"expired":         func() { ms.Add(1000) },
 		"expired, swept":  func() { ms.Add(1000); s.expire.round() },
-		"evicted":         func() { s.data.EvictBytes(1 << 30) },
-		"deleted by hand": func() { s.data.Delete([]byte("k")) },
+		"evicted":         func() { s.first().EvictBytes(1 << 30) },
+		"deleted by hand": func() { s.first().Delete([]byte("k")) },
 	} {
 		require.Equal(t, "+OK\r\n", c.do("SET", "k", "v", "PX", "500"), name)
 		require.Equal(t, "+OK\r\n", c.do("WATCH", "k", "none"), name)
@@ -79,7 +79,7 @@ func TestWatch_SeesWhatGoes(t *testing.T) {
 	require.Equal(t, "+OK\r\n", c.do("SET", "k", "v", "PX", "500"))
 	ms.Add(1000)
 	require.Equal(t, "+OK\r\n", c.do("WATCH", "k", "none"))
-	s.data.EvictBytes(1 << 30)
+	s.first().EvictBytes(1 << 30)
 	require.Equal(t, "*1\r\n+PONG\r\n", c.exec(ping))
 }
 

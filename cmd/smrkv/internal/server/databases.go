@@ -1,0 +1,328 @@
+package server
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync/atomic"
+
+	"github.com/gosmr/gosmr/cmd/smrkv/internal/resp"
+	"github.com/gosmr/gosmr/slab"
+	"github.com/gosmr/gosmr/smrmap"
+)
+
+// Databases are maps of their own, under one budget and in one domain: a key is what the
+// client sent, whatever its database, and DBSIZE, FLUSHDB and SWAPDB are one step. (In a map
+// that all share, each key would need a prefix, and be copied for it; what has expired or was
+// evicted would be missing in no database's count; and KEYS would walk all of them.)
+//
+// What they do not share is what is free in their slabs. Where that matters, one database
+// takes memory from the others: see takeFromOthers.
+type database struct {
+	index    int
+	expiring atomic.Int64 // entries with an expiry, by the last walk of active expiry
+
+	// data is nil until a client has selected the database. Set under Server.dbMu, read by all;
+	// exchanged with another's by SWAPDB, which holds all of the gate.
+	data atomic.Pointer[smrmap.Bytes]
+}
+
+const (
+	defaultDatabases = 16
+	mostDatabases    = 1 << 10
+)
+
+// open returns a database that there is, with a map.
+func (s *Server) open(index int) (*database, error) {
+	d := &s.dbs[index]
+	if d.data.Load() != nil {
+		return d, nil
+	}
+	s.dbMu.Lock()
+	defer s.dbMu.Unlock()
+	if d.data.Load() != nil {
+		return d, nil
+	}
+	m, err := smrmap.NewBytes(smrmap.Options{Domain: s.dom, Budget: s.memory, Now: s.clock})
+	if err != nil {
+		return nil, err
+	}
+	m.SetEvictable(s.policy().evictable())
+	d.data.Store(m)
+	return d, nil
+}
+
+// databases yields those that have a map.
+func (s *Server) databases(yield func(*database, *smrmap.Bytes) bool) {
+	for i := range s.dbs {
+		if m := s.dbs[i].data.Load(); m != nil && !yield(&s.dbs[i], m) {
+			return
+		}
+	}
+}
+
+// nextDatabase returns the index of the one with a map that follows on i, 0 after the last.
+func (s *Server) nextDatabase(i int) int {
+	for i++; i < len(s.dbs); i++ {
+		if s.dbs[i].data.Load() != nil {
+			return i
+		}
+	}
+	return 0
+}
+
+// expiring sums what the last walk of active expiry has found.
+func (s *Server) expiring() (sum int64) {
+	for d := range s.databases {
+		sum += d.expiring.Load()
+	}
+	return sum
+}
+
+// dataStats sums the statistics of all databases.
+func (s *Server) dataStats() (sum smrmap.Stats) {
+	for _, m := range s.databases {
+		st := m.Stats()
+		sum.Len += st.Len
+		sum.Buckets += st.Buckets
+		sum.Resizes += st.Resizes
+		sum.EntryBytes += st.EntryBytes
+		sum.PendingBytes += st.PendingBytes
+		sum.FreeBytes += st.FreeBytes
+		sum.ReservedBytes += st.ReservedBytes
+		sum.Expired += st.Expired
+		sum.Evicted += st.Evicted
+	}
+	return sum
+}
+
+func (s *Server) closeData(ctx context.Context) (err error) {
+	for _, m := range s.databases {
+		err = errors.Join(err, m.Close(ctx))
+	}
+	return err
+}
+
+// data returns the map of the selected database. It is to be asked for again after a pause.
+func (c *conn) data() *smrmap.Bytes { return c.db.data.Load() }
+
+// use selects a database.
+func (c *conn) use(d *database) {
+	c.db = d
+	c.shared.db.Store(int32(d.index))
+}
+
+func cmdSelect(c *conn, args [][]byte) {
+	if d := c.database(args[1], errNotInteger); d != nil {
+		c.use(d)
+		c.ok()
+	}
+}
+
+// database returns the one that arg says, or replies with the error and returns nil.
+func (c *conn) database(arg []byte, notInteger string) *database {
+	i, ok := c.parseDatabase(arg, notInteger)
+	if !ok {
+		return nil
+	}
+	return c.openDatabase(i)
+}
+
+// parseDatabase parses what C takes for an int, or replies with the error.
+func (c *conn) parseDatabase(arg []byte, notInteger string) (index int64, ok bool) {
+	index, ok = resp.ParseInt(arg)
+	switch {
+	case !ok:
+		c.error(notInteger)
+	case index < math.MinInt32 || index > math.MaxInt32:
+		if ok = false; notInteger != errNotInteger {
+			c.error(notInteger)
+			break
+		}
+		c.error("ERR value is out of range, value must between -2147483648 and 2147483647")
+	}
+	return index, ok
+}
+
+func (c *conn) openDatabase(i int64) *database {
+	switch {
+	case i != 0 && c.srv.opts.Cluster != nil:
+		c.error("ERR " + strings.ToUpper(c.tally.command.name) + " is not allowed in cluster mode")
+		return nil
+	case i < 0 || i >= int64(len(c.srv.dbs)):
+		c.error("ERR DB index is out of range")
+		return nil
+	}
+	d, err := c.srv.open(int(i))
+	if err != nil {
+		c.errorStore(err)
+	}
+	return d
+}
+
+func cmdSwapDB(c *conn, args [][]byte) {
+	i, ok := c.parseDatabase(args[1], "ERR invalid first DB index")
+	if !ok {
+		return
+	}
+	j, ok := c.parseDatabase(args[2], "ERR invalid second DB index")
+	if !ok {
+		return
+	}
+	a := c.openDatabase(i)
+	if a == nil {
+		return
+	}
+	b := c.openDatabase(j)
+	if b == nil {
+		return
+	}
+	c.alone(func() {
+		c.srv.watches.swapped(a, b)
+		a.data.Store(b.data.Swap(a.data.Load()))
+		a.expiring.Store(b.expiring.Swap(a.expiring.Load()))
+		c.srv.expire.note() // its walk may miss either
+		c.ok()
+	})
+}
+
+// swapped is touch for all keys of two databases that are about to be swapped.
+func (w *watches) swapped(a, b *database) {
+	if w.count.Load() == 0 || a == b {
+		return
+	}
+	for i := range w.shards {
+		w.shards[i].swapped(a, b)
+	}
+}
+
+func (s *watchShard) swapped(a, b *database) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for k, watchers := range s.keys {
+		if k.db != a && k.db != b || !a.has(k.key) && !b.has(k.key) {
+			continue
+		}
+		for by := range watchers {
+			by.dirty.Store(true)
+		}
+	}
+}
+
+// has is not counted as a hit or a miss.
+func (d *database) has(key string) bool {
+	m := d.data.Load()
+	s := m.Enter()
+	defer s.Leave()
+	_, ok := m.LoadIn(s, []byte(key))
+	return ok
+}
+
+func cmdMove(c *conn, args [][]byte) {
+	d := c.database(args[2], errNotInteger)
+	if d == nil {
+		return
+	}
+	if d == c.db {
+		c.error(errSameObject)
+		return
+	}
+	c.copyKey(args[1], args[1], copyOptions{move: true, to: d}, func(moved, found bool) { c.bool(moved) })
+}
+
+// Memory is taken from each database as much as that one's part is of all that is stored: by
+// chance, or by share. So what nobody reads goes first, on the whole, whatever its database.
+
+// victim returns a map other than but, with a chance that is its part of all that is stored;
+// nil if there is none.
+func (s *Server) victim(but *smrmap.Bytes) (from *smrmap.Bytes) {
+	all := int64(0)
+	for _, m := range s.databases {
+		if m == but {
+			continue
+		}
+		n := m.Stats().EntryBytes
+		if all += n; from == nil || n > 0 && rand.Int64N(all) < n {
+			from = m
+		}
+	}
+	return from
+}
+
+// evictShares evicts size bytes from all databases.
+func (s *Server) evictShares(size int64) {
+	all := max(s.dataStats().EntryBytes, 1)
+	for _, m := range s.databases {
+		m.EvictBytes(int(float64(size) * float64(m.Stats().EntryBytes) / float64(all)))
+	}
+}
+
+// computeEvicting is m.ComputeEvicting, for a write of about size bytes, that takes memory from
+// other databases as well.
+func (s *Server) computeEvicting(ctx context.Context, m *smrmap.Bytes, key []byte, size int, fn func(smrmap.Item, bool) (smrmap.Item, smrmap.Op)) error {
+	own := !s.evicts() || s.victim(nil) == m
+	for {
+		var err error
+		if own {
+			_, err = m.ComputeEvicting(ctx, key, fn)
+		} else {
+			_, err = m.Compute(key, fn)
+		}
+		if !errors.Is(err, slab.ErrNoMemory) {
+			return err
+		}
+		if !s.takeFromOthers(ctx, m, int64(size)) {
+			if own {
+				return err
+			}
+			own = true
+		}
+	}
+}
+
+// evictFor evicts about size bytes, for a write to m, and reports whether it evicted any.
+func (s *Server) evictFor(ctx context.Context, m *smrmap.Bytes, size int64) bool {
+	return s.victim(nil) == m && m.EvictBytes(int(size)) > 0 || s.takeFromOthers(ctx, m, size) || m.EvictBytes(int(size)) > 0
+}
+
+// takeFromOthers makes some database other than m give back a slab or more, and evicts about
+// size bytes from it for that if the policy allows. It reports whether anything came of it. It
+// waits for readers.
+func (s *Server) takeFromOthers(ctx context.Context, m *smrmap.Bytes, size int64) bool {
+	from := s.victim(m)
+	if from == nil {
+		return false
+	}
+	evicted := from.EvictBytes(int(max(size, leastFree)))
+	if s.dom.Barrier(ctx) != nil {
+		return false
+	}
+	released, err := s.compact(ctx, m)
+	return err == nil && int64(evicted)+released > 0
+}
+
+// compact makes some database other than but give the memory of a slab back to the budget: the
+// one of whose slabs most is free that has one to give.
+func (s *Server) compact(ctx context.Context, but *smrmap.Bytes) (released int64, err error) {
+	type waste struct {
+		m    *smrmap.Bytes
+		free int64
+	}
+	var list []waste
+	for _, m := range s.databases {
+		if m != but {
+			list = append(list, waste{m, m.Stats().FreeBytes})
+		}
+	}
+	slices.SortFunc(list, func(a, b waste) int { return cmp.Compare(b.free, a.free) })
+	for _, w := range list {
+		if released, err = w.m.CompactFor(ctx, 0); released > 0 || err != nil {
+			break
+		}
+	}
+	return released, err
+}
