@@ -41,7 +41,11 @@ func (cmd *command) alwaysTimed() bool { return cmd.flags&fast == 0 && cmd.name 
 func (c *conn) timeIt(cmd *command, args [][]byte, weight int64) {
 	begin := time.Now()
 	cmd.run(c, args)
-	c.srv.stats.commandsOf[cmd.id].nanos.Add(int64(time.Since(begin)) * weight)
+	took := time.Since(begin)
+	c.srv.stats.commandsOf[cmd.id].nanos.Add(int64(took) * weight)
+	if c.srv.slow.isSlow(took) {
+		c.srv.slow.note(c, cmd, args, took)
+	}
 }
 
 // Commands calls yield for each command that was ever sent.

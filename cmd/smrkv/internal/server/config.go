@@ -103,8 +103,18 @@ var parameters = []parameter{
 		}},
 	fixed("save", ""),
 	{"slaveof", constant(""), nil},
-	fixed("slowlog-log-slower-than", "-1"),
-	fixed("slowlog-max-len", "0"),
+	{"slowlog-log-slower-than",
+		func(s *Server) string { return strconv.FormatInt(s.slow.threshold.Load(), 10) },
+		func(s *Server, v string) (func(), error) {
+			n, err := parseNumber(v, -1, math.MaxInt64)
+			return func() { s.setSlow(n) }, err
+		}},
+	{"slowlog-max-len",
+		func(s *Server) string { return strconv.FormatInt(s.slow.most.Load(), 10) },
+		func(s *Server, v string) (func(), error) {
+			n, err := parseNumber(v, 0, math.MaxInt64)
+			return func() { s.slow.most.Store(n) }, err
+		}},
 	fixed("stop-writes-on-bgsave-error", "no"),
 	{"timeout",
 		func(s *Server) string {

@@ -75,6 +75,12 @@ func cmdAuth(c *conn, args [][]byte) {
 
 const defaultUser = "default" // the only one
 
+func cmdACL(c *conn, args [][]byte) { c.dispatch(aclCommands, args) }
+
+var aclCommands = []subcommand{
+	{"WHOAMI", 2, func(c *conn, _ [][]byte) { c.bulkString(defaultUser) }, []string{"", "Return the current connection username."}},
+}
+
 // login authenticates, or replies with the error.
 func (c *conn) login(user, guess []byte) bool {
 	p := c.srv.settings.password.Load()

@@ -48,6 +48,8 @@ func (c *conn) run(cmd *command, args [][]byte) {
 	switch c.sample++; {
 	case cmd.timed:
 		c.timeIt(cmd, args, 1)
+	case c.srv.timeAll.Load():
+		c.timeIt(cmd, args, 1)
 	case c.sample%timeEvery == 0:
 		c.timeIt(cmd, args, timeEvery)
 	default:

@@ -87,6 +87,8 @@ var fuzzStreams = []string{
 	"HELLO 3\r\nINFO\r\nCLIENT LIST\r\nCLIENT INFO\r\nCONFIG GET *\r\nCOMMAND INFO get nosuch\r\nCOMMAND DOCS get\r\nSCAN 0\r\nRESET\r\nCLIENT INFO\r\n",
 	"HELLO 3\r\nCLIENT TRACKING ON\r\nGET a\r\nMULTI\r\nMGET a b\r\nCLIENT TRACKING OFF\r\nCLIENT TRACKING ON OPTIN\r\nEXEC\r\nCLIENT CACHING YES\r\nEXISTS a a\r\nGET a\r\n",
 	"MSET a 1 b 2 c 3\r\nKEYS *\r\nSCAN 0 MATCH [a-b] COUNT 1\r\nRANDOMKEY\r\nDBSIZE\r\nFLUSHALL ASYNC\r\nDBSIZE\r\n",
+	"ACL WHOAMI\r\nACL HELP\r\nSLOWLOG GET -1\r\nSLOWLOG RESET\r\nSLOWLOG LEN\r\nLATENCY RESET\r\nLATENCY HISTOGRAM\r\nLATENCY LATEST\r\n",
+	"CONFIG SET slowlog-log-slower-than 0 slowlog-max-len 2\r\nAUTH a b\r\nHELLO 3 AUTH a\r\nMULTI\r\nSLOWLOG GET\r\nEXEC\r\nSLOWLOG GET\r\n",
 	"COMMAND COUNT\r\nCOMMAND DOCS get\r\nCOMMAND INFO set nosuch\r\nCOMMAND GETKEYS mset a 1 b 2\r\n",
 	"INCRBYFLOAT f 3.0e3\r\nINCRBYFLOAT f 0x1p-3\r\nINCRBYFLOAT f x\r\nSETRANGE s 3000000 x\r\nSETRANGE s 536870912 x\r\nGETRANGE s -3 -1\r\n",
 }
@@ -319,4 +321,4 @@ func requireSame(t *testing.T, commands [][]string, a, b []string) {
 }
 
 // varies has the commands whose replies are not the same each time.
-var varies = map[string]bool{"INFO": true, "CLIENT": true, "SCAN": true, "KEYS": true, "RANDOMKEY": true}
+var varies = map[string]bool{"INFO": true, "CLIENT": true, "SCAN": true, "KEYS": true, "RANDOMKEY": true, "SLOWLOG": true}

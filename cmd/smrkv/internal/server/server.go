@@ -82,6 +82,8 @@ type Server struct {
 	gate       gate
 	frozen     atomic.Int64 // the time in Unix microseconds, while a command runs alone; 0: it goes on
 	watches    watches
+	slow       slowLog
+	timeAll    atomic.Bool // each call, for slow; by setSlow, read for each command
 	httpWarned warnTimer
 	tlsWarned  warnTimer
 
@@ -129,6 +131,7 @@ func New(o Options) (*Server, error) {
 	s.stats.init(len(s.commands.list))
 	s.gate = newGate(o.IOThreads)
 	s.watches.init()
+	s.slow.init()
 	for i := range s.dbs {
 		s.dbs[i].index = i
 	}

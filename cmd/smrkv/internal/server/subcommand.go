@@ -48,12 +48,15 @@ func findSubcommand(subs []subcommand, args [][]byte) (sub *subcommand, failure 
 // subcommandsOf returns those of a command, or nil.
 func subcommandsOf(name string) []subcommand {
 	return map[string][]subcommand{
+		"acl":     aclCommands,
 		"client":  clientCommands,
 		"cluster": clusterCommands,
 		"config":  configCommands,
 		"command": commandCommands,
+		"latency": latencyCommands,
 		"memory":  memoryCommands,
 		"object":  objectCommands,
+		"slowlog": slowLogCommands,
 	}[name]
 }
 
@@ -70,7 +73,7 @@ func (cmd *command) checkSubcommand(args [][]byte) (failure string) {
 
 func (c *conn) help(name string, subs []subcommand) {
 	lines := []string{name + " <subcommand> [<arg> [value] [opt] ...]. Subcommands are:"}
-	for _, sub := range slices.Concat(subs, []subcommand{{name: "HELP", help: []string{"", "Print this help."}}}) {
+	for _, sub := range slices.Concat(subs, []subcommand{{name: "HELP", help: []string{"", "Prints this help."}}}) {
 		lines = append(lines, strings.TrimSpace(sub.name+" "+sub.help[0]))
 		for _, l := range sub.help[1:] {
 			lines = append(lines, "    "+l)

@@ -166,14 +166,17 @@ func newCommands() *commands {
 		{"readonly", 1, always | fast, noKeys, groupCluster, "3.0.0", "Allow reads from a replica, of which there is none", cmdOfCluster},
 		{"readwrite", 1, always | fast, noKeys, groupCluster, "3.0.0", "Do not read from replicas, of which there is none", cmdOfCluster},
 
+		{"acl", -2, 0, noKeys, groupServer, "6.0.0", "Commands about users, of which there is one", cmdACL},
 		{"command", -1, always, noKeys, groupServer, "2.8.13", "Describe the commands", cmdCommand},
 		{"config", -2, 0, noKeys, groupServer, "2.0.0", "Commands about the configuration", cmdConfig},
 		{"dbsize", 1, readKeys, noKeys, groupServer, "1.0.0", "Count the keys", cmdDBSize},
 		{"flushall", -1, write | keyspace | dangerous, noKeys, groupServer, "1.0.0", "Delete all keys of all databases", cmdFlushAll},
 		{"flushdb", -1, write | keyspace | dangerous, noKeys, groupServer, "1.0.0", "Delete all keys of the selected database", cmdFlushDB},
 		{"info", -1, always | dangerous, noKeys, groupServer, "1.0.0", "Report about the server", cmdInfo},
+		{"latency", -2, 0, noKeys, groupServer, "2.8.13", "Commands about latency, of which nothing is kept", cmdLatency},
 		{"memory", -2, 0, noKeys, groupServer, "4.0.0", "Commands about memory", cmdMemory},
 		{"role", 1, noScript | always | fast | dangerous, noKeys, groupServer, "2.8.12", "Reply that this is a master without replicas", cmdRole},
+		{"slowlog", -2, 0, noKeys, groupServer, "2.2.12", "Commands about what was slow", cmdSlowLog},
 		{"swapdb", 3, write | fast | keyspace | dangerous, noKeys, groupServer, "4.0.0", "Swap two databases", cmdSwapDB},
 		{"time", 1, always | fast, noKeys, groupServer, "2.6.0", "Get the server's time", cmdTime},
 	}

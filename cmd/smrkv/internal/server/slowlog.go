@@ -1,0 +1,199 @@
+package server
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/gosmr/gosmr/cmd/smrkv/internal/resp"
+)
+
+// A slowLog keeps what was slow lately. It sees what is timed: each call of most commands, but
+// of those that are fast, and SET, one in 64, so that they need not read the clock. If the
+// threshold is below timeAllBelow, somebody wants to see more: then each call is timed.
+type slowLog struct {
+	threshold atomic.Int64 // in microseconds; negative: nothing is slow
+	most      atomic.Int64 // entries
+
+	mu      sync.Mutex
+	entries []slowEntry // the last is the newest
+	next    int64       // id
+}
+
+type slowEntry struct {
+	id   int64
+	at   int64 // Unix seconds
+	took time.Duration
+	args []string
+	addr string
+	name string
+}
+
+const (
+	defaultSlow  = 10_000 // microseconds
+	timeAllBelow = 1000
+
+	// An entry has so much of a command, at most.
+	slowArgs     = 32
+	slowArgBytes = 128
+)
+
+func (l *slowLog) init() {
+	l.threshold.Store(defaultSlow)
+	l.most.Store(128)
+}
+
+func (l *slowLog) isSlow(took time.Duration) bool {
+	t := l.threshold.Load()
+	return t >= 0 && took.Microseconds() >= t
+}
+
+// setSlow changes the threshold.
+func (s *Server) setSlow(threshold int64) {
+	s.slow.threshold.Store(threshold)
+	s.timeAll.Store(0 <= threshold && threshold < timeAllBelow)
+}
+
+// note adds a command that was slow.
+func (l *slowLog) note(c *conn, cmd *command, args [][]byte, took time.Duration) {
+	if cmd.name == "exec" { // what it executes is noted
+		return
+	}
+	e := slowEntry{at: c.srv.clock().Unix(), took: took, args: shortenedArgs(redacted(cmd, args)), addr: address(c.wire.remote(), c.wire.local())}
+	if name := c.shared.name.Load(); name != nil {
+		e.name = *name
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	e.id = l.next
+	l.next++
+	l.entries = append(l.entries, e)
+	if n := int64(len(l.entries)) - l.most.Load(); n > 0 {
+		clear(l.entries[:n])
+		l.entries = l.entries[n:]
+	}
+}
+
+func shortenedArgs(args [][]byte) (list []string) {
+	for i, arg := range args {
+		switch {
+		case i == slowArgs-1 && len(args) > slowArgs:
+			return append(list, fmt.Sprintf("... (%d more arguments)", len(args)-i))
+		case len(arg) > slowArgBytes:
+			list = append(list, fmt.Sprintf("%s... (%d more bytes)", arg[:slowArgBytes], len(arg)-slowArgBytes))
+		default:
+			list = append(list, string(arg))
+		}
+	}
+	return list
+}
+
+// redacted returns args without passwords.
+func redacted(cmd *command, args [][]byte) [][]byte {
+	hide := func(from, to int) {
+		for i := from; i < min(to, len(args)); i++ {
+			args[i] = []byte("(redacted)")
+		}
+	}
+	switch cmd.name {
+	case "auth":
+		args = slices.Clone(args)
+		hide(1, len(args))
+	case "hello":
+		args = slices.Clone(args)
+		for i := 2; i < len(args); i++ {
+			if equalFold(args[i], "AUTH") {
+				hide(i+1, i+3)
+				i += 2
+			}
+		}
+	case "config":
+		args = slices.Clone(args)
+		for i := 2; i < len(args); i += 2 {
+			if equalFold(args[i], "REQUIREPASS") && equalFold(args[1], "SET") {
+				hide(i+1, i+2)
+			}
+		}
+	}
+	return args
+}
+
+func cmdSlowLog(c *conn, args [][]byte) { c.dispatch(slowLogCommands, args) }
+
+var slowLogCommands = []subcommand{
+	{"GET", -2, slowLogGet, []string{"[<count>]", "Return top <count> entries from the slowlog (default: 10, -1 mean all).",
+		"Entries are made of:", "id, timestamp, time in microseconds, arguments array, client IP and port,", "client name"}},
+	{"LEN", 2, slowLogLen, []string{"", "Return the length of the slowlog."}},
+	{"RESET", 2, slowLogReset, []string{"", "Reset the slowlog."}},
+}
+
+func slowLogGet(c *conn, args [][]byte) {
+	count := int64(10)
+	switch len(args) {
+	case 2:
+	case 3:
+		n, ok := resp.ParseInt(args[2])
+		if !ok || n < -1 {
+			c.error("ERR count should be greater than or equal to -1")
+			return
+		}
+		if count = n; n == -1 {
+			count = math.MaxInt64
+		}
+	default:
+		c.error(fmt.Sprintf("ERR unknown subcommand or wrong number of arguments for '%s'. Try SLOWLOG HELP.", cString(args[1], quotedMost)))
+		return
+	}
+	l := &c.srv.slow
+	l.mu.Lock()
+	list := slices.Clone(l.entries[max(0, int64(len(l.entries))-count):])
+	l.mu.Unlock()
+	c.array(len(list))
+	for _, e := range slices.Backward(list) {
+		c.array(6)
+		c.int(e.id)
+		c.int(e.at)
+		c.int(e.took.Microseconds())
+		c.array(len(e.args))
+		for _, arg := range e.args {
+			c.bulkString(arg)
+		}
+		c.bulkString(e.addr)
+		c.bulkString(e.name)
+	}
+}
+
+func slowLogLen(c *conn, _ [][]byte) {
+	c.srv.slow.mu.Lock()
+	n := len(c.srv.slow.entries)
+	c.srv.slow.mu.Unlock()
+	c.int(int64(n))
+}
+
+func slowLogReset(c *conn, _ [][]byte) {
+	c.srv.slow.mu.Lock()
+	c.srv.slow.entries = nil
+	c.srv.slow.mu.Unlock()
+	c.ok()
+}
+
+func cmdLatency(c *conn, args [][]byte) { c.dispatch(latencyCommands, args) }
+
+// There are no events that are watched for their latency, and no histograms: what these
+// commands reply is what Redis does with latency-monitor-threshold 0 and latency-tracking no.
+var latencyCommands = []subcommand{
+	{"GRAPH", 3, latencyGraph, []string{"<event>", "Fails: there are no events."}},
+	{"HISTOGRAM", -2, func(c *conn, _ [][]byte) { c.mapOf(0) }, []string{"[COMMAND ...]", "Return nothing: there are no histograms."}},
+	{"HISTORY", 3, latencyNone, []string{"<event>", "Return nothing: there are no events."}},
+	{"LATEST", 2, latencyNone, []string{"", "Return nothing: there are no events."}},
+	{"RESET", -2, func(c *conn, _ [][]byte) { c.int(0) }, []string{"[<event> ...]", "Return 0: there are no events."}},
+}
+
+func latencyNone(c *conn, _ [][]byte) { c.array(0) }
+
+func latencyGraph(c *conn, args [][]byte) {
+	c.error(fmt.Sprintf("ERR No samples available for event '%s'", cString(args[2], quotedMost)))
+}
