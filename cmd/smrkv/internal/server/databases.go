@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"math"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -93,7 +92,6 @@ func (s *Server) dataStats() (sum smrmap.Stats) {
 		sum.EntryBytes += st.EntryBytes
 		sum.PendingBytes += st.PendingBytes
 		sum.FreeBytes += st.FreeBytes
-		sum.ReservedBytes += st.ReservedBytes
 		sum.Expired += st.Expired
 		sum.Evicted += st.Evicted
 	}
@@ -117,47 +115,39 @@ func (c *conn) use(d *database) {
 }
 
 func cmdSelect(c *conn, args [][]byte) {
-	if d := c.database(args[1], errNotInteger); d != nil {
+	if d := c.database(args[1]); d != nil {
 		c.use(d)
 		c.ok()
 	}
 }
 
 // database returns the one that arg says, or replies with the error and returns nil.
-func (c *conn) database(arg []byte, notInteger string) *database {
-	i, ok := c.parseDatabase(arg, notInteger)
-	if !ok {
-		return nil
-	}
-	return c.openDatabase(i)
-}
-
-// parseDatabase parses what C takes for an int, or replies with the error.
-func (c *conn) parseDatabase(arg []byte, notInteger string) (index int64, ok bool) {
-	index, ok = resp.ParseInt(arg)
+func (c *conn) database(arg []byte) *database {
+	index, ok := c.parseInt(arg)
 	switch {
 	case !ok:
-		c.error(notInteger)
-	case index < math.MinInt32 || index > math.MaxInt32:
-		if ok = false; notInteger != errNotInteger {
-			c.error(notInteger)
-			break
-		}
+		return nil
+	case int64(int32(index)) != index:
 		c.error("ERR value is out of range, value must between -2147483648 and 2147483647")
+		return nil
 	}
-	return index, ok
+	return c.openDatabase(index)
 }
 
-func (c *conn) openDatabase(i int64) *database {
+func (c *conn) openDatabase(index int64) *database {
 	switch {
-	case i != 0 && c.srv.opts.Cluster != nil:
-		c.error("ERR " + strings.ToUpper(c.tally.command.name) + " is not allowed in cluster mode")
+	case index != 0 && c.srv.opts.Cluster != nil:
+		what := strings.ToUpper(c.tally.command.name)
+		if what == "COPY" {
+			what = "Copying to another database"
+		}
+		c.error("ERR " + what + " is not allowed in cluster mode")
 		return nil
-	case i < 0 || i >= int64(len(c.srv.dbs)):
+	case index < 0 || index >= int64(len(c.srv.dbs)):
 		c.error("ERR DB index is out of range")
 		return nil
 	}
-	d, err := c.srv.open(int(i))
+	d, err := c.srv.open(int(index))
 	if err != nil {
 		c.errorStore(err)
 	}
@@ -165,22 +155,22 @@ func (c *conn) openDatabase(i int64) *database {
 }
 
 func cmdSwapDB(c *conn, args [][]byte) {
-	i, ok := c.parseDatabase(args[1], "ERR invalid first DB index")
-	if !ok {
-		return
+	var index [2]int64
+	var swap [2]*database
+	for i, which := range []string{"first", "second"} {
+		n, ok := resp.ParseInt(args[1+i])
+		if !ok || int64(int32(n)) != n {
+			c.error("ERR invalid " + which + " DB index")
+			return
+		}
+		index[i] = n
 	}
-	j, ok := c.parseDatabase(args[2], "ERR invalid second DB index")
-	if !ok {
-		return
+	for i := range swap {
+		if swap[i] = c.openDatabase(index[i]); swap[i] == nil {
+			return
+		}
 	}
-	a := c.openDatabase(i)
-	if a == nil {
-		return
-	}
-	b := c.openDatabase(j)
-	if b == nil {
-		return
-	}
+	a, b := swap[0], swap[1]
 	c.alone(func() {
 		c.srv.watches.swapped(a, b)
 		a.data.Store(b.data.Swap(a.data.Load()))
@@ -192,24 +182,18 @@ func cmdSwapDB(c *conn, args [][]byte) {
 
 // swapped is touch for all keys of two databases that are about to be swapped.
 func (w *watches) swapped(a, b *database) {
-	if w.count.Load() == 0 || a == b {
-		return
-	}
 	for i := range w.shards {
-		w.shards[i].swapped(a, b)
-	}
-}
-
-func (s *watchShard) swapped(a, b *database) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for k, watchers := range s.keys {
-		if k.db != a && k.db != b || !a.has(k.key) && !b.has(k.key) {
-			continue
+		s := &w.shards[i]
+		s.mu.Lock()
+		for k, watchers := range s.keys {
+			if a == b || k.db != a && k.db != b || !a.has(k.key) && !b.has(k.key) {
+				continue
+			}
+			for by := range watchers {
+				by.dirty.Store(true)
+			}
 		}
-		for by := range watchers {
-			by.dirty.Store(true)
-		}
+		s.mu.Unlock()
 	}
 }
 
@@ -223,7 +207,7 @@ func (d *database) has(key string) bool {
 }
 
 func cmdMove(c *conn, args [][]byte) {
-	d := c.database(args[2], errNotInteger)
+	d := c.database(args[2])
 	if d == nil {
 		return
 	}
@@ -253,14 +237,6 @@ func (s *Server) victim(but *smrmap.Bytes) (from *smrmap.Bytes) {
 	return from
 }
 
-// evictShares evicts size bytes from all databases.
-func (s *Server) evictShares(size int64) {
-	all := max(s.dataStats().EntryBytes, 1)
-	for _, m := range s.databases {
-		m.EvictBytes(int(float64(size) * float64(m.Stats().EntryBytes) / float64(all)))
-	}
-}
-
 // computeEvicting is m.ComputeEvicting, for a write of about size bytes, that takes memory from
 // other databases as well.
 func (s *Server) computeEvicting(ctx context.Context, m *smrmap.Bytes, key []byte, size int, fn func(smrmap.Item, bool) (smrmap.Item, smrmap.Op)) error {
@@ -284,11 +260,6 @@ func (s *Server) computeEvicting(ctx context.Context, m *smrmap.Bytes, key []byt
 	}
 }
 
-// evictFor evicts about size bytes, for a write to m, and reports whether it evicted any.
-func (s *Server) evictFor(ctx context.Context, m *smrmap.Bytes, size int64) bool {
-	return s.victim(nil) == m && m.EvictBytes(int(size)) > 0 || s.takeFromOthers(ctx, m, size) || m.EvictBytes(int(size)) > 0
-}
-
 // takeFromOthers makes some database other than m give back a slab or more, and evicts about
 // size bytes from it for that if the policy allows. It reports whether anything came of it. It
 // waits for readers.
@@ -308,21 +279,15 @@ func (s *Server) takeFromOthers(ctx context.Context, m *smrmap.Bytes, size int64
 // compact makes some database other than but give the memory of a slab back to the budget: the
 // one of whose slabs most is free that has one to give.
 func (s *Server) compact(ctx context.Context, but *smrmap.Bytes) (released int64, err error) {
-	type waste struct {
-		m    *smrmap.Bytes
-		free int64
-	}
-	var list []waste
+	var maps []*smrmap.Bytes
 	for _, m := range s.databases {
 		if m != but {
-			list = append(list, waste{m, m.Stats().FreeBytes})
+			maps = append(maps, m)
 		}
 	}
-	slices.SortFunc(list, func(a, b waste) int { return cmp.Compare(b.free, a.free) })
-	for _, w := range list {
-		if released, err = w.m.CompactFor(ctx, 0); released > 0 || err != nil {
-			break
-		}
+	slices.SortFunc(maps, func(a, b *smrmap.Bytes) int { return cmp.Compare(b.Stats().FreeBytes, a.Stats().FreeBytes) })
+	for i := 0; i < len(maps) && released == 0 && err == nil; i++ {
+		released, err = maps[i].CompactFor(ctx, 0)
 	}
 	return released, err
 }

@@ -89,6 +89,7 @@ var fuzzStreams = []string{
 	"MSET a 1 b 2 c 3\r\nKEYS *\r\nSCAN 0 MATCH [a-b] COUNT 1\r\nRANDOMKEY\r\nDBSIZE\r\nFLUSHALL ASYNC\r\nDBSIZE\r\n",
 	"ACL WHOAMI\r\nACL HELP\r\nSLOWLOG GET -1\r\nSLOWLOG RESET\r\nSLOWLOG LEN\r\nLATENCY RESET\r\nLATENCY HISTOGRAM\r\nLATENCY LATEST\r\n",
 	"CONFIG SET slowlog-log-slower-than 0 slowlog-max-len 2\r\nAUTH a b\r\nHELLO 3 AUTH a\r\nMULTI\r\nSLOWLOG GET\r\nEXEC\r\nSLOWLOG GET\r\n",
+	"SET d hello\r\nDUMP d\r\nDUMP none\r\n*4\r\n$7\r\nRESTORE\r\n$1\r\nr\r\n$1\r\n0\r\n$17\r\n\x00\x05hello\x0a\x00\x63\x72\xad_ve4 \r\nGET r\r\nRESTORE r 0 x REPLACE\r\n",
 	"COMMAND COUNT\r\nCOMMAND DOCS get\r\nCOMMAND INFO set nosuch\r\nCOMMAND GETKEYS mset a 1 b 2\r\n",
 	"INCRBYFLOAT f 3.0e3\r\nINCRBYFLOAT f 0x1p-3\r\nINCRBYFLOAT f x\r\nSETRANGE s 3000000 x\r\nSETRANGE s 536870912 x\r\nGETRANGE s -3 -1\r\n",
 }

@@ -181,7 +181,7 @@ func (s *Server) shrink() {
 		}
 		return 0
 	}
-	const step = 1 << 20
+	const step, evictParts = 1 << 20, 16 // of several databases
 	stuck := false
 	for over() > 0 && s.ctx.Err() == nil {
 		before := s.memory.Used()
@@ -189,7 +189,9 @@ func (s *Server) shrink() {
 			s.evict.mu.Lock()
 			defer s.evict.mu.Unlock()
 			if stuck || s.dataStats().FreeBytes < step {
-				s.evictShares(min(over(), step))
+				for range evictParts {
+					s.victim(nil).EvictBytes(int(min(over(), step) / evictParts))
+				}
 			}
 			if s.waitForMemory() {
 				s.giveBack(func(released int64) bool { return released >= step || over() <= 0 })

@@ -93,29 +93,24 @@ func shortenedArgs(args [][]byte) (list []string) {
 
 // redacted returns args without passwords.
 func redacted(cmd *command, args [][]byte) [][]byte {
-	hide := func(from, to int) {
-		for i := from; i < min(to, len(args)); i++ {
-			args[i] = []byte("(redacted)")
-		}
-	}
+	hide := 0
 	switch cmd.name {
 	case "auth":
-		args = slices.Clone(args)
-		hide(1, len(args))
-	case "hello":
-		args = slices.Clone(args)
-		for i := 2; i < len(args); i++ {
-			if equalFold(args[i], "AUTH") {
-				hide(i+1, i+3)
-				i += 2
-			}
-		}
-	case "config":
-		args = slices.Clone(args)
-		for i := 2; i < len(args); i += 2 {
-			if equalFold(args[i], "REQUIREPASS") && equalFold(args[1], "SET") {
-				hide(i+1, i+2)
-			}
+		hide = len(args)
+	case "hello", "config":
+	default:
+		return args
+	}
+	args = slices.Clone(args)
+	for i := 1; i < len(args); i++ {
+		switch {
+		case hide > 0:
+			args[i] = []byte("(redacted)")
+			hide--
+		case cmd.name == "hello" && equalFold(args[i], "AUTH"):
+			hide = 2
+		case i%2 == 0 && equalFold(args[i], "REQUIREPASS") && equalFold(args[1], "SET"):
+			hide = 1
 		}
 	}
 	return args
@@ -185,7 +180,6 @@ func cmdLatency(c *conn, args [][]byte) { c.dispatch(latencyCommands, args) }
 // There are no events that are watched for their latency, and no histograms: what these
 // commands reply is what Redis does with latency-monitor-threshold 0 and latency-tracking no.
 var latencyCommands = []subcommand{
-	{"GRAPH", 3, latencyGraph, []string{"<event>", "Fails: there are no events."}},
 	{"HISTOGRAM", -2, func(c *conn, _ [][]byte) { c.mapOf(0) }, []string{"[COMMAND ...]", "Return nothing: there are no histograms."}},
 	{"HISTORY", 3, latencyNone, []string{"<event>", "Return nothing: there are no events."}},
 	{"LATEST", 2, latencyNone, []string{"", "Return nothing: there are no events."}},
@@ -193,7 +187,3 @@ var latencyCommands = []subcommand{
 }
 
 func latencyNone(c *conn, _ [][]byte) { c.array(0) }
-
-func latencyGraph(c *conn, args [][]byte) {
-	c.error(fmt.Sprintf("ERR No samples available for event '%s'", cString(args[2], quotedMost)))
-}

@@ -50,7 +50,7 @@ func (c *conn) spare(n need) bool {
 			return true
 		}
 		short := n.total - s.unused() - c.data().Stats().FreeBytes
-		if short > 0 && !s.evictFor(s.ctx, c.data(), short+n.total) {
+		if short > 0 && c.data().EvictBytes(int(short+n.total)) == 0 && !s.takeFromOthers(s.ctx, c.data(), short) {
 			break
 		}
 		if s.waitForMemory() {

@@ -125,6 +125,7 @@ func newCommands() *commands {
 
 		{"copy", -3, write | denyOOM | keyspace, twoKeys, groupGeneric, "6.2.0", "Copy the value of a key, and when it expires, to another", cmdCopy},
 		{"del", -2, write | keyspace, allKeys, groupGeneric, "1.0.0", "Delete keys", cmdDel},
+		{"dump", 2, readOnly | keyspace, oneKey, groupGeneric, "2.6.0", "Get a value as Redis writes it to files", cmdDump},
 		{"exists", -2, readKeys, allKeys, groupGeneric, "1.0.0", "Count which keys exist", cmdExists},
 		{"expire", -3, changeKeys, oneKey, groupGeneric, "1.0.0", "Set in how many seconds a key expires", cmdExpire},
 		{"expireat", -3, changeKeys, oneKey, groupGeneric, "1.2.0", "Set when a key expires, in Unix seconds", cmdExpireAt},
@@ -140,6 +141,7 @@ func newCommands() *commands {
 		{"randomkey", 1, readOnly | keyspace, noKeys, groupGeneric, "1.0.0", "Get a key, whichever it is", cmdRandomKey},
 		{"rename", 3, write | keyspace, twoKeys, groupGeneric, "1.0.0", "Rename a key, whatever the new name's was", cmdRename},
 		{"renamenx", 3, changeKeys, twoKeys, groupGeneric, "1.0.0", "Rename a key, unless the new name exists", cmdRenameNX},
+		{"restore", -4, write | denyOOM | keyspace | dangerous, oneKey, groupGeneric, "2.6.0", "Set the value of a key to what DUMP has replied", cmdRestore},
 		{"scan", -2, readOnly | keyspace, noKeys, groupGeneric, "2.8.0", "List the keys, some at a time", cmdScan},
 		{"touch", -2, readKeys, allKeys, groupGeneric, "3.2.1", "Read keys, so that they are not evicted, and count which exist", cmdExists},
 		{"ttl", 2, readKeys, oneKey, groupGeneric, "1.0.0", "Get in how many seconds a key expires", cmdTTL},

@@ -79,7 +79,7 @@ func cmdCopy(c *conn, args [][]byte) {
 			o.replace = true
 		case equalFold(args[i], "DB") && i+1 < len(args):
 			i++
-			if o.to = c.database(args[i], errNotInteger); o.to == nil {
+			if o.to = c.database(args[i]); o.to == nil {
 				return
 			}
 		default:
