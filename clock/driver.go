@@ -218,7 +218,7 @@ func (c *Clock) release(term uint64) (oldest Seq, over bool) {
 // At least one sees the other. A Quiescent record's owner fences for itself.
 func (c *Clock) arm(o obstacle) bool {
 	o.rec.waiter.Store(1)
-	if o.rec.kind != Quiescent {
+	if o.rec.cpu != quiescentCPU {
 		c.heavyFence()
 	}
 	return o.rec.seq.Load() == o.word

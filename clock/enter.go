@@ -167,9 +167,15 @@ func (c *Clock) tryFinish(r *Record, gen uint64) (*Record, uint64) {
 // Seal refuses every later entry: TryEnter returns no record, the others panic. Open sections stay
 // open, and every later scan sees them. It reports whether this call sealed the clock.
 func (c *Clock) Seal() bool {
-	c.exceptions.Or(exceptSealed)
+	if c.exceptions.Or(exceptSealed)&sealedFlag == 0 {
+		c.tellOwned()
+	}
 	return c.slots.Seal()
 }
+
+// tellOwned makes the next entry on each Owned record load exceptions, which the caller has set: it
+// moves wr. It does so even if wr is too far ahead, as it is called seldom.
+func (c *Clock) tellOwned() { c.wr.Add(uint64(increment)) }
 
 // Sealed reports whether Seal was called.
 func (c *Clock) Sealed() bool { return c.exceptions.Load()&sealedFlag != 0 }

@@ -15,7 +15,7 @@ type ownedRecord struct {
 }
 
 // NewOwned registers a record for one reader. Give it back with [Record.Close].
-func (c *Clock) NewOwned() *Record { return c.newRecord(&c.owned, Owned, nil) }
+func (c *Clock) NewOwned() *Record { return c.newRecord(&c.owned, ownedCPU, nil) }
 
 // NewQuiescent registers a record whose owner states when it is quiescent: see [Record.Online]. It
 // starts offline. report, which may be nil, is called each time before a wait that this record
@@ -23,14 +23,14 @@ func (c *Clock) NewOwned() *Record { return c.newRecord(&c.owned, Owned, nil) }
 // goroutine of a waiter or, like OnStall (see [Options]), of the clock. It must not block, and may
 // be called once more after [Record.Close].
 func (c *Clock) NewQuiescent(report func()) *Record {
-	return c.newRecord(&c.quiescent, Quiescent, report)
+	return c.newRecord(&c.quiescent, quiescentCPU, report)
 }
 
 // registered is a list of registered records.
 type registered = satomic.Pointer[Record]
 
 // newRecord reuses the record of a closed reader in the list, or adds one.
-func (c *Clock) newRecord(list *registered, kind Kind, report func()) *Record {
+func (c *Clock) newRecord(list *registered, cpu int, report func()) *Record {
 	var asks *func()
 	if report != nil {
 		asks = &report
@@ -42,7 +42,7 @@ func (c *Clock) newRecord(list *registered, kind Kind, report func()) *Record {
 		}
 	}
 	r := &new(ownedRecord).Record
-	r.init(c, kind, -1)
+	r.init(c, cpu)
 	r.report.Store(asks)
 	for {
 		head := list.Load()
@@ -53,61 +53,93 @@ func (c *Clock) newRecord(list *registered, kind Kind, report func()) *Record {
 	}
 }
 
+// A Section is an open section: the record that it is on, and its generation there.
+type Section struct {
+	Rec *Record
+	Gen uint64
+}
+
 // Enter opens a section on an Owned record, and returns the section's record and generation. If a
 // section is open on the record, it opens the nested one on a tracker. It panics if the record is
 // closed or its clock sealed.
-//
-//go:nosplit
 func (r *Record) Enter() (*Record, uint64) {
-	if r.seq.Load() != 0 {
-		return r.enterNested()
-	}
-	r.seq.Store(r.clock.wr.Load())
-	return r, r.clock.entered(r, r.gen.Load())
+	s := r.EnterOr((*Record).EnterSlow)
+	return s.Rec, s.Gen
 }
 
 // TryEnter is Enter, except that on a sealed clock it returns no record.
-//
-//go:nosplit
 func (r *Record) TryEnter() (*Record, uint64) {
-	if r.seq.Load() != 0 {
-		return r.tryNested()
-	}
-	r.seq.Store(r.clock.wr.Load())
-	gen := r.gen.Load()
-	if uint32(gen) >= r.clock.exceptions.Load() {
-		return r, gen
-	}
-	return r.clock.tryFinish(r, gen)
+	s := r.EnterOr((*Record).TrySlow)
+	return s.Rec, s.Gen
 }
 
-// enterNested is Enter on a record that has an open section or is closed.
+// EnterOr is Enter or TryEnter where the compiler can inline it: pass it EnterSlow or TrySlow. A call
+// of a parameter counts for less than one of a method, and after inlining it is one.
+//
+// It stores the moment at which the last section began, and only then loads wr. If that is still the
+// moment, this is as good as to load it first, and one load finds both the moment and what sends an
+// entry to tryFinish: Seal and SampleSections set exceptions, then move wr.
+func (r *Record) EnterOr(slow func(*Record, uint64) Section) Section {
+	word := r.seq.Load()
+	if word == 0 {
+		r.seq.Store(r.last)
+		if r.clock.wr.Load() == r.last {
+			return Section{r, r.gen.Load()}
+		}
+	}
+	return slow(r, word)
+}
+
+// EnterSlow is Enter where EnterOr has found word in seq, and has not stored the current moment. It
+// has no stack check: a goroutine preempted there would be in a section, of an old moment.
 //
 //go:noinline
-func (r *Record) enterNested() (*Record, uint64) {
-	r.checkNotClosed()
-	return r.clock.Enter() // which panics if sealed
+//go:nosplit
+func (r *Record) EnterSlow(word uint64) Section {
+	s := r.TrySlow(word)
+	if s.Rec == nil {
+		r.clock.panicSealed()
+	}
+	return s
 }
 
-// tryNested is enterNested for TryEnter.
+// TrySlow is EnterSlow for TryEnter.
+//
+// Between the store in EnterOr and the one here the record holds an old moment, which is the safe
+// side. The driver may find it, and sleep on it.
 //
 //go:noinline
-func (r *Record) tryNested() (*Record, uint64) {
-	r.checkNotClosed()
-	return r.clock.TryEnter()
-}
-
-func (r *Record) checkNotClosed() {
-	if r.seq.Load() == closedWord {
+//go:nosplit
+func (r *Record) TrySlow(word uint64) (s Section) {
+	switch word {
+	case closedWord:
 		panic("smr: section entered on a closed Reader")
+	case 0:
+	default:
+		s.Rec, s.Gen = r.clock.TryEnter() // nested
+		return s
 	}
+	c := r.clock
+	r.last = c.wr.Load() // before exceptions, which is set before wr moves
+	r.seq.Store(r.last)
+	s = Section{r, r.gen.Load()}
+	if exceptions := c.exceptions.Load(); exceptions != 0 {
+		r.last = 0
+		if uint32(s.Gen) < exceptions {
+			s.Rec, s.Gen = c.tryFinish(r, s.Gen)
+		}
+	}
+	if r.waiter.Load() != 0 {
+		r.wake()
+	}
+	return s
 }
 
 // Close gives the record back. A Quiescent record goes offline. If a section is open on an Owned
 // record, Close changes nothing and reports false. After Close the record may belong to another
 // reader: hold [ClosedRecord] in its place.
 func (r *Record) Close() bool {
-	if r.kind == Quiescent {
+	if r.cpu == quiescentCPU {
 		r.Offline()
 		r.report.Store(nil)
 	}

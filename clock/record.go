@@ -27,11 +27,8 @@ func (k Kind) String() string {
 // to a tracker that its slot has given back.
 type Record struct {
 	// The pad comes first: at the end, one of size 0 would add a word.
-	_ [(pcpu.LineSize - unsafe.Sizeof(record{})%pcpu.LineSize) % pcpu.LineSize]byte
-	record
-}
+	_ [(pcpu.LineSize - recordSize%pcpu.LineSize) % pcpu.LineSize]byte
 
-type record struct {
 	// seq is 0 while the record is idle; in a section, the wr that was loaded on entry, with
 	// pinnedBit set if it is pinned; closedWord if the reader is closed or the tracker retired.
 	// Stored by the goroutine that enters or that retires a tracker (a tracker's by compare-and-swap
@@ -49,14 +46,18 @@ type record struct {
 	gen relacq.Uint64
 
 	// waiter is 1 when the driver sleeps, or is about to, until this record changes. The driver
-	// stores it before its heavy fence and second load of seq: see Clock.arm. The leaving reader
-	// loads it after its store to seq, and swaps it to 0 to kick the driver.
+	// stores it before its heavy fence and second load of seq: see Clock.arm. The reader that leaves,
+	// or moves on to a later moment, loads it after its store to seq, and swaps it to 0 to kick the
+	// driver.
 	waiter satomic.Uint32
 
 	// Constant once the record is published.
-	cpu   int32 // slot of a Tracker, -1 for the others
-	kind  Kind
+	cpu   int32 // slot of a Tracker, or what the record is instead
 	clock *Clock
+
+	// last is the moment at which an Owned record's next section is likely to begin: the wr that its
+	// owner loaded last, or 0 while Clock.exceptions is not 0. Only the owner accesses it.
+	last uint64
 
 	// next is the older record of the same list. Stored before the record is published; moved on, by
 	// compare-and-swap, where its slot shrinks; loaded by scans and entries.
@@ -71,6 +72,15 @@ type record struct {
 	sampled satomic.Pointer[Sample]
 }
 
+// What Record.cpu is of a record that is in no slot.
+const (
+	ownedCPU     = -1
+	quiescentCPU = -2
+)
+
+// recordSize is the size of a Record's fields, with words of 4 or 8 bytes.
+const recordSize = 48 + (unsafe.Sizeof(uintptr(0))-4)*4
+
 // Bits below the generation, set only in the copy that a section holds, never in the record's gen.
 // A plain section has none of them, which Leave checks first.
 const (
@@ -79,6 +89,7 @@ const (
 	genQuiescent             // ends at the next quiescent state
 
 	genBits = genPinned | genFenced | genQuiescent
+	genLeft = genFenced | genQuiescent // in no section: see leaveRare
 )
 
 // genStep is the difference between the generations of a record's sections in turn. It adds
@@ -92,20 +103,26 @@ const closedWord = pinnedBit
 
 // A record fills one line, and is not padded to pcpu.Stride: its neighbours belong to the same
 // processor's slot. This fails to compile if a field pushes it over the line.
-var _ [64 - unsafe.Sizeof(record{})]byte
+var _ [pcpu.LineSize - unsafe.Sizeof(Record{})]byte
 
-func (r *Record) init(c *Clock, kind Kind, cpu int) {
-	r.clock, r.kind, r.cpu = c, kind, int32(cpu)
-}
+func (r *Record) init(c *Clock, cpu int) { r.clock, r.cpu = c, int32(cpu) }
 
 // initTracker makes r the tracker of a slot. place is about its place in the slot's list.
 func (r *Record) initTracker(c *Clock, cpu, place int) {
-	r.init(c, Tracker, cpu)
+	r.init(c, cpu)
 	r.gen.StorePrivate(uint64(place) * genStep)
 }
 
 // Kind returns the record's kind.
-func (r *Record) Kind() Kind { return r.kind }
+func (r *Record) Kind() Kind {
+	switch r.cpu {
+	case ownedCPU:
+		return Owned
+	case quiescentCPU:
+		return Quiescent
+	}
+	return Tracker
+}
 
 // claim takes an idle record for a section that enters at word. It reports false if the record is
 // taken.
@@ -134,36 +151,55 @@ func (r *Record) open() bool { return r.seq.Load()&^pinnedBit != 0 }
 // ends at the next quiescent state.
 //
 //go:nosplit
-func (r *Record) Leave(gen uint64) {
+func (r *Record) Leave(gen uint64) { r.LeaveOr(gen, (*Record).LeaveSlow) }
+
+// LeaveOr is Leave where the compiler can inline it. Pass it LeaveSlow: a call of a parameter counts
+// for less than one of a method, and after inlining it is one.
+func (r *Record) LeaveOr(gen uint64, slow func(*Record, uint64)) {
+	if r != nil { // not by &&, of which the compiler would make a value, to test
+		if r.gen.Load() == gen {
+			r.gen.StoreGuarded(gen + genStep)
+			r.seq.Store(0)
+			if r.waiter.Load() == 0 {
+				return
+			}
+			gen |= genLeft
+		}
+	}
+	slow(r, gen)
+}
+
+// LeaveSlow is Leave where LeaveOr is not all of it: for pinned sections, and for what is rare.
+//
+//go:noinline
+//go:nosplit
+func (r *Record) LeaveSlow(gen uint64) {
+	if r != nil {
+		if r.gen.Load()|genPinned == gen {
+			r.gen.StoreGuarded(gen - genPinned + genStep)
+			r.seq.Store(0)
+			pcpu.Unpin()
+			if r.waiter.Load() == 0 {
+				return
+			}
+			gen = genLeft
+		}
+	}
+	r.leaveRare(gen)
+}
+
+// leaveRare is Leave for sections of fenced clocks and of Quiescent records, and for misuse. If gen
+// has genLeft, the section has been left, and the driver waits for that.
+//
+//go:noinline
+func (r *Record) leaveRare(gen uint64) {
 	if r == nil {
 		panic("smr: Leave of a zero Section: it was never entered")
 	}
-	if r.gen.Load() == gen {
-		r.gen.StoreGuarded(gen + genStep)
-		r.seq.Store(0)
-		if r.waiter.Load() == 0 {
-			return
-		}
+	if gen&genLeft == genLeft {
 		r.wake()
 		return
 	}
-	if r.gen.Load()|genPinned == gen {
-		r.gen.StoreGuarded(gen - genPinned + genStep)
-		r.seq.Store(0)
-		pcpu.Unpin()
-		if r.waiter.Load() == 0 {
-			return
-		}
-		r.wake()
-		return
-	}
-	r.leaveSlow(gen)
-}
-
-// leaveSlow is Leave for sections of fenced clocks and of Quiescent records, and for misuse.
-//
-//go:noinline
-func (r *Record) leaveSlow(gen uint64) {
 	if gen&genQuiescent != 0 {
 		if !r.Active(gen) {
 			panic("smr: Leave of a quiescent Section after its quiescent state: it has ended")

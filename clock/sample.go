@@ -51,7 +51,13 @@ func (c *Clock) SampleSections(oneIn int) (before int) {
 	sp.below.Store(below)
 	for {
 		was := c.exceptions.Load()
-		if was&(fencedFlag|sealedFlag) != 0 || c.exceptions.CompareAndSwap(was, below) {
+		if was&(fencedFlag|sealedFlag) != 0 {
+			return before
+		}
+		if c.exceptions.CompareAndSwap(was, below) {
+			if was == 0 && below != 0 {
+				c.tellOwned()
+			}
 			return before
 		}
 	}

@@ -9,7 +9,7 @@ import (
 // (Record.claim, Enter) and on leaving (Record.Leave). It is a fence on every processor: an
 // interrupt to each of them, which takes 2 to 20 µs on virtual machines.
 //
-// It is nothing where all readers fence for themselves: on a fenced clock (finishEntry, leaveSlow),
+// It is nothing where all readers fence for themselves: on a fenced clock (tryFinish, leaveRare),
 // where relacq stores are sequentially consistent, and while all records are Quiescent (Online,
 // Quiesce, Offline). It would order what pollers have stored, and all of that is ordered: a goal is
 // taken by a full fence after the unlinking (Advance, DeferredAdvance), and Seal and arm store by

@@ -77,6 +77,15 @@ var schedKinds = []struct {
 	{"Enter", func(c *Clock) func() (*Record, uint64) { return c.Enter }},
 	{"Pin", func(c *Clock) func() (*Record, uint64) { return c.Pin }},
 	{"Reader", func(c *Clock) func() (*Record, uint64) { return c.NewOwned().Enter }},
+	{"Reader again", func(c *Clock) func() (*Record, uint64) { return usedReader(c).Enter }},
+}
+
+// usedReader returns a record on which a section was open before, at the clock's moment.
+func usedReader(c *Clock) *Record {
+	r := c.NewOwned()
+	_, gen := r.Enter()
+	r.Leave(gen)
+	return r
 }
 
 // eachKind runs a test with each kind of section, with and without membarrier.
@@ -329,6 +338,53 @@ func TestSchedules_LeaveAgainstWait(t *testing.T) {
 			})
 			return nil
 		})
+	})
+}
+
+// A registered reader that enters after the goal was taken holds nobody up, though its record has the
+// moment of its last section at first.
+func TestSchedules_EntryAgainstWait(t *testing.T) {
+	eachFence(t, func(t *testing.T, fenced bool) {
+		sched.Explore(t, sched.Options{}, func(x *sched.Exec) func() {
+			c := schedClock(fenced)
+			r := usedReader(c)
+			goal := c.Advance()
+			var done relacq.Uint64
+			x.Go("reader", 0, func() {
+				_, gen := r.Enter()
+				sched.Await(&done)
+				r.Leave(gen)
+			})
+			x.Go("waiter", 1, func() {
+				await(x, c, goal)
+				done.Store(1)
+			})
+			return nil
+		})
+	})
+}
+
+// A registered reader is sampled from the moment on at which samples are turned on.
+func TestSchedules_SamplingAgainstReader(t *testing.T) {
+	sched.Explore(t, sched.Options{}, func(x *sched.Exec) func() {
+		c := schedClock(false)
+		r := usedReader(c)
+		var on relacq.Uint64
+		x.Go("samples", 0, func() {
+			c.SampleSections(1)
+			on.Store(1)
+		})
+		x.Go("reader", 1, func() {
+			for range 2 {
+				must := on.Load() != 0
+				_, gen := r.Enter()
+				if must && r.sampleOf(gen) == nil {
+					x.Fail("a section that was entered after each was to be sampled was not")
+				}
+				r.Leave(gen)
+			}
+		})
+		return nil
 	})
 }
 
@@ -613,6 +669,7 @@ func TestSchedules_SealAgainstTryEnter(t *testing.T) {
 	}{
 		{"TryEnter", func(c *Clock) func() (*Record, uint64) { return c.TryEnter }},
 		{"Reader", func(c *Clock) func() (*Record, uint64) { return c.NewOwned().TryEnter }},
+		{"Reader again", func(c *Clock) func() (*Record, uint64) { return usedReader(c).TryEnter }},
 	} {
 		t.Run(kind.name, func(t *testing.T) {
 			eachFence(t, func(t *testing.T, fenced bool) {

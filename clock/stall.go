@@ -90,7 +90,7 @@ func (c *Clock) Blocking(goal Seq) []Blocker {
 		if !active || !at.Before(goal) {
 			return
 		}
-		b := Blocker{Record: r, Kind: r.kind, Processor: int(r.cpu), Sample: r.sampleOf(gen), moment: at}
+		b := Blocker{Record: r, Kind: r.Kind(), Processor: max(int(r.cpu), -1), Sample: r.sampleOf(gen), moment: at}
 		if word&pinnedBit != 0 {
 			b.Kind = Pinned
 		}

@@ -62,7 +62,7 @@ func (o obstacle) spin() bool {
 		return false
 	}
 	loads := spinLoads
-	if o.rec.kind == Quiescent {
+	if o.rec.cpu == quiescentCPU {
 		loads = askedLoads
 	}
 	for range sched.Spins(loads) {

@@ -229,6 +229,8 @@ func (p *clockProgram) step(op int) {
 		if p.next() == 255 {
 			if first := c.Seal(); first == p.sealed {
 				p.fail("Seal returned %v", first)
+			} else if first {
+				m.wr++ // for the owned records: see Clock.tellOwned
 			}
 			p.sealed = true
 		}
@@ -292,7 +294,7 @@ func (p *clockProgram) oldest() moment {
 // lead.
 func (p *clockProgram) jump(log int) {
 	m := p.model
-	n := min(int64(1)<<(log%44), m.maxLead()-(m.wr-m.rd))
+	n := max(0, min(int64(1)<<(log%44), m.maxLead()-(m.wr-m.rd)))
 	p.wr.Add(uint64(n) * clockStep)
 	m.wr += n
 }

@@ -6,6 +6,7 @@
  * one and in a fixed order.
  *
  *   Record.claim, Record.Leave, Record.Quiesce    reader
+ *   Record.EnterOr, Record.TrySlow                the same, with OWNED
  *   Clock.heavyFence, Record.fence                heavy_fence, and FENCED in reader
  *   Clock.snapshot, look, position, raise         scan
  *   Clock.Poll                                    poll
@@ -82,9 +83,20 @@ inline drain_reader(r) {
 
 proctype reader(byte r; byte sections) {
 	byte word, n;
+#ifdef OWNED
+	byte last = START;
+enter:	stores[r]!last;
+	if
+	:: wr == last
+	:: else ->
+		last = wr;	/* and here it may be delayed for long */
+		stores[r]!last
+	fi;
+#else
 enter:	word = wr;		/* and here it may be delayed for long */
 	stores[r]!word;
 	word = 0;
+#endif
 #if defined(FENCED) && !defined(NO_LIGHT_FENCE)
 	empty(stores[r]);
 #endif

@@ -4,7 +4,7 @@
  *
  * What is modelled, and where it is in the code:
  *
- *   entering, leaving, quiescing    Record.claim and Leave, Record.Quiesce
+ *   entering, leaving, quiescing    Record.claim, EnterOr, Leave and Quiesce
  *   Advance                         Clock.Advance: an atomic add drains the buffer
  *   Poll                            Clock.poll: each load and each compare-and-swap a
  *                                   step, the fence a step for each processor
@@ -19,7 +19,8 @@
  *              never goes back and never passes wr. A goal once reached stays reached.
  *   progress   A poll after the last reader has left reaches its goal.
  *
- * Variants: FENCED is the clock without membarrier: readers fence for themselves. LAPS
+ * Variants: FENCED is the clock without membarrier: readers fence for themselves. OWNED has
+ * registered readers, which store the last moment first, and another if that is over. LAPS
  * makes one writer advance that many more times, so that a delayed reader falls behind by
  * more than half the range and its word looks like one from the future.
  *
@@ -34,11 +35,15 @@
  *   safety    -DR=2 -DSECTIONS=1 -DFENCED
  *   safety    -DSECTIONS=3 -DPOLLS=2 -DDEPTH=3
  *   safety    -DLAPS=5
+ *   safety    -DOWNED -DR=2 -DSECTIONS=1
+ *   safety    -DOWNED -DPOLLS=2
+ *   safety    -DOWNED -DLAPS=5
  *   progress
  *
  * Mutants, each refuted:
  *
  *   NO_HEAVY_FENCE   a reader's entry is still in its store buffer during the scan
+ *   NO_HEAVY_FENCE   with OWNED: the same
  *   NO_LIGHT_FENCE   with FENCED: the same
  *   FENCE_BEFORE_WR  a reader enters between the fence and the load of wr, and is not seen
  *   LATE_CANDIDATE   rd moves to a wr read after the scan, past readers that came between

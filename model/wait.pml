@@ -29,7 +29,8 @@
  *
  * Variants: FENCED is the clock without membarrier: readers fence for themselves. W and R
  * are how many waiters and readers there are, STOPS how many waiters may be canceled.
- * COARSE, for more waiters, does in one step each what is said at the word.
+ * COARSE, for more waiters, does in one step each what is said at the word. OWNED has readers
+ * that store the last moment first, and move on to another in their section.
  *
  * Not shown here: Quiescent records, which leave by Quiesce or Offline like a reader here;
  * the timer for stalls, which wakes the driver once more; goals that Wait commits
@@ -40,6 +41,8 @@
  *   safety
  *   safety    -DFENCED
  *   safety    -DSECTIONS=2
+ *   safety    -DOWNED
+ *   safety    -DOWNED -DSECTIONS=2 -DSTOPS=0
  *   safety    -DR=2 -DCOARSE -DSTOPS=0
  *   safety    -DSTOPS=2 -DCOARSE
  *   safety    -DW=3 -DCOARSE
@@ -48,6 +51,7 @@
  * Mutants, each refuted:
  *
  *   NO_WAKE              the reader that was waited for leaves without waking the driver
+ *   NO_MOVE_WAKE         with OWNED: the reader that was waited for moves on without waking the driver
  *   NO_SECOND_LOOK       the reader leaves between the driver's scan and its sleep
  *   NO_ARM_FENCE         its leaving is still in its store buffer at the second load
  *   NO_LEAVE_FENCE       with FENCED: the same
@@ -119,15 +123,49 @@ inline kick() {
 	}
 }
 
+/* Record.wake, if the flag is set: the swap drains the buffer */
+inline wake_if_set(r) {
+	if
+	:: set ->
+		atomic { drain_stores(r); set = flag[r]; flag[r] = false };
+#ifndef NO_WAKE
+		if
+		:: set -> kick()
+		:: else
+		fi
+#endif
+	:: else
+	fi;
+	set = false
+}
+
 proctype reader(byte r) {
 	byte v, n;
 	bool set;
+#ifdef OWNED
+	byte last = 1;
+#endif
 
 	do
 	:: n < SECTIONS ->
+#ifdef OWNED
+		/* Record.EnterOr and TrySlow */
+		stores[r]!last;
+		if
+		:: wr == last
+		:: else ->
+			last = wr;
+			stores[r]!last;
+#ifndef NO_MOVE_WAKE
+			set = flag[r];
+			wake_if_set(r)
+#endif
+		fi;
+#else
 		v = wr;
 		stores[r]!v;
 		v = 0;
+#endif
 #ifdef FENCED
 		empty(stores[r]);
 #endif
@@ -147,19 +185,7 @@ end:			false		/* stays for good */
 #endif
 		set = flag[r];
 #endif
-		if
-		:: set ->
-			/* Record.wake: the swap drains the buffer */
-			atomic { drain_stores(r); set = flag[r]; flag[r] = false };
-#ifndef NO_WAKE
-			if
-			:: set -> kick()
-			:: else
-			fi
-#endif
-		:: else
-		fi;
-		set = false;
+		wake_if_set(r);
 		n++
 	:: n == SECTIONS -> break
 	od

@@ -21,8 +21,9 @@ type sectionDebug struct{}
 type pointerDebug struct{}
 
 func (d *Domain) opened(rec *clock.Record, gen uint64, _ clock.Kind) Section {
-	return Section{rec: rec, gen: gen}
+	return Section{in: clock.Section{Rec: rec, Gen: gen}}
 }
+
 
 func (d *Domain) pin() (*clock.Record, uint64) { return d.clk.Pin() }
 

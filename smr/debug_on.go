@@ -72,7 +72,7 @@ func (d *Domain) opened(rec *clock.Record, gen uint64, kind clock.Kind) Section 
 
 	h := &sectionHandle{info}
 	runtime.AddCleanup(h, (*sectionInfo).dropped, info)
-	s := Section{sectionDebug: sectionDebug{handle: h}, rec: rec, gen: gen}
+	s := Section{sectionDebug: sectionDebug{handle: h}, in: clock.Section{Rec: rec, Gen: gen}}
 	if suspect {
 		d.checkRepeated(s)
 	}
@@ -82,7 +82,7 @@ func (d *Domain) opened(rec *clock.Record, gen uint64, kind clock.Kind) Section 
 // leaving unregisters the section. It panics if another goroutine is leaving it; if that has left,
 // Record.Leave panics.
 func (s Section) leaving() {
-	if s.handle == nil || !s.rec.Active(s.gen) {
+	if s.handle == nil || !s.in.Rec.Active(s.in.Gen) {
 		return
 	}
 	found := s.ending()
@@ -102,11 +102,11 @@ func (s Section) leaving() {
 	if info.kind == clock.Pinned {
 		pins.remove(info)
 	}
-	if !open && s.rec.Active(s.gen) {
+	if !open && s.in.Rec.Active(s.in.Gen) {
 		info.dom.misuse("smr: Leave of a Section that another goroutine is leaving, entered at:\n" + info.trace())
 	}
 	if found != "" {
-		s.rec.Leave(s.gen)
+		s.in.Rec.Leave(s.in.Gen)
 		info.dom.misuse(found)
 	}
 }
@@ -136,7 +136,7 @@ func (info *sectionInfo) dropped() {
 
 // CheckSection is documented in debug_off.go.
 func (d *Domain) CheckSection(s Section) {
-	if s.Active() && s.rec.Clock().Tag() == d.clk.Tag() {
+	if s.Active() && s.in.Rec.Clock().Tag() == d.clk.Tag() {
 		return
 	}
 	what := callers.Here(1).Innermost()
@@ -148,7 +148,7 @@ func (d *Domain) CheckSection(s Section) {
 // mustBeOpen panics unless s is open. It is to be of a domain.
 func (s Section) mustBeOpen(what, ofDomain string) {
 	switch {
-	case s.rec == nil:
+	case s.in.Rec == nil:
 		panic(fmt.Sprintf("smr: %s outside a section: the Section is zero. Enter one%s first", what, ofDomain))
 	case !s.Active():
 		s.domain().misuse(fmt.Sprintf("smr: %s in a section that has been left: do before Leave all that needs it, and copy what you keep. It was %s",

@@ -114,7 +114,7 @@ func TestInvariants_ConcurrentLeavePanics(t *testing.T) {
 	text := panicText(t, func() { s.Leave() })
 	require.Contains(t, text, "another goroutine is leaving")
 	require.Contains(t, text, "TestInvariants_ConcurrentLeavePanics")
-	s.rec.Leave(s.gen)
+	s.in.Rec.Leave(s.in.Gen)
 	require.Contains(t, panicText(t, func() { s.Leave() }), "left before")
 
 	var panics atomic.Int32

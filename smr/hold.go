@@ -125,7 +125,7 @@ func (s Section) hold(addr uintptr) (slot *holdSlot, gen uint64) {
 	if !s.Active() {
 		s.panicHold()
 	}
-	d := domainOf(s.rec.Clock())
+	d := domainOf(s.in.Rec.Clock())
 	id := pcpu.Pin()
 	if g := d.holds.At(id); g != nil {
 		slot = g.cur.Load()
@@ -141,7 +141,7 @@ func (s Section) hold(addr uintptr) (slot *holdSlot, gen uint64) {
 
 //go:noinline
 func (s Section) panicHold() {
-	if s.rec == nil {
+	if s.in.Rec == nil {
 		panic("smr: Hold outside a section: the Section is zero. Load the object in a section, and hold it before Leave")
 	}
 	panic("smr: Hold in a section that has been left: the object may be freed by now. Hold it before Leave")

@@ -28,7 +28,7 @@ func init() {
 		if endings.of == nil {
 			endings.of = make(map[sectionKey][]func() string)
 		}
-		key := sectionKey{s.rec, s.gen}
+		key := sectionKey{s.in.Rec, s.in.Gen}
 		endings.of[key] = append(endings.of[key], fn)
 	}
 	leave.Pinned = func() bool { return pins.n.Load() > 0 && pins.of(goid.Get()) != nil }
@@ -37,7 +37,7 @@ func init() {
 // ending calls what is to be called as the section ends, and returns what is found first. The section
 // is still open.
 func (s Section) ending() (found string) {
-	key := sectionKey{s.rec, s.gen}
+	key := sectionKey{s.in.Rec, s.in.Gen}
 	endings.mu.Lock()
 	fns := endings.of[key]
 	delete(endings.of, key)
@@ -54,7 +54,7 @@ func (s Section) ending() (found string) {
 // panics with what is found.
 func (q *Quiescent) ending() (found string) {
 	if gen, ok := q.rec.Section(); ok {
-		found = Section{rec: q.rec, gen: gen}.ending()
+		found = Section{in: clock.Section{Rec: q.rec, Gen: gen}}.ending()
 	}
 	return found
 }

@@ -125,7 +125,7 @@ func (p *pointerDebug) guardedBy(lock TryLocker) {
 func (p *pointerDebug) loading(s Section) {
 	const what = "Pointer.Load"
 	s.mustBeOpen(what, "")
-	tag := s.rec.Clock().Tag()
+	tag := s.in.Rec.Clock().Tag()
 	for {
 		id := p.home.Load()
 		h := homes.get(id)

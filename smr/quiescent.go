@@ -101,7 +101,7 @@ func (q *Quiescent) Section() Section {
 	if !ok {
 		panic("smr: Section of an offline Quiescent")
 	}
-	return Section{sectionDebug: q.taken(gen), rec: q.rec, gen: gen}
+	return Section{sectionDebug: q.taken(gen), in: clock.Section{Rec: q.rec, Gen: gen}}
 }
 
 // Close takes the reader offline and unregisters it. A second Close does nothing.

@@ -30,8 +30,11 @@ func (r *Reader) Enter() Section {
 	if watchUse {
 		defer r.only("Reader.Enter", r.dom)()
 	}
-	rec, gen := r.rec.Enter()
-	return r.dom.opened(rec, gen, clock.Owned)
+	if debugging {
+		rec, gen := r.rec.Enter()
+		return r.dom.opened(rec, gen, clock.Owned)
+	}
+	return Section{in: r.rec.EnterOr((*clock.Record).EnterSlow)}
 }
 
 // TryEnter is [Reader.Enter], except that on a closed domain, also while Close waits, it returns
@@ -44,7 +47,7 @@ func (r *Reader) TryEnter() (s Section, ok bool) {
 	if debugging && rec != nil {
 		return r.dom.opened(rec, gen, clock.Owned), true
 	}
-	return Section{rec: rec, gen: gen}, rec != nil
+	return Section{in: clock.Section{Rec: rec, Gen: gen}}, rec != nil
 }
 
 // Close unregisters the reader. It panics if a section of the reader is open. A second Close does

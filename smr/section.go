@@ -8,8 +8,7 @@ import "github.com/gosmr/gosmr/clock"
 type Section struct {
 	//lint:ignore U1000 it is used under -tags invariants
 	sectionDebug
-	rec *clock.Record
-	gen uint64
+	in clock.Section
 }
 
 // Enter opens a section that may block, migrate, and be left by another goroutine. Sections nest
@@ -31,7 +30,7 @@ func (d *Domain) TryEnter() (s Section, ok bool) {
 	if debugging && rec != nil {
 		return d.opened(rec, gen, clock.Tracker), true
 	}
-	return Section{rec: rec, gen: gen}, rec != nil // few enough words to be inlined
+	return Section{in: clock.Section{Rec: rec, Gen: gen}}, rec != nil // few enough words to be inlined
 }
 
 // Pin opens a section that holds its processor: the goroutine is not preempted until Leave. Use it
@@ -46,8 +45,12 @@ func (d *Domain) TryEnter() (s Section, ok bool) {
 // In a build that cannot pin ([pcpu.Exclusive] is false) Pin is Enter; the rules above still apply.
 // Cost: little more than the pin itself.
 func (d *Domain) Pin() Section {
-	rec, gen := d.pin()
-	return d.opened(rec, gen, clock.Pinned)
+	if debugging {
+		rec, gen := d.pin()
+		return d.opened(rec, gen, clock.Pinned)
+	}
+	rec, gen := d.clk.Pin()
+	return Section{in: clock.Section{Rec: rec, Gen: gen}}
 }
 
 // Read calls fn in a section of [Domain.Enter] and leaves it when fn returns or panics.
@@ -65,14 +68,16 @@ func (d *Domain) Read(fn func(Section)) {
 // the next section on the same record without a panic, and what that protects may be freed too
 // early. Under -tags invariants the later Leave panics.
 func (s Section) Leave() {
-	s.leaving()
-	s.rec.Leave(s.gen)
+	if debugging {
+		s.leaving()
+	}
+	s.in.Rec.LeaveOr(s.in.Gen, (*clock.Record).LeaveSlow)
 }
 
 // Active reports whether the section is open.
 func (s Section) Active() bool {
 	s.using()
-	return s.rec.Active(s.gen)
+	return s.in.Rec.Active(s.in.Gen)
 }
 
 // panicClosed panics for an operation that a closed domain refuses.

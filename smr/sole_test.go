@@ -72,7 +72,7 @@ func TestInvariants_ReaderEnteredAtOnce(t *testing.T) {
 			clear(d.debug.sites)
 			continue
 		}
-		require.False(t, sections[0].rec == sections[1].rec, "both entered on one record, and neither was told")
+		require.False(t, sections[0].in.Rec == sections[1].in.Rec, "both entered on one record, and neither was told")
 		sections[0].Leave()
 		sections[1].Leave()
 		r.Close()

@@ -25,7 +25,7 @@ func TestDisassembly(t *testing.T) {
 // each stores its own word or, in mode atomic, is a fence too many. They make some functions too
 // large to be inlined, which makes those slower, and no more.
 func TestDisassembly_Covered(t *testing.T) {
-	small := regexp.MustCompile(`cache\)\.unpin$|Local\[.*\]\.Unpin$|Slot\[.*\]\)\.(TryLock|Unlock)$`)
+	small := regexp.MustCompile(`Section\.Leave$|Record\)\.(EnterOr|LeaveOr)$|cache\)\.unpin$|Local\[.*\]\.Unpin$|Slot\[.*\]\)\.(TryLock|Unlock)$`)
 	for _, mode := range []string{"set", "atomic"} { // count is set with an addition
 		code := build(t, "-cover", "-covermode="+mode, "-coverpkg="+module+"...")
 		for _, p := range paths {
@@ -40,7 +40,7 @@ func TestDisassembly_CheckFindsLockedStores(t *testing.T) {
 	code := build(t, "-tags", "smr_portable")
 	for _, p := range paths {
 		switch p.name {
-		case "clock.(*Clock).Enter", "clock.(*Clock).TryEnter", "clock.(*Record).Leave", "main.publish", "slab.(*store).pin", "slab.(*store).retire":
+		case "clock.(*Clock).Enter", "clock.(*Clock).TryEnter", "clock.(*Record).LeaveSlow", "main.read", "main.publish", "slab.(*store).pin", "slab.(*store).retire":
 			require.Error(t, p.check(code(p.name)), p.name)
 		}
 	}
@@ -60,7 +60,7 @@ func hotCalls() []string {
 	hot := []string{
 		"main.read smr.Section.Leave",
 		"main.visit smr.Section.Leave",
-		"smr.Section.Leave clock.(*Record).Leave",
+		"smr.Section.Leave clock.(*Record).LeaveOr",
 		"slab.(*store).get slab.(*store).pin",
 		"slab.(*store).get slab.(*cache).get",
 		"slab.(*store).free slab.(*store).pin",
@@ -84,18 +84,24 @@ func hotCalls() []string {
 	return hot
 }
 
-// leave is what each of them is where Leave is inlined: see the path of that.
-var leave = []string{load, store, storeNil, loadFlag, load, store, storeNil, unpin, loadFlag}
+// Calls of a Reader's entry, and of Leave, are inlined without a profile, too.
+var (
+	// The record is idle; the moment of the last section is stored, and only then the current one
+	// loaded, and the generation.
+	enter = []string{load, `:TESTQ`, load, store, load, load, `:CMPQ`, load}
+	// The generation, then the record, and only then the look at waiters.
+	leave = []string{load, `:CMPQ`, store, storeNil, loadFlag}
+)
 
 var inlinedPaths = []path{
 	{`clock.(*Clock).Enter`, []string{preempt, pin, load, store, unpin}, 1, false},
 	{`clock.(*Clock).TryEnter`, []string{preempt, pin, load, store, unpin}, 1, false},
 	{`clock.(*Clock).Pin`, []string{preempt, pin, load, store}, 1, false},
 	// Enter's store comes before the load of the pointer, and Leave's after it was followed.
-	{`main.read`, append([]string{load, store, load, follow}, leave...), 5, false},
+	{`main.read`, slices.Concat(enter, []string{load, follow}, leave), 3, false},
 	{`main.visit`, slices.Concat([]string{`CALL .*Clock\)\.Enter`, load, follow}, leave,
-		[]string{`CALL .*Clock\)\.Pin`, load}, leave), 8, false},
-	{`main.readLate`, append([]string{load, store, load, follow}, leave...), 5, false},
+		[]string{`CALL .*Clock\)\.Pin`, load}, leave), 4, false},
+	{`main.readLate`, slices.Concat(enter, []string{load, follow}, leave), 3, false},
 	// Online, Quiesce, Offline.
 	{`main.report`, []string{load, store, fence, loadFlag,
 		load, store, load, store, fence, loadFlag, load, store, storeNil, fence, loadFlag}, 5, false},
@@ -119,11 +125,12 @@ var paths = []path{
 	{`clock.(*Clock).TryEnter`, []string{preempt, pin, load, store, unpin}, 1, false},
 	// The same; the section keeps the processor.
 	{`clock.(*Clock).Pin`, []string{preempt, pin, load, store}, 1, false},
-	{`clock.(*Record).Enter`, []string{load, load, store}, 1, false},
-	{`clock.(*Record).TryEnter`, []string{load, load, store}, 1, false},
-	// The generation, then the record, and only then the look at waiters; once for a plain
-	// section, and once for a pinned one.
-	{`clock.(*Record).Leave`, []string{load, store, storeNil, loadFlag, load, store, storeNil, unpin, loadFlag}, 4, false},
+	{`clock.(*Record).TryEnter`, enter, 1, false},
+	// The moment, to the record, and then the looks at what is exceptional and at waiters.
+	{`clock.(*Record).TrySlow`, []string{load, store, load, loadFlag, loadFlag}, 1, false},
+	// As leave, for a pinned section and for one of a fenced clock.
+	{`clock.(*Record).LeaveSlow`, []string{load, store, storeNil, unpin, loadFlag}, 2, false},
+	{`clock.(*Record).leaveRare`, []string{load, store, storeNil, fence, loadFlag}, 2, false},
 	// No poller fences for them.
 	{`clock.(*Record).Online`, []string{load, store, fence, loadFlag}, 1, false},
 	{`clock.(*Record).Quiesce`, []string{load, store, load, store, fence, loadFlag}, 2, false},
@@ -131,10 +138,10 @@ var paths = []path{
 	// busy is set before the chunk is loaded, and cleared after the last store
 	// to the chunk, all of it pinned. The counters are stored between.
 	{`smr.(*Domain).call`, []string{pin, storeOne, load, `call\.go:MOVQ \w+, 0x8\(`, store, store, storeNil, unpin}, -1, false},
-	{`main.visitLate`, []string{`CALL .*Clock\)\.TryEnter`, load, follow, `CALL .*Record\)\.Leave`}, 0, false},
-	{`main.readLate`, []string{`CALL .*Record\)\.TryEnter`, load, follow, `CALL .*Record\)\.Leave`}, 0, false},
+	{`main.visitLate`, slices.Concat([]string{`CALL .*Clock\)\.TryEnter`, load, follow}, leave), 2, false},
+	{`main.readLate`, slices.Concat([]string{`CALL .*Record\)\.TryEnter`, load, follow}, leave), 2, false},
 	// In the caller: enter, load the pointer, follow it, leave.
-	{`main.read`, []string{`CALL .*Record\)\.Enter`, load, follow, `CALL .*Record\)\.Leave`}, 0, false},
+	{`main.read`, slices.Concat(enter, []string{load, follow}, leave), 3, false},
 	// The target is written, then published.
 	{`main.publish`, []string{`^main\.go:MOVQ \$0x1, 0\(\w+\)$`, `^plain\.go:MOVQ \w+, 0\(\w+\)$`}, -1, false},
 

@@ -26,8 +26,8 @@ var clockBugs = []Bug{
 		Test:    "TestFenced_IsAsTheOptionSays",
 		Patch: `
 @ clock/enter.go
--	c.exceptions.Or(exceptSealed)
-+	c.exceptions.Store(exceptSealed)
+-	if c.exceptions.Or(exceptSealed)&sealedFlag == 0 {
++	if c.exceptions.Swap(exceptSealed)&sealedFlag != sealedFlag {
 `,
 	},
 	{
@@ -496,8 +496,77 @@ var clockBugs = []Bug{
 		Schedules: "TestSchedules_TryEnterAgainstClose",
 		Patch: `
 @ clock/owned.go
--	return r.clock.tryFinish(r, gen)
-+	return r, gen
+-			s.Rec, s.Gen = c.tryFinish(r, s.Gen)
++			_ = c.tryFinish
+`,
+	},
+	{
+		Name:      "owned-not-told",
+		Why:       "a registered reader does not learn that the clock is sealed: the moment is still the one it knows",
+		Package:   "./clock",
+		Test:      "TestOwned_NextEntryIsTold",
+		Schedules: "TestSchedules_SealAgainstEnter",
+		Patch: `
+@ clock/enter.go
+-		c.tellOwned()
++		_ = c.tellOwned
+`,
+	},
+	{
+		Name:      "owned-not-sampled",
+		Why:       "the same, that samples are turned on",
+		Package:   "./clock",
+		Test:      "TestOwned_NextEntryIsTold",
+		Schedules: "TestSchedules_SamplingAgainstReader",
+		Patch: `
+@ clock/sample.go
+-				c.tellOwned()
++				_ = c.tellOwned
+`,
+	},
+	{
+		Name:      "owned-learns-too-much",
+		Why:       "a registered reader loads the moment after the flags, and so takes it for one without them",
+		Package:   "./clock",
+		Schedules: "TestSchedules_SamplingAgainstReader",
+		Patch: `
+@ clock/owned.go
+-		if uint32(s.Gen) < exceptions {
+-			s.Rec, s.Gen = c.tryFinish(r, s.Gen)
+-		}
+-	}
++		if uint32(s.Gen) < exceptions {
++			s.Rec, s.Gen = c.tryFinish(r, s.Gen)
++		}
++	} else {
++		r.last = c.wr.Load()
++	}
+`,
+	},
+	{
+		Name:      "owned-stays-behind",
+		Why:       "a registered reader enters at its last section's moment, and holds back what it cannot hold",
+		Package:   "./clock",
+		Test:      "TestOwned_EntersNow",
+		Schedules: "TestSchedules_EntryAgainstWait",
+		Patch: `
+@ clock/owned.go
+-		if r.clock.wr.Load() == r.last {
++		if r.last != 0 {
+`,
+	},
+	{
+		Name:      "owned-moves-unheard",
+		Why:       "the driver sleeps on the moment of a registered reader's last section, which is stored first",
+		Package:   "./clock",
+		Schedules: "TestSchedules_EntryAgainstWait",
+		Patch: `
+@ clock/owned.go
+-	if r.waiter.Load() != 0 {
+-		r.wake()
+-	}
+-	return s
++	return s
 `,
 	},
 	{
@@ -507,8 +576,8 @@ var clockBugs = []Bug{
 		Schedules: "TestSchedules_SealAgainstSampling",
 		Patch: `
 @ clock/sample.go
--		if was&(fencedFlag|sealedFlag) != 0 || c.exceptions.CompareAndSwap(was, below) {
-+		if was&(fencedFlag|sealedFlag) != 0 || c.exceptions.Swap(below) == was {
+-		if c.exceptions.CompareAndSwap(was, below) {
++		if c.exceptions.Swap(below) == was {
 `,
 	},
 	{

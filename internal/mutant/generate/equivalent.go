@@ -18,7 +18,7 @@ var equivalents = map[string]string{
 	"clock/clock.go:Clock.issued: swap operands: goal-wr -> wr - goal":                                                                                  "a number and its negative have the same low bits clear",
 	"clock/driver.go:Clock.driveOn: operand: !(scanned && o.spin()) -> (!(scanned && o.spin()) || true)":                                                "sleeps where it would spin",
 	"clock/owned.go:Record.Offline: exchange: r.gen.Store(r.gen.Load() + genStep) r.seq.Store(0) -> r.seq.Store(0) r.gen.Store(r.gen.Load() + genStep)": "either ends the section for Active, and only the owner stores",
-	"clock/record.go:Record.leaveSlow: operator: + -> -":                                                                                                "generations differ all the same",
+	"clock/record.go:Record.leaveRare: operator: + -> -":                                                                                                "generations differ all the same",
 	"clock/scan.go:Clock.position: off by one: 0 -> 1 #2":                                                                                               "an idle record's moment is not used",
 	"clock/scan.go:Clock.position: operator: <= -> <":                                                                                                   "the next case gives the same moment",
 	"clock/slot.go:firstRecords: off by one: 1 -> 2":                                                                                                    "costs scans a line",
