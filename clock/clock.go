@@ -44,15 +44,16 @@ type Clock struct {
 
 // entryLine is what each entry reads, padded to a line that is seldom written.
 type entryLine struct {
-	// wr is the current moment. Advance (atomic add) and Commit (compare-and-swap) move it. Both
-	// are full fences: a reader that enters at the new moment sees what the advancing goroutine
+	// wr is the current moment. Advance and tellOwned (atomic add) and Commit (compare-and-swap) move
+	// it. All are full fences: a reader that enters at the new moment sees what the advancing goroutine
 	// unlinked before. Each entry loads it (acquire).
 	wr    satomic.Uint64
 	slots pcpu.Slots[slot]
 	// exceptions sends the entry of each section whose generation, as 32 bits, is below it to
 	// Clock.tryFinish: none if it is 0, some where stacks are sampled (see sample.go), all if it is
 	// everyEntry or has a flag set. Init sets exceptFenced, and SampleSections a bound; Seal sets
-	// exceptSealed before it seals the slots. Each entry loads it after storing its record.
+	// exceptSealed before it seals the slots. Each entry loads it after storing its record; one on
+	// an Owned record only if wr has moved, as it has after exceptions: see Clock.tellOwned.
 	exceptions satomic.Uint32
 }
 

@@ -32,15 +32,19 @@
 //	wr             Advance, Commit      atomic add, compare-and-swap
 //	rd             scans                compare-and-swap, forward only
 //	record.seq     its reader           store on entry, store of 0 on leaving
+//	record.last    its owner            plain store; no other goroutine accesses it
 //	record.waiter  the driver           store of 1 before it sleeps on the record
 //	               the leaving reader   swap to 0 before it kicks the driver
+//	exceptions     Seal, samples        or, compare-and-swap; then they move wr
 //	driver.term    waiters, the driver  store, under the driver's lock
 //	asked          waiters, the driver  store before they ask for quiescent states; a hint
 //
 // # Why it is safe
 //
-// An entry loads wr, stores it to the record, and then loads protected pointers. Three delays could
-// break it.
+// An entry loads wr, stores it to the record, and then loads protected pointers. (A registered
+// reader stores the moment of its last section first, and then loads wr: if that has moved, it
+// stores the new one. Until then its record holds back more than it must.) Three delays could break
+// it.
 //
 // The store may be delayed: the processor may load a protected pointer while its store to the
 // record is still in its store buffer, where no scan sees it.

@@ -44,6 +44,20 @@ func ExampleRecord() {
 	// true
 }
 
+// Both halves of a section are inlined here: their slow paths are parameters.
+func ExampleSection() {
+	var c clock.Clock
+	c.Init(clock.Options{})
+	worker := c.NewOwned()
+	s := worker.EnterOr((*clock.Record).EnterSlow)
+	fmt.Println(s.Rec == worker, s.Rec.Active(s.Gen))
+	s.Rec.LeaveOr(s.Gen, (*clock.Record).LeaveSlow)
+	fmt.Println(s.Rec.Active(s.Gen))
+	// Output:
+	// true true
+	// false
+}
+
 // Moments are ordered by Before, also where the count of advances wraps.
 func ExampleSeq() {
 	var c clock.Clock

@@ -10,7 +10,8 @@ import (
 
 // One section in n may record the stack that enters it. An entry compares its generation with
 // Clock.exceptions, which it loads anyway, and goes to tryFinish if it is below. So whether samples
-// are taken or not, the sections that take none pay nothing.
+// are taken or not, the sections that take none pay nothing. (Those of an Owned record do not load
+// exceptions while wr stays where it is; while samples are taken, they do, in TrySlow.)
 //
 // As 32 bits, the generations of a record's sections are the multiples of 0x9E3779B8, the golden
 // section of 2^32. Those of any run of sections are spread evenly (Weyl; Knuth calls it Fibonacci

@@ -368,7 +368,7 @@ func TestSchedules_EntryAgainstWait(t *testing.T) {
 func TestSchedules_SamplingAgainstReader(t *testing.T) {
 	sched.Explore(t, sched.Options{}, func(x *sched.Exec) func() {
 		c := schedClock(false)
-		r := usedReader(c)
+		r := c.NewOwned()
 		var on relacq.Uint64
 		x.Go("samples", 0, func() {
 			c.SampleSections(1)

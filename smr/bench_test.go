@@ -318,3 +318,21 @@ func BenchmarkCallHeld(b *testing.B) {
 		})
 	}
 }
+
+// Sections in sections: compare with BenchmarkEnter.
+func BenchmarkNested(b *testing.B) {
+	for _, depth := range []int{2, 4, 8} {
+		b.Run(strconv.Itoa(depth), func(b *testing.B) {
+			d := newDomain(b, Options{})
+			open := make([]Section, depth)
+			for range b.N {
+				for i := range open {
+					open[i] = d.Enter()
+				}
+				for i := range open {
+					open[depth-1-i].Leave()
+				}
+			}
+		})
+	}
+}

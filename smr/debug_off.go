@@ -24,7 +24,6 @@ func (d *Domain) opened(rec *clock.Record, gen uint64, _ clock.Kind) Section {
 	return Section{in: clock.Section{Rec: rec, Gen: gen}}
 }
 
-
 func (d *Domain) pin() (*clock.Record, uint64) { return d.clk.Pin() }
 
 func (s Section) leaving() {}

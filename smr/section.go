@@ -33,17 +33,18 @@ func (d *Domain) TryEnter() (s Section, ok bool) {
 	return Section{in: clock.Section{Rec: rec, Gen: gen}}, rec != nil // few enough words to be inlined
 }
 
-// Pin opens a section that holds its processor: the goroutine is not preempted until Leave. Use it
-// for a few loads in a hot path. The goroutine must not block, and must call Leave itself. A panic
-// that skips Leave kills the process, because the runtime finds the processor still held. Pin
-// panics on a closed domain.
+// Pin opens a section that holds its processor: the goroutine is not preempted until Leave. It is
+// for a few loads that no grace period shall wait for while the goroutine waits for its next turn;
+// it is no faster than Enter. The goroutine must not block, and must call Leave itself. A panic that
+// skips Leave kills the process, because the runtime finds the processor still held. Pin panics on a
+// closed domain.
 //
 // Under -tags invariants the methods of this module that may block panic inside it, with the stack of
 // Pin: see [CheckMayBlock]. To tell of other code that blocks (channels, locks, sleeping, input), where
 // Go would end the program by "schedule: holding locks", Pin does not really pin there.
 //
 // In a build that cannot pin ([pcpu.Exclusive] is false) Pin is Enter; the rules above still apply.
-// Cost: little more than the pin itself.
+// Cost: a little more than Enter, whose Leave is inlined: two pins (5 to 7 ns).
 func (d *Domain) Pin() Section {
 	if debugging {
 		rec, gen := d.pin()

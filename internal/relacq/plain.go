@@ -20,7 +20,7 @@ func (x *Uint64) Store(v uint64) { *(*uint64)(unsafe.Pointer(&x.Uint64)) = v }
 
 // StoreGuarded stores a word that another word guards: a reader that relies on the value is ordered
 // by the other word, and any other reader only checks for misuse.
-func (x *Uint64) StoreGuarded(v uint64) { x.Store(v) }
+func (x *Uint64) StoreGuarded(v uint64) { *(*uint64)(unsafe.Pointer(&x.Uint64)) = v }
 
 // A Pointer is a pointer with one writer at a time and any number of readers. Its methods order as
 // those of Uint64.
