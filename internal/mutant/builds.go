@@ -198,6 +198,17 @@ var compiledBugs = []Bug{
 `,
 	},
 	{
+		Name:    "reader-called",
+		Why:     "a Reader's entry counts too much to be inlined",
+		Package: "./internal/disasm",
+		Test:    "TestDisassembly",
+		Patch: `
+@ clock/owned.go
+-	if word == 0 {
++	if word == 0 && r.clock != nil {
+`,
+	},
+	{
 		Name:    "poll-stores",
 		Why:     "each safe point takes the line of pending from those who ask",
 		Package: "./internal/disasm",

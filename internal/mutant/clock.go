@@ -524,6 +524,19 @@ var clockBugs = []Bug{
 `,
 	},
 	{
+		Name:      "owned-looks-first",
+		Why:       "a registered reader finds that the clock has not moved, and so is not sealed, before its record tells that it enters",
+		Package:   "./clock",
+		Schedules: "TestSchedules_SealAgainstEnter",
+		Patch: `
+@ clock/owned.go
+-		r.seq.Store(r.last)
+-		if r.clock.wr.Load() == r.last {
++		if r.clock.wr.Load() == r.last {
++			r.seq.Store(r.last)
+`,
+	},
+	{
 		Name:    "leave-unchecked",
 		Why:     "the inlined part of Leave ends whatever section is open",
 		Package: "./clock",
