@@ -60,6 +60,11 @@ func parseFlags(args []string, stderr io.Writer) (config, error) {
 			return err
 		})
 	flags.IntVar(&o.Databases, "databases", 16, "how many `databases` there are for SELECT")
+	flags.Func("notify-keyspace-events", "`classes` of keyspace events to publish, such as KEA (default none)",
+		func(s string) (err error) {
+			o.Events, err = server.ParseEvents(s)
+			return err
+		})
 	flags.StringVar(&o.RequirePass, "requirepass", "", "`password` that clients must give with AUTH")
 	protected := flags.Bool("protected-mode", true, "without a password, refuse clients from other hosts")
 	flags.IntVar(&o.MaxClients, "maxclients", 10_000, "how many `clients` may be connected")

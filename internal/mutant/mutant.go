@@ -44,7 +44,7 @@ type Bug struct {
 // Bugs returns them all.
 func Bugs() []Bug {
 	return slices.Concat(clockBugs, ownedBugs, smrBugs, holdBugs, smrqBugs, stwBugs, slabBugs, heldSlabBugs, smrfileBugs, smrmapBugs,
-		smrkvBugs, smrdebugBugs, eventBugs, misuseBugs, portableBugs, shortBugs, compiledBugs)
+		smrkvBugs, pubsubBugs, smrdebugBugs, eventBugs, misuseBugs, portableBugs, shortBugs, compiledBugs)
 }
 
 // Named returns the bug of that name, and whether there is one.

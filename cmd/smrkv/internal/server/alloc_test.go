@@ -30,6 +30,7 @@ func (w *memoryWire) mayBlock()        {}
 func (w *memoryWire) close()           {}
 func (w *memoryWire) endInput()        {}
 func (w *memoryWire) kill()            {}
+func (w *memoryWire) wake()            {}
 func (w *memoryWire) local() net.Addr  { return nil }
 func (w *memoryWire) remote() net.Addr { return nil }
 

@@ -64,6 +64,7 @@ func (c *conn) bitOp(op bitOp, to []byte, from [][]byte) {
 		}
 		if c.data().Delete(to) {
 			c.touch(to)
+			c.event(eventGeneric, "del", to)
 		}
 		c.int(0)
 		return

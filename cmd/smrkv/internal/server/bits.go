@@ -106,7 +106,7 @@ func (c *conn) view(key []byte, fn func(v []byte)) (found bool) {
 		case ok:
 			c.tally.hits++
 		default:
-			c.tally.misses++
+			c.miss(key)
 		}
 		return ok
 	}

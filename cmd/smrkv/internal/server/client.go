@@ -106,13 +106,11 @@ func clientList(c *conn, args [][]byte) {
 	switch {
 	case len(args) == 2:
 	case len(args) == 4 && equalFold(args[2], "TYPE"):
-		normal, ok := c.parseClientType(args[3])
+		is, ok := c.parseClientType(args[3])
 		if !ok {
 			return
 		}
-		if !normal {
-			clients = nil
-		}
+		clients = slices.DeleteFunc(clients, func(other *conn) bool { return !is(other) })
 	case len(args) > 3 && equalFold(args[2], "ID"):
 		named := make([]bool, len(clients)) // and not a set of what is asked for, however much that is
 		for _, arg := range args[3:] {
@@ -152,17 +150,18 @@ func clientList(c *conn, args [][]byte) {
 
 func (c *conn) compareID(id uint64) int { return cmp.Compare(c.id, id) }
 
-// parseClientType reports whether all clients are of that type, or none; or
-// replies with the error.
-func (c *conn) parseClientType(arg []byte) (normal, ok bool) {
+// parseClientType returns which clients are of that type, or replies with the error.
+func (c *conn) parseClientType(arg []byte) (is func(*conn) bool, ok bool) {
 	switch {
 	case equalFold(arg, "NORMAL"):
-		return true, true
-	case equalFold(arg, "MASTER"), equalFold(arg, "REPLICA"), equalFold(arg, "SLAVE"), equalFold(arg, "PUBSUB"):
-		return false, true
+		return func(other *conn) bool { return !other.subscribed() }, true
+	case equalFold(arg, "PUBSUB"):
+		return (*conn).subscribed, true
+	case equalFold(arg, "MASTER"), equalFold(arg, "REPLICA"), equalFold(arg, "SLAVE"):
+		return func(*conn) bool { return false }, true
 	}
 	c.error(fmt.Sprintf("ERR Unknown client type '%s'", cString(arg, quotedMost)))
-	return false, false
+	return nil, false
 }
 
 // clients returns the connections, the oldest first.
@@ -182,6 +181,9 @@ func (c *conn) line() string {
 	sh := &c.shared
 	now := time.Now()
 	flags := ""
+	if c.subscribed() {
+		flags += "P"
+	}
 	queued := sh.queued.Load() - 1
 	if queued >= 0 {
 		flags += "x"
@@ -204,9 +206,10 @@ func (c *conn) line() string {
 	if p := sh.library.Load(); p != nil {
 		lib = *p
 	}
-	return fmt.Sprintf("id=%d addr=%s laddr=%s name=%s age=%d idle=%d flags=%s db=%d sub=0 psub=0 ssub=0 multi=%d cmd=%s user=default redir=%d resp=%d lib-name=%s lib-ver=%s",
+	return fmt.Sprintf("id=%d addr=%s laddr=%s name=%s age=%d idle=%d flags=%s db=%d sub=%d psub=%d ssub=%d multi=%d cmd=%s user=default redir=%d resp=%d lib-name=%s lib-ver=%s",
 		c.id, address(c.wire.remote(), c.wire.local()), address(c.wire.local(), nil), name,
-		int64(now.Sub(sh.since).Seconds()), c.idleSeconds(now), flags, sh.db.Load(), queued, command, c.redirection(), c.protocol(), lib.name, lib.version)
+		int64(now.Sub(sh.since).Seconds()), c.idleSeconds(now), flags, sh.db.Load(),
+		sh.subscribed[channels].Load(), sh.subscribed[patterns].Load(), sh.subscribed[shards].Load(), queued, command, c.redirection(), c.protocol(), lib.name, lib.version)
 }
 
 func (c *conn) idleSeconds(now time.Time) int64 {
@@ -234,7 +237,7 @@ func address(a, server net.Addr) string {
 type killFilter struct {
 	id          uint64
 	addr, laddr string
-	none        bool // of a type or user that none has
+	is          func(*conn) bool // of a type; nil: of any
 	sparing     *conn
 }
 
@@ -288,11 +291,11 @@ func (c *conn) parseKill(f *killFilter, args [][]byte) bool {
 		case equalFold(option, "LADDR"):
 			f.laddr = shortened(value)
 		case equalFold(option, "TYPE"):
-			normal, ok := c.parseClientType(value)
+			is, ok := c.parseClientType(value)
 			if !ok {
 				return false
 			}
-			f.none = f.none || !normal
+			f.is = is
 		case equalFold(option, "USER"):
 			if string(value) != defaultUser {
 				c.error(fmt.Sprintf("ERR No such user '%s'", cString(value, quotedMost)))
@@ -315,7 +318,7 @@ func shortened(arg []byte) string { return string(arg[:min(len(arg), maxName)]) 
 
 func (f *killFilter) matches(c *conn) bool {
 	switch {
-	case f.none, c == f.sparing,
+	case f.is != nil && !f.is(c), c == f.sparing,
 		f.id != 0 && f.id != c.id,
 		f.addr != "" && f.addr != address(c.wire.remote(), c.wire.local()),
 		f.laddr != "" && f.laddr != address(c.wire.local(), nil):

@@ -34,6 +34,8 @@ type parameter struct {
 var parameters = []parameter{
 	fixed("activedefrag", "no"), // what is moved is moved when memory is short
 	fixed("appendonly", "no"),
+	{"client-output-buffer-limit",
+		func(s *Server) string { return s.settings.outputLimits.Load().String() }, parseOutputLimits},
 	{"cluster-enabled", func(s *Server) string { return yesNo(s.opts.Cluster != nil) }, nil},
 	{"daemonize", constant("no"), nil},
 	{"databases", func(s *Server) string { return strconv.Itoa(len(s.dbs)) }, nil},
@@ -79,7 +81,12 @@ var parameters = []parameter{
 			return func() { s.setPolicy(p) }, err
 		}},
 	fixed("min-replicas-to-write", "0"),
-	fixed("notify-keyspace-events", ""),
+	{"notify-keyspace-events",
+		func(s *Server) string { return eventsText(s.settings.events.Load()) },
+		func(s *Server, v string) (func(), error) {
+			classes, err := ParseEvents(v)
+			return func() { s.settings.events.Store(classes) }, err
+		}},
 	fixed("proto-max-bulk-len", strconv.Itoa(resp.MaxBulk)),
 	{"protected-mode",
 		func(s *Server) string { return yesNo(s.settings.protected.Load()) },

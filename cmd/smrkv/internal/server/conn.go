@@ -31,11 +31,13 @@ type conn struct {
 	sample  uint32 // commands, to time some of them
 	written int    // bytes stored since the last look at memory
 	want    int    // room that copyBulk found missing
+	fresh   bool   // what is written has made a key
 	digits  [20]byte
 
 	hold, paused hold         // of the gate
 	tx           *transaction // nil: not after MULTI
 	watch        *watcher     // nil: nothing is watched
+	sub          *subscriber  // nil: it never was one
 	after        []func()     // what EXEC leaves for when others run again
 
 	shared sharedState
@@ -52,6 +54,8 @@ type sharedState struct {
 	db      atomic.Int32 // its index
 	queued  atomic.Int64 // commands since MULTI, plus one; 0: not after MULTI
 	killed  atomic.Bool  // by kill
+
+	subscribed [topicKinds]atomic.Int32 // to so many
 }
 
 // A library is what the client says it is, by CLIENT SETINFO.
@@ -103,6 +107,7 @@ type transport interface {
 	// The rest may be called by any goroutine, also after close.
 	endInput() // what has arrived can be read, then comes the end
 	kill()     // reads and writes fail
+	wake()     // finish is called soon, for messages; it does not wait
 	local() net.Addr
 	remote() net.Addr
 }
@@ -132,6 +137,7 @@ func (c *conn) serve() {
 	c.tally.netIn += int64(n)
 	c.in.Filled(n)
 	c.in.Unauthenticated = c.mustAuthenticate() // the password may have been taken away
+	c.deliver()                                 // what was published before a command was sent comes before its reply
 	c.batch()
 	c.in.Release()
 }
@@ -140,6 +146,9 @@ func (c *conn) serve() {
 // when the connection has come to its end.
 func (c *conn) finish() bool {
 	c.tally.fold(&c.srv.stats) // before the client can ask
+	if !c.closing {
+		c.deliver()
+	}
 	c.flush()
 	c.out.release(c)
 	if c.written > 0 {
@@ -229,6 +238,10 @@ func (c *conn) settle() {
 // end gives back what the connection holds.
 func (c *conn) end() {
 	c.discard()
+	if c.sub != nil {
+		c.sub.close()
+		c.leaveAll()
+	}
 	c.wire.close()
 	c.in.Close()
 	c.out.release(c)

@@ -9,10 +9,14 @@ import (
 // This file has the commands about the connection itself, but for CLIENT.
 
 func cmdPing(c *conn, args [][]byte) {
-	switch len(args) {
-	case 1:
+	switch {
+	case len(args) <= 2 && c.limited():
+		c.array(2)
+		c.bulkString("pong")
+		c.bulk(append(args, nil)[1])
+	case len(args) == 1:
 		c.simple("PONG")
-	case 2:
+	case len(args) == 2:
 		c.bulk(args[1])
 	default:
 		c.errorArity("ping")
@@ -29,6 +33,10 @@ func cmdQuit(c *conn, _ [][]byte) {
 func cmdReset(c *conn, _ [][]byte) {
 	c.discard()
 	c.use(&c.srv.dbs[0])
+	if c.sub != nil {
+		c.leaveAll()
+		c.deliverAll(c.sub.leave())
+	}
 	c.shared.name.Store(nil)
 	c.shared.flags.Store(0)
 	c.mem.Spare(false)

@@ -46,7 +46,9 @@ func (s *Server) open(index int) (*database, error) {
 	if d.data.Load() != nil {
 		return d, nil
 	}
-	m, err := smrmap.NewBytes(smrmap.Options{Domain: s.dom, Budget: s.memory, Now: s.clock})
+	var m *smrmap.Bytes
+	m, err := smrmap.NewBytes(smrmap.Options{Domain: s.dom, Budget: s.memory, Now: s.clock,
+		OnRemove: func(key []byte, evicted bool) { s.removed(m, key, evicted) }})
 	if err != nil {
 		return nil, err
 	}

@@ -55,6 +55,7 @@ var flagNames = []struct {
 	{write, "write"},
 	{readOnly, "readonly"},
 	{denyOOM, "denyoom"},
+	{messages, "pubsub"},
 	{noScript, "noscript"},
 	{loading, "loading"},
 	{stale, "stale"},
@@ -108,6 +109,7 @@ func (cmd *command) categories() []string {
 	add("write", cmd.flags&write != 0)
 	add("string", cmd.group == groupString)
 	add("bitmap", cmd.group == groupBitmap)
+	add("pubsub", cmd.flags&messages != 0)
 	add("fast", cmd.flags&fast != 0)
 	add("slow", cmd.flags&fast == 0)
 	add("dangerous", cmd.flags&dangerous != 0)

@@ -29,6 +29,10 @@ func (c *conn) execute(args [][]byte) {
 			return
 		}
 	}
+	if cmd.flags&subscribing == 0 && c.limited() {
+		c.rejectSubscribed(cmd, args)
+		return
+	}
 	if c.tx != nil && cmd.flags&unqueued == 0 {
 		c.enqueue(cmd, args)
 		return

@@ -244,6 +244,7 @@ func cmdRestore(c *conn, args [][]byte) {
 	if expires != 0 && expires <= c.srv.now() {
 		if set.flags == 0 && c.data().Delete(args[1]) {
 			c.touch(args[1])
+			c.event(eventGeneric, "del", args[1])
 		}
 		c.ok()
 		return
@@ -252,6 +253,7 @@ func cmdRestore(c *conn, args [][]byte) {
 	switch _, stored, ok := c.setIf(args[1], value, set); {
 	case !ok:
 	case stored:
+		c.event(eventGeneric, "restore", args[1])
 		c.ok()
 	default:
 		c.error(errBusyKey)

@@ -29,18 +29,21 @@ func (c *conn) expireAt(args [][]byte, base, unit int64) {
 		return
 	}
 	when = when*unit + base
-	done := false
+	done, event := false, ""
 	c.compute(args[1], func(old smrmap.Item, loaded bool) (it smrmap.Item, op smrmap.Op, fits bool) {
 		switch done = loaded && cond.allow(old.Expires, when); {
 		case !done:
 			return it, smrmap.CancelOp, true
 		case when <= c.srv.now():
+			event = "del"
 			return it, smrmap.DeleteOp, true
 		}
+		event = "expire"
 		return smrmap.Item{Expires: when}, smrmap.ExpireOp, true
 	})
 	if done {
 		c.stored(args[1], 0, when)
+		c.event(eventGeneric, event, args[1])
 	}
 	c.bool(done)
 }
@@ -99,6 +102,7 @@ func cmdPersist(c *conn, args [][]byte) {
 	})
 	if done {
 		c.touch(args[1])
+		c.event(eventGeneric, "persist", args[1])
 	}
 	c.bool(done)
 }

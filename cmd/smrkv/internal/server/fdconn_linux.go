@@ -27,11 +27,17 @@ type fdConn struct {
 	// goroutine.
 	inLoop bool
 
+	due bool // among those ready or served, by wait; belongs to the holder of the loop's role
+
 	ahead ahead // belongs to who serves it
 
 	// ready is closed by the loop when the client has read, or written; nil: nobody
 	// waits for that. Guarded by loop.mu.
 	ready chan struct{}
+
+	// lent: it is in the loop for waitForClient only, and still the goroutine's that waits. Guarded
+	// by loop.mu.
+	lent bool
 
 	mu     sync.Mutex
 	closed bool // then fd may be another's
@@ -65,7 +71,7 @@ func newFDConn(nc net.Conn) *fdConn {
 // loop's role. They report false if it does not hold it any more; then all is
 // done.
 func (t *fdConn) serve() (inLoop bool) {
-	t.inLoop = true
+	t.inLoop, t.due = true, false
 	t.c.serve()
 	if !t.inLoop {
 		t.comeBack(t.c.finish())
@@ -76,6 +82,7 @@ func (t *fdConn) serve() (inLoop bool) {
 }
 
 func (t *fdConn) finish() (inLoop bool) {
+	t.due = false
 	goOn := t.c.finish()
 	if !t.inLoop {
 		t.comeBack(goOn)
@@ -169,7 +176,7 @@ func (t *fdConn) waitForClient(deadline time.Time) error {
 	}
 	ready := make(chan struct{})
 	t.loop.mu.Lock()
-	t.ready = ready
+	t.ready, t.lent = ready, true
 	t.loop.mu.Unlock()
 	if err := t.loop.add(t, events); err != nil {
 		return err
@@ -213,6 +220,7 @@ func (t *fdConn) close() {
 
 func (t *fdConn) endInput() { t.shutdown(unix.SHUT_RD) }
 func (t *fdConn) kill()     { t.shutdown(unix.SHUT_RDWR) }
+func (t *fdConn) wake()     { t.loop.wake(t) }
 
 func (t *fdConn) shutdown(how int) {
 	t.mu.Lock()

@@ -176,6 +176,7 @@ func (w *fuzzWire) endInput()        {}
 func (w *fuzzWire) kill()            {}
 func (w *fuzzWire) local() net.Addr  { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 6379} }
 func (w *fuzzWire) remote() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 1} }
+func (w *fuzzWire) wake()            {}
 
 // fuzzParse returns the commands in input, up to a protocol error.
 func fuzzParse(input []byte) (commands [][]string, failure error) {

@@ -163,6 +163,10 @@ func infoStats(w *infoWriter) {
 	w.line("evicted_clients", w.now.EvictedClients-w.base.EvictedClients)
 	w.line("expired_keys", w.now.Data.Expired-w.base.Data.Expired)
 	w.line("evicted_keys", w.now.Data.Evicted-w.base.Data.Evicted)
+	w.line("pubsub_channels", w.srv.topics.of[channels].Len())
+	w.line("pubsub_patterns", w.srv.topics.of[patterns].Len())
+	w.line("pubsubshard_channels", w.srv.topics.of[shards].Len())
+	w.line("client_output_buffer_limit_disconnections", w.now.OutputLimit-w.base.OutputLimit)
 	w.line("latest_fork_usec", 0)
 	w.line("total_forks", 0)
 }

@@ -15,6 +15,7 @@ func cmdDel(c *conn, args [][]byte) {
 	for _, key := range args[1:] {
 		if c.data().Delete(key) {
 			c.touch(key)
+			c.event(eventGeneric, "del", key)
 			n++
 		}
 	}

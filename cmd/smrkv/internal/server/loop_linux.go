@@ -27,18 +27,21 @@ import (
 // So no connection holds up others for longer than a short command takes, and
 // nothing in a command's code is turned inside out.
 type loop struct {
-	ep  int // epoll(7), level-triggered
-	bye int // eventfd(2) that tells the loop to end
+	ep   int // epoll(7), level-triggered
+	bye  int // eventfd(2) that tells the loop to end
+	bell int // eventfd(2), edge-triggered: there is one in woken
 
 	// Belong to the holder of the role.
 	events []unix.EpollEvent
 	ready  queue // those with input
-	served queue // those with replies
+	served queue // those with replies, or messages
 
 	running sync.WaitGroup // holders
 
 	mu    sync.Mutex
 	conns map[int32]*fdConn // by file descriptor
+	woken []*fdConn         // since wait; some may be in no loop any more
+	ended bool              // bell may be another's
 }
 
 // maxEvents bounds a batch of connections.
@@ -46,7 +49,7 @@ const maxEvents = 256
 
 // newLoop returns a loop that runs until end.
 func newLoop() (*loop, error) {
-	l := &loop{ep: -1, bye: -1, events: make([]unix.EpollEvent, maxEvents), conns: make(map[int32]*fdConn)}
+	l := &loop{ep: -1, bye: -1, bell: -1, events: make([]unix.EpollEvent, maxEvents), conns: make(map[int32]*fdConn)}
 	err := l.open()
 	if err != nil {
 		l.close()
@@ -63,11 +66,36 @@ func (l *loop) open() (err error) {
 	if l.bye, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK); err != nil {
 		return err
 	}
+	if l.bell, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK); err != nil {
+		return err
+	}
+	if err = unix.EpollCtl(l.ep, unix.EPOLL_CTL_ADD, l.bell, &unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLET, Fd: int32(l.bell)}); err != nil {
+		return err
+	}
 	return unix.EpollCtl(l.ep, unix.EPOLL_CTL_ADD, l.bye, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(l.bye)})
 }
 
+var one = []byte{1, 0, 0, 0, 0, 0, 0, 0}
+
+// wake has a connection served that has messages, if it is in the loop. One that is not
+// finds them when it comes back: see add.
+func (l *loop) wake(t *fdConn) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.wakeLocked(t)
+}
+
+func (l *loop) wakeLocked(t *fdConn) {
+	if l.woken = append(l.woken, t); len(l.woken) == 1 && !l.ended {
+		unix.Write(l.bell, one) // can't fail: it is not read, and has room for 2^64 - 2
+	}
+}
+
 func (l *loop) close() {
-	for _, fd := range []int{l.ep, l.bye} {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.ended = true
+	for _, fd := range []int{l.ep, l.bye, l.bell} {
 		if fd >= 0 {
 			unix.Close(fd)
 		}
@@ -76,7 +104,7 @@ func (l *loop) close() {
 
 // end ends the loop, which must have no connections any more.
 func (l *loop) end() {
-	unix.Write(l.bye, []byte{1, 0, 0, 0, 0, 0, 0, 0}) // can't fail: there is room for one
+	unix.Write(l.bye, one) // can't fail: there is room for one
 	l.running.Wait()
 	l.close()
 }
@@ -90,6 +118,9 @@ func (l *loop) add(t *fdConn, events uint32) error {
 	err := unix.EpollCtl(l.ep, unix.EPOLL_CTL_ADD, t.fd, &unix.EpollEvent{Events: events, Fd: int32(t.fd)})
 	if err == nil {
 		l.conns[int32(t.fd)] = t
+		if !t.lent && t.c.sub != nil && t.c.sub.pending() { // wait may have met it in woken before
+			l.wakeLocked(t)
+		}
 	}
 	return err
 }
@@ -102,7 +133,7 @@ func (l *loop) remove(t *fdConn) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	delete(l.conns, int32(t.fd))
-	t.ready = nil
+	t.ready, t.lent = nil, false
 	unix.EpollCtl(l.ep, unix.EPOLL_CTL_DEL, t.fd, nil) // can't fail: it was added
 }
 
@@ -172,8 +203,17 @@ func (l *loop) wait() bool {
 			close(t.ready)
 			t.ready = nil
 		default:
+			t.due = true
 			l.ready.push(t)
 		}
 	}
+	for i, t := range l.woken {
+		if l.conns[int32(t.fd)] == t && !t.lent && !t.due {
+			t.due, t.inLoop = true, true
+			l.served.push(t)
+		}
+		l.woken[i] = nil
+	}
+	l.woken = l.woken[:0]
 	return goOn
 }

@@ -27,6 +27,11 @@ const shortString = 44
 
 func objectEncoding(c *conn, args [][]byte) {
 	encoding := ""
+	if _, ok := c.peek(args[2]); !ok {
+		c.tally.misses++ // it is not told of as an event
+		c.null()
+		return
+	}
 	found := c.view(args[2], func(v []byte) {
 		switch _, isInt := resp.ParseInt(v); {
 		case isInt:

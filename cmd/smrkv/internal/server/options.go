@@ -54,6 +54,10 @@ type Options struct {
 	// is a part of MaxMemory, in percent. Default: MaxMemory, within 128 MiB and 1 GiB.
 	MaxClientMemory int64
 
+	// Events are the classes of keyspace events that are published, as ParseEvents returns:
+	// "notify-keyspace-events". Default: none.
+	Events uint32
+
 	// IOThreads is how many event loops serve the connections: "io-threads".
 	// Each has a thread of its own under load. Default: half of GOMAXPROCS, but
 	// one at least; the kernel's side of the network needs about as much.

@@ -53,7 +53,7 @@ func (r *reaper) tick() {
 	}
 	limit := time.Now().UnixNano() - timeout
 	for _, c := range r.srv.clients() {
-		if since := c.shared.idle.Load(); since != 0 && since <= limit {
+		if since := c.shared.idle.Load(); since != 0 && since <= limit && !c.subscribed() {
 			c.kill()
 		}
 	}

@@ -208,7 +208,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	defer cancel()
 	s.cancel()
 	s.loops.end()
-	return errors.Join(err, s.closeData(ctx), s.pool.Close(ctx), s.dom.Barrier(ctx), s.dom.Close(ctx))
+	return errors.Join(err, s.closeData(ctx), s.topics.close(ctx), s.pool.Close(ctx), s.dom.Barrier(ctx), s.dom.Close(ctx))
 }
 
 // extend returns a context that ends when d has passed since the end of ctx.

@@ -84,6 +84,7 @@ type Server struct {
 	watches    watches
 	slow       slowLog
 	timeAll    atomic.Bool // each call, for slow; by setSlow, read for each command
+	topics     topics
 	httpWarned warnTimer
 	tlsWarned  warnTimer
 
@@ -143,6 +144,9 @@ func New(o Options) (*Server, error) {
 	s.drainBy.Store(math.MaxInt64)
 	s.expire.srv = s
 	s.reaper.srv = s
+	if err := s.topics.init(dom); err != nil {
+		return nil, errors.Join(err, s.Shutdown(context.Background()))
+	}
 	if o.streams {
 		o.IOThreads = 0
 	}

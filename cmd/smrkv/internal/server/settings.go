@@ -15,6 +15,8 @@ type settings struct {
 	// from that. Changed by setClientMemory.
 	clientMemory atomic.Int64
 	protected    atomic.Bool
+	outputLimits atomic.Pointer[outputLimits]
+	events       atomic.Uint32            // see eventClasses
 	password     atomic.Pointer[password] // nil: none
 }
 
@@ -23,6 +25,8 @@ func (t *settings) init(o *Options) {
 	t.timeout.Store(int64(o.Timeout))
 	t.clientMemory.Store(o.MaxClientMemory)
 	t.protected.Store(!o.Unprotected)
+	t.events.Store(o.Events)
+	t.outputLimits.Store(&defaultOutputLimits)
 	t.setPassword(o.RequirePass)
 }
 

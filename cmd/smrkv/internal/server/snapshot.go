@@ -30,6 +30,7 @@ type Snapshot struct {
 	EvictedClients int64 // disconnected for want of room in ClientLimit
 	ProtocolErrors int64
 	HTTP           int64 // connections ended since they spoke HTTP
+	OutputLimit    int64 // subscribers disconnected since they were too slow
 	Commands       int64
 	Errors         int64 // error replies
 	Hits, Misses   int64
@@ -66,6 +67,7 @@ func (s *Server) Snapshot() Snapshot {
 		Rejected:       st.rejected.Load(),
 		ProtocolErrors: st.protocolErrors.Load(),
 		HTTP:           st.http.Load(),
+		OutputLimit:    st.outputLimit.Load(),
 		Commands:       st.commands.Load(),
 		Errors:         st.errors.Load(),
 		Hits:           st.hits.Load(),

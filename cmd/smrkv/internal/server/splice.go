@@ -21,7 +21,7 @@ func cmdSetRange(c *conn, args [][]byte) {
 	case offset < 0:
 		c.error("ERR offset is out of range")
 	case len(args[3]) == 0: // and no key is made
-		it, _ := c.look(args[1])
+		it, _ := c.peek(args[1])
 		c.int(int64(it.length))
 	default:
 		c.splice(args[1], args[3], func(int) int64 { return offset })

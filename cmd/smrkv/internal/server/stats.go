@@ -13,6 +13,7 @@ type stats struct {
 	rejected       atomic.Int64
 	protocolErrors atomic.Int64
 	http           atomic.Int64 // connections that were used for HTTP, and ended
+	outputLimit    atomic.Int64 // subscribers disconnected since they were too slow
 
 	commands pcpu.Counter
 	errors   pcpu.Counter

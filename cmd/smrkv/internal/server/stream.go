@@ -1,7 +1,10 @@
 package server
 
 import (
+	"errors"
 	"net"
+	"os"
+	"sync/atomic"
 	"time"
 
 	"github.com/gosmr/gosmr/cmd/smrkv/internal/resp"
@@ -15,7 +18,8 @@ type stream struct {
 	nc           net.Conn
 	socket       net.Conn // nc, or what is below TLS
 	writeTimeout time.Duration
-	charged      int // as queries, for TLS
+	charged      int         // as queries, for TLS
+	ended        atomic.Bool // by endInput, by the deadline: that is not one of wake
 }
 
 func (t *stream) read(in *resp.Parser) (int, error) {
@@ -23,8 +27,18 @@ func (t *stream) read(in *resp.Parser) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	return t.nc.Read(p)
+	n, err := t.nc.Read(p)
+	if errors.Is(err, os.ErrDeadlineExceeded) && !t.ended.Load() {
+		t.socket.SetReadDeadline(time.Time{}) // before messages are taken
+		if !t.ended.Load() {                  // again: endInput may have set the deadline before that
+			err = errNothing
+		}
+	}
+	return n, err
 }
+
+// wake ends a read.
+func (t *stream) wake() { t.socket.SetReadDeadline(time.Unix(1, 0)) }
 
 // writeChunk is what a client must read within Options.WriteTimeout.
 const writeChunk = 256 << 10
@@ -57,6 +71,7 @@ func (t *stream) endInput() {
 	if c, ok := t.socket.(interface{ CloseRead() error }); ok && c.CloseRead() == nil {
 		return
 	}
+	t.ended.Store(true)
 	t.socket.SetReadDeadline(time.Unix(1, 0))
 }
 

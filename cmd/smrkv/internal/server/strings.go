@@ -23,7 +23,7 @@ func (c *conn) get(key []byte) {
 		s.Leave()
 		switch {
 		case !ok:
-			c.tally.misses++
+			c.miss(key)
 			c.null()
 			return
 		case copied:
@@ -64,6 +64,7 @@ func (c *conn) copyValues(keys [][]byte) bool {
 	}
 	room := cap(c.out.b) - len(c.out.b)
 	out, hits := c.out.b, int64(0)
+	var missed [][]byte
 	c.want = resp.HeaderSize
 	if c.want <= room {
 		out = resp.AppendArray(out, len(keys))
@@ -83,6 +84,8 @@ func (c *conn) copyValues(keys [][]byte) bool {
 		s.Leave()
 		if ok {
 			hits++
+		} else if c.wants(eventMiss) {
+			missed = append(missed, key)
 		}
 	}
 	if c.want > room {
@@ -91,6 +94,9 @@ func (c *conn) copyValues(keys [][]byte) bool {
 	c.out.b = out
 	c.tally.hits += hits
 	c.tally.misses += int64(len(keys)) - hits
+	for _, key := range missed {
+		c.event(eventMiss, "keymiss", key)
+	}
 	return true
 }
 
@@ -119,7 +125,7 @@ func (c *conn) look(key []byte) (glance, bool) {
 	if ok {
 		c.tally.hits++
 	} else {
-		c.tally.misses++
+		c.miss(key)
 	}
 	return g, ok
 }
@@ -141,7 +147,7 @@ func cmdGetRange(c *conn, args [][]byte) {
 			if ok {
 				c.tally.hits++
 			} else {
-				c.tally.misses++
+				c.miss(args[1])
 			}
 			return
 		}
@@ -244,16 +250,32 @@ func cmdMSet(c *conn, args [][]byte) {
 // error and reports false.
 func (c *conn) store(key []byte, it smrmap.Item) bool {
 	size := len(key) + len(it.Value)
-	err := c.data().StoreItem(key, it)
+	var err error
+	if c.fresh = false; c.wants(eventNew) {
+		_, err = c.data().Compute(key, c.overwrite(it))
+	} else {
+		err = c.data().StoreItem(key, it)
+	}
 	if errors.Is(err, slab.ErrNoMemory) {
-		err = c.underPressure(key, size, func(smrmap.Item, bool) (smrmap.Item, smrmap.Op) { return it, smrmap.UpdateOp })
+		err = c.underPressure(key, size, c.overwrite(it))
 	}
 	if err != nil {
 		c.errorStore(err)
 		return false
 	}
 	c.stored(key, size, it.Expires)
+	if it.Expires != 0 {
+		c.event(eventGeneric, "expire", key)
+	}
 	return true
+}
+
+// overwrite returns what stores an item, for smrmap.Bytes.Compute.
+func (c *conn) overwrite(it smrmap.Item) func(smrmap.Item, bool) (smrmap.Item, smrmap.Op) {
+	return func(_ smrmap.Item, loaded bool) (smrmap.Item, smrmap.Op) {
+		c.fresh = !loaded
+		return it, smrmap.UpdateOp
+	}
 }
 
 // stored is to be called after each write of a value or of when it expires, without a
@@ -265,6 +287,9 @@ func (c *conn) storedIn(d *database, key []byte, size int, expires int64) {
 	c.written += size
 	if expires != 0 {
 		c.srv.expire.note()
+	}
+	if c.srv.settings.events.Load() != 0 {
+		c.storedEvent(d, key)
 	}
 }
 
@@ -290,11 +315,14 @@ func (c *conn) setIf(key, value []byte, o valueOptions) (found, stored, ok bool)
 		if found {
 			c.tally.hits++
 		} else {
-			c.tally.misses++
+			c.miss(key)
 		}
 	}
 	if ok && stored {
 		c.stored(key, len(key)+len(value), expires)
+		if o.expires != 0 && c.tally.command.event != "" { // not RESTORE
+			c.event(eventGeneric, "expire", key)
+		}
 	}
 	return found, stored, ok
 }
@@ -309,6 +337,7 @@ func (c *conn) compute(key []byte, fn func(old smrmap.Item, loaded bool) (it smr
 		try := func(old smrmap.Item, loaded bool) (it smrmap.Item, op smrmap.Op) {
 			c.out.b = c.out.b[:mark] // without what the last try copied
 			it, op, fits = fn(old, loaded)
+			c.fresh = !loaded
 			size = len(key) + len(it.Value)
 			return it, op
 		}
@@ -343,17 +372,18 @@ func cmdGetDel(c *conn, args [][]byte) {
 	}
 	if found {
 		c.touch(args[1])
+		c.event(eventGeneric, "del", args[1])
 	}
-	c.found(found)
+	c.found(args[1], found)
 }
 
 // found counts a hit or a miss, for which it replies with null.
-func (c *conn) found(found bool) {
+func (c *conn) found(key []byte, found bool) {
 	if found {
 		c.tally.hits++
 		return
 	}
-	c.tally.misses++
+	c.miss(key)
 	c.null()
 }
 
@@ -374,7 +404,10 @@ func cmdGetEx(c *conn, args [][]byte) {
 	if !o.resolve(c) {
 		return
 	}
-	var found bool
+	var (
+		found bool
+		event string
+	)
 	ok := c.compute(args[1], func(old smrmap.Item, loaded bool) (it smrmap.Item, op smrmap.Op, fits bool) {
 		if found = loaded; !loaded {
 			return it, smrmap.CancelOp, true
@@ -382,7 +415,13 @@ func cmdGetEx(c *conn, args [][]byte) {
 		if !c.copyBulk(old.Value) {
 			return it, smrmap.CancelOp, false
 		}
-		if o.expires != 0 && o.expires <= c.srv.now() {
+		switch event = "expire"; {
+		case o.expires == 0 && old.Expires == 0:
+			event = ""
+		case o.expires == 0:
+			event = "persist"
+		case o.expires <= c.srv.now():
+			event = "del"
 			return it, smrmap.DeleteOp, true
 		}
 		return smrmap.Item{Expires: o.expires}, smrmap.ExpireOp, true // 0 for PERSIST
@@ -393,6 +432,9 @@ func cmdGetEx(c *conn, args [][]byte) {
 		c.null()
 	default:
 		c.stored(args[1], 0, o.expires)
+		if event != "" {
+			c.event(eventGeneric, event, args[1])
+		}
 	}
 }
 

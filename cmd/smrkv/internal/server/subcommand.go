@@ -57,6 +57,7 @@ func subcommandsOf(name string) []subcommand {
 		"memory":  memoryCommands,
 		"object":  objectCommands,
 		"slowlog": slowLogCommands,
+		"pubsub":  pubsubCommands,
 	}[name]
 }
 

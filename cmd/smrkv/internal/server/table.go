@@ -12,6 +12,7 @@ type command struct {
 	id    int  // its place among all
 	timed bool // each time
 	subs  []subcommand
+	event string // of what it writes
 }
 
 // A spec is what COMMAND tells of a command, and what runs it.
@@ -62,9 +63,11 @@ const (
 	noScript
 	noAuth
 	allowBusy
-	dangerous // a category, not a flag, for Redis
-	keyspace  // as above
-	unqueued  // executed at once after MULTI; not a flag for Redis either
+	dangerous   // a category, not a flag, for Redis
+	keyspace    // as above
+	unqueued    // executed at once after MULTI; not a flag for Redis either
+	messages    // as above: Redis's flag pubsub
+	subscribing // allowed to a subscriber in RESP2
 )
 
 // The groups, which most categories follow from.
@@ -76,6 +79,7 @@ const (
 	groupServer     = "server"
 	groupMulti      = "transactions"
 	groupCluster    = "cluster"
+	groupPubSub     = "pubsub"
 )
 
 const (
@@ -84,6 +88,8 @@ const (
 	always     = loading | stale
 	handshake  = noScript | always | fast | noAuth | allowBusy
 	multi      = noScript | always | fast | allowBusy
+	subscribe  = messages | noScript | always | subscribing
+	publish    = messages | always | fast
 	readKeys   = read | keyspace
 	changeKeys = write | fast | keyspace
 )
@@ -152,9 +158,9 @@ func newCommands() *commands {
 		{"client", -2, 0, noKeys, groupConnection, "2.4.0", "Commands about connections", cmdClient},
 		{"echo", 2, always | fast, noKeys, groupConnection, "1.0.0", "Reply with the argument", cmdEcho},
 		{"hello", -1, handshake, noKeys, groupConnection, "6.0.0", "Agree on the protocol", cmdHello},
-		{"ping", -1, fast, noKeys, groupConnection, "1.0.0", "Reply with PONG or the argument", cmdPing},
-		{"quit", -1, handshake | unqueued, noKeys, groupConnection, "1.0.0", "Close the connection", cmdQuit},
-		{"reset", 1, handshake | unqueued, noKeys, groupConnection, "6.2.0", "Make the connection as it was at first", cmdReset},
+		{"ping", -1, fast | subscribing, noKeys, groupConnection, "1.0.0", "Reply with PONG or the argument", cmdPing},
+		{"quit", -1, handshake | unqueued | subscribing, noKeys, groupConnection, "1.0.0", "Close the connection", cmdQuit},
+		{"reset", 1, handshake | unqueued | subscribing, noKeys, groupConnection, "6.2.0", "Make the connection as it was at first", cmdReset},
 		{"select", 2, always | fast, noKeys, groupConnection, "1.0.0", "Choose the database", cmdSelect},
 
 		{"discard", 1, multi | unqueued, noKeys, groupMulti, "2.0.0", "Forget the commands since MULTI", cmdDiscard},
@@ -167,6 +173,16 @@ func newCommands() *commands {
 		{"cluster", -2, 0, noKeys, groupCluster, "3.0.0", "Commands about the cluster", cmdCluster},
 		{"readonly", 1, always | fast, noKeys, groupCluster, "3.0.0", "Allow reads from a replica, of which there is none", cmdOfCluster},
 		{"readwrite", 1, always | fast, noKeys, groupCluster, "3.0.0", "Do not read from replicas, of which there is none", cmdOfCluster},
+
+		{"psubscribe", -2, subscribe, noKeys, groupPubSub, "2.0.0", "Listen to the channels that match patterns", cmdPSubscribe},
+		{"publish", 3, publish, noKeys, groupPubSub, "2.0.0", "Send a message to a channel", cmdPublish},
+		{"pubsub", -2, 0, noKeys, groupPubSub, "2.8.0", "Commands about channels", cmdPubSub},
+		{"punsubscribe", -1, subscribe, noKeys, groupPubSub, "2.0.0", "Listen no more to channels by patterns, or by any", cmdPUnsubscribe},
+		{"spublish", 3, publish, oneKey, groupPubSub, "7.0.0", "Send a message to a shard channel", cmdSPublish},
+		{"ssubscribe", -2, subscribe, allKeys, groupPubSub, "7.0.0", "Listen to shard channels", cmdSSubscribe},
+		{"subscribe", -2, subscribe, noKeys, groupPubSub, "2.0.0", "Listen to channels", cmdSubscribe},
+		{"sunsubscribe", -1, subscribe, allKeys, groupPubSub, "7.0.0", "Listen no more to shard channels, or to any", cmdSUnsubscribe},
+		{"unsubscribe", -1, subscribe, noKeys, groupPubSub, "2.0.0", "Listen no more to channels, or to any", cmdUnsubscribe},
 
 		{"acl", -2, 0, noKeys, groupServer, "6.0.0", "Commands about users, of which there is one", cmdACL},
 		{"command", -1, always, noKeys, groupServer, "2.8.13", "Describe the commands", cmdCommand},
@@ -185,7 +201,7 @@ func newCommands() *commands {
 	slices.SortFunc(specs, func(a, b spec) int { return cmp.Compare(a.name, b.name) })
 	t := new(commands)
 	for i, sp := range specs {
-		cmd := &command{spec: sp, id: i, subs: subcommandsOf(sp.name)}
+		cmd := &command{spec: sp, id: i, event: eventOf[sp.name], subs: subcommandsOf(sp.name)}
 		cmd.timed = cmd.alwaysTimed()
 		t.add(cmd)
 	}

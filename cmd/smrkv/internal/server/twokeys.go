@@ -95,7 +95,7 @@ func cmdCopy(c *conn, args [][]byte) {
 		if found {
 			c.tally.hits++
 		} else {
-			c.tally.misses++
+			c.miss(args[1])
 		}
 		c.bool(copied)
 	})
@@ -131,10 +131,19 @@ func (c *conn) copyKey(from, to []byte, o copyOptions, reply func(copied, found 
 			c.errorStore(err)
 			return
 		}
+		c.fresh = true // as Redis has it, also where another was replaced
 		c.storedIn(o.to, to, len(to)+it.length, it.expires)
 		if o.move {
 			c.data().Delete(from)
 			c.touch(from)
+			verb := "rename"
+			if o.to != c.db {
+				verb = "move"
+			}
+			c.event(eventGeneric, verb+"_from", from)
+			c.eventIn(o.to, eventGeneric, verb+"_to", to)
+		} else {
+			c.eventIn(o.to, eventGeneric, "copy_to", to)
 		}
 		reply(true, true)
 	})

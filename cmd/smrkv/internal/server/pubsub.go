@@ -1,0 +1,253 @@
+package server
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/gosmr/gosmr/cmd/smrkv/internal/resp"
+)
+
+// This file has the commands of publish and subscribe. See topic and inbox.
+
+// A subscriber is what a connection has once it has subscribed to something. It belongs to
+// the connection, but for the inbox.
+type subscriber struct {
+	inbox
+	to   [topicKinds]map[string]*subscription
+	late []*delivery // see deliverLater
+}
+
+var topicWords = [topicKinds]struct{ join, leave, message string }{
+	channels: {"subscribe", "unsubscribe", "message"},
+	patterns: {"psubscribe", "punsubscribe", "pmessage"},
+	shards:   {"ssubscribe", "sunsubscribe", "smessage"},
+}
+
+const (
+	errSubscribeRoom = "OOM no room in -maxmemory-clients to subscribe to that"
+	errSubscribed    = "ERR Can't execute '%s': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context"
+	errPatternLong   = "ERR pattern is too long (1024 bytes at most)"
+)
+
+const (
+	// topicOverhead is about what a subscription takes beside its name: also in its topic.
+	topicOverhead = 512
+
+	// maxTopicPattern bounds a pattern, with which each channel's name is compared.
+	maxTopicPattern = 1 << 10
+
+	// longChannel is the length of a name that takes long to compare with patterns.
+	longChannel = 256
+)
+
+func cmdSubscribe(c *conn, args [][]byte)    { c.join(channels, args[1:]) }
+func cmdPSubscribe(c *conn, args [][]byte)   { c.join(patterns, args[1:]) }
+func cmdSSubscribe(c *conn, args [][]byte)   { c.join(shards, args[1:]) }
+func cmdUnsubscribe(c *conn, args [][]byte)  { c.leave(channels, args[1:]) }
+func cmdPUnsubscribe(c *conn, args [][]byte) { c.leave(patterns, args[1:]) }
+func cmdSUnsubscribe(c *conn, args [][]byte) { c.leave(shards, args[1:]) }
+
+func (c *conn) join(kind topicKind, names [][]byte) {
+	if c.sub == nil {
+		c.sub = new(subscriber)
+		c.sub.init(c)
+	}
+	if c.sub.to[kind] == nil {
+		c.sub.to[kind] = make(map[string]*subscription)
+	}
+	for _, name := range names {
+		if failure := c.joinOne(kind, string(name)); failure != "" {
+			c.error(failure)
+			return
+		}
+		c.replySubscribed(topicWords[kind].join, kind, name)
+	}
+}
+
+func (c *conn) joinOne(kind topicKind, name string) (failure string) {
+	if _, ok := c.sub.to[kind][name]; ok {
+		return ""
+	}
+	if kind == patterns && len(name) > maxTopicPattern {
+		return errPatternLong
+	}
+	if !c.mem.Queries.Try(len(name) + topicOverhead) {
+		return errSubscribeRoom
+	}
+	r, err := c.srv.topics.join(kind, name, &c.sub.inbox)
+	if err != nil {
+		c.mem.Queries.Release(len(name) + topicOverhead)
+		return "ERR " + err.Error()
+	}
+	c.sub.to[kind][name] = r
+	c.shared.subscribed[kind].Add(1)
+	return ""
+}
+
+// leave unsubscribes from the topics named, or from all of a kind if none is.
+func (c *conn) leave(kind topicKind, names [][]byte) {
+	if len(names) == 0 && c.sub != nil {
+		for _, name := range slices.Sorted(maps.Keys(c.sub.to[kind])) {
+			names = append(names, []byte(name))
+		}
+	}
+	for _, name := range names {
+		c.leaveOne(kind, string(name))
+		c.replySubscribed(topicWords[kind].leave, kind, name)
+	}
+	if len(names) == 0 {
+		c.replySubscribed(topicWords[kind].leave, kind, nil)
+	}
+}
+
+func (c *conn) leaveOne(kind topicKind, name string) {
+	if c.sub == nil {
+		return
+	}
+	r, ok := c.sub.to[kind][name]
+	if !ok {
+		return
+	}
+	c.forget(kind, name, r)
+	if list := c.sub.inbox.leave(); c.out.holding {
+		c.deliverLater(list)
+	} else {
+		c.deliverAll(list)
+	}
+}
+
+func (c *conn) forget(kind topicKind, name string, r *subscription) {
+	r.over.Store(true)
+	c.srv.topics.leave(kind, name, r)
+	delete(c.sub.to[kind], name)
+	c.shared.subscribed[kind].Add(-1)
+	c.mem.Queries.Release(len(name) + topicOverhead)
+}
+
+// leaveAll forgets all that the connection is subscribed to.
+func (c *conn) leaveAll() {
+	for kind, to := range c.sub.to {
+		for name, r := range to {
+			c.forget(topicKind(kind), name, r)
+		}
+	}
+}
+
+// replySubscribed tells to how much of its sort the connection is subscribed now.
+func (c *conn) replySubscribed(word string, kind topicKind, name []byte) {
+	c.room(resp.HeaderSize)
+	c.out.b = append(c.out.b, c.pushKind())
+	c.out.b = append(c.out.b, "3\r\n"...)
+	c.bulkString(word)
+	if name == nil {
+		c.null()
+	} else {
+		c.bulk(name)
+	}
+	n := &c.shared.subscribed
+	if kind == shards {
+		c.int(int64(n[shards].Load()))
+	} else {
+		c.int(int64(n[channels].Load() + n[patterns].Load()))
+	}
+}
+
+// subscribed reports whether the connection is a subscriber. Any goroutine may ask.
+func (c *conn) subscribed() bool {
+	n := &c.shared.subscribed
+	return n[channels].Load()+n[patterns].Load()+n[shards].Load() > 0
+}
+
+// limited reports whether the commands of the connection are limited to those on subscriptions,
+// for in RESP2 its replies could not be told from messages.
+func (c *conn) limited() bool {
+	return c.sub != nil && c.protocol() == resp.RESP2 && c.subscribed()
+}
+
+// rejectSubscribed rejects a command of a connection that is limited.
+func (c *conn) rejectSubscribed(cmd *command, args [][]byte) {
+	failure := cmd.checkSubcommand(args)
+	if failure == "" {
+		name := cmd.name
+		if cmd.subs != nil {
+			name += "|" + strings.ToLower(string(args[1]))
+		}
+		failure = fmt.Sprintf(errSubscribed, name)
+	}
+	c.reject(cmd, failure)
+}
+
+func cmdPublish(c *conn, args [][]byte)  { c.publish(channels, args) }
+func cmdSPublish(c *conn, args [][]byte) { c.publish(shards, args) }
+
+func (c *conn) publish(kind topicKind, args [][]byte) {
+	n := c.announce(kind, args[1], args[2])
+	c.deliver() // to itself, before the reply
+	c.int(int64(n))
+}
+
+// announce is Server.publish for a connection.
+func (c *conn) announce(kind topicKind, channel, payload []byte) int {
+	if kind == channels {
+		c.comparing(len(channel))
+	}
+	return c.srv.publish(kind, channel, payload, c.goOn)
+}
+
+// comparing is called before a name so long is compared with all patterns.
+func (c *conn) comparing(length int) {
+	if n := c.srv.topics.of[patterns].Len(); n > 0 && max(n, length) > longChannel {
+		c.takesLong()
+	}
+}
+
+func cmdPubSub(c *conn, args [][]byte) { c.dispatch(pubsubCommands, args) }
+
+var pubsubCommands = []subcommand{
+	{"CHANNELS", -2, func(c *conn, args [][]byte) { c.listTopics(channels, args) },
+		[]string{"[<pattern>]", "Return the currently active channels matching a <pattern> (default: '*')."}},
+	{"NUMPAT", 2, func(c *conn, _ [][]byte) { c.int(int64(c.srv.topics.of[patterns].Len())) },
+		[]string{"", "Return number of subscriptions to patterns."}},
+	{"NUMSUB", -2, func(c *conn, args [][]byte) { c.countTopics(channels, args[2:]) },
+		[]string{"[<channel> ...]", "Return the number of subscribers for the specified channels, excluding",
+			"pattern subscriptions(default: no channels)."}},
+	{"SHARDCHANNELS", -2, func(c *conn, args [][]byte) { c.listTopics(shards, args) },
+		[]string{"[<pattern>]", "Return the currently active shard level channels matching a <pattern> (default: '*')."}},
+	{"SHARDNUMSUB", -2, func(c *conn, args [][]byte) { c.countTopics(shards, args[2:]) },
+		[]string{"[<shardchannel> ...]", "Return the number of subscribers for the specified shard level channel(s)"}},
+}
+
+func (c *conn) listTopics(kind topicKind, args [][]byte) {
+	if len(args) > 3 {
+		c.error(fmt.Sprintf("ERR unknown subcommand or wrong number of arguments for '%s'. Try PUBSUB HELP.", cString(args[1], quotedMost)))
+		return
+	}
+	m := matcher{pattern: []byte("*"), goOn: c.goOn}
+	if len(args) == 3 {
+		if m.pattern = args[2]; len(m.pattern) > maxPattern {
+			c.error(errPattern)
+			return
+		}
+	}
+	c.takesLong()
+	var names []string
+	for name := range c.srv.topics.of[kind].Keys() {
+		if m.match([]byte(name)) {
+			names = append(names, name)
+		}
+	}
+	c.array(len(names))
+	for _, name := range names {
+		c.bulkString(name)
+	}
+}
+
+func (c *conn) countTopics(kind topicKind, names [][]byte) {
+	c.array(2 * len(names))
+	for _, name := range names {
+		c.bulk(name)
+		c.int(c.srv.topics.subscribers(kind, string(name)))
+	}
+}
