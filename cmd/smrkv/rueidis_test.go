@@ -7,6 +7,7 @@ package main
 import (
 	"context"
 	"net"
+	"strconv"
 	"testing"
 	"time"
 
@@ -103,4 +104,37 @@ func TestRueidis_Cluster(t *testing.T) {
 			return value, err == nil, err
 		},
 	})
+}
+
+// A subscriber of rueidis, whose other commands share its connection, receives what is published.
+func TestRueidis_PubSub(t *testing.T) {
+	client, _ := newRueidis(t)
+	ctx, cancel := context.WithCancel(testContext(t))
+	defer cancel()
+	const n = 100
+	received, next := make(chan error, 1), 0
+	go func() {
+		received <- client.Receive(ctx, client.B().Subscribe().Channel("channel").Build(), func(m rueidis.PubSubMessage) {
+			if m.Channel == "channel" && m.Message == strconv.Itoa(next) {
+				next++
+			}
+			if m.Message == strconv.Itoa(n-1) {
+				cancel()
+			}
+		})
+	}()
+	for subscribers := int64(0); subscribers == 0; {
+		require.NoError(t, ctx.Err())
+		counts, err := client.Do(ctx, client.B().PubsubNumsub().Channel("channel").Build()).AsIntMap()
+		require.NoError(t, err)
+		subscribers = counts["channel"]
+	}
+	for i := range n {
+		// The last one ends the subscription, perhaps before the reply is read.
+		got, err := client.Do(testContext(t), client.B().Publish().Channel("channel").Message(strconv.Itoa(i)).Build()).AsInt64()
+		require.NoError(t, err)
+		require.EqualValues(t, 1, got)
+	}
+	require.ErrorIs(t, <-received, context.Canceled)
+	require.Equal(t, n, next)
 }

@@ -57,6 +57,7 @@ var goRedisTests = []struct {
 	{"pipeline", testGoRedisPipeline},
 	{"transactions", testGoRedisTransactions},
 	{"two keys", testGoRedisTwoKeys},
+	{"publish and subscribe", testGoRedisPubSub},
 }
 
 // is returns a check that a result is want, without an error.
