@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Compares smrkv with redis-server under redis-benchmark, both on this machine and
 # by turns, so that what else goes on there hits both. Prints the medians of
-# requests a second, and their ratios.
+# requests a second, and their ratios; and of messages a second to 100 subscribers.
 #
 #	cmd/smrkv/bench.sh [rounds]		(default 5)
 #
@@ -33,6 +33,7 @@ trap cleanup EXIT
 port_smrkv=${PORT:-17380}
 port_redis=$((port_smrkv + 1))
 go build -o "$work/smrkv" .
+go build -o "$work/fanout" ./fanout
 # shellcheck disable=SC2086 # flags are words
 "$work/smrkv" -addr 127.0.0.1:$port_smrkv -loglevel error ${SMRKV_FLAGS:-} &
 pids+=($!)
@@ -54,6 +55,7 @@ measure() {
     tr -d '"' | while IFS=, read -r test rate _; do
       [ "$test" = test ] || echo "$rate" >>"$work/$1.$test.$3"
     done
+  "$work/fanout" -addr "127.0.0.1:$2" -pipeline "$3" -messages "${MESSAGES:-20000}" >>"$work/$1.PUB.$3"
 }
 
 for round in $(seq "$rounds"); do
@@ -73,7 +75,7 @@ median() { sort -n "$1" | awk '{ v[NR] = $1 } END { print (v[int((NR + 1) / 2)] 
 
 printf '%-5s %4s %12s %12s %7s\n' test -P smrkv redis ratio
 for pipeline in 1 16; do
-  for test in SET GET; do
+  for test in SET GET PUB; do
     s=$(median "$work/smrkv.$test.$pipeline") r=$(median "$work/redis.$test.$pipeline")
     awk -v t=$test -v p=$pipeline -v s="$s" -v r="$r" 'BEGIN { printf "%-5s %4d %12d %12d %7.2f\n", t, p, s, r, s / r }'
   done

@@ -197,6 +197,7 @@ func (c *conn) batch() {
 		}
 		c.begin()
 		c.execute(args)
+		c.deliver()
 		if c.hold != holdShard { // it took long, or ran alone
 			c.done()
 		}

@@ -48,7 +48,6 @@ func (c *conn) holdMore(n int, must bool) bool {
 // writeHeld writes what was kept while the command ran alone.
 func (c *conn) writeHeld() {
 	c.out.holding = false
-	c.writeLate()
 	for _, h := range c.out.held {
 		c.writeNow(h.buf.B)
 		c.mem.Replies.Release(h.charged)

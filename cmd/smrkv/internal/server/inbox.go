@@ -193,7 +193,8 @@ func (b *inbox) close() {
 }
 
 // deliver appends the messages there are to the output. It may wait for the client, as all
-// output may; within EXEC it does nothing.
+// output may. Within EXEC it does nothing, so that they come after the reply; but where EXEC
+// unsubscribes they come within, before the reply to that, as all of them do with Redis 7.0.
 func (c *conn) deliver() {
 	if c.sub != nil && !c.out.holding {
 		c.deliverAll(c.sub.take())
@@ -216,14 +217,17 @@ func (c *conn) deliverAll(list *delivery) {
 
 // frame appends a message: an array, or in RESP3 a push, which differ in the first byte.
 func (c *conn) frame(frame []byte) {
-	if len(frame) < buffer.Base {
+	switch {
+	case !c.reserve(1 + len(frame)): // within EXEC: a message must not be lost
+		c.kill()
+	case len(frame) < buffer.Base:
 		c.room(1 + len(frame))
 		c.out.b = append(append(c.out.b, c.pushKind()), frame...)
-		return
+	default:
+		c.room(1)
+		c.out.b = append(c.out.b, c.pushKind())
+		c.raw(frame)
 	}
-	c.room(1)
-	c.out.b = append(c.out.b, c.pushKind())
-	c.raw(frame)
 }
 
 func (c *conn) pushKind() byte {
@@ -231,25 +235,4 @@ func (c *conn) pushKind() byte {
 		return '>'
 	}
 	return '*'
-}
-
-// deliverLater is deliver for what UNSUBSCRIBE finds within EXEC, where nothing is written.
-func (c *conn) deliverLater(list *delivery) {
-	for d := list; d != nil; d = d.next {
-		c.sub.late = append(c.sub.late, d)
-	}
-}
-
-// writeLate writes that, before the reply to EXEC. What was before EXEC is written.
-func (c *conn) writeLate() {
-	if c.sub == nil {
-		return
-	}
-	for _, d := range c.sub.late {
-		c.writeNow([]byte{c.pushKind()})
-		c.writeNow(d.frame)
-		c.sub.wrote(d)
-	}
-	c.sub.late = nil
-	c.sub.settle()
 }

@@ -15,8 +15,7 @@ import (
 // the connection, but for the inbox.
 type subscriber struct {
 	inbox
-	to   [topicKinds]map[string]*subscription
-	late []*delivery // see deliverLater
+	to [topicKinds]map[string]*subscription
 }
 
 var topicWords = [topicKinds]struct{ join, leave, message string }{
@@ -58,7 +57,7 @@ func (c *conn) join(kind topicKind, names [][]byte) {
 		c.sub.to[kind] = make(map[string]*subscription)
 	}
 	for _, name := range names {
-		if failure := c.joinOne(kind, string(name)); failure != "" {
+		if failure := c.joinOne(kind, name); failure != "" {
 			c.error(failure)
 			return
 		}
@@ -66,8 +65,8 @@ func (c *conn) join(kind topicKind, names [][]byte) {
 	}
 }
 
-func (c *conn) joinOne(kind topicKind, name string) (failure string) {
-	if _, ok := c.sub.to[kind][name]; ok {
+func (c *conn) joinOne(kind topicKind, name []byte) (failure string) {
+	if _, ok := c.sub.to[kind][string(name)]; ok {
 		return ""
 	}
 	if kind == patterns && len(name) > maxTopicPattern {
@@ -76,12 +75,13 @@ func (c *conn) joinOne(kind topicKind, name string) (failure string) {
 	if !c.mem.Queries.Try(len(name) + topicOverhead) {
 		return errSubscribeRoom
 	}
-	r, err := c.srv.topics.join(kind, name, &c.sub.inbox)
+	topic := string(name)
+	r, err := c.srv.topics.join(kind, topic, &c.sub.inbox)
 	if err != nil {
 		c.mem.Queries.Release(len(name) + topicOverhead)
 		return "ERR " + err.Error()
 	}
-	c.sub.to[kind][name] = r
+	c.sub.to[kind][topic] = r
 	c.shared.subscribed[kind].Add(1)
 	return ""
 }
@@ -111,11 +111,7 @@ func (c *conn) leaveOne(kind topicKind, name string) {
 		return
 	}
 	c.forget(kind, name, r)
-	if list := c.sub.inbox.leave(); c.out.holding {
-		c.deliverLater(list)
-	} else {
-		c.deliverAll(list)
-	}
+	c.deliverAll(c.sub.inbox.leave())
 }
 
 func (c *conn) forget(kind topicKind, name string, r *subscription) {

@@ -158,10 +158,6 @@ func cmdExec(c *conn, _ [][]byte) {
 		c.abort(errOOM)
 		return
 	}
-	if c.sub != nil { // what UNSUBSCRIBE finds comes after this: see deliverLater
-		c.deliver()
-		c.flush()
-	}
 	executed := false
 	c.alone(func() {
 		if c.changed() {
