@@ -14,23 +14,17 @@ import (
 
 // The classes of events, in the order in which CONFIG GET lists them. Those of other types
 // are accepted, and never happen.
-const eventClasses = "g$lshzxetdnKEm"
-
 const (
-	eventGeneric uint32 = 1 << iota // g
-	eventString                     // $
-	eventList
-	eventSet
-	eventHash
-	eventSortedSet
-	eventExpired // x
-	eventEvicted // e
-	eventStream
-	eventModule
-	eventNew      // n: a key was made
-	eventKeyspace // K: to __keyspace@DB__:key
-	eventKeyevent // E: to __keyevent@DB__:event
-	eventMiss     // m: a key was read that is not there
+	eventClasses = "g$lshzxetdnKEm"
+
+	eventGeneric  uint32 = 1 << 0  // g
+	eventString   uint32 = 1 << 1  // $
+	eventExpired  uint32 = 1 << 6  // x
+	eventEvicted  uint32 = 1 << 7  // e
+	eventNew      uint32 = 1 << 10 // n: a key was made
+	eventKeyspace uint32 = 1 << 11 // K: to __keyspace@DB__:key
+	eventKeyevent uint32 = 1 << 12 // E: to __keyevent@DB__:event
+	eventMiss     uint32 = 1 << 13 // m: a key was read that is not there
 
 	eventAll = eventNew - 1 // A
 )

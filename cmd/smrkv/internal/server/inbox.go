@@ -23,7 +23,16 @@ import (
 // later, and then the subscription was over. So no message comes after the reply, and what
 // is counted as received comes before.
 //
-// The publisher that finds the inbox empty wakes the connection, after its section.
+// The same holds for a connection that ends (close): a publisher's swap comes before, and the
+// message is lost with the connection; or it fails, and the message is not counted.
+//
+// The publisher that finds the inbox empty wakes the connection, after its section. A wake may
+// come late, when the connection has taken the message for another reason, or has ended: then
+// it finds nothing to do.
+//
+// The first publisher that finds more than a limit allows sets full, and then ends the
+// connection, after its section. Until the connection has closed the inbox the others find full,
+// and push nothing: what is kept exceeds the limit by no more than a message of each publisher.
 type inbox struct {
 	c *conn
 

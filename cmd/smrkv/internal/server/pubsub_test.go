@@ -47,9 +47,9 @@ func TestPubSub_StreamsAsRedis(t *testing.T) {
 				for i := range n {
 					connect(i)
 				}
-				random, steps := rand.New(rand.NewPCG(5, 6)), 600
+				random, steps := rand.New(rand.NewPCG(5, 6)), 300
 				if testing.Short() {
-					steps = 200
+					steps = 80
 				}
 				for step := range steps {
 					i, command := random.IntN(n), randomPubSub(random)
@@ -162,9 +162,9 @@ func TestPubSub_Order(t *testing.T) {
 func TestPubSub_ExactWhileSubscribersComeAndGo(t *testing.T) {
 	both(t, func(t *testing.T, o Options) {
 		s := start(t, o)
-		rounds := 400
+		rounds := 200
 		if testing.Short() {
-			rounds = 100
+			rounds = 50
 		}
 		var counted, received atomic.Int64
 		var subscribers, publishers sync.WaitGroup
@@ -229,9 +229,9 @@ func TestPubSub_Hammer(t *testing.T) {
 		o.MaxClientMemory = 4 << 20
 		s := start(t, o)
 		s.do(t, "CONFIG", "SET", "client-output-buffer-limit", "pubsub 200kb 20kb 0", "notify-keyspace-events", "KEA")
-		rounds := 150
+		rounds := 100
 		if testing.Short() {
-			rounds = 40
+			rounds = 25
 		}
 		var wg sync.WaitGroup
 		for g := range 6 {

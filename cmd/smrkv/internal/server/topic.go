@@ -30,6 +30,7 @@ import (
 type topic struct {
 	subscribers smrq.List[subscription] // written with the bucket locked
 	count       atomic.Int64            // of them; written likewise, read by PUBSUB NUMSUB
+	all         *topics
 }
 
 // A subscription is a subscriber's, to one topic. box is plain: written before it is in the
@@ -38,6 +39,7 @@ type subscription struct {
 	link smrq.Link[subscription]
 	box  *inbox
 	over atomic.Bool // set by the connection, before it leaves; read by publishers: see inbox
+	all  *topics
 }
 
 type topicKind int
@@ -51,9 +53,17 @@ const (
 
 type topics struct {
 	of [topicKinds]*smrmap.Map[string, *topic]
+
+	unused, unusedSubscriptions sync.Pool
 }
 
 func (t *topics) init(dom *smr.Domain) (err error) {
+	t.unused.New = func() any {
+		at := &topic{all: t}
+		at.subscribers.InitWith(func(r *subscription) *smrq.Link[subscription] { return &r.link })
+		return at
+	}
+	t.unusedSubscriptions.New = func() any { return &subscription{all: t} }
 	for kind := range t.of {
 		if t.of[kind], err = smrmap.New[string, *topic](smrmap.Options{Domain: dom}); err != nil {
 			return err
@@ -72,15 +82,6 @@ func (t *topics) close(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-var (
-	topicPool = sync.Pool{New: func() any {
-		t := new(topic)
-		t.subscribers.InitWith(func(r *subscription) *smrq.Link[subscription] { return &r.link })
-		return t
-	}}
-	subscriptionPool = sync.Pool{New: func() any { return new(subscription) }}
-)
-
 // What is retired is about as large.
 const (
 	topicSize        = 128
@@ -89,12 +90,12 @@ const (
 
 // join subscribes an inbox.
 func (t *topics) join(kind topicKind, name string, box *inbox) (*subscription, error) {
-	r := subscriptionPool.Get().(*subscription)
+	r := t.unusedSubscriptions.Get().(*subscription)
 	r.box = box
 	_, _, err := t.of[kind].Compute(name, func(at *topic, loaded bool) (*topic, smrmap.Op) {
 		op := smrmap.CancelOp
 		if !loaded {
-			at, op = topicPool.Get().(*topic), smrmap.UpdateOp
+			at, op = t.unused.Get().(*topic), smrmap.UpdateOp
 		}
 		at.subscribers.InsertHead(r)
 		at.count.Add(1)
@@ -125,10 +126,10 @@ func (t *topics) leave(kind topicKind, name string, r *subscription) {
 func reclaimSubscription(r *subscription) {
 	r.link, r.box = smrq.Link[subscription]{}, nil
 	r.over.Store(false)
-	subscriptionPool.Put(r)
+	r.all.unusedSubscriptions.Put(r)
 }
 
-func reclaimTopic(t *topic) { topicPool.Put(t) }
+func reclaimTopic(t *topic) { t.all.unused.Put(t) }
 
 // subscribers returns how many a topic has.
 func (t *topics) subscribers(kind topicKind, name string) int64 {
