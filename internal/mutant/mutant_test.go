@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -74,6 +75,7 @@ func read(t *testing.T, path string) string {
 
 // declares reports whether a package has a test.
 func declares(t *testing.T, pkg, test string) bool {
+	test, _, _ = strings.Cut(test, "/") // of a subtest
 	files, err := filepath.Glob(filepath.Join(root, pkg, "*_test.go"))
 	require.NoError(t, err)
 	declaration := regexp.MustCompile(`(?m)^func ` + test + `\(t `)
