@@ -38,6 +38,8 @@ type Bytes struct {
 	handMu ssync.Mutex
 	hand   uint64 // of the CLOCK: the hash up to which evict has been; under handMu
 
+	young young
+
 	evictable satomic.Int32 // an Evictable
 	// barren: the CLOCK has gone round the map and found nothing that may be evicted. evict sets it
 	// before it walks, under handMu; the writer of an entry that expires clears it after the entry

@@ -41,6 +41,9 @@ func (m *Bytes) set(t *table, root *bucket, p place, h uint64, e *header) error 
 		return err
 	}
 	m.evictableCame(expires)
+	if p.b == nil && m.young.on.Load() {
+		m.young.add(uint32(h >> 32))
+	}
 	return nil
 }
 

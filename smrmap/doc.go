@@ -86,7 +86,8 @@
 // The budget counts entries, table and chained buckets. Some memory is taken even where the budget has
 // no room: chained buckets, up to a quarter of the table and half a KiB; to shrink, a table of half the
 // size; and while entries move, the chained buckets that they need in the next table, about as many as
-// they had. (A map also takes some 20 KiB of the Go heap.)
+// they had. (A map also takes some 20 KiB of the Go heap, and
+// Bytes that evict up to four bytes for each entry.)
 //
 // # Shutting down
 //

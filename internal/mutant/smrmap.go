@@ -11,10 +11,42 @@ var smrmapBugs = []Bug{
 @ smrmap/evict.go
 -	m.barren.Store(true) // until evictableCame, or this walk meets something
 @
--	if met {
+-	if ev.met {
 -		m.barren.Store(false)
 -	}
-+	m.barren.Store(!met)
++	m.barren.Store(!ev.met)
+`,
+	},
+	{
+		Name:    "young-forgotten",
+		Why:     "a cache takes keys that are asked for once for as good as any, and loses others for them",
+		Package: "./smrmap",
+		Test:    "TestEvict_HitRatio",
+		Patch: `
+@ smrmap/evict.go
+-	for left := 0; ev.retired < ev.size && left < mostSpared; left++ {
++	for left := 0; ev.retired < ev.size && left < 0; left++ {
+`,
+	},
+	{
+		Name:    "young-taken-though-read",
+		Why:     "what was read since it came leaves with what was not",
+		Package: "./smrmap",
+		Test:    "TestYoung_ReadOnesStay",
+		Patch: `
+@ smrmap/evict.go
+-		ev.purge(uint64(hash)<<32, func(e *header) bool { return e.hash == hash && e.used.Swap(0) == 0 })
++		ev.purge(uint64(hash)<<32, func(e *header) bool { return e.hash == hash })
+`,
+	},
+	{
+		Name:    "gone-forgotten",
+		Why:     "a key that comes back soon after it was evicted is taken for a new one",
+		Package: "./smrmap",
+		Test:    "TestYoung_NotThoseThatComeBack",
+		Patch: `
+@ smrmap/evict.go
+-		ev.m.young.left(ev.took)
 `,
 	},
 	{

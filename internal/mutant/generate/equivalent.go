@@ -54,9 +54,9 @@ var equivalents = map[string]string{
 	"slab/store.go:store.freeSlow: off by one: 0 -> 1": "suggests a trim less often",
 	"slab/store.go:store.load: off by one: 0 -> 1 #2":  "the magazine goes to the depot instead",
 	// smrmap
-	"smrmap/bucket.go:bucket.free: off by one: 1 -> 2":    "any negative number means none",
-	"smrmap/bytes_walk.go:Bytes.Sweep: operator: < -> <=": "purges the next bucket, too, and counts what it removes",
-	"smrmap/evict.go:Bytes.evict: off by one: 1 -> 2":     "spares less: a policy",
+	"smrmap/bucket.go:bucket.free: off by one: 1 -> 2":     "any negative number means none",
+	"smrmap/bytes_walk.go:Bytes.Sweep: operator: < -> <=":  "purges the next bucket, too, and counts what it removes",
+	"smrmap/evict.go:eviction.goRound: off by one: 1 -> 2": "spares less: a policy",
 	// internal
 	"internal/asym/asym.go:Fence.Light: always: f.both -> true || (f.both)":                                 "fences without need",
 	"internal/asym/asym.go:New: operand: relacq.Plain -> (relacq.Plain || true)":                            "where stores are not plain both halves do nothing",
