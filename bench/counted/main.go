@@ -2,6 +2,7 @@
 //
 //	counted list
 //	counted instructions PATH N
+//	counted stores PATH N          prints where its stack and its mark are
 //
 // as bench/peers/README.md says. It executes the operation PATH N times on one goroutine,
 // in countedLoop; what happens only once has happened before.
@@ -48,8 +49,8 @@ func run(args []string) error {
 		}
 		return nil
 	}
-	if len(args) != 3 || args[0] != family.Instructions {
-		return fmt.Errorf("usage: counted list | %s PATH N", family.Instructions)
+	if len(args) != 3 || args[0] != family.Instructions && args[0] != stores {
+		return fmt.Errorf("usage: counted list | %s PATH N | %s PATH N", family.Instructions, stores)
 	}
 	n, err := strconv.Atoi(args[2])
 	if err != nil || n < 1 {
@@ -63,7 +64,9 @@ func run(args []string) error {
 			}
 			warm(loop, n)
 			var frame byte
-			fmt.Printf("stack %#x mark %#x\n", uintptr(unsafe.Pointer(&frame)), uintptr(unsafe.Pointer(&mark)))
+			if args[0] == stores {
+				fmt.Printf("stack %#x mark %#x\n", uintptr(unsafe.Pointer(&frame)), uintptr(unsafe.Pointer(&mark)))
+			}
 			runtime.Gosched() // the next preemption is 10 ms away
 			mark.Store(1)
 			countedLoop(loop, n)
@@ -73,6 +76,9 @@ func run(args []string) error {
 	}
 	return fmt.Errorf("no path %q", args[1])
 }
+
+// stores asks for what count.Stores needs to know.
+const stores = "stores"
 
 // mark is written to before and after countedLoop, for count.Stores, and nowhere else.
 var mark atomic.Int32

@@ -2,8 +2,6 @@ package count
 
 import (
 	"testing"
-
-	"github.com/gosmr/gosmr/bench/internal/family"
 )
 
 // Reads store to nothing that other readers touch. A section stores to the record of its processor, or of
@@ -24,7 +22,7 @@ func TestStores_OfReads(t *testing.T) {
 		"gosmr+call":             {8 + pin, 3},
 		"sync.RWMutex+load":      {2, 1},
 	} {
-		got, err := Stores(t.Context(), program, family.Instructions, path)
+		got, err := Stores(t.Context(), program, "stores", path)
 		if err != nil {
 			t.Fatal(err)
 		}
