@@ -98,7 +98,7 @@ var smrkvBugs = []Bug{
 		Name:    "swapdb-beside-others",
 		Why:     "an MGET sees a part of a database, and the rest of that for which it is swapped meanwhile",
 		Package: "./cmd/smrkv/internal/server",
-		Test:    "TestSwapDB_NeverTorn",
+		Test:    "TestSwapDB_Waits",
 		Patch: `
 @ cmd/smrkv/internal/server/databases.go
 -	c.alone(func() {

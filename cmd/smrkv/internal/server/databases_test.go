@@ -1,6 +1,7 @@
 package server
 
 import (
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -27,9 +28,9 @@ func TestSwapDB_NeverTorn(t *testing.T) {
 			swapper.do("SELECT", strconv.Itoa(db))
 			swapper.pipeline(keys, "+OK\r\n", func(i int) []string { return []string{"SET", strconv.Itoa(i), side} })
 		}
-		swaps := 2000
+		swaps := 400
 		if testing.Short() {
-			swaps = 300
+			swaps = 60
 		}
 		var ended atomic.Bool
 		var wg sync.WaitGroup
@@ -39,7 +40,7 @@ func TestSwapDB_NeverTorn(t *testing.T) {
 				assert.Equal(t, "+OK\r\n", swapper.do("SWAPDB", "0", "1"))
 			}
 		})
-		for range 3 {
+		for range 2 {
 			c := s.dial(t)
 			wg.Go(func() {
 				for !ended.Load() && !t.Failed() {
@@ -54,6 +55,27 @@ func TestSwapDB_NeverTorn(t *testing.T) {
 		}
 		wg.Wait()
 	})
+}
+
+// SWAPDB waits for a command that runs, which goes on with the map that it has.
+func TestSwapDB_Waits(t *testing.T) {
+	c, _ := inMemory(t, encode("SWAPDB", "0", "1"))
+	before := c.srv.first()
+	c.srv.gate.shards[0].RLock() // as a command does
+	done := make(chan struct{})
+	go func() {
+		c.serve()
+		c.finish()
+		close(done)
+	}()
+	for range 20_000 {
+		runtime.Gosched()
+	}
+	within := c.srv.first()
+	c.srv.gate.shards[0].RUnlock()
+	<-done
+	require.Same(t, before, within)
+	require.NotSame(t, before, c.srv.first(), "or it shows nothing")
 }
 
 // A database takes the memory it needs from the others, as the policy allows.
