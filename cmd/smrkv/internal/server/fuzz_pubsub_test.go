@@ -7,7 +7,8 @@ import (
 
 // fuzzPubSubStreams are of a client that publishes to itself.
 var fuzzPubSubStreams = []string{
-	"HELLO 3\r\nSUBSCRIBE a b\r\nPSUBSCRIBE ? a*\r\nSSUBSCRIBE a\r\nPUBLISH a x\r\nSPUBLISH a x\r\nPUBLISH c x\r\nUNSUBSCRIBE\r\nPUNSUBSCRIBE\r\nSUNSUBSCRIBE\r\nPUBLISH a x\r\n",
+	"HELLO 3\r\nSUBSCRIBE a b\r\nSSUBSCRIBE a\r\nPUBLISH b x\r\nPSUBSCRIBE ? a*\r\nPUBLISH a x\r\nSPUBLISH a x\r\nPUBLISH c x\r\nUNSUBSCRIBE\r\nPUNSUBSCRIBE\r\nSUNSUBSCRIBE\r\nPUBLISH a x\r\n",
+	"HELLO 3\r\nSUBSCRIBE a b\r\nSSUBSCRIBE a\r\nPUBLISH a x\r\nSPUBLISH a x\r\nPUBLISH c x\r\nUNSUBSCRIBE\r\nSUNSUBSCRIBE\r\nPUBLISH a x\r\n",
 	"SUBSCRIBE a\r\nGET a\r\nPING\r\nPUBLISH a x\r\nPING x\r\nUNSUBSCRIBE a\r\nPUBLISH a x\r\nSUBSCRIBE a\r\nRESET\r\nPUBLISH a x\r\n",
 	"MULTI\r\nSUBSCRIBE a\r\nPUBLISH a x\r\nUNSUBSCRIBE a\r\nSUBSCRIBE b\r\nPUBLISH b x\r\nEXEC\r\nPING\r\nQUIT\r\n",
 	"HELLO 3\r\nCONFIG SET notify-keyspace-events KEAmn\r\nPSUBSCRIBE __key*\r\nSET k v EX 100\r\nGET none\r\nMSET a 1 b 2\r\nRENAME a b\r\nDEL k b\r\nCONFIG SET notify-keyspace-events \"\"\r\n",
