@@ -47,7 +47,7 @@ type wrapped[K comparable, V any, M interface{ Load(K) (V, bool) }] struct{ m M 
 func (w wrapped[K, V, M]) Load(k K) (V, bool) { return w.m.Load(k) }
 
 // BenchmarkWrapped loads from maps of 1000, as they are and behind a generic type: next to xsync. Only
-// figures of one run compare: where processors share a core, its other half makes them 1.7 times.
+// figures of one run compare: between runs all of them differ by up to 1.7 times.
 func BenchmarkWrapped(b *testing.B) {
 	ints, strs := newMap[int, int](b, Options{}), newMap[string, int](b, Options{})
 	xints, xstrs := xsync.NewMapOf[int, int](), xsync.NewMapOf[string, int]()
