@@ -536,6 +536,22 @@ func TestWait_AsksQuiescentReadersToReport(t *testing.T) {
 	rec.Offline()
 }
 
+// A reader that is silent is asked once, by the waiter: the driver that this one starts asks after a scan.
+func TestWait_AsksForReportsOnce(t *testing.T) {
+	c := newClock(Options{})
+	var asked atomic.Int32
+	rec := c.NewQuiescent(func() { asked.Add(1) })
+	rec.Online()
+	ctx := watchdogContext(t)
+	done := make(chan error, 1)
+	go func() { done <- c.Wait(ctx, c.Advance()) }()
+	eventually(t, "the driver sleeps", armed(rec))
+	require.EqualValues(t, 1, asked.Load())
+	rec.Offline()
+	require.NoError(t, <-done)
+	rec.Close()
+}
+
 func TestStall_ReportedAndRepeated(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var reports []Stall

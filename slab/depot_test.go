@@ -351,6 +351,24 @@ func magazinesLocked(t testing.TB, s *store, n int) []*magazine {
 	return magazines(t, s, n)
 }
 
+// A Get that has polled the readers in vain leaves them alone until some more magazines wait.
+func TestDepot_PollsForSomeMore(t *testing.T) {
+	d := newStill(t)
+	p := New[flat](d, Options{})
+	s := p.s
+	leave := enter(t, d)
+	for i, m := range append(magazines(t, s, pollEvery), magazines(t, s, pollEvery)...) {
+		s.depot.retire(m)
+		s.depot.mu.Lock()
+		s.depot.pollLocked(false)
+		pollAt := s.depot.pollAt
+		s.depot.mu.Unlock()
+		require.Equal(t, ((i+1)/pollEvery+1)*pollEvery, pollAt)
+	}
+	leave()
+	closeEmpty(t, p)
+}
+
 // How many magazines must wait for the next poll goes down again when fewer wait.
 func TestDepot_PollAtComesDown(t *testing.T) {
 	d := newDomain(t)

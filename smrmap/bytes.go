@@ -137,7 +137,7 @@ func (m *Bytes) newEntry(h uint64, key []byte, it Item, spare *[]byte) (*header,
 	m.c.computing.forbids("a write") // before there is an entry to give back
 	size := int(headerSize) + len(key) + len(it.Value)
 	if spare != nil && cap(*spare) == slab.BlockSize(size) {
-		e := fill(*spare, h, key, it)
+		e := fill(*spare, h, key, it, 0)
 		*spare = nil
 		return e, nil
 	}
@@ -145,14 +145,14 @@ func (m *Bytes) newEntry(h uint64, key []byte, it Item, spare *[]byte) (*header,
 	if err != nil {
 		return nil, orClosed(err)
 	}
-	return fill(block, h, key, it), nil
+	return fill(block, h, key, it, 0), nil
 }
 
-// fill makes an entry in a block that is not in the map.
-func fill(block []byte, h uint64, key []byte, it Item) *header {
+// fill makes an entry in a block that is not in the map. used is of header.used.
+func fill(block []byte, h uint64, key []byte, it Item, used uint32) *header {
 	e := (*header)(unsafe.Pointer(unsafe.SliceData(block)))
 	e.expires.Store(it.Expires)
-	e.used.Store(0)
+	e.used.Store(used)
 	e.keyLen, e.valueLen, e.hash = uint32(len(key)), uint32(len(it.Value)), uint32(h>>32)
 	copy(e.key(), key)
 	copy(e.value(), it.Value)

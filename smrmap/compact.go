@@ -51,8 +51,7 @@ func (m *Bytes) vacate(block []byte, spared func(*header) bool) {
 	switch {
 	case fresh != nil:
 		// Read the hash again: the one that led here may have been an earlier entry's.
-		to := fill(fresh, uint64(e.hash)<<32, e.key(), e.item())
-		to.used.Store(e.used.Load())
+		to := fill(fresh, uint64(e.hash)<<32, e.key(), e.item(), e.used.Load())
 		m.c.commit(UpdateOp, t, root, p, h, to.ref())
 	case gone:
 		m.c.commit(DeleteOp, t, root, p, h, nil)

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"runtime"
+	"runtime/debug"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -89,6 +91,29 @@ func TestStoreEvicting_CompactsFirst(t *testing.T) {
 		require.Zero(t, m.Stats().Evicted, "for %d bytes", size)
 	}
 	require.Equal(t, stored-deleted+3, m.Len())
+}
+
+// If the context ends while entries move to make room, nothing is evicted.
+func TestStoreEvicting_EndsWhileCompacting(t *testing.T) {
+	m, stored := newFull(t, 4<<20, 100)
+	for i := range stored / 4 {
+		m.Delete(key(4 * i))
+	}
+	require.NoError(t, m.dom.Barrier(watchdogContext(t)))
+	ctx, cancel := context.WithCancel(watchdogContext(t))
+	var s smr.Section
+	now := m.now
+	m.now = func() int64 {
+		if ctx.Err() == nil && strings.Contains(string(debug.Stack()), ".vacate(") {
+			s = testkit.Enter(m.dom) // what has moved is retired, and waits for it
+			cancel()
+		}
+		return now()
+	}
+	err := m.StoreEvicting(ctx, key(-1), Item{Value: valueOf(1, 64<<10)})
+	s.Leave()
+	require.ErrorIs(t, err, context.Canceled)
+	require.Zero(t, m.Stats().Evicted)
 }
 
 // What was retired is waited for, and nothing is evicted for it.

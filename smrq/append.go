@@ -23,9 +23,7 @@ func (q *queue[T]) append(src *queue[T]) {
 		src.lend()
 		return
 	}
-	if q.kind&tailed != 0 {
-		src.checkTail(op, src.tail, src.nextOf(src.tail).LoadSerialized())
-	}
+	src.checkTail(op, src.tail, src.nextOf(src.tail).LoadSerialized())
 	if q.kind&double != 0 && first.prev != nil {
 		src.broken(op, first, "it is the first one, and points back at %s", src.name(first.prev))
 	}

@@ -239,7 +239,11 @@ func TestSchedules_GivenUpForEachAgainstPoll(t *testing.T) {
 						if st.user[d.slot] || over {
 							x.Fail("it runs for %v, which runs itself; ForEach has returned: %v", d, over)
 						}
+						st.look.Load()
 						each++
+						if over {
+							x.Fail("ForEach has returned while it ran for %v", d)
+						}
 					})
 					over = true
 					if err != nil {

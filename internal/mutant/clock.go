@@ -744,4 +744,15 @@ var clockBugs = []Bug{
 +		c.scan(w.goal)
 `,
 	},
+	{
+		Name:    "asks-twice",
+		Why:     "a reader that a waiter has just asked for a quiescent state is asked again by the driver",
+		Package: "./clock",
+		Test:    "TestWait_AsksForReportsOnce",
+		Patch: `
+@ clock/driver.go
+-		if scanned && ask {
++		if ask {
+`,
+	},
 }

@@ -503,4 +503,15 @@ var slabBugs = []Bug{
 +	q.guard.End()
 `,
 	},
+	{
+		Name:    "polls-each-time",
+		Why:     "each Get under a reader polls the readers, in vain",
+		Package: "./slab",
+		Test:    "TestDepot_PollsForSomeMore",
+		Patch: `
+@ slab/depot.go
+-		d.pollAt = d.waiting.n + pollEvery
++		d.pollAt = d.waiting.n
+`,
+	},
 }

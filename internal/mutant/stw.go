@@ -633,10 +633,11 @@ var stwBugs = []Bug{
 `,
 	},
 	{
-		Name:    "given-up-and-running",
-		Why:     "ForEach returns while its function runs for a domain",
-		Package: "./stw",
-		Test:    "TestForEach_GivenUpWaitsForWhatHasBegun",
+		Name:      "given-up-and-running",
+		Why:       "ForEach returns while its function runs for a domain",
+		Package:   "./stw",
+		Test:      "TestForEach_GivenUpWaitsForWhatHasBegun",
+		Schedules: "TestSchedules_GivenUpForEachAgainstPoll",
 		Patch: `
 @ stw/ragged.go
 -		x.ctx = context.Background()
@@ -820,6 +821,93 @@ var stwBugs = []Bug{
 @ stw/barrier.go
 -	defer b.leave(sense) // also if work panics: a party must not drop out of a phase that counts it
 +	_ = sense
+`,
+	},
+	{
+		Name:    "given-up-and-async",
+		Why:     "an asynchronous stop that has begun is given up: its handlers run for none, or for some",
+		Package: "./stw",
+		Test:    "TestRunOnAll_AsyncNotGivenUpOnceBegun",
+		Patch: `
+@ stw/stop.go
+-	if n == 0 || s.opts.Async {
++	if n == 0 || s.opts.Async && s.ctx.Err() == nil {
+`,
+	},
+	{
+		Name:    "gives-up-others-turns",
+		Why:     "those that wait to suspend the others never have their turn once one of them has given up",
+		Package: "./stw",
+		Test:    "TestSuspendOthers_CanceledInQueue",
+		Patch: `
+@ stw/others.go
+-	w.soloists = slices.DeleteFunc(w.soloists, func(o *Suspension) bool { return o == s })
+ 	if err != nil {
++		w.soloists = nil
+ 		return nil, err
+ 	}
++	w.soloists = slices.DeleteFunc(w.soloists, func(o *Suspension) bool { return o == s })
+`,
+	},
+	{
+		Name:    "ends-in-stop-unheld",
+		Why:     "a domain that is suspended as it ends in a stop is never held: the call waits until it is resumed",
+		Package: "./stw",
+		Test:    "TestSuspension_HoldsWhatEndsDuringStop",
+		Patch: `
+@ stw/serve.go
+-	n.held = n.suspends > 0
++	n.held = n.suspends > 0 && d.phase == served
+`,
+	},
+	{
+		Name:      "stand-in-without-stop",
+		Why:       "a stand-in that finds its stop given up leaves the domain served: it never comes back",
+		Package:   "./stw",
+		Schedules: "TestSchedules_GivenUpStopAgainstBlocked",
+		Patch: `
+@ stw/serve.go
+ 	if s == nil {
+-		d.serveRest()
+ 		return
+ 	}
+`,
+	},
+	{
+		Name:      "woken-and-running",
+		Why:       "a suspended domain that was woken for a stop, which was given up, runs on",
+		Package:   "./stw",
+		Schedules: "TestSchedules_GivenUpStopAgainstSuspended",
+		Patch: `
+@ stw/suspend.go
+-	for n.suspends > 0 && n.stop == nil && len(n.ragged) == 0 {
+-		d.changed.Wait()
+-	}
++	if n.suspends > 0 && n.stop == nil && len(n.ragged) == 0 {
++		d.changed.Wait()
++	}
+@
+-	left.stop, left.ragged = true, len(n.ragged)
+-	return true
+-}
++	left.stop, left.ragged = true, len(n.ragged)
++	return n.stop != nil || len(n.ragged) > 0 || n.suspends == 0
++}
+`,
+	},
+	{
+		Name:      "withdrawn-and-run",
+		Why:       "a ragged barrier that is given up does not wait for the domain that runs its function",
+		Package:   "./stw",
+		Schedules: "TestSchedules_GivenUpForEachAgainstPoll",
+		Patch: `
+@ stw/giveup.go
+-			r.left.Add(-1)
+-			any = true
+-		}
++			any = true
++		}
++		r.left.Add(-1)
 `,
 	},
 }

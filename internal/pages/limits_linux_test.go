@@ -4,6 +4,7 @@ package pages
 
 import (
 	"fmt"
+	"math"
 	"os"
 	"runtime"
 	"strings"
@@ -91,6 +92,31 @@ func TestAlloc_LittleMemory(t *testing.T) {
 		}
 		heap.next = maxRegion
 		return limited(t, unix.RLIMIT_DATA, "VmData", little, func() { use(t, little/3) })
+	})
+}
+
+// To ask the system for what the Go runtime is to have asks for what describes it, too: a 64th.
+func TestProbe_AsksForMore(t *testing.T) {
+	self.InChild(t, func() string {
+		if skip := prepare(); skip != "" {
+			return skip
+		}
+		const margin = 64 << 20
+		size := uint64(math.MaxInt) & (16 << 30)
+		if size == 0 {
+			return "addresses are too short"
+		}
+		if Probe(size) != nil {
+			return "the system has not as much"
+		}
+		room := uintptr(size + size/64 + 64<<20)
+		limit := func(room uintptr, err error) string {
+			return limited(t, unix.RLIMIT_AS, "VmSize", room, func() { require.ErrorIs(t, Probe(size), err) })
+		}
+		if skip := limit(room-margin, ErrNoMemory); skip != "" {
+			return skip
+		}
+		return limit(room+margin, nil)
 	})
 }
 
