@@ -765,6 +765,40 @@ func TestSchedules_TwoOnOneProcessor(t *testing.T) {
 	})
 }
 
+// Nor do two claim one record where others are in use, wherever the idle one is; there may be none.
+func TestSchedules_TwoClaimAmongOthers(t *testing.T) {
+	const records = 4
+	for idle := range records + 1 {
+		sched.Explore(t, sched.Options{Procs: 1, Bound: 2, Schedules: 5000}, func(x *sched.Exec) func() {
+			c := schedClock(false)
+			var recs [records]*Record
+			var gens [records]uint64
+			for i := range recs {
+				recs[i], gens[i] = c.Enter()
+			}
+			if idle < records {
+				recs[idle].Leave(gens[idle])
+			}
+			c.slots.At(int(recs[0].cpu)).cur.Store(recs[0])
+			var look relacq.Uint64
+			in := make(map[*Record]bool)
+			for _, name := range []string{"one", "other"} {
+				x.Go(name, 0, func() {
+					r, gen := c.Enter()
+					if in[r] {
+						x.Fail("two sections are open on one record")
+					}
+					in[r] = true
+					look.Load()
+					delete(in, r)
+					r.Leave(gen)
+				})
+			}
+			return nil
+		})
+	}
+}
+
 // A quiescent reader that comes online, or states that it is quiescent, while the clock
 // is sealed is waited for or refused.
 func TestSchedules_SealAgainstQuiescent(t *testing.T) {

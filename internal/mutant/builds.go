@@ -16,6 +16,32 @@ var portableBugs = []Bug{
 `,
 	},
 	{
+		Name:      "claim-next-blindly",
+		Why:       "two goroutines on a stripe enter on the record after that of the last entry",
+		Package:   "./clock",
+		Schedules: "TestSchedules_TwoClaimAmongOthers",
+		Tags:      "smr_portable",
+		Patch: `
+@ clock/enter.go
+-	if r.seq.Load() == 0 && r.claim(word) {
+-		sl.cur.Store(r)
++	if r.seq.Load() == 0 && (r.claim(word) || true) {
++		sl.cur.Store(r)
+`,
+	},
+	{
+		Name:      "claim-found-blindly",
+		Why:       "two goroutines on a stripe enter on a record for which both searched",
+		Package:   "./clock",
+		Schedules: "TestSchedules_TwoClaimAmongOthers",
+		Tags:      "smr_portable",
+		Patch: `
+@ clock/slot.go
+-		if r.seq.Load() == 0 && r.claim(word) {
++		if r.seq.Load() == 0 && (r.claim(word) || true) {
+`,
+	},
+	{
 		Name:      "link-by-store",
 		Why:       "two goroutines add trackers to a stripe at once, and scans miss those of one of them",
 		Package:   "./clock",

@@ -755,4 +755,89 @@ var clockBugs = []Bug{
 +		if ask {
 `,
 	},
+	{
+		Name:      "commit-by-store",
+		Why:       "a commit takes the clock back to its goal, behind an advance that came between",
+		Package:   "./clock",
+		Schedules: "TestSchedules_CommitAgainstAdvance",
+		Patch: `
+@ clock/clock.go
+-		c.wr.CompareAndSwap(uint64(prev), uint64(goal))
++		c.wr.Store(uint64(goal))
+`,
+	},
+	{
+		Name:      "wr-after-fence",
+		Why:       "a scan takes for reached a moment that came after its fence, and so after readers that it does not see",
+		Package:   "./clock",
+		Schedules: "TestSchedules_ScanAgainstAdvance",
+		Patch: `
+@ clock/scan.go
+-	s := snapshot{rd: Seq(c.rd.Load()), wr: Seq(c.wr.Load())}
+-	c.heavyFence()
+-	return s
++	c.heavyFence()
++	return snapshot{rd: Seq(c.rd.Load()), wr: Seq(c.wr.Load())}
+`,
+	},
+	{
+		Name:      "passed-without-fence",
+		Why:       "a reader whose entry is still in its store buffer is not seen by Passed",
+		Package:   "./clock",
+		Schedules: "TestSchedules_ReaderAgainstPassed",
+		Patch: `
+@ clock/scan.go
+-	oldest, _ := c.oldest(c.snapshot())
++	oldest, _ := c.oldest(snapshot{rd: Seq(c.rd.Load()), wr: Seq(c.wr.Load())})
+`,
+	},
+	{
+		Name:      "comes-online-sealed",
+		Why:       "a quiescent reader that comes online as its clock is sealed is neither refused nor seen",
+		Package:   "./clock",
+		Schedules: "TestSchedules_SealAgainstQuiescent",
+		Patch: `
+@ clock/owned.go
+-	relacq.Fence()        // the entry's: see Clock.heavyFence
+-	if r.clock.Sealed() { // see Clock.finishEntry
+-		r.Offline()
+-	}
++	if r.clock.Sealed() { // see Clock.finishEntry
++		r.Offline()
++	}
++	relacq.Fence()        // the entry's: see Clock.heavyFence
+`,
+	},
+	{
+		Name:      "gives-up-for-all",
+		Why:       "the first waiter that gives up dismisses the driver, and the others sleep on",
+		Package:   "./clock",
+		Schedules: "TestSchedules_WaiterGivesUp",
+		Patch: `
+@ clock/driver.go
+-	d.waiters = slices.Delete(d.waiters, i, i+1)
+-	if len(d.waiters) == 0 {
++	d.waiters = slices.Delete(d.waiters, i, i+1)
++	if true {
+`,
+	},
+	{
+		Name:      "ends-with-one-left",
+		Why:       "the driver ends as it releases one of two waiters, and the other sleeps on",
+		Package:   "./clock",
+		Schedules: "TestSchedules_DriverAndTwoWaiters",
+		Patch: `
+@ clock/driver.go
+-	if len(d.waiters) == 0 {
+-		d.term.Store(0)
+-		return 0, true
+-	}
+-	return oldest, false
++	if len(d.waiters) <= 1 {
++		d.term.Store(0)
++		return 0, true
++	}
++	return oldest, false
+`,
+	},
 }

@@ -251,4 +251,85 @@ var smrBugs = []Bug{
 -	q.dom.descriptions.remove(q.rec)
 `,
 	},
+	{
+		Name:      "drains-at-once",
+		Why:       "a Barrier finds nothing pending while another drain holds what it has taken",
+		Package:   "./smr",
+		Schedules: "TestSchedules_TwoBarriers",
+		Patch: `
+@ smr/reclaim.go
+ 	r := &d.reclaim
+-	r.drainMu.Lock()
+-	defer r.drainMu.Unlock()
+ 	defer d.traced(d.labels, "drain")()
+@
+-	if len(taken) == 0 {
+-		return
+-	}
++	if len(taken) == 0 || r == nil {
++		return
++	}
+`,
+	},
+	{
+		Name:      "returned-taken-twice",
+		Why:       "a chunk that came back from a worker is used twice at a time",
+		Package:   "./smr",
+		Schedules: "TestSchedules_ChunksComeBack",
+		Patch: `
+@ smr/chunk.go
+-		c = sl.returned.head.Swap(nil)
++		c = sl.returned.head.Load()
+`,
+	},
+	{
+		Name:      "drain-leaves-open",
+		Why:       "a call is accepted after the last drain of Close, and its callback runs after Close, or never",
+		Package:   "./smr",
+		Schedules: "TestSchedules_CloseIsTheEnd",
+		Patch: `
+@ smr/reclaim.go
+-	if d.clk.Sealed() {
+-		left = closedChunk
+-	}
+`,
+	},
+	{
+		Name:      "full-wakes-nobody",
+		Why:       "a full chunk waits until the reclaimer, which sleeps over an open one, checks in",
+		Package:   "./smr",
+		Schedules: "TestSchedules_SealAgainstSleep",
+		Patch: `
+@ smr/reclaim.go
+-		if !r.inbox.empty() {
+-			r.sendKick()
+-		}
+-	case patient:
++	case patient:
+`,
+	},
+	{
+		Name:      "worker-leaves-late",
+		Why:       "a chunk that becomes ready as the only worker ends waits for the next check-in",
+		Package:   "./smr",
+		Schedules: "TestSchedules_ExpediteAgainstReclaimer",
+		Patch: `
+@ smr/worker.go
+-	r.nWorkers.Add(-1)
+ 	r.workers[w.index].Store(0)
+ 	r.mu.Unlock()
++	r.nWorkers.Add(-1)
+`,
+	},
+	{
+		Name:      "stops-over-open",
+		Why:       "a call opens a chunk as the reclaimer stops, and nothing frees it",
+		Package:   "./smr",
+		Schedules: "TestSchedules_CallAgainstStop",
+		Patch: `
+@ smr/reclaim.go
+-			if d.idle() && !r.flush.Load() || !r.state.CompareAndSwap(stopped, awake) {
++			if r.inbox.empty() && !r.flush.Load() || !r.state.CompareAndSwap(stopped, awake) {
+`,
+	},
 }

@@ -910,4 +910,171 @@ var stwBugs = []Bug{
 +		r.left.Add(-1)
 `,
 	},
+	{
+		Name:      "exits-without-drop",
+		Why:       "a handler waits at a barrier for one that has returned",
+		Package:   "./stw",
+		Schedules: "TestSchedules_HandlerEndsBeforeBarrier",
+		Patch: `
+@ stw/stop.go
+-	s.bar.drop()
+ 	if s.inside.Add(-1) == 0 {
+`,
+	},
+	{
+		Name:      "blocks-online",
+		Why:       "a grace period waits for a blocked domain until it comes back",
+		Package:   "./stw",
+		Schedules: "TestSchedules_GracePeriodAgainstBlocked",
+		Patch: `
+@ stw/blocking.go
+-	d.readers.goOffline()
+ 	d.mu.Lock()
+ 	defer d.mu.Unlock()
+ 	d.becomeLocked(blocked)
+`,
+	},
+	{
+		Name:      "outside-not-counted",
+		Why:       "a stop ends when its participants leave, before Start",
+		Package:   "./stw",
+		Schedules: "TestSchedules_StopFromOutside",
+		Patch: `
+@ stw/stop.go
+-	for w.queue(s); !w.lead(s, 1); {
++	for w.queue(s); !w.lead(s, 0); {
+`,
+	},
+	{
+		Name:      "canceled-stays-suspended",
+		Why:       "a domain stays suspended when the call that was to suspend it has given up",
+		Package:   "./stw",
+		Schedules: "TestSchedules_SuspendAgainstCancel",
+		Patch: `
+@ stw/suspend.go
+-	if err != nil && err != ErrDead {
+-		d.resume()
+-	}
+`,
+	},
+	{
+		Name:      "leads-wake-few",
+		Why:       "at the end of a stop one of those that wait is woken, and the one whose turn it is sleeps on",
+		Package:   "./stw",
+		Schedules: "TestSchedules_ThreeStops",
+		Patch: `
+@ stw/members.go
+ 		w.dismissLocked(d)
+ 	}
+-	w.changed.Broadcast()
++	w.changed.Signal()
+`,
+	},
+	{
+		Name:      "serves-before-return",
+		Why:       "a domain comes back from Blocking when no more interrupts come, which may be never",
+		Package:   "./stw",
+		Schedules: "TestSchedules_EndlessInterrupts",
+		Patch: `
+@ stw/serve.go
+-	case d.phase == returning: // the owner serves the rest
++	case d.phase == returning && !n.rest(): // the owner serves the rest
+`,
+	},
+	{
+		Name:      "for-each-beside-owner",
+		Why:       "a blocked domain comes back while a function of ForEach runs for it",
+		Package:   "./stw",
+		Schedules: "TestSchedules_ForEachAgainstBlocked",
+		Patch: `
+@ stw/ragged.go
+-		if d.beginServiceLocked() {
++		if d.phase == blocked || d.beginServiceLocked() {
+`,
+	},
+	{
+		Name:      "resumes-all-counts",
+		Why:       "the first Resume of a domain that is suspended twice lets it run",
+		Package:   "./stw",
+		Schedules: "TestSchedules_SuspendOthersAgainstBlocked",
+		Patch: `
+@ stw/suspend.go
+-	n.suspends--
++	n.suspends = 0
+`,
+	},
+	{
+		Name:      "suspended-not-woken",
+		Why:       "a suspended domain sleeps on when a stop or a ragged barrier waits for it",
+		Package:   "./stw",
+		Schedules: "TestSchedules_StopAgainstSuspended",
+		Patch: `
+@ stw/noted.go
+-	case d.phase == suspended:
+-		d.changed.Broadcast()
+-	}
++	}
+`,
+	},
+	{
+		Name:      "served-offline",
+		Why:       "a function that runs for a blocked domain reads unprotected",
+		Package:   "./stw",
+		Schedules: "TestSchedules_GracePeriodAgainstBlocked",
+		Patch: `
+@ stw/panic.go
+-	if !d.readers.online {
+-		d.readers.goOnline()
+-		defer d.readers.goOffline()
+-	}
+`,
+	},
+	{
+		Name:      "resumed-stays",
+		Why:       "a domain that was suspended as it ended sleeps on when it is resumed",
+		Package:   "./stw",
+		Schedules: "TestSchedules_SuspendAgainstEnd",
+		Patch: `
+@ stw/queue.go
+-	w.dismissLocked(d)
+`,
+	},
+	{
+		Name:      "drop-ends-no-phase",
+		Why:       "those in a barrier wait for one that has dropped out",
+		Package:   "./stw",
+		Schedules: "TestSchedules_BarrierPhases",
+		Patch: `
+@ stw/barrier.go
+-		if rest > 0 && arrived(old) == rest {
+-			b.flip(old, rest)
+-			return
+-		}
++		_ = rest
+`,
+	},
+	{
+		Name:      "ends-unbegun",
+		Why:       "OnEnd is called for a domain that did not start",
+		Package:   "./stw",
+		Schedules: "TestSchedules_StopAgainstFailedSpawn",
+		Patch: `
+@ stw/domain.go
+-	if begun && d.w.opts.OnEnd != nil {
++	if d.w.opts.OnEnd != nil {
+`,
+	},
+	{
+		Name:      "two-serve",
+		Why:       "two stand-ins act for a blocked domain at once",
+		Package:   "./stw",
+		Schedules: "TestSchedules_ServedWhileBlocked",
+		Patch: `
+@ stw/serve.go
+-	case blocked:
+-		d.becomeLocked(served)
++	case blocked, served:
++		d.phase = served
+`,
+	},
 }

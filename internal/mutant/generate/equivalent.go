@@ -22,6 +22,7 @@ var equivalents = map[string]string{
 	"clock/scan.go:Clock.position: off by one: 0 -> 1 #2":                                                                                               "an idle record's moment is not used",
 	"clock/scan.go:Clock.position: operator: <= -> <":                                                                                                   "the next case gives the same moment",
 	"clock/slot.go:firstRecords: off by one: 1 -> 2":                                                                                                    "costs scans a line",
+	"clock/slot.go:slot.grow: off by one: 1 -> 2 #2":                                                                                                    "other sections are sampled",
 	"clock/slot.go:slot.search: always: r == closedRecord -> true || (r == closedRecord)":                                                               "shrinks at each search",
 	"clock/wait.go:Clock.WaitOr: operand: c.driven() -> (c.driven() && false)":                                                                          "spins before it parks",
 	"clock/wait.go:obstacle.spin: bool: true -> false":                                                                                                  "parks, and finds the change there",
@@ -42,8 +43,9 @@ var equivalents = map[string]string{
 	"stw/blocking.go:Domain.EnterBlocking: exchange: d.currentPhase().mustRun(\"EnterBlocking\") d.check(\"EnterBlocking\") -> d.check(\"EnterBlocking\") d.currentPhase().mustRun(\"EnterBlocking\")": "both panic where the other does, with another text",
 	"stw/move.go:Reservation.GrowToContext: operand: err != nil -> (err != nil && false)":                                                                                                              "the size that comes with an error is 0, which no area is smaller than",
 	"stw/move.go:move.handle: exchange: m.change() m.done = true -> m.done = true m.change()":                                                                                                          "both come before the others go on",
+	"stw/noted.go:Domain.stepLocked: leave out: yieldWhile(r.spins == 0, func() bool { return r.left.Load() > 0 }) -> if false { yieldWhile(r.spins == 0, func() bool { return r.left.Loa...":          "those it has woken get the processor later",
 	"stw/stop.go:Stop.try: exchange: s.tell(d) // Handlers may wait for grace periods, so the leader sta... -> d.readers.goOffline() s.tell(d)":                                                        "both come before the leader waits",
-	"stw/suspend.go:resumeAll: first only:  -> break":                                                                                                                                                  "the deferred call resumes the rest",
+	"stw/suspend.go:resumeAll: first only:  -> break": "the deferred call resumes the rest",
 	// slab
 	"slab/blocks.go:NewBlocks: exchange: rest.stores = append(rest.stores, s) s.dom, s.budget = d, o.Budget -> s.dom, s.budget = d, o.Budget rest.stores = append(rest.stores, s)":        "the store is not shared yet",
 	"slab/cache.go:store.unload: never: !slices.ContainsFunc(caches, func(c *cache) bool { return c.Value.L... -> false && (!slices.ContainsFunc(caches, func(c *cache) bool { return...": "pays for a fence",

@@ -12,7 +12,7 @@
 //
 // With -generate it tries bugs that nobody thought of, as package generate makes them:
 //
-//	go run ./internal/mutant/run -generate -results FILE         # of all packages; takes a day
+//	go run ./internal/mutant/run -generate -results FILE         # of all packages; takes days
 //	go run ./internal/mutant/run -generate -sample 50 clock smr  # some of two packages
 package main
 

@@ -65,6 +65,7 @@ var users = map[string][]string{
 	"smr":                 {"slab", "smrmap"},
 	"smrq":                nil,
 	"stw":                 nil,
+	"smrfile":             nil,
 	"slab":                {"smrmap"},
 	"smrmap":              nil,
 	"internal/owned":      {"smr", "slab"},
