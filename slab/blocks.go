@@ -55,6 +55,10 @@ type largeBlock struct {
 	size uintptr
 
 	sample *sample // that the block is; nil: none
+
+	// uncharged: it counts nowhere yet, see uncharged.go. The block's owner reads it; and writes it,
+	// and others read it, with b.mu locked.
+	uncharged bool
 }
 
 const (
@@ -201,17 +205,24 @@ func (b *blocks) getLarge(n int) ([]byte, error) {
 	if closed {
 		return nil, b.errClosed()
 	}
+	if err := b.reserveLarge(int64(pages.RoundLarge(uintptr(n)))); err != nil {
+		return nil, err
+	}
+	return b.allocLarge(n)
+}
+
+// reserveLarge takes the bytes of a large block from the budget.
+func (b *blocks) reserveLarge(size int64) error {
 	bury()
 	b.readers.poll()
-	size := int64(pages.RoundLarge(uintptr(n)))
 	err := b.budget.Reserve(size)
 	if err != nil && b.samples.trim() {
 		err = b.budget.Reserve(size)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", b.name, err)
+		return fmt.Errorf("%s: %w", b.name, err)
 	}
-	return b.allocLarge(n)
+	return nil
 }
 
 func (b *blocks) errClosed() error { return fmt.Errorf("slab: Get from %s: %w", b.name, ErrClosed) }
@@ -288,7 +299,9 @@ func (b *blocks) takeLarge(block []byte, retire bool) *largeBlock {
 	} else {
 		b.stats.Frees++
 	}
-	b.stats.InUseBytes -= int64(l.size)
+	if !l.uncharged {
+		b.stats.InUseBytes -= int64(l.size)
+	}
 	b.mu.Unlock()
 	if l.sample != nil {
 		b.samples.given(nil, p, retire)
@@ -329,6 +342,10 @@ func (l *largeBlock) ready() {
 func (l *largeBlock) free() {
 	if l.sample != nil {
 		l.sample.end()
+		return
+	}
+	if l.uncharged {
+		pages.FreeLarge(l.p, l.size)
 		return
 	}
 	l.b.mu.Lock()

@@ -34,6 +34,7 @@ type Bytes struct {
 
 	expired, evicted satomic.Uint64
 	onRemove         func(key []byte, evicted bool) // or nil
+	drafts           satomic.Int64                  // those that have not ended; for Stats
 
 	handMu ssync.Mutex
 	hand   uint64 // of the CLOCK: the hash up to which evict has been; under handMu
@@ -125,8 +126,12 @@ func (e *header) expiredAt(now int64) bool {
 
 // checkLen returns an error if an entry is too large. Call it before work that grows with length.
 func checkLen(key, value []byte) error {
-	if len(key) > MaxLen || len(value) > MaxLen {
-		return fmt.Errorf("%w: key of %d bytes, value of %d", ErrTooLarge, len(key), len(value))
+	return checkLens(len(key), len(value))
+}
+
+func checkLens(key, value int) error {
+	if key > MaxLen || value > MaxLen {
+		return fmt.Errorf("%w: key of %d bytes, value of %d", ErrTooLarge, key, value)
 	}
 	return nil
 }
@@ -150,12 +155,18 @@ func (m *Bytes) newEntry(h uint64, key []byte, it Item, spare *[]byte) (*header,
 
 // fill makes an entry in a block that is not in the map. used is of header.used.
 func fill(block []byte, h uint64, key []byte, it Item, used uint32) *header {
-	e := (*header)(unsafe.Pointer(unsafe.SliceData(block)))
+	e := begin(block, h, key, len(it.Value), used)
 	e.expires.Store(it.Expires)
-	e.used.Store(used)
-	e.keyLen, e.valueLen, e.hash = uint32(len(key)), uint32(len(it.Value)), uint32(h>>32)
-	copy(e.key(), key)
 	copy(e.value(), it.Value)
+	return e
+}
+
+// begin is fill but for the value, of n bytes, and when it expires.
+func begin(block []byte, h uint64, key []byte, n int, used uint32) *header {
+	e := (*header)(unsafe.Pointer(unsafe.SliceData(block)))
+	e.used.Store(used)
+	e.keyLen, e.valueLen, e.hash = uint32(len(key)), uint32(n), uint32(h>>32)
+	copy(e.key(), key)
 	return e
 }
 
@@ -264,7 +275,7 @@ func (m *Bytes) Len() int { return int(max(m.c.count.Load(), 0)) }
 func (m *Bytes) Stats() Stats {
 	st := m.c.stats()
 	st.addEntries(m.blocks.Stats())
-	st.Expired, st.Evicted = m.expired.Load(), m.evicted.Load()
+	st.Drafts, st.Expired, st.Evicted = m.drafts.Load(), m.expired.Load(), m.evicted.Load()
 	return st
 }
 

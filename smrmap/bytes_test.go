@@ -51,9 +51,15 @@ func TestBytes_Oracle(t *testing.T) {
 			old = item{}
 		}
 		switch rnd.IntN(12) {
-		case 0, 1:
+		case 0:
 			require.NoError(t, m.Store([]byte(k), []byte(v)))
 			want[k] = item{v, 0}
+		case 1:
+			d, err := m.Draft([]byte(k), len(v))
+			require.NoError(t, err)
+			copy(d.Value(), v)
+			require.NoError(t, d.Store(expires))
+			want[k] = item{v, expires}
 		case 2, 3:
 			require.NoError(t, m.StoreItem([]byte(k), Item{[]byte(v), expires}))
 			want[k] = item{v, expires}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"strings"
 	"time"
 
 	"github.com/gosmr/gosmr/slab"
@@ -132,6 +134,28 @@ func ExampleBytes_Scan() {
 }
 
 // A slow connection gets an item from where it lies, long after its section, and after its end.
+func ExampleBytes_Draft() {
+	m, err := smrmap.NewBytes(smrmap.Options{})
+	if err != nil {
+		panic(err)
+	}
+	body := strings.NewReader("a body that arrives bit by bit")
+	d, err := m.Draft([]byte("key"), body.Len())
+	if err != nil {
+		panic(err)
+	}
+	defer d.Discard()
+	if _, err := io.ReadFull(body, d.Value()); err != nil {
+		panic(err) // the map is as it was
+	}
+	if err := d.Store(0); err != nil {
+		panic(err)
+	}
+	value, _ := m.Load([]byte("key"), nil)
+	fmt.Printf("%s\n", value)
+	// Output: a body that arrives bit by bit
+}
+
 func ExampleBytes_Hold() {
 	dom, err := smr.New(smr.Options{})
 	if err != nil {

@@ -105,6 +105,7 @@ type Stats struct {
 
 	QuarantinedBytes int64 // addresses of entries that can't be touched: see Options.Quarantine
 
+	Drafts  int64  // Bytes: drafts that have not ended
 	Expired uint64 // Bytes: entries deleted because they had expired
 	Evicted uint64 // Bytes: entries evicted
 }

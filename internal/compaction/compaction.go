@@ -36,6 +36,15 @@ type Blocks interface {
 	// block is free, or n is above 64 KiB.
 	GetFree(n int) []byte
 
+	// GetUncharged is slab.Blocks.Get of a block that, above 64 KiB, counts neither in the budget nor
+	// among the bytes in use before Charge. Free gives it back before and after; it must not be
+	// retired before.
+	GetUncharged(n int) ([]byte, error)
+
+	// Charge takes the bytes of a block of GetUncharged from the budget, with the errors of
+	// slab.Blocks.Get; then the block stays as it was. It does nothing the second time.
+	Charge(block []byte) error
+
 	// Claim begins to collect memory for a block of n bytes. A budget has one claim at a time:
 	// others wait for it to end, and return ctx.Err() if ctx ends first. Claim also waits for
 	// readers, with the errors of smr.Domain.Barrier, so it must not be called inside a
