@@ -127,4 +127,38 @@ var smrkvBugs = []Bug{
 +	if !t.c.mem.Queries.Try(tlsSize) {
 `,
 	},
+	{
+		Name:    "lent-released-early",
+		Why:     "a value that is replaced while it is written to a slow client is freed under the write",
+		Package: "./cmd/smrkv/internal/server",
+		Test:    "TestLarge_SlowClientGetsOldValue",
+		Patch: `
+@ cmd/smrkv/internal/server/large.go
+-	defer h.Release()
+@
+-	c.bulk(v)
++	h.Release()
++	c.bulk(v)
+`,
+	},
+	{
+		Name:    "lent-for-good",
+		Why:     "what was written to a client stays held when it is replaced",
+		Package: "./cmd/smrkv/internal/server",
+		Test:    "TestLarge_SlowClientGetsOldValue/deleted|TestLarge_DisconnectedMidReply",
+		Patch: `
+@ cmd/smrkv/internal/server/large.go
+-	defer h.Release()
+`,
+	},
+	{
+		Name:    "draft-left",
+		Why:     "what has arrived of a value stays when its client goes away",
+		Package: "./cmd/smrkv/internal/server",
+		Test:    "TestLarge_DisconnectedMidSet",
+		Patch: `
+@ cmd/smrkv/internal/server/large.go
+-		c.draft.Discard()
+`,
+	},
 }

@@ -75,6 +75,10 @@ type Parser struct {
 	taken int // of the budget, for spans and args
 	waits int // of the budget, for what is not charged else while it waits for more
 	err   error
+
+	placer Placer // nil: there are no places
+	large  int    // the least argument that is placed
+	placed placed
 }
 
 // Init makes p ready. Its buffers are of pool; what they have above the smallest size is
@@ -97,6 +101,9 @@ func (p *Parser) Next() ([][]byte, error) {
 
 func (p *Parser) next() ([][]byte, error) {
 	for p.left == 0 {
+		if p.placed.asked {
+			p.unplace()
+		}
 		p.start = p.pos
 		if p.pos == p.end {
 			return nil, nil
@@ -134,7 +141,10 @@ func (p *Parser) next() ([][]byte, error) {
 			p.bulk = int(n)
 		}
 		// CR and LF after it are not looked at: Redis doesn't either.
-		if p.end-p.pos < p.bulk+2 {
+		if p.end-p.pos < p.bulk+2 || p.placing() {
+			if p.bulk >= p.large {
+				p.placeLarge()
+			}
 			return nil, nil
 		}
 		if err := p.add(span{p.pos, p.pos + p.bulk}); err != nil {
@@ -233,6 +243,9 @@ func (p *Parser) arguments() [][]byte {
 	if cap(args) <= manyArgs {
 		p.args = args // till Release
 	}
+	if p.placed.b != nil {
+		args[p.placed.arg] = p.placed.b
+	}
 	return args
 }
 
@@ -240,6 +253,9 @@ func (p *Parser) arguments() [][]byte {
 // must have returned nil since the last call. It returns [ErrNoRoom] when the
 // buffer would have to grow and the budget has no room.
 func (p *Parser) Space() ([]byte, error) {
+	if p.placing() {
+		return p.placed.b[p.placed.filled:], nil
+	}
 	if p.buf == nil {
 		p.buf = p.pool.Get(buffer.Base)
 	}
@@ -313,24 +329,32 @@ func (p *Parser) moveTo(b *buffer.Buffer) {
 	p.buf = b
 }
 
-// Filled says that n bytes were read to the beginning of what Space returned.
+// Filled says that n bytes were read to the beginning of what Space returned, and then of Tail.
 func (p *Parser) Filled(n int) {
+	if p.placing() {
+		placed := min(n, len(p.placed.b)-p.placed.filled)
+		p.placed.filled += placed
+		n -= placed
+	}
 	p.end += n
 	p.buf.B = p.buf.B[:cap(p.buf.B)]
 }
 
 // Buffered returns how many bytes wait for more to come.
-func (p *Parser) Buffered() int { return p.end - p.start }
+func (p *Parser) Buffered() int { return p.end - p.start + p.placed.filled }
 
 // Release gives the buffer back if nothing is in it, or a larger one if little is,
 // and what the last command took beyond the usual in any case. To be called before
 // waiting for input.
 func (p *Parser) Release() {
+	if p.left == 0 && p.placed.asked {
+		p.unplace()
+	}
 	switch {
 	case p.buf == nil:
 	case p.start == p.end:
 		p.giveBack()
-	case cap(p.buf.B) > buffer.Base && p.Buffered() <= buffer.Base/2:
+	case cap(p.buf.B) > buffer.Base && p.end-p.start <= buffer.Base/2:
 		p.replace(buffer.Base)
 	}
 	p.shrink()
@@ -362,6 +386,7 @@ func (p *Parser) Close() {
 		p.giveBack()
 	}
 	p.left = 0
+	p.unplace()
 	p.shrink()
 	p.charge()
 	p.err = errors.New("resp: parser is closed")

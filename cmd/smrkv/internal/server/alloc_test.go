@@ -26,6 +26,11 @@ func (w *memoryWire) write(p []byte) error {
 	return nil
 }
 
+func (w *memoryWire) writeParts(head, body, tail []byte) error {
+	w.wrote += len(head) + len(body) + len(tail)
+	return nil
+}
+
 func (w *memoryWire) mayBlock()        {}
 func (w *memoryWire) close()           {}
 func (w *memoryWire) endInput()        {}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/gosmr/gosmr/cmd/smrkv/internal/buffer"
 	"github.com/gosmr/gosmr/cmd/smrkv/internal/resp"
+	"github.com/gosmr/gosmr/smrmap"
 )
 
 // A conn is a client. Its fields belong to the goroutine that serves it, except
@@ -39,6 +40,9 @@ type conn struct {
 	watch        *watcher     // nil: nothing is watched
 	sub          *subscriber  // nil: it never was one
 	after        []func()     // what EXEC leaves for when others run again
+
+	draft   *smrmap.Draft // what has arrived of a large value to store; nil: none
+	draftOf *smrmap.Bytes // for which map
 
 	shared sharedState
 }
@@ -98,6 +102,9 @@ type transport interface {
 	// does not read.
 	write(p []byte) error
 
+	// writeParts is write of three parts, in one piece if it can be.
+	writeParts(head, body, tail []byte) error
+
 	// mayBlock is called by the connection's goroutine before it waits for
 	// anything but its client, or computes for long.
 	mayBlock()
@@ -119,6 +126,7 @@ func newConn(s *Server, id uint64) *conn {
 	c := &conn{srv: s, id: id, db: &s.dbs[0], sample: uint32(id)}
 	c.mem.Init(s.buffers, c.kill)
 	c.in.Init(&c.mem.Queries, s.pool)
+	c.in.PlaceLarge(s.opts.largeValue, c)
 	c.setAuthenticated(s.settings.password.Load() == nil)
 	c.shared.since = time.Now()
 	c.shared.idle.Store(c.shared.since.UnixNano())
@@ -197,6 +205,9 @@ func (c *conn) batch() {
 		}
 		c.begin()
 		c.execute(args)
+		if c.draft != nil {
+			c.dropDraft()
+		}
 		c.deliver()
 		if c.hold != holdShard { // it took long, or ran alone
 			c.done()
@@ -229,10 +240,7 @@ const writtenAtOnce = 64 << 10
 func (c *conn) settle() {
 	written := c.written
 	c.written = 0
-	if c.srv.dom.Throttle(expired) != nil { // it would have waited
-		c.wire.mayBlock()
-		c.srv.dom.Throttle(c.srv.ctx) // fails when the server ends: no matter then
-	}
+	c.throttle()
 	c.srv.evictAhead(c.data(), written)
 }
 
@@ -245,6 +253,7 @@ func (c *conn) end() {
 	}
 	c.wire.close()
 	c.in.Close()
+	c.dropDraft()
 	c.out.release(c)
 	c.tally.fold(&c.srv.stats)
 	c.srv.forget(c)

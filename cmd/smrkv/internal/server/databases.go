@@ -94,6 +94,7 @@ func (s *Server) dataStats() (sum smrmap.Stats) {
 		sum.EntryBytes += st.EntryBytes
 		sum.PendingBytes += st.PendingBytes
 		sum.FreeBytes += st.FreeBytes
+		sum.Drafts += st.Drafts
 		sum.Expired += st.Expired
 		sum.Evicted += st.Evicted
 	}

@@ -123,12 +123,17 @@ func (t *fdConn) read(in *resp.Parser) (int, error) {
 	if !t.ahead.empty() {
 		return t.ahead.take(p), nil
 	}
-	return t.readTo(p)
+	return t.readTo(p, in.Tail())
 }
 
-func (t *fdConn) readTo(p []byte) (int, error) {
+// readTo reads to p, and then to tail, which may be nil.
+func (t *fdConn) readTo(p, tail []byte) (n int, err error) {
 	for {
-		n, err := unix.Read(t.fd, p)
+		if tail == nil {
+			n, err = unix.Read(t.fd, p)
+		} else {
+			n, err = unix.Readv(t.fd, [][]byte{p, tail})
+		}
 		switch {
 		case n > 0:
 			return n, nil
@@ -143,14 +148,29 @@ func (t *fdConn) readTo(p []byte) (int, error) {
 }
 
 func (t *fdConn) write(p []byte) error {
+	n, err := unix.Write(t.fd, p)
+	if n == len(p) {
+		return nil
+	}
+	return t.writeRest([][]byte{p}, n, err)
+}
+
+func (t *fdConn) writeParts(head, body, tail []byte) error {
+	parts := [][]byte{head, body, tail}
+	n, err := unix.Writev(t.fd, parts)
+	return t.writeRest(parts, n, err)
+}
+
+// writeRest writes what a write has left, of which n and err are the results.
+func (t *fdConn) writeRest(parts [][]byte, n int, err error) error {
 	var deadline time.Time // for the client to read something; zero: it just has
 	for {
-		n, err := unix.Write(t.fd, p)
 		switch {
-		case n == len(p):
-			return nil
 		case n > 0:
-			p, deadline = p[n:], time.Time{}
+			if parts = unwritten(parts, n); len(parts) == 0 {
+				return nil
+			}
+			deadline = time.Time{}
 		case errors.Is(err, unix.EAGAIN):
 			if deadline.IsZero() {
 				deadline = time.Now().Add(t.writeTimeout)
@@ -161,7 +181,20 @@ func (t *fdConn) write(p []byte) error {
 		case !errors.Is(err, unix.EINTR):
 			return err
 		}
+		n, err = unix.Writev(t.fd, parts)
 	}
+}
+
+// unwritten returns what is left of parts, which it changes, after their first n bytes.
+func unwritten(parts [][]byte, n int) [][]byte {
+	for len(parts) > 0 && n >= len(parts[0]) {
+		n -= len(parts[0])
+		parts = parts[1:]
+	}
+	if n > 0 {
+		parts[0] = parts[0][n:]
+	}
+	return parts
 }
 
 // waitForClient waits until the client has read something, or written.
@@ -201,7 +234,7 @@ func (t *fdConn) readAhead() bool {
 		if p == nil {
 			return false
 		}
-		n, err := t.readTo(p)
+		n, err := t.readTo(p, nil)
 		t.ahead.filled(n)
 		if err != nil {
 			return errors.Is(err, errNothing)

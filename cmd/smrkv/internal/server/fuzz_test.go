@@ -117,13 +117,19 @@ var fuzzPrograms = [][]byte{
 }
 
 // fuzzServe has a server serve a client that sends input, cut up by sizes (from the first
-// again when they are used up), and returns what the client gets.
+// again when they are used up), and returns what the client gets. Input that is cut up has
+// values that are placed, and lent, which are large elsewhere.
 func fuzzServe(t *testing.T, input []byte, sizes []int) []byte {
 	const memory = 4 << 20
 	now := time.UnixMilli(1_700_000_000_000)
+	large := 0
+	if sizes[0] < len(input) {
+		large = 12
+	}
 	s, err := New(Options{
 		MaxMemory: memory, MaxClientMemory: memory, streams: true,
 		Log: slog.New(slog.DiscardHandler), Now: func() time.Time { return now },
+		largeValue: large,
 	})
 	require.NoError(t, err)
 	c := newConn(s, s.lastID.Add(1))
@@ -168,6 +174,10 @@ func (w *fuzzWire) read(in *resp.Parser) (int, error) {
 func (w *fuzzWire) write(p []byte) error {
 	w.output = append(w.output, p...)
 	return nil
+}
+
+func (w *fuzzWire) writeParts(head, body, tail []byte) error {
+	return w.write(slices.Concat(head, body, tail))
 }
 
 func (w *fuzzWire) mayBlock()        {}

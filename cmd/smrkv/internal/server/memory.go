@@ -128,7 +128,8 @@ func (c *conn) underPressure(key []byte, size int, fn func(smrmap.Item, bool) (s
 // others wait: see spare. So it waits once for what is pending, and reports whether trying
 // again makes sense.
 func (s *Server) pendingMayDo() bool {
-	return s.dom.Stats().PendingBytes > 0 && s.waitForMemory()
+	st := s.dom.Stats()
+	return st.PendingBytes > st.HeldBytes && s.waitForMemory()
 }
 
 // inVain reports whether there is no point in looking for size bytes: nothing may be evicted,

@@ -74,6 +74,9 @@ type Options struct {
 
 	streams bool // for tests: no event loops, as on systems without epoll
 
+	// largeValue, for tests, is from where on a value is large. Default: 64 KiB.
+	largeValue int
+
 	// step, for tests, is called when a connection has executed what had arrived or
 	// has ended, and when active expiry has done a round. It must not wait.
 	step func()
@@ -121,6 +124,7 @@ func (o *Options) normalize() error {
 	setDefault(&o.Databases, defaultDatabases)
 	setDefault(&o.MaxClients, defaultMaxClients)
 	setDefault(&o.WriteTimeout, defaultWriteTimeout)
+	setDefault(&o.largeValue, defaultLargeValue)
 	setDefault(&o.IOThreads, max(1, runtime.GOMAXPROCS(0)/2))
 	if o.Log == nil {
 		o.Log = slog.Default()

@@ -92,11 +92,15 @@ func (c *conn) flush() {
 
 // writeNow writes b. Everything before it must be flushed.
 func (c *conn) writeNow(b []byte) {
-	if c.broken {
-		return
+	if !c.broken {
+		c.wrote(len(b), c.wire.write(b))
 	}
-	c.tally.netOut += int64(len(b))
-	if err := c.wire.write(b); err != nil {
+}
+
+// wrote is told what has become of n bytes.
+func (c *conn) wrote(n int, err error) {
+	c.tally.netOut += int64(n)
+	if err != nil {
 		c.broken = true
 	}
 	c.resume() // where it had to wait
@@ -187,16 +191,20 @@ func (c *conn) headed(b []byte, header func(dst []byte, n int) []byte) {
 		c.error(errReplyRoom)
 		return
 	}
-	if len(b) <= buffer.Base-overhead {
+	if c.out.holding || len(b) <= buffer.Base-overhead {
 		c.room(len(b) + overhead)
-		c.out.b = append(header(c.out.b, len(b)), b...)
-	} else {
-		c.room(resp.TextHeaderSize)
-		c.out.b = header(c.out.b, len(b))
-		c.raw(b)
+		c.out.b = append(append(header(c.out.b, len(b)), b...), '\r', '\n')
+		return
 	}
-	c.out.b = append(c.out.b, '\r', '\n')
+	c.room(resp.TextHeaderSize)
+	c.out.b = header(c.out.b, len(b))
+	if !c.broken {
+		c.wrote(len(c.out.b)+len(b)+2, c.wire.writeParts(c.out.b, b, crlf))
+	}
+	c.out.b = c.out.b[:0]
 }
+
+var crlf = []byte("\r\n")
 
 // raw writes b, which is encoded already, and has room if replies are held.
 func (c *conn) raw(b []byte) {

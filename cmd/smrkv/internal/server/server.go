@@ -31,8 +31,8 @@
 // bytes arrive, not as they are announced; beyond 16 KiB, and while it waits for the
 // rest of a command, it is charged to a budget that all connections share. The reply
 // buffer is 16 KiB; when it is full it is written, and when the client does not read,
-// its commands wait with it. A larger value needs a larger buffer for one write,
-// charged to the same budget. Where that is at its end the largest clients are
+// its commands wait with it. A larger reply needs a larger buffer for one write,
+// charged to the same budget; a large value is lent from the store: see large.go. Where that is at its end the largest clients are
 // disconnected. See package buffer. A connection whose client is silent between
 // commands holds no buffer.
 //

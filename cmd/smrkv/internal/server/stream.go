@@ -48,6 +48,15 @@ func (t *stream) write(p []byte) error {
 	return writeInTime(t.nc, p, t.writeTimeout)
 }
 
+func (t *stream) writeParts(head, body, tail []byte) error {
+	for _, p := range [][]byte{head, body, tail} {
+		if err := t.write(p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func writeInTime(nc net.Conn, p []byte, timeout time.Duration) error {
 	for len(p) > 0 {
 		nc.SetWriteDeadline(time.Now().Add(timeout))

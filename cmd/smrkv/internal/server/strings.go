@@ -30,6 +30,12 @@ func (c *conn) get(key []byte) {
 			c.tally.hits++
 			return
 		}
+		if size := c.want - bulkOverhead; size >= c.srv.opts.largeValue && !c.out.holding {
+			if c.getLarge(key, size) {
+				return
+			}
+			continue
+		}
 		if !c.makeRoom(c.want) {
 			c.error(errReplyRoom)
 			return
@@ -254,7 +260,7 @@ func (c *conn) store(key []byte, it smrmap.Item) bool {
 	if c.fresh = false; c.wants(eventNew) {
 		_, err = c.data().Compute(key, c.overwrite(it))
 	} else {
-		err = c.data().StoreItem(key, it)
+		err = c.storeItem(key, it)
 	}
 	if errors.Is(err, slab.ErrNoMemory) {
 		err = c.underPressure(key, size, c.overwrite(it))
