@@ -13,6 +13,8 @@ rounds=${1:-5}
 clients=50 size=64 keys=100000
 requests_1=${REQUESTS_1:-300000}   # at -P 1
 requests_16=${REQUESTS_16:-2000000} # at -P 16
+kinds=${KINDS:-1 16}                # and sizes of large values, such as "1048576 16777216"
+large_bytes=${LARGE_BYTES:-500000000} # of each size
 
 for tool in go redis-server redis-benchmark redis-cli; do
   if ! command -v $tool >/dev/null; then
@@ -48,24 +50,32 @@ for port in $port_smrkv $port_redis; do
   exit 1
 done
 
-# measure SERVER PORT PIPELINE: appends a line "rate" for each test.
+# measure SERVER PORT KIND: appends a line "rate" for each test. A kind is -P 1 or 16, or a size of
+# large values, which one client writes and reads.
 measure() {
-  local requests=requests_$3
-  redis-benchmark -p "$2" -t set,get -P "$3" -c $clients -d $size -r $keys -n "${!requests}" --csv |
+  local options
+  case $3 in
+    1 | 16)
+      local requests=requests_$3
+      options=(-P "$3" -c $clients -d $size -r $keys -n "${!requests}")
+      ;;
+    *) options=(-c 1 -d "$3" -n $((large_bytes / $3))) ;;
+  esac
+  redis-benchmark -p "$2" -t set,get "${options[@]}" --csv |
     tr -d '"' | while IFS=, read -r test rate _; do
       [ "$test" = test ] || echo "$rate" >>"$work/$1.$test.$3"
     done
-  "$work/fanout" -addr "127.0.0.1:$2" -pipeline "$3" -messages "${MESSAGES:-20000}" >>"$work/$1.PUB.$3"
+  [ "$3" -gt 16 ] || "$work/fanout" -addr "127.0.0.1:$2" -pipeline "$3" -messages "${MESSAGES:-20000}" >>"$work/$1.PUB.$3"
 }
 
 for round in $(seq "$rounds"); do
-  for pipeline in 1 16; do
+  for kind in $kinds; do
     if ((round % 2)); then
-      measure smrkv $port_smrkv $pipeline
-      measure redis $port_redis $pipeline
+      measure smrkv $port_smrkv "$kind"
+      measure redis $port_redis "$kind"
     else
-      measure redis $port_redis $pipeline
-      measure smrkv $port_smrkv $pipeline
+      measure redis $port_redis "$kind"
+      measure smrkv $port_smrkv "$kind"
     fi
   done
   echo "round $round of $rounds" >&2
@@ -73,10 +83,11 @@ done
 
 median() { sort -n "$1" | awk '{ v[NR] = $1 } END { print (v[int((NR + 1) / 2)] + v[int((NR + 2) / 2)]) / 2 }'; }
 
-printf '%-5s %4s %12s %12s %7s\n' test -P smrkv redis ratio
-for pipeline in 1 16; do
+printf '%-5s %8s %12s %12s %7s\n' test kind smrkv redis ratio
+for kind in $kinds; do
   for test in SET GET PUB; do
-    s=$(median "$work/smrkv.$test.$pipeline") r=$(median "$work/redis.$test.$pipeline")
-    awk -v t=$test -v p=$pipeline -v s="$s" -v r="$r" 'BEGIN { printf "%-5s %4d %12d %12d %7.2f\n", t, p, s, r, s / r }'
+    [ -f "$work/smrkv.$test.$kind" ] || continue
+    s=$(median "$work/smrkv.$test.$kind") r=$(median "$work/redis.$test.$kind")
+    awk -v t=$test -v p="$kind" -v s="$s" -v r="$r" 'BEGIN { printf "%-5s %8d %12.1f %12.1f %7.2f\n", t, p, s, r, s / r }'
   done
 done

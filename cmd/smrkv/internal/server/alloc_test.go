@@ -4,6 +4,7 @@ import (
 	"net"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -31,6 +32,7 @@ func (w *memoryWire) writeParts(head, body, tail []byte) error {
 	return nil
 }
 
+func (w *memoryWire) now() int64       { return time.Now().UnixNano() }
 func (w *memoryWire) mayBlock()        {}
 func (w *memoryWire) close()           {}
 func (w *memoryWire) endInput()        {}

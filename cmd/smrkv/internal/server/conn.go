@@ -105,6 +105,9 @@ type transport interface {
 	// writeParts is write of three parts, in one piece if it can be.
 	writeParts(head, body, tail []byte) error
 
+	// now returns the time in Unix nanoseconds, or that of a moment ago.
+	now() int64
+
 	// mayBlock is called by the connection's goroutine before it waits for
 	// anything but its client, or computes for long.
 	mayBlock()
@@ -162,7 +165,7 @@ func (c *conn) finish() bool {
 	if c.written > 0 {
 		c.settle()
 	}
-	now := time.Now().UnixNano()
+	now := c.wire.now()
 	c.shared.idle.Store(now)
 	c.srv.opts.step()
 	return !c.closing && !c.broken && !c.shared.killed.Load() && now < c.srv.drainBy.Load()

@@ -107,6 +107,13 @@ func (t *fdConn) comeBack(goOn bool) {
 	}
 }
 
+func (t *fdConn) now() int64 {
+	if t.inLoop {
+		return t.loop.now
+	}
+	return time.Now().UnixNano()
+}
+
 func (t *fdConn) mayBlock() {
 	if t.inLoop {
 		t.inLoop = false
@@ -129,9 +136,12 @@ func (t *fdConn) read(in *resp.Parser) (int, error) {
 // readTo reads to p, and then to tail, which may be nil.
 func (t *fdConn) readTo(p, tail []byte) (n int, err error) {
 	for {
-		if tail == nil {
+		switch {
+		case len(p) <= maxShort:
+			n, err = shortRead(t.fd, p)
+		case tail == nil:
 			n, err = unix.Read(t.fd, p)
-		} else {
+		default:
 			n, err = unix.Readv(t.fd, [][]byte{p, tail})
 		}
 		switch {
@@ -147,8 +157,13 @@ func (t *fdConn) readTo(p, tail []byte) (n int, err error) {
 	}
 }
 
-func (t *fdConn) write(p []byte) error {
-	n, err := unix.Write(t.fd, p)
+func (t *fdConn) write(p []byte) (err error) {
+	var n int
+	if len(p) <= maxShort {
+		n, err = shortWrite(t.fd, p)
+	} else {
+		n, err = unix.Write(t.fd, p)
+	}
 	if n == len(p) {
 		return nil
 	}

@@ -180,6 +180,7 @@ func (w *fuzzWire) writeParts(head, body, tail []byte) error {
 	return w.write(slices.Concat(head, body, tail))
 }
 
+func (w *fuzzWire) now() int64       { return time.Now().UnixNano() }
 func (w *fuzzWire) mayBlock()        {}
 func (w *fuzzWire) close()           { w.closed = true }
 func (w *fuzzWire) endInput()        {}

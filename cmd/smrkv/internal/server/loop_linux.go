@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -35,6 +36,7 @@ type loop struct {
 	events []unix.EpollEvent
 	ready  queue // those with input
 	served queue // those with replies, or messages
+	now    int64 // when they were served
 
 	running sync.WaitGroup // holders
 
@@ -149,6 +151,7 @@ func (l *loop) run() {
 				return
 			}
 		}
+		l.now = time.Now().UnixNano()
 		for t := l.served.pop(); t != nil; t = l.served.pop() {
 			if !t.finish() {
 				return
@@ -186,7 +189,10 @@ func (l *loop) handOver() { l.running.Go(l.run) }
 // wait waits until some connections are ready. It reports false when the loop is
 // to end.
 func (l *loop) wait() bool {
-	n, err := unix.EpollWait(l.ep, l.events, -1)
+	n, err := epollNow(l.ep, l.events), error(nil)
+	if n == 0 {
+		n, err = unix.EpollWait(l.ep, l.events, -1)
+	}
 	if err != nil && !errors.Is(err, unix.EINTR) {
 		panic(fmt.Sprintf("server: epoll_wait: %v", err)) // for a wrong argument only
 	}

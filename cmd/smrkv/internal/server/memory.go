@@ -27,6 +27,12 @@ type evictor struct {
 	mu   sync.Mutex   // held by who evicts ahead, or gives memory back
 	debt atomic.Int64 // bytes written since evictAhead looked last
 
+	waiting atomic.Int32 // writes that found no memory
+
+	// queued is the bytes of large values that queued for memory since evictAhead looked last. As
+	// much is to be unused, for the next ones: what is free in slabs is not for them.
+	queued atomic.Int64
+
 	// inVain is how much was free in the store, among entries of whatever size, when moving
 	// them together was not enough for a write.
 	inVain atomic.Int64
@@ -37,6 +43,10 @@ const (
 	// maxHeadroom.
 	headroomPart = 40
 	maxHeadroom  = 64 << 20
+
+	// queuedPart is the part of the limit that is evicted ahead for large values at most, and
+	// maxHeadroom.
+	queuedPart = 8
 
 	// debtPart is which part of the headroom is written before evictAhead looks again.
 	debtPart = 16
@@ -78,7 +88,7 @@ func (s *Server) evictAhead(m *smrmap.Bytes, written int) {
 		return
 	}
 	headroom := min(limit/headroomPart, maxHeadroom)
-	if limit-s.memory.Used() >= headroom {
+	if limit-s.memory.Used() >= max(headroom, s.evict.queued.Load()) {
 		return
 	}
 	if s.evict.debt.Add(int64(written)) >= headroom/debtPart {
@@ -95,8 +105,17 @@ func (s *Server) evictDebt(m *smrmap.Bytes, limit, headroom int64) {
 	// What is free in a slab, or pending, is as good as unused.
 	st := m.Stats()
 	slack := max(0, limit-s.memory.Used()) + st.FreeBytes + st.PendingBytes
-	if slack < headroom && s.victim(nil) == m {
-		m.EvictBytes(int(headroom - slack + headroom/8))
+	short := max(headroom-slack, s.evict.queued.Swap(0)-max(0, s.unused())-st.PendingBytes)
+	if short > 0 && s.victim(nil) == m {
+		m.EvictBytes(int(short + headroom/8))
+	}
+}
+
+// queuedFor is told that writes of about size bytes together wait for memory. Making room for one large
+// value takes a few grace periods, and one at a time makes room; so the next ones are to find some.
+func (s *Server) queuedFor(size int64) {
+	if size > largeEntry && s.evicts() {
+		s.evict.queued.Store(min(s.evict.queued.Load()+size, s.memory.Limit()/queuedPart, maxHeadroom))
 	}
 }
 
@@ -117,6 +136,10 @@ func (c *conn) underPressure(key []byte, size int, fn func(smrmap.Item, bool) (s
 		return slab.ErrNoMemory
 	}
 	c.takesLong()
+	if n := s.evict.waiting.Add(1); n > 1 {
+		s.queuedFor(int64(size) * int64(n))
+	}
+	defer s.evict.waiting.Add(-1)
 	ctx, cancel := context.WithTimeout(s.ctx, pressureTimeout)
 	defer cancel()
 	err := s.computeEvicting(ctx, c.data(), key, size, fn)

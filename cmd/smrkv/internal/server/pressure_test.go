@@ -152,3 +152,22 @@ func TestMemory_NoEvictionCompacts(t *testing.T) {
 	require.Equal(t, n-deleted+1, s.first().Len())
 	require.Zero(t, s.Snapshot().Data.Evicted)
 }
+
+// When large values have queued for memory, as much is evicted ahead for the next ones, once and within
+// bounds, whatever is free in slabs.
+func TestMemory_RoomForLargeAhead(t *testing.T) {
+	const limit, size = 32 << 20, 1 << 20
+	s := start(t, Options{MaxMemory: limit, Policy: AllKeysClock})
+	c := s.dial(t)
+	s.fill(t, 1000, 0)
+	for range 20 {
+		s.queuedFor(size)
+	}
+	require.EqualValues(t, limit/queuedPart, s.evict.queued.Load())
+	before := s.dataStats().EntryBytes
+	require.Equal(t, "+OK\r\n", c.do("SET", "large", strings.Repeat("v", size)))
+	s.eventually(t, "it is evicted", func() bool { return s.evict.queued.Load() == 0 })
+	evicted := before + size - s.dataStats().EntryBytes
+	require.Greater(t, evicted, int64(limit/queuedPart/2))
+	require.Less(t, evicted, int64(limit/queuedPart+3*size))
+}

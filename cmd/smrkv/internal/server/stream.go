@@ -69,6 +69,8 @@ func writeInTime(nc net.Conn, p []byte, timeout time.Duration) error {
 	return nil
 }
 
+func (t *stream) now() int64 { return time.Now().UnixNano() }
+
 func (t *stream) mayBlock() {}
 
 func (t *stream) close() {
