@@ -134,7 +134,7 @@ func ExampleBytes_Scan() {
 }
 
 // A slow connection gets an item from where it lies, long after its section, and after its end.
-func ExampleBytes_Draft() {
+func ExampleDraft() {
 	m, err := smrmap.NewBytes(smrmap.Options{})
 	if err != nil {
 		panic(err)
