@@ -66,6 +66,12 @@ func installModules(t *testing.T) string {
 			t.Skip("skipped: ", err)
 		}
 	}
+	version, err := exec.Command("node", "--version").Output()
+	require.NoError(t, err)
+	var major int
+	if fmt.Sscanf(string(version), "v%d", &major); major < 20 {
+		t.Skipf("skipped: the clients need Node.js 20, and this is %s", version)
+	}
 	lock, err := os.ReadFile("testdata/npm/package-lock.json")
 	require.NoError(t, err)
 	cache, err := os.UserCacheDir()
