@@ -16,7 +16,7 @@ type purse struct {
 	limit   int64
 	allowed int64 // beyond the limit
 	faults  *faults
-	peak    *counter // percent of the limit that was used at most
+	peak    *counter // percent of the limit that was used at most, rounded up
 }
 
 // budget makes a budget for a part. At the end, when all its users are closed, none of it may be in
@@ -52,5 +52,5 @@ func (p *purse) look() {
 		p.faults.add(faultBudget, "%d bytes of %s are used, with a limit of %d, and %d beyond it at most",
 			used, p.name, p.limit, p.allowed)
 	}
-	p.peak.raise(uint64(max(used, 0) * 100 / p.limit))
+	p.peak.raise(uint64((max(used, 0)*100 + p.limit - 1) / p.limit))
 }

@@ -142,7 +142,7 @@ var smrkvBugs = []Bug{
 `,
 	},
 	{
-		Name:    "lent-for-good",
+		Name:    "sent-for-good",
 		Why:     "what was written to a client stays held when it is replaced",
 		Package: "./cmd/smrkv/internal/server",
 		Test:    "TestLarge_SlowClientGetsOldValue/deleted|TestLarge_DisconnectedMidReply",
