@@ -167,7 +167,9 @@ func (c *Clock) tryFinish(r *Record, gen uint64) (*Record, uint64) {
 // Seal refuses every later entry: TryEnter returns no record, the others panic. Open sections stay
 // open, and every later scan sees them. It reports whether this call sealed the clock.
 func (c *Clock) Seal() bool {
-	if c.exceptions.Or(exceptSealed)&sealedFlag == 0 {
+	// All entries are sent to tryFinish, and then one store seals the clock for them.
+	c.exceptions.Or(exceptSealed)
+	if !c.Sealed() { // also if another Seal is about to
 		c.tellOwned()
 	}
 	return c.slots.Seal()
@@ -177,8 +179,9 @@ func (c *Clock) Seal() bool {
 // moves wr. It does so even if wr is too far ahead, as it is called seldom.
 func (c *Clock) tellOwned() { c.wr.Add(uint64(increment)) }
 
-// Sealed reports whether Seal was called.
-func (c *Clock) Sealed() bool { return c.exceptions.Load()&sealedFlag != 0 }
+// Sealed reports whether the clock is sealed: then no later entry succeeds, and until then none is
+// refused.
+func (c *Clock) Sealed() bool { return c.slots.Sealed() }
 
 func (c *Clock) panicSealed() {
 	panic("smr: section entered on closed domain " + c.opts.Name)

@@ -702,6 +702,35 @@ func TestSchedules_SealAgainstTryEnter(t *testing.T) {
 	}
 }
 
+// When the clock is known to be sealed, by one of two Seals that has returned or by Sealed, each kind of
+// section is refused.
+func TestSchedules_SealedSeen(t *testing.T) {
+	for name, enterOf := range map[string]func(c *Clock) func() (*Record, uint64){
+		"TryEnter": func(c *Clock) func() (*Record, uint64) { return c.TryEnter },
+		"Reader":   func(c *Clock) func() (*Record, uint64) { return usedReader(c).TryEnter },
+	} {
+		t.Run(name, func(t *testing.T) {
+			sched.Explore(t, sched.Options{Procs: 3}, func(x *sched.Exec) func() {
+				c := schedClock(false)
+				enter := enterOf(c)
+				var sealed relacq.Uint64
+				x.Go("closer", 0, func() { c.Seal() })
+				x.Go("other closer", 1, func() { c.Seal(); sealed.Store(1) })
+				x.Go("reader", 2, func() {
+					if sealed.Load() == 0 && !c.Sealed() {
+						return
+					}
+					if r, gen := enter(); r != nil {
+						x.Fail("a section is entered on a clock that is sealed")
+						r.Leave(gen)
+					}
+				})
+				return nil
+			})
+		})
+	}
+}
+
 // A clock that is sealed while samples are turned on and off stays sealed.
 func TestSchedules_SealAgainstSampling(t *testing.T) {
 	sched.Explore(t, sched.Options{}, func(x *sched.Exec) func() {

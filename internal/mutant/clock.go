@@ -26,8 +26,8 @@ var clockBugs = []Bug{
 		Test:    "TestFenced_IsAsTheOptionSays",
 		Patch: `
 @ clock/enter.go
--	if c.exceptions.Or(exceptSealed)&sealedFlag == 0 {
-+	if c.exceptions.Swap(exceptSealed)&sealedFlag != sealedFlag {
+-	c.exceptions.Or(exceptSealed)
++	c.exceptions.Swap(exceptSealed)
 `,
 	},
 	{
@@ -509,6 +509,29 @@ var clockBugs = []Bug{
 @ clock/enter.go
 -		c.tellOwned()
 +		_ = c.tellOwned
+`,
+	},
+	{
+		Name:      "told-by-first-only",
+		Why:       "the second of two Seals has returned before the first one has told registered readers",
+		Package:   "./clock",
+		Schedules: "TestSchedules_SealedSeen",
+		Patch: `
+@ clock/enter.go
+-	c.exceptions.Or(exceptSealed)
+-	if !c.Sealed() { // also if another Seal is about to
++	if c.exceptions.Or(exceptSealed)&sealedFlag == 0 {
+`,
+	},
+	{
+		Name:      "sealed-before-told",
+		Why:       "Sealed tells of a Seal that has not told registered readers yet",
+		Package:   "./clock",
+		Schedules: "TestSchedules_SealedSeen",
+		Patch: `
+@ clock/enter.go
+-func (c *Clock) Sealed() bool { return c.slots.Sealed() }
++func (c *Clock) Sealed() bool { return c.exceptions.Load()&sealedFlag != 0 }
 `,
 	},
 	{
