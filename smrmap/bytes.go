@@ -64,7 +64,8 @@ var ErrTooLarge = errors.New("smrmap: key or value too large")
 type header struct {
 	// expires is written by the holder of the chain's lock, and read by all.
 	expires satomic.Int64
-	// used: the entry was read since the CLOCK last passed. Readers set it, evict clears it.
+	// used: the entry was read since the CLOCK last passed, or replaced another of its key. Readers set
+	// it, evict clears it.
 	used     satomic.Uint32
 	keyLen   uint32
 	valueLen uint32

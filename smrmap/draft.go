@@ -72,6 +72,9 @@ func (d *Draft) Store(expires int64) error {
 	e.expires.Store(expires)
 	t, root := m.lock(d.hash)
 	old, p := m.find(t, root, d.hash, e.key())
+	if p.b != nil {
+		e.used.Store(1) // as set does
+	}
 	if err := m.c.commit(UpdateOp, t, root, p, d.hash, e.ref()); err != nil {
 		return err
 	}

@@ -53,8 +53,9 @@ func (m *Map[K, V]) fetch(g *group, keys []K) {
 }
 
 // LoadAll loads several keys: it sets values[i] to a copy of the value of keys[i], the zero value if there
-// is none, and found[i] to whether there is one. It returns how many there are. Each key is loaded as by
-// [Map.Load], one after the other: together they are no snapshot. values and found must be as long as keys.
+// is none, and found[i] to whether there is one. It returns how many there are. Each value is one
+// that its key had at some moment of the call; of two keys, whichever comes first in keys, either may be the
+// older: together they are no snapshot. values and found must be as long as keys.
 //
 // Cost: in a large map half of that of as many Loads, or less: the cache misses of 16 keys overlap. In one
 // that is cached, twice that of the Loads. No allocation.

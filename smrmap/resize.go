@@ -96,7 +96,8 @@ func (c *core) migrate(t *table) {
 
 // move moves the entries of n roots of t, one or two, to the one or two roots of next that take
 // over their hashes. Those need no lock: they are not used before the old ones are marked moved,
-// and from then on the old ones do not change.
+// and from then on the old ones do not change. Two that share a root of next are both marked before
+// either is released: by way of the one, what the other still leads to may be deleted.
 func (c *core) move(t, next *table, i, n int) {
 	var ctl [2]uint64
 	for k := range n {
@@ -114,6 +115,9 @@ func (c *core) move(t, next *table, i, n int) {
 				p.b.place(p.i, h, e)
 			}
 		}
+	}
+	for k := range n {
+		t.at(i + k).ctl.Store(ctl[k] | moved)
 	}
 	for k := range n {
 		c.lots.release(t.at(i+k), ctl[k]|moved)

@@ -3,6 +3,7 @@ package smrmap
 import (
 	"encoding/binary"
 	"maps"
+	"math/bits"
 	"runtime"
 	"strconv"
 	"sync"
@@ -294,4 +295,54 @@ func TestMap_ShrinksWithoutRoom(t *testing.T) {
 	t.Logf("%d buckets, %d resizes, budget %d of %d used", st.Buckets, st.Resizes, budget.Used(), budget.Limit())
 	m.Load(1)
 	require.LessOrEqual(t, m.Stats().Buckets, 64, "an empty map at rest, with %d bytes free in the budget", budget.Limit()-budget.Used())
+}
+
+// Two buckets that become one are marked before either is released: by way of the first, Clear and eviction
+// delete what is in both, and a reader that comes by the second must not find it any more.
+func TestMove_PairAtOnce(t *testing.T) {
+	m := newMap[int, int](t, Options{})
+	c := &m.c
+	c.resizing.Lock()
+	defer c.resizing.Unlock()
+	replace := func(logn int) (old *table) {
+		old = c.table.Load()
+		next, err := newTable(logn, c.heap, true, nil)
+		require.NoError(t, err)
+		old.next.Store(next)
+		return old
+	}
+	logn := bits.Len(uint(c.table.Load().n)) // of twice the size
+	c.migrate(replace(logn))
+	pair := replace(logn - 1)
+	k := 0
+	for pair.bucket(m.hash(k)) != pair.at(1) {
+		k++
+	}
+	require.NoError(t, m.Store(k, k))
+
+	lot := c.lots.of(pair.at(0))
+	lot.mu.Lock() // the mover waits here when it has released the first bucket
+	lot.parked.Store(uint64(len(lot.waiters)) + 1)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		c.migrate(pair)
+	}()
+	for pair.at(0).ctl.Load()&(moved|locked) != moved {
+		runtime.Gosched()
+	}
+	for range 1000 { // it is about to find that
+		runtime.Gosched()
+	}
+	lot.parked.Store(uint64(len(lot.waiters)))
+	n := 0
+	c.unlink(0, func(ref) bool { return true }, func(e ref) {
+		n++
+		m.retire(m.entry(e))
+	})
+	_, ok := m.Load(k)
+	lot.mu.Unlock()
+	<-done
+	require.Equal(t, 1, n)
+	require.False(t, ok, "it is found after it was deleted")
 }

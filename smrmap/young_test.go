@@ -146,3 +146,24 @@ func TestYoung_AreHints(t *testing.T) {
 	}
 	require.EqualValues(t, n/2+n/4, m.Stats().Evicted)
 }
+
+// What is written again is of use, as what is read: a counter is not evicted before keys that were stored
+// once.
+func TestYoung_WrittenAgainStays(t *testing.T) {
+	m := newBytes(t, Options{})
+	m.EvictBytes(1)
+	const n = 200
+	for i := range n {
+		require.NoError(t, m.Store(key(i), make([]byte, 8)))
+		require.NoError(t, m.Store(key(0), make([]byte, 8)))
+		_, err := m.Compute(key(1), func(Item, bool) (Item, Op) { return Item{Value: make([]byte, 8)}, UpdateOp })
+		require.NoError(t, err)
+	}
+	before := m.Len()
+	m.EvictBytes(int(m.Stats().EntryBytes) / 4)
+	require.Less(t, m.Len(), before)
+	for i := range 2 {
+		_, ok := m.Load(key(i), nil)
+		require.True(t, ok, i)
+	}
+}

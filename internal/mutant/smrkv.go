@@ -161,4 +161,15 @@ var smrkvBugs = []Bug{
 -		c.draft.Discard()
 `,
 	},
+	{
+		Name:    "slowlog-reads-stored",
+		Why:     "SLOWLOG reads a value that was stored without a copy, and may be freed",
+		Package: "./cmd/smrkv/internal/server",
+		Test:    "TestSlowLog_StoredValueIsNotRead",
+		Patch: `
+@ cmd/smrkv/internal/server/commandstats.go
+-		shown = shortenedArgs(args)
++		_ = args
+`,
+	},
 }

@@ -3,6 +3,28 @@ package mutant
 // smrmapBugs are those of the maps.
 var smrmapBugs = []Bug{
 	{
+		Name:    "pair-moved-one-by-one",
+		Why:     "of two buckets that become one, the second still leads to what was deleted by way of the first",
+		Package: "./smrmap",
+		Test:    "TestMove_PairAtOnce",
+		Patch: `
+@ smrmap/resize.go
+-		t.at(i + k).ctl.Store(ctl[k] | moved)
++		_ = t.at(i + k)
+`,
+	},
+	{
+		Name:    "written-again-is-unread",
+		Why:     "a counter that is only written is evicted before what nobody has touched",
+		Package: "./smrmap",
+		Test:    "TestYoung_WrittenAgainStays",
+		Patch: `
+@ smrmap/bytes_write.go
+-		e.used.Store(1) // what is written again and again is of use
++		_ = e
+`,
+	},
+	{
 		Name:      "barren-afterwards",
 		Why:       "an entry that may be evicted is stored while the CLOCK goes round, and never looked for",
 		Package:   "./smrmap",

@@ -40,11 +40,18 @@ func (cmd *command) alwaysTimed() bool { return cmd.flags&fast == 0 && cmd.name 
 // timeIt runs a command whose time stands for that of weight calls.
 func (c *conn) timeIt(cmd *command, args [][]byte, weight int64) {
 	begin := time.Now()
+	var shown []string
+	if c.draft != nil { // once it is stored, the value may be freed
+		shown = shortenedArgs(args)
+	}
 	cmd.run(c, args)
 	took := time.Since(begin)
 	c.srv.stats.commandsOf[cmd.id].nanos.Add(int64(took) * weight)
 	if c.srv.slow.isSlow(took) {
-		c.srv.slow.note(c, cmd, args, took)
+		if shown == nil {
+			shown = shortenedArgs(redacted(cmd, args))
+		}
+		c.srv.slow.note(c, cmd, shown, took)
 	}
 }
 

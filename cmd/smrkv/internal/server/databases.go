@@ -168,6 +168,10 @@ func cmdSwapDB(c *conn, args [][]byte) {
 		}
 		index[i] = n
 	}
+	if c.srv.opts.Cluster != nil {
+		c.error("ERR SWAPDB is not allowed in cluster mode")
+		return
+	}
 	for i := range swap {
 		if swap[i] = c.openDatabase(index[i]); swap[i] == nil {
 			return

@@ -84,12 +84,12 @@ func (s *Server) event(d *database, class uint32, name string, key []byte) {
 	if on&class == 0 {
 		return
 	}
-	always := func() bool { return true }
+	goOn := func() bool { return s.ctx.Err() == nil }
 	if on&eventKeyspace != 0 {
-		s.publish(channels, fmt.Appendf(nil, "__keyspace@%d__:%s", d.index, key), []byte(name), always)
+		s.publish(channels, fmt.Appendf(nil, "__keyspace@%d__:%s", d.index, key), []byte(name), goOn)
 	}
 	if on&eventKeyevent != 0 {
-		s.publish(channels, fmt.Appendf(nil, "__keyevent@%d__:%s", d.index, name), key, always)
+		s.publish(channels, fmt.Appendf(nil, "__keyevent@%d__:%s", d.index, name), key, goOn)
 	}
 }
 

@@ -31,7 +31,8 @@ import (
 // it finds nothing to do.
 //
 // The first publisher that finds more than a limit allows sets full, and then ends the
-// connection, after its section. Until the connection has closed the inbox the others find full,
+// connection, after its section. Until the connection has closed the inbox the others find full, or that
+// it was killed,
 // and push nothing: what is kept exceeds the limit by no more than a message of each publisher.
 type inbox struct {
 	c *conn
@@ -88,12 +89,13 @@ const (
 func (b *inbox) post(r *subscription, frame []byte, limit *outputLimit) outcome {
 	d := &delivery{frame: frame}
 	for {
+		taken := b.taken.Load() // before newest: what is taken meanwhile must not count twice
 		h, ok := b.open(r)
 		if !ok {
 			return refused
 		}
 		d.next, d.bytes = h, h.bytes+int64(len(frame)+deliveryOverhead)
-		if b.exceeds(limit, d.bytes+b.taken.Load()) {
+		if b.exceeds(limit, d.bytes+taken) {
 			if b.full.CompareAndSwap(false, true) {
 				return toClose
 			}
@@ -116,7 +118,7 @@ func (b *inbox) post(r *subscription, frame []byte, limit *outputLimit) outcome 
 // open returns what push is to push on, unless the subscription is over.
 func (b *inbox) open(r *subscription) (h *delivery, ok bool) {
 	h = b.newest.Load() // before over
-	return h, h != closedInbox && !r.over.Load() && !b.full.Load()
+	return h, h != closedInbox && !r.over.Load() && !b.full.Load() && !b.c.shared.killed.Load()
 }
 
 func (b *inbox) push(h, d *delivery) bool { return b.newest.CompareAndSwap(h, d) }
@@ -180,7 +182,8 @@ func (b *inbox) wrote(d *delivery) { b.taken.Add(-int64(len(d.frame) + deliveryO
 func (b *inbox) settle() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	want := int(b.newest.Load().bytes+b.taken.Load()) / chargedStep * chargedStep
+	taken := b.taken.Load() // before newest, as in post
+	want := int(b.newest.Load().bytes+taken) / chargedStep * chargedStep
 	if b.closed {
 		want = 0
 	}
@@ -220,7 +223,9 @@ func (c *conn) deliverAll(list *delivery) {
 		c.frame(d.frame)
 		b.wrote(d)
 	}
-	b.clearSlow()
+	if soft := c.srv.settings.pubsubLimit().soft; b.newest.Load().bytes+b.taken.Load() <= soft {
+		b.clearSlow()
+	}
 	b.settle()
 }
 

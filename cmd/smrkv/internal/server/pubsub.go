@@ -37,8 +37,12 @@ const (
 	// maxTopicPattern bounds a pattern, with which each channel's name is compared.
 	maxTopicPattern = 1 << 10
 
-	// longChannel is the length of a name that takes long to compare with patterns.
-	longChannel = 256
+	// maxMatched bounds a name that is compared with patterns: none matches a longer one.
+	maxMatched = 1 << 10
+
+	// longMatch is how many patterns times bytes of a name take long to compare: some microseconds for
+	// most patterns, and a thousand times that for the worst.
+	longMatch = 4 << 10
 )
 
 func cmdSubscribe(c *conn, args [][]byte)    { c.join(channels, args[1:]) }
@@ -186,17 +190,23 @@ func (c *conn) publish(kind topicKind, args [][]byte) {
 
 // announce is Server.publish for a connection.
 func (c *conn) announce(kind topicKind, channel, payload []byte) int {
-	if kind == channels {
-		c.comparing(len(channel))
+	if kind == channels && c.comparesLong(len(channel)) {
+		c.wire.mayBlock()
+		c.pause() // it is about no key
+		defer c.resume()
 	}
 	return c.srv.publish(kind, channel, payload, c.goOn)
 }
 
 // comparing is called before a name so long is compared with all patterns.
 func (c *conn) comparing(length int) {
-	if n := c.srv.topics.of[patterns].Len(); n > 0 && max(n, length) > longChannel {
+	if c.comparesLong(length) {
 		c.takesLong()
 	}
+}
+
+func (c *conn) comparesLong(length int) bool {
+	return length <= maxMatched && c.srv.topics.of[patterns].Len()*length > longMatch
 }
 
 func cmdPubSub(c *conn, args [][]byte) { c.dispatch(pubsubCommands, args) }

@@ -58,11 +58,11 @@ func (s *Server) setSlow(threshold int64) {
 }
 
 // note adds a command that was slow.
-func (l *slowLog) note(c *conn, cmd *command, args [][]byte, took time.Duration) {
+func (l *slowLog) note(c *conn, cmd *command, args []string, took time.Duration) {
 	if cmd.name == "exec" { // what it executes is noted
 		return
 	}
-	e := slowEntry{at: c.srv.clock().Unix(), took: took, args: shortenedArgs(redacted(cmd, args)), addr: address(c.wire.remote(), c.wire.local())}
+	e := slowEntry{at: c.srv.clock().Unix(), took: took, args: args, addr: address(c.wire.remote(), c.wire.local())}
 	if name := c.shared.name.Load(); name != nil {
 		e.name = *name
 	}

@@ -66,3 +66,42 @@ func TestSlowLog_Sees(t *testing.T) {
 	c.do("KEYS", "*")
 	require.Equal(t, ":0\r\n", c.do("SLOWLOG", "LEN"))
 }
+
+// A large value is shown as it was sent, though it is freed before the command's end is noted.
+func TestSlowLog_LargeValue(t *testing.T) {
+	s := start(t, Options{})
+	c := s.dial(t)
+	require.Equal(t, "+OK\r\n", c.do("CONFIG", "SET", "slowlog-log-slower-than", "0"))
+	value := strings.Repeat("v", 5<<20)
+	require.Equal(t, "+OK\r\n", c.do("SET", "k", value))
+	shown := value[:slowArgBytes] + "... (" + strconv.Itoa(len(value)-slowArgBytes) + " more bytes)"
+	require.Contains(t, c.do("SLOWLOG", "GET", "1"), encode("SET", "k", shown))
+}
+
+// What SLOWLOG tells of a value that is stored without a copy is taken before it is stored.
+func TestSlowLog_StoredValueIsNotRead(t *testing.T) {
+	s := start(t, Options{streams: true})
+	c := newConn(s.Server, 1)
+	c.wire = &fuzzWire{}
+	data := c.data()
+	draft, err := data.Draft([]byte("k"), 1<<20)
+	require.NoError(t, err)
+	c.draft, c.draftOf = draft, data
+	s.setSlow(0)
+	set := *s.commands.lookup([]byte("set"))
+	run := set.run
+	set.run = func(c *conn, args [][]byte) {
+		run(c, args)
+		clear(args[2]) // as if it was freed, and is another's
+	}
+	value := draft.Value()
+	for i := range value {
+		value[i] = 'v'
+	}
+	c.begin()
+	c.timeIt(&set, [][]byte{[]byte("SET"), []byte("k"), value}, 1)
+	c.done()
+	c.dropDraft()
+	c.out.release(c)
+	require.Equal(t, strings.Repeat("v", slowArgBytes), s.slow.entries[0].args[2][:slowArgBytes])
+}

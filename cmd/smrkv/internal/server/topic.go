@@ -161,7 +161,7 @@ type notice struct {
 func (s *Server) publish(kind topicKind, channel, payload []byte, goOn func() bool) int {
 	p := publication{srv: s, limit: s.settings.pubsubLimit()}
 	p.to(kind, string(channel), func() []byte { return frameOf(topicWords[kind].message, channel, payload) })
-	if kind == channels && s.topics.of[patterns].Len() > 0 {
+	if kind == channels && len(channel) <= maxMatched && s.topics.of[patterns].Len() > 0 {
 		// Patterns are compared in no section: that may take long.
 		for pattern := range s.topics.of[patterns].Keys() {
 			m := matcher{pattern: []byte(pattern), goOn: goOn}
