@@ -230,7 +230,7 @@ func newOnHeap(t *testing.T, d *smr.Domain) subject {
 
 // newCrowded is a map whose table can't grow, so that buckets are chained and go again.
 func newCrowded(t *testing.T, d *smr.Domain) subject {
-	const table, larger, others = 576, 1088, 60
+	const table, larger, others = 512, 1024, 60
 	s := newOnHeapOf(t, smrmap.Options{Domain: d, Budget: slab.NewBudget(table + larger - 1)})
 	s.crowded = true
 	s.churn = func(i int) error {
