@@ -302,17 +302,6 @@ var slabBugs = []Bug{
 `,
 	},
 	{
-		Name:    "sparse-huge",
-		Why:     "ten thousand small pools take 64 KiB each, in huge pages of which they touch little",
-		Package: "./internal/pages",
-		Test:    "TestHuge_SparseBlocksAreNot",
-		Patch: `
-@ internal/pages/region.go
--		adviseSmall(block{base, size})
-+		adviseHuge(block{base, size})
-`,
-	},
-	{
 		Name:    "sample-unreadable",
 		Why:     "an optimistic reader faults in an object that was freed under it",
 		Package: "./slab",

@@ -49,10 +49,13 @@ func reserve(size, align uintptr) (unsafe.Pointer, error) {
 	if err != nil {
 		return nil, err
 	}
+	if size >= MaxBlock {
+		adviseHuge(block{p, size})
+	}
 	return p, nil
 }
 
-// reserveBare is reserve without alignment.
+// reserveBare is reserve without alignment, and without huge pages.
 func reserveBare(size uintptr) (unsafe.Pointer, error) {
 	return mapped(size, unix.PROT_NONE, noReserve)
 }
