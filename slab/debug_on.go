@@ -262,11 +262,12 @@ func (c *checks) fill(p unsafe.Pointer) {
 	}
 }
 
-// forget is for an object whose memory is new.
+// forget is for an object whose memory is new, or may be another's from now on.
 func (c *checks) forget(p unsafe.Pointer) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	delete(c.objects, p)
+	fate.TakeBack(p)
 }
 
 // drop forgets the objects of a slab that goes back to the system. It is the last to see a write to

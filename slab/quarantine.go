@@ -332,6 +332,9 @@ func (q *quarantine) expireMoving(now time.Time) {
 // dropMoving ends the quarantine of the oldest sample. What wrote to one that could not be shut is
 // found here.
 func (q *quarantine) dropMoving(x *sample) {
+	if x.s != nil {
+		x.s.check.forget(x.p) // the next sample there may begin elsewhere
+	}
 	if !x.shut { // written with moving held
 		q.open--
 		off, n := x.span()
