@@ -35,7 +35,11 @@ func TestAhead_WholePipelineIsWrittenFirst(t *testing.T) {
 	large := strings.Repeat("v", aheadValue)
 	require.Equal(t, "+OK\r\n", c.do("SET", "large", large))
 	other := s.dial(t)
-	for round := range 3 {
+	rounds := 3
+	if testing.Short() {
+		rounds = 1
+	}
+	for round := range rounds {
 		var pipeline strings.Builder
 		for i := range aheadMany {
 			pipeline.WriteString(encode("GET", "large"))

@@ -29,6 +29,9 @@ func TestGoRedis(t *testing.T) {
 		}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
+			if testing.Short() && raceEnabled && tc.name != "tcp" && tc.name != "streams" {
+				t.Skip("the race detector has seen this code by tcp")
+			}
 			s := start(t, Options{streams: tc.name == "streams"})
 			rdb := redis.NewClient(tc.opts(s))
 			defer rdb.Close()
