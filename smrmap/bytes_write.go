@@ -35,12 +35,20 @@ func (m *Bytes) StoreItem(key []byte, it Item) error {
 
 // set commits e in place of the entry at p. If it returns an error it has freed e.
 func (m *Bytes) set(t *table, root *bucket, p place, h uint64, e *header) error {
+	err := m.publish(t, root, p, h, e)
+	if err != nil {
+		m.blocks.Free(e.block())
+	}
+	return err
+}
+
+// publish is set that leaves e to its caller if it fails.
+func (m *Bytes) publish(t *table, root *bucket, p place, h uint64, e *header) error {
 	expires := e.expires.Load() != 0 // before others may retire e
 	if p.b != nil {
 		e.used.Store(1) // what is written again and again is of use
 	}
 	if err := m.c.commit(UpdateOp, t, root, p, h, e.ref()); err != nil {
-		m.blocks.Free(e.block())
 		return err
 	}
 	m.evictableCame(expires)

@@ -72,14 +72,10 @@ func (d *Draft) Store(expires int64) error {
 	e.expires.Store(expires)
 	t, root := m.lock(d.hash)
 	old, p := m.find(t, root, d.hash, e.key())
-	if p.b != nil {
-		e.used.Store(1) // as set does
-	}
-	if err := m.c.commit(UpdateOp, t, root, p, d.hash, e.ref()); err != nil {
+	if err := m.publish(t, root, p, d.hash, e); err != nil {
 		return err
 	}
 	d.end()
-	m.evictableCame(expires != 0)
 	m.unlinked(old)
 	return nil
 }

@@ -162,3 +162,25 @@ func TestDraft_BesideOthers(t *testing.T) {
 	wg.Wait()
 	require.Zero(t, m.Stats().Drafts)
 }
+
+// What a Draft stores came last, as what Store does: eviction leaves it until others have come.
+func TestDraft_IsYoung(t *testing.T) {
+	m := newBytes(t, Options{})
+	m.EvictBytes(1)
+	store := map[string]func(k, v []byte){
+		"Store": func(k, v []byte) { require.NoError(t, m.Store(k, v)) },
+		"Draft": func(k, v []byte) {
+			d, err := m.Draft(k, len(v))
+			require.NoError(t, err)
+			copy(d.Value(), v)
+			require.NoError(t, d.Store(0))
+		},
+	}
+	for name, store := range store {
+		before := m.young.next
+		store([]byte(name), make([]byte, 100))
+		require.Equal(t, before+1, m.young.next, name)
+		store([]byte(name), make([]byte, 100))
+		require.Equal(t, before+1, m.young.next, "%s over a key", name)
+	}
+}

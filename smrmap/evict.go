@@ -5,10 +5,11 @@ import "fmt"
 // EvictBytes deletes entries until it has retired blocks of size bytes, and returns how many bytes
 // it has retired: fewer if nothing more may be evicted. They can be reused a grace period later.
 //
-// It takes the entries that were neither read nor stored again since their key came, once a tenth of the entries came
-// later (S3-FIFO, Yang et al. 2023). Where those are not enough it goes round the map (CLOCK, Corbató 1968) and takes what was not
-// read since it last passed. It spares at most a few hundred in a row, so that a writer in need of memory
-// does not go through all of them. Expired entries count as evicted.
+// It takes the entries that were neither read nor stored again since their key came, once a tenth of
+// the entries came later (S3-FIFO, Yang et al. 2023). Where those are not enough it goes round the map
+// (CLOCK, Corbató 1968) and takes what was not read since it last passed. It spares at most a few
+// hundred in a row, so that a writer in need of memory does not go through all of them. Expired entries
+// count as evicted.
 func (m *Bytes) EvictBytes(size int) (retired int) { return m.evict(size, m.spared) }
 
 // Evictable says which entries of [Bytes] may be evicted.

@@ -40,9 +40,9 @@ type Options struct {
 
 	// OnRemove is called for each entry of Bytes that has expired or was evicted, when it is out of the
 	// map, with its key, borrowed until it returns. The goroutine that met the entry calls it, with no
-	// bucket locked, but perhaps in a section: it must not wait for readers or for others that
-	// use the map, nor use the map itself, nor panic. An
-	// expired entry that is evicted counts as evicted. Default: not called, which costs nothing.
+	// bucket locked, but perhaps in a section: it must not wait for readers or for others that use the
+	// map, nor use the map itself, nor panic. An expired entry that is evicted counts as evicted.
+	// Default: not called, which costs nothing.
 	OnRemove func(key []byte, evicted bool)
 }
 
