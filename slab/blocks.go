@@ -242,15 +242,23 @@ func (b *blocks) allocLarge(n int) ([]byte, error) {
 		}
 		l.p = p
 	}
+	return b.enlist(l, n)
+}
+
+// enlist returns the n bytes of a new block, which Free and Retire know from then on. If b is closed it
+// gives the block back.
+func (b *blocks) enlist(l *largeBlock, n int) ([]byte, error) {
 	b.mu.Lock()
 	closed := b.closed // with which Close counts large
 	if !closed {
 		b.large[l.p] = l
 		b.stats.Gets++
-		b.stats.InUseBytes += int64(size)
+		if !l.uncharged {
+			b.stats.InUseBytes += int64(l.size)
+		}
 	}
-	if l.sample == nil {
-		b.stats.ReservedBytes += int64(size)
+	if l.sample == nil && !l.uncharged {
+		b.stats.ReservedBytes += int64(l.size)
 	}
 	b.mu.Unlock()
 	if closed {
@@ -260,7 +268,7 @@ func (b *blocks) allocLarge(n int) ([]byte, error) {
 		l.free()
 		return nil, b.errClosed()
 	}
-	return unsafe.Slice((*byte)(l.p), size)[:n], nil
+	return unsafe.Slice((*byte)(l.p), l.size)[:n], nil
 }
 
 // sampleLarge returns a sample if one is due and there is room for it, else nil. Its bytes are taken

@@ -28,18 +28,7 @@ func (b compactor) GetUncharged(n int) ([]byte, error) {
 	if l.p, err = pages.AllocLarge(l.size); err != nil {
 		return nil, fmt.Errorf("%s: %w: %w", b.name, ErrNoMemory, err)
 	}
-	b.mu.Lock()
-	closed := b.closed // with which Close counts large
-	if !closed {
-		b.large[l.p] = l
-		b.stats.Gets++
-	}
-	b.mu.Unlock()
-	if closed {
-		l.free()
-		return nil, b.errClosed()
-	}
-	return unsafe.Slice((*byte)(l.p), l.size)[:n], nil
+	return b.enlist(l, n)
 }
 
 // Charge is [compaction.Blocks.Charge].
