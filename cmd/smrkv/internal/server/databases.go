@@ -140,11 +140,7 @@ func (c *conn) database(arg []byte) *database {
 func (c *conn) openDatabase(index int64) *database {
 	switch {
 	case index != 0 && c.srv.opts.Cluster != nil:
-		what := strings.ToUpper(c.tally.command.name)
-		if what == "COPY" {
-			what = "Copying to another database"
-		}
-		c.error("ERR " + what + " is not allowed in cluster mode")
+		c.errorCluster()
 		return nil
 	case index < 0 || index >= int64(len(c.srv.dbs)):
 		c.error("ERR DB index is out of range")
@@ -155,6 +151,15 @@ func (c *conn) openDatabase(index int64) *database {
 		c.errorStore(err)
 	}
 	return d
+}
+
+// errorCluster replies that the command is not for a cluster, which has one database.
+func (c *conn) errorCluster() {
+	what := strings.ToUpper(c.tally.command.name)
+	if what == "COPY" {
+		what = "Copying to another database"
+	}
+	c.error("ERR " + what + " is not allowed in cluster mode")
 }
 
 func cmdSwapDB(c *conn, args [][]byte) {
@@ -169,7 +174,7 @@ func cmdSwapDB(c *conn, args [][]byte) {
 		index[i] = n
 	}
 	if c.srv.opts.Cluster != nil {
-		c.error("ERR SWAPDB is not allowed in cluster mode")
+		c.errorCluster()
 		return
 	}
 	for i := range swap {
