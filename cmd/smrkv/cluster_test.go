@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -17,6 +16,8 @@ import (
 
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
+
+	"github.com/gosmr/gosmr/cmd/smrkv/internal/testport"
 )
 
 // A testCluster is three processes with a third of the slots each.
@@ -34,7 +35,7 @@ func startCluster(t *testing.T) *testCluster {
 	cl := &testCluster{t: t, file: filepath.Join(t.TempDir(), "slots.conf"), process: make([]*exec.Cmd, 3)}
 	var text strings.Builder
 	for i, slots := range []string{"0-5460", "5461-10922", "10923-16383"} {
-		cl.addrs = append(cl.addrs, net.JoinHostPort("127.0.0.1", strconv.Itoa(quietPort(t))))
+		cl.addrs = append(cl.addrs, net.JoinHostPort("127.0.0.1", strconv.Itoa(testport.Quiet(t))))
 		fmt.Fprintf(&text, "%040x %s@0 master - 0 0 %d connected %s\n", i+1, cl.addrs[i], i+1, slots)
 	}
 	require.NoError(t, os.WriteFile(cl.file, []byte(text.String()), 0o600))
@@ -46,19 +47,6 @@ func startCluster(t *testing.T) *testCluster {
 
 func (cl *testCluster) start(i int) {
 	cl.process[i], _, _ = startProcess(cl.t, "-addr", cl.addrs[i], "-cluster", cl.file)
-}
-
-// quietPort returns a port that the system gives to nobody who asks for any.
-func quietPort(t *testing.T) int {
-	for range 1000 {
-		port := 12_000 + rand.IntN(10_000)
-		if l, err := net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(port)); err == nil {
-			l.Close()
-			return port
-		}
-	}
-	t.Fatal("all ports are in use")
-	return 0
 }
 
 // A clusterClient is what a client's library must do. Get reports false for a key that

@@ -13,6 +13,8 @@ import (
 
 	"github.com/gomodule/redigo/redis"
 	"github.com/stretchr/testify/require"
+
+	"github.com/gosmr/gosmr/cmd/smrkv/internal/testport"
 )
 
 // The proxy of nutcracker.yml spreads short keys evenly. The keys and the servers' names say
@@ -76,12 +78,12 @@ func startNutcracker(t *testing.T, config string) redis.Conn {
 			t.Skip("skipped: ", err)
 		}
 	}
-	listen := "127.0.0.1:" + strconv.Itoa(quietPort(t))
+	listen := "127.0.0.1:" + strconv.Itoa(testport.Quiet(t))
 	file := filepath.Join(t.TempDir(), "nutcracker.yml")
 	require.NoError(t, os.WriteFile(file, []byte(replaceOnce(t, config, "127.0.0.1:22121", listen)), 0o600))
 	ctx := testContext(t)
 	var log bytes.Buffer
-	cmd := exec.CommandContext(ctx, path, "-c", file, "-a", "127.0.0.1", "-s", strconv.Itoa(quietPort(t)))
+	cmd := exec.CommandContext(ctx, path, "-c", file, "-a", "127.0.0.1", "-s", strconv.Itoa(testport.Quiet(t)))
 	cmd.Stderr = &log
 	require.NoError(t, cmd.Start())
 	ended := make(chan error, 1)

@@ -2,8 +2,6 @@ package server
 
 import (
 	"fmt"
-	"math/rand/v2"
-	"net"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -13,6 +11,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/gosmr/gosmr/cmd/smrkv/internal/testport"
 )
 
 // nodeID returns the id of the n-th node.
@@ -76,25 +76,12 @@ func TestParseCluster_Bad(t *testing.T) {
 	}
 }
 
-// A port that the system gives to nobody who asks for any.
-func quietPort(t *testing.T) int {
-	for range 1000 {
-		port := 12_000 + rand.IntN(10_000)
-		if l, err := net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(port)); err == nil {
-			l.Close()
-			return port
-		}
-	}
-	t.Fatal("all ports are in use")
-	return 0
-}
-
 // A node of a cluster answers as Redis's, which is given the same file.
 func TestDifferential_Cluster(t *testing.T) {
 	var addresses [3]string
 	var ports, buses [3]int
 	for i := range addresses {
-		ports[i], buses[i] = quietPort(t), quietPort(t)
+		ports[i], buses[i] = testport.Quiet(t), testport.Quiet(t)
 		addresses[i] = fmt.Sprintf("127.0.0.1:%d@%d", ports[i], buses[i])
 	}
 	text := nodesConf(addresses)
