@@ -166,34 +166,41 @@ func commandGetKeysAndFlags(c *conn, args [][]byte) {
 	})
 }
 
+const (
+	errNoCommand = "ERR Invalid command specified"
+	errArguments = "ERR Invalid number of arguments specified for command"
+)
+
 // eachKey calls begin with the number of keys of a command, and reply with each, or replies that it has
 // none.
 func (c *conn) eachKey(args [][]byte, begin func(n int), reply func(key []byte, flags []string)) {
 	cmd := c.srv.commands.lookup(args[0])
 	if cmd == nil {
-		c.error("ERR Invalid command specified")
+		c.error(errNoCommand)
 		return
 	}
-	arity, specs := cmd.arity, cmd.keySpecs()
+	specs := cmd.keySpecs()
 	if len(cmd.subs) > 0 && len(args) > 1 {
 		sub, failure := findSubcommand(cmd.subs, args)
-		if sub == nil && !strings.Contains(failure, "arguments") {
-			c.error("ERR Invalid command specified")
+		switch {
+		case sub != nil:
+			if name := cmd.name + "|" + strings.ToLower(sub.name); uses[name] != "" {
+				specs = keySpecs(name, subcommandKeys, readOnly)
+			}
+		case strings.Contains(failure, "arguments"):
+			c.error(errArguments)
 			return
-		}
-		if sub != nil && uses[cmd.name+"|"+strings.ToLower(sub.name)] != "" {
-			specs = keySpecs(cmd.name+"|"+strings.ToLower(sub.name), subcommandKeys, readOnly)
-		}
-		if sub == nil {
-			arity, specs = len(args)+1, []keySpec{{}}
+		default:
+			c.error(errNoCommand)
+			return
 		}
 	}
 	switch {
 	case len(specs) == 0:
 		c.error("ERR The command has no key arguments")
 		return
-	case len(args) != arity && (arity >= 0 || len(args) < -arity):
-		c.error("ERR Invalid number of arguments specified for command")
+	case len(args) != cmd.arity && (cmd.arity >= 0 || len(args) < -cmd.arity):
+		c.error(errArguments)
 		return
 	}
 	n := 0
