@@ -30,6 +30,7 @@ const (
 	storeOne = `^plain\.go:MOVQ \$0x1, (0x[0-9a-f]+|0)?\(\w+\)$`
 	load     = `:MOVQ (0x[0-9a-f]+|0)?\(\w+\), \w+$`
 	loadFlag = `:MOVL (0x[0-9a-f]+|0)?\(\w+\), \w+$`
+	sealed   = `^slots\.go:CMPB 0x[0-9a-f]+\(\w+\), \$0x0$`
 	fence    = `^plain\.go:LOCK XADDL`
 	preempt  = `:CMPQ SP, 0x10\(R14\)$` // the prologue's look at the stack's bound
 	pin      = `CALL runtime\.procPin`

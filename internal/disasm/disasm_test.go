@@ -103,8 +103,8 @@ var inlinedPaths = []path{
 		[]string{`CALL .*Clock\)\.Pin`, load}, leave), 4, false},
 	{`main.readLate`, slices.Concat(enter, []string{load, follow}, leave), 3, false},
 	// Online, Quiesce, Offline.
-	{`main.report`, []string{load, store, fence, loadFlag,
-		load, store, load, store, fence, loadFlag, load, store, storeNil, fence, loadFlag}, 5, false},
+	{`main.report`, []string{load, store, fence, sealed,
+		load, store, load, store, fence, sealed, load, store, storeNil, fence, loadFlag}, 5, false},
 	// The lock, and what the cache does: see their paths.
 	{`slab.(*store).get`, []string{pin, load, storeOne, load, store, pop, storeNil, unpin}, 3, false},
 	{`slab.(*store).free`, []string{pin, load, storeOne, load, push, store, storeNil, unpin}, 3, false},
@@ -132,8 +132,8 @@ var paths = []path{
 	{`clock.(*Record).LeaveSlow`, []string{load, store, storeNil, unpin, loadFlag}, 2, false},
 	{`clock.(*Record).leaveRare`, []string{load, store, storeNil, fence, loadFlag}, 2, false},
 	// No poller fences for them.
-	{`clock.(*Record).Online`, []string{load, store, fence, loadFlag}, 1, false},
-	{`clock.(*Record).Quiesce`, []string{load, store, load, store, fence, loadFlag}, 2, false},
+	{`clock.(*Record).Online`, []string{load, store, fence, sealed}, 1, false},
+	{`clock.(*Record).Quiesce`, []string{load, store, load, store, fence, loadFlag, sealed}, 2, false},
 	{`clock.(*Record).Offline`, []string{load, store, storeNil, fence, loadFlag}, 2, false},
 	// busy is set before the chunk is loaded, and cleared after the last store
 	// to the chunk, all of it pinned. The counters are stored between.
