@@ -11,8 +11,8 @@ import (
 func (d *Domain) Advance() Seq { return d.clk.Advance() }
 
 // DeferredAdvance returns a goal like Advance, without moving the clock. The goal can't be reached
-// until Commit, Wait or any Advance commits it. Cost: a fence, and no write to the line that every
-// reader reads.
+// until something moves the clock that far: Commit, Wait, any Advance, SetSampleSections or Close.
+// Cost: a fence, and no write to the line that every reader reads.
 func (d *Domain) DeferredAdvance() Seq { return d.clk.DeferredAdvance() }
 
 // Commit moves the clock to a goal of DeferredAdvance. It does nothing if the clock is there
