@@ -37,8 +37,11 @@ type Stall struct {
 type StalledReader struct {
 	Name      string // what its owner says that it is: see Quiescent.Describe; or ""
 	Kind      clock.Kind
-	Processor int           // where it entered its section; -1 for a registered reader
-	Age       time.Duration // the section is at least this old; 0 if unknown
+	Processor int // where it entered its section; -1 for a registered reader
+
+	// The section is at least this old; 0 if unknown. Too much is told of a Reader that was preempted
+	// within Enter, after it stored the moment of its section before.
+	Age time.Duration
 
 	// Stack is that of the Enter, if it was sampled (see Options.SampleSections), and under -tags
 	// invariants.

@@ -31,9 +31,9 @@ func (d *Domain) Passed(goal Seq) bool { return d.clk.Passed(goal) }
 
 // Wait commits goal if necessary and returns nil once every reader has reached it. It returns
 // [ErrSeq] for a goal that this domain never issued, [ErrInCallback] inside a callback of this
-// domain, and [ErrClosed] on a closed domain (compare with errors.Is). If ctx ends first, it returns an error that wraps
-// ctx.Err() and says what the wait is for: what is pending and open, and the oldest reader. Then the
-// grace period continues, and goal can be polled or waited for again.
+// domain, and [ErrClosed] on a closed domain (compare with errors.Is). If ctx ends first, it returns
+// an error that wraps ctx.Err() and says what the wait is for: what is pending and open, and the
+// oldest reader. Then the grace period continues, and goal can be polled or waited for again.
 //
 // Wait inside a section of this domain would wait for that section forever. Under -tags invariants
 // it panics instead; a goroutine that hands its section to another may then wait only once the other
