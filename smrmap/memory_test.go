@@ -101,7 +101,7 @@ func TestBudget_BoundsKeysThatComeAndGo_AtFullSize(t *testing.T) {
 	}
 	for _, name := range []string{"Map", "Bytes"} {
 		t.Run(name, func(t *testing.T) {
-			churn(t, name, Options{Domain: newDomain(t), Budget: slab.NewBudget(32 << 20)}, 8_000_000)
+			churn(t, name, Options{Domain: newDomain(t), Budget: slab.NewBudget(32 << 20)}, 4_000_000)
 		})
 	}
 }
