@@ -235,7 +235,7 @@ func (b *blocks) allocLarge(n int) ([]byte, error) {
 	if l.sample != nil {
 		l.p = l.sample.p
 	} else {
-		p, err := pages.AllocLarge(size)
+		p, err := b.budget.allocLarge(size)
 		if err != nil {
 			b.budget.Release(int64(size))
 			return nil, fmt.Errorf("%s: %w: %w", b.name, ErrNoMemory, err)
@@ -352,15 +352,15 @@ func (l *largeBlock) free() {
 		l.sample.end()
 		return
 	}
-	if l.uncharged {
-		pages.FreeLarge(l.p, l.size)
-		return
+	budget := l.b.budget
+	budget.freeLarge(l.p, l.size)
+	if !l.uncharged {
+		l.b.mu.Lock()
+		l.b.stats.ReservedBytes -= int64(l.size)
+		l.b.mu.Unlock()
+		budget.Release(int64(l.size))
 	}
-	l.b.mu.Lock()
-	l.b.stats.ReservedBytes -= int64(l.size)
-	l.b.mu.Unlock()
-	pages.FreeLarge(l.p, l.size)
-	l.b.budget.Release(int64(l.size))
+	budget.shrinkSpares()
 }
 
 // Trim is [Pool.Trim].
@@ -369,6 +369,7 @@ func (b *Blocks) Trim() {
 	for c := range b.classes {
 		b.classes[c].policy.trim(trimAll)
 	}
+	b.budget.dropSpares()
 }
 
 // Stats returns a snapshot, summed over all sizes.
@@ -420,6 +421,7 @@ func (b *Blocks) Close(ctx context.Context) error {
 	if left := b.samples.close(); left > 0 && err == nil { // on its way there
 		err = fmt.Errorf("slab: Close of %s: a large block was given back meanwhile", b.name)
 	}
+	b.budget.dropSpares()
 	if err == nil {
 		for _, s := range stores {
 			s.check.close()

@@ -16,7 +16,7 @@ import (
 var ErrNoMemory = errors.New("out of memory")
 
 // A Budget bounds the bytes that pools, blocks and maps together take from the system: whole
-// slabs, free objects included. (A system with huge pages may put up to 2 MiB more under the
+// slabs, free objects included; not what [Budget.SetSpare] keeps. (A system with huge pages may put up to 2 MiB more under the
 // slabs that were made last.) The zero Budget has no bound. A pool belongs to its budget until
 // it is closed. All methods may be called by any number of goroutines.
 type Budget struct {
@@ -25,6 +25,8 @@ type Budget struct {
 	reclaims satomic.Uint64 // how often members were asked; written under mu
 
 	claim satomic.Pointer[claim] // takes part of what is put back; written under turn, read by Release
+
+	spares spares
 
 	mu      ssync.Mutex       // guards all below
 	members map[*store]uint64 // to givenBack when the member was last asked

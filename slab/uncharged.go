@@ -25,7 +25,7 @@ func (b compactor) GetUncharged(n int) ([]byte, error) {
 	}
 	l := &largeBlock{b: b.blocks, size: pages.RoundLarge(uintptr(n)), uncharged: true}
 	var err error
-	if l.p, err = pages.AllocLarge(l.size); err != nil {
+	if l.p, err = b.budget.allocLarge(l.size); err != nil {
 		return nil, fmt.Errorf("%s: %w: %w", b.name, ErrNoMemory, err)
 	}
 	return b.enlist(l, n)

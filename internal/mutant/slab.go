@@ -503,4 +503,26 @@ var slabBugs = []Bug{
 +		d.pollAt = d.waiting.n
 `,
 	},
+	{
+		Name:    "spare-given-twice",
+		Why:     "what is left of a spare begins where the block does that was cut from it",
+		Package: "./slab",
+		Test:    "TestSpares_EverythingAtOnce",
+		Patch: `
+@ slab/spares.go
+-		s.list[best] = spare{unsafe.Add(x.p, size), x.size - size}
++		s.list[best] = spare{x.p, x.size - size}
+`,
+	},
+	{
+		Name:    "spare-beyond-no-bound",
+		Why:     "a spare that comes just after SetSpare(0) stays for ever",
+		Package: "./slab",
+		Test:    "TestSpares_NoneStaysBeyondTheBound",
+		Patch: `
+@ slab/spares.go
+-	if b != nil && b.spares.size.Load() > 0 {
++	if b != nil && b.spares.most.Load() > 0 {
+`,
+	},
 }

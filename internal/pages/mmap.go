@@ -11,6 +11,9 @@ import (
 
 const onGoHeap = false
 
+// Divisible tells whether a large block may be freed in parts.
+const Divisible = true
+
 const (
 	protection = unix.PROT_READ | unix.PROT_WRITE
 	readOnly   = unix.PROT_READ

@@ -8,7 +8,11 @@ import (
 )
 
 const (
-	onGoHeap   = true
+	onGoHeap = true
+
+	// Divisible tells whether a large block may be freed in parts.
+	Divisible = false
+
 	protection = 0
 	readOnly   = 0
 	untouched  = 0

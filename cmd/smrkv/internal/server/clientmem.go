@@ -65,5 +65,15 @@ func (s *Server) setClientMemory(n int64) {
 
 func (s *Server) setMaxMemory(n int64) {
 	s.memory.SetLimit(n)
+	s.memory.SetSpare(spareMemory(n))
 	s.buffers.SetLimit(s.clientMemory())
+}
+
+// spareMemory returns how much memory of large values is kept for the next ones, beside the limit.
+func spareMemory(limit int64) int64 {
+	const part, most = 8, 64 << 20
+	if limit == 0 {
+		return most
+	}
+	return min(limit/part, most)
 }

@@ -128,6 +128,7 @@ func New(o Options) (*Server, error) {
 		conns:     make(map[uint64]*conn),
 	}
 	s.settings.init(&o)
+	s.memory.SetSpare(spareMemory(o.MaxMemory))
 	s.buffers = buffer.NewBudget(s.clientMemory())
 	s.stats.init(len(s.commands.list))
 	s.gate = newGate(o.IOThreads)
