@@ -172,4 +172,15 @@ var smrkvBugs = []Bug{
 +		_ = args
 `,
 	},
+	{
+		Name:    "spared-unbounded",
+		Why:     "clients that are spared hold what they like, whatever the operator allows",
+		Package: "./cmd/smrkv/internal/buffer",
+		Test:    "TestBudget_Spare",
+		Patch: `
+@ cmd/smrkv/internal/buffer/budget.go
+-			if !c.doomed && c != who && (next == nil || c.precedes(next, 0)) {
++			if !c.doomed && !c.spared && c != who && (next == nil || c.precedes(next, 0)) {
+`,
+	},
 }

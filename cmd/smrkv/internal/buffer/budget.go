@@ -15,7 +15,8 @@ import (
 // room: for replies, which are given back after one write that has a deadline. If none
 // has, it gets its room whatever the limit is: one reply at a time gets through.
 //
-// What a client holds that is being disconnected does not count any more.
+// What a client holds that is being disconnected does not count any more. A client that is
+// spared stays as long as disconnecting others makes room: the limit holds for all.
 type Budget struct {
 	mu      sync.Mutex
 	limit   int64
@@ -109,8 +110,7 @@ func (c *Client) Held() int64 {
 	return c.held
 }
 
-// Spare says whether the client is spared: it is not disconnected, and its queries have room
-// whatever the limit is.
+// Spare says whether the client is spared: all that are not are disconnected before it is.
 func (c *Client) Spare(yes bool) {
 	c.budget.mu.Lock()
 	defer c.budget.mu.Unlock()
@@ -141,7 +141,7 @@ func (a *Account) Try(n int) bool {
 		return ok
 	}
 	cut := b.makeRoomLocked(int64(n), a.client)
-	ok := a.client.spared || b.fitsLocked(int64(n))
+	ok := b.fitsLocked(int64(n))
 	if ok {
 		a.takeLocked(int64(n))
 	}
@@ -292,23 +292,32 @@ func (a *Account) addLocked(n int64) {
 	}
 }
 
-// makeRoomLocked dooms the largest clients until there is room for n bytes of who, or who
-// would be the largest. It returns those to disconnect once b.mu is unlocked.
+// makeRoomLocked dooms clients until there is room for n bytes of who, or who would be the next:
+// the largest first, and those that are spared last. It returns those to disconnect once b.mu is
+// unlocked.
 func (b *Budget) makeRoomLocked(n int64, who *Client) (cut []*Client) {
 	for !b.fitsLocked(n) {
-		var largest *Client
+		var next *Client
 		for c := range b.holders {
-			if !c.doomed && !c.spared && c != who && (largest == nil || c.held > largest.held) {
-				largest = c
+			if !c.doomed && c != who && (next == nil || c.precedes(next, 0)) {
+				next = c
 			}
 		}
-		if largest == nil || who != nil && largest.held < who.held+n {
+		if next == nil || who != nil && !next.precedes(who, n) {
 			return cut
 		}
-		b.doomLocked(largest)
-		cut = append(cut, largest)
+		b.doomLocked(next)
+		cut = append(cut, next)
 	}
 	return cut
+}
+
+// precedes reports whether c is disconnected before other would be with n bytes more.
+func (c *Client) precedes(other *Client, n int64) bool {
+	if c.spared != other.spared {
+		return other.spared
+	}
+	return c.held >= other.held+n
 }
 
 func (b *Budget) doomLocked(c *Client) {

@@ -75,14 +75,29 @@ func TestBudget_SetLimit(t *testing.T) {
 	require.Equal(t, []bool{true, true, true}, cut)
 }
 
-// One that is spared stays, whatever it holds.
+// One that is spared stays as long as another holds something, and has no more room than all
+// others.
 func TestBudget_Spare(t *testing.T) {
 	_, c, cut := newClients(100, 3)
 	c[0].Spare(true)
-	require.True(t, c[0].Queries.Try(200))
-	require.False(t, c[1].Queries.Try(1))
-	c[0].Spare(false)
-	require.True(t, c[1].Queries.Try(1))
+	require.True(t, c[1].Queries.Try(30))
+	require.True(t, c[0].Queries.Try(90))
+	require.Equal(t, []bool{false, true, false}, cut, "smaller, and not spared")
+	require.False(t, c[0].Queries.Try(11), "more than there is")
+	require.False(t, c[2].Queries.Try(11), "the others do not disconnect it")
+	require.True(t, c[2].Queries.Try(10))
+	c[0].Queries.Take(10) // it holds that already
+	require.Equal(t, []bool{false, true, true}, cut)
+
+	b, c, cut := newClients(100, 3)
+	for i, n := range []int{60, 50, 40} {
+		c[i].Spare(true)
+		c[i].Replies.Take(n)
+	}
+	require.Equal(t, []bool{true, false, false}, cut, "the largest, where all are spared")
+	require.EqualValues(t, 150, b.total())
+	c[1].Spare(false)
+	require.False(t, c[1].Queries.Try(60), "the one that asks is the first to go")
 	require.Equal(t, []bool{true, false, false}, cut)
 }
 
