@@ -37,16 +37,23 @@ func cmdMSetNX(c *conn, args [][]byte) {
 }
 
 // storeAll stores keys that don't exist, with their values, or replies with why it can't
-// and stores none.
+// and stores none. Of none is told before all are stored.
 func (c *conn) storeAll(pairs [][]byte) bool {
+	fresh := make([]bool, len(pairs)) // a key may be there twice
 	for i := 0; i < len(pairs); i += 2 {
-		if c.store(pairs[i], smrmap.Item{Value: pairs[i+1]}) {
-			continue
+		if !c.compute(pairs[i], func(smrmap.Item, bool) (smrmap.Item, smrmap.Op, bool) {
+			return smrmap.Item{Value: pairs[i+1]}, smrmap.UpdateOp, true
+		}) {
+			for j := 0; j < i; j += 2 {
+				c.data().Delete(pairs[j])
+			}
+			return false
 		}
-		for j := 0; j < i; j += 2 {
-			c.data().Delete(pairs[j])
-		}
-		return false
+		fresh[i] = c.fresh
+	}
+	for i := 0; i < len(pairs); i += 2 {
+		c.fresh = fresh[i]
+		c.stored(pairs[i], len(pairs[i])+len(pairs[i+1]), 0)
 	}
 	return true
 }

@@ -25,9 +25,19 @@ func TestMSetNX_AllOrNoneWithoutMemory(t *testing.T) {
 	require.Equal(t, ":0\r\n", c.do("MSETNX", "1", "x", "2", "y"))
 	require.Equal(t, ":2\r\n", c.do("DEL", "0", "1"))
 
-	// So it is within EXEC, where this was not to be foreseen.
+	// So it is within EXEC, where this was not to be foreseen; and what was not stored is told to
+	// nobody.
+	watcher, subscriber := s.dial(t), s.dial(t)
+	require.Equal(t, "+OK\r\n", watcher.do("WATCH", "0", "1"))
+	require.Equal(t, "+OK\r\n", c.do("CONFIG", "SET", "notify-keyspace-events", "EAn"))
+	subscriber.do("PSUBSCRIBE", "*")
 	reply := c.exec([]string{"SETRANGE", "k", "2500000", "x"}, args[:5], []string{"EXISTS", "k", "0", "1"})
 	require.Equal(t, "*3\r\n:2500001\r\n"+oomReply+":1\r\n", reply)
+	events := subscriber.fence()
+	require.Len(t, events, 2)
+	require.Contains(t, events[0], "new\r\n$1\r\nk\r\n")
+	require.Contains(t, events[1], "setrange\r\n$1\r\nk\r\n")
+	require.Equal(t, "*1\r\n+PONG\r\n", watcher.exec([]string{"PING"}))
 }
 
 // Of some that want the same keys one gets them all.
