@@ -219,15 +219,17 @@ func (d *database) has(key string) bool {
 }
 
 func cmdMove(c *conn, args [][]byte) {
-	d := c.database(args[2])
-	if d == nil {
+	if c.srv.opts.Cluster != nil {
+		c.errorCluster()
 		return
 	}
-	if d == c.db {
+	switch d := c.database(args[2]); d {
+	case nil:
+	case c.db:
 		c.error(errSameObject)
-		return
+	default:
+		c.copyKey(args[1], args[1], copyOptions{move: true, to: d}, func(moved, found bool) { c.bool(moved) })
 	}
-	c.copyKey(args[1], args[1], copyOptions{move: true, to: d}, func(moved, found bool) { c.bool(moved) })
 }
 
 // Memory is taken from each database as much as that one's part is of all that is stored: by
