@@ -124,6 +124,7 @@ func (c *conn) forget(kind topicKind, name string, r *subscription) {
 	delete(c.sub.to[kind], name)
 	c.shared.subscribed[kind].Add(-1)
 	c.mem.Queries.Release(len(name) + topicOverhead)
+	c.written += topicSize + subscriptionSize // pending: whoever comes and goes waits for that, too
 }
 
 // leaveAll forgets all that the connection is subscribed to.

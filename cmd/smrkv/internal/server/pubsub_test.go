@@ -305,6 +305,16 @@ func (s *testServer) hammer(t *testing.T, random *rand.Rand) {
 	<-done
 }
 
+// What unsubscribing retires counts as written, so that who comes and goes waits when too much is
+// pending.
+func TestPubSub_ChurnIsThrottled(t *testing.T) {
+	c, _ := inMemory(t, strings.Repeat(encode("SUBSCRIBE", "a")+encode("UNSUBSCRIBE", "a"), 10))
+	c.serve()
+	require.Equal(t, 10*(topicSize+subscriptionSize), c.written)
+	require.True(t, c.finish())
+	require.Zero(t, c.written)
+}
+
 // A message that is accepted while the connection leaves the channel is among those that come
 // before the reply; or it is not accepted.
 func TestInbox_LeaveBetweenOpenAndPush(t *testing.T) {
