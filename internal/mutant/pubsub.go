@@ -83,6 +83,17 @@ var pubsubBugs = []Bug{
 `,
 	},
 	{
+		Name:    "slow-subscriber-forgotten",
+		Why:     "a client that reads nothing keeps what it has been sent, as long as nothing more is",
+		Package: "./cmd/smrkv/internal/server",
+		Test:    "TestPubSub_SlowSubscriberIsWatched/loops",
+		Patch: `
+@ cmd/smrkv/internal/server/inbox.go
+-			o |= toWatch
++			o |= refused
+`,
+	},
+	{
 		Name:    "slow-subscriber-free",
 		Why:     "what a client does not read does not count in maxmemory-clients",
 		Package: "./cmd/smrkv/internal/server",

@@ -83,6 +83,7 @@ const (
 	toWake           // the inbox was empty
 	toCharge         // it has grown by a step
 	toClose          // it is full: refused as well
+	toWatch          // it is over the soft limit
 )
 
 // post gives the message to r's subscriber. It does not wait.
@@ -110,6 +111,9 @@ func (b *inbox) post(r *subscription, frame []byte, limit *outputLimit) outcome 
 		}
 		if h.bytes/chargedStep != d.bytes/chargedStep {
 			o |= toCharge
+		}
+		if b.slowSince.Load() != 0 {
+			o |= toWatch
 		}
 		return o
 	}
@@ -144,6 +148,26 @@ func (b *inbox) clearSlow() {
 	if b.slowSince.Load() != 0 {
 		b.slowSince.Store(0)
 	}
+}
+
+// cut ends the connection of an inbox that is full.
+func (b *inbox) cut() {
+	b.c.srv.stats.outputLimit.Add(1)
+	b.c.kill()
+}
+
+// watch looks at a slow inbox while nothing is published to it. It reports whether it is still one.
+// (That it is since when may be wrong: a publisher may say so after the connection has taken all.)
+func (b *inbox) watch(limit *outputLimit) (slow bool) {
+	taken := b.taken.Load() // before newest, as in post
+	newest := b.newest.Load()
+	if newest == closedInbox || b.full.Load() {
+		return false
+	}
+	if b.exceeds(limit, newest.bytes+taken) && b.full.CompareAndSwap(false, true) {
+		b.cut()
+	}
+	return b.slowSince.Load() != 0
 }
 
 // pending reports whether there is a message to take.

@@ -380,6 +380,43 @@ func TestPubSub_SlowSubscriber(t *testing.T) {
 	}
 }
 
+// One that is over the soft limit is disconnected although nothing more is published; one that
+// reads in time is not. Nobody looks at them after that.
+func TestPubSub_SlowSubscriberIsWatched(t *testing.T) {
+	both(t, func(t *testing.T, o Options) {
+		s := start(t, o)
+		slow, publisher := s.dial(t), s.dial(t)
+		watched := func() bool {
+			s.reaper.mu.Lock()
+			defer s.reaper.mu.Unlock()
+			return s.reaper.timer != nil
+		}
+		payload := strings.Repeat("x", 50_000)
+		publish := func() { require.Equal(t, ":1\r\n", publisher.do("PUBLISH", "channel", payload)) }
+		slow.do("SUBSCRIBE", "channel")
+		require.False(t, watched(), "no timer at rest")
+		require.Equal(t, "+OK\r\n", publisher.do("CONFIG", "SET", "client-output-buffer-limit", "pubsub 0 1mb 60"))
+		n := 0
+		for ; !watched(); n++ {
+			require.Less(t, n, 2000, "100 MB, and nobody looks")
+			publish()
+		}
+		for range n {
+			require.Contains(t, slow.reply(), payload)
+		}
+		s.eventually(t, "the end of the timer", func() bool { return !watched() })
+		require.Empty(t, slow.fence())
+
+		for range 800 { // far more than the kernel takes
+			publish()
+		}
+		require.Equal(t, "+OK\r\n", publisher.do("CONFIG", "SET", "client-output-buffer-limit", "pubsub 0 1mb 0"))
+		s.eventually(t, "the end of the connection", func() bool { return s.Snapshot().Clients == 1 })
+		s.eventually(t, "the end of the timer", func() bool { return !watched() })
+		require.Contains(t, publisher.do("INFO", "stats"), "client_output_buffer_limit_disconnections:1\r\n")
+	})
+}
+
 // A message that is accepted while the subscriber's connection waits for its client, out of
 // the loop, is delivered when it has come back.
 func TestPubSub_WokenWhileItWaits(t *testing.T) {

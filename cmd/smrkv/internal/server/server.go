@@ -144,7 +144,7 @@ func New(o Options) (*Server, error) {
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.drainBy.Store(math.MaxInt64)
 	s.expire.srv = s
-	s.reaper.srv = s
+	s.reaper.init(s)
 	if err := s.topics.init(dom); err != nil {
 		return nil, errors.Join(err, s.Shutdown(context.Background()))
 	}

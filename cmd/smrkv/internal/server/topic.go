@@ -203,8 +203,10 @@ func (p *publication) finish() {
 			n.box.settle()
 		}
 		if n.outcome&toClose != 0 {
-			p.srv.stats.outputLimit.Add(1)
-			n.box.c.kill()
+			n.box.cut()
+		}
+		if n.outcome&toWatch != 0 {
+			p.srv.reaper.watch(n.box)
 		}
 		if n.outcome&toWake != 0 {
 			n.box.c.wire.wake()
