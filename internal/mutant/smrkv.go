@@ -173,6 +173,21 @@ var smrkvBugs = []Bug{
 `,
 	},
 	{
+		Name:    "monitor-reads-stored",
+		Why:     "MONITOR shows a value that was stored without a copy, and may be freed",
+		Package: "./cmd/smrkv/internal/server",
+		Test:    "TestSlowLog_StoredValueIsNotRead",
+		Patch: `
+@ cmd/smrkv/internal/server/commandstats.go
+-	words := c.shown(cmd, args)
+-	begin := time.Now()
+-	cmd.run(c, args)
++	begin := time.Now()
++	cmd.run(c, args)
++	words := c.shown(cmd, args)
+`,
+	},
+	{
 		Name:    "spared-unbounded",
 		Why:     "clients that are spared hold what they like, whatever the operator allows",
 		Package: "./cmd/smrkv/internal/buffer",

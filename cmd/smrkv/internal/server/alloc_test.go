@@ -38,8 +38,10 @@ func (w *memoryWire) close()           {}
 func (w *memoryWire) endInput()        {}
 func (w *memoryWire) kill()            {}
 func (w *memoryWire) wake()            {}
-func (w *memoryWire) local() net.Addr  { return nil }
-func (w *memoryWire) remote() net.Addr { return nil }
+func (w *memoryWire) local() net.Addr  { return nowhere }
+func (w *memoryWire) remote() net.Addr { return nowhere }
+
+var nowhere = &net.UnixAddr{} // SLOWLOG asks, where the machine is busy
 
 func inMemory(tb testing.TB, commands string) (*conn, *memoryWire) {
 	s := start(tb, Options{})

@@ -181,6 +181,9 @@ func (c *conn) line() string {
 	sh := &c.shared
 	now := time.Now()
 	flags := ""
+	if c.monitors() {
+		flags += "O"
+	}
 	if c.subscribed() {
 		flags += "P"
 	}

@@ -17,6 +17,13 @@ import (
 // clock twice would take a fifth of the time of a GET. Others are timed each time.
 const timeEvery = 64
 
+// Why each command is timed, in Server.timeAll: since SLOWLOG is to see all of them (setSlow), or for
+// each connection that monitors (counted).
+const (
+	forSlow     int32 = 1
+	eachMonitor int32 = 2
+)
+
 type commandStats struct {
 	calls    pcpu.Counter
 	nanos    atomic.Int64 // an estimate
@@ -39,11 +46,12 @@ func (cmd *command) alwaysTimed() bool { return cmd.flags&fast == 0 && cmd.name 
 
 // timeIt runs a command whose time stands for that of weight calls.
 func (c *conn) timeIt(cmd *command, args [][]byte, weight int64) {
-	begin := time.Now()
 	var shown []string
 	if c.draft != nil { // once it is stored, the value may be freed
 		shown = shortenedArgs(args)
 	}
+	words := c.shown(cmd, args)
+	begin := time.Now()
 	cmd.run(c, args)
 	took := time.Since(begin)
 	c.srv.stats.commandsOf[cmd.id].nanos.Add(int64(took) * weight)
@@ -52,6 +60,9 @@ func (c *conn) timeIt(cmd *command, args [][]byte, weight int64) {
 			shown = shortenedArgs(redacted(cmd, args))
 		}
 		c.srv.slow.note(c, cmd, shown, took)
+	}
+	if words != nil {
+		c.show(words)
 	}
 }
 

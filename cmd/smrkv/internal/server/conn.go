@@ -157,9 +157,7 @@ func (c *conn) serve() {
 // when the connection has come to its end.
 func (c *conn) finish() bool {
 	c.tally.fold(&c.srv.stats) // before the client can ask
-	if !c.closing {
-		c.deliver()
-	}
+	c.deliver()
 	c.flush()
 	c.out.release(c)
 	if c.written > 0 {

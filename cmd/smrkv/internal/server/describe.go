@@ -55,6 +55,7 @@ var flagNames = []struct {
 	{write, "write"},
 	{readOnly, "readonly"},
 	{denyOOM, "denyoom"},
+	{admin, "admin"},
 	{messages, "pubsub"},
 	{noScript, "noscript"},
 	{loading, "loading"},
@@ -110,6 +111,7 @@ func (cmd *command) categories() []string {
 	add("string", cmd.group == groupString)
 	add("bitmap", cmd.group == groupBitmap)
 	add("pubsub", cmd.flags&messages != 0)
+	add("admin", cmd.flags&admin != 0)
 	add("fast", cmd.flags&fast != 0)
 	add("slow", cmd.flags&fast == 0)
 	add("dangerous", cmd.flags&dangerous != 0)

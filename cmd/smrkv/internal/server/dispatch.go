@@ -29,9 +29,11 @@ func (c *conn) execute(args [][]byte) {
 			return
 		}
 	}
-	if cmd.flags&subscribing == 0 && c.limited() {
-		c.rejectSubscribed(cmd, args)
-		return
+	if c.sub != nil {
+		if failure := c.unfit(cmd, args); failure != "" {
+			c.reject(cmd, failure)
+			return
+		}
 	}
 	if c.tx != nil && cmd.flags&unqueued == 0 {
 		c.enqueue(cmd, args)
@@ -52,7 +54,7 @@ func (c *conn) run(cmd *command, args [][]byte) {
 	switch c.sample++; {
 	case cmd.timed:
 		c.timeIt(cmd, args, 1)
-	case c.srv.timeAll.Load():
+	case c.srv.timeAll.Load() != 0:
 		c.timeIt(cmd, args, 1)
 	case c.sample%timeEvery == 0:
 		c.timeIt(cmd, args, timeEvery)

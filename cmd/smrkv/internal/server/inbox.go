@@ -229,10 +229,10 @@ func (b *inbox) close() {
 }
 
 // deliver appends the messages there are to the output. It may wait for the client, as all
-// output may. Within EXEC it does nothing, so that they come after the reply; but where EXEC
-// unsubscribes they come within, before the reply to that, as all of them do with Redis 7.0.
+// output may. It does nothing after QUIT, nor within EXEC, so that they come after the reply; but where
+// EXEC unsubscribes they come within, before the reply to that, as all of them do with Redis 7.0.
 func (c *conn) deliver() {
-	if c.sub != nil && !c.out.holding {
+	if c.sub != nil && !c.out.holding && !c.closing {
 		c.deliverAll(c.sub.take())
 	}
 }
@@ -255,15 +255,19 @@ func (c *conn) deliverAll(list *delivery) {
 
 // frame appends a message: an array, or in RESP3 a push, which differ in the first byte.
 func (c *conn) frame(frame []byte) {
+	kind := c.pushKind()
+	if frame[0] == '+' { // of MONITOR: a line, in both protocols
+		kind, frame = '+', frame[1:]
+	}
 	switch {
 	case !c.reserve(1 + len(frame)): // within EXEC: a message must not be lost
 		c.kill()
 	case len(frame) < buffer.Base:
 		c.room(1 + len(frame))
-		c.out.b = append(append(c.out.b, c.pushKind()), frame...)
+		c.out.b = append(append(c.out.b, kind), frame...)
 	default:
 		c.room(1)
-		c.out.b = append(c.out.b, c.pushKind())
+		c.out.b = append(c.out.b, kind)
 		c.raw(frame)
 	}
 }

@@ -53,13 +53,6 @@ func cmdPUnsubscribe(c *conn, args [][]byte) { c.leave(patterns, args[1:]) }
 func cmdSUnsubscribe(c *conn, args [][]byte) { c.leave(shards, args[1:]) }
 
 func (c *conn) join(kind topicKind, names [][]byte) {
-	if c.sub == nil {
-		c.sub = new(subscriber)
-		c.sub.init(c)
-	}
-	if c.sub.to[kind] == nil {
-		c.sub.to[kind] = make(map[string]*subscription)
-	}
 	for _, name := range names {
 		if failure := c.joinOne(kind, name); failure != "" {
 			c.error(failure)
@@ -70,6 +63,13 @@ func (c *conn) join(kind topicKind, names [][]byte) {
 }
 
 func (c *conn) joinOne(kind topicKind, name []byte) (failure string) {
+	if c.sub == nil {
+		c.sub = new(subscriber)
+		c.sub.init(c)
+	}
+	if c.sub.to[kind] == nil {
+		c.sub.to[kind] = make(map[string]*subscription)
+	}
 	if _, ok := c.sub.to[kind][string(name)]; ok {
 		return ""
 	}
@@ -86,7 +86,7 @@ func (c *conn) joinOne(kind topicKind, name []byte) (failure string) {
 		return "ERR " + err.Error()
 	}
 	c.sub.to[kind][topic] = r
-	c.shared.subscribed[kind].Add(1)
+	c.counted(kind, 1)
 	return ""
 }
 
@@ -122,9 +122,17 @@ func (c *conn) forget(kind topicKind, name string, r *subscription) {
 	r.over.Store(true)
 	c.srv.topics.leave(kind, name, r)
 	delete(c.sub.to[kind], name)
-	c.shared.subscribed[kind].Add(-1)
+	c.counted(kind, -1)
 	c.mem.Queries.Release(len(name) + topicOverhead)
 	c.written += topicSize + subscriptionSize // pending: whoever comes and goes waits for that, too
+}
+
+// counted counts a subscription that has come, or gone.
+func (c *conn) counted(kind topicKind, n int32) {
+	c.shared.subscribed[kind].Add(n)
+	if kind == monitors {
+		c.srv.timeAll.Add(n * eachMonitor)
+	}
 }
 
 // leaveAll forgets all that the connection is subscribed to.
@@ -155,7 +163,7 @@ func (c *conn) replySubscribed(word string, kind topicKind, name []byte) {
 	}
 }
 
-// subscribed reports whether the connection is a subscriber. Any goroutine may ask.
+// subscribed reports whether the connection is a subscriber, and not by MONITOR. Any goroutine may ask.
 func (c *conn) subscribed() bool {
 	n := &c.shared.subscribed
 	return n[channels].Load()+n[patterns].Load()+n[shards].Load() > 0
@@ -167,17 +175,25 @@ func (c *conn) limited() bool {
 	return c.sub != nil && c.protocol() == resp.RESP2 && c.subscribed()
 }
 
-// rejectSubscribed rejects a command of a connection that is limited.
-func (c *conn) rejectSubscribed(cmd *command, args [][]byte) {
-	failure := cmd.checkSubcommand(args)
-	if failure == "" {
+// unfit returns the error for a command that is not for a connection that is limited, or that
+// monitors; "" if it is.
+func (c *conn) unfit(cmd *command, args [][]byte) (failure string) {
+	switch {
+	case cmd.flags&subscribing != 0:
+		return ""
+	case c.limited():
+		if failure = cmd.checkSubcommand(args); failure != "" {
+			return failure
+		}
 		name := cmd.name
 		if cmd.subs != nil {
 			name += "|" + strings.ToLower(string(args[1]))
 		}
-		failure = fmt.Sprintf(errSubscribed, name)
+		return fmt.Sprintf(errSubscribed, name)
+	case c.monitors() && (cmd.flags&(readOnly|write|messages) != 0 || cmd.subs != nil && slotOf(cmd, args) != noSlot):
+		return errMonitoring
 	}
-	c.reject(cmd, failure)
+	return ""
 }
 
 func cmdPublish(c *conn, args [][]byte)  { c.publish(channels, args) }

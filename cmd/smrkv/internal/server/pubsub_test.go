@@ -493,17 +493,20 @@ func TestEvents_Classes(t *testing.T) {
 	}
 }
 
-// A subscriber is not silent for too long: it is waiting. RESET makes it silent.
+// A subscriber is not silent for too long: it is waiting, and so is who monitors. RESET makes it silent.
 func TestPubSub_NoIdleTimeout(t *testing.T) {
 	s := start(t, Options{})
-	subscriber := s.dial(t)
+	subscriber, monitor := s.dial(t), s.dial(t)
 	require.Contains(t, subscriber.do("SUBSCRIBE", "channel"), "subscribe")
+	require.Equal(t, "+OK\r\n", monitor.do("MONITOR"))
 	s.setTimeout(20 * time.Millisecond)
 	other := s.dial(t)
-	require.Empty(t, other.rest(), "closed, and so was the subscriber if it is to be")
-	s.eventually(t, "the end of the other", func() bool { return s.Snapshot().Clients == 1 })
-	subscriber.send(encode("RESET"))
-	require.Equal(t, "+RESET\r\n", subscriber.rest())
+	require.Empty(t, other.rest(), "closed, and so were they if they are to be")
+	s.eventually(t, "the end of the other", func() bool { return s.Snapshot().Clients == 2 })
+	for _, c := range []*client{subscriber, monitor} {
+		c.send(encode("RESET"))
+		require.True(t, strings.HasSuffix(c.rest(), "+RESET\r\n"))
+	}
 }
 
 // A publisher that has found a topic meets nobody who subscribed to another one, though the

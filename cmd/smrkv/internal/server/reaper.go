@@ -69,7 +69,7 @@ func (r *reaper) tick() {
 	if timeout := r.srv.settings.timeout.Load(); timeout > 0 {
 		limit := time.Now().UnixNano() - timeout
 		for _, c := range r.srv.clients() {
-			if since := c.shared.idle.Load(); since != 0 && since <= limit && !c.subscribed() {
+			if since := c.shared.idle.Load(); since != 0 && since <= limit && !c.subscribed() && !c.monitors() {
 				c.kill()
 			}
 		}

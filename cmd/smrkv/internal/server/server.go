@@ -83,7 +83,7 @@ type Server struct {
 	frozen     atomic.Int64 // the time in Unix microseconds, while a command runs alone; 0: it goes on
 	watches    watches
 	slow       slowLog
-	timeAll    atomic.Bool // each call, for slow; by setSlow, read for each command
+	timeAll    atomic.Int32 // each call, if not 0: see forSlow; read for each command
 	topics     topics
 	httpWarned warnTimer
 	tlsWarned  warnTimer

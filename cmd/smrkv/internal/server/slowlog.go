@@ -54,7 +54,11 @@ func (l *slowLog) isSlow(took time.Duration) bool {
 // setSlow changes the threshold.
 func (s *Server) setSlow(threshold int64) {
 	s.slow.threshold.Store(threshold)
-	s.timeAll.Store(0 <= threshold && threshold < timeAllBelow)
+	if 0 <= threshold && threshold < timeAllBelow {
+		s.timeAll.Or(forSlow)
+	} else {
+		s.timeAll.And(^forSlow)
+	}
 }
 
 // note adds a command that was slow.

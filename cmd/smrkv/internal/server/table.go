@@ -63,6 +63,7 @@ const (
 	noScript
 	noAuth
 	allowBusy
+	admin       // not seen by MONITOR; what has subcommands does not have it
 	dangerous   // a category, not a flag, for Redis
 	keyspace    // as above
 	unqueued    // executed at once after MULTI; not a flag for Redis either
@@ -193,6 +194,7 @@ func newCommands() *commands {
 		{"info", -1, always | dangerous, noKeys, groupServer, "1.0.0", "Report about the server", cmdInfo},
 		{"latency", -2, 0, noKeys, groupServer, "2.8.13", "Commands about latency, of which nothing is kept", cmdLatency},
 		{"memory", -2, 0, noKeys, groupServer, "4.0.0", "Commands about memory", cmdMemory},
+		{"monitor", 1, admin | noScript | always | dangerous, noKeys, groupServer, "1.0.0", "Listen to all commands", cmdMonitor},
 		{"role", 1, noScript | always | fast | dangerous, noKeys, groupServer, "2.8.12", "Reply that this is a master without replicas", cmdRole},
 		{"slowlog", -2, 0, noKeys, groupServer, "2.2.12", "Commands about what was slow", cmdSlowLog},
 		{"swapdb", 3, write | fast | keyspace | dangerous, noKeys, groupServer, "4.0.0", "Swap two databases", cmdSwapDB},

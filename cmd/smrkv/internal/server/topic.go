@@ -12,7 +12,8 @@ import (
 	"github.com/gosmr/gosmr/smrq"
 )
 
-// A topic is what clients subscribe to: a channel, a pattern, or a shard channel.
+// A topic is what clients subscribe to: a channel, a pattern, or a shard channel; or, by MONITOR, all
+// commands.
 //
 //	topics.of[kind]: name ─▶ topic ─▶ subscription ─▶ subscription      smrmap, smrq
 //	                                       │               │
@@ -48,6 +49,7 @@ const (
 	channels topicKind = iota
 	patterns
 	shards
+	monitors // one, without a name
 	topicKinds
 )
 
