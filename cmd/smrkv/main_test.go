@@ -142,16 +142,33 @@ func TestCommand(t *testing.T) {
 		require.Equal(t, os.FileMode(0o600), info.Mode().Perm())
 	}
 
+	subscriber, err := net.Dial("tcp", addrs[0].String())
+	require.NoError(t, err)
+	defer subscriber.Close()
+	_, err = io.WriteString(subscriber, "SUBSCRIBE news\r\n")
+	require.NoError(t, err)
+	_, err = io.ReadFull(subscriber, make([]byte, len("*3\r\n$9\r\nsubscribe\r\n$4\r\nnews\r\n:1\r\n")))
+	require.NoError(t, err)
+	require.Equal(t, ":1", ask(t, addrs[0], "PUBLISH news hello"))
+
 	require.Equal(t, "ok\n", get(t, addrs[2], "/healthz"))
 	metrics := get(t, addrs[2], "/metrics")
 	for _, want := range []string{
 		"smrkv_keys 1\n", "smrkv_memory_max_bytes 1.048576e+08\n", `smrkv_commands_total{command="set"} 1` + "\n",
-		"smrkv_keyspace_hits_total 1\n", "smrkv_connections_total 2\n", "go_goroutines ",
+		"smrkv_keyspace_hits_total 1\n", "smrkv_connections_total 4\n", "go_goroutines ", "smrkv_pubsub_channels 1\n",
+		"smrkv_pubsub_subscribers 1\n", "smrkv_pubsub_messages_published_total 1\n", "smrkv_pubsub_messages_received_total 1\n",
+		"smrkv_pubsub_patterns 0\n", "smrkv_pubsub_shard_channels 0\n", "smrkv_subscribers_disconnected_total 0\n", "smrkv_clients_evicted_total 0\n",
 	} {
 		require.Contains(t, metrics, want)
 	}
 	for _, name := range []string{"pending_bytes", "pending_calls", "sections_open", "records", "calls_total", "grace_periods_total", "scans_total", "stalls_total"} {
 		require.Contains(t, metrics, "\nsmr_"+name+`{domain="smrkv"} `)
+	}
+	if tool, err := exec.LookPath("promtool"); err == nil { // it is in Debian's package prometheus
+		lint := exec.CommandContext(testContext(t), tool, "check", "metrics")
+		lint.Stdin = strings.NewReader(metrics)
+		out, err := lint.CombinedOutput()
+		require.NoError(t, err, "%s", out)
 	}
 	require.Contains(t, get(t, addrs[2], "/debug/pprof/goroutine?debug=1"), "goroutine profile")
 

@@ -79,6 +79,14 @@ var metrics = []metric{
 	counter("keys_expired", "Entries deleted because their time had come.", func(s *server.Snapshot) float64 { return float64(s.Data.Expired) }),
 	counter("keys_evicted", "Entries evicted to make room.", func(s *server.Snapshot) float64 { return float64(s.Data.Evicted) }),
 	counter("net_input_bytes", "Bytes read from clients.", func(s *server.Snapshot) float64 { return float64(s.NetIn) }),
+	gauge("pubsub_channels", "Channels that somebody is subscribed to.", func(s *server.Snapshot) float64 { return float64(s.Channels) }),
+	gauge("pubsub_patterns", "Patterns that somebody is subscribed to.", func(s *server.Snapshot) float64 { return float64(s.Patterns) }),
+	gauge("pubsub_shard_channels", "Shard channels that somebody is subscribed to.", func(s *server.Snapshot) float64 { return float64(s.ShardChannels) }),
+	gauge("pubsub_subscribers", "Connections that are subscribed to something.", func(s *server.Snapshot) float64 { return float64(s.Subscribers) }),
+	counter("pubsub_messages_published", "Messages published, keyspace events included.", func(s *server.Snapshot) float64 { return float64(s.Published) }),
+	counter("pubsub_messages_received", "Messages that subscribers accepted, counted for each.", func(s *server.Snapshot) float64 { return float64(s.Received) }),
+	counter("subscribers_disconnected", "Subscribers disconnected since they left too much unread.", func(s *server.Snapshot) float64 { return float64(s.OutputLimit) }),
+	counter("clients_evicted", "Clients disconnected for want of room in maxmemory-clients.", func(s *server.Snapshot) float64 { return float64(s.EvictedClients) }),
 	counter("net_output_bytes", "Bytes written to clients.", func(s *server.Snapshot) float64 { return float64(s.NetOut) }),
 }
 

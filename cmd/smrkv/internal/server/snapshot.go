@@ -41,12 +41,22 @@ type Snapshot struct {
 	SMR      smr.Stats
 
 	WatchedKeys int64 // counted for each connection that watches one
+
+	Channels, Patterns, ShardChannels int   // that somebody is subscribed to
+	Subscribers                       int   // connections
+	Published                         int64 // messages
+	Received                          int64 // messages that subscribers accepted
 }
 
 // Snapshot returns how things are. It is not taken at one instant.
 func (s *Server) Snapshot() Snapshot {
 	s.mu.Lock()
-	clients := len(s.conns)
+	clients, subscribers := len(s.conns), 0
+	for _, c := range s.conns {
+		if c.subscribed() {
+			subscribers++
+		}
+	}
 	s.mu.Unlock()
 	st := &s.stats
 	queries, replies := s.buffers.Used()
@@ -78,6 +88,12 @@ func (s *Server) Snapshot() Snapshot {
 		Expiring:       s.expiring(),
 		SMR:            s.dom.Stats(),
 		WatchedKeys:    s.watches.count.Load(),
+		Channels:       s.topics.of[channels].Len(),
+		Patterns:       s.topics.of[patterns].Len(),
+		ShardChannels:  s.topics.of[shards].Len(),
+		Subscribers:    subscribers,
+		Published:      st.published.Load(),
+		Received:       st.received.Load(),
 	}
 }
 

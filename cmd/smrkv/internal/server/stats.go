@@ -22,6 +22,9 @@ type stats struct {
 	netIn    pcpu.Counter
 	netOut   pcpu.Counter
 
+	published pcpu.Counter // messages
+	received  pcpu.Counter // the same, once for each subscriber that accepted it
+
 	commandsOf []commandStats // by command.id
 	errorsOf   errorStats
 

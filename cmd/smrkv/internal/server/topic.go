@@ -175,6 +175,10 @@ func (s *Server) publish(kind topicKind, channel, payload []byte, goOn func() bo
 		}
 	}
 	p.finish()
+	s.stats.published.Add(1)
+	if p.received > 0 {
+		s.stats.received.Add(int64(p.received))
+	}
 	return p.received
 }
 
