@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Compares smrkv with redis-server under redis-benchmark, both on this machine and
 # by turns, so that what else goes on there hits both. Prints the medians of
-# requests a second, and their ratios; and of messages a second to 100 subscribers.
+# requests a second, and their ratios; of messages a second to 100 subscribers (PUB); and of
+# transactions a second, of ten SETs each (MULTI).
 #
 #	cmd/smrkv/bench.sh [rounds]		(default 5)
 #
@@ -35,7 +36,7 @@ trap cleanup EXIT
 port_smrkv=${PORT:-17380}
 port_redis=$((port_smrkv + 1))
 go build -o "$work/smrkv" .
-go build -o "$work/fanout" ./fanout
+go build -o "$work/load" ./load
 # shellcheck disable=SC2086 # flags are words
 "$work/smrkv" -addr 127.0.0.1:$port_smrkv -loglevel error ${SMRKV_FLAGS:-} &
 pids+=($!)
@@ -65,7 +66,10 @@ measure() {
     tr -d '"' | while IFS=, read -r test rate _; do
       [ "$test" = test ] || echo "$rate" >>"$work/$1.$test.$3"
     done
-  [ "$3" -gt 16 ] || "$work/fanout" -addr "127.0.0.1:$2" -pipeline "$3" -messages "${MESSAGES:-20000}" >>"$work/$1.PUB.$3"
+  [ "$3" -gt 16 ] && return
+  local load=("$work/load" -addr "127.0.0.1:$2" -pipeline "$3" -size $size)
+  "${load[@]}" -n "${MESSAGES:-20000}" >>"$work/$1.PUB.$3"
+  "${load[@]}" -n "${TRANSACTIONS:-100000}" -clients $clients -multi 10 >>"$work/$1.MULTI.$3"
 }
 
 for round in $(seq "$rounds"); do
@@ -85,7 +89,7 @@ median() { sort -n "$1" | awk '{ v[NR] = $1 } END { print (v[int((NR + 1) / 2)] 
 
 printf '%-5s %8s %12s %12s %7s\n' test kind smrkv redis ratio
 for kind in $kinds; do
-  for test in SET GET PUB; do
+  for test in SET GET PUB MULTI; do
     [ -f "$work/smrkv.$test.$kind" ] || continue
     s=$(median "$work/smrkv.$test.$kind") r=$(median "$work/redis.$test.$kind")
     awk -v t=$test -v p="$kind" -v s="$s" -v r="$r" 'BEGIN { printf "%-5s %8d %12.1f %12.1f %7.2f\n", t, p, s, r, s / r }'
