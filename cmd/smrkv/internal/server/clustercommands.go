@@ -80,28 +80,12 @@ func clusterShards(c *conn, _ [][]byte) {
 	cl := c.srv.opts.Cluster
 	c.array(len(cl.nodes))
 	for _, n := range cl.nodes {
-		ranges := cl.rangesOf(n)
-		c.mapOf(2)
-		c.bulkString("slots")
-		c.array(2 * len(ranges))
-		for _, r := range ranges {
-			c.int(int64(r.first))
-			c.int(int64(r.last))
+		var slots list
+		for _, r := range cl.rangesOf(n) {
+			slots = append(slots, r.first, r.last)
 		}
-		c.bulkString("nodes")
-		c.array(1)
-		c.mapOf(7)
-		c.bulkStrings("id", n.id, "port")
-		c.int(int64(n.port))
-		c.bulkStrings("ip", n.host, "endpoint", n.host, "role", "master", "replication-offset")
-		c.int(0)
-		c.bulkStrings("health", "online")
-	}
-}
-
-func (c *conn) bulkStrings(list ...string) {
-	for _, s := range list {
-		c.bulkString(s)
+		c.reply(dict{"slots", slots, "nodes", list{dict{"id", n.id, "port", n.port, "ip", n.host, "endpoint", n.host,
+			"role", "master", "replication-offset", 0, "health", "online"}}})
 	}
 }
 
@@ -109,13 +93,6 @@ func clusterSlotRanges(c *conn, _ [][]byte) {
 	cl := c.srv.opts.Cluster
 	c.array(len(cl.ranges))
 	for _, r := range cl.ranges {
-		c.array(3)
-		c.int(int64(r.first))
-		c.int(int64(r.last))
-		c.array(4)
-		c.bulkString(r.node.host)
-		c.int(int64(r.node.port))
-		c.bulkString(r.node.id)
-		c.mapOf(0)
+		c.reply(list{r.first, r.last, list{r.node.host, r.node.port, r.node.id, dict{}}})
 	}
 }

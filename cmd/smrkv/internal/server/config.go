@@ -171,8 +171,7 @@ func (s *Server) setTimeout(timeout time.Duration) {
 }
 
 func configGet(c *conn, args [][]byte) {
-	type pair struct{ name, value string }
-	var found []pair
+	var found dict
 	seen := make(map[string]bool)
 	for _, pattern := range args[2:] {
 		if len(pattern) > maxPattern {
@@ -188,14 +187,10 @@ func configGet(c *conn, args [][]byte) {
 			if strings.EqualFold(string(pattern), name) { // replied as it was written
 				name = string(pattern)
 			}
-			found = append(found, pair{name, p.get(c.srv)})
+			found = append(found, name, p.get(c.srv))
 		}
 	}
-	c.mapOf(len(found))
-	for _, p := range found {
-		c.bulkString(p.name)
-		c.bulkString(p.value)
-	}
+	c.reply(found)
 }
 
 // configSet sets all parameters given, or none.

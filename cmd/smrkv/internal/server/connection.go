@@ -144,21 +144,8 @@ func cmdHello(c *conn, args [][]byte) {
 		c.setName(name)
 	}
 	c.setFlag(flagRESP3, protocol == resp.RESP3)
-	c.mapOf(7)
-	c.bulkString("server")
-	c.bulkString("redis")
-	c.bulkString("version")
-	c.bulkString(compatible)
-	c.bulkString("proto")
-	c.int(int64(protocol))
-	c.bulkString("id")
-	c.int(int64(c.id))
-	c.bulkString("mode")
-	c.bulkString(c.srv.opts.mode())
-	c.bulkString("role")
-	c.bulkString("master")
-	c.bulkString("modules")
-	c.array(0)
+	c.reply(dict{"server", "redis", "version", compatible, "proto", int(protocol), "id", int64(c.id),
+		"mode", c.srv.opts.mode(), "role", "master", "modules", list{}})
 }
 
 func (c *conn) setName(name []byte) {

@@ -81,11 +81,7 @@ func (c *conn) describe(cmd *command) {
 	c.int(int64(cmd.keys.last))
 	c.int(int64(cmd.keys.step))
 	c.simples(cmd.categories())
-	tips := strings.Fields(tips[cmd.name])
-	c.setOf(len(tips))
-	for _, tip := range tips {
-		c.bulkString(tip)
-	}
+	c.setOfStrings(strings.Fields(tips[cmd.name]))
 	c.describeKeys(cmd.keySpecs())
 	c.describeSubcommands(cmd)
 }
@@ -133,13 +129,7 @@ func commandDocs(c *conn, args [][]byte) {
 	c.mapOf(len(list))
 	for _, cmd := range list {
 		c.bulkString(cmd.name)
-		c.mapOf(3)
-		c.bulkString("summary")
-		c.bulkString(cmd.help)
-		c.bulkString("since")
-		c.bulkString(cmd.since)
-		c.bulkString("group")
-		c.bulkString(cmd.group)
+		c.reply(dict{"summary", cmd.help, "since", cmd.since, "group", cmd.group})
 	}
 }
 
@@ -172,8 +162,5 @@ func commandList(c *conn, args [][]byte) {
 			names = append(names, cmd.name)
 		}
 	}
-	c.array(len(names))
-	for _, name := range names {
-		c.bulkString(name)
-	}
+	c.reply(names)
 }

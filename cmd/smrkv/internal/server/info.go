@@ -252,8 +252,5 @@ func infoKeyspace(w *infoWriter) {
 
 // cmdRole replies for those that look for the master.
 func cmdRole(c *conn, _ [][]byte) {
-	c.array(3)
-	c.bulkString("master")
-	c.int(0)
-	c.array(0)
+	c.reply(list{"master", 0, list{}})
 }

@@ -64,7 +64,5 @@ func (c *conn) flushKeys(args [][]byte, databases iter.Seq2[*database, *smrmap.B
 
 func cmdTime(c *conn, _ [][]byte) {
 	now := c.srv.clock()
-	c.array(2)
-	c.bulkString(strconv.FormatInt(now.Unix(), 10))
-	c.bulkString(strconv.Itoa(now.Nanosecond() / int(time.Microsecond)))
+	c.reply([]string{strconv.FormatInt(now.Unix(), 10), strconv.Itoa(now.Nanosecond() / int(time.Microsecond))})
 }

@@ -104,40 +104,17 @@ func (cmd *command) keySpecs() []keySpec { return keySpecs(cmd.name, cmd.keys, c
 func (c *conn) describeKeys(specs []keySpec) {
 	c.setOf(len(specs))
 	for _, s := range specs {
-		if s.notes == "" {
-			c.mapOf(3)
-		} else {
-			c.mapOf(4)
-			c.bulkString("notes")
-			c.bulkString(s.notes)
-		}
-		c.bulkString("flags")
-		c.simples(s.flags)
-		c.bulkString("begin_search")
-		c.mapOf(2)
-		c.bulkString("type")
-		c.bulkString("index")
-		c.bulkString("spec")
-		c.mapOf(1)
-		c.bulkString("index")
-		c.int(int64(s.first))
-		c.bulkString("find_keys")
-		c.mapOf(2)
-		c.bulkString("type")
-		c.bulkString("range")
-		c.bulkString("spec")
-		c.mapOf(3)
 		last := s.last
 		if last > 0 {
 			last -= s.first // from the first one
 		}
-		for _, f := range []struct {
-			name string
-			n    int
-		}{{"lastkey", last}, {"keystep", s.step}, {"limit", 0}} {
-			c.bulkString(f.name)
-			c.int(int64(f.n))
+		spec := dict{"flags", func() { c.simples(s.flags) },
+			"begin_search", dict{"type", "index", "spec", dict{"index", s.first}},
+			"find_keys", dict{"type", "range", "spec", dict{"lastkey", last, "keystep", s.step, "limit", 0}}}
+		if s.notes != "" {
+			spec = append(dict{"notes", s.notes}, spec...)
 		}
+		c.reply(spec)
 	}
 }
 

@@ -261,10 +261,7 @@ func (c *conn) listTopics(kind topicKind, args [][]byte) {
 			names = append(names, name)
 		}
 	}
-	c.array(len(names))
-	for _, name := range names {
-		c.bulkString(name)
-	}
+	c.reply(names)
 }
 
 func (c *conn) countTopics(kind topicKind, names [][]byte) {

@@ -169,6 +169,50 @@ func (c *conn) setOf(n int) {
 	c.out.b = c.protocol().AppendSet(c.out.b, n)
 }
 
+func (c *conn) setOfStrings(list []string) {
+	c.setOf(len(list))
+	for _, s := range list {
+		c.bulkString(s)
+	}
+}
+
+// A list and a dict are replies that have others in them: see conn.reply.
+type (
+	list []any
+	dict []any // names and values by turns
+)
+
+// reply replies with a string, an integer, a list, a dict, or what replies itself.
+func (c *conn) reply(v any) {
+	switch v := v.(type) {
+	case string:
+		c.bulkString(v)
+	case int:
+		c.int(int64(v))
+	case int64:
+		c.int(v)
+	case list:
+		c.array(len(v))
+		c.replyAll(v)
+	case dict:
+		c.mapOf(len(v) / 2)
+		c.replyAll(v)
+	case []string:
+		c.array(len(v))
+		for _, s := range v {
+			c.bulkString(s)
+		}
+	case func():
+		v()
+	}
+}
+
+func (c *conn) replyAll(values []any) {
+	for _, v := range values {
+		c.reply(v)
+	}
+}
+
 func (c *conn) bulkString(s string) {
 	if !c.reserve(len(s) + bulkOverhead) {
 		c.error(errReplyRoom)

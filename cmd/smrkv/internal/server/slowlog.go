@@ -148,20 +148,11 @@ func slowLogGet(c *conn, args [][]byte) {
 	}
 	l := &c.srv.slow
 	l.mu.Lock()
-	list := slices.Clone(l.entries[max(0, int64(len(l.entries))-count):])
+	entries := slices.Clone(l.entries[max(0, int64(len(l.entries))-count):])
 	l.mu.Unlock()
-	c.array(len(list))
-	for _, e := range slices.Backward(list) {
-		c.array(6)
-		c.int(e.id)
-		c.int(e.at)
-		c.int(e.took.Microseconds())
-		c.array(len(e.args))
-		for _, arg := range e.args {
-			c.bulkString(arg)
-		}
-		c.bulkString(e.addr)
-		c.bulkString(e.name)
+	c.array(len(entries))
+	for _, e := range slices.Backward(entries) {
+		c.reply(list{e.id, e.at, e.took.Microseconds(), e.args, e.addr, e.name})
 	}
 }
 

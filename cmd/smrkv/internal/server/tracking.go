@@ -106,16 +106,7 @@ func clientTrackingInfo(c *conn, _ [][]byte) {
 	if names == nil {
 		names = []string{"off"}
 	}
-	c.mapOf(3)
-	c.bulkString("flags")
-	c.setOf(len(names))
-	for _, name := range names {
-		c.bulkString(name)
-	}
-	c.bulkString("redirect")
-	c.int(c.redirection())
-	c.bulkString("prefixes")
-	c.array(0)
+	c.reply(dict{"flags", func() { c.setOfStrings(names) }, "redirect", c.redirection(), "prefixes", list{}})
 }
 
 func clientGetRedir(c *conn, _ [][]byte) { c.int(c.redirection()) }
