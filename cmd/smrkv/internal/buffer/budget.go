@@ -152,24 +152,18 @@ func (a *Account) Try(n int) bool {
 
 // TrySpare is Try for who can do without: half of the budget is left to others, and nobody is
 // disconnected.
-func (a *Account) TrySpare(n int) bool {
-	b := a.client.budget
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	ok := b.used-b.doomed+int64(n) <= b.limit/2
-	if ok {
-		a.takeLocked(int64(n))
-	}
-	return ok
-}
+func (a *Account) TrySpare(n int) bool { return a.tryWithin(n, 2) }
 
 // TryAhead is Try for who holds room and can't wait: it overtakes those who do, and nobody is
 // disconnected.
-func (a *Account) TryAhead(n int) bool {
+func (a *Account) TryAhead(n int) bool { return a.tryWithin(n, 1) }
+
+// tryWithin takes n bytes if they fit into a part of the limit.
+func (a *Account) tryWithin(n int, part int64) bool {
 	b := a.client.budget
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	ok := b.fitsLocked(int64(n))
+	ok := b.used-b.doomed+int64(n) <= b.limit/part
 	if ok {
 		a.takeLocked(int64(n))
 	}

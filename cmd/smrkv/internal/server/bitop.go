@@ -62,10 +62,7 @@ func (c *conn) bitOp(op bitOp, to []byte, from [][]byte) {
 		for _, key := range from {
 			c.look(key) // counts
 		}
-		if c.data().Delete(to) {
-			c.touch(to)
-			c.event(eventGeneric, "del", to)
-		}
+		c.delete(to)
 		c.int(0)
 		return
 	}

@@ -99,16 +99,11 @@ func (c *conn) view(key []byte, fn func(v []byte)) (found bool) {
 			fn(it.Value)
 		}
 		s.Leave()
-		switch {
-		case long: // then the loop goes on without it
-			c.takesLong()
-			continue
-		case ok:
-			c.tally.hits++
-		default:
-			c.miss(key)
+		if !long {
+			c.asked(key, ok)
+			return ok
 		}
-		return ok
+		c.takesLong() // then the loop goes on without it
 	}
 }
 

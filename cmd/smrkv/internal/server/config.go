@@ -43,12 +43,8 @@ var parameters = []parameter{
 	{"io-threads", func(s *Server) string { return strconv.Itoa(s.opts.IOThreads) }, nil},
 	fixed("latency-monitor-threshold", "0"),
 	fixed("latency-tracking", "no"),
-	{"maxclients",
-		func(s *Server) string { return strconv.FormatInt(s.settings.maxClients.Load(), 10) },
-		func(s *Server, v string) (func(), error) {
-			n, err := parseNumber(v, 1, math.MaxUint32)
-			return func() { s.settings.maxClients.Store(n) }, err
-		}},
+	number("maxclients", 1, math.MaxUint32, func(s *Server) int64 { return s.settings.maxClients.Load() },
+		func(s *Server, n int64) { s.settings.maxClients.Store(n) }),
 	{"maxmemory",
 		func(s *Server) string { return strconv.FormatInt(s.memory.Limit(), 10) },
 		func(s *Server, v string) (func(), error) {
@@ -110,27 +106,12 @@ var parameters = []parameter{
 		}},
 	fixed("save", ""),
 	{"slaveof", constant(""), nil},
-	{"slowlog-log-slower-than",
-		func(s *Server) string { return strconv.FormatInt(s.slow.threshold.Load(), 10) },
-		func(s *Server, v string) (func(), error) {
-			n, err := parseNumber(v, -1, math.MaxInt64)
-			return func() { s.setSlow(n) }, err
-		}},
-	{"slowlog-max-len",
-		func(s *Server) string { return strconv.FormatInt(s.slow.most.Load(), 10) },
-		func(s *Server, v string) (func(), error) {
-			n, err := parseNumber(v, 0, math.MaxInt64)
-			return func() { s.slow.most.Store(n) }, err
-		}},
+	number("slowlog-log-slower-than", -1, math.MaxInt64, func(s *Server) int64 { return s.slow.threshold.Load() }, (*Server).setSlow),
+	number("slowlog-max-len", 0, math.MaxInt64, func(s *Server) int64 { return s.slow.most.Load() },
+		func(s *Server, n int64) { s.slow.most.Store(n) }),
 	fixed("stop-writes-on-bgsave-error", "no"),
-	{"timeout",
-		func(s *Server) string {
-			return strconv.FormatInt(int64(time.Duration(s.settings.timeout.Load())/time.Second), 10)
-		},
-		func(s *Server, v string) (func(), error) {
-			n, err := parseNumber(v, 0, math.MaxInt32)
-			return func() { s.setTimeout(time.Duration(n) * time.Second) }, err
-		}},
+	number("timeout", 0, math.MaxInt32, func(s *Server) int64 { return s.settings.timeout.Load() / int64(time.Second) },
+		func(s *Server, n int64) { s.setTimeout(time.Duration(n) * time.Second) }),
 }
 
 func constant(value string) func(*Server) string { return func(*Server) string { return value } }
@@ -153,15 +134,18 @@ func yesNo(b bool) string {
 	return "no"
 }
 
-func parseNumber(v string, least, most int64) (int64, error) {
-	n, ok := resp.ParseInt([]byte(v))
-	switch {
-	case !ok:
-		return 0, errors.New("argument couldn't be parsed into an integer")
-	case n < least || n > most:
-		return 0, fmt.Errorf("argument must be between %d and %d inclusive", least, most)
-	}
-	return n, nil
+// number is a parameter from least to most.
+func number(name string, least, most int64, get func(*Server) int64, set func(*Server, int64)) parameter {
+	return parameter{name, func(s *Server) string { return strconv.FormatInt(get(s), 10) }, func(s *Server, v string) (func(), error) {
+		n, ok := resp.ParseInt([]byte(v))
+		switch {
+		case !ok:
+			return nil, errors.New("argument couldn't be parsed into an integer")
+		case n < least || n > most:
+			return nil, fmt.Errorf("argument must be between %d and %d inclusive", least, most)
+		}
+		return func() { set(s, n) }, nil
+	}}
 }
 
 // setTimeout changes the idle timeout, also for those who are idle now.

@@ -103,6 +103,15 @@ func (c *conn) storedEvent(d *database, key []byte) {
 	}
 }
 
+// asked counts a hit or a miss.
+func (c *conn) asked(key []byte, found bool) {
+	if found {
+		c.tally.hits++
+	} else {
+		c.miss(key)
+	}
+}
+
 // miss counts a miss.
 func (c *conn) miss(key []byte) {
 	c.tally.misses++

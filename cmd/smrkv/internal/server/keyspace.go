@@ -13,13 +13,21 @@ import (
 func cmdDel(c *conn, args [][]byte) {
 	n := 0
 	for _, key := range args[1:] {
-		if c.data().Delete(key) {
-			c.touch(key)
-			c.event(eventGeneric, "del", key)
+		if c.delete(key) {
 			n++
 		}
 	}
 	c.int(int64(n))
+}
+
+// delete deletes a key, and reports whether there was one.
+func (c *conn) delete(key []byte) bool {
+	ok := c.data().Delete(key)
+	if ok {
+		c.touch(key)
+		c.event(eventGeneric, "del", key)
+	}
+	return ok
 }
 
 func cmdExists(c *conn, args [][]byte) {

@@ -128,11 +128,7 @@ func (c *conn) look(key []byte) (glance, bool) {
 	it, ok := data.LoadIn(s, key)
 	g := glance{len(it.Value), it.Expires}
 	s.Leave()
-	if ok {
-		c.tally.hits++
-	} else {
-		c.miss(key)
-	}
+	c.asked(key, ok)
 	return g, ok
 }
 
@@ -150,11 +146,7 @@ func cmdGetRange(c *conn, args [][]byte) {
 		copied := c.copyBulk(part(it.Value, start, end))
 		s.Leave()
 		if copied {
-			if ok {
-				c.tally.hits++
-			} else {
-				c.miss(args[1])
-			}
+			c.asked(args[1], ok)
 			return
 		}
 		if !c.makeRoom(c.want) {
@@ -318,11 +310,7 @@ func (c *conn) setIf(key, value []byte, o valueOptions) (found, stored, ok bool)
 		return smrmap.Item{Value: value, Expires: expires}, smrmap.UpdateOp, true
 	})
 	if o.flags&optGet != 0 {
-		if found {
-			c.tally.hits++
-		} else {
-			c.miss(key)
-		}
+		c.asked(key, found)
 	}
 	if ok && stored {
 		c.stored(key, len(key)+len(value), expires)
@@ -380,17 +368,9 @@ func cmdGetDel(c *conn, args [][]byte) {
 		c.touch(args[1])
 		c.event(eventGeneric, "del", args[1])
 	}
-	c.found(args[1], found)
-}
-
-// found counts a hit or a miss, for which it replies with null.
-func (c *conn) found(key []byte, found bool) {
-	if found {
-		c.tally.hits++
-		return
+	if c.asked(args[1], found); !found {
+		c.null()
 	}
-	c.miss(key)
-	c.null()
 }
 
 func cmdGetEx(c *conn, args [][]byte) {

@@ -58,22 +58,18 @@ func (c *conn) storeAll(pairs [][]byte) bool {
 	return true
 }
 
-func cmdRename(c *conn, args [][]byte) {
-	c.copyKey(args[1], args[2], copyOptions{move: true, replace: true, to: c.db}, func(copied, found bool) {
-		if found {
-			c.ok()
-		} else {
-			c.error("ERR no such key")
-		}
-	})
-}
+func cmdRename(c *conn, args [][]byte)   { c.rename(args, true) }
+func cmdRenameNX(c *conn, args [][]byte) { c.rename(args, false) }
 
-func cmdRenameNX(c *conn, args [][]byte) {
-	c.copyKey(args[1], args[2], copyOptions{move: true, to: c.db}, func(copied, found bool) {
-		if found {
-			c.bool(copied)
-		} else {
+func (c *conn) rename(args [][]byte, replace bool) {
+	c.copyKey(args[1], args[2], copyOptions{move: true, replace: replace, to: c.db}, func(copied, found bool) {
+		switch {
+		case !found:
 			c.error("ERR no such key")
+		case replace:
+			c.ok()
+		default:
+			c.bool(copied)
 		}
 	})
 }
@@ -99,11 +95,7 @@ func cmdCopy(c *conn, args [][]byte) {
 		return
 	}
 	c.copyKey(args[1], args[2], o, func(copied, found bool) {
-		if found {
-			c.tally.hits++
-		} else {
-			c.miss(args[1])
-		}
+		c.asked(args[1], found)
 		c.bool(copied)
 	})
 }
