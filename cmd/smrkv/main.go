@@ -7,7 +7,7 @@
 //
 // It has the commands of Redis 7.0 on strings and keys, with the same replies
 // and errors; smrkv -help lists its flags, COMMAND its commands. It does not
-// save, replicate, publish or run scripts. With -cluster it is
+// save, replicate or run scripts. With -cluster it is
 // one of several servers that have a part of the keys each.
 //
 // # Differences from Redis
