@@ -147,6 +147,9 @@ func (c *conn) openDatabase(index int64) *database {
 		return nil
 	}
 	d, err := c.srv.open(int(index))
+	if errors.Is(err, slab.ErrNoMemory) && c.spare(need{total: leastFree, large: leastFree}) { // in no slab
+		d, err = c.srv.open(int(index))
+	}
 	if err != nil {
 		c.errorStore(err)
 	}

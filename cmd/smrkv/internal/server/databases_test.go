@@ -78,6 +78,18 @@ func TestSwapDB_Waits(t *testing.T) {
 	require.NotSame(t, before, c.srv.first(), "or it shows nothing")
 }
 
+// A database that nobody has used yet finds room in a full store for its table.
+func TestSelect_FullStore(t *testing.T) {
+	s := start(t, Options{MaxMemory: 8 << 20, Policy: AllKeysClock})
+	s.fill(t, 300, 0)
+	c := s.dial(t)
+	rest := max(0, s.memory.Limit()-s.memory.Used())
+	s.memory.ReserveAlways(rest)
+	require.Equal(t, "+OK\r\n", c.do("SELECT", "1"))
+	require.NotNil(t, s.dbs[1].data.Load())
+	s.memory.Release(rest)
+}
+
 // A database takes the memory it needs from the others, as the policy allows.
 func TestDatabases_ShareMemory(t *testing.T) {
 	limit := small(32 << 20)
@@ -87,7 +99,7 @@ func TestDatabases_ShareMemory(t *testing.T) {
 				s := start(t, Options{MaxMemory: limit, Policy: policy})
 				s.fill(t, 300, 1<<60)
 				c := s.dial(t)
-				c.do("SELECT", "1")
+				require.Equal(t, "+OK\r\n", c.do("SELECT", "1"))
 				value := strings.Repeat("v", size)
 				n := int(limit) / 2 / size
 				some := max(1, n/50)
