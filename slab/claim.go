@@ -132,8 +132,7 @@ func (c *claim) getSpent() ([]byte, error) {
 	s := &c.b.classes[class(c.n)]
 	m := s.depot.getEmpty()
 	if err := s.growBy(m); err != nil {
-		s.keep(m)
-		return nil, err
+		return nil, err // m is empty: the collector has it
 	}
 	if s.depot.isClosed() { // asked after growBy, so Close has counted m, or is seen here
 		s.keep(m)

@@ -525,4 +525,37 @@ var slabBugs = []Bug{
 +	if b != nil && b.spares.most.Load() > 0 {
 `,
 	},
+	{
+		Name:    "refused-slab-charged",
+		Why:     "the budget is charged for a slab that the system refuses",
+		Package: "./slab",
+		Test:    "TestClaim_SystemRefuses",
+		Patch: `
+@ slab/store.go
+-		s.budget.Release(int64(s.slabSize))
+`,
+	},
+	{
+		Name:    "refused-block-charged",
+		Why:     "the same for a large block",
+		Package: "./slab",
+		Test:    "TestClaim_SystemRefuses",
+		Patch: `
+@ slab/blocks.go
+ 		p, err := b.budget.allocLarge(size)
+ 		if err != nil {
+-			b.budget.Release(int64(size))
+`,
+	},
+	{
+		Name:    "refused-claim-has-a-block",
+		Why:     "a claim takes memory that the system has refused",
+		Package: "./slab",
+		Test:    "TestClaim_SystemRefuses",
+		Patch: `
+@ slab/claim.go
+-	if err := s.growBy(m); err != nil {
++	if err := s.growBy(m); err != nil && m.n > 0 {
+`,
+	},
 }
