@@ -227,29 +227,7 @@ func TestSchedules_DeferredAgainstCommit(t *testing.T) {
 	})
 }
 
-// A reader enters at most once more than it needs to be waited for: a poller's
-// snapshot is older than what it may find.
-func TestSchedules_ReaderEntersDuringScan(t *testing.T) {
-	eachFence(t, func(t *testing.T, fenced bool) {
-		sched.Explore(t, sched.Options{Procs: 3}, func(x *sched.Exec) func() {
-			c := schedClock(fenced)
-			pl := newPlace(x)
-			enter := c.NewOwned().Enter
-			x.Go("reader", 0, func() {
-				r, gen := enter()
-				pl.visit()
-				r.Leave(gen)
-			})
-			x.Go("poller", 1, func() { c.Poll(c.Advance()) })
-			x.Go("writer", 2, func() {
-				pl.replace(func() { pollUntil(c, c.Advance()) })
-			})
-			return nil
-		})
-	})
-}
-
-// The same, step by step: what a scan takes for reached it has read before its fence.
+// What a scan takes for reached it has read before its fence.
 func TestSchedules_ScanAgainstAdvance(t *testing.T) {
 	scanAgainstEntry(t, func(c *Clock) func() (*Record, uint64) { return c.NewOwned().Enter })
 }

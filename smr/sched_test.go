@@ -246,28 +246,6 @@ func TestSchedules_CallAgainstStop(t *testing.T) {
 	})
 }
 
-// A call is taken before Close, or refused.
-func TestSchedules_CallAgainstClose(t *testing.T) {
-	sched.Explore(t, sched.Options{}, func(x *sched.Exec) func() {
-		d := schedDomain(x, false)
-		ran := make([]int, 2)
-		taken := 0
-		x.Go("caller", 0, func() {
-			defer func() { recover() }()
-			for i := range ran {
-				Call(d, &ran[i], 1, func(n *int) { *n++ })
-				taken++
-			}
-		})
-		x.Go("closer", 1, func() {
-			if err := d.Close(context.Background()); err != nil {
-				x.Fail("Close: %v", err)
-			}
-		})
-		return func() { closed(x, d, ran[:taken])() }
-	})
-}
-
 // A reader that comes while Close runs is refused, or Close waits for it, and for its calls.
 func TestSchedules_TryEnterAgainstClose(t *testing.T) {
 	for name, of := range map[string]func(d *Domain) func() (Section, bool){
@@ -400,33 +378,38 @@ func TestSchedules_TwoBarriers(t *testing.T) {
 	})
 }
 
-// Nothing runs when Close has returned, and nothing is left.
+// A call is taken before Close, or refused, with an open chunk and without: nothing runs when Close has
+// returned, and nothing is left.
 func TestSchedules_CloseIsTheEnd(t *testing.T) {
-	sched.Explore(t, sched.Options{Schedules: 50_000}, func(x *sched.Exec) func() {
-		d := schedDomain(x, false)
-		over := false
-		ran, taken := 0, 0
-		x.Go("caller", 0, func() {
-			defer func() { recover() }()
-			Call(d, &ran, 1, func(n *int) {
-				if *n++; over {
-					x.Fail("a callback runs after Close")
+	for name, size := range map[string]int{"open chunk": 1, "own chunk": largeSize} {
+		t.Run(name, func(t *testing.T) {
+			sched.Explore(t, sched.Options{Schedules: 50_000}, func(x *sched.Exec) func() {
+				d := schedDomain(x, false)
+				over := false
+				ran, taken := 0, 0
+				x.Go("caller", 0, func() {
+					defer func() { recover() }()
+					Call(d, &ran, size, func(n *int) {
+						if *n++; over {
+							x.Fail("a callback runs after Close")
+						}
+					})
+					taken++
+				})
+				x.Go("closer", 1, func() {
+					if err := d.Close(context.Background()); err != nil {
+						x.Fail("Close: %v", err)
+					}
+					over = true
+				})
+				return func() {
+					if ran != taken {
+						x.Fail("%d calls were taken, and %d callbacks have run", taken, ran)
+					}
 				}
 			})
-			taken++
 		})
-		x.Go("closer", 1, func() {
-			if err := d.Close(context.Background()); err != nil {
-				x.Fail("Close: %v", err)
-			}
-			over = true
-		})
-		return func() {
-			if ran != taken {
-				x.Fail("%d calls were taken, and %d callbacks have run", taken, ran)
-			}
-		}
-	})
+	}
 }
 
 // A call opens a chunk as the reclaimer, which has found nothing to do for a while,

@@ -26,15 +26,19 @@ func (st *stage) reservation() (r *Reservation, release func()) {
 
 // allocate has d allocate and use memory between two safe points.
 func (st *stage) allocate(r *Reservation, d *Domain) {
-	b, err := r.Alloc(d, 100)
-	if err != nil {
-		st.x.Fail("Alloc: %v", err)
-	}
-	b[0] = byte(d.id)
-	for range 2 {
+	var all [2][]byte
+	for i := range all {
+		b, err := r.Alloc(d, 100)
+		if err != nil {
+			st.x.Fail("Alloc: %v", err)
+		}
+		b[0] = byte(i)
+		all[i] = b
 		st.look.Load()
-		if b[0] != byte(d.id) {
-			st.x.Fail("what %v allocated has changed", d)
+		for j, b := range all[:i+1] {
+			if b[0] != byte(j) {
+				st.x.Fail("what %v allocated has changed", d)
+			}
 		}
 	}
 }

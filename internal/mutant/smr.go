@@ -332,4 +332,28 @@ var smrBugs = []Bug{
 +			if r.inbox.empty() && !r.flush.Load() || !r.state.CompareAndSwap(stopped, awake) {
 `,
 	},
+	{
+		Name:      "counted-when-accepted",
+		Why:       "Close ends between a large call's look at the seal and its count, and the callback runs later, or never",
+		Package:   "./smr",
+		Schedules: "TestSchedules_CloseIsTheEnd",
+		Patch: `
+@ smr/call.go
+-	r.large.Add(c.large)
+-	r.calledBytes.Add(uint64(c.bytes))
+-	r.called.Add(1)
+-	if d.calls.Sealed() && !d.inCallback() {
+-		r.large.Add(-c.large)
+-		r.calledBytes.Add(-uint64(c.bytes))
+-		r.called.Add(^uint64(0))
+-		return false
+-	}
++	if d.calls.Sealed() && !d.inCallback() {
++		return false
++	}
++	r.large.Add(c.large)
++	r.calledBytes.Add(uint64(c.bytes))
++	r.called.Add(1)
+`,
+	},
 }

@@ -1077,4 +1077,37 @@ var stwBugs = []Bug{
 +		d.phase = served
 `,
 	},
+	{
+		Name:      "empties-when-all-run",
+		Why:       "a domain that goes on after a Reset allocates what is given out again when the areas are emptied",
+		Package:   "./stw",
+		Schedules: "TestSchedules_ResetAgainstEnd",
+		Patch: `
+@ stw/move.go
+-	switch {
+-	case refusal != nil:
++	for slot := range m.r.areas {
++		if m.done {
++			m.r.empty(slot)
++		}
++	}
++	switch {
++	case refusal != nil:
+@
+-	if m.done {
+-		m.r.empty(d.slot)
+-	}
+`,
+	},
+	{
+		Name:      "held-while-returning",
+		Why:       "Suspend returns while a stand-in, for which a domain that leaves Blocking waits, still runs an interrupt",
+		Package:   "./stw",
+		Schedules: "TestSchedules_SuspendAgainstBlocked",
+		Patch: `
+@ stw/suspend.go
+-	if d.phase == suspended || d.phase == blocked {
++	if d.phase == suspended || d.phase == blocked || d.phase == returning {
+`,
+	},
 }
