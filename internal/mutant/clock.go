@@ -283,6 +283,7 @@ var clockBugs = []Bug{
 		Package:   "./clock",
 		Test:      "TestWait_LeaveWakes",
 		Schedules: "TestSchedules_LeaveAgainstWait",
+		Also:      []string{"TestWait_NoLostWakeup", "TestWait_ManyWaitersOneReader"},
 		Patch: `
 @ clock/record.go
 -	if r.waiter.Swap(0) != 0 {
@@ -432,6 +433,7 @@ var clockBugs = []Bug{
 		Package:   "./clock",
 		Test:      "TestWait_PollThatReachesWakes",
 		Schedules: "TestSchedules_PollReachesForWaiter",
+		Also:      []string{"TestWait_PollThatReachesBeforeSleep"},
 		Patch: `
 @ clock/driver.go
 -	if c.driven() && c.Reached() != rd {
@@ -459,6 +461,7 @@ var clockBugs = []Bug{
 		Why:     "OnStall ends the driver's goroutine, and all who wait sleep on",
 		Package: "./clock",
 		Test:    "TestWait_GoexitInOnStall",
+		Also:    []string{"TestWait_GoexitInReport"},
 		Patch: `
 @ clock/driver.go
 -			sched.Go(func() { c.drive(term, goal, obstacle{}, false) })
@@ -764,7 +767,7 @@ var clockBugs = []Bug{
 		Patch: `
 @ clock/driver.go
  	d.waiters = slices.DeleteFunc(d.waiters, func(w *waiter) bool {
-+		c.scan(w.goal)
++		c.scan(w.goal, c.snapshot())
 `,
 	},
 	{
@@ -836,6 +839,7 @@ var clockBugs = []Bug{
 		Why:       "the first waiter that gives up dismisses the driver, and the others sleep on",
 		Package:   "./clock",
 		Schedules: "TestSchedules_WaiterGivesUp",
+		Also:      []string{"TestWait_GivingUpLeavesTheOthersServed"},
 		Patch: `
 @ clock/driver.go
 -	d.waiters = slices.Delete(d.waiters, i, i+1)
@@ -849,6 +853,7 @@ var clockBugs = []Bug{
 		Why:       "the driver ends as it releases one of two waiters, and the other sleeps on",
 		Package:   "./clock",
 		Schedules: "TestSchedules_DriverAndTwoWaiters",
+		Also:      []string{"TestBlocking_Ages"},
 		Patch: `
 @ clock/driver.go
 -	if len(d.waiters) == 0 {
@@ -861,6 +866,91 @@ var clockBugs = []Bug{
 +		return 0, true
 +	}
 +	return oldest, false
+`,
+	},
+	{
+		Name:    "lead-of-an-older-wr",
+		Why:     "the lead is that of a later rd over an older wr, which is behind it: Advance takes the clock for too far ahead, and does not commit its goal",
+		Package: "./clock",
+		Test:    "TestAdvance_AlwaysCommits",
+		Patch: `
+@ clock/clock.go
+-	rd := c.rd.Load()
+-	return c.wr.Load()-rd >= maxLead
++	wr := c.wr.Load()
++	return wr-c.rd.Load() >= maxLead
+`,
+	},
+	{
+		Name:    "leaves-readers-behind",
+		Why:     "the clock moves so far ahead of a section that the section's moment passes for a later one",
+		Package: "./clock",
+		Test:    "TestAdvance_StopsHalfTheRangeAhead",
+		Patch: `
+@ clock/clock.go
+-	return c.wr.Load()-rd >= maxLead
++	return c.wr.Load()-rd > 2*maxLead
+`,
+	},
+	{
+		Name:    "tick-unheard",
+		Why:     "a wait does not return at its tick",
+		Package: "./clock",
+		Test:    "TestWaitOr_Tick",
+		Patch: `
+@ clock/driver.go
+ 	case <-stop:
+-	case <-tick:
+`,
+	},
+	{
+		Name:    "stop-unheard",
+		Why:     "a wait goes on when its context has ended",
+		Package: "./clock",
+		Test:    "TestWait_Canceled",
+		Patch: `
+@ clock/driver.go
+-	case <-stop:
+ 	case <-tick:
+`,
+	},
+	{
+		Name:    "waits-unasked",
+		Why:     "a wait sleeps on a quiescent reader that nobody has asked for a quiescent state",
+		Package: "./clock",
+		Test:    "TestWait_AsksQuiescentReadersToReport",
+		Patch: `
+@ clock/wait.go
+-			c.askForReports(goal)
+ 			if c.driven() || !o.spin() {
+`,
+	},
+	{
+		Name:    "scans-first-slot-only",
+		Why:     "a section on any other processor than the first is not seen",
+		Package: "./clock",
+		Test:    "TestEnter_WhileGOMAXPROCSChanges",
+		Patch: `
+@ clock/scan.go
+-	for _, sl := range c.slots.All() {
+-		records, active := 0, 0
++	for i, sl := range c.slots.All() {
++		if i > 0 {
++			break
++		}
++		records, active := 0, 0
+`,
+	},
+	{
+		Name:    "stall-reported-once",
+		Why:     "a stall that lasts is reported once",
+		Package: "./clock",
+		Test:    "TestStall_ReportedAndRepeated",
+		Also:    []string{"TestStall_AgeSurvivesDrivers"},
+		Patch: `
+@ clock/stall.go
+-		d.reportIn *= 2
++		d.reportIn *= 1 << 20
 `,
 	},
 }

@@ -27,6 +27,10 @@ type Bug struct {
 	Test      string
 	Schedules string
 
+	// Also are other tests, run as Test is, each of which catches it as well: it shows what they
+	// are worth.
+	Also []string
+
 	// The build in which it is looked for: Tags of go build, beside smr_sched where Schedules run, and
 	// GOARCH. Elsewhere it may do no harm.
 	Tags, Arch string

@@ -29,7 +29,7 @@ func TestBugs_FitTheTree(t *testing.T) {
 		}
 
 		require.NotEmpty(t, b.Test+b.Schedules, b.Name)
-		for _, test := range []string{b.Test, b.Schedules} {
+		for _, test := range append([]string{b.Test, b.Schedules}, b.Also...) {
 			require.True(t, test == "" || declares(t, b.Package, test), "%s: there is no test %s in %s", b.Name, test, b.Package)
 		}
 	}

@@ -41,6 +41,7 @@ var ownedBugs = []Bug{
 		Package:   "./slab",
 		Test:      "TestUnload_WaitsForHolder",
 		Schedules: "TestSchedules_UnloadAgainstHolder",
+		Also:      []string{"TestClose_BesideUsers"},
 		Patch:     noOwnerWait,
 	},
 	{

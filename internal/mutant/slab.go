@@ -558,4 +558,140 @@ var slabBugs = []Bug{
 +	if err := s.growBy(m); err != nil && m.n > 0 {
 `,
 	},
+	{
+		Name:    "failing-take-is-seen",
+		Why:     "a Reserve that fails counts for a moment, and others fail for it though there is room",
+		Package: "./slab",
+		Test:    "TestBudget_FailingTakeIsNotSeen",
+		Patch: `
+@ slab/budget.go
+-		used = b.used.Load()
+-		if n > limit-used {
+-			return used, false
+-		}
+-		if b.used.CompareAndSwap(used, used+n) {
+-			return used, true
+-		}
++		if used = b.used.Add(n) - n; n > limit-used {
++			b.used.Add(-n)
++			return used, false
++		}
++		return used, true
+`,
+	},
+	{
+		Name:    "no-way-out-of-line",
+		Why:     "who waits for another's claim or evacuation does not give up when its context ends",
+		Package: "./slab",
+		Test:    "TestClaim_OneAtATime",
+		Patch: `
+@ slab/claim.go
+ 	case l <- struct{}{}:
+ 		return nil
+-	case <-ctx.Done():
+-		return ctx.Err()
+ 	}
+ }
+`,
+	},
+	{
+		Name:    "retire-is-a-free",
+		Why:     "a large block that was retired counts as freed while readers hold it",
+		Package: "./slab",
+		Test:    "TestStats_RetireOfLargeIsNoFree",
+		Patch: `
+@ slab/blocks.go
+ 		b.retired[p] = l
++		b.stats.Frees++
+`,
+	},
+	{
+		Name:    "trims-at-once",
+		Why:     "two trims move objects at once: the second is over while the first still holds some",
+		Package: "./slab",
+		Test:    "TestTrim_WaitsForOneThatHasBegun",
+		Patch: `
+@ slab/policy.go
+ func (p *policy) trim(l level) (moved int) {
+-	p.moving.Lock()
+-	defer p.moving.Unlock()
+`,
+	},
+	{
+		Name:    "blocks-lock-sleeps",
+		Why:     "Retire in a pinned section blocks in Go's scheduler, which ends the program",
+		Package: "./slab",
+		Test:    "TestRetire_LargeInPinnedSection",
+		Patch: `
+@ slab/blocks.go
+-	"github.com/gosmr/gosmr/internal/pinned"
+@
+-	mu       pinned.Lock                    // guards all below
++	mu       sync.Mutex                     // guards all below
+`,
+	},
+	{
+		Name:    "panic-keeps-lock",
+		Why:     "an object that was freed twice is told by a panic, after which Close waits for ever",
+		Package: "./slab",
+		Test:    "TestShrink_PanicLeavesNoLock",
+		Patch: `
+@ slab/policy.go
+ func (p *policy) trim(l level) (moved int) {
+ 	p.moving.Lock()
+-	defer p.moving.Unlock()
+-	return p.trimMoving(l)
++	moved = p.trimMoving(l)
++	p.moving.Unlock()
++	return moved
+@
+ func (p *policy) spillSome() (moved int) {
+ 	p.moving.Lock()
+-	defer p.moving.Unlock()
+-	return p.collectMoving(32, false)
++	moved = p.collectMoving(32, false)
++	p.moving.Unlock()
++	return moved
+`,
+	},
+	{
+		Name:    "get-leaves-other-caches",
+		Why:     "Get fails with no object in use: all are in the caches of other processors",
+		Package: "./slab",
+		Test:    "TestBudget_GetTakesFromOtherCaches",
+		Patch: `
+@ slab/store.go
+-		s.policy.trim(trimCaches)
+ 		if m := s.take(true); m != nil {
+ 			return m, nil
+ 		}
+ 		if s.budget.reclaim(s) && s.grow() == nil {
+`,
+	},
+	{
+		Name:    "evacuates-in-a-callback",
+		Why:     "an evacuation in a callback waits for another one, which waits for the callback",
+		Package: "./slab",
+		Test:    "TestEvacuate_InCallbackBesideAnother",
+		Patch: `
+@ slab/evacuate.go
+-	if err := held.Of(b.dom).Barrier(ctx); err != nil { // fails inside a callback, for which another evacuation may wait
+-		return 0, err
+-	}
++	_ = held.Of
+`,
+	},
+	{
+		Name:    "retire-panics-on-closed",
+		Why:     "a Retire beside the domain's Close panics, though a closed domain has no reader left",
+		Package: "./slab",
+		Test:    "TestRetire_BesideDomainClose",
+		Patch: `
+@ slab/depot.go
+-	if !smr.TryCall(d.s.dom, d.s, size, (*store).reached) {
+-		d.s.freed.tell()
+-	}
++	smr.Call(d.s.dom, d.s, size, (*store).reached)
+`,
+	},
 }

@@ -183,6 +183,7 @@ var smrBugs = []Bug{
 		Package:   "./smr",
 		Test:      "TestCall_NotBeforeReadersLeft",
 		Schedules: "TestSchedules_CallAgainstReader",
+		Also:      []string{"TestStall_NamesTheReader", "TestGaveUp_NamesTheOldestReader", "TestGaveUp_HasTheSampledStack", "TestGaveUp_DescribeThatWaits"},
 		Patch: `
 @ smr/reclaim.go
 -	reached := d.clk.Reached()
@@ -354,6 +355,154 @@ var smrBugs = []Bug{
 +	r.large.Add(c.large)
 +	r.calledBytes.Add(uint64(c.bytes))
 +	r.called.Add(1)
+`,
+	},
+	{
+		Name:    "waits-in-order-of-calls",
+		Why:     "a chunk waits for a later goal than its own, that of one handed over before it",
+		Package: "./smr",
+		Test:    "TestReclaimer_WaitsInOrderOfGoals",
+		Patch: `
+@ smr/queue.go
+-	if q.head == nil || !c.goal.Before(q.tail.goal) {
++	if q != nil {
+`,
+	},
+	{
+		Name:    "flush-unsaid",
+		Why:     "an expedited call waits for the next check-in",
+		Package: "./smr",
+		Test:    "TestCall_ExpediteAndFlushRunAtOnce",
+		Also:    []string{"TestReclaimer_PatientOneIsHurried"},
+		Patch: `
+@ smr/wait.go
+-	r.flush.Store(true)
+`,
+	},
+	{
+		Name:    "one-worker",
+		Why:     "a slow callback holds up all others",
+		Package: "./smr",
+		Test:    "TestCallback_SlowOneHoldsUpNoOther",
+		Patch: `
+@ smr/worker.go
+-	for i := range r.workers {
+-		if r.workers[i].CompareAndSwap(0, starting) {
++	for i := range r.workers[:1] {
++		if r.workers[i].CompareAndSwap(0, starting) {
+`,
+	},
+	{
+		Name:    "goexit-ends-loop",
+		Why:     "a user's function ends the reclaimer, or the one that calls OnStall, and nothing is freed or told any more",
+		Package: "./smr",
+		Test:    "TestStall_GoexitInOnStall",
+		Patch: `
+@ smr/reclaim.go
+-			if !done {
++			if !done && loop == nil {
+`,
+	},
+	{
+		Name:    "stall-told-in-place",
+		Why:     "OnStall blocks whoever finds the stall: the reclaimer, or a waiter",
+		Package: "./smr",
+		Test:    "TestStall_BlockedOnStallHoldsUpNothing",
+		Patch: `
+@ smr/stall.go
+ 			q.stalled.Store(uint64(st.Goal))
+ 		}
+ 	}
+-	d.queueLocked(n)
++	d.deliver(n)
+`,
+	},
+	{
+		Name:    "close-leaves-sections",
+		Why:     "Close returns while a section is open, if nothing is pending",
+		Package: "./smr",
+		Test:    "TestTryEnter_WhileCloseWaits",
+		Also:    []string{"TestDomains_ListsOpenOnes", "TestShutdown_LateReadersAreRefused", "TestShutdown_NamesWhatHoldsItUp"},
+		Patch: `
+@ smr/domain.go
+-	if err := d.wait(ctx, "Close", d.clk.Advance()); err != nil {
+-		return err
+-	}
+`,
+	},
+	{
+		Name:    "barrier-unbounded",
+		Why:     "Barrier and Close go on waiting for a reader when their context has ended",
+		Package: "./smr",
+		Test:    "TestBarrier_Canceled",
+		Also:    []string{"TestClose_WaitsForSections"},
+		Patch: `
+@ smr/wait.go
+ 	case <-b.done:
+ 		return nil
+-	case <-ctx.Done():
+ 	}
+`,
+	},
+	{
+		Name:    "throttle-leaves-its-place",
+		Why:     "a writer that gave up in Throttle stays in the list",
+		Package: "./smr",
+		Test:    "TestThrottle_WaitsForReaderAndCancels",
+		Patch: `
+@ smr/throttle.go
+ 		case <-ctx.Done():
+-			d.unthrottle(wake)
+`,
+	},
+	{
+		Name:    "synchronize-is-barrier",
+		Why:     "Synchronize waits for callbacks, too",
+		Package: "./smr",
+		Test:    "TestSynchronize_WaitsForSectionsOnly",
+		Patch: `
+@ smr/wait.go
+-	return d.wait(ctx, "Synchronize", d.clk.Advance())
++	return d.barrier(ctx, "Synchronize", true)
+`,
+	},
+	{
+		Name:    "never-patient",
+		Why:     "a domain with a reader that stays checks in for ever, in vain",
+		Package: "./smr",
+		Test:    "TestReclaimer_StalledDomainIsIdle",
+		Patch: `
+@ smr/pace.go
+-	if p.quiet {
+-		interval = max(interval, min(2*p.interval, maxInterval))
+-	}
+`,
+	},
+	{
+		Name:    "poll-blind",
+		Why:     "Poll finds a goal reached whatever sections are open",
+		Package: "./smr",
+		Test:    "TestSection_HoldsBackGracePeriods",
+		Patch: `
+@ smr/wait.go
+-func (d *Domain) Poll(goal Seq) bool { return d.clk.Poll(goal) }
++func (d *Domain) Poll(goal Seq) bool { return d.clk.Poll(goal) || !d.clk.Now().Before(goal) }
+`,
+	},
+	{
+		Name:    "reclaimer-stays",
+		Why:     "the reclaimer's goroutine stays when nothing is pending",
+		Package: "./smr",
+		Test:    "TestDomain_NothingAtRest",
+		Patch: `
+@ smr/reclaim.go
+-		if d.idle() {
+-			d.before("stop")
++		if d.idle() && d.opts.before != nil {
++			d.before("stop")
+@
+-		if r.inbox.empty() && !r.flush.Load() && !d.idle() {
++		if r.inbox.empty() && !r.flush.Load() {
 `,
 	},
 }

@@ -21,6 +21,7 @@ var smrfileBugs = []Bug{
 		Why:     "Truncate takes the pages of a view from its section",
 		Package: "./smrfile",
 		Test:    "TestTruncate_WaitsForSections",
+		Also:    []string{"TestStress", "TestTruncate_ClosedMeanwhile", "TestTruncate_Twice"},
 		Patch: `
 @ smrfile/truncate.go
 -	err = f.await(ctx, int(size))
@@ -66,6 +67,7 @@ var smrfileBugs = []Bug{
 		Why:     "Close returns, and its caller deletes or reuses what a section has viewed",
 		Package: "./smrfile",
 		Test:    "TestClose_GivesUp",
+		Also:    []string{"TestClose_InCallback"},
 		Patch: `
 @ smrfile/close.go
 +	if f.dom != nil {

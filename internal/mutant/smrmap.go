@@ -126,6 +126,7 @@ var smrmapBugs = []Bug{
 		Package:   "./smrmap",
 		Test:      "TestLoad_CopyIsOneValue",
 		Schedules: "TestSchedules_ComputeAgainstLoad",
+		Also:      []string{"TestLock_Exclusive"},
 		Patch: `
 @ smrmap/bucket.go
 -func bumped(ctl uint64) uint64 { return ctl + versionOne }
@@ -292,6 +293,7 @@ var smrmapBugs = []Bug{
 		Package:   "./smrmap",
 		Test:      "TestMap_ReadersDuringResizing",
 		Schedules: "TestSchedules_GrowAgainstUsers",
+		Also:      []string{"TestMap_OnHeapUnderCollector"},
 		Patch: `
 @ smrmap/resize.go
  		ctl[k] = c.lots.lock(t.at(i + k))
@@ -367,6 +369,7 @@ var smrmapBugs = []Bug{
 		Why:       "a walk sees entries again where the table has become smaller, and its place is in the middle of a bucket",
 		Package:   "./smrmap",
 		Schedules: "TestSchedules_ResizeAgainstWalk",
+		Also:      []string{"TestScan_OnceDuringResizing"},
 		Patch: `
 @ smrmap/walk.go
 -		if pos != pos>>t.shift<<t.shift { // the table has changed since the walk was here
@@ -479,7 +482,7 @@ var smrmapBugs = []Bug{
 @ smr/quiescent.go
 -	found = q.ending()
 -	q.rec.Offline()
-+	tell(q.ending())
++	q.tell(q.ending())
 +	q.rec.Offline()
 `,
 	},
@@ -588,6 +591,18 @@ var smrmapBugs = []Bug{
 @ slab/uncharged.go
 -	if !l.uncharged {
 +	if true {
+`,
+	},
+	{
+		Name:    "lock-by-store",
+		Why:     "two writers lock a bucket at once",
+		Package: "./smrmap",
+		Test:    "TestBytes_EverythingAtOnce",
+		Patch: `
+@ smrmap/lock.go
+-	if ctl&locked == 0 && b.ctl.CompareAndSwap(ctl, ctl|locked) {
++	if ctl&locked == 0 {
++		b.ctl.Store(ctl | locked)
 `,
 	},
 }

@@ -24,6 +24,7 @@ var stwBugs = []Bug{
 		Package:   "./stw",
 		Test:      "TestBlocking_ServedUntilTheEnd",
 		Schedules: "TestSchedules_StopAgainstBlocked",
+		Also:      []string{"TestForEach_SetChanges", "TestBurn", "TestGoexit_InForEach", "TestStops_FewPassUntilADomainGoesOn", "TestPoll_InServiceOfOneThatReturns", "TestStall_NamesWhatRuns"},
 		Patch: `
 @ stw/blocking.go
 -		for d.phase == returning {
@@ -79,6 +80,7 @@ var stwBugs = []Bug{
 		Package:   "./stw",
 		Test:      "TestInterrupt_AcceptedIsRun",
 		Schedules: "TestSchedules_InterruptAgainstEnd",
+		Also:      []string{"TestForEach_EndingDomainRunsIt"},
 		Patch: `
 @ stw/members.go
 -	if d.noted.any() {
@@ -1108,6 +1110,106 @@ var stwBugs = []Bug{
 @ stw/suspend.go
 -	if d.phase == suspended || d.phase == blocked {
 +	if d.phase == suspended || d.phase == blocked || d.phase == returning {
+`,
+	},
+	{
+		Name:    "interrupts-last-first",
+		Why:     "of two interrupts the later runs first",
+		Package: "./stw",
+		Test:    "TestInterrupt_FIFO",
+		Also:    []string{"TestPanic_InInterrupt"},
+		Patch: `
+@ stw/interrupt.go
+-	return d.request(func(n *noted) { n.interrupts = append(n.interrupts, fn) })
++	return d.request(func(n *noted) { n.interrupts = append([]func(*Domain){fn}, n.interrupts...) })
+`,
+	},
+	{
+		Name:    "second-panic-unheard",
+		Why:     "of two interrupts that panic one is passed on only when something else is asked",
+		Package: "./stw",
+		Test:    "TestPanic_NoneIsLost",
+		Patch: `
+@ stw/poll.go
+-	if len(d.noted.panics) > 0 {
+-		d.pending.Or(asked) // the next poll passes on what this one does not
+-	}
+`,
+	},
+	{
+		Name:    "joiners-starve",
+		Why:     "a domain that waits to join waits on when the stop has ended",
+		Package: "./stw",
+		Test:    "TestSpawn_NotStarvedByStops",
+		Patch: `
+@ stw/members.go
+ func (w *World) nextLocked() {
+-	w.admitJoinersLocked()
+`,
+	},
+	{
+		Name:    "interrupts-while-suspended",
+		Why:     "an interrupt runs for a domain that is suspended",
+		Package: "./stw",
+		Test:    "TestStates_EachAgainstEach",
+		Patch: `
+@ stw/noted.go
+-	case n.suspends > 0 || n.deferred > 0:
++	case n.deferred > 0:
+`,
+	},
+	{
+		Name:    "goexit-forgets-rest",
+		Why:     "what an interrupt that calls Goexit leaves to do is not done by the deferred code's polls",
+		Package: "./stw",
+		Test:    "TestGoexit_DeferredCodePolls",
+		Patch: `
+@ stw/poll.go
+ 		if d.noted.any() { // for the next poll, which may be in a deferred function
+-			d.pending.Or(asked)
+`,
+	},
+	{
+		Name:    "waits-unwatched",
+		Why:     "no wait is reported, however long it takes",
+		Package: "./stw",
+		Test:    "TestStall_NamesTheSilentDomain",
+		Patch: `
+@ stw/stall.go
+-	if x.w != nil && x.w.opts.StallAfter > 0 {
++	if x.w != nil && x.w.opts.StallAfter > 1000*time.Hour {
+`,
+	},
+	{
+		Name:    "watched-though-off",
+		Why:     "waits are reported at once though that is turned off",
+		Package: "./stw",
+		Test:    "TestStall_Off",
+		Patch: `
+@ stw/stall.go
+-	if x.w != nil && x.w.opts.StallAfter > 0 {
++	if x.w != nil && x.w.opts.StallAfter != 0 {
+`,
+	},
+	{
+		Name:    "deferred-at-its-end",
+		Why:     "an interrupt that was accepted is not run for a domain that ends in WithoutInterrupts",
+		Package: "./stw",
+		Test:    "TestWithoutInterrupts_Ends",
+		Patch: `
+@ stw/members.go
+-	d.noted.deferred = 0 // it may end inside WithoutInterrupts
+`,
+	},
+	{
+		Name:    "ending-takes-interrupts",
+		Why:     "a domain that ends accepts interrupts: those that come one after the other keep it",
+		Package: "./stw",
+		Test:    "TestDomain_Ending",
+		Patch: `
+@ stw/phase.go
+-func (p phase) refuses() bool { return p >= ending }
++func (p phase) refuses() bool { return p >= dead }
 `,
 	},
 }

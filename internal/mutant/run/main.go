@@ -53,7 +53,7 @@ const soundPart = 0.1
 
 func main() {
 	part := flag.Float64("part", 1, "the `part` of the bugs to try; they are drawn")
-	chance := flag.Float64("chance", 1, "the `part` of the bugs caught by schedules to try by chance as well; they are drawn")
+	chance := flag.Float64("chance", 1, "the `part` of the other tests of bugs that are caught to try as well; they are drawn")
 	list := flag.Bool("list", false, "print the bugs, what each allows, and what catches it")
 	overlay := flag.String("overlay", "", "write the named bug's overlay into this `directory`, and print its path")
 	generated := flag.Bool("generate", false, "try generated mutants, of all packages or these")
@@ -84,6 +84,15 @@ type check struct {
 	flags     []string // of go test
 	env       []string // of the build and the test
 	schedules bool     // finds what it finds each time
+	also      bool     // is of a test that must catch the bug though others do
+}
+
+// name names what must be caught by some check: the bug, or the bug by one of its Also tests.
+func (c check) name() string {
+	if c.also {
+		return c.bug.Name + " by " + c.test
+	}
+	return c.bug.Name
 }
 
 // checks returns how b is looked for.
@@ -93,14 +102,17 @@ func checks(b mutant.Bug) (all []check) {
 		env = []string{"GOARCH=" + b.Arch}
 	}
 	if b.Schedules != "" {
-		all = append(all, check{b, b.Schedules, []string{"-tags", "smr_sched," + b.Tags}, env, true})
+		all = append(all, check{b, b.Schedules, []string{"-tags", "smr_sched," + b.Tags}, env, true, false})
+	}
+	flags := []string{"-tags", b.Tags}
+	if b.Race {
+		flags = append(flags, "-race")
 	}
 	if b.Test != "" {
-		c := check{b, b.Test, []string{"-tags", b.Tags}, env, false}
-		if b.Race {
-			c.flags = append(c.flags, "-race")
-		}
-		all = append(all, c)
+		all = append(all, check{b, b.Test, flags, env, false, false})
+	}
+	for _, test := range b.Also {
+		all = append(all, check{b, test, flags, env, false, true})
 	}
 	return all
 }
@@ -116,7 +128,7 @@ func printBugs(w io.Writer) error {
 				fmt.Fprintf(&b, " (%s)", of)
 			}
 		}
-		for _, test := range []string{bug.Test, bug.Schedules} {
+		for _, test := range append([]string{bug.Test, bug.Schedules}, bug.Also...) {
 			if test != "" {
 				fmt.Fprintf(&b, " `%s`", test)
 			}
@@ -174,7 +186,8 @@ func run(only []string, part, chance float64) error {
 	// The scheduler lets one goroutine run at a time, so as many of its tests run as
 	// there are processors; and so do the tests of bugs that need no rare interleaving. What is
 	// left needs the processors to itself.
-	var bugs []string
+	tried := 0
+	var names []string // of what must be caught
 	var atOnce, alone []check
 	for _, name := range only {
 		if _, ok := mutant.Named(name); !ok {
@@ -185,12 +198,19 @@ func run(only []string, part, chance float64) error {
 		if len(only) > 0 && !slices.Contains(only, b.Name) || rand.Float64() >= part {
 			continue
 		}
-		bugs = append(bugs, b.Name)
+		tried++
+		names = append(names, b.Name)
 		for _, c := range checks(b) {
-			if c.schedules || b.Schedules == "" {
+			switch {
+			case !c.schedules && (b.Schedules != "" || c.also) && rand.Float64() >= chance:
+				continue
+			case c.schedules || b.Schedules == "":
 				atOnce = append(atOnce, c)
-			} else if rand.Float64() < chance {
+			default:
 				alone = append(alone, c)
+			}
+			if c.also {
+				names = append(names, c.name())
 			}
 		}
 	}
@@ -201,13 +221,13 @@ func run(only []string, part, chance float64) error {
 		return err
 	}
 	survivors := 0
-	for _, name := range bugs {
+	for _, name := range names {
 		if !r.caught[name] {
 			fmt.Printf("%-14s %s\n", "SURVIVED", name)
 			survivors++
 		}
 	}
-	fmt.Printf("%d bugs tried, %d survived\n", len(bugs), survivors)
+	fmt.Printf("%d bugs tried, %d survived\n", tried, survivors)
 	if survivors > 0 {
 		return fmt.Errorf("%d bugs were not caught", survivors)
 	}
@@ -286,7 +306,7 @@ func (r *runner) try(c check) error {
 	defer os.Remove(bin)
 	// What goes by chance may have none; then the schedules must have caught the bug.
 	verdict, why, left := "missed", "", tries
-	if c.schedules || r.isCaught(c.bug.Name) {
+	if c.schedules || r.isCaught(c.name()) {
 		left = 1
 	}
 	for n := 1; n <= left && verdict == "missed"; n++ {
@@ -295,7 +315,7 @@ func (r *runner) try(c check) error {
 			if n > 1 {
 				verdict = fmt.Sprintf("caught, try %d", n)
 			}
-			r.setCaught(c.bug.Name)
+			r.setCaught(c.name())
 		}
 	}
 	fmt.Printf("%-14s %-24s %-42s %5.1f s  %s\n", verdict, c.bug.Name, c.test, time.Since(began).Seconds(), why)
