@@ -221,3 +221,23 @@ func TestTryEnter_RefusedWhenSealed(t *testing.T) {
 		})
 	}
 }
+
+// Those that entered first come first, wherever their records are.
+func TestBlocking_OldestFirst(t *testing.T) {
+	c := newClock(Options{Start: 1 << 40})
+	second, first, third := c.NewOwned(), c.NewOwned(), c.NewOwned()
+	want := []*Record{first, second, third}
+	for _, r := range want {
+		_, gen := r.Enter()
+		defer r.Leave(gen)
+		c.Advance()
+	}
+	var got []*Record
+	for _, b := range c.Blocking(c.Now()) {
+		got = append(got, b.Record)
+	}
+	require.Len(t, got, len(want))
+	for i := range want {
+		require.Same(t, want[i], got[i], i)
+	}
+}

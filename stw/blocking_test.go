@@ -214,3 +214,20 @@ func TestInterruptExternal(t *testing.T) {
 	other := newWorld(t, Options{})
 	asDomain(t, other, func(d *Domain) { require.Panics(t, func() { d.InterruptExternal() }) })
 }
+
+// A hook that asks for itself again is called by the next poll, not by this one.
+func TestInterruptExternal_FromItsHook(t *testing.T) {
+	calls := 0
+	w := newWorld(t, Options{ExternalInterrupt: func(d *Domain) {
+		if calls++; calls < 3 {
+			d.InterruptExternal()
+		}
+	}})
+	asDomain(t, w, func(d *Domain) {
+		d.InterruptExternal()
+		for i := range 3 {
+			d.Poll()
+			require.Equal(t, i+1, calls)
+		}
+	})
+}

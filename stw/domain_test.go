@@ -655,3 +655,14 @@ func TestBurn(t *testing.T) {
 	require.NoError(t, dom.Barrier(watchdogContext(t)))
 	require.Equal(t, called.Load(), freed.Load(), "what dying domains left is freed")
 }
+
+// A domain that has left the world is not found, also before its slot is free.
+func TestLookup_Dead(t *testing.T) {
+	w := newWorld(t, Options{})
+	d, err := w.Register()
+	require.NoError(t, err)
+	w.leave(d)
+	_, ok := w.Lookup(d.ID())
+	w.free(d)
+	require.False(t, ok)
+}

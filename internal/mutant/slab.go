@@ -238,6 +238,7 @@ var slabBugs = []Bug{
 		Why:     "a retired sample faults in the sections that may hold it",
 		Package: "./slab",
 		Test:    "TestQuarantine_ReadersHoldIt",
+		Also:    []string{"TestQuarantine_ManyAtOnce"},
 		Patch: `
 @ slab/sample.go
  	s.uncached.retires.Add(1)

@@ -471,6 +471,7 @@ var smrBugs = []Bug{
 		Why:     "a domain with a reader that stays checks in for ever, in vain",
 		Package: "./smr",
 		Test:    "TestReclaimer_StalledDomainIsIdle",
+		Also:    []string{"TestReclaimer_BlockedWorkersLeaveItIdle"},
 		Patch: `
 @ smr/pace.go
 -	if p.quiet {
@@ -494,6 +495,7 @@ var smrBugs = []Bug{
 		Why:     "the reclaimer's goroutine stays when nothing is pending",
 		Package: "./smr",
 		Test:    "TestDomain_NothingAtRest",
+		Also:    []string{"TestCall_WithinMaxDelay"},
 		Patch: `
 @ smr/reclaim.go
 -		if d.idle() {
@@ -503,6 +505,18 @@ var smrBugs = []Bug{
 @
 -		if r.inbox.empty() && !r.flush.Load() && !d.idle() {
 +		if r.inbox.empty() && !r.flush.Load() {
+`,
+	},
+	{
+		Name:    "held-unseen",
+		Why:     "a callback runs, and an object is reused, whatever holds it",
+		Package: "./smr",
+		Test:    "TestHold_NoGoroutineMeanwhile",
+		Also:    []string{"TestHold_Stress", "TestHold_StressWithFailingCallbacks", "TestHold_AnyAlignment", "TestHold_LargeSizes", "TestHold_ReleasedInAStall", "TestHold_Throttle", "TestHold_WhileGOMAXPROCSChanges"},
+		Patch: `
+@ smr/hold_set.go
+-	if len(d.holds.All()) == 0 {
++	if d != nil {
 `,
 	},
 }

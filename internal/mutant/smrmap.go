@@ -594,10 +594,10 @@ var smrmapBugs = []Bug{
 `,
 	},
 	{
-		Name:    "lock-by-store",
+		Name:    "bucket-lock-by-store",
 		Why:     "two writers lock a bucket at once",
 		Package: "./smrmap",
-		Test:    "TestBytes_EverythingAtOnce",
+		Test:    "TestCompute_Atomic",
 		Patch: `
 @ smrmap/lock.go
 -	if ctl&locked == 0 && b.ctl.CompareAndSwap(ctl, ctl|locked) {

@@ -78,6 +78,16 @@ func written(t *testing.T, p unsafe.Pointer, size uintptr) {
 	}
 }
 
+// A kept range that is too small is passed over for one behind it.
+func TestAllocLarge_PassesOverSmallerKept(t *testing.T) {
+	freshKept(t)
+	refuse(t, &refusing{munmap: func(block) bool { return true }})
+	small, p := allocLarge(t, large/2), allocLarge(t, large)
+	FreeLarge(small, large/2)
+	FreeLarge(p, large)
+	require.Equal(t, p, allocLarge(t, large))
+}
+
 // What the system does not take back is the next large block, whole or in parts.
 func TestFreeLarge_KeptRangeIsReused(t *testing.T) {
 	freshKept(t)
