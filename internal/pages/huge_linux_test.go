@@ -39,6 +39,17 @@ func TestHuge_AfterSmallBlocks(t *testing.T) {
 	Free(base, MaxBlock)
 }
 
+// A sparse block takes memory only where it was touched, whatever huge pages there are.
+func TestHuge_SparseBlocksAreNot(t *testing.T) {
+	if !hugeAgain(t) {
+		t.Skip("this kernel gives no huge page")
+	}
+	p, err := AllocSparse(MaxBlock)
+	require.NoError(t, err)
+	require.False(t, becomesHuge(t, p))
+	Free(p, MaxBlock)
+}
+
 func wholeBlock(t *testing.T) unsafe.Pointer {
 	p, err := Alloc(MaxBlock)
 	require.NoError(t, err)
@@ -49,6 +60,7 @@ func wholeBlock(t *testing.T) unsafe.Pointer {
 func hugeAgain(t *testing.T) bool {
 	p, err := reserve(MaxBlock, MaxBlock)
 	require.NoError(t, err)
+	adviseHuge(block{p, MaxBlock})
 	require.NoError(t, protect(block{p, MaxBlock}, protection))
 	defer unix.MunmapPtr(p, MaxBlock)
 	if !becomesHuge(t, p) {

@@ -52,13 +52,10 @@ func reserve(size, align uintptr) (unsafe.Pointer, error) {
 	if err != nil {
 		return nil, err
 	}
-	if size >= MaxBlock {
-		adviseHuge(block{p, size})
-	}
 	return p, nil
 }
 
-// reserveBare is reserve without alignment, and without huge pages.
+// reserveBare is reserve without alignment.
 func reserveBare(size uintptr) (unsafe.Pointer, error) {
 	return mapped(size, unix.PROT_NONE, noReserve)
 }

@@ -17,6 +17,9 @@ const noReserve = unix.MAP_NORESERVE
 // misses. A kernel without huge pages refuses, which does no harm.
 func adviseHuge(b block) { system.madvise(b.bytes(), unix.MADV_HUGEPAGE) }
 
+// adviseSmall asks for none: what is not touched shall take no memory.
+func adviseSmall(b block) { system.madvise(b.bytes(), unix.MADV_NOHUGEPAGE) }
+
 // decommit gives the memory back; the next access, where permitted, finds zeros.
 func decommit(p unsafe.Pointer, size uintptr) {
 	mem := block{p, size}.bytes()

@@ -13,6 +13,8 @@ const noReserve = 0
 
 func adviseHuge(block) {}
 
+func adviseSmall(block) {}
+
 func mended(unsafe.Pointer) {}
 
 // decommit gives the memory back by mapping fresh pages over it.

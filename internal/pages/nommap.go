@@ -27,3 +27,5 @@ func mostMappings() int64                          { return math.MaxInt64 }
 func unmap(unsafe.Pointer, uintptr)                {}
 func decommit(unsafe.Pointer, uintptr)             {}
 func mended(unsafe.Pointer)                        {}
+func adviseHuge(block)                             {}
+func adviseSmall(block)                            {}

@@ -8,6 +8,9 @@
 // over. (Under -tags invariants, which builds without optimistic readers, freed blocks fault for
 // a while.) Large blocks are unmapped.
 //
+// A sparse block is one of which little is touched at first. It has no huge pages: so only the pages
+// that are touched take memory, and ten thousand of them do not take what is between them.
+//
 // # A system that has little to give
 //
 // A reservation can't be touched and costs only addresses. It is opened from its start, one
@@ -53,7 +56,15 @@ var ErrNoMemory = errors.New("the system has no memory to give")
 
 // Alloc returns a block of size bytes, zeroed and aligned to its size, which is a power of two
 // from MinBlock to MaxBlock.
-func Alloc(size uintptr) (unsafe.Pointer, error) {
+func Alloc(size uintptr) (unsafe.Pointer, error) { return heap.alloc(size) }
+
+// AllocSparse is Alloc of a sparse block. Where [Sparse] is false it takes memory as any other.
+func AllocSparse(size uintptr) (unsafe.Pointer, error) { return heap.sparse.alloc(size) }
+
+// Sparse says that pages of a block that were not touched take no memory.
+const Sparse = !onGoHeap
+
+func (s *regionSet) alloc(size uintptr) (unsafe.Pointer, error) {
 	if size < MinBlock || size > MaxBlock || size&(size-1) != 0 {
 		panic("pages: no such block size")
 	}
@@ -64,10 +75,10 @@ func Alloc(size uintptr) (unsafe.Pointer, error) {
 	defer heap.mu.Unlock()
 	order := orderOf(size)
 	for {
-		if p := takeLocked(order); p != nil {
+		if p := s.takeLocked(order); p != nil {
 			return p, nil
 		}
-		if err := growLocked(size); err != nil {
+		if err := s.growLocked(size); err != nil {
 			return nil, err
 		}
 	}

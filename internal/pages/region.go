@@ -16,8 +16,9 @@ const maxRegion = 16 << 20 << (^uintptr(0) >> 63 * 2)
 type region struct {
 	base   unsafe.Pointer // aligned to size, or to MaxBlock if that is less
 	size   uintptr        // a power of two
-	index  int            // in heap.regions
-	opened uintptr        // the rest can't be touched
+	of     *regionSet
+	index  int     // in of.regions
+	opened uintptr // the rest can't be touched
 	free   [orders][maxRegion / MinBlock / 64]uint64
 	has    [orders]int // bits set
 }
@@ -25,6 +26,7 @@ type region struct {
 var heap struct {
 	mu sync.Mutex // guards the rest
 	regionSet
+	sparse regionSet // of AllocSparse: without huge pages
 }
 
 type regionSet struct {
@@ -36,34 +38,34 @@ type regionSet struct {
 }
 
 // takeLocked returns a free block of the order, cut from a larger one if need be; nil if none.
-func takeLocked(order int) unsafe.Pointer {
+func (s *regionSet) takeLocked(order int) unsafe.Pointer {
 	for from := order; from < orders; from++ {
-		for i := heap.lowest[from]; i < len(heap.regions); i++ {
-			if r := heap.regions[i]; r.has[from] > 0 {
-				heap.lowest[from] = i
+		for i := s.lowest[from]; i < len(s.regions); i++ {
+			if r := s.regions[i]; r.has[from] > 0 {
+				s.lowest[from] = i
 				return r.cut(from, order)
 			}
 		}
-		heap.lowest[from] = len(heap.regions)
+		s.lowest[from] = len(s.regions)
 	}
 	return nil
 }
 
 // growLocked makes a free block of at least size bytes.
-func growLocked(size uintptr) error {
-	for i, r := range heap.partly {
+func (s *regionSet) growLocked(size uintptr) error {
+	for i, r := range s.partly {
 		if r.open() != nil {
 			continue
 		}
 		if r.opened == r.size {
-			heap.partly = slices.Delete(heap.partly, i, i+1)
+			s.partly = slices.Delete(s.partly, i, i+1)
 		}
 		return nil
 	}
 	var err error
-	for n := max(heap.next, MaxBlock); n >= size; n /= 2 {
-		if err = addRegionLocked(n); err == nil {
-			heap.next = min(max(2*n, MaxBlock), maxRegion)
+	for n := max(s.next, MaxBlock); n >= size; n /= 2 {
+		if err = s.addRegionLocked(n); err == nil {
+			s.next = min(max(2*n, MaxBlock), maxRegion)
 			return nil
 		}
 	}
@@ -71,20 +73,25 @@ func growLocked(size uintptr) error {
 }
 
 // addRegionLocked reserves a region of size bytes and opens the start of it.
-func addRegionLocked(size uintptr) error {
+func (s *regionSet) addRegionLocked(size uintptr) error {
 	base, err := reserve(size, min(size, MaxBlock))
 	if err != nil {
 		return err
 	}
-	r := &region{base: base, size: size, index: len(heap.regions)}
+	if s == &heap.sparse {
+		adviseSmall(block{base, size})
+	} else if size >= MaxBlock {
+		adviseHuge(block{base, size})
+	}
+	r := &region{base: base, size: size, of: s, index: len(s.regions)}
 	if err := r.open(); err != nil {
 		unmap(base, size)
 		return err
 	}
-	heap.regions = append(heap.regions, r)
-	heap.byBase = slices.Insert(heap.byBase, searchLocked(base), r)
+	s.regions = append(s.regions, r)
+	s.byBase = slices.Insert(s.byBase, s.searchLocked(base), r)
 	if r.opened < r.size {
-		heap.partly = append(heap.partly, r)
+		s.partly = append(s.partly, r)
 	}
 	return nil
 }
@@ -126,7 +133,10 @@ func (r *region) cut(from, order int) unsafe.Pointer {
 func join(p unsafe.Pointer, size uintptr) {
 	heap.mu.Lock()
 	defer heap.mu.Unlock()
-	r := regionLocked(p)
+	r := heap.regionLocked(p)
+	if r == nil {
+		r = heap.sparse.regionLocked(p)
+	}
 	if r == nil {
 		panic("pages: freed a block that was never allocated")
 	}
@@ -148,20 +158,20 @@ func join(p unsafe.Pointer, size uintptr) {
 }
 
 // regionLocked returns the region whose opened part contains p, nil if there is none.
-func regionLocked(p unsafe.Pointer) *region {
-	i := searchLocked(unsafe.Add(p, 1)) - 1 // the last one that begins at p or below
+func (s *regionSet) regionLocked(p unsafe.Pointer) *region {
+	i := s.searchLocked(unsafe.Add(p, 1)) - 1 // the last one that begins at p or below
 	if i < 0 {
 		return nil
 	}
-	if r := heap.byBase[i]; uintptr(p)-uintptr(r.base) < r.opened {
+	if r := s.byBase[i]; uintptr(p)-uintptr(r.base) < r.opened {
 		return r
 	}
 	return nil
 }
 
 // searchLocked returns how many regions begin below p.
-func searchLocked(p unsafe.Pointer) int {
-	i, _ := slices.BinarySearchFunc(heap.byBase, uintptr(p), func(r *region, p uintptr) int {
+func (s *regionSet) searchLocked(p unsafe.Pointer) int {
+	i, _ := slices.BinarySearchFunc(s.byBase, uintptr(p), func(r *region, p uintptr) int {
 		if uintptr(r.base) < p {
 			return -1
 		}
@@ -173,7 +183,7 @@ func searchLocked(p unsafe.Pointer) int {
 func (r *region) set(order, i int) {
 	r.free[order][i/64] |= 1 << (i % 64)
 	r.has[order]++
-	heap.lowest[order] = min(heap.lowest[order], r.index)
+	r.of.lowest[order] = min(r.of.lowest[order], r.index)
 }
 
 func (r *region) clear(order, i int) {

@@ -19,13 +19,15 @@ func freshHeap(t *testing.T) {
 	defer heap.mu.Unlock()
 	old := heap.regionSet
 	heap.regionSet = regionSet{next: maxRegion}
+	oldSparse := heap.sparse
+	heap.sparse = regionSet{next: maxRegion}
 	t.Cleanup(func() {
 		heap.mu.Lock()
 		defer heap.mu.Unlock()
-		for _, r := range heap.regions {
+		for _, r := range slices.Concat(heap.regions, heap.sparse.regions) {
 			unmap(r.base, r.size)
 		}
-		heap.regionSet = old
+		heap.regionSet, heap.sparse = old, oldSparse
 	})
 }
 
@@ -235,4 +237,37 @@ func TestFree_Twice(t *testing.T) {
 			}()
 		}
 	}
+}
+
+// Sparse blocks lie in regions of their own, and go back to them.
+func TestSparse_InRegionsOfTheirOwn(t *testing.T) {
+	freshHeap(t)
+	first, dense := alloc(t, MinBlock), alloc(t, MinBlock)
+	var sparse []unsafe.Pointer
+	for range perMax {
+		p, err := AllocSparse(MinBlock)
+		require.NoError(t, err)
+		written(t, p, MinBlock)
+		sparse = append(sparse, p)
+	}
+	require.Len(t, heap.regions, 1)
+	require.Len(t, heap.sparse.regions, 1)
+	r := heap.sparse.regions[0]
+	for i, p := range sparse {
+		require.Equal(t, unsafe.Add(r.base, uintptr(i)*MinBlock), p)
+	}
+	join(dense, MinBlock)
+	join(sparse[1], MinBlock)
+	require.Equal(t, dense, alloc(t, MinBlock))
+	again, err := AllocSparse(MinBlock)
+	require.NoError(t, err)
+	require.Equal(t, sparse[1], again)
+	for _, p := range sparse {
+		join(p, MinBlock)
+	}
+	require.Equal(t, whole(r), r.has)
+	require.PanicsWithValue(t, "pages: freed a block twice", func() { join(sparse[0], MinBlock) })
+	join(first, MinBlock)
+	join(dense, MinBlock)
+	require.Equal(t, whole(heap.regions[0]), heap.regions[0].has)
 }

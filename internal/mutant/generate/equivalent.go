@@ -73,9 +73,9 @@ var equivalents = map[string]string{
 	"internal/pages/go.go:allocGo: operator: > -> >= #2":                                                    "a bound of 1 or 8 GiB, either side",
 	"internal/pages/mmap.go:reserve: off by one: 1 -> 2":                                                    "mappings are aligned to a page",
 	"internal/pages/probe.go:Probe: never: size < probed -> false && (size < probed)":                       "asks the system without need",
-	"internal/pages/region.go:addRegionLocked: exchange: heap.regions = append(heap.regions, r) heap.byBase = slices.Insert(... -> heap.byBase = slices.Insert(heap.byBase, searchLocked(base), r) hea...": "the lock is held",
-	"internal/pages/region.go:searchLocked: off by one: 1 -> 2 #2": "only the sign counts",
-	"internal/relacq/plain.go:Fence: off by one: 1 -> 2":           "any locked instruction is a fence",
+	"internal/pages/region.go:regionSet.addRegionLocked: exchange: s.regions = append(s.regions, r) s.byBase = slices.Insert(s.byBase,... -> s.byBase = slices.Insert(s.byBase, s.searchLocked(base), r) s.regio...": "the lock is held",
+	"internal/pages/region.go:regionSet.searchLocked: off by one: 1 -> 2 #2": "only the sign counts",
+	"internal/relacq/plain.go:Fence: off by one: 1 -> 2":                     "any locked instruction is a fence",
 }
 
 // Equivalent returns why no check can kill a mutant, and whether that is known.
