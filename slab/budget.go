@@ -16,9 +16,11 @@ import (
 var ErrNoMemory = errors.New("out of memory")
 
 // A Budget bounds the bytes that pools, blocks and maps together take from the system: whole
-// slabs, free objects included; not what [Budget.SetSpare] keeps. (A system with huge pages may put
-// up to 2 MiB more under the slabs that were made last.) The zero Budget has no bound. A pool belongs
-// to its budget until it is closed. All methods may be called by any number of goroutines.
+// slabs, free objects included; of the first slab of a pool, or of a size of blocks, the pages that
+// it uses; not what [Budget.SetSpare] keeps. (A system with huge pages may put up to 2 MiB more under
+// the slabs that were made last, and one that locks all memory, by mlockall, the rest of first slabs.)
+// The zero Budget has no bound. A pool belongs to its budget until it is closed. All methods may be
+// called by any number of goroutines.
 type Budget struct {
 	limit, used satomic.Int64
 

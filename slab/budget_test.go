@@ -78,8 +78,8 @@ func TestBudget_ReclaimsNewSlab(t *testing.T) {
 	b := NewBudget(2 * 64 << 10)
 	p := New[flat](d, Options{Budget: b})
 	q := New[page](d, Options{Budget: b, Name: "q"})
-	require.NoError(t, p.s.grow())
-	require.NoError(t, p.s.grow())
+	growSlab(t, p.s)
+	growSlab(t, p.s)
 	obj := get(t, p)
 	q.Free(get(t, q))
 	p.Free(obj)
@@ -152,7 +152,7 @@ func TestBudget_PutOfNegativePanics(t *testing.T) {
 // change.
 func TestBudget_GetTakesFromOtherSizesEachTime(t *testing.T) {
 	d := newDomain(t)
-	b := NewBudget(pages.MinBlock)
+	b := NewBudget(0)
 	x := NewBlocks(d, Options{Budget: b})
 	failed := 0
 	for i := range 100 {
@@ -162,6 +162,9 @@ func TestBudget_GetTakesFromOtherSizesEachTime(t *testing.T) {
 			continue
 		}
 		x.Free(block)
+		if i == 0 {
+			b.SetLimit(b.Used())
+		}
 	}
 	require.NoError(t, x.Close(watchdogContext(t)))
 	require.Zero(t, failed, "of 100 gets failed with nothing in use")
@@ -178,7 +181,8 @@ func TestBudget_GetTakesFromOtherCaches(t *testing.T) {
 	defer debug.SetGCPercent(debug.SetGCPercent(-1))
 	runtime.GC()
 	d := newDomain(t)
-	p := New[[1024]byte](d, Options{Budget: NewBudget(pages.MinBlock)})
+	b := NewBudget(0)
+	p := New[[1024]byte](d, Options{Budget: b})
 	var stage, id atomic.Int32
 	go func() {
 		id.Store(int32(pcpu.Pin()))
@@ -186,6 +190,7 @@ func TestBudget_GetTakesFromOtherCaches(t *testing.T) {
 		l.unpin()
 		pcpu.Unpin()
 		p.Free(mustGet(p))
+		b.SetLimit(b.Used())
 		id.Store(int32(pcpu.Pin()))
 		stage.Store(1)
 		for stage.Load() != 2 { // keeps its processor, so that the other gets another
@@ -206,9 +211,10 @@ func TestBudget_GetTakesFromOtherCaches(t *testing.T) {
 // Get takes the slab that another pool of the budget does not use.
 func TestBudget_GetTakesIdleSlabOfAnother(t *testing.T) {
 	d := newDomain(t)
-	b := NewBudget(pages.MinBlock)
+	b := NewBudget(0)
 	p, q := New[flat](d, Options{Budget: b}), New[[1024]byte](d, Options{Budget: b})
 	p.Free(get(t, p))
+	b.SetLimit(b.Used())
 	obj, err := q.Get()
 	require.NoError(t, err)
 	q.Free(obj)
@@ -296,14 +302,14 @@ func TestBudget(t *testing.T) {
 // What another pool holds and does not use is found when the budget is at its end.
 func TestBudget_TakesBackWhatOthersDoNotUse(t *testing.T) {
 	d := newDomain(t)
-	b := NewBudget(2 * pages.MinBlock)
+	b := NewBudget(0)
 	x, y, z := NewBlocks(d, Options{Budget: b}), NewBlocks(d, Options{Budget: b}), NewBlocks(d, Options{Budget: b})
 	for _, bl := range []*Blocks{x, y} {
 		block, err := bl.Get(100)
 		require.NoError(t, err)
 		bl.Free(block)
 	}
-	require.EqualValues(t, b.Limit(), b.Used())
+	b.SetLimit(b.Used())
 	block, err := z.Get(50)
 	require.NoError(t, err)
 	z.Free(block)

@@ -16,7 +16,7 @@ import (
 type claim struct {
 	b    *Blocks
 	n    int   // bytes of the block
-	need int64 // bytes that the block takes from the budget
+	need int64 // bytes that the block takes from the budget: what its store grows by
 	want int64 // bytes to collect: need, and what brings the budget back to its limit
 
 	// missing is how many bytes are still to be collected; at first want. Budget.Release lowers
@@ -40,7 +40,8 @@ func (b compactor) Claim(ctx context.Context, n int) (compaction.Claim, error) {
 	}
 	c := &claim{b: b.Blocks, n: n, need: int64(BlockSize(n))}
 	if n <= maxObject {
-		c.need = int64(b.classes[class(n)].slabSize)
+		size, _ := b.classes[class(n)].heap.growth()
+		c.need = int64(size)
 	}
 	c.want = c.need
 	if b.budget == nil {
@@ -124,15 +125,18 @@ func (c *claim) Get() ([]byte, error) {
 	return c.getSpent()
 }
 
-// getSpent is Get of a new slab or mapping, after spend.
+// getSpent is Get of a new slab, or a step of one, or a mapping, after spend.
 func (c *claim) getSpent() ([]byte, error) {
 	if c.n > maxObject {
 		return c.b.allocLarge(c.n)
 	}
 	s := &c.b.classes[class(c.n)]
 	m := s.depot.getEmpty()
-	if err := s.growBy(m); err != nil {
-		return nil, err // m is empty: the collector has it
+	size := uintptr(c.need)
+	if size == s.slabSize || !s.heap.open(m) { // where others have opened the last step, another slab begins
+		if err := s.growBy(size, m); err != nil {
+			return nil, err // m is empty: the collector has it
+		}
 	}
 	if s.depot.isClosed() { // asked after growBy, so Close has counted m, or is seen here
 		s.keep(m)
@@ -173,8 +177,15 @@ func (c *claim) Compact(ctx context.Context, vacate func(block []byte)) (release
 
 func (c *claim) Evacuate(ctx context.Context, vacate func(block []byte)) (released int64, err error) {
 	defer runtime.KeepAlive(c.b)
-	_, victim := c.b.victims(c.n)
-	return victim.evacuateAlone(ctx, min(c.Missing(), maxEvacuated), vacate)
+	for {
+		_, victim := c.b.victims(c.n)
+		size, err := victim.evacuateAlone(ctx, min(c.Missing(), maxEvacuated), vacate)
+		released += size
+		// One slab will do, unless it was not opened to its end.
+		if err != nil || size == 0 || size >= int64(victim.slabSize) || c.Missing() == 0 {
+			return released, err
+		}
+	}
 }
 
 // maxEvacuated bounds how much is evacuated at a time: its blocks can't be given out meanwhile.

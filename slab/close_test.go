@@ -335,7 +335,7 @@ func TestClose_GrownBesideCloseGoes(t *testing.T) {
 	p := New[flat](newDomain(t), Options{Budget: budget, PrivateFree: true})
 	require.NoError(t, p.Close(watchdogContext(t)))
 	require.NoError(t, budget.Reserve(int64(p.s.slabSize)))
-	require.NoError(t, p.s.growBy(nil), "a Get that Close overtook after it had asked whether the pool is closed")
+	require.NoError(t, p.s.growBy(p.s.slabSize, nil), "a Get that Close overtook after it had asked whether the pool is closed")
 	_, err := p.Get()
 	require.ErrorIs(t, err, ErrClosed)
 	require.Zero(t, budget.Used())

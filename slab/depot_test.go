@@ -28,7 +28,7 @@ func newStill(t testing.TB) *smr.Domain {
 // yet.
 func magazines(t testing.TB, s *store, n int) []*magazine {
 	require.LessOrEqual(t, n*s.capacity, s.perSlab)
-	require.NoError(t, s.grow())
+	growSlab(t, s)
 	all := make([]*magazine, n)
 	for i := range all {
 		all[i] = s.take(false)

@@ -40,7 +40,8 @@
 //
 // A slab is empty when all of its objects are back. A pool keeps up to an eighth of its slabs
 // empty. The others go back to the system after a grace period in which they were not needed, or
-// at once by Trim, Close, or a [Budget] that is nearly used up. Slabs of a Pool also wait for the
+// at once by Trim, Close, or a [Budget] that is nearly used up. The first slab of a pool is opened page
+// by page, as objects are needed; the others are whole. Slabs of a Pool also wait for the
 // readers that were in a section when the last object came back. So in a section, a pointer to
 // an object of a Pool leads to an object of that type until the section ends, even after Free; only
 // its contents may be another user's by then. (Not so with [Options.PrivateFree].)

@@ -136,7 +136,9 @@ func (s *store) evacuate(ctx context.Context, n int, vacate func(unsafe.Pointer)
 		if surplus {
 			s.policy.callShrink()
 		}
-		released = int64(len(empty)) * int64(s.slabSize)
+		for _, sl := range empty {
+			released += int64(sl.opened)
+		}
 	}()
 	for range 2 {
 		taken := 0
@@ -168,7 +170,7 @@ func (h *heap) beginEvacuation(n int) []*slab {
 	var best, doubtful []*slab
 	for _, sl := range h.slabs {
 		switch {
-		case sl == nil || sl.nFree == h.s.perSlab:
+		case sl == nil || sl.nFree == sl.n:
 		case held[uintptr(sl.base)]:
 			doubtful = append(doubtful, sl)
 		default:
@@ -193,7 +195,7 @@ func (h *heap) beginEvacuation(n int) []*slab {
 func (h *heap) takenOf(sl *slab) (taken []unsafe.Pointer) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	for i := range h.s.perSlab {
+	for i := range sl.n {
 		if sl.free[i/64]>>(i%64)&1 == 0 {
 			taken = append(taken, sl.object(i))
 		}
@@ -209,7 +211,7 @@ func (h *heap) endEvacuation(slabs []*slab) (released []*slab, surplus bool) {
 	for _, sl := range slabs {
 		sl.evacuated = false
 		switch {
-		case sl.nFree == h.s.perSlab:
+		case sl.nFree == sl.n:
 			h.stampLocked(sl)
 			h.forgetLocked(sl)
 			released = append(released, sl)

@@ -3,6 +3,7 @@ package slab
 import (
 	"fmt"
 	"math/bits"
+	"slices"
 	"unsafe"
 
 	"github.com/gosmr/gosmr/internal/pages"
@@ -15,7 +16,7 @@ import (
 // caller releases them after unlocking.
 //
 //	add ──▶ empty ──fill──▶ partial ──fill──▶ (no list)
-//	          │  ◀────put──── │  ▲ ◀───put─────  │
+//	          │  ◀────put──── │  ▲ ◀──put, open─  │
 //	          │               └──┴─evacuation────┴──▶ (no list, evacuated)
 //	          ▼ drop                                          │
 //	       released  ◀────────────────────────────────────────┘
@@ -29,23 +30,31 @@ type heap struct {
 	mu          ssync.Mutex // guards all below
 	slabs       []*slab     // by number; nil: the number is free
 	freeNumbers []uint32
+	sparse      []*slab  // those not opened to their end: at most one, unless several were first
 	partial     slabList // those with some free objects and some taken
 	empty       slabList // those with all objects free
 	nEmpty      int
 	idle        int // the least that nEmpty was since the last dropIdle
 
-	reserved int64 // bytes of all slabs
-	taken    int64 // objects out of their slabs: in use, in magazines, or retired
-	closed   bool  // keep no empty slab
+	reserved   int64 // bytes of all slabs, as far as they are opened
+	emptyBytes int64 // those of empty ones
+	objects    int64 // that all slabs have
+	taken      int64 // objects out of their slabs: in use, in magazines, or retired
+	closed     bool  // keep no empty slab
 }
 
 // A slab is one block of memory, cut into objects. heap.mu guards its fields until it is let go;
 // base, store and number are constant.
+//
+// The first slab of a store opens a few pages at a time, since many pools need no more. What is not
+// opened is not given out, so it takes no memory, and does not count in the budget.
 type slab struct {
 	store      *store
 	base       unsafe.Pointer // of the block; on the Go heap, of the first object
 	number     uint32
-	nFree      int
+	opened     uintptr  // bytes, from base on, that the budget has counted: all, unless it is in heap.sparse
+	n          int      // objects in what is opened
+	nFree      int      // of these
 	free       []uint64 // a bit for each object that is here
 	prev, next *slab    // in partial or empty
 	evacuated  bool     // it is to become empty, and is in neither list
@@ -65,17 +74,20 @@ const (
 	minPerSlab  = 8 // bounds the waste at the end of a slab
 )
 
-// newSlab takes a slab from the system. Its objects are free, and the budget has counted it.
-func (s *store) newSlab() (*slab, error) {
-	sl := &slab{store: s, nFree: s.perSlab, free: make([]uint64, (s.perSlab+63)/64)}
-	for i := range s.perSlab {
-		sl.free[i/64] |= 1 << (i % 64)
-	}
+// newSlab takes a slab from the system, of which size bytes are opened, a step or all. Its objects are
+// free, and the budget has counted the bytes.
+func (s *store) newSlab(size uintptr) (*slab, error) {
+	sl := &slab{store: s, free: make([]uint64, (s.perSlab+63)/64)}
+	sl.open(size)
 	if s.newCells != nil {
 		sl.base = s.newCells(sl)
 		return sl, nil
 	}
-	p, err := pages.Alloc(s.slabSize)
+	alloc := pages.Alloc
+	if size < s.slabSize {
+		alloc = pages.AllocSparse
+	}
+	p, err := alloc(s.slabSize)
 	if err != nil {
 		return nil, err
 	}
@@ -86,13 +98,27 @@ func (s *store) newSlab() (*slab, error) {
 	return sl, nil
 }
 
+// open adds the objects in the next size bytes, a step or all: they are free.
+func (sl *slab) open(size uintptr) {
+	s := sl.store
+	sl.opened += size
+	end := s.perSlab
+	if sl.opened < s.slabSize {
+		end = int((sl.opened - firstObject) / s.size)
+	}
+	for ; sl.n < end; sl.n++ {
+		sl.free[sl.n/64] |= 1 << (sl.n % 64)
+		sl.nFree++
+	}
+}
+
 // release gives the memory of a slab back to the system and the budget.
 func (sl *slab) release() {
 	s := sl.store
 	if s.newCells == nil {
 		pages.Free(sl.base, s.slabSize)
 	}
-	s.budget.Release(int64(s.slabSize))
+	s.budget.Release(int64(sl.opened))
 }
 
 func (sl *slab) object(i int) unsafe.Pointer {
@@ -122,7 +148,7 @@ func (h *heap) slabOfLocked(p unsafe.Pointer) (sl *slab, index int) {
 		panic(fmt.Sprintf("slab: %s: %p is not of this pool", s.name, p))
 	}
 	off := uintptr(p) - uintptr(sl.object(0))
-	if off%s.size != 0 || off/s.size >= uintptr(s.perSlab) {
+	if off%s.size != 0 || off/s.size >= uintptr(sl.n) {
 		panic(fmt.Sprintf("slab: %s: %p is not the start of an object", s.name, p))
 	}
 	return sl, int(off / s.size)
@@ -144,7 +170,11 @@ func (h *heap) add(sl *slab, m *magazine) (surplus bool) {
 	if h.s.newCells == nil {
 		(*header)(sl.base).number = uint64(sl.number)
 	}
-	h.reserved += int64(h.s.slabSize)
+	h.reserved += int64(sl.opened)
+	h.objects += int64(sl.n)
+	if sl.opened < h.s.slabSize {
+		h.sparse = append(h.sparse, sl)
+	}
 	h.addEmptyLocked(sl)
 	if m != nil {
 		h.fillLocked(m)
@@ -152,7 +182,63 @@ func (h *heap) add(sl *slab, m *magazine) (surplus bool) {
 	return h.surplusLocked()
 }
 
-// fill moves free objects from slabs to an empty magazine, until that is full or none are left.
+// growth returns how many bytes the store takes next, for a slab or, unless fresh, for the next step of
+// one that it has.
+func (h *heap) growth() (size uintptr, fresh bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	switch {
+	case h.toOpenLocked() != nil:
+		return h.s.step, false
+	case h.nSlabsLocked() == 0:
+		return h.s.step, true
+	}
+	return h.s.slabSize, true
+}
+
+// toOpenLocked returns a slab that is not opened to its end, nil if there is none.
+func (h *heap) toOpenLocked() *slab {
+	for _, sl := range h.sparse {
+		if !sl.evacuated {
+			return sl
+		}
+	}
+	return nil
+}
+
+// open opens the next step of a slab, which the budget has counted, and fills m with objects if m is not
+// nil. It reports false if no slab is left to open.
+func (h *heap) open(m *magazine) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	sl := h.toOpenLocked()
+	if sl == nil {
+		return false
+	}
+	before, had := sl.n, sl.nFree
+	sl.open(h.s.step)
+	h.reserved += int64(h.s.step)
+	h.objects += int64(sl.n - before)
+	if sl.opened == h.s.slabSize {
+		h.opensNoMoreLocked(sl)
+	}
+	switch had {
+	case 0:
+		h.partial.push(sl)
+	case before: // in empty: it was given back meanwhile
+		h.emptyBytes += int64(h.s.step)
+	}
+	if m != nil {
+		h.fillLocked(m)
+	}
+	return true
+}
+
+func (h *heap) opensNoMoreLocked(sl *slab) {
+	h.sparse = slices.DeleteFunc(h.sparse, func(other *slab) bool { return other == sl })
+}
+
+// fill moves free objects from slabs to an empty magazine, until that has enough or none are left.
 func (h *heap) fill(m *magazine) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -160,7 +246,8 @@ func (h *heap) fill(m *magazine) {
 }
 
 func (h *heap) fillLocked(m *magazine) {
-	for m.n < h.s.capacity {
+	most := h.mostTakenLocked()
+	for m.n < most {
 		sl := h.partial.head
 		if sl == nil {
 			if sl = h.empty.head; sl == nil {
@@ -170,7 +257,7 @@ func (h *heap) fillLocked(m *magazine) {
 			h.partial.push(sl)
 		}
 		for w := range sl.free {
-			for sl.free[w] != 0 && m.n < h.s.capacity {
+			for sl.free[w] != 0 && m.n < most {
 				i := bits.TrailingZeros64(sl.free[w])
 				sl.free[w] &= sl.free[w] - 1
 				sl.nFree--
@@ -182,6 +269,15 @@ func (h *heap) fillLocked(m *magazine) {
 			h.partial.remove(sl)
 		}
 	}
+}
+
+// mostTakenLocked returns how many objects a magazine gets: few while the first slab opens, or each
+// processor that uses a small pool would have a step for itself.
+func (h *heap) mostTakenLocked() int {
+	if len(h.sparse) == 0 {
+		return h.s.capacity
+	}
+	return min(h.s.capacity, max(1, int(h.s.step/h.s.size)/4))
 }
 
 // put moves the objects of a magazine to their slabs. It returns the slabs that go at once, and
@@ -216,7 +312,7 @@ func (h *heap) putLocked(p unsafe.Pointer) (emptied bool) {
 	if sl.nFree == 1 {
 		h.partial.push(sl)
 	}
-	if sl.nFree < h.s.perSlab {
+	if sl.nFree < sl.n {
 		return false
 	}
 	h.partial.remove(sl)
@@ -229,11 +325,13 @@ func (h *heap) addEmptyLocked(sl *slab) {
 	h.stampLocked(sl)
 	h.empty.push(sl)
 	h.nEmpty++
+	h.emptyBytes += int64(sl.opened)
 }
 
 func (h *heap) removeEmptyLocked(sl *slab) {
 	h.empty.remove(sl)
 	h.nEmpty--
+	h.emptyBytes -= int64(sl.opened)
 	h.idle = min(h.idle, h.nEmpty)
 }
 
@@ -265,7 +363,9 @@ func (h *heap) dropLocked(keep int, unread bool) (released []*slab) {
 func (h *heap) forgetLocked(sl *slab) {
 	h.slabs[sl.number] = nil
 	h.freeNumbers = append(h.freeNumbers, sl.number)
-	h.reserved -= int64(h.s.slabSize)
+	h.reserved -= int64(sl.opened)
+	h.objects -= int64(sl.n)
+	h.opensNoMoreLocked(sl)
 	h.s.check.drop(sl)
 }
 
@@ -287,21 +387,22 @@ func (h *heap) abandon() (released []*slab) {
 		}
 	}
 	h.closed = true
-	h.slabs, h.freeNumbers = nil, nil
+	h.slabs, h.freeNumbers, h.sparse = nil, nil, nil
 	h.partial, h.empty, h.nEmpty, h.idle = slabList{}, slabList{}, 0, 0
-	h.reserved, h.taken = 0, 0
+	h.reserved, h.emptyBytes, h.objects, h.taken = 0, 0, 0, 0
 	return released
 }
 
 type heapCounts struct {
-	slabs, empty    int
-	reserved, taken int64
+	slabs, empty         int
+	reserved, emptyBytes int64
+	objects, taken       int64
 }
 
 func (h *heap) counts() heapCounts {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return heapCounts{h.nSlabsLocked(), h.nEmpty, h.reserved, h.taken}
+	return heapCounts{h.nSlabsLocked(), h.nEmpty, h.reserved, h.emptyBytes, h.objects, h.taken}
 }
 
 func (h *heap) nSlabsLocked() int { return len(h.slabs) - len(h.freeNumbers) }

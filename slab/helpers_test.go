@@ -23,6 +23,12 @@ func get[T any](t testing.TB, p *Pool[T]) *T {
 	return obj
 }
 
+// growSlab has the store take a slab that is opened to its end, as a claim does.
+func growSlab(t testing.TB, s *store) {
+	require.NoError(t, s.budget.reserve(int64(s.slabSize)))
+	require.NoError(t, s.growBy(s.slabSize, nil))
+}
+
 type page = [4096]byte
 
 func getAll[T any](t testing.TB, p *Pool[T], n int) (all []*T) {

@@ -79,7 +79,7 @@ func settleUnheld(t *testing.T, d *smr.Domain) {
 func TestHold_PollSparesIt(t *testing.T) {
 	d := newDomain(t)
 	p := New[page](d, Options{Budget: NewBudget(64 << 10)}) // a slab
-	require.NoError(t, p.s.grow())
+	growSlab(t, p.s)
 	all := getAll(t, p, p.s.perSlab)
 	h := hold(d, all[0])
 	m := new(magazine)
@@ -526,7 +526,7 @@ func TestHold_EvacuationTakesAnotherSize(t *testing.T) {
 		b.Retire(vacated)
 	})
 	require.NoError(t, err)
-	require.EqualValues(t, other.slabSize, released)
+	require.EqualValues(t, other.step, released)
 	_, victim = b.victims(-1)
 	require.Same(t, s, victim, "there is no other")
 	require.Len(t, live, 2*s.perSlab)

@@ -168,7 +168,7 @@ func (h *heap) shedLocked(emptied int) (released []*slab) {
 func (s *store) wasteful() bool {
 	const minWaste = 1 << 20
 	h := s.heap.counts()
-	reserved := h.reserved - int64(h.empty)*int64(s.slabSize)
+	reserved := h.reserved - h.emptyBytes
 	if reserved < minWaste {
 		return false
 	}

@@ -303,7 +303,7 @@ func TestQuarantine_MaxBytes(t *testing.T) {
 	require.EqualValues(t, 5, p.Stats().Quarantined)
 	require.EqualValues(t, 50, p.Stats().InUse)
 	require.EqualValues(t, budget.Used(), p.Stats().ReservedBytes)
-	require.GreaterOrEqual(t, p.Stats().FreeBytes, int64(p.s.perSlab-50)*int64(p.s.size))
+	require.EqualValues(t, (p.s.heap.counts().objects-45)*int64(p.s.size), p.Stats().FreeBytes)
 	freeAll(p, inUse)
 	require.EqualValues(t, 10, p.Stats().Quarantined)
 	require.EqualValues(t, size, p.Stats().QuarantinedBytes)

@@ -91,8 +91,8 @@ func TestSchedules_ShrinkAgainstPut(t *testing.T) {
 		s := p.s
 		var all []*magazine
 		for range 3 {
-			if err := s.grow(); err != nil {
-				x.Fail("grow: %v", err)
+			if err := s.growBy(s.slabSize, nil); err != nil {
+				x.Fail("growBy: %v", err)
 			}
 			m := new(magazine)
 			s.heap.fill(m)

@@ -40,7 +40,7 @@ func (s *store) stats() Stats {
 	st.PendingBytes = st.Pending * int64(s.size)
 	h := s.heap.counts()
 	st.ReservedBytes, st.Slabs = h.reserved, h.slabs
-	st.FreeBytes = max(0, int64(st.Slabs)*int64(s.perSlab)-st.InUse-st.Pending+s.outside.Load()) * int64(s.size)
+	st.FreeBytes = max(0, h.objects-st.InUse-st.Pending+s.outside.Load()) * int64(s.size)
 	return st
 }
 

@@ -95,9 +95,9 @@ func TestStats_MoreObjectsThanInt(t *testing.T) {
 	p := New[byte](d, Options{})
 	const slabs = 1 << 20
 	p.s.heap.slabs = make([]*slab, slabs)
-	p.s.heap.reserved = slabs * int64(p.s.slabSize)
+	p.s.heap.objects = slabs * int64(p.s.perSlab)
 	st := p.Stats()
 	require.Equal(t, int64(slabs)*int64(p.s.perSlab), st.FreeBytes)
-	p.s.heap.slabs, p.s.heap.reserved = nil, 0
+	p.s.heap.slabs, p.s.heap.objects = nil, 0
 	closeEmpty(t, p)
 }

@@ -63,6 +63,8 @@ type layout struct {
 	samples *quarantine // nil: none
 	region  uintptr     // of samples: where it begins, and its size
 	extent  uintptr
+
+	step uintptr // what the first slab opens at a time, a part of slabSize; or all, where that saves nothing
 }
 
 // uncached counts operations that went by no cache. Written by atomic add.
@@ -86,9 +88,14 @@ func (s *store) init(stable bool) {
 			s.slabSize *= 2
 		}
 		s.perSlab = int((s.slabSize - firstObject) / s.size)
+		s.step = s.slabSize
+		for pages.Sparse && s.step/2 >= max(firstObject+s.size, pages.PageSize) {
+			s.step /= 2
+		}
 	} else {
 		s.perSlab = int(max(pages.MinBlock/s.size, 1))
 		s.slabSize = uintptr(s.perSlab) * s.size
+		s.step = s.slabSize
 	}
 	s.depot.s, s.depot.pollAt = s, pollEvery
 	s.heap.s, s.heap.stable = s, stable
@@ -310,32 +317,41 @@ func (s *store) release(slabs []*slab) {
 		switch {
 		case unread:
 			sl.release()
-		case !smr.TryCall(s.dom, sl, int(s.slabSize), (*slab).release):
+		case !smr.TryCall(s.dom, sl, int(sl.opened), (*slab).release):
 			s.heap.add(sl, nil)
 		}
 	}
 }
 
-// grow takes a slab from the system. A closed store returns [ErrClosed].
+// grow takes memory from the system: a slab, or a step of one. A closed store returns [ErrClosed].
 func (s *store) grow() error {
 	if s.depot.isClosed() {
 		return s.errClosed()
 	}
 	bury()
-	if err := s.budget.reserve(int64(s.slabSize)); err != nil {
-		return fmt.Errorf("%s: %w", s.name, err)
+	for {
+		size, fresh := s.heap.growth()
+		if err := s.budget.reserve(int64(size)); err != nil {
+			return fmt.Errorf("%s: %w", s.name, err)
+		}
+		if fresh {
+			return s.growBy(size, nil)
+		}
+		if s.heap.open(nil) {
+			return nil
+		}
+		s.budget.Release(int64(size)) // others have opened the last step, or the slab went back
 	}
-	return s.growBy(nil)
 }
 
 func (s *store) errClosed() error { return fmt.Errorf("slab: Get from %s: %w", s.name, ErrClosed) }
 
-// growBy is grow with bytes that are already taken from the budget. They go back if the system
-// has no memory. It fills m with objects if m is not nil.
-func (s *store) growBy(m *magazine) error {
-	sl, err := s.newSlab()
+// growBy is grow by a slab of which size bytes are opened, a step or all, and already taken from the
+// budget. They go back if the system has no memory. It fills m with objects if m is not nil.
+func (s *store) growBy(size uintptr, m *magazine) error {
+	sl, err := s.newSlab(size)
 	if err != nil {
-		s.budget.Release(int64(s.slabSize))
+		s.budget.Release(int64(size))
 		return fmt.Errorf("%s: %w: %w", s.name, ErrNoMemory, err)
 	}
 	if surplus := s.heap.add(sl, m); surplus {

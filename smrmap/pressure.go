@@ -34,8 +34,8 @@ func (m *Bytes) StoreEvicting(ctx context.Context, key []byte, it Item) error {
 //   - it evicts the bytes it needs, as [Bytes.EvictBytes] does, and moves what is left in some slab
 //     to where those were.
 //
-// It needs a slab for entries of this size (64 KiB to 1 MiB), or above 64 KiB the entry's own size;
-// up to twice that while usage is above the budget's limit, as after it was lowered. It evicts this
+// It needs a slab for entries of this size (64 KiB to 1 MiB; of the first such slab 4 to 128 KiB), or above
+// 64 KiB the entry's own size; up to twice that while usage is above the budget's limit, as after it was lowered. It evicts this
 // once or twice over, since a slab that it empties may hold entries that fit nowhere else; at most
 // eight times, if others use what it evicts before a slab is empty. If all it lacks is a slot in
 // the key's bucket, or room to chain another, it evicts one entry of that bucket. It never evicts

@@ -34,6 +34,8 @@ func newFull(t testing.TB, limit int64, n int) (m *Bytes, stored int) {
 		m.c.migrated.Wait() // then the last table's memory is free
 		full++
 	}
+	budget := m.c.budget
+	budget.SetLimit(min(limit, budget.Used())) // what is left might do for a first entry of another size
 	return m, stored
 }
 
@@ -311,8 +313,9 @@ func TestComputeEvicting_CallsAgain(t *testing.T) {
 	value, _ := m.Load(key(-1), nil)
 	require.Len(t, value, size)
 
+	m.c.budget.SetLimit(m.c.budget.Used()) // the slab that was emptied gave more than the entry took
 	ok, err = m.ComputeEvicting(watchdogContext(t), key(-2), func(Item, bool) (Item, Op) {
-		if size *= 5; size < 1<<20 {
+		if size *= 20; size < 1<<20 {
 			return Item{Value: make([]byte, size)}, UpdateOp
 		}
 		return Item{}, CancelOp
@@ -326,6 +329,15 @@ func TestComputeEvicting_CallsAgain(t *testing.T) {
 func TestStoreEvicting_FullBucket(t *testing.T) {
 	budget := slab.NewBudget(0)
 	m := newBytes(t, Options{Budget: budget})
+	var blocks [][]byte
+	for range 1000 { // there is room for entries, in what is opened
+		block, err := m.blocks.Get(int(headerSize) + len(key(0)))
+		require.NoError(t, err)
+		blocks = append(blocks, block)
+	}
+	for _, block := range blocks {
+		m.blocks.Free(block)
+	}
 	for i := 0; m.c.table.Load().n == 1<<minBits; i++ {
 		require.NoError(t, m.Store(key(i), nil))
 		m.c.migrated.Wait()

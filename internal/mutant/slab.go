@@ -303,6 +303,105 @@ var slabBugs = []Bug{
 `,
 	},
 	{
+		Name:      "step-counted-twice",
+		Why:       "a Get whose step another has opened takes a slab, and the budget counts both for good",
+		Package:   "./slab",
+		Schedules: "TestSchedules_OpenAgainstOpen",
+		Patch: `
+@ slab/store.go
+-		s.budget.Release(int64(size)) // others have opened the last step, or the slab went back
+`,
+	},
+	{
+		Name:    "open-evacuated",
+		Why:     "a slab that is being evacuated opens, its new objects are given out, and it never becomes empty",
+		Package: "./slab",
+		Test:    "TestOpen_NotWhileEvacuated",
+		Patch: `
+@ slab/heap.go
+-		if !sl.evacuated {
+-			return sl
+-		}
++		return sl
+`,
+	},
+	{
+		Name:    "open-unlisted",
+		Why:     "objects that were opened in a slab without free ones are never given out",
+		Package: "./slab",
+		Test:    "TestOpen_FirstSlabStepByStep",
+		Patch: `
+@ slab/heap.go
+-	case 0:
+-		h.partial.push(sl)
+`,
+	},
+	{
+		Name:    "open-empty-uncounted",
+		Why:     "the bytes of empty slabs become negative, and a pool passes for wasteful",
+		Package: "./slab",
+		Test:    "TestOpen_OfWhatHasFreeObjects",
+		Patch: `
+@ slab/heap.go
+-		h.emptyBytes += int64(h.s.step)
+`,
+	},
+	{
+		Name:    "forgotten-slab-opens",
+		Why:     "a step is opened in a slab that went back to the system, and its objects are another's memory",
+		Package: "./slab",
+		Test:    "TestHeap_ReleasedIsForgotten",
+		Patch: `
+@ slab/heap.go
+ 	h.objects -= int64(sl.n)
+-	h.opensNoMoreLocked(sl)
+`,
+	},
+	{
+		Name:    "a-step-for-each-processor",
+		Why:     "each processor that uses a small pool takes a page for itself",
+		Package: "./slab",
+		Test:    "TestOpen_APageForSeveralProcessors",
+		Patch: `
+@ slab/heap.go
+-	most := h.mostTakenLocked()
++	most := h.s.capacity
+`,
+	},
+	{
+		Name:    "one-small-slab",
+		Why:     "a claim gives up after slabs of a page each, while there is a slab's worth of them",
+		Package: "./slab",
+		Test:    "TestClaim_OfManySmallSlabs",
+		Patch: `
+@ slab/claim.go
+-		if err != nil || size == 0 || size >= int64(victim.slabSize) || c.Missing() == 0 {
++		if true {
+`,
+	},
+	{
+		Name:    "claims-slabs-only",
+		Why:     "a cache whose budget is less than a slab can't evict for an entry that has room in a page",
+		Package: "./slab",
+		Test:    "TestClaim_OfAStep",
+		Patch: `
+@ slab/claim.go
+-		size, _ := b.classes[class(n)].heap.growth()
++		size := b.classes[class(n)].slabSize
+`,
+	},
+	{
+		Name:    "sparse-huge",
+		Why:     "ten thousand small pools take 64 KiB each, in huge pages of which they touch little",
+		Package: "./internal/pages",
+		Test:    "TestHuge_SparseBlocksAreNot",
+		Patch: `
+@ internal/pages/region.go
+-		adviseSmall(block{base, size})
++		adviseHuge(block{base, size})
+`,
+	},
+	{
 		Name:    "sample-unreadable",
 		Why:     "an optimistic reader faults in an object that was freed under it",
 		Package: "./slab",
