@@ -632,7 +632,9 @@ var slabBugs = []Bug{
 		Test:    "TestClaim_SystemRefuses",
 		Patch: `
 @ slab/store.go
--		s.budget.Release(int64(s.slabSize))
+ 	sl, err := s.newSlab(size)
+ 	if err != nil {
+-		s.budget.Release(int64(size))
 `,
 	},
 	{
@@ -654,8 +656,8 @@ var slabBugs = []Bug{
 		Test:    "TestClaim_SystemRefuses",
 		Patch: `
 @ slab/claim.go
--	if err := s.growBy(m); err != nil {
-+	if err := s.growBy(m); err != nil && m.n > 0 {
+-		if err := s.growBy(size, m); err != nil {
++		if err := s.growBy(size, m); err != nil && m.n > 0 {
 `,
 	},
 	{
