@@ -58,7 +58,7 @@ func (r *remains) drop() {
 		s.check.close()
 	}
 	n, bytes := r.usage()
-	if bytes == 0 { // closed, or never used
+	if n == 0 && bytes == 0 { // closed, or never used
 		r.leave()
 		r.samples.abandon()
 		return

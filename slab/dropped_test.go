@@ -143,6 +143,24 @@ func TestDrop_ObjectsInUseStay(t *testing.T) {
 	require.EqualValues(t, 7, kept.key)
 }
 
+// A large block that does not count yet is freed, though nothing else is in use.
+func TestDrop_UnchargedComesBack(t *testing.T) {
+	skipControlled(t)
+	var in *blocks
+	dropped(func() {
+		b := NewBlocks(newDomain(t), Options{FreeOnDrop: true})
+		_, err := compactor{b}.GetUncharged(maxObject + 1)
+		require.NoError(t, err)
+		in = b.blocks
+	})
+	collectUntil(func() bool {
+		bury()
+		in.mu.Lock()
+		defer in.mu.Unlock()
+		return len(in.large) == 0
+	})
+}
+
 func TestDrop_AfterCloseIsNothing(t *testing.T) {
 	skipControlled(t)
 	d := newDomain(t)

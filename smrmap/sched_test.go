@@ -206,6 +206,43 @@ func TestSchedules_StoreAgainstEvict(t *testing.T) {
 	})
 }
 
+// The same where the map seems empty meanwhile: an entry counts only after it can be found, so one
+// that was deleted before it counted makes up for one that is there.
+func TestSchedules_UncountedAgainstEvict(t *testing.T) {
+	d, err := smr.New(smr.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close(context.Background())
+	seed := maphash.MakeSeed()
+	sched.Explore(t, sched.Options{Procs: 2, Unlocks: true, Bound: 1, Schedules: 5000}, func(x *sched.Exec) func() {
+		m, err := NewBytes(Options{Domain: d})
+		if err != nil {
+			t.Fatal(err)
+		}
+		m.seed = seed
+		m.SetEvictable(EvictExpiring)
+		m.now = func() int64 { return 1 }
+		m.Len() // makes the counters
+		x.Go("store", 0, func() { m.StoreItem([]byte("a"), Item{}) })
+		x.Go("delete, store, evict", 1, func() {
+			if m.Delete([]byte("a")) {
+				m.StoreItem([]byte("goes"), Item{Expires: 2})
+				m.EvictBytes(1)
+			}
+		})
+		return func() {
+			m.EvictBytes(1)
+			if _, ok := m.Load([]byte("goes"), nil); ok {
+				x.Fail("it is not evicted")
+			}
+			if err := m.Close(context.Background()); err != nil {
+				x.Fail("%v", err)
+			}
+		}
+	})
+}
+
 // A Delete that locks no bucket, since the key is not there, was right at some moment of its
 // probe, also while the bucket moves to the next table: it deletes what was stored before it
 // began, and of two Deletes of one entry, one does.

@@ -796,4 +796,15 @@ var slabBugs = []Bug{
 +	smr.Call(d.s.dom, d.s, size, (*store).reached)
 `,
 	},
+	{
+		Name:    "uncharged-forgotten",
+		Why:     "a large block that does not count yet stays for ever when its Blocks are dropped",
+		Package: "./slab",
+		Test:    "TestDrop_UnchargedComesBack",
+		Patch: `
+@ slab/dropped.go
+-	if n == 0 && bytes == 0 { // closed, or never used
++	if bytes == 0 { // closed, or never used
+`,
+	},
 }

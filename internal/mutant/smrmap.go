@@ -605,4 +605,16 @@ var smrmapBugs = []Bug{
 +		b.ctl.Store(ctl | locked)
 `,
 	},
+	{
+		Name:      "barren-though-uncounted",
+		Why:       "a map that seems empty, since an entry does not count yet, is taken for one with nothing to evict until something is stored",
+		Package:   "./smrmap",
+		Schedules: "TestSchedules_UncountedAgainstEvict",
+		Patch: `
+@ smrmap/evict.go
+-			ev.met = true
+-			return
++			return
+`,
+	},
 }
