@@ -388,3 +388,18 @@ func calledTwice(d *Domain) func() {
 		Call(d, o, 8, (*diagnosed).free) //smr:ok a mistake on purpose
 	}
 }
+
+// A callback would run in its caller's section.
+func TestInvariants_AssistInSection(t *testing.T) {
+	d := newDomain(t, Options{Name: "mine"})
+	other := newDomain(t, Options{})
+	s := d.Enter()
+	containsAll(t, panicText(t, d.Assist), "smr: Assist inside a section of the same domain", "TestInvariants_AssistInSection")
+	require.NotPanics(t, other.Assist)
+	s.Leave()
+	d.Assist()
+	s = other.Pin()
+	text := panicText(t, d.Assist)
+	s.Leave()
+	containsAll(t, text, "smr: Assist of domain mine")
+}

@@ -94,7 +94,8 @@ func New(o Options) (*Domain, error) {
 		d.fence = asym.Both()
 	}
 	d.reclaim.kick = make(chan struct{}, 1)
-	d.reclaim.workers = make([]satomic.Uint64, o.Workers)
+	d.reclaim.workers = make([]satomic.Uint64, 2*o.Workers)
+	d.reclaim.assists.init(o.MaxPending)
 	d.SetCheckIn(o.CheckIn)
 	registry.mu.Lock()
 	registry.domains = append(registry.domains, d)

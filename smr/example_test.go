@@ -110,6 +110,32 @@ func ExampleDomain_Poll() {
 
 // A writer that unlinks faster than readers let go is slowed down, so that the
 // memory pending stays bounded.
+// A writer in a flood frees what it has retired, where it holds no lock and is in no section.
+func ExampleDomain_Assist() {
+	dom, err := smr.New(smr.Options{MaxPending: 64 << 10})
+	if err != nil {
+		panic(err)
+	}
+	var current smr.Pointer[table]
+	current.Init(&table{"t0", 1 << 10})
+	var mu sync.Mutex // of the writers
+	peak := int64(0)
+	for range 1000 {
+		mu.Lock()
+		old := current.LoadSerialized()
+		current.Store(&table{"t1", 1 << 10})
+		mu.Unlock()
+		smr.Call(dom, old, old.size, func(*table) {})
+		dom.Assist()
+		peak = max(peak, dom.Stats().PendingBytes)
+	}
+	fmt.Println("at most 64 KiB pending:", peak <= 64<<10)
+	if err := dom.Close(context.Background()); err != nil {
+		panic(err)
+	}
+	// Output: at most 64 KiB pending: true
+}
+
 func ExampleDomain_Throttle() {
 	dom, err := smr.New(smr.Options{MaxPending: 1 << 20})
 	if err != nil {

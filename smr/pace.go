@@ -104,5 +104,5 @@ func (d *Domain) unstick() bool {
 		d.startWorkerLocked()
 	}
 	r.stuck = r.ready.head
-	return r.stuck != nil && int(r.nWorkers.Load()) < len(r.workers)
+	return r.stuck != nil && int(r.nWorkers.Load()) < d.opts.Workers
 }

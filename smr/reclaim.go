@@ -59,10 +59,12 @@ type reclaimer struct {
 	barriers  []barrierWait
 	throttled []chan struct{}
 
-	// workers holds the goroutine number of each of the Options.Workers workers, 0 for none.
-	// Written under mu, or by the worker itself; inCallback reads it without mu.
+	// workers holds the goroutine number of each of the Options.Workers workers, and behind them of
+	// as many goroutines in Assist; 0 for none. claimWorker takes a free one, by compare-and-swap; the
+	// worker itself writes it then; inCallback reads it.
 	workers  []satomic.Uint64
 	nWorkers satomic.Int32 // number of workers, starting ones included
+	assists  assists
 
 	punctual punctuality
 	grace    graceTeller
@@ -236,6 +238,16 @@ func (d *Domain) intake() (goal Seq, ok bool) {
 	r := &d.reclaim
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	d.takeInLocked()
+	if r.waiting.head == nil {
+		return 0, false
+	}
+	return r.waiting.head.goal, true
+}
+
+// takeInLocked is intake under the lock.
+func (d *Domain) takeInLocked() {
+	r := &d.reclaim
 	c := r.inbox.takeAll()
 	now := int64(0)
 	if c != nil {
@@ -249,18 +261,20 @@ func (d *Domain) intake() (goal Seq, ok bool) {
 		d.clk.Commit(c.goal)
 		c = next
 	}
-	if r.waiting.head == nil {
-		return 0, false
-	}
-	return r.waiting.head.goal, true
 }
 
-// promote makes the chunks ready whose grace period has ended, and starts workers.
+// promote makes the chunks ready whose grace period has ended. Only the reclaimer calls it.
 func (d *Domain) promote() {
-	r := &d.reclaim
 	reached := d.clk.Reached()
 	d.stallEnds()
 	d.graceEnds(reached)
+	d.makeReady(reached)
+}
+
+// makeReady makes the chunks ready that wait for goals up to reached, which is reached, and starts
+// workers.
+func (d *Domain) makeReady(reached Seq) {
+	r := &d.reclaim
 	held := d.heldOf(reached)
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -277,10 +291,10 @@ func (d *Domain) promote() {
 }
 
 // startWorkersLocked starts workers for the ready chunks: the first at once, another for every
-// chunksPerWorker.
+// chunksPerWorker. Goroutines in Assist count as workers.
 func (d *Domain) startWorkersLocked() {
 	r := &d.reclaim
-	for r.ready.n > chunksPerWorker*int(r.nWorkers.Load()) && d.startWorkerLocked() {
+	for r.ready.n > chunksPerWorker*int(r.nWorkers.Load()+r.assists.n.Load()) && d.startWorkerLocked() {
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"github.com/gosmr/gosmr/internal/goid"
 	"github.com/gosmr/gosmr/internal/sched"
+	satomic "github.com/gosmr/gosmr/internal/sched/atomic"
 )
 
 // A worker is a goroutine that runs the callbacks of ready chunks until there are none. If a
@@ -18,6 +19,10 @@ type worker struct {
 	// failed is raised once raiseAfter chunks were popped from ready in all: those that were ready.
 	failed     *CallbackPanic
 	raiseAfter uint64
+
+	// assists says that a goroutine in Assist runs it, until left bytes are run.
+	assists bool
+	left    int64
 
 	told, ended *chunk // the current one, once Events were told that its callbacks begin, and have returned
 }
@@ -42,15 +47,32 @@ func (p *CallbackPanic) Unwrap() error {
 
 // startWorkerLocked starts a worker, or reports false if Options.Workers run already.
 func (d *Domain) startWorkerLocked() bool {
-	r := &d.reclaim
-	for i := range r.workers {
+	w := d.reclaim.claimWorker(0)
+	if w == nil {
+		return false
+	}
+	sched.Go(func() { d.work(w, nil) })
+	return true
+}
+
+// claimWorker returns a worker, or nil if all run already. first is 0 for a goroutine of the domain,
+// and half the length of workers for one in Assist.
+func (r *reclaimer) claimWorker(first int) *worker {
+	for i := first; i < first+len(r.workers)/2; i++ {
 		if r.workers[i].CompareAndSwap(0, starting) {
-			r.nWorkers.Add(1)
-			sched.Go(func() { d.work(&worker{index: i}, nil) })
-			return true
+			r.number(i).Add(1)
+			return &worker{index: i}
 		}
 	}
-	return false
+	return nil
+}
+
+// number returns what counts the worker of that index.
+func (r *reclaimer) number(index int) *satomic.Int32 {
+	if index < len(r.workers)/2 {
+		return &r.nWorkers
+	}
+	return &r.assists.n
 }
 
 // starting stands in reclaimer.workers until the worker knows its goroutine number.
@@ -59,14 +81,18 @@ const starting = ^uint64(0)
 // work is a worker's goroutine. It runs c, unless that is nil, and then the ready chunks.
 func (d *Domain) work(w *worker, c *chunk) {
 	r := &d.reclaim
-	d.label()
+	if !w.assists {
+		d.label()
+	}
 	r.workers[w.index].Store(goid.Get())
 
 	// If a callback or OnPanic ends the goroutine by runtime.Goexit, as testing's FailNow does,
-	// another goroutine continues.
+	// another goroutine continues. So it does if a callback has panicked in Assist.
 	returned := false
 	defer func() {
 		if !returned {
+			w.assists = false
+			r.workers[w.index].Store(starting) // the caller of Assist is in no callback from here on
 			sched.Go(func() { d.work(w, c) })
 		}
 	}()
@@ -85,6 +111,9 @@ func (d *Domain) work(w *worker, c *chunk) {
 		d.callbacksBegin(w, c)
 		for c.done < c.n {
 			d.runSome(w, c)
+			if w.assists && len(w.panics) > 0 {
+				return
+			}
 		}
 		for len(w.panics) > 0 && d.opts.OnPanic != nil {
 			p := w.panics[0]
@@ -100,11 +129,12 @@ func (d *Domain) work(w *worker, c *chunk) {
 		w.panics, w.told, w.ended = nil, nil, nil
 		r.callbackTimes.add(now-c.ready, c.n)
 		d.finishLocked(c)
+		w.left -= c.bytes
 		c.giveBack()
 		c = r.nextLocked(w)
 	}
 	r.runsLocked(w, nil, 0)
-	r.nWorkers.Add(-1)
+	r.number(w.index).Add(-1)
 	r.workers[w.index].Store(0)
 	r.mu.Unlock()
 	returned = true
@@ -113,9 +143,13 @@ func (d *Domain) work(w *worker, c *chunk) {
 	}
 }
 
-// nextLocked takes a ready chunk for w, or returns nil: there is none, or w must raise its panic.
+// nextLocked takes a ready chunk for w, or returns nil: there is none, or w must raise its panic, or
+// has assisted enough.
 func (r *reclaimer) nextLocked(w *worker) *chunk {
 	if w.failed != nil && r.ready.popped >= w.raiseAfter {
+		return nil
+	}
+	if w.assists && w.left <= 0 {
 		return nil
 	}
 	return r.ready.pop()
@@ -192,7 +226,7 @@ func (d *Domain) finishLocked(c *chunk) {
 // Cost: one load while no callback runs, else about a microsecond.
 func (d *Domain) inCallback() bool {
 	r := &d.reclaim
-	if r.nWorkers.Load() == 0 {
+	if r.nWorkers.Load() == 0 && r.assists.n.Load() == 0 {
 		return false
 	}
 	id := goid.Get()

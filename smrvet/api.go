@@ -81,6 +81,7 @@ var apis = map[string]api{
 	"smr.Domain.Synchronize": {waits: true, blocks: true},
 	"smr.Domain.Barrier":     {waits: true, blocks: true},
 	"smr.Domain.Throttle":    {waits: true, blocks: true},
+	"smr.Domain.Assist":      {blocks: true},
 	"smr.Domain.Wait":        {waits: true, blocks: true},
 	"smr.Domain.Close":       {waits: true, blocks: true, closes: true},
 	"smr.Domain.CallFunc":    {later: 3},

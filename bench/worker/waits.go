@@ -24,6 +24,7 @@ func waits() []entry {
 			}), nil
 		}},
 		{"flood", self, floodCalls},
+		{"flood", self + "-assist", floodAssisted},
 		{"flood", self + "-retire", floodRetires},
 	}
 	if portable {
@@ -82,7 +83,12 @@ func flood(j job, load func(int) (func(int), func()), update func(number uint64)
 }
 
 // floodCalls frees each object with a deferred call of its own, as objects from anywhere are.
-func floodCalls(j job) (values, error) {
+func floodCalls(j job) (values, error) { return floodCalling(j, func(*smr.Domain) {}) }
+
+// floodAssisted has the writer assist after each call.
+func floodAssisted(j job) (values, error) { return floodCalling(j, (*smr.Domain).Assist) }
+
+func floodCalling(j job, then func(*smr.Domain)) (values, error) {
 	dom := newDomain()
 	pool := slab.New[big](dom, slab.Options{PrivateFree: true})
 	unlinked := int64(0)
@@ -94,6 +100,7 @@ func floodCalls(j job) (values, error) {
 	return floodPool(j, dom, pool, func(o *big) {
 		smr.Call(dom, o, 1024, free)
 		unlinked += 1024
+		then(dom)
 	}, func() int64 { return unlinked - freed.Load() })
 }
 

@@ -121,6 +121,125 @@ var smrBugs = []Bug{
 `,
 	},
 	{
+		Name:      "assist-unpolled",
+		Why:       "an Assist runs what the goal it has polled for covers, though a reader holds that back",
+		Package:   "./smr",
+		Test:      "TestAssist_ReaderHoldsBack",
+		Schedules: "TestSchedules_AssistAgainstReader",
+		Patch: `
+@ smr/assist.go
+-		d.makeReady(d.clk.Reached())
++		d.makeReady(goal)
+`,
+	},
+	{
+		Name:      "assist-wakes-nobody",
+		Why:       "an Assist takes in a chunk that a reader holds back, before its caller looks whether to wake the reclaimer",
+		Package:   "./smr",
+		Schedules: "TestSchedules_AssistAgainstSleep",
+		Patch: `
+@ smr/assist.go
+-	if rest {
++	if false && rest {
+`,
+	},
+	{
+		Name:    "assist-leaves-ready",
+		Why:     "what an Assist has made ready and not run waits for a check-in",
+		Package: "./smr",
+		Test:    "TestAssist_RunsABoundedShare",
+		Patch: `
+@ smr/assist.go
+-		d.startWorkersLocked() // for what it has left
+`,
+	},
+	{
+		Name:    "assist-unbounded",
+		Why:     "a writer runs callbacks for as long as there are any, of all writers",
+		Package: "./smr",
+		Test:    "TestAssist_RunsABoundedShare",
+		Patch: `
+@ smr/worker.go
+-		w.left -= c.bytes
+`,
+	},
+	{
+		Name:    "assist-in-callback",
+		Why:     "a callback that assists runs others inside itself",
+		Package: "./smr",
+		Test:    "TestAssist_NotInACallback",
+		Patch: `
+@ smr/assist.go
+-	if !r.assistDue() || d.inCallback() {
++	if !r.assistDue() {
+`,
+	},
+	{
+		Name:    "assist-untold",
+		Why:     "callbacks of a grace period run before GraceEnd",
+		Package: "./smr",
+		Test:    "TestAssist_LeavesGracePeriodsToEvents",
+		Patch: `
+@ smr/assist.go
+-	if d.clk.Poll(goal); d.opts.silent {
++	if d.clk.Poll(goal); true {
+`,
+	},
+	{
+		Name:    "assist-panics",
+		Why:     "the caller of Assist runs OnPanic, or ends by the panic of another's callback, which it may recover",
+		Package: "./smr",
+		Test:    "TestAssist_PanicIsNotTheCallers",
+		Patch: `
+@ smr/worker.go
+-			if w.assists && len(w.panics) > 0 {
++			if false {
+`,
+	},
+	{
+		Name:    "assist-stays-callback",
+		Why:     "a caller whose callback has panicked counts as in a callback, and may not wait, until another goroutine goes on",
+		Package: "./smr",
+		Test:    "TestAssist_PanicIsNotTheCallers",
+		Patch: `
+@ smr/worker.go
+-			r.workers[w.index].Store(starting) // the caller of Assist is in no callback from here on
+`,
+	},
+	{
+		Name:    "assist-polls-on",
+		Why:     "a writer polls the readers with each call while one of them stays",
+		Package: "./smr",
+		Test:    "TestAssist_ReaderHoldsBack",
+		Patch: `
+@ smr/assist.go
+-	return called-due >= 0 && r.assists.due.CompareAndSwap(due, called+max(1, r.assists.from/2))
++	return called-due >= 0
+`,
+	},
+	{
+		Name:    "assist-in-section",
+		Why:     "a callback runs in its caller's section, and nothing says so",
+		Package: "./smr",
+		Test:    "TestInvariants_AssistInSection",
+		Tags:    "invariants",
+		Patch: `
+@ smr/assist.go
+-		d.checkNoOwnSection("Assist")
+`,
+	},
+	{
+		Name:    "assist-holds-on",
+		Why:     "a writer at the bound keeps its processor from the reader that it waits for",
+		Package: "./smr",
+		Test:    "TestAssist_YieldsAtTheBound",
+		Patch: `
+@ smr/assist.go
+-	if limit := d.opts.MaxPending; limit > 0 && d.pendingBytes() >= limit {
++	if false {
+`,
+	},
+	{
 		Name:    "panic-loses-rest",
 		Why:     "a panic drops the callbacks behind it",
 		Package: "./smr",

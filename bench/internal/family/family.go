@@ -156,7 +156,7 @@ var All = []Family{
 	},
 	{
 		Name: "flood", Title: "Memory in a flood of updates",
-		About: "One updates as fast as it can; nothing throttles it. gosmr frees each object with a deferred call, gosmr-retire gives it back to its pool.",
+		About: "One updates as fast as it can; nothing throttles it. gosmr frees each object with a deferred call, gosmr-assist too and assists after each, gosmr-retire gives it back to its pool.",
 		Param: "readers", Full: []int{0, 1, 4}, Quick: []int{1},
 		Metrics: []Metric{
 			{Name: "peak", Title: "bytes waiting to be freed, at most", Unit: "B", Log: true},
