@@ -125,7 +125,7 @@ func ExampleDomain_Assist() {
 		old := current.LoadSerialized()
 		current.Store(&table{"t1", 1 << 10})
 		mu.Unlock()
-		smr.Call(dom, old, old.size, func(*table) {})
+		smr.Call(dom, old, 1<<10, func(*table) {})
 		dom.Assist()
 		peak = max(peak, dom.Stats().PendingBytes)
 	}
