@@ -435,10 +435,10 @@ var smrBugs = []Bug{
 		Schedules: "TestSchedules_ExpediteAgainstReclaimer",
 		Patch: `
 @ smr/worker.go
--	r.nWorkers.Add(-1)
+-	r.number(w.index).Add(-1)
  	r.workers[w.index].Store(0)
  	r.mu.Unlock()
-+	r.nWorkers.Add(-1)
++	r.number(w.index).Add(-1)
 `,
 	},
 	{
