@@ -18,12 +18,14 @@ import (
 // Assist waits for no reader: what readers hold back stays pending, and only Throttle bounds that. At
 // MaxPending it yields the processor, once for some hundred KiB that are called, so that readers which
 // were preempted in their sections leave them. It runs about twice as much as was called since
-// the last Assist, by whole chunks. As many goroutines as Options.Workers may assist at once, beside the
-// workers; when there are more, they return. So does Assist in a callback of the domain.
+// the last Assist, by whole chunks; a call counts as 16 bytes at least. As many goroutines as
+// Options.Workers may assist at once, beside the workers; when there are more, they return. So does
+// Assist in a callback of the domain.
 //
 // A callback's panic goes to OnPanic in a goroutine of the domain, or ends the program, as ever; one
-// that calls runtime.Goexit ends the caller's goroutine. Where Options.Events tell of grace periods,
-// of callbacks or stalls, Assist runs only what the domain's own goroutine has made ready.
+// that calls runtime.Goexit ends the caller's goroutine, and a panic of a function of Options.Events is
+// the caller's. Where these tell of grace periods, of callbacks or stalls, Assist runs only what the
+// domain's own goroutine has made ready.
 //
 // Cost: a load and a compare while little is pending; else some microseconds and a heavy fence for
 // some hundred KiB. Idea: the mutator assist of Go's collector; crossbeam and ck free in the
@@ -41,6 +43,9 @@ func (d *Domain) Assist() {
 // assistAbove bounds what is pending before an Assist. What is freed is still in a second-level cache
 // then, and a poll's fence is shared by a thousand objects of 1 KiB.
 const assistAbove = 1 << 20
+
+// leastAssisted is how many bytes a call counts for at least.
+const leastAssisted = 16
 
 // assists is what the reclaimer knows of Assist.
 type assists struct {
@@ -64,7 +69,7 @@ func (a *assists) init(maxPending int64) {
 // assist is Assist where much is pending.
 func (d *Domain) assist() {
 	r := &d.reclaim
-	if !r.assistDue() || d.inCallback() {
+	if !r.assistDue() || d.inCallback() { // in this order: while callbacks run, inCallback takes longer
 		return
 	}
 	if w := r.claimWorker(len(r.workers) / 2); w != nil {
@@ -93,13 +98,13 @@ func (r *reclaimer) assistDue() bool {
 func (d *Domain) readyForAssist() {
 	r := &d.reclaim
 	r.mu.Lock()
+	alone := r.waiting.head == nil // else whoever took that in has woken the reclaimer, or is it
 	d.takeInLocked()
-	newest := r.waiting.tail
-	if newest == nil {
+	if r.waiting.head == nil { // tail has left then
 		r.mu.Unlock()
 		return
 	}
-	goal := newest.goal // newest is others' after Unlock
+	goal := r.waiting.tail.goal // the chunk is others' after Unlock
 	r.mu.Unlock()
 	if d.clk.Poll(goal); d.opts.silent {
 		d.makeReady(d.clk.Reached())
@@ -107,7 +112,7 @@ func (d *Domain) readyForAssist() {
 	r.mu.Lock()
 	rest := r.waiting.head != nil
 	r.mu.Unlock()
-	if rest {
+	if rest && alone {
 		// The caller that has handed it over finds the inbox empty, and does not wake a reclaimer
 		// that is asleep.
 		r.wakeUp(d)

@@ -124,3 +124,30 @@ func TestSchedules_AssistAgainstSleep(t *testing.T) {
 		}
 	})
 }
+
+// What a worker frees meanwhile does not count twice, which would put off the next Assist.
+func TestSchedules_AssistAgainstFree(t *testing.T) {
+	sched.Explore(t, sched.Options{}, func(x *sched.Exec) func() {
+		d := schedAssisted(x, Options{})
+		asReclaimer(d)
+		r := &d.reclaim
+		const size = 1 << 20
+		n := 0
+		Call(d, &n, size, func(n *int) { *n++ })
+		d.intake()
+		d.clk.Poll(r.waiting.head.goal)
+		r.ready.push(r.waiting.pop())
+		x.Go("worker", 0, func() { d.work(r.claimWorker(0), nil) })
+		x.Go("writer", 1, func() {
+			r.assistDue()
+			if due := r.assists.due.Load(); due > size+1 {
+				x.Fail("%d bytes were called, and the next Assist is due at %d", size, due)
+			}
+		})
+		return func() {
+			r.state.Store(stopped)
+			r.notify(d)
+			closed(x, d, nil)()
+		}
+	})
+}

@@ -112,37 +112,40 @@ func TestAssist_RunsABoundedShare(t *testing.T) {
 func TestAssist_ReaderHoldsBack(t *testing.T) {
 	d := withoutReclaimer(t, assisted(t, Options{}))
 	s := enterElsewhere(d)
-	ran := 0
+	var ran atomic.Int32 // here, and in workers
 	for range 10 {
-		d.CallFunc(1, func() { ran++ })
+		d.CallFunc(1, func() { ran.Add(1) })
 		d.Assist()
 	}
-	early, scans := ran, d.Stats().Scans
+	early, scans := ran.Load(), d.Stats().Scans
 	d.Assist()
 	again := d.Stats().Scans
 	s.Leave()
 	require.Zero(t, early)
 	require.Equal(t, scans, again)
-	d.CallFunc(1, func() { ran++ })
+	d.CallFunc(1, func() { ran.Add(1) })
 	d.Assist()
-	require.Positive(t, ran)
+	require.Positive(t, ran.Load())
 }
 
 // A callback that assists would run the next one inside itself, and that the one after it.
 func TestAssist_NotInACallback(t *testing.T) {
 	d := withoutReclaimer(t, assisted(t, Options{Workers: 8}))
-	depth, deepest := 0, 0
-	s := enterElsewhere(d)
-	for range 3 {
-		d.CallFunc(1, func() {
-			depth++
-			deepest = max(deepest, depth)
-			d.CallFunc(1, func() {})
-			d.Assist()
-			depth--
-		})
+	me, depth, deepest := goid.Get(), 0, 0 // of this goroutine; workers run some of them, too
+	nested := func(within func()) func() {
+		return func() {
+			if goid.Get() == me {
+				depth++
+				deepest = max(deepest, depth)
+				within()
+				depth--
+			}
+		}
 	}
-	s.Leave()
+	d.CallFunc(1, nested(func() {
+		d.CallFunc(1, nested(func() {}))
+		d.Assist()
+	}))
 	d.Assist()
 	require.Equal(t, 1, deepest)
 }

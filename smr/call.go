@@ -20,8 +20,8 @@ const Expedite = math.MaxInt
 //
 // If obj is held (see [Hold]), free waits for its Release as well.
 //
-// free runs in a goroutine of the domain, with no lock held, in no particular order and possibly in
-// parallel with other callbacks. Keep it short. It may Call, but must not wait on the same domain
+// free runs in a goroutine of the domain, or in one that calls [Domain.Assist], with no lock held, in no
+// particular order and possibly in parallel with other callbacks. Keep it short. It may Call, but must not wait on the same domain
 // ([ErrInCallback]). Pass a function rather than a closure: then Call allocates nothing.
 //
 // Call never blocks. It is allowed inside a section, pinned or not, and in a callback. It panics if

@@ -20,7 +20,7 @@ type Events struct {
 	GraceBegin, GraceEnd func(GraceInfo)
 
 	// CallbacksBegin and CallbacksEnd are called before and after the callbacks of a batch, by the worker
-	// that runs them; several workers do so at once. When Barrier has returned, CallbacksEnd has been
+	// that runs them, or the caller of Assist; several do so at once. When Barrier has returned, CallbacksEnd has been
 	// called for what it waited for. Waits in them are refused with ErrInCallback.
 	CallbacksBegin, CallbacksEnd func(CallbacksInfo)
 

@@ -108,8 +108,6 @@ func ExampleDomain_Poll() {
 	// true
 }
 
-// A writer that unlinks faster than readers let go is slowed down, so that the
-// memory pending stays bounded.
 // A writer in a flood frees what it has retired, where it holds no lock and is in no section.
 func ExampleDomain_Assist() {
 	dom, err := smr.New(smr.Options{MaxPending: 64 << 10})
@@ -136,6 +134,8 @@ func ExampleDomain_Assist() {
 	// Output: at most 64 KiB pending: true
 }
 
+// A writer that unlinks faster than readers let go is slowed down, so that the
+// memory pending stays bounded.
 func ExampleDomain_Throttle() {
 	dom, err := smr.New(smr.Options{MaxPending: 1 << 20})
 	if err != nil {

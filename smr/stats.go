@@ -23,7 +23,7 @@ type Stats struct {
 
 	Sections int // open sections, those of registered readers included
 	Records  int // readers' records, in use or not: what a scan reads
-	Workers  int // goroutines that run callbacks
+	Workers  int // goroutines that run callbacks, those in Assist included
 
 	Advances uint64 // how often the clock has moved
 	Scans    uint64 // scans of all records, at most one heavy fence each
@@ -42,7 +42,7 @@ func (d *Domain) Stats() Stats {
 		PendingBytes: d.pendingBytes(),
 		Calls:        r.called.Load(),
 		Callbacks:    freed,
-		Workers:      int(r.nWorkers.Load()),
+		Workers:      int(r.nWorkers.Load() + r.assists.n.Load()),
 		Stalls:       d.stalls.Load(),
 		Holds:        d.holdCensus(),
 		HeldCalls:    r.heldCalls.Load(),

@@ -129,7 +129,7 @@ func (d *Domain) work(w *worker, c *chunk) {
 		w.panics, w.told, w.ended = nil, nil, nil
 		r.callbackTimes.add(now-c.ready, c.n)
 		d.finishLocked(c)
-		w.left -= c.bytes
+		w.left -= max(c.bytes, leastAssisted*int64(c.n))
 		c.giveBack()
 		c = r.nextLocked(w)
 	}
@@ -193,9 +193,9 @@ func (d *Domain) finishLocked(c *chunk) {
 	} else {
 		r.outstanding.remove(c)
 	}
+	r.handedOver.Add(-c.bytes) // before freedBytes: see assistDue
 	r.freed.Add(uint64(c.n))
 	r.freedBytes.Add(uint64(c.bytes))
-	r.handedOver.Add(-c.bytes)
 	if c.large != 0 {
 		r.large.Add(-c.large)
 	}

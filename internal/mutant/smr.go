@@ -139,8 +139,21 @@ var smrBugs = []Bug{
 		Schedules: "TestSchedules_AssistAgainstSleep",
 		Patch: `
 @ smr/assist.go
--	if rest {
-+	if false && rest {
+-	if rest && alone {
++	if rest && alone && false {
+`,
+	},
+	{
+		Name:      "assist-counts-twice",
+		Why:       "what is freed while a writer looks counts twice, and the next Assist comes late",
+		Package:   "./smr",
+		Schedules: "TestSchedules_AssistAgainstFree",
+		Patch: `
+@ smr/worker.go
+-	r.handedOver.Add(-c.bytes) // before freedBytes: see assistDue
+@
+ 	r.freedBytes.Add(uint64(c.bytes))
++	r.handedOver.Add(-c.bytes)
 `,
 	},
 	{
@@ -160,7 +173,7 @@ var smrBugs = []Bug{
 		Test:    "TestAssist_RunsABoundedShare",
 		Patch: `
 @ smr/worker.go
--		w.left -= c.bytes
+-		w.left -= max(c.bytes, leastAssisted*int64(c.n))
 `,
 	},
 	{
@@ -170,7 +183,7 @@ var smrBugs = []Bug{
 		Test:    "TestAssist_NotInACallback",
 		Patch: `
 @ smr/assist.go
--	if !r.assistDue() || d.inCallback() {
+-	if !r.assistDue() || d.inCallback() { // in this order: while callbacks run, inCallback takes longer
 +	if !r.assistDue() {
 `,
 	},
