@@ -247,21 +247,22 @@ func (c *conn) listTopics(kind topicKind, args [][]byte) {
 		c.error(fmt.Sprintf("ERR unknown subcommand or wrong number of arguments for '%s'. Try PUBSUB HELP.", cString(args[1], quotedMost)))
 		return
 	}
-	m := matcher{pattern: []byte("*"), goOn: c.goOn}
+	pattern := []byte("*")
 	if len(args) == 3 {
-		if m.pattern = args[2]; len(m.pattern) > maxPattern {
+		if pattern = args[2]; len(pattern) > maxPattern {
 			c.error(errPattern)
 			return
 		}
 	}
 	c.takesLong()
-	var names []string
+	l := c.newKeyList(pattern)
+	defer l.release()
 	for name := range c.srv.topics.of[kind].Keys() {
-		if m.match([]byte(name)) {
-			names = append(names, name)
+		if l.offer([]byte(name)); l.failed {
+			break
 		}
 	}
-	c.reply(names)
+	l.replyAlone()
 }
 
 func (c *conn) countTopics(kind topicKind, names [][]byte) {

@@ -541,3 +541,25 @@ func TestTopic_NotUsedAgainWhilePublishing(t *testing.T) {
 		}
 	}
 }
+
+// The names that PUBSUB replies with are charged until the client has read them, as keys are.
+func TestPubSub_ListIsCharged(t *testing.T) {
+	s := start(t, Options{MaxClientMemory: 64 << 20})
+	subscriber, c := s.dial(t), dial(t, "unix", s.unix)
+	const n, size = 200, 50_000
+	for i := range n {
+		subscriber.do("SUBSCRIBE", strconv.Itoa(i)+strings.Repeat("n", size))
+	}
+	c.send(encode("PUBSUB", "CHANNELS"))
+	c.begun() // and it does not read on
+	require.GreaterOrEqual(t, s.replyBytes(), int64(n*size))
+	require.Greater(t, len(c.reply()), n*size)
+	require.Contains(t, c.do("PUBSUB", "CHANNELS", "7n*"), "*1\r\n$50001\r\n7n")
+	require.Equal(t, "*0\r\n", c.do("PUBSUB", "CHANNELS", "m*"))
+	require.Equal(t, "*0\r\n", c.do("PUBSUB", "SHARDCHANNELS"))
+	require.Contains(t, c.exec([]string{"PUBSUB", "CHANNELS", "*7n*"}), "*20\r\n")
+	require.Equal(t, "+OK\r\n", c.do("CONFIG", "SET", "maxmemory-clients", "12mb"))
+	require.Equal(t, "-"+errReplySize+"\r\n", c.do("PUBSUB", "CHANNELS"))
+	c.do("PING") // so that it is done with what came before
+	require.Zero(t, s.replyBytes())
+}

@@ -105,15 +105,11 @@ func cmdKeys(c *conn, args [][]byte) {
 			break
 		}
 	}
-	if l.failed || !c.reserve(smallReply+l.size()) {
-		c.error(errReplySize)
-		return
-	}
-	l.reply()
+	l.replyAlone()
 }
 
-// A keyList collects keys, encoded as a reply: how many there are must be written
-// before them.
+// A keyList collects keys, or names of channels, encoded as a reply: how many there are must
+// be written before them.
 //
 // They are copied in the map's section and matched outside: a pattern may take
 // seconds for a long key, and a section would hold back the store's memory as long.
@@ -153,11 +149,7 @@ func (l *keyList) scan(cursor uint64, n int) (next uint64, seen int) {
 		l.truncate(size)
 		next, seen = l.collect(cursor, 1)
 	}
-	l.failed = l.full
 	l.filter(size)
-	if l.match.ended || !l.c.goOn() {
-		l.c.broken, l.failed = true, true
-	}
 	return next, seen
 }
 
@@ -195,6 +187,18 @@ func (l *keyList) filter(end int) {
 		l.n++
 	}
 	l.truncate(end)
+	l.failed = l.full
+	if l.match.ended || !l.c.goOn() {
+		l.c.broken, l.failed = true, true
+	}
+}
+
+// offer adds key if it matches.
+func (l *keyList) offer(key []byte) {
+	size := l.size()
+	l.step = l.step[:0]
+	l.add(key)
+	l.filter(size)
 }
 
 func (l *keyList) truncate(size int) {
@@ -208,6 +212,15 @@ func (l *keyList) size() int {
 		return 0
 	}
 	return len(l.keys.buf.B)
+}
+
+// replyAlone replies with the list, or that there was no room for it.
+func (l *keyList) replyAlone() {
+	if l.failed || !l.c.reserve(smallReply+l.size()) {
+		l.c.error(errReplySize)
+		return
+	}
+	l.reply()
 }
 
 func (l *keyList) reply() {
