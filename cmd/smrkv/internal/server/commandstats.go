@@ -46,7 +46,7 @@ func (cmd *command) alwaysTimed() bool { return cmd.flags&fast == 0 && cmd.name 
 
 // timeIt runs a command whose time stands for that of weight calls.
 func (c *conn) timeIt(cmd *command, args [][]byte, weight int64) {
-	var shown []string
+	var shown []byte
 	if c.draft != nil { // once it is stored, the value may be freed
 		shown = shortenedArgs(args)
 	}

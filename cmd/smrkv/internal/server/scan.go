@@ -65,13 +65,13 @@ func cmdScan(c *conn, args [][]byte) {
 			break
 		}
 	}
-	if l.failed || !c.reserve(smallReply+l.size()) {
+	if l.failed || !c.reserve(2*smallReply+l.size()) {
 		c.error(errReplySize)
 		return
 	}
 	c.array(2)
 	c.bulkString(strconv.FormatUint(cursor, 10))
-	l.reply()
+	l.keys.reply(c, l.n)
 }
 
 // parseCursor takes what strtoul does, if that is all there is up to a NUL.
@@ -207,27 +207,15 @@ func (l *keyList) truncate(size int) {
 	}
 }
 
-func (l *keyList) size() int {
-	if l.keys.buf == nil {
-		return 0
-	}
-	return len(l.keys.buf.B)
-}
+func (l *keyList) size() int { return len(l.keys.bytes()) }
 
 // replyAlone replies with the list, or that there was no room for it.
 func (l *keyList) replyAlone() {
-	if l.failed || !l.c.reserve(smallReply+l.size()) {
+	if l.failed {
 		l.c.error(errReplySize)
 		return
 	}
-	l.reply()
-}
-
-func (l *keyList) reply() {
-	l.c.array(l.n)
-	if l.n > 0 {
-		l.c.raw(l.keys.buf.B)
-	}
+	l.keys.reply(l.c, l.n)
 }
 
 func (l *keyList) release() { l.keys.release(l.c) }

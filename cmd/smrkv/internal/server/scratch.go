@@ -40,6 +40,17 @@ func (s *scratch) bytes() []byte {
 	return s.buf.B
 }
 
+// reply replies with n elements, which are in it, encoded; or that there is no room for them.
+func (s *scratch) reply(c *conn, n int) {
+	if !c.reserve(smallReply + len(s.bytes())) {
+		c.error(errReplySize)
+		return
+	}
+	if c.array(n); n > 0 {
+		c.raw(s.buf.B)
+	}
+}
+
 func (s *scratch) release(c *conn) {
 	if s.buf == nil {
 		return

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -25,11 +26,7 @@ type slowLog struct {
 
 type slowEntry struct {
 	id   int64
-	at   int64 // Unix seconds
-	took time.Duration
-	args []string
-	addr string
-	name string
+	rest []byte // encoded as a reply: when, how long, the command, the client's address and name
 }
 
 const (
@@ -62,37 +59,37 @@ func (s *Server) setSlow(threshold int64) {
 }
 
 // note adds a command that was slow.
-func (l *slowLog) note(c *conn, cmd *command, args []string, took time.Duration) {
+func (l *slowLog) note(c *conn, cmd *command, args []byte, took time.Duration) {
 	if cmd.name == "exec" { // what it executes is noted
 		return
 	}
-	e := slowEntry{at: c.srv.clock().Unix(), took: took, args: args, addr: address(c.wire.remote(), c.wire.local())}
-	if name := c.shared.name.Load(); name != nil {
-		e.name = *name
-	}
+	b := resp.AppendInt(resp.AppendInt(nil, c.srv.clock().Unix()), took.Microseconds())
+	b = resp.AppendBulk(append(b, args...), address(c.wire.remote(), c.wire.local()))
+	b = resp.AppendBulk(b, *cmp.Or(c.shared.name.Load(), new(string)))
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	e.id = l.next
+	l.entries = append(l.entries, slowEntry{l.next, b})
 	l.next++
-	l.entries = append(l.entries, e)
 	if n := int64(len(l.entries)) - l.most.Load(); n > 0 {
 		clear(l.entries[:n])
 		l.entries = l.entries[n:]
 	}
 }
 
-func shortenedArgs(args [][]byte) (list []string) {
+// shortenedArgs encodes the first args as a reply.
+func shortenedArgs(args [][]byte) []byte {
+	b := resp.AppendArray(nil, min(len(args), slowArgs))
 	for i, arg := range args {
 		switch {
 		case i == slowArgs-1 && len(args) > slowArgs:
-			return append(list, fmt.Sprintf("... (%d more arguments)", len(args)-i))
+			return resp.AppendBulk(b, fmt.Sprintf("... (%d more arguments)", len(args)-i))
 		case len(arg) > slowArgBytes:
-			list = append(list, fmt.Sprintf("%s... (%d more bytes)", arg[:slowArgBytes], len(arg)-slowArgBytes))
+			b = resp.AppendBulk(b, fmt.Sprintf("%s... (%d more bytes)", arg[:slowArgBytes], len(arg)-slowArgBytes))
 		default:
-			list = append(list, string(arg))
+			b = resp.AppendBulk(b, arg)
 		}
 	}
-	return list
+	return b
 }
 
 // redacted returns args without passwords.
@@ -150,10 +147,16 @@ func slowLogGet(c *conn, args [][]byte) {
 	l.mu.Lock()
 	entries := slices.Clone(l.entries[max(0, int64(len(l.entries))-count):])
 	l.mu.Unlock()
-	c.array(len(entries))
+	var text scratch // what the log has dropped while the client doesn't read is charged
+	defer text.release(c)
 	for _, e := range slices.Backward(entries) {
-		c.reply(list{e.id, e.at, e.took.Microseconds(), e.args, e.addr, e.name})
+		if !text.more(c, 2*resp.HeaderSize+len(e.rest)) {
+			c.error(errReplySize)
+			return
+		}
+		text.buf.B = append(resp.AppendInt(resp.AppendArray(text.buf.B, 6), e.id), e.rest...)
 	}
+	text.reply(c, len(entries))
 }
 
 func slowLogLen(c *conn, _ [][]byte) {

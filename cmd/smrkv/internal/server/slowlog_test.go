@@ -115,8 +115,33 @@ func TestSlowLog_StoredValueIsNotRead(t *testing.T) {
 	c.done()
 	c.dropDraft()
 	c.out.release(c)
-	require.Equal(t, strings.Repeat("v", slowArgBytes), s.slow.entries[0].args[2][:slowArgBytes])
+	require.Contains(t, string(s.slow.entries[0].rest), "\r\n"+strings.Repeat("v", slowArgBytes)+"...")
 	require.True(t, strings.HasSuffix(string(monitor.take().frame), ` [0 127.0.0.1:1] "SET" "k" "`+strings.Repeat("v", 1<<20)+"\"\r\n"))
 	r.over.Store(true)
 	s.topics.leave(monitors, "", r)
+}
+
+// The entries that SLOWLOG GET replies with are charged until the client has read them: the log may
+// have dropped them.
+func TestSlowLog_GetIsCharged(t *testing.T) {
+	s := start(t, Options{MaxClientMemory: 64 << 20})
+	c, reader := s.dial(t), dial(t, "unix", s.unix)
+	require.Equal(t, "+OK\r\n", c.do("CONFIG", "SET", "slowlog-log-slower-than", "0", "slowlog-max-len", "2000"))
+	args := []string{"EXISTS"}
+	for range slowArgs - 1 {
+		args = append(args, strings.Repeat("k", slowArgBytes))
+	}
+	const n = 1000
+	c.pipeline(n, ":0\r\n", func(int) []string { return args })
+	reader.send(encode("SLOWLOG", "GET", "-1"))
+	reader.begun() // and it does not read on
+	require.GreaterOrEqual(t, s.replyBytes(), int64(n*(slowArgs-1)*slowArgBytes))
+	require.Equal(t, n, strings.Count(reader.reply(), encode(args...)))
+	require.Contains(t, reader.exec([]string{"SLOWLOG", "GET", "5"}), "*5\r\n*6\r\n")
+	require.Equal(t, "+OK\r\n", c.do("CONFIG", "SET", "maxmemory-clients", "4mb"))
+	require.Equal(t, "-"+errReplySize+"\r\n", reader.do("SLOWLOG", "GET", "-1"))
+	reader.do("PING") // so that it is done with what came before
+	require.Zero(t, s.replyBytes())
+	c.do("SLOWLOG", "RESET")
+	require.Contains(t, reader.do("SLOWLOG", "GET"), "*1\r\n*6\r\n")
 }
