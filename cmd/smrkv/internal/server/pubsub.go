@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"unsafe"
 
 	"github.com/gosmr/gosmr/cmd/smrkv/internal/resp"
 )
@@ -15,7 +16,8 @@ import (
 // the connection, but for the inbox.
 type subscriber struct {
 	inbox
-	to [topicKinds]map[string]*subscription
+	to   [topicKinds]map[string]*subscription
+	peak [topicKinds]int // a map keeps room for what was in it
 }
 
 var topicWords = [topicKinds]struct{ join, leave, message string }{
@@ -86,42 +88,53 @@ func (c *conn) joinOne(kind topicKind, name []byte) (failure string) {
 		return "ERR " + err.Error()
 	}
 	c.sub.to[kind][topic] = r
+	c.sub.peak[kind] = max(c.sub.peak[kind], len(c.sub.to[kind]))
 	c.counted(kind, 1)
 	return ""
 }
 
 // leave unsubscribes from the topics named, or from all of a kind if none is.
 func (c *conn) leave(kind topicKind, names [][]byte) {
-	if len(names) == 0 && c.sub != nil {
-		for _, name := range slices.Sorted(maps.Keys(c.sub.to[kind])) {
-			names = append(names, []byte(name))
-		}
-	}
 	for _, name := range names {
-		c.leaveOne(kind, string(name))
-		c.replySubscribed(topicWords[kind].leave, kind, name)
+		c.leaveOne(kind, name)
 	}
-	if len(names) == 0 {
-		c.replySubscribed(topicWords[kind].leave, kind, nil)
+	if len(names) > 0 {
+		return
+	}
+	var all []string
+	if c.sub != nil {
+		all = slices.Sorted(maps.Keys(c.sub.to[kind]))
+	}
+	if len(all) == 0 {
+		c.leaveOne(kind, nil)
+	}
+	size := len(all) * int(unsafe.Sizeof(""))
+	c.mem.Queries.Take(size)
+	defer c.mem.Queries.Release(size)
+	for i, name := range all {
+		all[i] = "" // its bytes are charged no more
+		c.leaveOne(kind, []byte(name))
 	}
 }
 
-func (c *conn) leaveOne(kind topicKind, name string) {
-	if c.sub == nil {
-		return
+func (c *conn) leaveOne(kind topicKind, name []byte) {
+	if c.sub != nil {
+		if r, ok := c.sub.to[kind][string(name)]; ok {
+			c.forget(kind, string(name), r)
+			c.deliverAll(c.sub.inbox.leave())
+		}
 	}
-	r, ok := c.sub.to[kind][name]
-	if !ok {
-		return
-	}
-	c.forget(kind, name, r)
-	c.deliverAll(c.sub.inbox.leave())
+	c.replySubscribed(topicWords[kind].leave, kind, name)
 }
 
 func (c *conn) forget(kind topicKind, name string, r *subscription) {
 	r.over.Store(true)
 	c.srv.topics.leave(kind, name, r)
-	delete(c.sub.to[kind], name)
+	to := c.sub.to[kind]
+	delete(to, name)
+	if len(to) < c.sub.peak[kind]/4 { // what is charged is what is in it
+		c.sub.to[kind], c.sub.peak[kind] = maps.Collect(maps.All(to)), len(to)
+	}
 	c.counted(kind, -1)
 	c.mem.Queries.Release(len(name) + topicOverhead)
 	c.written += topicSize + subscriptionSize // pending: whoever comes and goes waits for that, too

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"os"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -562,4 +563,28 @@ func TestPubSub_ListIsCharged(t *testing.T) {
 	require.Equal(t, "-"+errReplySize+"\r\n", c.do("PUBSUB", "CHANNELS"))
 	c.do("PING") // so that it is done with what came before
 	require.Zero(t, s.replyBytes())
+}
+
+// A subscriber's map takes no more than what is in it needs, which is charged, however many
+// subscriptions there were; and UNSUBSCRIBE without names ends each.
+func TestSubscriptions_RoomGoesBack(t *testing.T) {
+	const n = 1000
+	c, w := inMemory(t, encode("SUBSCRIBE", strings.Repeat("n", n))+encode("UNSUBSCRIBE"))
+	for i := range n {
+		require.Empty(t, c.joinOne(channels, []byte(strconv.Itoa(i))))
+	}
+	to := func() map[string]*subscription { return c.sub.to[channels] }
+	peak := reflect.ValueOf(to()).Pointer()
+	for i := range n - 10 {
+		c.forget(channels, strconv.Itoa(i), to()[strconv.Itoa(i)])
+		require.LessOrEqual(t, c.sub.peak[channels], 4*len(to())+3)
+	}
+	require.NotEqual(t, peak, reflect.ValueOf(to()).Pointer())
+	require.Equal(t, 10, len(to()))
+	c.serve()
+	require.Equal(t, 0, len(to()))
+	require.True(t, c.finish())
+	require.Greater(t, w.wrote, 2*n)
+	require.Zero(t, c.srv.queryBytes())
+	require.Zero(t, c.srv.topics.of[channels].Len())
 }
