@@ -85,7 +85,7 @@ func (s *Server) event(d *database, class uint32, name string, key []byte) {
 		return
 	}
 	goOn := func() bool { return s.ctx.Err() == nil }
-	if on&eventKeyspace != 0 {
+	if on&eventKeyspace != 0 && len(key) <= maxTopic {
 		s.publish(channels, fmt.Appendf(nil, "__keyspace@%d__:%s", d.index, key), []byte(name), goOn)
 	}
 	if on&eventKeyevent != 0 {

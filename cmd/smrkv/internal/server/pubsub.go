@@ -29,12 +29,16 @@ var topicWords = [topicKinds]struct{ join, leave, message string }{
 const (
 	errSubscribeRoom = "OOM no room in -maxmemory-clients to subscribe to that"
 	errSubscribed    = "ERR Can't execute '%s': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context"
+	errTopicLong     = "ERR channel is too long (65536 bytes at most)"
 	errPatternLong   = "ERR pattern is too long (1024 bytes at most)"
 )
 
 const (
 	// topicOverhead is about what a subscription takes beside its name: also in its topic.
 	topicOverhead = 512
+
+	// maxTopic bounds a name that is subscribed to. Nobody receives what is about a longer one.
+	maxTopic = 64 << 10
 
 	// maxTopicPattern bounds a pattern, with which each channel's name is compared.
 	maxTopicPattern = 1 << 10
@@ -72,11 +76,13 @@ func (c *conn) joinOne(kind topicKind, name []byte) (failure string) {
 	if c.sub.to[kind] == nil {
 		c.sub.to[kind] = make(map[string]*subscription)
 	}
-	if _, ok := c.sub.to[kind][string(name)]; ok {
+	switch _, ok := c.sub.to[kind][string(name)]; {
+	case ok:
 		return ""
-	}
-	if kind == patterns && len(name) > maxTopicPattern {
+	case kind == patterns && len(name) > maxTopicPattern:
 		return errPatternLong
+	case len(name) > maxTopic:
+		return errTopicLong
 	}
 	if !c.mem.Queries.Try(len(name) + topicOverhead) {
 		return errSubscribeRoom
@@ -282,6 +288,6 @@ func (c *conn) countTopics(kind topicKind, names [][]byte) {
 	c.array(2 * len(names))
 	for _, name := range names {
 		c.bulk(name)
-		c.int(c.srv.topics.subscribers(kind, string(name)))
+		c.int(c.srv.topics.subscribers(kind, name))
 	}
 }

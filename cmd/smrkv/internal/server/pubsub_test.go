@@ -1,12 +1,14 @@
 package server
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"math/rand/v2"
 	"net"
 	"os"
 	"reflect"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -587,4 +589,29 @@ func TestSubscriptions_RoomGoesBack(t *testing.T) {
 	require.Greater(t, w.wrote, 2*n)
 	require.Zero(t, c.srv.queryBytes())
 	require.Zero(t, c.srv.topics.of[channels].Len())
+}
+
+// A long name, of a channel or of a key that events are about, is not copied where nobody receives
+// it, though others subscribe; and nobody can subscribe to it.
+func TestPublish_LongNameIsNotCopied(t *testing.T) {
+	s := start(t, Options{Events: eventAll | eventKeyspace | eventKeyevent})
+	c := s.dial(t)
+	require.Contains(t, c.do("SUBSCRIBE", "channel"), "subscribe")
+	require.Contains(t, c.do("SUBSCRIBE", strings.Repeat("n", maxTopic)), ":2\r\n")
+	require.Contains(t, c.do("SSUBSCRIBE", "shard"), ":1\r\n")
+	require.Equal(t, "-"+errTopicLong+"\r\n", c.do("SUBSCRIBE", strings.Repeat("n", maxTopic+1)))
+	require.Equal(t, "-"+errTopicLong+"\r\n", c.do("SSUBSCRIBE", strings.Repeat("n", maxTopic+1)))
+	require.Equal(t, "-"+errPatternLong+"\r\n", c.do("PSUBSCRIBE", strings.Repeat("n", maxTopicPattern+1)))
+	name := bytes.Repeat([]byte("n"), 8<<20)
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	require.Zero(t, s.publish(channels, name, nil, nil))
+	require.Zero(t, s.publish(shards, name, nil, nil))
+	require.Zero(t, s.publish(channels, []byte("none"), name, nil))
+	require.Zero(t, s.topics.subscribers(channels, name))
+	s.event(&s.dbs[0], eventString, "set", name)
+	runtime.ReadMemStats(&after)
+	require.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(len(name)/2))
+	require.Equal(t, 1, s.publish(channels, name[:maxTopic], nil, nil))
+	require.Contains(t, c.reply(), "message")
 }

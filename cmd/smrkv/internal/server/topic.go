@@ -5,6 +5,7 @@ import (
 	"errors"
 	"sync"
 	"sync/atomic"
+	"unsafe"
 
 	"github.com/gosmr/gosmr/cmd/smrkv/internal/resp"
 	"github.com/gosmr/gosmr/smr"
@@ -133,11 +134,14 @@ func reclaimSubscription(r *subscription) {
 
 func reclaimTopic(t *topic) { t.all.unused.Put(t) }
 
+// viewed returns name as a string to look up, which is not to be kept. A copy would be charged to nobody.
+func viewed(name []byte) string { return unsafe.String(unsafe.SliceData(name), len(name)) }
+
 // subscribers returns how many a topic has.
-func (t *topics) subscribers(kind topicKind, name string) int64 {
+func (t *topics) subscribers(kind topicKind, name []byte) int64 {
 	s := t.of[kind].Enter()
 	defer s.Leave()
-	if at, ok := t.of[kind].LoadIn(s, name); ok {
+	if at, ok := t.of[kind].LoadIn(s, viewed(name)); ok {
 		return (*at).count.Load()
 	}
 	return 0
@@ -162,7 +166,7 @@ type notice struct {
 // publish. goOn is asked while patterns are compared.
 func (s *Server) publish(kind topicKind, channel, payload []byte, goOn func() bool) int {
 	p := publication{srv: s, limit: s.settings.pubsubLimit()}
-	p.to(kind, string(channel), func() []byte { return frameOf(topicWords[kind].message, channel, payload) })
+	p.to(kind, viewed(channel), func() []byte { return frameOf(topicWords[kind].message, channel, payload) })
 	if kind == channels && len(channel) <= maxMatched && s.topics.of[patterns].Len() > 0 {
 		// Patterns are compared in no section: that may take long.
 		for pattern := range s.topics.of[patterns].Keys() {
@@ -185,6 +189,9 @@ func (s *Server) publish(kind topicKind, channel, payload []byte, goOn func() bo
 // to gives the message to all inboxes of a topic. It is encoded once, if anybody receives it.
 func (p *publication) to(kind topicKind, name string, encode func() []byte) {
 	m := p.srv.topics.of[kind]
+	if len(name) > maxTopic || m.Len() == 0 {
+		return
+	}
 	s := m.Enter()
 	defer s.Leave()
 	at, ok := m.LoadIn(s, name)
