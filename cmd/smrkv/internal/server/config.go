@@ -157,13 +157,15 @@ func (s *Server) setTimeout(timeout time.Duration) {
 func configGet(c *conn, args [][]byte) {
 	var found dict
 	seen := make(map[string]bool)
+	m := matcher{goOn: c.goOn}
 	for _, pattern := range args[2:] {
 		if len(pattern) > maxPattern {
 			c.error(errPattern)
 			return
 		}
+		m.pattern = bytes.ToLower(pattern)
 		for _, p := range parameters {
-			if seen[p.name] || !match(bytes.ToLower(pattern), []byte(p.name)) {
+			if seen[p.name] || !m.match([]byte(p.name)) {
 				continue
 			}
 			seen[p.name] = true

@@ -7,6 +7,9 @@ import (
 	"strings"
 )
 
+// manyWords take most commands a tenth of a millisecond or more.
+const manyWords = 1000
+
 // execute runs one command and appends its reply.
 func (c *conn) execute(args [][]byte) {
 	c.room(smallReply)
@@ -38,6 +41,9 @@ func (c *conn) execute(args [][]byte) {
 	if c.tx != nil && cmd.flags&unqueued == 0 {
 		c.enqueue(cmd, args)
 		return
+	}
+	if len(args) > manyWords {
+		c.takesLong()
 	}
 	c.run(cmd, args)
 	if c.shared.flags.Load()&flagTracking != 0 {

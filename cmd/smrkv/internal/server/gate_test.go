@@ -1,6 +1,7 @@
 package server
 
 import (
+	"bytes"
 	"runtime"
 	"strconv"
 	"strings"
@@ -168,4 +169,20 @@ func TestGate_LargestIsDisconnectedWhileItWaits(t *testing.T) {
 		require.Equal(t, ":0\r\n", admin.do("EXISTS", "k"))
 		require.EqualValues(t, 1, s.Snapshot().EvictedClients)
 	})
+}
+
+// A command of very many words lets its loop go on.
+func TestGate_ManyWords(t *testing.T) {
+	c, _ := inMemory(t, "")
+	for _, command := range []string{"INFO", "CONFIG GET", "PUBSUB NUMSUB", "MGET", "DEL"} {
+		for words, want := range map[int]hold{10: holdShard, manyWords: holdSlow} {
+			args := bytes.Fields([]byte(command + strings.Repeat(" x", words)))
+			c.begin()
+			c.execute(args)
+			require.Equal(t, want, c.hold, "%s, %d words", command, words)
+			c.done()
+			c.out.b = c.out.b[:0]
+		}
+	}
+	c.out.release(c)
 }

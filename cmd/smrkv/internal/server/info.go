@@ -96,8 +96,9 @@ func (s *infoSection) wanted(names [][]byte) bool {
 	if len(names) == 0 {
 		return s.byDefault
 	}
+	upper := strings.ToUpper(s.name)
 	for _, name := range names {
-		if equalFold(name, strings.ToUpper(s.name)) || equalFold(name, "ALL") || equalFold(name, "EVERYTHING") ||
+		if equalFold(name, upper) || equalFold(name, "ALL") || equalFold(name, "EVERYTHING") ||
 			equalFold(name, "DEFAULT") && s.byDefault {
 			return true
 		}
