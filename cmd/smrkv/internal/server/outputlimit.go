@@ -57,7 +57,7 @@ func parseOutputLimits(s *Server, v string) (func(), error) {
 		if err1 != nil || err2 != nil || !ok || seconds < 0 || seconds > math.MaxInt32 {
 			return nil, errors.New("Error in hard, soft or soft_seconds setting in buffer limit configuration.")
 		}
-		if class == normalClass && hard+soft > 0 {
+		if class == normalClass && (hard > 0 || soft > 0) {
 			return nil, errors.New("argument must be 'normal 0 0 0' here")
 		}
 		limits[class] = outputLimit{hard, soft, seconds}
