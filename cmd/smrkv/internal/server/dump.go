@@ -1,6 +1,7 @@
 package server
 
 import (
+	"bytes"
 	"encoding/binary"
 	"hash/crc64"
 	"math"
@@ -207,6 +208,7 @@ const errBusyKey = "BUSYKEY Target key name already exists."
 
 func cmdRestore(c *conn, args [][]byte) {
 	var absolute bool
+	var hint []byte
 	set := valueOptions{flags: optNX}
 	for i := 4; i < len(args); i++ {
 		switch {
@@ -214,8 +216,9 @@ func cmdRestore(c *conn, args [][]byte) {
 			set.flags = 0
 		case equalFold(args[i], "ABSTTL"):
 			absolute = true
-		case i+1 < len(args) && (equalFold(args[i], "IDLETIME") || equalFold(args[i], "FREQ")):
-			i++ // neither is kept
+		case i+1 < len(args) && (equalFold(args[i], "IDLETIME") || equalFold(args[i], "FREQ")) && (hint == nil || bytes.EqualFold(hint, args[i])):
+			hint = args[i] // neither is kept, and only one may be given
+			i++
 		default:
 			c.error(errSyntax)
 			return

@@ -31,6 +31,9 @@ const errLCSRoom = "ERR Insufficient memory, transient memory for LCS exceeds pr
 func cmdLCS(c *conn, args [][]byte) {
 	var o lcsOptions
 	if !o.parse(c, args[3:]) {
+		for _, key := range args[1:3] { // Redis has looked for them before that
+			c.view(key, func([]byte) {})
+		}
 		return
 	}
 	var l lcs
