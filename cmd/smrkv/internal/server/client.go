@@ -49,10 +49,7 @@ func clientSetName(c *conn, args [][]byte) {
 }
 
 func clientSetInfo(c *conn, args [][]byte) {
-	var l library
-	if old := c.shared.library.Load(); old != nil {
-		l = *old
-	}
+	l := *cmp.Or(c.shared.library.Load(), new(library))
 	var field *string
 	switch {
 	case equalFold(args[2], "LIB-NAME"):
@@ -198,17 +195,11 @@ func (c *conn) line() string {
 		flags += "e"
 	}
 	flags = cmp.Or(flags, "N")
-	name, command := "", "NULL"
-	if p := sh.name.Load(); p != nil {
-		name = *p
-	}
+	command := "NULL"
 	if p := sh.command.Load(); p != nil {
 		command = p.name
 	}
-	var lib library
-	if p := sh.library.Load(); p != nil {
-		lib = *p
-	}
+	name, lib := *cmp.Or(sh.name.Load(), new(string)), *cmp.Or(sh.library.Load(), new(library))
 	return fmt.Sprintf("id=%d addr=%s laddr=%s name=%s age=%d idle=%d flags=%s db=%d sub=%d psub=%d ssub=%d multi=%d cmd=%s user=default redir=%d resp=%d lib-name=%s lib-ver=%s",
 		c.id, address(c.wire.remote(), c.wire.local()), address(c.wire.local(), nil), name,
 		int64(now.Sub(sh.since).Seconds()), c.idleSeconds(now), flags, sh.db.Load(),

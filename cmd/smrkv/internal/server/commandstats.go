@@ -80,16 +80,14 @@ func (s *Server) Commands(yield func(name string, st CommandStat) bool) {
 // errorStats counts errors by their first word, of which there are few.
 type errorStats struct {
 	mu     sync.Mutex                               // held to add a word
-	byWord atomic.Pointer[map[string]*pcpu.Counter] // replaced under mu; nil: none yet
+	byWord atomic.Pointer[map[string]*pcpu.Counter] // replaced under mu
 }
 
 func (e *errorStats) count(text string) {
 	word, _, _ := strings.Cut(text, " ")
-	if m := e.byWord.Load(); m != nil {
-		if n := (*m)[word]; n != nil {
-			n.Add(1)
-			return
-		}
+	if n := (*e.byWord.Load())[word]; n != nil {
+		n.Add(1)
+		return
 	}
 	e.add(word).Add(1)
 }
@@ -98,12 +96,9 @@ func (e *errorStats) count(text string) {
 func (e *errorStats) add(word string) *pcpu.Counter {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	more := make(map[string]*pcpu.Counter)
-	if m := e.byWord.Load(); m != nil {
-		if n := (*m)[word]; n != nil {
-			return n
-		}
-		maps.Copy(more, *m)
+	more := maps.Clone(*e.byWord.Load())
+	if n := more[word]; n != nil {
+		return n
 	}
 	n := new(pcpu.Counter)
 	more[word] = n
@@ -113,10 +108,8 @@ func (e *errorStats) add(word string) *pcpu.Counter {
 
 func (e *errorStats) counts() map[string]int64 {
 	counts := make(map[string]int64)
-	if m := e.byWord.Load(); m != nil {
-		for word, n := range *m {
-			counts[word] = n.Load()
-		}
+	for word, n := range *e.byWord.Load() {
+		counts[word] = n.Load()
 	}
 	return counts
 }

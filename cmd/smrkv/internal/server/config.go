@@ -2,6 +2,7 @@ package server
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -95,12 +96,7 @@ var parameters = []parameter{
 		}},
 	{"replicaof", constant(""), nil},
 	{"requirepass",
-		func(s *Server) string {
-			if p := s.settings.password.Load(); p != nil {
-				return p.text
-			}
-			return ""
-		},
+		func(s *Server) string { return cmp.Or(s.settings.password.Load(), new(password)).text },
 		func(s *Server, v string) (func(), error) {
 			return func() { s.settings.setPassword(v) }, nil
 		}},

@@ -275,7 +275,7 @@ func (c *conn) listTopics(kind topicKind, args [][]byte) {
 	}
 	c.takesLong()
 	l := c.newKeyList(pattern)
-	defer l.release()
+	defer l.keys.release(c)
 	for name := range c.srv.topics.of[kind].Keys() {
 		if l.offer([]byte(name)); l.failed {
 			break

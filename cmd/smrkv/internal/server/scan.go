@@ -56,7 +56,7 @@ func cmdScan(c *conn, args [][]byte) {
 	}
 	l := c.newKeyList(pattern)
 	l.none = !strings
-	defer l.release()
+	defer l.keys.release(c)
 	for seen := int64(0); ; {
 		var n int
 		cursor, n = l.scan(cursor, int(min(scanStep, count-seen)))
@@ -98,7 +98,7 @@ func cmdKeys(c *conn, args [][]byte) {
 	}
 	c.takesLong()
 	l := c.newKeyList(args[1])
-	defer l.release()
+	defer l.keys.release(c)
 	for cursor := uint64(0); ; {
 		cursor, _ = l.scan(cursor, scanStep)
 		if cursor == 0 || l.failed {
@@ -217,5 +217,3 @@ func (l *keyList) replyAlone() {
 	}
 	l.keys.reply(l.c, l.n)
 }
-
-func (l *keyList) release() { l.keys.release(l.c) }

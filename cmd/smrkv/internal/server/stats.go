@@ -31,7 +31,10 @@ type stats struct {
 	base baseline
 }
 
-func (st *stats) init(commands int) { st.commandsOf = make([]commandStats, commands) }
+func (st *stats) init(commands int) {
+	st.commandsOf = make([]commandStats, commands)
+	st.errorsOf.byWord.Store(&map[string]*pcpu.Counter{})
+}
 
 // A tally is what a connection has counted and not added to the stats yet, so
 // that a pipeline of commands costs one addition and not one each.

@@ -107,11 +107,7 @@ func (c *conn) copyValues(keys [][]byte) bool {
 }
 
 func cmdStrLen(c *conn, args [][]byte) {
-	it, ok := c.look(args[1])
-	if !ok {
-		c.int(0)
-		return
-	}
+	it, _ := c.look(args[1])
 	c.int(int64(it.length))
 }
 
@@ -390,10 +386,7 @@ func cmdGetEx(c *conn, args [][]byte) {
 	if !o.resolve(c) {
 		return
 	}
-	var (
-		found bool
-		event string
-	)
+	found, event := false, ""
 	ok := c.compute(args[1], func(old smrmap.Item, loaded bool) (it smrmap.Item, op smrmap.Op, fits bool) {
 		if found = loaded; !loaded {
 			return it, smrmap.CancelOp, true
@@ -454,11 +447,7 @@ func (c *conn) parseInt(arg []byte) (int64, bool) {
 }
 
 func (c *conn) incr(key []byte, by int64) {
-	var (
-		n       int64
-		expires int64
-		failure string
-	)
+	n, expires, failure := int64(0), int64(0), ""
 	ok := c.compute(key, func(old smrmap.Item, loaded bool) (it smrmap.Item, op smrmap.Op, fits bool) {
 		n, failure = 0, ""
 		if loaded {
