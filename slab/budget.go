@@ -98,6 +98,14 @@ func (b *Budget) take(n, limit int64) (used int64, ok bool) {
 	}
 }
 
+// room returns how many bytes are left below the limit, 0 if there is none.
+func (b *Budget) room() int64 {
+	if b == nil {
+		return 0
+	}
+	return max(0, b.limit.Load()-b.used.Load())
+}
+
 // scarce reports whether less than an eighth of the budget is left.
 func (b *Budget) scarce() bool {
 	if b == nil {

@@ -39,7 +39,12 @@ func (b compactor) Claim(ctx context.Context, n int) (compaction.Claim, error) {
 		return nil, err
 	}
 	c := &claim{b: b.Blocks, n: n, need: int64(BlockSize(n))}
-	if n <= maxObject {
+	if b.budget != nil {
+		if err := lock(ctx, b.budget.turns()); err != nil {
+			return nil, err
+		}
+	}
+	if n <= maxObject { // asked in turn: an evacuation by the claim before changes it
 		size, _ := b.classes[class(n)].heap.growth()
 		c.need = int64(size)
 	}
@@ -47,9 +52,6 @@ func (b compactor) Claim(ctx context.Context, n int) (compaction.Claim, error) {
 	if b.budget == nil {
 		c.missing.Store(c.want)
 		return c, nil
-	}
-	if err := lock(ctx, b.budget.turns()); err != nil {
-		return nil, err
 	}
 	if limit := b.budget.Limit(); limit != 0 {
 		c.want += min(c.need, max(0, b.budget.Used()-limit))
@@ -101,7 +103,7 @@ func (c *claim) offer(n int64) int64 {
 // Size and the methods below are those of [compaction.Claim].
 func (c *claim) Size() int64 { return c.need }
 
-func (c *claim) Missing() int64 { return c.missing.Load() }
+func (c *claim) Missing() int64 { return max(0, c.missing.Load()-c.b.budget.room()) }
 
 func (c *claim) Room() int64 {
 	room := c.b.Stats().ReservedBytes
@@ -109,7 +111,7 @@ func (c *claim) Room() int64 {
 	if budget == nil {
 		return room
 	}
-	room += c.want - c.Missing()
+	room += c.want - c.missing.Load()
 	if limit := budget.Limit(); limit != 0 {
 		room += limit - budget.Used()
 	}
@@ -147,13 +149,17 @@ func (c *claim) getSpent() ([]byte, error) {
 	return unsafe.Slice((*byte)(p), s.size)[:c.n], nil
 }
 
-// spend takes what the block needs from the collected bytes, and puts back the rest. It does
-// nothing and reports false if they are not enough.
+// spend takes what the block needs from the collected bytes and, if they are too few, from the budget,
+// and puts back the rest. It does nothing and reports false if both are not enough.
 func (c *claim) spend() bool {
-	if c.b.budget == nil || c.spent || c.want-c.Missing() < c.need {
+	if c.b.budget == nil || c.spent {
 		return false
 	}
-	c.putBack(c.need)
+	rest := max(0, c.need-(c.want-c.missing.Load()))
+	if rest > 0 && c.b.budget.reserve(rest) != nil { // above the limit even 0 is refused
+		return false
+	}
+	c.putBack(c.need - rest)
 	return true
 }
 
@@ -181,8 +187,8 @@ func (c *claim) Evacuate(ctx context.Context, vacate func(block []byte)) (releas
 		_, victim := c.b.victims(c.n)
 		size, err := victim.evacuateAlone(ctx, min(c.Missing(), maxEvacuated), vacate)
 		released += size
-		// One slab will do, unless it was not opened to its end.
-		if err != nil || size == 0 || size >= int64(victim.slabSize) || c.Missing() == 0 {
+		// One slab will do, unless it was not opened to its end. (Without a budget nothing is collected.)
+		if err != nil || size == 0 || size >= int64(victim.slabSize) || c.Missing() == 0 || c.b.budget == nil {
 			return released, err
 		}
 	}

@@ -190,7 +190,7 @@ func (h *heap) growth() (size uintptr, fresh bool) {
 	switch {
 	case h.toOpenLocked() != nil:
 		return h.s.step, false
-	case h.nSlabsLocked() == 0:
+	case h.nSlabsLocked() == len(h.sparse): // none, or all are being evacuated
 		return h.s.step, true
 	}
 	return h.s.slabSize, true

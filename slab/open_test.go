@@ -287,6 +287,9 @@ func TestOpen_NotWhileEvacuated(t *testing.T) {
 		}
 		vacated++
 		require.Equal(t, []*slab{s.heap.slabs[0]}, s.heap.sparse)
+		size, another := s.heap.growth()
+		require.True(t, another)
+		require.Equal(t, s.step, size, "as for a first one")
 		fresh, err := b.Get(evacuated)
 		require.NoError(t, err)
 		require.NotEqual(t, uintptr(s.heap.slabs[0].base), uintptr(unsafe.Pointer(unsafe.SliceData(fresh)))&^(s.slabSize-1))

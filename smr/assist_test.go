@@ -175,7 +175,7 @@ func TestAssist_PanicIsNotTheCallers(t *testing.T) {
 	for range n {
 		d.CallFunc(1, func() {
 			ran.Add(1)
-			panic("on purpose")
+			panic("on purpose") //smr:ok OnPanic is told
 		})
 		require.NotPanics(t, d.Assist)
 	}
@@ -192,7 +192,7 @@ func TestAssist_PanicEndsTheProgram(t *testing.T) {
 	const env = "SMR_TEST_ASSIST_PANIC"
 	if os.Getenv(env) != "" {
 		d := withoutReclaimer(t, assisted(t, Options{}))
-		d.CallFunc(1, func() { panic("on purpose") })
+		d.CallFunc(1, func() { panic("on purpose") }) //smr:ok it does, as the test checks
 		func() {
 			defer func() { recover() }()
 			d.Assist()

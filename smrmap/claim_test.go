@@ -2,6 +2,7 @@ package smrmap
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"errors"
 	"runtime"
@@ -327,4 +328,19 @@ func TestStore_WhatWasNotNeededGoesBack(t *testing.T) {
 	require.NoError(t, err)
 	require.False(t, ok)
 	require.Equal(t, n-1, pages.Len())
+}
+
+// What is free in the budget, and what can be evicted, suffice together.
+func TestStoreEvicting_TakesWhatIsFree(t *testing.T) {
+	for _, limit := range []int64{512 << 10, 4 << 20} {
+		m := newBytes(t, Options{Budget: slab.NewBudget(limit)})
+		for i := 0; m.c.budget.Used() < limit*45/100; i++ {
+			require.NoError(t, m.Store(key(i), make([]byte, 100)))
+		}
+		m.c.migrated.Wait()
+		before := m.Len()
+		require.NoError(t, m.StoreEvicting(context.Background(), key(-1), Item{Value: make([]byte, limit*6/10)}))
+		require.Greater(t, m.Len(), before/3, "it evicts what is missing")
+		require.LessOrEqual(t, m.c.budget.Used(), limit)
+	}
 }

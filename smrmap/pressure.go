@@ -34,18 +34,19 @@ func (m *Bytes) StoreEvicting(ctx context.Context, key []byte, it Item) error {
 //   - it evicts the bytes it needs, as [Bytes.EvictBytes] does, and moves what is left in some slab
 //     to where those were.
 //
-// It needs a slab for entries of this size (64 KiB to 1 MiB; of the first such slab 4 to 128 KiB), or above
-// 64 KiB the entry's own size; up to twice that while usage is above the budget's limit, as after it was lowered. It evicts this
-// once or twice over, since a slab that it empties may hold entries that fit nowhere else; at most
-// eight times, if others use what it evicts before a slab is empty. If all it lacks is a slot in
+// It needs a slab for entries of this size (64 KiB to 1 MiB; of the first such slab 4 to 128 KiB), or
+// above 64 KiB the entry's own size; up to twice that while usage is above the budget's limit, as
+// after it was lowered. It takes what is free of that, and evicts the rest once or twice over, or what
+// one slab of another size holds if that is more, since a slab that it empties may hold entries that
+// fit nowhere else; at most eight times, if others use what it evicts before a slab is empty. If all it lacks is a slot in
 // the key's bucket, or room to chain another, it evicts one entry of that bucket. It never evicts
 // the entry of key, nor what [Bytes.SetEvictable] spares.
 //
 // It evicts nothing and returns an error that wraps [slab.ErrNoMemory] if the budget can't hold the
 // entry beside the table and the old value of key, or if readers did not leave before ctx ended; then
 // the error wraps ctx.Err() as well. The same errors tell that it has evicted in vain: readers stayed
-// later on, what it evicted is held, others kept taking memory by [Bytes.Store], or the system
-// refused. Other errors are those of Compute.
+// later on, what it evicted is held, others kept taking memory by [Bytes.Store], the slab of the
+// key's old value takes more than that, or the system refused. Other errors are those of Compute.
 //
 // One goroutine at a time makes room in a budget and keeps what it has made; others wait, then
 // check whether there is room for them. It waits for readers, and so must not be called in a

@@ -101,6 +101,11 @@ func run(cfg config, log *slog.Logger, signals <-chan os.Signal, ready func(...n
 	if err != nil {
 		return errors.Join(err, shutdown(srv))
 	}
+	hangup := make(chan os.Signal, 1)
+	if cfg.tlsAddr != "" { // before anybody learns that it listens: without, SIGHUP ends it
+		signal.Notify(hangup, syscall.SIGHUP)
+		defer signal.Stop(hangup)
+	}
 	var addrs []net.Addr
 	failed := make(chan error, len(listeners)+1)
 	for _, l := range listeners {
@@ -121,7 +126,7 @@ func run(cfg config, log *slog.Logger, signals <-chan os.Signal, ready func(...n
 	}
 	ready(addrs...)
 
-	err = cfg.await(signals, failed, log)
+	err = cfg.await(signals, hangup, failed, log)
 	ended := make(chan struct{})
 	defer close(ended)
 	go func() {
@@ -145,12 +150,7 @@ func run(cfg config, log *slog.Logger, signals <-chan os.Signal, ready func(...n
 }
 
 // await returns when the server shall end.
-func (cfg *config) await(signals <-chan os.Signal, failed <-chan error, log *slog.Logger) error {
-	hangup := make(chan os.Signal, 1)
-	if cfg.tlsAddr != "" {
-		signal.Notify(hangup, syscall.SIGHUP)
-		defer signal.Stop(hangup)
-	}
+func (cfg *config) await(signals, hangup <-chan os.Signal, failed <-chan error, log *slog.Logger) error {
 	for {
 		select {
 		case <-hangup:

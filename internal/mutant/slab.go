@@ -807,4 +807,44 @@ var slabBugs = []Bug{
 +	if bytes == 0 { // closed, or never used
 `,
 	},
+	{
+		Name:    "claim-ignores-room",
+		Why:     "a claim evicts all there is for a block, and is refused, though much of the budget is free",
+		Package: "./smrmap",
+		Test:    "TestStoreEvicting_TakesWhatIsFree",
+		Patch: `
+@ slab/claim.go
+-	rest := max(0, c.need-(c.want-c.missing.Load()))
+-	if rest > 0 && c.b.budget.reserve(rest) != nil { // above the limit even 0 is refused
+-		return false
+-	}
+-	c.putBack(c.need - rest)
++	if c.want-c.missing.Load() < c.need {
++		return false
++	}
++	c.putBack(c.need)
+`,
+	},
+	{
+		Name:    "claim-evicts-all-the-same",
+		Why:     "a claim evicts as if nothing of the budget was free",
+		Package: "./smrmap",
+		Test:    "TestStoreEvicting_TakesWhatIsFree",
+		Patch: `
+@ slab/claim.go
+-func (c *claim) Missing() int64 { return max(0, c.missing.Load()-c.b.budget.room()) }
++func (c *claim) Missing() int64 { return c.missing.Load() }
+`,
+	},
+	{
+		Name:    "whole-slab-beside-evacuated",
+		Why:     "a size whose only slab is being evacuated wants a whole one, for which a small budget has no room",
+		Package: "./slab",
+		Test:    "TestOpen_NotWhileEvacuated",
+		Patch: `
+@ slab/heap.go
+-	case h.nSlabsLocked() == len(h.sparse): // none, or all are being evacuated
++	case h.nSlabsLocked() == 0:
+`,
+	},
 }

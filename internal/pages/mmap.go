@@ -34,6 +34,13 @@ var system = struct {
 	unix.MunmapPtr, unix.Mprotect, unix.Madvise,
 }
 
+// Refuse has the system refuse all memory from now on, for a test in a process of its own: a limit of
+// the system's would be Go's, too, which ends then.
+func Refuse() {
+	system.mmap = func(uintptr, int, int) (unsafe.Pointer, error) { return nil, unix.ENOMEM }
+	system.mprotect = func([]byte, int) error { return unix.ENOMEM }
+}
+
 // reserve returns size bytes of addresses, aligned to align, that can't be touched before
 // protect opens them.
 func reserve(size, align uintptr) (unsafe.Pointer, error) {
