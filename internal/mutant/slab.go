@@ -375,7 +375,7 @@ var slabBugs = []Bug{
 		Test:    "TestClaim_OfManySmallSlabs",
 		Patch: `
 @ slab/claim.go
--		if err != nil || size == 0 || size >= int64(victim.slabSize) || c.Missing() == 0 {
+-		if err != nil || size == 0 || size >= int64(victim.slabSize) || c.Missing() == 0 || c.b.budget == nil {
 +		if true {
 `,
 	},

@@ -66,18 +66,6 @@ func allocLarge(t *testing.T, size uintptr) unsafe.Pointer {
 	return p
 }
 
-// written fills a block, and requires that it was zero.
-func written(t *testing.T, p unsafe.Pointer, size uintptr) {
-	for i, x := range (block{p, size}).bytes() {
-		if x != 0 {
-			t.Fatalf("byte %d of %d is not zero", i, size)
-		}
-	}
-	for i := range (block{p, size}).bytes() {
-		*(*byte)(unsafe.Add(p, i)) = 7
-	}
-}
-
 // A kept range that is too small is passed over for one behind it.
 func TestAllocLarge_PassesOverSmallerKept(t *testing.T) {
 	freshKept(t)

@@ -271,3 +271,15 @@ func TestSparse_InRegionsOfTheirOwn(t *testing.T) {
 	join(dense, MinBlock)
 	require.Equal(t, whole(heap.regions[0]), heap.regions[0].has)
 }
+
+// written fills a block, and requires that it was zero.
+func written(t *testing.T, p unsafe.Pointer, size uintptr) {
+	for i, x := range (block{p, size}).bytes() {
+		if x != 0 {
+			t.Fatalf("byte %d of %d is not zero", i, size)
+		}
+	}
+	for i := range (block{p, size}).bytes() {
+		*(*byte)(unsafe.Add(p, i)) = 7
+	}
+}
