@@ -70,6 +70,9 @@ const (
 	// mostRounds bounds how often makeRoom evicts what it needs. Alone it needs one round or two;
 	// with eight others at it, three were too few once in 100,000 stores.
 	mostRounds = 8
+
+	// largestSlab is how many bytes a slab has at most.
+	largestSlab = 1 << 20
 )
 
 // computeEvicting is ComputeEvicting after a first attempt found no memory.
@@ -151,11 +154,11 @@ func (p *pressure) makeRoom(ctx context.Context) ([]byte, error) {
 	if Evictable(p.m.evictable.Load()) == EvictNone {
 		return c.Get()
 	}
-	for range mostRounds {
+	for round := range mostRounds {
 		if block, err = c.Get(); err == nil {
 			return block, nil
 		}
-		if err := p.evict(ctx, c); err != nil {
+		if err := p.evict(ctx, c, round); err != nil {
 			return nil, p.stopped(err)
 		}
 		if block, err = c.Get(); err == nil {
@@ -184,12 +187,14 @@ func (p *pressure) compact(ctx context.Context, c compaction.Claim) error {
 	return nil
 }
 
-// evict evicts the bytes that the claim misses, and waits until they are free.
-func (p *pressure) evict(ctx context.Context, c compaction.Claim) error {
+// evict evicts the bytes that the claim misses, and waits until they are free. If that was not enough
+// it evicts more in each round: a slab goes only when what must stay of it finds room in others.
+func (p *pressure) evict(ctx context.Context, c compaction.Claim, round int) error {
 	need := c.Missing()
 	if need == 0 { // the budget has room, but the system refuses
 		need = c.Size()
 	}
+	need = max(need, min(need<<(2*round), largestSlab))
 	p.met = false
 	p.m.evict(int(min(need, math.MaxInt)), p.spared)
 	if p.met {
