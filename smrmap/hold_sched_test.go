@@ -35,6 +35,13 @@ func TestSchedules_HoldAgainstCompact(t *testing.T) {
 		}
 		blocks := compaction.Of(m.blocks)
 		var free [][]byte // but for one, to which the entry moves
+		for range 2 {     // the first slab opens as far as it is asked for
+			b, err := m.blocks.Get(len(value))
+			if err != nil {
+				x.Fail("Get: %v", err)
+			}
+			free = append(free, b)
+		}
 		for {
 			b := blocks.GetFree(len(value))
 			if b == nil {
