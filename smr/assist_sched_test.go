@@ -6,7 +6,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/gosmr/gosmr/internal/relacq"
 	"github.com/gosmr/gosmr/internal/sched"
 	satomic "github.com/gosmr/gosmr/internal/sched/atomic"
 )
@@ -28,32 +27,8 @@ func TestSchedules_AssistAgainstReader(t *testing.T) {
 		sched.Explore(t, sched.Options{Schedules: 10_000}, func(x *sched.Exec) func() {
 			d := schedAssisted(x, Options{fenced: fenced})
 			asReclaimer(d)
-			type target struct{ freed bool }
-			var p Pointer[target]
-			var look relacq.Uint64
-			p.Init(new(target))
-			x.Go("reader", 0, func() {
-				s := d.Enter()
-				o := p.Load(s)
-				for range 2 {
-					if o.freed {
-						x.Fail("a reader holds what was freed")
-					}
-					look.Load()
-				}
-				s.Leave()
-			})
-			x.Go("writer", 1, func() {
-				old := p.LoadSerialized()
-				p.Store(new(target))
-				Call(d, old, 1, func(o *target) { o.freed = true })
-				d.Assist()
-			})
-			return func() {
-				d.reclaim.state.Store(stopped)
-				d.reclaim.notify(d)
-				closed(x, d, nil)()
-			}
+			readerAgainstCall(x, d, 1, d.Assist)
+			return closedAgain(x, d, nil)
 		})
 	})
 }
@@ -144,10 +119,6 @@ func TestSchedules_AssistAgainstFree(t *testing.T) {
 				x.Fail("%d bytes were called, and the next Assist is due at %d", size, due)
 			}
 		})
-		return func() {
-			r.state.Store(stopped)
-			r.notify(d)
-			closed(x, d, nil)()
-		}
+		return closedAgain(x, d, nil)
 	})
 }

@@ -294,7 +294,7 @@ func (d *Domain) makeReady(reached Seq) {
 // chunksPerWorker. Goroutines in Assist count as workers.
 func (d *Domain) startWorkersLocked() {
 	r := &d.reclaim
-	for r.ready.n > chunksPerWorker*int(r.nWorkers.Load()+r.assists.n.Load()) && d.startWorkerLocked() {
+	for r.ready.n > chunksPerWorker*r.busy() && d.startWorkerLocked() {
 	}
 }
 

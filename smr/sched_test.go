@@ -63,6 +63,41 @@ func closed(x *sched.Exec, d *Domain, ran []int) func() {
 	}
 }
 
+// closedAgain is closed of a domain that took the program for its reclaimer, and needs one from here on.
+func closedAgain(x *sched.Exec, d *Domain, ran []int) func() {
+	return func() {
+		d.reclaim.state.Store(stopped)
+		d.reclaim.notify(d)
+		closed(x, d, ran)()
+	}
+}
+
+// readerAgainstCall has a reader look at what a writer replaces, and frees by a call of that size. The
+// writer then goes on with then.
+func readerAgainstCall(x *sched.Exec, d *Domain, size int, then func()) {
+	type target struct{ freed bool }
+	var p Pointer[target]
+	var look relacq.Uint64
+	p.Init(new(target))
+	x.Go("reader", 0, func() {
+		s := d.Enter()
+		o := p.Load(s)
+		for range 2 {
+			if o.freed {
+				x.Fail("a reader holds what was freed")
+			}
+			look.Load()
+		}
+		s.Leave()
+	})
+	x.Go("writer", 1, func() {
+		old := p.LoadSerialized()
+		p.Store(new(target))
+		Call(d, old, size, func(o *target) { o.freed = true })
+		then()
+	})
+}
+
 func eachFence(t *testing.T, test func(t *testing.T, fenced bool)) {
 	t.Run("membarrier", func(t *testing.T) { test(t, false) })
 	if relacq.Plain {
@@ -91,11 +126,7 @@ func TestSchedules_AppendAgainstDrain(t *testing.T) {
 				d.drain()
 				d.drain()
 			})
-			return func() {
-				d.reclaim.state.Store(stopped)
-				d.reclaim.notify(d)
-				closed(x, d, ran)()
-			}
+			return closedAgain(x, d, ran)
 		})
 	})
 }
@@ -111,11 +142,7 @@ func TestSchedules_AppendAgainstAppend(t *testing.T) {
 		for i, name := range []string{"one", "other"} {
 			x.Go(name, 0, func() { Call(d, &ran[1+i], 1, free) })
 		}
-		return func() {
-			d.reclaim.state.Store(stopped)
-			d.reclaim.notify(d)
-			closed(x, d, ran)()
-		}
+		return closedAgain(x, d, ran)
 	})
 }
 
@@ -202,26 +229,7 @@ func TestSchedules_CallAgainstReader(t *testing.T) {
 	eachFence(t, func(t *testing.T, fenced bool) {
 		sched.Explore(t, sched.Options{Procs: 3}, func(x *sched.Exec) func() {
 			d := schedDomain(x, fenced)
-			type target struct{ freed bool }
-			var p Pointer[target]
-			var look relacq.Uint64
-			p.Init(new(target))
-			x.Go("reader", 0, func() {
-				s := d.Enter()
-				o := p.Load(s)
-				for range 2 {
-					if o.freed {
-						x.Fail("a reader holds what was freed")
-					}
-					look.Load()
-				}
-				s.Leave()
-			})
-			x.Go("writer", 1, func() {
-				old := p.LoadSerialized()
-				p.Store(new(target))
-				Call(d, old, Expedite, func(o *target) { o.freed = true })
-			})
+			readerAgainstCall(x, d, Expedite, func() {})
 			return closed(x, d, nil)
 		})
 	})

@@ -42,7 +42,7 @@ func (d *Domain) Stats() Stats {
 		PendingBytes: d.pendingBytes(),
 		Calls:        r.called.Load(),
 		Callbacks:    freed,
-		Workers:      int(r.nWorkers.Load() + r.assists.n.Load()),
+		Workers:      r.busy(),
 		Stalls:       d.stalls.Load(),
 		Holds:        d.holdCensus(),
 		HeldCalls:    r.heldCalls.Load(),

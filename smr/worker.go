@@ -75,6 +75,9 @@ func (r *reclaimer) number(index int) *satomic.Int32 {
 	return &r.assists.n
 }
 
+// busy returns how many goroutines run callbacks, those in Assist included.
+func (r *reclaimer) busy() int { return int(r.nWorkers.Load() + r.assists.n.Load()) }
+
 // starting stands in reclaimer.workers until the worker knows its goroutine number.
 const starting = ^uint64(0)
 
@@ -223,10 +226,10 @@ func (d *Domain) finishLocked(c *chunk) {
 }
 
 // inCallback reports whether the calling goroutine runs a callback of this domain. It never blocks.
-// Cost: one load while no callback runs, else about a microsecond.
+// Cost: two loads while no callback runs, else about a microsecond.
 func (d *Domain) inCallback() bool {
 	r := &d.reclaim
-	if r.nWorkers.Load() == 0 && r.assists.n.Load() == 0 {
+	if r.busy() == 0 {
 		return false
 	}
 	id := goid.Get()
