@@ -38,9 +38,9 @@ func (m *Bytes) StoreEvicting(ctx context.Context, key []byte, it Item) error {
 // above 64 KiB the entry's own size; up to twice that while usage is above the budget's limit, as
 // after it was lowered. It takes what is free of that, and evicts the rest once or twice over, or what
 // one slab of another size holds if that is more, since a slab that it empties may hold entries that
-// fit nowhere else; at most eight times, if others use what it evicts before a slab is empty. If all it lacks is a slot in
-// the key's bucket, or room to chain another, it evicts one entry of that bucket. It never evicts
-// the entry of key, nor what [Bytes.SetEvictable] spares.
+// fit nowhere else; at most eight times, and more each time, if others use what it evicts before a
+// slab is empty. If all it lacks is a slot in the key's bucket, or room to chain another, it evicts
+// one entry of that bucket. It never evicts the entry of key, nor what [Bytes.SetEvictable] spares.
 //
 // It evicts nothing and returns an error that wraps [slab.ErrNoMemory] if the budget can't hold the
 // entry beside the table and the old value of key, or if readers did not leave before ctx ended; then

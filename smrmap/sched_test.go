@@ -170,16 +170,17 @@ func TestSchedules_SeenIsSeen(t *testing.T) {
 	})
 }
 
-// An entry that may be evicted and is stored while the CLOCK finds none is found by it, or
-// by the next, under every schedule up to a bound.
-func TestSchedules_StoreAgainstEvict(t *testing.T) {
+// exploreExpiring explores programs of a map of which what expires may be evicted. What body returns is
+// called at the end.
+func exploreExpiring(t *testing.T, o sched.Options, body func(x *sched.Exec, m *Bytes) func()) {
 	d, err := smr.New(smr.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer d.Close(context.Background())
 	seed := maphash.MakeSeed() // the same in each execution
-	sched.Explore(t, sched.Options{Bound: 2, Schedules: 5000}, func(x *sched.Exec) func() {
+	o.Schedules = 5000
+	sched.Explore(t, o, func(x *sched.Exec) func() {
 		m, err := NewBytes(Options{Domain: d})
 		if err != nil {
 			t.Fatal(err)
@@ -187,6 +188,20 @@ func TestSchedules_StoreAgainstEvict(t *testing.T) {
 		m.seed = seed
 		m.SetEvictable(EvictExpiring)
 		m.now = func() int64 { return 1 }
+		end := body(x, m)
+		return func() {
+			end()
+			if err := m.Close(context.Background()); err != nil {
+				x.Fail("%v", err)
+			}
+		}
+	})
+}
+
+// An entry that may be evicted and is stored while the CLOCK finds none is found by it, or
+// by the next, under every schedule up to a bound.
+func TestSchedules_StoreAgainstEvict(t *testing.T) {
+	exploreExpiring(t, sched.Options{Bound: 2}, func(x *sched.Exec, m *Bytes) func() {
 		stays := m.StoreItem([]byte("stays"), Item{})
 		x.Go("evict", 0, func() { m.EvictBytes(1) })
 		x.Go("store", 1, func() {
@@ -199,9 +214,6 @@ func TestSchedules_StoreAgainstEvict(t *testing.T) {
 			if n := m.Len(); n != 1 {
 				x.Fail("%d entries are left", n)
 			}
-			if err := m.Close(context.Background()); err != nil {
-				x.Fail("%v", err)
-			}
 		}
 	})
 }
@@ -209,20 +221,7 @@ func TestSchedules_StoreAgainstEvict(t *testing.T) {
 // The same where the map seems empty meanwhile: an entry counts only after it can be found, so one
 // that was deleted before it counted makes up for one that is there.
 func TestSchedules_UncountedAgainstEvict(t *testing.T) {
-	d, err := smr.New(smr.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer d.Close(context.Background())
-	seed := maphash.MakeSeed()
-	sched.Explore(t, sched.Options{Procs: 2, Unlocks: true, Bound: 1, Schedules: 5000}, func(x *sched.Exec) func() {
-		m, err := NewBytes(Options{Domain: d})
-		if err != nil {
-			t.Fatal(err)
-		}
-		m.seed = seed
-		m.SetEvictable(EvictExpiring)
-		m.now = func() int64 { return 1 }
+	exploreExpiring(t, sched.Options{Procs: 2, Unlocks: true, Bound: 1}, func(x *sched.Exec, m *Bytes) func() {
 		m.Len() // makes the counters
 		x.Go("store", 0, func() { m.StoreItem([]byte("a"), Item{}) })
 		x.Go("delete, store, evict", 1, func() {
@@ -235,9 +234,6 @@ func TestSchedules_UncountedAgainstEvict(t *testing.T) {
 			m.EvictBytes(1)
 			if _, ok := m.Load([]byte("goes"), nil); ok {
 				x.Fail("it is not evicted")
-			}
-			if err := m.Close(context.Background()); err != nil {
-				x.Fail("%v", err)
 			}
 		}
 	})
