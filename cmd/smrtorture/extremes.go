@@ -142,8 +142,9 @@ func (ex *extreme) capacities() {
 			ex.faults.add(faultSize, "Capacity %d was granted on 1 MiB, by %d buckets", n, buckets)
 		}
 		for k := range uint64(64) {
-			full := errors.Is(m.Store(k, k), slab.ErrNoMemory) && budget.Used() == budget.Limit() // the table takes all
-			if err := m.Store(k, k); err != nil && !full {
+			err := m.Store(k, k)
+			full := errors.Is(err, slab.ErrNoMemory) && budget.Used() == budget.Limit() // the table takes all
+			if err != nil && !full {
 				ex.faults.add(faultMap, "a store to a map of capacity %d: %v", n, err)
 			}
 		}
