@@ -1,5 +1,11 @@
 // Load measures what redis-benchmark does not: how many messages a second a server delivers to the
-// subscribers of a channel, and how many transactions a second it executes. It is a part of bench.sh.
+// subscribers of a channel, and how many transactions a second it executes, as a part of bench.sh; and how
+// many values of very different sizes a second one stores that is full and evicts, such as
+//
+//	smrkv -addr :6380 -maxmemory 64mb -maxmemory-policy allkeys-lru
+//	redis-server --maxmemory 64mb --maxmemory-policy allkeys-lru --save ""
+//
+// with -mixed 3s -clients 32.
 package main
 
 import (
@@ -11,12 +17,13 @@ import (
 	"math/rand/v2"
 	"net"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
 var (
 	addr     = flag.String("addr", "127.0.0.1:6379", "`host:port` of the server")
-	clients  = flag.Int("clients", 100, "`connections` that subscribe, or send transactions")
+	clients  = flag.Int("clients", 100, "`connections` that subscribe, send transactions, or store values")
 	n        = flag.Int("n", 20_000, "how many messages or transactions, of all together")
 	pipeline = flag.Int("pipeline", 1, "how many are sent before their replies are read")
 	size     = flag.Int("size", 64, "`bytes` of a message or a value")
@@ -31,9 +38,13 @@ func main() {
 	done := make(chan error, *clients)
 	var start time.Time
 	var total int
-	if *multi > 0 {
+	var stored, refused atomic.Int64
+	switch {
+	case *mixed > 0:
+		start = storeMixed(done, &stored, &refused)
+	case *multi > 0:
 		start, total = transact(done)
-	} else {
+	default:
 		start, total = publish(done)
 	}
 	for range *clients {
@@ -41,7 +52,10 @@ func main() {
 			log.Fatal(err)
 		}
 	}
-	fmt.Printf("%.0f\n", float64(total)/time.Since(start).Seconds())
+	fmt.Printf("%.0f\n", float64(int64(total)+stored.Load())/time.Since(start).Seconds())
+	if n := refused.Load(); n > 0 {
+		log.Printf("%d values were refused", n)
+	}
 }
 
 // publish sends messages to subscribers, which say when they have got all. It returns when it began, and
