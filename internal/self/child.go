@@ -47,7 +47,9 @@ func Dies(t *testing.T, fn func()) (out string) {
 		os.Exit(0)
 	}
 	cmd := Command("-test.run", "^"+strings.ReplaceAll(t.Name(), "/", "$/^")+"$", "-test.timeout", "3m")
-	cmd.Env = append(os.Environ(), child+"=1")
+	// What a process that dies leaves in its temporary directories goes with this one's.
+	temp := t.TempDir()
+	cmd.Env = append(os.Environ(), child+"=1", "TMPDIR="+temp, "TMP="+temp)
 	text, err := cmd.CombinedOutput()
 	if err == nil {
 		t.Fatalf("the process does not die:\n%s", text)
