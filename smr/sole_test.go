@@ -68,8 +68,10 @@ func TestInvariants_ReaderEnteredAtOnce(t *testing.T) {
 					info.rec.Leave(info.gen)
 				}
 			}
+			d.debug.mu.Lock() // the cleanup of a section that was dropped may be looking
 			clear(d.debug.open)
 			clear(d.debug.sites)
+			d.debug.mu.Unlock()
 			continue
 		}
 		require.False(t, sections[0].in.Rec == sections[1].in.Rec, "both entered on one record, and neither was told")
