@@ -272,7 +272,8 @@ func (db *DB) Close(ctx context.Context) error {
 	return nil
 }
 
-// Write writes a table of places, by their first addresses.
+// Write writes a table of places, by their first addresses. It replaces a file, which may be mapped, by
+// another one: one that is truncated ends the process of who reads its mapping.
 func Write(path string, places map[uint32]Place) error {
 	addrs := make([]uint32, 0, len(places))
 	for a := range places {
@@ -297,5 +298,9 @@ func Write(path string, places map[uint32]Place) error {
 		data = binary.LittleEndian.AppendUint32(data, text(places[a].Country))
 		data = binary.LittleEndian.AppendUint32(data, text(places[a].City))
 	}
-	return os.WriteFile(path, append(data, tail...), 0o644)
+	draft := path + ".draft"
+	if err := os.WriteFile(draft, append(data, tail...), 0o644); err != nil {
+		return err
+	}
+	return os.Rename(draft, path)
 }
