@@ -1,14 +1,23 @@
-// Command soak puts mixed load on an smrkv with little memory, for as long as it is told,
-// and watches how much memory the process really takes. It prints a line each ten seconds
-// and a curve at the end, and exits with status 1 if it took more than -factor times its
-// -maxmemory.
+// Command soak puts mixed load on an smrkv with little memory, for as long as it is told, and
+// looks for what is wrong. It prints a line each ten seconds and a curve of the memory at the
+// end, and exits with status 1 if anything of this did not hold:
+//
+//   - No value is another key's, or a part of it, and no key is there after its end.
+//   - A transaction is whole: what two accounts have together stays the same.
+//   - A subscriber has each message in order and once, until it is cut off for being slow.
+//   - The process takes no more than -factor times its -maxmemory, and what its clients may have.
+//   - When the clients are gone it has no goroutine or file more than before, nothing is
+//     pending, and it ends in order.
+//
+// The command is
 //
 //	go run ./cmd/smrkv/soak -duration 10m
 //
 // Keys are chosen from many more than fit; values are from 1 byte to 64 KiB, each size
 // class as likely as any other, one in a hundred up to 1 MiB; some expire; clients set,
 // get, append, count, delete, and now and then one deletes everything. One pipeline in eight is
-// a transaction, every other client is one by TLS, and some watch what they change.
+// a transaction, every other client is one by TLS, and some watch what they change. Meanwhile
+// connections die with commands unfinished, transactions open, messages unread, or as monitors.
 package main
 
 import (
@@ -30,7 +39,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -42,9 +50,13 @@ var (
 	policy   = flag.String("maxmemory-policy", "allkeys-clock", "of smrkv")
 	factor   = flag.Float64("factor", 1.25, "how much of maxmemory the process may take")
 	clients  = flag.Int("clients", 16, "connections")
-	metrics  = flag.String("metrics", "", "address for smrkv to serve its metrics and profiles on")
+	metrics  = flag.String("metrics", "", "address for smrkv to serve its metrics and profiles on (default any)")
 	keys     = flag.Int("keys", 2_000_000, "keys there are")
+	race     = flag.Bool("race", false, "build smrkv with the race detector, and let it take what memory it likes")
 )
+
+// clientMemory is what smrkv's clients may have, in MiB.
+const clientMemory = 64
 
 func main() {
 	flag.Parse()
@@ -61,7 +73,7 @@ func run() error {
 	}
 	defer os.RemoveAll(dir)
 	bin, socket := filepath.Join(dir, "smrkv"), filepath.Join(dir, "socket")
-	build := exec.Command("go", "build", "-o", bin, "github.com/gosmr/gosmr/cmd/smrkv")
+	build := exec.Command("go", "build", "-race="+strconv.FormatBool(*race), "-o", bin, "github.com/gosmr/gosmr/cmd/smrkv")
 	build.Stderr = os.Stderr
 	if err := build.Run(); err != nil {
 		return fmt.Errorf("build smrkv: %w", err)
@@ -71,47 +83,89 @@ func run() error {
 	if err != nil {
 		return err
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	addr, err := free("")
 	if err != nil {
 		return err
 	}
-	addr := l.Addr().String()
-	l.Close() // smrkv is to have it
+	web, err := free(*metrics)
+	if err != nil {
+		return err
+	}
 	kv := exec.Command(bin, "-addr=", "-unix", socket, "-tls-port", addr, "-tls-cert", cert, "-tls-key", key,
-		"-maxmemory", fmt.Sprintf("%dMiB", *limit), "-maxmemory-policy", *policy, "-loglevel", "warn", "-metrics", *metrics)
+		"-maxmemory", fmt.Sprintf("%dMiB", *limit), "-maxmemory-clients", fmt.Sprintf("%dMiB", clientMemory),
+		"-maxmemory-policy", *policy, "-loglevel", "warn", "-metrics", web)
 	kv.Stdout, kv.Stderr = os.Stdout, os.Stderr
 	if err := kv.Start(); err != nil {
 		return err
 	}
-	defer kv.Wait()
-	defer kv.Process.Signal(os.Interrupt)
+	err = soak(kv.Process.Pid, socket, addr, web, secure)
+	kv.Process.Signal(os.Interrupt)
+	if ended := kv.Wait(); ended != nil {
+		err = errors.Join(err, fmt.Errorf("smrkv: %w", ended))
+	}
+	return err
+}
 
-	db := redis.NewClient(&redis.Options{Network: "unix", Addr: socket, PoolSize: *clients + 1, DisableIdentity: true, Protocol: 2})
-	defer db.Close()
-	tlsDB := redis.NewClient(&redis.Options{Addr: addr, TLSConfig: secure, PoolSize: *clients})
-	defer tlsDB.Close()
-	ctx, cancel := context.WithTimeout(context.Background(), *duration)
-	defer cancel()
-	for db.Ping(ctx).Err() != nil {
-		if ctx.Err() != nil {
-			return ctx.Err()
+// free returns addr, or an address that nobody listens on.
+func free(addr string) (string, error) {
+	if addr != "" {
+		return addr, nil
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	return l.Addr().String(), l.Close()
+}
+
+// soak is all that is done while smrkv runs.
+func soak(pid int, socket, addr, web string, secure *tls.Config) error {
+	background := context.Background()
+	one := redis.NewClient(&redis.Options{Network: "unix", Addr: socket, PoolSize: 1, DisableIdentity: true})
+	defer one.Close()
+	for start := time.Now(); one.Ping(background).Err() != nil; time.Sleep(50 * time.Millisecond) {
+		if time.Since(start) > 30*time.Second {
+			return errors.New("smrkv does not answer")
 		}
-		time.Sleep(50 * time.Millisecond)
 	}
-
-	var ops, oom, failed, slowest atomic.Int64
-	var wg sync.WaitGroup
-	for c := range *clients {
-		wg.Go(func() {
-			load(ctx, []*redis.Client{db, tlsDB}[c%2], uint64(c), &ops, &oom, &failed, &slowest)
-		})
+	if err := one.ConfigSet(background, "client-output-buffer-limit", "pubsub 4mb 1mb 5").Err(); err != nil {
+		return err
 	}
-	curve, err := watch(ctx, kv.Process.Pid, db, &ops, &oom, &slowest)
-	wg.Wait()
+	before, err := hold(background, pid, web, one)
 	if err != nil {
 		return err
 	}
-	return report(curve, failed.Load())
+
+	ctx, cancel := context.WithTimeout(background, *duration)
+	defer cancel()
+	plain := redis.NewClient(&redis.Options{Network: "unix", Addr: socket, PoolSize: 4 * *clients, DisableIdentity: true, Protocol: 2, MaxRetries: -1})
+	byTLS := redis.NewClient(&redis.Options{Addr: addr, TLSConfig: secure, PoolSize: 4 * *clients, MaxRetries: -1})
+	dials := []func() (net.Conn, error){
+		func() (net.Conn, error) { return net.Dial("unix", socket) },
+		func() (net.Conn, error) { return tls.Dial("tcp", addr, secure) },
+	}
+	var t tally
+	var wg sync.WaitGroup
+	for c := range *clients {
+		wg.Go(func() { load(ctx, []*redis.Client{plain, byTLS}[c%2], uint64(c), &t) })
+	}
+	for c := range channels {
+		db := []*redis.Client{plain, byTLS}[c%2]
+		wg.Go(func() { publish(ctx, db, c, &t) })
+		wg.Go(func() { subscribe(ctx, db, c < channels/2, &t) })
+		wg.Go(func() { transfer(ctx, db, uint64(c), &t) })
+		wg.Go(func() { expire(ctx, db, uint64(c), &t) })
+		wg.Go(func() { die(ctx, dials[c%2], uint64(c), &t) })
+	}
+	curve, err := watch(ctx, pid, one, &t)
+	wg.Wait()
+	err = errors.Join(err, plain.Close(), byTLS.Close())
+	if err != nil {
+		return err
+	}
+	fmt.Printf("\n%v\n", &t)
+	fmt.Println(one.InfoMap(background, "stats").Item("Stats", "client_output_buffer_limit_disconnections"), "cut off in all")
+	return errors.Join(released(background, before, pid, web, one), report(curve, t.failed.Load()))
 }
 
 // writeCertificate writes the certificate of 127.0.0.1 that package httptest has, and returns
@@ -129,34 +183,48 @@ func writeCertificate(cert, key string) (*tls.Config, error) {
 		os.WriteFile(key, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), 0o600))
 }
 
-// load sends pipelines of mixed commands until ctx ends, and notes how long the slowest took.
-func load(ctx context.Context, db *redis.Client, seed uint64, ops, oom, failed, slowest *atomic.Int64) {
-	rnd := rand.New(rand.NewPCG(seed, 1))
-	noise := make([]byte, 1<<20)
-	for i := range noise {
-		noise[i] = byte(rnd.Uint32())
+// noise has no tilde: APPEND adds those.
+var noise = sync.OnceValue(func() []byte {
+	rnd := rand.New(rand.NewPCG(1, 1))
+	b := make([]byte, 2<<20)
+	for i := range b {
+		b[i] = byte(rnd.IntN('~'))
 	}
-	value := func() []byte {
+	return b
+})
+
+// mine says whether value is one of key's: a part of the noise that begins at a place of
+// the key's own, and tildes.
+func mine(id int, value string) bool {
+	value = strings.TrimRight(value, "~")
+	return len(value) <= 1<<20 && value == string(noise()[id%(1<<20):][:len(value)])
+}
+
+// load sends pipelines of mixed commands until ctx ends, and notes how long the slowest took.
+func load(ctx context.Context, db *redis.Client, seed uint64, t *tally) {
+	rnd := rand.New(rand.NewPCG(seed, 1))
+	value := func(id int) []byte {
 		most := 16
 		if rnd.IntN(100) == 0 {
 			most = 20
 		}
-		return noise[:1+rnd.IntN(1<<rnd.IntN(most+1))]
+		return noise()[id%(1<<20):][:1+rnd.IntN(1<<rnd.IntN(most+1))]
 	}
-	for ctx.Err() == nil {
+	for !ending(ctx) {
 		p := db.Pipeline()
 		if rnd.IntN(8) == 0 {
 			p = db.TxPipeline()
 		}
 		for range 1 + rnd.IntN(16) {
-			k := "key:" + strconv.Itoa(rnd.IntN(*keys))
+			id := rnd.IntN(*keys)
+			k := "key:" + strconv.Itoa(id)
 			switch n := rnd.IntN(100); {
 			case n < 40:
-				p.Set(ctx, k, value(), 0)
+				p.Set(ctx, k, value(id), 0)
 			case n < 45:
-				p.Set(ctx, k, value(), time.Duration(1+rnd.IntN(60))*time.Second)
+				p.Set(ctx, k, value(id), time.Duration(1+rnd.IntN(60))*time.Second)
 			case n < 50:
-				p.Append(ctx, k, string(value()[:1]))
+				p.Append(ctx, k, "~")
 			case n < 55:
 				p.Incr(ctx, "count:"+strconv.Itoa(rnd.IntN(1000)))
 			case n < 60:
@@ -172,9 +240,8 @@ func load(ctx context.Context, db *redis.Client, seed uint64, ops, oom, failed, 
 				_, err := tx.TxPipelined(ctx, func(p redis.Pipeliner) error { return p.Set(ctx, key, n+1, 0).Err() })
 				return err
 			}, key)
-			if err != nil && err != redis.TxFailedErr && !strings.Contains(err.Error(), "OOM") && ctx.Err() == nil {
-				failed.Add(1)
-				fmt.Fprintln(os.Stderr, "soak: watch:", err)
+			if err != nil && err != redis.TxFailedErr && !lost(ctx, err) {
+				t.wrong("watch: %v", err)
 			}
 		}
 		if rnd.IntN(1_000_000) == 0 {
@@ -182,25 +249,30 @@ func load(ctx context.Context, db *redis.Client, seed uint64, ops, oom, failed, 
 		}
 		start := time.Now()
 		cmds, _ := p.Exec(ctx)
-		for took, most := int64(time.Since(start)), slowest.Load(); took > most && !slowest.CompareAndSwap(most, took); {
-			most = slowest.Load()
+		for took, most := int64(time.Since(start)), t.slowest.Load(); took > most && !t.slowest.CompareAndSwap(most, took); {
+			most = t.slowest.Load()
 		}
 		for _, c := range cmds {
 			switch err := c.Err(); {
 			case err == nil || err == redis.Nil:
-				ops.Add(1)
+				t.ops.Add(1)
+				if get, ok := c.(*redis.StringCmd); ok && err == nil {
+					key, _ := get.Args()[1].(string)
+					if id, _ := strconv.Atoi(strings.TrimPrefix(key, "key:")); !mine(id, get.Val()) {
+						t.wrong("%s has %d bytes that are not its own, %.20q", key, len(get.Val()), get.Val())
+					}
+				}
 			case strings.Contains(err.Error(), "OOM"): // of one command, or a transaction
-				oom.Add(1)
-			case ctx.Err() == nil:
-				failed.Add(1)
-				fmt.Fprintln(os.Stderr, "soak:", c.Name(), err)
+				t.oom.Add(1)
+			case !ending(ctx):
+				t.wrong("%s: %v", c.Name(), err)
 			}
 		}
 	}
 }
 
 // watch samples the resident memory, in MiB, until ctx ends.
-func watch(ctx context.Context, pid int, db *redis.Client, ops, oom, slowest *atomic.Int64) (curve []float64, err error) {
+func watch(ctx context.Context, pid int, db *redis.Client, t *tally) (curve []float64, err error) {
 	start := time.Now()
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
@@ -218,7 +290,7 @@ func watch(ctx context.Context, pid int, db *redis.Client, ops, oom, slowest *at
 		if n%10 == 0 {
 			size, _ := db.DBSize(ctx).Result()
 			fmt.Printf("%6s  resident %6.1f MiB  keys %8d  commands %10d  OOM replies %d  slowest pipeline %v\n",
-				time.Since(start).Round(time.Second), rss, size, ops.Load(), oom.Load(), time.Duration(slowest.Swap(0)).Round(time.Millisecond))
+				time.Since(start).Round(time.Second), rss, size, t.ops.Load(), t.oom.Load(), time.Duration(t.slowest.Swap(0)).Round(time.Millisecond))
 		}
 	}
 }
@@ -242,7 +314,7 @@ func resident(pid int) (float64, error) {
 // report draws the curve, in up to 60 columns, and compares its highest point with what
 // is allowed.
 func report(curve []float64, failed int64) error {
-	allowed := float64(*limit) * *factor
+	allowed := float64(*limit)**factor + clientMemory
 	most := 0.0
 	for _, v := range curve {
 		most = max(most, v)
@@ -270,8 +342,8 @@ func report(curve []float64, failed int64) error {
 	fmt.Printf("most: %.1f MiB = %.2f of maxmemory\n", most, most/float64(*limit))
 	switch {
 	case failed > 0:
-		return fmt.Errorf("%d commands failed", failed)
-	case most > allowed:
+		return fmt.Errorf("%d things were wrong", failed)
+	case most > allowed && !*race:
 		return fmt.Errorf("%.1f MiB resident, %.1f allowed", most, allowed)
 	}
 	return nil
