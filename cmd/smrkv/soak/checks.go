@@ -9,8 +9,10 @@ import (
 	"math/rand/v2"
 	"net"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -22,6 +24,7 @@ type tally struct {
 	ops, oom, failed, slowest                         atomic.Int64
 	transfers, raced, sums, published, received, cuts atomic.Int64
 	deadlines, expired, broken, invalidations         atomic.Int64
+	versions                                          sync.Map // that transactions have stored
 }
 
 // wrong says what the server may not do.
@@ -52,72 +55,104 @@ func lost(ctx context.Context, err error) bool {
 }
 
 const (
-	pairs  = 64
+	pairs  = 4
 	funded = 50_000 // and no transfer makes it longer or shorter than five digits
 )
 
 // transfer moves money between the two accounts of a pair in transactions, and reads them with
-// one MGET: they have what they had together, unless one was evicted. WATCH sees that it was.
+// one MGET: they have what they had together, unless one was evicted, which WATCH sees. Each
+// transaction stores the version after the one that it has read; no two store the same.
 func transfer(ctx context.Context, db *redis.Client, seed uint64, t *tally) {
 	rnd := rand.New(rand.NewPCG(seed, 2))
 	for !ending(ctx) {
 		p := strconv.Itoa(rnd.IntN(pairs))
-		a, b := "a:"+p, "b:"+p
+		a, b, v := "a:"+p, "b:"+p, "version:"+p
+		var stored string
 		err := db.Watch(ctx, func(tx *redis.Tx) error {
-			of, err := readPair(ctx, tx, a, b, t)
+			has, err := readPair(ctx, tx, p, t)
 			if err != nil {
 				return err
 			}
 			_, err = tx.TxPipelined(ctx, func(p redis.Pipeliner) error {
-				n := rnd.Int64N(100)
-				switch {
-				case of == nil:
-					p.MSet(ctx, a, funded, b, funded)
-				case of[0]-n < 10_000:
-					p.DecrBy(ctx, b, n)
-					p.IncrBy(ctx, a, n)
-				default:
-					p.DecrBy(ctx, a, n)
-					p.IncrBy(ctx, b, n)
+				if has == nil {
+					stored = fmt.Sprintf("%d.1", rnd.Uint64())
+					return p.MSet(ctx, a, funded, b, funded, v, stored).Err()
 				}
+				n := rnd.Int64N(100)
+				if has.a-n < 10_000 {
+					n = -n
+				}
+				stored = fmt.Sprintf("%d.%d", has.life, has.version+1)
+				p.Set(ctx, v, stored, 0)
+				p.IncrBy(ctx, a, -n)
+				for range 20 { // time for others, if there were others
+					p.Get(ctx, b)
+				}
+				p.IncrBy(ctx, b, n)
 				return nil
 			})
 			return err
-		}, a, b)
+		}, a, b, v)
 		switch {
 		case err == nil:
 			t.transfers.Add(1)
+			if _, twice := t.versions.LoadOrStore(stored, true); twice {
+				t.wrong("two transactions have stored version %s of pair %s", stored, p)
+			}
 		case errors.Is(err, redis.TxFailedErr):
 			t.raced.Add(1)
 		case !lost(ctx, err):
 			t.wrong("transfer: %v", err)
 		}
-		if _, err := readPair(ctx, db, a, b, t); err != nil && !lost(ctx, err) {
+		if err := readPairs(ctx, db, t); err != nil && !lost(ctx, err) {
 			t.wrong("sum: %v", err)
 		}
 	}
 }
 
-// readPair returns nil if one of the accounts is not there.
-func readPair(ctx context.Context, db redis.Cmdable, a, b string, t *tally) ([]int64, error) {
-	values, err := db.MGet(ctx, a, b).Result()
-	if err != nil {
+// A pair is what is stored of two accounts. Its life is since they were made, by one transaction.
+type pair struct {
+	a, b          int64
+	life, version uint64
+}
+
+// readPairs reads all pairs many times, each time at once.
+func readPairs(ctx context.Context, db *redis.Client, t *tally) error {
+	reads := db.Pipeline()
+	for i := range 64 {
+		mgetPair(ctx, reads, strconv.Itoa(i%pairs))
+	}
+	cmds, err := reads.Exec(ctx)
+	for i, c := range cmds {
+		if _, wrong := parsePair(strconv.Itoa(i%pairs), c.(*redis.SliceCmd), t); err == nil {
+			err = wrong
+		}
+	}
+	return err
+}
+
+func readPair(ctx context.Context, db redis.Cmdable, p string, t *tally) (*pair, error) {
+	return parsePair(p, mgetPair(ctx, db, p), t)
+}
+
+func mgetPair(ctx context.Context, db redis.Cmdable, p string) *redis.SliceCmd {
+	return db.MGet(ctx, "a:"+p, "b:"+p, "version:"+p)
+}
+
+// parsePair returns nil if a part of the pair is not there.
+func parsePair(p string, c *redis.SliceCmd, t *tally) (*pair, error) {
+	values, err := c.Result()
+	if err != nil || slices.Contains(values, nil) {
 		return nil, err
 	}
-	of := make([]int64, len(values))
-	for i, v := range values {
-		s, ok := v.(string)
-		if !ok {
-			return nil, nil
-		}
-		if of[i], err = strconv.ParseInt(s, 10, 64); err != nil {
-			return nil, err
-		}
+	var has pair
+	if _, err := fmt.Sscanf(fmt.Sprintln(values...), "%d %d %d.%d", &has.a, &has.b, &has.life, &has.version); err != nil {
+		return nil, fmt.Errorf("pair %s is %q: %w", p, values, err)
 	}
-	if t.sums.Add(1); of[0]+of[1] != 2*funded {
-		t.wrong("%s has %d and %s has %d, which is not %d", a, of[0], b, of[1], 2*funded)
+	if t.sums.Add(1); has.a+has.b != 2*funded {
+		t.wrong("pair %s has %d and %d, which is not %d", p, has.a, has.b, 2*funded)
 	}
-	return of, nil
+	return &has, nil
 }
 
 // expire sets keys whose value is the time until which they are, and reads them later. The clock
@@ -218,6 +253,7 @@ var midway = []string{
 	"WATCH a:1 b:1\r\nMULTI\r\nDEL a:1\r\n",
 	"PSUBSCRIBE channel:*\r\n",
 	"SUBSCRIBE channel:0\r\n",
+	"HELLO 3\r\nCLIENT REPLY OFF\r\nSUBSCRIBE channel:1\r\n" + strings.Repeat("GET large\r\n", 100),
 	"*3\r\n$3\r\nSET\r\n$5\r\nlarge\r\n$1000000\r\n" + strings.Repeat("x", 1_000_000) + "\r\n" + strings.Repeat("GET large\r\n", 100),
 	"*2\r\n$3\r\nGET\r\n$8\r\nunfi",
 	"POST / HTTP/1.1\r\nHost: localhost\r\n\r\n",

@@ -93,7 +93,7 @@ func run() error {
 	}
 	kv := exec.Command(bin, "-addr=", "-unix", socket, "-tls-port", addr, "-tls-cert", cert, "-tls-key", key,
 		"-maxmemory", fmt.Sprintf("%dMiB", *limit), "-maxmemory-clients", fmt.Sprintf("%dMiB", clientMemory),
-		"-maxmemory-policy", *policy, "-loglevel", "warn", "-metrics", web)
+		"-maxmemory-policy", *policy, "-loglevel", "warn", "-metrics", web, "-io-threads", "4")
 	kv.Stdout, kv.Stderr = os.Stdout, os.Stderr
 	if err := kv.Start(); err != nil {
 		return err

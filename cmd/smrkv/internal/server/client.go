@@ -24,6 +24,7 @@ var clientCommands = []subcommand{
 	{"LIST", -2, clientList, []string{"[TYPE <type> | ID <id> [<id> ...]]", "Return information about client connections."}},
 	{"NO-EVICT", 3, clientNoEvict, []string{"(ON|OFF)", "Protect current client connection from eviction."}},
 	{"NO-TOUCH", 3, clientNoTouch, []string{"(ON|OFF)", "Accepted; reads count as reads all the same."}},
+	{"REPLY", 3, clientReply, []string{"(ON|OFF|SKIP)", "Control the replies sent to the current connection."}},
 	{"SETINFO", 4, clientSetInfo, []string{"<LIB-NAME|LIB-VER> <value>", "Say which library the client uses."}},
 	{"SETNAME", 3, clientSetName, []string{"<name>", "Assign the name <name> to the current connection."}},
 	{"TRACKING", -3, clientTracking, []string{"(ON|OFF) [OPTIN] [OPTOUT] [NOLOOP]",

@@ -27,6 +27,7 @@ type conn struct {
 	authenticated bool
 	closing       bool // after the replies so far are written
 	broken        bool // a write failed: nobody will read any more
+	wanted        wanted
 
 	tally   tally
 	sample  uint32 // commands, to time some of them
@@ -205,7 +206,11 @@ func (c *conn) batch() {
 			return
 		}
 		c.begin()
-		c.execute(args)
+		if c.wanted == wantsAll {
+			c.execute(args)
+		} else {
+			c.quietly(func() { c.execute(args) })
+		}
 		if c.draft != nil {
 			c.dropDraft()
 		}
@@ -225,7 +230,9 @@ func (c *conn) batch() {
 func (c *conn) fail(err error) {
 	c.srv.stats.protocolErrors.Add(1)
 	c.tally.leave(&c.srv.stats)
-	c.error("ERR " + err.Error())
+	if c.wanted == wantsAll {
+		c.error("ERR " + err.Error())
+	}
 	c.closing = true
 	if errors.Is(err, resp.ErrNoRoom) {
 		c.mem.Evict()
@@ -264,6 +271,8 @@ func (c *conn) end() {
 type output struct {
 	b   []byte         // what is to be written
 	buf *buffer.Buffer // whose memory that is; nil: none
+
+	silent bool // nobody wants b: it is dropped, not written
 
 	// While a command runs alone nothing is written, since that may wait for the client.
 	holding bool

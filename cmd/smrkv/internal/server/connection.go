@@ -37,6 +37,8 @@ func cmdReset(c *conn, _ [][]byte) {
 		c.leaveAll()
 		c.deliverAll(c.sub.leave())
 	}
+	c.wanted = wantsAll
+	c.aloud()
 	c.shared.name.Store(nil)
 	c.shared.flags.Store(0)
 	c.mem.Spare(false)

@@ -242,6 +242,7 @@ func (c *conn) deliverAll(list *delivery) {
 	if list == nil {
 		return
 	}
+	defer c.endPush(c.beginPush())
 	b.settle()
 	for d := list; d != nil && !c.broken && c.goOn(); d = d.next {
 		c.frame(d.frame)

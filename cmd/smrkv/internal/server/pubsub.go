@@ -165,6 +165,7 @@ func (c *conn) leaveAll() {
 
 // replySubscribed tells to how much of its sort the connection is subscribed now.
 func (c *conn) replySubscribed(word string, kind topicKind, name []byte) {
+	defer c.endPush(c.beginPush())
 	c.room(resp.HeaderSize)
 	c.out.b = append(c.out.b, c.pushKind())
 	c.out.b = append(c.out.b, "3\r\n"...)

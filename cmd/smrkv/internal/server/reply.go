@@ -92,7 +92,7 @@ func (c *conn) flush() {
 
 // writeNow writes b. Everything before it must be flushed.
 func (c *conn) writeNow(b []byte) {
-	if !c.broken {
+	if !c.broken && !c.out.silent {
 		c.wrote(len(b), c.wire.write(b))
 	}
 }
@@ -242,7 +242,7 @@ func (c *conn) headed(b []byte, header func(dst []byte, n int) []byte) {
 	}
 	c.room(resp.TextHeaderSize)
 	c.out.b = header(c.out.b, len(b))
-	if !c.broken {
+	if !c.broken && !c.out.silent {
 		c.wrote(len(c.out.b)+len(b)+2, c.wire.writeParts(c.out.b, b, crlf))
 	}
 	c.out.b = c.out.b[:0]

@@ -135,6 +135,7 @@ func (c *conn) invalidate(cmd *command, args [][]byte) {
 		flags&(flagOptIn|flagCaching) == flagOptIn {
 		return
 	}
+	defer c.endPush(c.beginPush())
 	for key := range cmd.keys.of(args) {
 		c.room(smallReply)
 		c.out.b = resp.AppendPush(c.out.b, 2)
