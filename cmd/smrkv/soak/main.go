@@ -138,8 +138,9 @@ func soak(pid int, socket, addr, web string, secure *tls.Config) error {
 
 	ctx, cancel := context.WithTimeout(background, *duration)
 	defer cancel()
-	plain := redis.NewClient(&redis.Options{Network: "unix", Addr: socket, PoolSize: 4 * *clients, DisableIdentity: true, Protocol: 2, MaxRetries: -1})
-	byTLS := redis.NewClient(&redis.Options{Addr: addr, TLSConfig: secure, PoolSize: 4 * *clients, MaxRetries: -1})
+	const patience = time.Minute // what is slow is not wrong: the slowest is printed
+	plain := redis.NewClient(&redis.Options{Network: "unix", Addr: socket, PoolSize: 4 * *clients, DisableIdentity: true, Protocol: 2, MaxRetries: -1, ReadTimeout: patience, PoolTimeout: patience})
+	byTLS := redis.NewClient(&redis.Options{Addr: addr, TLSConfig: secure, PoolSize: 4 * *clients, MaxRetries: -1, ReadTimeout: patience, PoolTimeout: patience})
 	dials := []func() (net.Conn, error){
 		func() (net.Conn, error) { return net.Dial("unix", socket) },
 		func() (net.Conn, error) { return tls.Dial("tcp", addr, secure) },
