@@ -29,7 +29,8 @@ type spare struct {
 // keepsSpares: under -tags invariants a use of a freed block is to fault.
 const keepsSpares = pages.Divisible && !invariants.Enabled
 
-// SetSpare keeps up to n bytes of the memory that blocks above 64 KiB leave, for the next such blocks.
+// SetSpare keeps up to n bytes of the memory that blocks above 64 KiB leave (large entries of smrmap.Bytes,
+// too), for the next such blocks.
 // They come on top of what is used, also beyond the limit, but are never more than that. By default
 // none are kept. Where large blocks come and go, this saves most of the time that it takes to make one.
 // Trim and Close of [Blocks] in the budget give all of it back to the system. SetSpare panics if n is
