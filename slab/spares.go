@@ -29,10 +29,12 @@ type spare struct {
 // keepsSpares: under -tags invariants a use of a freed block is to fault.
 const keepsSpares = pages.Divisible && !invariants.Enabled
 
-// SetSpare has up to n bytes of memory, which blocks above 64 KiB left, kept for the next ones, beside
-// what is used and beyond the limit; but no more than is used. At first none is kept.
-// Where large blocks come and go, that saves most of the time that it takes to make one. Trim and Close
-// of [Blocks] in the budget give all of it back to the system. SetSpare panics if n is negative.
+// SetSpare keeps up to n bytes of the memory that blocks above 64 KiB leave (large entries of smrmap.Bytes,
+// too), for the next such blocks.
+// They come on top of what is used, also beyond the limit, but are never more than that. By default
+// none are kept. Where large blocks come and go, this saves most of the time that it takes to make one.
+// Trim and Close of [Blocks] in the budget give all of it back to the system. SetSpare panics if n is
+// negative.
 func (b *Budget) SetSpare(n int64) {
 	if n < 0 {
 		panic("slab: SetSpare of a negative size")

@@ -22,7 +22,7 @@ import (
 // Options.Workers may assist at once, beside the workers; when there are more, they return. So does
 // Assist in a callback of the domain.
 //
-// A callback's panic goes to OnPanic in a goroutine of the domain, or ends the program, as ever; one
+// A callback's panic goes to OnPanic in a goroutine of the domain, or ends the program, as in a worker; one
 // that calls runtime.Goexit ends the caller's goroutine, and a panic of a function of Options.Events is
 // the caller's. Where these tell of grace periods, of callbacks or stalls, Assist runs only what the
 // domain's own goroutine has made ready.

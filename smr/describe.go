@@ -18,9 +18,9 @@ type descriptions struct {
 	asking atomic.Int32
 }
 
-// Describe makes stall reports, and the errors of waits that end too early, say what the reader is,
-// by what describe returns then. It must not block or panic, and a goroutine of the domain calls it,
-// also just after Close. Call Describe once, before the reader goes online.
+// Describe gives the reader a name: stall reports, and the errors of waits that end too early, show what
+// describe returns at that moment. A goroutine of the domain calls describe, perhaps just after Close; it
+// must not block or panic. Call Describe once, before the reader goes online.
 func (q *Quiescent) Describe(describe func() string) {
 	ds := &q.dom.descriptions
 	ds.mu.Lock()

@@ -37,8 +37,8 @@ type Diagnosis struct {
 	// counts from its Release.
 	GraceTimes, CallbackTimes Histogram
 
-	// Readers are open sections, those that were entered first before the others. Sections that were
-	// entered after the last grace period began may be in any order.
+	// Readers are open sections, the oldest first. Those that were entered after the last grace period
+	// began may be in any order.
 	Readers []OpenSection
 
 	// Where the pending calls are. Collecting is on the processors that called, and has no time.

@@ -53,7 +53,7 @@
 //  2. Let what may come late enter by [Domain.TryEnter] or [Reader.TryEnter], once for each request,
 //     and pass the Section on; and retire by [TryCall]. A false means: answer that the service ends.
 //  3. Wait for the requests that run, if the program counts them, up to a deadline.
-//  4. Close the maps, queues and pools of the domain, then the domain. From then on late readers are
+//  4. Close the maps, files and pools of the domain, then the domain. From then on late readers are
 //     refused, and Close waits for the sections that are open and the calls that are pending.
 //  5. Free what readers may hold by other means (a mapped file, say) only when Close has returned nil.
 //

@@ -64,9 +64,9 @@ type Options struct {
 	ChunkCalls int
 	ChunkBytes int
 
-	// Workers bounds the goroutines of the domain that run callbacks at once, and as many of callers of
-	// Assist may run some beside them. They exist only while there are callbacks to run. At most 4096.
-	// Default: GOMAXPROCS.
+	// Workers bounds the goroutines of the domain that run callbacks at once. They exist only while
+	// there are callbacks to run. As many callers of Assist may run callbacks beside them. At most
+	// 4096. Default: GOMAXPROCS.
 	Workers int
 
 	silent bool // no function of Events is called by the domain's goroutines

@@ -110,7 +110,7 @@ func (p *Pointer[T]) StoreUnserialized(target *T) { p.p.StorePrivate(target) }
 func (p *Pointer[T]) Swap(target *T) *T { return p.p.Swap(target) }
 
 // CompareAndSwap publishes target if the pointer leads to old, and reports whether it did. Writers
-// need no lock. Load old in a section and stay in it: else old may be freed meanwhile, and published
-// again with other contents, for which CompareAndSwap takes it (the ABA problem). Cost: one
+// need no lock. Load old in a section and stay in it: else old may be freed meanwhile and published
+// again with other contents, and CompareAndSwap would not notice (the ABA problem). Cost: one
 // compare-and-swap. Idea: rcu_cmpxchg_pointer of liburcu.
 func (p *Pointer[T]) CompareAndSwap(old, target *T) bool { return p.p.CompareAndSwap(old, target) }

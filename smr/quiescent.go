@@ -86,8 +86,8 @@ func (q *Quiescent) tell(found string) {
 	}
 }
 
-// Awaited reports whether the grace period for which this domain's quiescent readers were asked last
-// goes on. If there are more of them than processors, one that has answered may want to yield to
+// Awaited reports whether the last grace period that asked this domain's quiescent readers still goes
+// on. If there are more of them than processors, one that has answered may want to yield to
 // the others: the Go scheduler would let it run for a time slice first. It is a hint.
 func (q *Quiescent) Awaited() bool { return q.rec.Awaited() }
 

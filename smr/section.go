@@ -33,9 +33,9 @@ func (d *Domain) TryEnter() (s Section, ok bool) {
 	return Section{in: clock.Section{Rec: rec, Gen: gen}}, rec != nil // few enough words to be inlined
 }
 
-// Pin opens a section that holds its processor: the goroutine is not preempted until Leave. It is
-// for a few loads that no grace period shall wait for while the goroutine waits for its next turn;
-// it is no faster than Enter. The goroutine must not block, and must call Leave itself. A panic that
+// Pin opens a section that holds its processor: the goroutine is not preempted until Leave. So no
+// grace period waits for this section while its goroutine waits for a processor. Use it for a few
+// loads; it is no faster than Enter. The goroutine must not block, and must call Leave itself. A panic that
 // skips Leave kills the process, because the runtime finds the processor still held. Pin panics on a
 // closed domain.
 //

@@ -39,8 +39,8 @@ type StalledReader struct {
 	Kind      clock.Kind
 	Processor int // where it entered its section; -1 for a registered reader
 
-	// The section is at least this old; 0 if unknown. Too much is told of a Reader that was preempted
-	// within Enter, after it stored the moment of its section before.
+	// The section is at least this old; 0 if unknown. It is too high for a Reader that was preempted
+	// within Enter, after it had stored the moment of its previous section.
 	Age time.Duration
 
 	// Stack is that of the Enter, if it was sampled (see Options.SampleSections), and under -tags

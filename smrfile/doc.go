@@ -51,7 +51,7 @@
 //
 // # Faults
 //
-// No view of this package's making faults by what this package does: Truncate has its order for that. But
+// What this package does makes no view fault: Truncate waits for readers first. But
 // another process may truncate the file, the disk may fail, and a store to a hole in the file may find
 // the disk full. Then the system ends the program, by SIGBUS, except in Read, where it is a [*FaultError].
 // Use Read for files that others write to, and ReadAt or View for your own. A pinned section (smr's Pin)
@@ -60,7 +60,7 @@
 // # Errors
 //
 // All but FaultErrors are [io/fs.PathError]s with the operation and the path. They wrap [ErrRange] for offsets
-// and sizes that can't be, [io/fs.ErrClosed] after Close, smr.ErrClosed after the domain's Close, the error
+// and sizes out of range, [io/fs.ErrClosed] after Close, smr.ErrClosed after the domain's Close, the error
 // of a context that ended, [ErrGrown], and the system's errors. Where a change fails the file is as it
 // was: nothing is lost. Close that fails has closed the file to readers all the same.
 //

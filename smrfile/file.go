@@ -106,9 +106,9 @@ func Open(d *smr.Domain, path string, o Options) (*File, error) {
 	return f, nil
 }
 
-// New is Open for a file that is open already, with a flag of its own to create it, say. It takes the
-// file over, and Close closes it: do not close file, as its descriptor would soon be another file's. But
-// where New fails the file stays its caller's. The file must be a regular one.
+// New is Open for a file that is already open, as by a program that creates it. It takes the file over,
+// and Close closes it: do not close file, as its descriptor would soon be another file's. If New fails,
+// the file stays the caller's. The file must be a regular one.
 func New(d *smr.Domain, file *os.File, o Options) (*File, error) {
 	if d == nil {
 		panic("smrfile: nil domain")

@@ -16,9 +16,9 @@ type Held struct {
 }
 
 // Hold keeps the file as it is now, after s has been left, until Release: for an iterator, a slow
-// connection, a backup. It holds back Truncate and the end of Close, which wait for it; of the domain
-// Close, and once the mapping was replaced Barrier, as each [smr.Hold] does; and nothing else: no grace
-// period, no other file, no Grow, no Throttle, for which only a file in memory counts.
+// connection, a backup. Truncate waits for its Release, and so does the file's Close. As each [smr.Hold]
+// does, it also delays the domain's Close and, once the mapping was replaced, Barrier. It delays nothing
+// else: no grace period, no other file, no Grow, and no Throttle unless the file is in memory.
 // Of a closed file it holds nothing.
 // Cost: that of [smr.Hold].
 func (f *File) Hold(s smr.Section) Held {

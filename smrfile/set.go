@@ -173,8 +173,8 @@ func (set *Set[K]) Waiting() int64 {
 // take the place of the first that is dropped, or come last. It waits for no reader, but for what waits
 // for readers if that is too much (see SetMaxWaiting), until ctx ends.
 //
-// While too much waits it must not be called in a section or a callback of the domain, nor by who holds a
-// version: that may be what is waited for.
+// While too much waits it must not be called in a section or a callback of the domain, nor by a
+// goroutine that holds a version: it may be what Replace waits for.
 //
 // Replace changes nothing if it fails: with what ctx.Err says; [smr.ErrInCallback]; [io/fs.ErrClosed]; or because a key to drop is
 // not there, a key or file to add is there already, or the file is of another domain. What goes wrong

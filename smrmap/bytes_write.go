@@ -147,7 +147,8 @@ func (m *Bytes) LoadAndDelete(key, dst []byte) ([]byte, bool) {
 
 // Delete deletes the entry of a key, and reports whether there was one.
 //
-// Cost: a locked instruction. Without an entry: that of a [Bytes.LoadIn], but for one time in 40.
+// Cost: a locked instruction. If there is no entry, that of a [Bytes.LoadIn], and in one call of 40 the
+// locked instruction as well.
 func (m *Bytes) Delete(key []byte) bool {
 	old := m.take(key)
 	return old != nil && !m.unlinked(old)

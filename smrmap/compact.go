@@ -14,8 +14,9 @@ import (
 // as [Bytes.EvictBytes] does.
 //
 // It returns how many bytes went back, 0 if none could. Entries above 64 KiB, and samples of a
-// Quarantine, are in no slab, and stay. It waits for readers, with the errors of [smr.Domain.Barrier] (those of a closed domain wrap
-// [ErrClosed]), and must not be called inside a section. Idea: the slab rebalancer of memcached.
+// Quarantine, are in no slab, and stay: call [Bytes.EvictBytes] for such entries. It waits for readers,
+// with the errors of [smr.Domain.Barrier] (those of a closed domain wrap [ErrClosed]), and must not be
+// called inside a section. Idea: the slab rebalancer of memcached.
 //
 // Cost: some hundred microseconds, for slabs of 64 KiB.
 func (m *Bytes) CompactFor(ctx context.Context, size int) (released int64, err error) {

@@ -151,7 +151,8 @@ func (m *Map[K, V]) LoadOrStore(k K, value V) (actual V, loaded bool, err error)
 
 // LoadAndDelete deletes the entry of k, and returns its value and whether there was one.
 //
-// Cost: a locked instruction. Without an entry: that of a [Map.Load], but for one time in 40.
+// Cost: a locked instruction. If there is no entry, that of a [Map.Load], and in one call of 40 the
+// locked instruction as well.
 func (m *Map[K, V]) LoadAndDelete(k K) (value V, loaded bool) {
 	h := m.hash(k)
 	if m.c.lacks(h) {

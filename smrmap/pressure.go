@@ -40,7 +40,8 @@ func (m *Bytes) StoreEvicting(ctx context.Context, key []byte, it Item) error {
 // one slab of another size holds if that is more, since a slab that it empties may hold entries that
 // fit nowhere else; at most eight times, and more each time, if others use what it evicts before a
 // slab is empty. If all it lacks is a slot in the key's bucket, or room to chain another, it evicts
-// one entry of that bucket. It never evicts the entry of key, nor what [Bytes.SetEvictable] spares.
+// one entry of that bucket. It never evicts the entry of key, nor what [Bytes.SetEvictable] spares, nor
+// an entry of another map with the same budget.
 //
 // It evicts nothing and returns an error that wraps [slab.ErrNoMemory] if the budget can't hold the
 // entry beside the table and the old value of key, or if readers did not leave before ctx ended; then

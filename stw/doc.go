@@ -55,7 +55,7 @@
 // the end of a domain, and its start while the world is stopped or another domain has suspended the
 // others. Nor has the stop of Reservation.Release, after which there is no memory.
 //
-// Which domain it is, says [Options.OnStall] after a while: the domain's state, what runs for it, for
+// [Options.OnStall] says after a while which domain it is: the domain's state, what runs for it, for
 // how long it has not polled, and its stack. The stall report of an smr domain names it too. Polls
 // are not counted or timed, which would cost each of them a store: a domain whose request is still
 // noted while it runs has not polled since, so a wait knows for how long at least.
