@@ -159,7 +159,42 @@ func TestSpares_NoneStaysBeyondTheBound(t *testing.T) {
 	require.True(t, ok)
 	b.budget.SetSpare(0)
 	b.budget.spares.put(x.p, x.size) // as if freeLarge had looked before, and now came to this
-	b.budget.Release(int64(l.size))
 	b.budget.shrinkSpares()
 	require.Zero(t, spareBytes(t, b.budget))
+	b.budget.Release(int64(l.size))
+}
+
+// There are no more than are used, whatever was given back: slabs of the last pool, too.
+func TestSpares_GoWithSlabs(t *testing.T) {
+	needsSpares(t)
+	budget := NewBudget(0)
+	budget.SetSpare(64 << 20)
+	d := newDomain(t)
+	b := NewBlocks(d, Options{Budget: budget})
+	p := New[page](d, Options{Budget: budget})
+	all := getAll(t, p, 1000)
+	b.Free(getBlock(t, b, 1<<20))
+	require.NotZero(t, spareBytes(t, budget))
+	freeAll(p, all)
+	closeEmpty(t, p)
+	require.Zero(t, budget.Used())
+	require.Zero(t, spareBytes(t, budget))
+}
+
+// Blocks that are dropped leave no spares.
+func TestSpares_GoWithDropped(t *testing.T) {
+	needsSpares(t)
+	skipControlled(t)
+	budget := NewBudget(0)
+	budget.SetSpare(64 << 20)
+	d := newDomain(t)
+	dropped(func() {
+		b := NewBlocks(d, Options{Budget: budget, FreeOnDrop: true})
+		for range 1000 {
+			getBlock(t, b, 2000)
+		}
+		b.Free(getBlock(t, b, 1<<20))
+		require.NotZero(t, spareBytes(t, budget))
+	})
+	collectUntil(func() bool { return budget.Used() == 0 && budget.spares.size.Load() == 0 })
 }
