@@ -32,7 +32,8 @@ const keepsSpares = pages.Divisible && !invariants.Enabled
 // SetSpare has up to n bytes of memory, which blocks above 64 KiB left, kept for the next ones, beside
 // what is used and beyond the limit; but no more than is used. At first none is kept.
 // Where large blocks come and go, that saves most of the time that it takes to make one. Trim and Close
-// of [Blocks] in the budget give all of it back to the system. SetSpare panics if n is negative.
+// of [Blocks] in the budget give all of it back to the system, and so do Blocks that are dropped. SetSpare
+// panics if n is negative.
 func (b *Budget) SetSpare(n int64) {
 	if n < 0 {
 		panic("slab: SetSpare of a negative size")

@@ -181,20 +181,24 @@ func TestSpares_GoWithSlabs(t *testing.T) {
 	require.Zero(t, spareBytes(t, budget))
 }
 
-// Blocks that are dropped leave no spares.
+// Blocks that are dropped leave no spares, whatever else is used.
 func TestSpares_GoWithDropped(t *testing.T) {
-	needsSpares(t)
 	skipControlled(t)
-	budget := NewBudget(0)
-	budget.SetSpare(64 << 20)
-	d := newDomain(t)
-	dropped(func() {
-		b := NewBlocks(d, Options{Budget: budget, FreeOnDrop: true})
-		for range 1000 {
-			getBlock(t, b, 2000)
-		}
-		b.Free(getBlock(t, b, 1<<20))
-		require.NotZero(t, spareBytes(t, budget))
-	})
-	collectUntil(func() bool { return budget.Used() == 0 && budget.spares.size.Load() == 0 })
+	for name, use := range map[string]func(*Blocks){
+		"empty":  func(*Blocks) {},
+		"in use": func(b *Blocks) { getBlock(t, b, 100) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			budget := withSpares(t, 1<<20).budget
+			d := newDomain(t)
+			dropped(func() {
+				b := NewBlocks(d, Options{Budget: budget, FreeOnDrop: true})
+				b.Free(getBlock(t, b, 1<<20))
+				use(b)
+				require.NotZero(t, spareBytes(t, budget))
+			})
+			collectUntil(func() bool { return budget.spares.size.Load() == 0 })
+			require.EqualValues(t, 64<<20, budget.Used())
+		})
+	}
 }

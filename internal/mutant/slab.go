@@ -636,6 +636,16 @@ var slabBugs = []Bug{
 `,
 	},
 	{
+		Name:    "spare-of-dropped",
+		Why:     "spares that dropped Blocks left stay with their budget, and for ever if that is dropped, too",
+		Package: "./slab",
+		Test:    "TestSpares_GoWithDropped",
+		Patch: `
+@ slab/dropped.go
+-	b.budget.dropSpares()
+`,
+	},
+	{
 		Name:    "spare-before-slab",
 		Why:     "a slab is refused for want of memory that spares have",
 		Package: "./slab",
