@@ -352,15 +352,13 @@ func (l *largeBlock) free() {
 		l.sample.end()
 		return
 	}
-	budget := l.b.budget
-	budget.freeLarge(l.p, l.size)
+	l.b.budget.freeLarge(l.p, l.size)
 	if !l.uncharged {
 		l.b.mu.Lock()
 		l.b.stats.ReservedBytes -= int64(l.size)
 		l.b.mu.Unlock()
-		budget.Release(int64(l.size))
+		l.b.budget.Release(int64(l.size))
 	}
-	budget.shrinkSpares()
 }
 
 // Trim is [Pool.Trim].

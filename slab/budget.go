@@ -151,9 +151,10 @@ func (b *Budget) Release(n int64) {
 			panic("slab: Release of more bytes than were taken")
 		}
 		if b.used.CompareAndSwap(used, used-n) {
-			return
+			break
 		}
 	}
+	b.shrinkSpares()
 }
 
 // reclaim makes each member but one give back what is not in use, if something was given back to

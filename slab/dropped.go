@@ -59,8 +59,7 @@ func (r *remains) drop() {
 	}
 	n, bytes := r.usage()
 	if n == 0 && bytes == 0 { // closed, or never used
-		r.leave()
-		r.samples.abandon()
+		r.release()
 		return
 	}
 	if n > 0 && !r.all {
@@ -211,7 +210,7 @@ func (r *remains) leaks() (text string) {
 	return text
 }
 
-// abandon frees the large blocks: those in use, and those that waited for readers.
+// abandon frees the large blocks: those in use, those that waited for readers, and spares.
 func (b *blocks) abandon() {
 	b.mu.Lock()
 	large := b.large
@@ -223,4 +222,5 @@ func (b *blocks) abandon() {
 	for _, l := range b.readers.take() {
 		l.obj.free()
 	}
+	b.budget.dropSpares()
 }

@@ -88,6 +88,9 @@ func (s *store) newSlab(size uintptr) (*slab, error) {
 		alloc = pages.AllocSparse
 	}
 	p, err := alloc(s.slabSize)
+	if err != nil && s.budget.dropSpares() {
+		p, err = alloc(s.slabSize)
+	}
 	if err != nil {
 		return nil, err
 	}

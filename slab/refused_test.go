@@ -55,3 +55,21 @@ func TestClaim_SystemRefuses(t *testing.T) {
 		return ""
 	})
 }
+
+// The system gets the spares back before a slab is refused for want of its memory.
+func TestSpares_GoForSlab(t *testing.T) {
+	needsSpares(t)
+	self.InChild(t, func() string {
+		self.Settle()
+		b := withSpares(t, 1<<20)
+		b.Free(getBlock(t, b, 1<<20))
+		leaveNoMemory(t)
+		require.NotZero(t, spareBytes(t, b.budget))
+		_, err := b.Get(100)
+		require.ErrorIs(t, err, ErrNoMemory)
+		require.Zero(t, spareBytes(t, b.budget))
+		require.EqualValues(t, 64<<20, b.budget.Used())
+		require.NoError(t, b.Close(watchdogContext(t)))
+		return ""
+	})
+}

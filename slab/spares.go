@@ -33,14 +33,14 @@ const keepsSpares = pages.Divisible && !invariants.Enabled
 // too), for the next such blocks.
 // They come on top of what is used, also beyond the limit, but are never more than that. By default
 // none are kept. Where large blocks come and go, this saves most of the time that it takes to make one.
-// Trim and Close of [Blocks] in the budget give all of it back to the system. SetSpare panics if n is
-// negative.
+// Trim and Close of [Blocks] in the budget give all of it back to the system, and so do Blocks that are
+// dropped. SetSpare panics if n is negative.
 func (b *Budget) SetSpare(n int64) {
 	if n < 0 {
 		panic("slab: SetSpare of a negative size")
 	}
 	b.spares.most.Store(n)
-	b.spares.shrink(n)
+	b.shrinkSpares()
 }
 
 // spareRoom returns how many bytes of spares there may be: no more than are used, so they go when that
@@ -52,30 +52,26 @@ func (b *Budget) spareRoom() int64 {
 	return min(b.spares.most.Load(), b.used.Load())
 }
 
-// freeLarge gives the memory of a large block back to the system, or makes it a spare. The caller calls
-// shrinkSpares as soon as the block does not count as used any more.
+// freeLarge gives the memory of a large block back to the system, or makes it a spare.
 func (b *Budget) freeLarge(p unsafe.Pointer, size uintptr) {
 	if int64(size) > b.spareRoom() {
 		pages.FreeLarge(p, size)
 	} else {
 		b.spares.put(p, size)
+		b.shrinkSpares()
 	}
 }
 
-// shrinkSpares gives back the spares that are too many. After put it loads most and used, and who
-// stores these shrinks after that: one of the two sees what the other did.
+// shrinkSpares gives back the spares that are too many. After put it loads most and used; SetSpare and
+// Release, which lower these, shrink after that: one of the two sees what the other did.
 func (b *Budget) shrinkSpares() {
-	if b != nil && b.spares.size.Load() > 0 {
+	if b.spares.size.Load() > b.spareRoom() {
 		b.spares.shrink(b.spareRoom())
 	}
 }
 
-// dropSpares gives all spares back.
-func (b *Budget) dropSpares() {
-	if b != nil {
-		b.spares.shrink(0)
-	}
-}
+// dropSpares gives all spares back, and reports whether there were any.
+func (b *Budget) dropSpares() bool { return b != nil && b.spares.shrink(0) }
 
 // allocLarge returns memory for a large block, with undefined contents.
 func (b *Budget) allocLarge(size uintptr) (unsafe.Pointer, error) {
@@ -86,7 +82,7 @@ func (b *Budget) allocLarge(size uintptr) (unsafe.Pointer, error) {
 		return p, nil
 	}
 	p, err := pages.AllocLarge(size)
-	if err != nil && b.spares.shrink(0) {
+	if err != nil && b.dropSpares() {
 		p, err = pages.AllocLarge(size)
 	}
 	return p, err

@@ -159,7 +159,46 @@ func TestSpares_NoneStaysBeyondTheBound(t *testing.T) {
 	require.True(t, ok)
 	b.budget.SetSpare(0)
 	b.budget.spares.put(x.p, x.size) // as if freeLarge had looked before, and now came to this
-	b.budget.Release(int64(l.size))
 	b.budget.shrinkSpares()
 	require.Zero(t, spareBytes(t, b.budget))
+	b.budget.Release(int64(l.size))
+}
+
+// There are no more than are used, whatever was given back: slabs of the last pool, too.
+func TestSpares_GoWithSlabs(t *testing.T) {
+	needsSpares(t)
+	budget := NewBudget(0)
+	budget.SetSpare(64 << 20)
+	d := newDomain(t)
+	b := NewBlocks(d, Options{Budget: budget})
+	p := New[page](d, Options{Budget: budget})
+	all := getAll(t, p, 1000)
+	b.Free(getBlock(t, b, 1<<20))
+	require.NotZero(t, spareBytes(t, budget))
+	freeAll(p, all)
+	closeEmpty(t, p)
+	require.Zero(t, budget.Used())
+	require.Zero(t, spareBytes(t, budget))
+}
+
+// Blocks that are dropped leave no spares, whatever else is used.
+func TestSpares_GoWithDropped(t *testing.T) {
+	skipControlled(t)
+	for name, use := range map[string]func(*Blocks){
+		"empty":  func(*Blocks) {},
+		"in use": func(b *Blocks) { getBlock(t, b, 100) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			budget := withSpares(t, 1<<20).budget
+			d := newDomain(t)
+			dropped(func() {
+				b := NewBlocks(d, Options{Budget: budget, FreeOnDrop: true})
+				b.Free(getBlock(t, b, 1<<20))
+				use(b)
+				require.NotZero(t, spareBytes(t, budget))
+			})
+			collectUntil(func() bool { return budget.spares.size.Load() == 0 })
+			require.EqualValues(t, 64<<20, budget.Used())
+		})
+	}
 }

@@ -8,7 +8,7 @@ import "github.com/gosmr/gosmr/smr"
 // [ErrClosed].
 //
 // Cost: a locked instruction and a copy. The copy is made before the bucket is locked, so a large
-// value holds up no other writer.
+// value holds up no other writer; above 16 KiB it is made in a section.
 func (m *Bytes) Store(key, value []byte) error { return m.StoreItem(key, Item{Value: value}) }
 
 // StoreItem is [Bytes.Store] with an expiry.
@@ -19,6 +19,25 @@ func (m *Bytes) StoreItem(key []byte, it Item) error {
 	if m.dom.Closed() {
 		return domainClosed(m.dom)
 	}
+	if int(headerSize)+len(key)+len(it.Value) > maxLocked {
+		return m.storeLarge(key, it)
+	}
+	return m.store(key, it)
+}
+
+// storeLarge is store in a section: by that a store that finds nothing to evict waits for the entry. See
+// pressure.evict.
+func (m *Bytes) storeLarge(key []byte, it Item) error {
+	s, ok := m.dom.TryEnter()
+	if !ok {
+		return domainClosed(m.dom)
+	}
+	defer s.Leave()
+	return m.store(key, it)
+}
+
+// store is StoreItem of lengths that have been checked.
+func (m *Bytes) store(key []byte, it Item) error {
 	h := m.hashOf(key)
 	e, err := m.newEntry(h, key, it, nil)
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 	"github.com/gosmr/gosmr/internal/compaction"
 	"github.com/gosmr/gosmr/internal/held"
 	"github.com/gosmr/gosmr/slab"
+	"github.com/gosmr/gosmr/smr"
 )
 
 // StoreEvicting is [Bytes.StoreItem] that makes room when the budget is used up, as
@@ -41,7 +42,8 @@ func (m *Bytes) StoreEvicting(ctx context.Context, key []byte, it Item) error {
 // fit nowhere else; at most eight times, and more each time, if others use what it evicts before a
 // slab is empty. If all it lacks is a slot in the key's bucket, or room to chain another, it evicts
 // one entry of that bucket. It never evicts the entry of key, nor what [Bytes.SetEvictable] spares, nor
-// an entry of another map with the same budget.
+// an entry of another map with the same budget. Where there is nothing to evict it waits for large entries
+// that others are making.
 //
 // It evicts nothing and returns an error that wraps [slab.ErrNoMemory] if the budget can't hold the
 // entry beside the table and the old value of key, or if readers did not leave before ctx ended; then
@@ -88,10 +90,14 @@ func (m *Bytes) computeEvicting(ctx context.Context, key []byte, fn func(old Ite
 		return false, p.stopped(err)
 	}
 	var block []byte
+	var s smr.Section // open from before the claim for the block ends: see evict
 	giveBack := func() {
 		if block != nil {
 			m.blocks.Free(block[:cap(block)])
 			block = nil
+		}
+		if s.Active() {
+			s.Leave()
 		}
 	}
 	defer giveBack() // also if fn panics
@@ -118,7 +124,7 @@ func (m *Bytes) computeEvicting(ctx context.Context, key []byte, fn func(old Ite
 			attempt--
 			continue
 		}
-		if block, err = p.makeRoom(ctx); err != nil {
+		if block, s, err = p.makeRoom(ctx); err != nil {
 			return ok, orClosed(err)
 		}
 	}
@@ -134,13 +140,26 @@ type pressure struct {
 	own  int    // bytes of the old entry's block
 }
 
-// makeRoom returns a block for the entry, or an error that wraps slab.ErrNoMemory.
-func (p *pressure) makeRoom(ctx context.Context) ([]byte, error) {
+// makeRoom returns a block for the entry in a section of its own, or an error that wraps slab.ErrNoMemory.
+func (p *pressure) makeRoom(ctx context.Context) (block []byte, s smr.Section, err error) {
 	c, err := compaction.Of(p.m.blocks).Claim(ctx, p.size)
 	if err != nil {
-		return nil, p.stopped(err)
+		return nil, s, p.stopped(err)
 	}
 	defer c.End()
+	if block, err = p.collect(ctx, c); err != nil {
+		return nil, s, err
+	}
+	s, ok := p.m.dom.TryEnter()
+	if !ok {
+		p.m.blocks.Free(block)
+		return nil, s, domainClosed(p.m.dom)
+	}
+	return block, s, nil
+}
+
+// collect is makeRoom with a claim.
+func (p *pressure) collect(ctx context.Context, c compaction.Claim) ([]byte, error) {
 	block, err := c.Get() // others may have made room
 	if err == nil || !errors.Is(err, slab.ErrNoMemory) {
 		return block, err
@@ -190,6 +209,10 @@ func (p *pressure) compact(ctx context.Context, c compaction.Claim) error {
 
 // evict evicts the bytes that the claim misses, and waits until they are free. If that was not enough
 // it evicts more in each round: a slab goes only when what must stay of it finds room in others.
+//
+// If there is nothing to evict, the memory may be with writers whose entries are not in the map yet. Those
+// of large ones are in sections from before they have it: so it waits for these, and the next round finds
+// the entries.
 func (p *pressure) evict(ctx context.Context, c compaction.Claim, round int) error {
 	need := c.Missing()
 	if need == 0 { // the budget has room, but the system refuses
@@ -197,9 +220,14 @@ func (p *pressure) evict(ctx context.Context, c compaction.Claim, round int) err
 	}
 	need = max(need, min(need<<(2*round), largestSlab))
 	p.met = false
-	p.m.evict(int(min(need, math.MaxInt)), p.spared)
+	retired := p.m.evict(int(min(need, math.MaxInt)), p.spared)
 	if p.met {
 		p.m.barren.Store(false) // others may evict the entry of key
+	}
+	if retired == 0 {
+		if err := p.m.dom.Synchronize(ctx); err != nil {
+			return err
+		}
 	}
 	return held.Of(p.m.dom).Barrier(ctx)
 }

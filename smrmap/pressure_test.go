@@ -11,6 +11,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -397,4 +398,62 @@ func TestStoreEvicting_SmallAfterLarge(t *testing.T) {
 	for i := range rounds(40_000) {
 		require.NoError(t, m.StoreEvicting(ctx, key(1<<24+i), Item{Value: valueOf(i, 8)}))
 	}
+}
+
+// Where another writer has the memory, and its entry is not in the map yet, there is nothing to evict: a
+// store waits for it.
+func TestComputeEvicting_WaitsForWhatIsUnderWay(t *testing.T) {
+	const n = 100_000
+	stalled := make(chan struct{}, 1)
+	d, err := smr.New(smr.Options{StallAfter: 1, OnStall: func(smr.Stall) {
+		select {
+		case stalled <- struct{}{}:
+		default:
+		}
+	}})
+	require.NoError(t, err)
+	budget := slab.NewBudget(0)
+	m := newBytes(t, Options{Domain: d, Budget: budget})
+	size := int64(slab.BlockSize(n))
+	budget.SetLimit(budget.Used() + size)
+	require.NoError(t, budget.Reserve(size))
+	attempts, ended := 0, make(chan struct{})
+	_, err = m.ComputeEvicting(watchdogContext(t), key(0), func(Item, bool) (Item, Op) {
+		attempts++
+		switch attempts {
+		case 2: // it has waited for readers, and waits again only if it finds nothing to evict
+			budget.Release(size)
+			other := d.Enter()
+			block, err := m.blocks.Get(n)
+			require.NoError(t, err)
+			go func() {
+				select {
+				case <-stalled:
+				case <-ended:
+				}
+				m.blocks.Free(block)
+				other.Leave()
+			}()
+		case 3:
+			require.Equal(t, 1, d.Stats().Sections, "others wait for this one")
+		}
+		return Item{Value: valueOf(0, n-1000)}, UpdateOp
+	})
+	close(ended)
+	require.NoError(t, err)
+	require.Equal(t, 3, attempts)
+	require.NoError(t, m.Close(watchdogContext(t)))
+	require.NoError(t, d.Close(watchdogContext(t)))
+}
+
+// A Store of a large value is in a section from before it has the memory, for those who wait for it.
+func TestStore_LargeIsInSection(t *testing.T) {
+	d := newDomain(t)
+	now, sections := int64(0), 0
+	m := newBytes(t, Options{Domain: d, Now: func() time.Time { return time.UnixMilli(now) },
+		OnRemove: func([]byte, bool) { sections = d.Stats().Sections }})
+	require.NoError(t, m.StoreItem(key(0), Item{Expires: 1}))
+	now = 1
+	require.NoError(t, m.Store(key(0), make([]byte, maxLocked)))
+	require.Equal(t, 1, sections)
 }

@@ -621,8 +621,39 @@ var slabBugs = []Bug{
 		Test:    "TestSpares_NoneStaysBeyondTheBound",
 		Patch: `
 @ slab/spares.go
--	if b != nil && b.spares.size.Load() > 0 {
-+	if b != nil && b.spares.most.Load() > 0 {
+-	if b.spares.size.Load() > b.spareRoom() {
++	if b.spares.most.Load() > 0 {
+`,
+	},
+	{
+		Name:    "spare-beyond-use",
+		Why:     "spares stay when the slabs go that they were within the use of: for ever, if nothing else uses the budget",
+		Package: "./slab",
+		Test:    "TestSpares_GoWithSlabs",
+		Patch: `
+@ slab/budget.go
+-	b.shrinkSpares()
+`,
+	},
+	{
+		Name:    "spare-of-dropped",
+		Why:     "spares that dropped Blocks left stay with their budget, and for ever if that is dropped, too",
+		Package: "./slab",
+		Test:    "TestSpares_GoWithDropped",
+		Patch: `
+@ slab/dropped.go
+-	b.budget.dropSpares()
+`,
+	},
+	{
+		Name:    "spare-before-slab",
+		Why:     "a slab is refused for want of memory that spares have",
+		Package: "./slab",
+		Test:    "TestSpares_GoForSlab",
+		Patch: `
+@ slab/heap.go
+-	if err != nil && s.budget.dropSpares() {
++	if false {
 `,
 	},
 	{

@@ -583,6 +583,42 @@ var smrmapBugs = []Bug{
 `,
 	},
 	{
+		Name:    "evicts-in-vain-at-once",
+		Why:     "a store is refused as others have the memory, and their entries are not in the map yet",
+		Package: "./smrmap",
+		Test:    "TestComputeEvicting_WaitsForWhatIsUnderWay",
+		Patch: `
+@ smrmap/pressure.go
+-	if retired == 0 {
++	if retired < 0 {
+`,
+	},
+	{
+		Name:    "room-without-section",
+		Why:     "nobody waits for the entry for which room was made",
+		Package: "./smrmap",
+		Test:    "TestComputeEvicting_WaitsForWhatIsUnderWay",
+		Patch: `
+@ smrmap/pressure.go
+-	return block, s, nil
++	s.Leave()
++	return block, s, nil
+`,
+	},
+	{
+		Name:    "large-store-without-section",
+		Why:     "a store that finds nothing to evict does not wait for one that is making a large entry",
+		Package: "./smrmap",
+		Test:    "TestStore_LargeIsInSection",
+		Patch: `
+@ smrmap/bytes_write.go
+-	defer s.Leave()
+-	return m.store(key, it)
++	s.Leave()
++	return m.store(key, it)
+`,
+	},
+	{
 		Name:    "draft-not-charged",
 		Why:     "what a Draft stores is in no budget, and what a Delete gives back was not taken",
 		Package: "./smrmap",
