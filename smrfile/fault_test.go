@@ -235,3 +235,14 @@ func TestInvariants_OtherDomain(t *testing.T) {
 	require.Panics(t, func() { f.Close(testkit.Context(t)) }, "it would wait for itself")
 	own.Leave()
 }
+
+// So is a view of a set, even the first one.
+func TestInvariants_SetOfOtherDomain(t *testing.T) {
+	if !invariants.Enabled {
+		t.Skip("it is found under -tags invariants")
+	}
+	set := NewSet[int](testkit.Domain(t))
+	s := testkit.Domain(t).Enter()
+	defer s.Leave()
+	require.Panics(t, func() { set.Load(s) })
+}

@@ -124,6 +124,17 @@ var ownedBugs = []Bug{
 +		_ = s
 `,
 	},
+	{
+		Name:      "revoker-takes-what-it-leaves",
+		Why:       "of two that close a slot, the second takes the mark that the first left for a value",
+		Package:   "./internal/owned",
+		Schedules: "TestSchedules_RevokeAgainstRevoke",
+		Patch: `
+@ internal/owned/slot.go
+-		if v := sl.Value.Swap(leave); v != nil && v != leave { // it may have changed
++		if v := sl.Value.Swap(leave); v != nil {
+`,
+	},
 }
 
 const (
