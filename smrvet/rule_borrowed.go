@@ -25,7 +25,7 @@ func (e *engine) checkUses(fn *ssa.Function) {
 				continue
 			}
 			told[ls[0]] = true
-			e.report("useafterleave", posOf(at), "%s is used after its section was left%s", e.describe(ls[0]), e.leftWhere(ls[0]))
+			e.report("useafterleave", posOf(at), "%s is used after %s%s", e.describe(ls[0]), e.ended(ls[0]), e.leftWhere(ls[0]))
 		}
 		if r, ok := at.(*ssa.Return); ok {
 			e.checkReturn(r)
@@ -68,7 +68,13 @@ func (e *engine) describe(l *loan) string {
 	return "what is borrowed by " + l.value.Name()
 }
 
-// leftWhere says where the section was left, if that is one place.
+// ended says what ended the loan.
+func (e *engine) ended(l *loan) string {
+	kind := e.spanOf[l.section].kind
+	return fmt.Sprintf("its %s was %s", kind.what(), kind.ended())
+}
+
+// leftWhere says where that ended, if it is one place.
 func (e *engine) leftWhere(l *loan) string {
 	sp := e.spanOf[l.section]
 	if len(sp.ends) != 1 {
@@ -96,7 +102,7 @@ func (e *engine) allLeft(ls []*loan, at ssa.Instruction) bool {
 func (e *engine) suspectUse(ls []*loan, at ssa.Instruction) {
 	for _, l := range ls {
 		if sp := e.spanOf[l.section]; e.strict && l.section != nil && sp != nil && e.at(sp, at)&isEnded != 0 && !e.owned(l, sp.open.Parent()) {
-			e.suspect("useafterleave", posOf(at), "%s may be used after its section was left", e.describe(l))
+			e.suspect("useafterleave", posOf(at), "%s may be used after %s", e.describe(l), e.ended(l))
 		}
 	}
 }

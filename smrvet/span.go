@@ -187,7 +187,7 @@ func (e *engine) followCall(sp *span, v ssa.Value, at ssa.Instruction, made *ssa
 		sp.escapes = append(sp.escapes, outer(at, made))
 	case a.ends && first, e.leaves(c, v):
 		e.end(sp, at, deferred, made)
-	case a.using && first, a.section != 0 && arg(c, a.section) == v, name == "smr.Hold" && first, e.needs(c, v):
+	case a.using && first, a.section != 0 && arg(c, a.section) == v, (name == "smr.Hold" || name == "smr.HoldPart") && first, e.needs(c, v):
 		if made == nil && !deferred {
 			sp.uses = append(sp.uses, at)
 		}
@@ -198,7 +198,8 @@ func (e *engine) followCall(sp *span, v ssa.Value, at ssa.Instruction, made *ssa
 }
 
 // harmless has methods that take a section or hold in any state, and change nothing.
-var harmless = map[string]bool{"smr.Section.Active": true, "smr.Held.Active": true, "smrfile.Held.Active": true, "smrfile.Held.Size": true, "smr.Domain.CheckSection": true}
+var harmless = map[string]bool{"smr.Section.Active": true, "smr.Held.Active": true, "smrfile.Held.Active": true, "smrfile.Held.Size": true,
+	"smrmap.HeldItem.Active": true, "smr.Domain.CheckSection": true}
 
 // end notes that the span ends at an instruction, or, in a closure, where that is called.
 func (e *engine) end(sp *span, at ssa.Instruction, deferred bool, made *ssa.MakeClosure) {
