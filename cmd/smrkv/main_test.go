@@ -29,7 +29,8 @@ func TestMain(m *testing.M) {
 	if os.Getenv(asMain) != "" {
 		main()
 	}
-	goleak.VerifyTestMain(m)
+	// rueidis closes the connections of a cluster it has asked again five seconds after that.
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/redis/rueidis.(*clusterClient)._refresh.func2"))
 }
 
 func testContext(t *testing.T) context.Context {
