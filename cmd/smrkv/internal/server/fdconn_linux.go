@@ -216,8 +216,9 @@ func unwritten(parts [][]byte, n int) [][]byte {
 func (t *fdConn) waitForClient(deadline time.Time) error {
 	t.mayBlock()
 	t.c.pause()
-	t.c.mem.Queries.Take(blockedSize)
-	defer t.c.mem.Queries.Release(blockedSize)
+	size := blockedSize + t.c.in.Uncharged()
+	t.c.mem.Queries.Take(size)
+	defer t.c.mem.Queries.Release(size)
 	events := uint32(unix.EPOLLOUT | unix.EPOLLONESHOT)
 	if t.readAhead() {
 		events |= unix.EPOLLIN

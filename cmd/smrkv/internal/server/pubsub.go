@@ -84,13 +84,13 @@ func (c *conn) joinOne(kind topicKind, name []byte) (failure string) {
 	case len(name) > maxTopic:
 		return errTopicLong
 	}
-	if !c.mem.Queries.Try(len(name) + topicOverhead) {
+	if !c.mem.Queries.Try(goSize(len(name)) + topicOverhead) {
 		return errSubscribeRoom
 	}
 	topic := string(name)
 	r, err := c.srv.topics.join(kind, topic, &c.sub.inbox)
 	if err != nil {
-		c.mem.Queries.Release(len(name) + topicOverhead)
+		c.mem.Queries.Release(goSize(len(name)) + topicOverhead)
 		return "ERR " + err.Error()
 	}
 	c.sub.to[kind][topic] = r
@@ -142,7 +142,7 @@ func (c *conn) forget(kind topicKind, name string, r *subscription) {
 		c.sub.to[kind], c.sub.peak[kind] = maps.Collect(maps.All(to)), len(to)
 	}
 	c.counted(kind, -1)
-	c.mem.Queries.Release(len(name) + topicOverhead)
+	c.mem.Queries.Release(goSize(len(name)) + topicOverhead)
 	c.written += topicSize + subscriptionSize // pending: whoever comes and goes waits for that, too
 }
 

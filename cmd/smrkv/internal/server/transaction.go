@@ -113,7 +113,7 @@ func (c *conn) enqueue(cmd *command, args [][]byte) {
 	for _, arg := range args {
 		bytes += len(arg)
 	}
-	size := bytes + queuedOverhead + argOverhead*len(args)
+	size := goSize(bytes) + goSize(argOverhead*len(args)) + queuedOverhead
 	if !c.mem.Queries.Try(size) {
 		c.reject(cmd, errQueueRoom)
 		return
