@@ -84,6 +84,9 @@ func (t *fdConn) serve() (inLoop bool) {
 func (t *fdConn) finish() (inLoop bool) {
 	t.due = false
 	goOn := t.c.finish()
+	if !goOn {
+		t.c.leavesMany()
+	}
 	if !t.inLoop {
 		t.comeBack(goOn)
 		return false

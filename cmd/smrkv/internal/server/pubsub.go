@@ -107,6 +107,7 @@ func (c *conn) leave(kind topicKind, names [][]byte) {
 	if len(names) > 0 {
 		return
 	}
+	c.leavesMany()
 	var all []string
 	if c.sub != nil {
 		all = slices.Sorted(maps.Keys(c.sub.to[kind]))
@@ -151,6 +152,23 @@ func (c *conn) counted(kind topicKind, n int32) {
 	c.shared.subscribed[kind].Add(n)
 	if kind == monitors {
 		c.srv.timeAll.Add(n * eachMonitor)
+	}
+}
+
+// leavesMany is called before the connection leaves what it is subscribed to, or watches: if that
+// is very much, its loop goes on with others.
+func (c *conn) leavesMany() {
+	n := 0
+	if c.sub != nil {
+		for _, to := range c.sub.to {
+			n += len(to)
+		}
+	}
+	if c.watch != nil {
+		n += len(c.watch.keys)
+	}
+	if n > manyWords {
+		c.takesLong()
 	}
 }
 

@@ -106,6 +106,9 @@ func (c *conn) enqueue(cmd *command, args [][]byte) {
 		c.simple("QUEUED")
 		return
 	}
+	if len(args) > manyWords {
+		c.takesLong()
+	}
 	if c.srv.opts.Cluster != nil {
 		t.slot = bothSlots(t.slot, slotOf(cmd, args))
 	}

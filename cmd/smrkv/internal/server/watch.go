@@ -141,6 +141,7 @@ func (c *conn) unwatch() {
 	if c.watch == nil {
 		return
 	}
+	c.leavesMany()
 	for key := range c.watch.keys {
 		c.srv.watches.remove(key, c.watch)
 	}
