@@ -151,7 +151,7 @@ func slowLogGet(c *conn, args [][]byte) {
 	defer text.release(c)
 	for _, e := range slices.Backward(entries) {
 		if !text.more(c, 2*resp.HeaderSize+len(e.rest)) {
-			c.error(errReplySize)
+			c.errorReplySize(len(text.bytes()))
 			return
 		}
 		text.buf.B = append(resp.AppendInt(resp.AppendArray(text.buf.B, 6), e.id), e.rest...)
