@@ -60,7 +60,7 @@ func (s *Server) setSlow(threshold int64) {
 
 // note adds a command that was slow.
 func (l *slowLog) note(c *conn, cmd *command, args []byte, took time.Duration) {
-	if cmd.name == "exec" { // what it executes is noted
+	if cmd.flags&skipSlowLog != 0 { // what it executes is noted
 		return
 	}
 	b := resp.AppendInt(resp.AppendInt(nil, c.srv.clock().Unix()), took.Microseconds())
