@@ -27,6 +27,14 @@ const (
 	bytesPerArg  = bytesPerSpan + int(unsafe.Sizeof([]byte{}))
 )
 
+// Uncharged returns what the arguments of the command that is executed take and are not charged.
+func (p *Parser) Uncharged() int {
+	if p.taken > 0 {
+		return 0
+	}
+	return cap(p.spans)*bytesPerSpan + cap(p.args)*(bytesPerArg-bytesPerSpan)
+}
+
 func (p *Parser) add(s span) error {
 	if n := len(p.spans); n == cap(p.spans) {
 		if n >= manyArgs {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"math/rand/v2"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -88,12 +89,50 @@ func TestAhead_Unauthenticated(t *testing.T) {
 			if _, err := c.Write(pings); err != nil {
 				return
 			}
-			if s.queryBytes() > blockedSize+buffer.Base {
+			if s.queryBytes() > blockedSize+2*buffer.Base {
 				t.Error("input is kept")
 			}
 		}
 	}()
 	s.eventually(t, "cut off", func() bool { return s.count.Load() == 0 })
+}
+
+// All that is kept for a client that does not read is charged to it: also the goroutine that waits
+// for it, and what the command's arguments take.
+func TestAhead_BlockedIsCharged(t *testing.T) {
+	needsLoops(t)
+	if raceEnabled {
+		t.Skip("the heap has what the detector makes of it")
+	}
+	const clients = 100
+	for name, pipeline := range map[string]string{ // within one buffer, and with replies that no socket takes
+		"few arguments":  strings.Repeat(encode("GET", "k"), 400),
+		"many arguments": strings.Repeat(encode(slices.Concat([]string{"MGET"}, slices.Repeat([]string{"k"}, 30), slices.Repeat([]string{"-"}, 970))...), 2),
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := start(t, Options{MaxClientMemory: 1 << 30, WriteTimeout: time.Hour})
+			require.Equal(t, "+OK\r\n", s.dial(t).do("SET", "k", strings.Repeat("v", 10_000)))
+			var blocked []*client
+			for range clients {
+				c := dial(t, "unix", s.unix)
+				require.Equal(t, "+PONG\r\n", c.do("PING"))
+				blocked = append(blocked, c)
+			}
+			before := heap() + s.pool.Bytes()
+			for _, c := range blocked {
+				c.send(pipeline)
+			}
+			other := s.dial(t)
+			for s.queryBytes() < clients*blockedSize {
+				other.do("PING")
+			}
+			took := heap() + s.pool.Bytes() - before
+			runtime.KeepAlive(blocked) // with the readers that the test has for them
+			charged := s.queryBytes() + s.replyBytes()
+			t.Logf("%d bytes for each client, %d charged", took/clients, charged/clients)
+			require.LessOrEqual(t, took, charged)
+		})
+	}
 }
 
 // Bytes come out as they went in, however they are cut, and the room is given back.

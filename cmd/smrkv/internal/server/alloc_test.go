@@ -13,8 +13,9 @@ import (
 
 // A memoryWire is a transport whose client sends the same again and again.
 type memoryWire struct {
-	input string
-	wrote int
+	input   string
+	wrote   int
+	blocked int // calls of mayBlock
 }
 
 func (w *memoryWire) read(in *resp.Parser) (int, error) {
@@ -33,7 +34,7 @@ func (w *memoryWire) writeParts(head, body, tail []byte) error {
 }
 
 func (w *memoryWire) now() int64       { return time.Now().UnixNano() }
-func (w *memoryWire) mayBlock()        {}
+func (w *memoryWire) mayBlock()        { w.blocked++ }
 func (w *memoryWire) close()           {}
 func (w *memoryWire) endInput()        {}
 func (w *memoryWire) kill()            {}

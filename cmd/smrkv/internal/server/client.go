@@ -138,7 +138,7 @@ func clientList(c *conn, args [][]byte) {
 	for _, other := range clients {
 		line := other.line()
 		if !list.more(c, len(line)+1) {
-			c.error(errReplySize)
+			c.errorReplySize(len(list.bytes()))
 			return
 		}
 		list.buf.B = append(append(list.buf.B, line...), '\n')

@@ -18,9 +18,19 @@ const (
 	mostClientMemory  = 1 << 30
 )
 
-// blockedSize is charged to a client that does not read, for its buffers of the smallest
-// size.
-const blockedSize = 2 * buffer.Base
+// blockedSize is charged to a client that does not read: for its two buffers of the smallest
+// size, and for the goroutine that waits for it, with its stack and timer.
+const blockedSize = 3 * buffer.Base
+
+// goSize is how many bytes Go takes for n, at most: it rounds up, what is large to pages, which
+// it describes beside.
+func goSize(n int) int {
+	const large, page, descriptor = 32 << 10, 8 << 10, 512
+	if n > large {
+		return (n+page-1)/page*page + descriptor
+	}
+	return n + n/5
+}
 
 // ParseClientMemory parses the bound of clients' memory: an amount such as 256mb, or a part
 // of maxmemory such as 5%, which is returned as a negative number.

@@ -2,11 +2,13 @@ package server
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"net"
 	"os"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -218,10 +220,45 @@ func TestClientMemory_ListIsCharged(t *testing.T) {
 	for range 60 {
 		require.Equal(t, "+OK\r\n", s.dial(t).do("CLIENT", "SETNAME", name))
 	}
-	require.Equal(t, "-"+errReplySize+"\r\n", c.do("CLIENT", "LIST"))
+	requireTooLarge(t, "CLIENT LIST ID", c.do("CLIENT", "LIST"))
 	require.Equal(t, 2, strings.Count(c.do("CLIENT", "LIST", "ID", "1", "7", "7", "1000000"), "id="))
 	c.do("PING") // so that it is done with what came before
 	require.Zero(t, s.replyBytes())
+}
+
+// What stays with a client is charged as what Go takes for it, whatever its size.
+func TestClientMemory_KeptIsCharged(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the heap has what the detector makes of it")
+	}
+	allocated := func() int64 {
+		runtime.GC()
+		runtime.GC() // pools let go at the second
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return int64(m.HeapAlloc)
+	}
+	for kind, command := range map[string][]string{
+		"queued": {"GET"}, "queued with many arguments": slices.Repeat([]string{"DEL"}, 90), "watched": {"WATCH"}, "subscribed": {"SUBSCRIBE"},
+	} {
+		for _, size := range []int{4, 1100, 4100, 33_000} {
+			t.Run(fmt.Sprint(kind, " ", size), func(t *testing.T) {
+				s := start(t, Options{MaxClientMemory: 1 << 30})
+				c := s.dial(t)
+				c.do("PING")
+				if strings.HasPrefix(kind, "queued") {
+					require.Equal(t, "+OK\r\n", c.do("MULTI"))
+				}
+				before := allocated()
+				for i := range min(1000, 8<<20/size) {
+					c.do(append(command, fmt.Sprintf("%0*d", size, i))...)
+				}
+				took := allocated() - before
+				require.LessOrEqual(t, took, s.queryBytes())
+				require.LessOrEqual(t, s.queryBytes()-took, took/2+1000*topicOverhead)
+			})
+		}
+	}
 }
 
 // An error does not quote what is long.

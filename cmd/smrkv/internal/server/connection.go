@@ -31,6 +31,7 @@ func cmdQuit(c *conn, _ [][]byte) {
 }
 
 func cmdReset(c *conn, _ [][]byte) {
+	c.leavesMany()
 	c.discard()
 	c.use(&c.srv.dbs[0])
 	if c.sub != nil {

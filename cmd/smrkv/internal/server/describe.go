@@ -63,6 +63,7 @@ var flagNames = []struct {
 	{fast, "fast"},
 	{noAuth, "no_auth"},
 	{allowBusy, "allow_busy"},
+	{skipSlowLog, "skip_slowlog"},
 }
 
 // describe replies with what COMMAND INFO tells of cmd, in the order of Redis 7.
@@ -101,13 +102,13 @@ func (cmd *command) categories() []string {
 			list = append(list, "@"+name)
 		}
 	}
-	add("keyspace", cmd.group == groupGeneric || cmd.flags&keyspace != 0)
+	add("keyspace", cmd.group == groupGeneric && cmd.name != "object" || cmd.flags&keyspace != 0)
 	add("read", cmd.flags&readOnly != 0)
 	add("write", cmd.flags&write != 0)
 	add("string", cmd.group == groupString)
 	add("bitmap", cmd.group == groupBitmap)
 	add("pubsub", cmd.flags&messages != 0)
-	add("admin", cmd.flags&admin != 0)
+	add("admin", cmd.flags&admin != 0 || cmd.name == "role")
 	add("fast", cmd.flags&fast != 0)
 	add("slow", cmd.flags&fast == 0)
 	add("dangerous", cmd.flags&dangerous != 0)

@@ -42,9 +42,6 @@ func (c *conn) execute(args [][]byte) {
 		c.enqueue(cmd, args)
 		return
 	}
-	if len(args) > manyWords {
-		c.takesLong()
-	}
 	c.run(cmd, args)
 	if c.shared.flags.Load()&flagTracking != 0 {
 		c.tracked(cmd, args)
@@ -53,6 +50,9 @@ func (c *conn) execute(args [][]byte) {
 
 // run runs a command that may be run, and for whose reply there is smallReply of room.
 func (c *conn) run(cmd *command, args [][]byte) {
+	if len(args) > manyWords {
+		c.takesLong()
+	}
 	c.tally.count(cmd, &c.srv.stats)
 	if c.shared.command.Load() != cmd {
 		c.shared.command.Store(cmd)

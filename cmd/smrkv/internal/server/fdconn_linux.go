@@ -84,6 +84,9 @@ func (t *fdConn) serve() (inLoop bool) {
 func (t *fdConn) finish() (inLoop bool) {
 	t.due = false
 	goOn := t.c.finish()
+	if !goOn {
+		t.c.leavesMany()
+	}
 	if !t.inLoop {
 		t.comeBack(goOn)
 		return false
@@ -216,8 +219,9 @@ func unwritten(parts [][]byte, n int) [][]byte {
 func (t *fdConn) waitForClient(deadline time.Time) error {
 	t.mayBlock()
 	t.c.pause()
-	t.c.mem.Queries.Take(blockedSize)
-	defer t.c.mem.Queries.Release(blockedSize)
+	size := blockedSize + t.c.in.Uncharged()
+	t.c.mem.Queries.Take(size)
+	defer t.c.mem.Queries.Release(size)
 	events := uint32(unix.EPOLLOUT | unix.EPOLLONESHOT)
 	if t.readAhead() {
 		events |= unix.EPOLLIN

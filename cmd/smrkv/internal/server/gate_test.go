@@ -5,6 +5,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -171,9 +172,9 @@ func TestGate_LargestIsDisconnectedWhileItWaits(t *testing.T) {
 	})
 }
 
-// A command of very many words lets its loop go on.
+// A command of very many words lets its loop go on; also where it is queued, and then executed.
 func TestGate_ManyWords(t *testing.T) {
-	c, _ := inMemory(t, "")
+	c, w := inMemory(t, "")
 	for _, command := range []string{"INFO", "CONFIG GET", "PUBSUB NUMSUB", "MGET", "DEL"} {
 		for words, want := range map[int]hold{10: holdShard, manyWords: holdSlow} {
 			args := bytes.Fields([]byte(command + strings.Repeat(" x", words)))
@@ -182,7 +183,80 @@ func TestGate_ManyWords(t *testing.T) {
 			require.Equal(t, want, c.hold, "%s, %d words", command, words)
 			c.done()
 			c.out.b = c.out.b[:0]
+			for _, args := range [][][]byte{{[]byte("MULTI")}, args, {[]byte("EXEC")}} {
+				c.begin()
+				w.blocked = 0
+				c.execute(args)
+				if len(args) > 1 {
+					require.Equal(t, want, c.hold)
+				}
+				c.done()
+			}
+			require.Equal(t, words == manyWords, w.blocked > 0, "%s, %d words", command, words)
+			c.flush()
 		}
 	}
 	c.out.release(c)
+}
+
+// Nor does a loop wait for a connection that leaves very many topics, or keys, at once.
+func TestGate_LeavesMany(t *testing.T) {
+	needsLoops(t)
+	const n = manyWords + 100
+	var names []string
+	for i := range n {
+		names = append(names, strconv.Itoa(i))
+	}
+	for name, leave := range map[string]func(c *client){
+		"unsubscribe": func(c *client) { c.send(encode("UNSUBSCRIBE")) },
+		"reset":       func(c *client) { c.send(encode("RESET")) },
+		"close":       func(c *client) { c.Close() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := start(t, Options{IOThreads: 1})
+			c, other := dial(t, "unix", s.unix), dial(t, "unix", s.unix)
+			c.send(encode(append([]string{"SUBSCRIBE"}, names...)...))
+			for range n {
+				c.reply()
+			}
+			locked, end := make(chan struct{}), make(chan struct{})
+			var holder sync.WaitGroup
+			holder.Go(func() { // nobody leaves this topic
+				s.topics.of[channels].Compute("500", func(at *topic, _ bool) (*topic, smrmap.Op) {
+					close(locked)
+					<-end
+					return at, smrmap.CancelOp
+				})
+			})
+			<-locked
+			leave(c)
+			for s.publish(channels, []byte("500"), nil, nil) > 0 {
+				other.do("PING")
+			}
+			require.Equal(t, "+PONG\r\n", other.do("PING"))
+			close(end)
+			holder.Wait()
+		})
+	}
+	for _, name := range []string{"unwatch", "discard"} {
+		t.Run(name, func(t *testing.T) {
+			s := start(t, Options{IOThreads: 1})
+			c, other := dial(t, "unix", s.unix), dial(t, "unix", s.unix)
+			require.Equal(t, "+OK\r\n", c.do(append([]string{"WATCH"}, names...)...))
+			if name == "discard" {
+				require.Equal(t, "+OK\r\n", c.do("MULTI"))
+			}
+			for i := range s.watches.shards {
+				s.watches.shards[i].mu.Lock()
+			}
+			c.send(encode(name))
+			for !strings.Contains(other.do("CLIENT", "LIST"), "cmd="+name) {
+			}
+			require.Equal(t, "+PONG\r\n", other.do("PING"))
+			for i := range s.watches.shards {
+				s.watches.shards[i].mu.Unlock()
+			}
+			require.Equal(t, "+OK\r\n", c.reply())
+		})
+	}
 }

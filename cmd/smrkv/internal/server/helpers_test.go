@@ -209,6 +209,12 @@ func readReply(r *bufio.Reader) (string, error) {
 	return b.String(), nil
 }
 
+// requireTooLarge requires a reply to say that another was too large, for what, and what to use.
+func requireTooLarge(t *testing.T, use, reply string) {
+	t.Helper()
+	require.Regexp(t, `^-ERR the reply has more than [0-9]+ bytes, for which -maxmemory-clients, [1-9][0-9]*, has no room: use `+use+"\r\n$", reply)
+}
+
 // rest reads until the server closes the connection.
 func (c *client) rest() string {
 	c.t.Helper()

@@ -50,12 +50,11 @@ func TestKill_EndsWalk(t *testing.T) {
 // A killingWire kills its connection when a command computes for long.
 type killingWire struct {
 	memoryWire
-	c     *conn
-	calls int // of mayBlock
+	c *conn
 }
 
 func (w *killingWire) mayBlock() {
-	if w.calls++; w.calls == 2 { // the first is before the walk
+	if w.blocked++; w.blocked == 2 { // the first is before the walk
 		w.c.kill()
 	}
 }
@@ -70,7 +69,7 @@ func TestKill_EndsMatch(t *testing.T) {
 	defer w.c.in.Close()
 	w.c.serve()
 	require.False(t, w.c.finish(), "the connection has ended")
-	require.Equal(t, 2, w.calls)
+	require.Equal(t, 2, w.blocked)
 	require.Zero(t, w.wrote)
 }
 

@@ -84,13 +84,13 @@ func (c *conn) joinOne(kind topicKind, name []byte) (failure string) {
 	case len(name) > maxTopic:
 		return errTopicLong
 	}
-	if !c.mem.Queries.Try(len(name) + topicOverhead) {
+	if !c.mem.Queries.Try(goSize(len(name)) + topicOverhead) {
 		return errSubscribeRoom
 	}
 	topic := string(name)
 	r, err := c.srv.topics.join(kind, topic, &c.sub.inbox)
 	if err != nil {
-		c.mem.Queries.Release(len(name) + topicOverhead)
+		c.mem.Queries.Release(goSize(len(name)) + topicOverhead)
 		return "ERR " + err.Error()
 	}
 	c.sub.to[kind][topic] = r
@@ -107,6 +107,7 @@ func (c *conn) leave(kind topicKind, names [][]byte) {
 	if len(names) > 0 {
 		return
 	}
+	c.leavesMany()
 	var all []string
 	if c.sub != nil {
 		all = slices.Sorted(maps.Keys(c.sub.to[kind]))
@@ -142,7 +143,7 @@ func (c *conn) forget(kind topicKind, name string, r *subscription) {
 		c.sub.to[kind], c.sub.peak[kind] = maps.Collect(maps.All(to)), len(to)
 	}
 	c.counted(kind, -1)
-	c.mem.Queries.Release(len(name) + topicOverhead)
+	c.mem.Queries.Release(goSize(len(name)) + topicOverhead)
 	c.written += topicSize + subscriptionSize // pending: whoever comes and goes waits for that, too
 }
 
@@ -151,6 +152,23 @@ func (c *conn) counted(kind topicKind, n int32) {
 	c.shared.subscribed[kind].Add(n)
 	if kind == monitors {
 		c.srv.timeAll.Add(n * eachMonitor)
+	}
+}
+
+// leavesMany is called before the connection leaves what it is subscribed to, or watches: if that
+// is very much, its loop goes on with others.
+func (c *conn) leavesMany() {
+	n := 0
+	if c.sub != nil {
+		for _, to := range c.sub.to {
+			n += len(to)
+		}
+	}
+	if c.watch != nil {
+		n += len(c.watch.keys)
+	}
+	if n > manyWords {
+		c.takesLong()
 	}
 }
 

@@ -2,6 +2,7 @@ package server
 
 import (
 	"errors"
+	"fmt"
 
 	"github.com/gosmr/gosmr/cmd/smrkv/internal/buffer"
 	"github.com/gosmr/gosmr/cmd/smrkv/internal/resp"
@@ -15,7 +16,6 @@ const (
 	errNotInteger = "ERR value is not an integer or out of range"
 	errTooLong    = "ERR string exceeds maximum allowed size (proto-max-bulk-len)"
 	errOOM        = "OOM command not allowed when used memory > 'maxmemory'."
-	errReplySize  = "ERR reply too large for -maxmemory-clients, use SCAN"
 )
 
 // smallReply is what there is always room for when a command begins.
@@ -120,6 +120,21 @@ func (c *conn) error(s string) {
 	c.room(len(s) + 3)
 	c.countError(s)
 	c.out.b = resp.AppendError(c.out.b, s)
+}
+
+// shorter says how to ask for less than what some commands would reply with.
+var shorter = map[string]string{
+	"client":  "CLIENT LIST ID",
+	"keys":    "SCAN",
+	"pubsub":  "a pattern that fewer channels match",
+	"scan":    "a lower COUNT",
+	"slowlog": "SLOWLOG GET with a lower count",
+}
+
+// errorReplySize replies that there is no room for more than size bytes of a list.
+func (c *conn) errorReplySize(size int) {
+	c.error(fmt.Sprintf("ERR the reply has more than %d bytes, for which -maxmemory-clients, %d, has no room: use %s",
+		size, c.srv.buffers.Limit(), shorter[c.tally.command.name]))
 }
 
 func (c *conn) countError(s string) {

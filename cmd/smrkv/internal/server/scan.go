@@ -66,7 +66,7 @@ func cmdScan(c *conn, args [][]byte) {
 		}
 	}
 	if l.failed || !c.reserve(2*smallReply+l.size()) {
-		c.error(errReplySize)
+		c.errorReplySize(l.size())
 		return
 	}
 	c.array(2)
@@ -212,7 +212,7 @@ func (l *keyList) size() int { return len(l.keys.bytes()) }
 // replyAlone replies with the list, or that there was no room for it.
 func (l *keyList) replyAlone() {
 	if l.failed {
-		l.c.error(errReplySize)
+		l.c.errorReplySize(l.size())
 		return
 	}
 	l.keys.reply(l.c, l.n)

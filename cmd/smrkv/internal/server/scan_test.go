@@ -69,7 +69,9 @@ func TestKeys_FewOfManyLargeKeys(t *testing.T) {
 	c := s.dial(t)
 	require.Equal(t, "*1\r\n$1\r\nb\r\n", c.do("KEYS", "b*"))
 	require.Equal(t, "*0\r\n", c.do("KEYS", "c*"))
-	require.Equal(t, "-"+errReplySize+"\r\n", c.do("KEYS", "a*"))
+	requireTooLarge(t, "SCAN", c.do("KEYS", "a*"))
+	s.setClientMemory(20_000)
+	requireTooLarge(t, "a lower COUNT", c.do("SCAN", "0", "COUNT", "200"))
 }
 
 func TestPattern_TooLong(t *testing.T) {

@@ -43,7 +43,7 @@ func (s *scratch) bytes() []byte {
 // reply replies with n elements, which are in it, encoded; or that there is no room for them.
 func (s *scratch) reply(c *conn, n int) {
 	if !c.reserve(smallReply + len(s.bytes())) {
-		c.error(errReplySize)
+		c.errorReplySize(len(s.bytes()))
 		return
 	}
 	if c.array(n); n > 0 {

@@ -60,7 +60,7 @@ func (s *Server) setSlow(threshold int64) {
 
 // note adds a command that was slow.
 func (l *slowLog) note(c *conn, cmd *command, args []byte, took time.Duration) {
-	if cmd.name == "exec" { // what it executes is noted
+	if cmd.flags&skipSlowLog != 0 { // what it executes is noted
 		return
 	}
 	b := resp.AppendInt(resp.AppendInt(nil, c.srv.clock().Unix()), took.Microseconds())
@@ -151,7 +151,7 @@ func slowLogGet(c *conn, args [][]byte) {
 	defer text.release(c)
 	for _, e := range slices.Backward(entries) {
 		if !text.more(c, 2*resp.HeaderSize+len(e.rest)) {
-			c.error(errReplySize)
+			c.errorReplySize(len(text.bytes()))
 			return
 		}
 		text.buf.B = append(resp.AppendInt(resp.AppendArray(text.buf.B, 6), e.id), e.rest...)

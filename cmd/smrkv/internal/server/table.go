@@ -69,6 +69,7 @@ const (
 	unqueued    // executed at once after MULTI; not a flag for Redis either
 	messages    // as above: Redis's flag pubsub
 	subscribing // allowed to a subscriber in RESP2
+	skipSlowLog
 )
 
 // The groups, which most categories follow from.
@@ -165,7 +166,7 @@ func newCommands() *commands {
 		{"select", 2, always | fast, noKeys, groupConnection, "1.0.0", "Choose the database", cmdSelect},
 
 		{"discard", 1, multi | unqueued, noKeys, groupMulti, "2.0.0", "Forget the commands since MULTI", cmdDiscard},
-		{"exec", 1, noScript | loading | stale | unqueued, noKeys, groupMulti, "1.2.0", "Execute the commands since MULTI, alone", cmdExec},
+		{"exec", 1, noScript | always | unqueued | skipSlowLog, noKeys, groupMulti, "1.2.0", "Execute the commands since MULTI, alone", cmdExec},
 		{"multi", 1, multi | unqueued, noKeys, groupMulti, "1.2.0", "Keep the commands from here on for EXEC", cmdMulti},
 		{"unwatch", 1, multi, noKeys, groupMulti, "2.2.0", "Forget what is watched", cmdUnwatch},
 		{"watch", -2, multi | unqueued, allKeys, groupMulti, "2.2.0", "Let EXEC fail if a key was changed until then", cmdWatch},

@@ -106,6 +106,9 @@ func (c *conn) enqueue(cmd *command, args [][]byte) {
 		c.simple("QUEUED")
 		return
 	}
+	if len(args) > manyWords {
+		c.takesLong()
+	}
 	if c.srv.opts.Cluster != nil {
 		t.slot = bothSlots(t.slot, slotOf(cmd, args))
 	}
@@ -113,7 +116,7 @@ func (c *conn) enqueue(cmd *command, args [][]byte) {
 	for _, arg := range args {
 		bytes += len(arg)
 	}
-	size := bytes + queuedOverhead + argOverhead*len(args)
+	size := goSize(bytes) + goSize(argOverhead*len(args)) + queuedOverhead
 	if !c.mem.Queries.Try(size) {
 		c.reject(cmd, errQueueRoom)
 		return

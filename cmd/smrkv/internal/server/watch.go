@@ -111,7 +111,7 @@ func cmdWatch(c *conn, args [][]byte) {
 		if _, ok := c.watch.keys[key]; ok {
 			continue
 		}
-		if size := len(arg) + watchOverhead; c.mem.Queries.Try(size) {
+		if size := goSize(len(arg)) + watchOverhead; c.mem.Queries.Try(size) {
 			c.watch.size += size
 		} else {
 			c.watch.dirty.Store(true) // nobody can tell whether it changes
@@ -141,6 +141,7 @@ func (c *conn) unwatch() {
 	if c.watch == nil {
 		return
 	}
+	c.leavesMany()
 	for key := range c.watch.keys {
 		c.srv.watches.remove(key, c.watch)
 	}
