@@ -106,6 +106,7 @@ func (c *closing) trim() {
 // closeStores is Pool.Close of stores of one domain, but for the samples' addresses. It waits for large
 // blocks, too, unless large is nil.
 func closeStores(ctx context.Context, d *smr.Domain, large *blocks, stores ...*store) error {
+	d.CheckMayWait("slab: Close")
 	bury()
 	c := &closing{ctx: ctx, d: d, stores: stores, large: large}
 	if err := c.wait(); err != nil { // inside a callback nothing is closed

@@ -3,6 +3,7 @@
 package slab
 
 import (
+	"context"
 	"path"
 	"slices"
 	"testing"
@@ -192,4 +193,23 @@ func TestInvariants_EndedPoolIsForgotten(t *testing.T) {
 		checks[0] = &p.s.check
 	})
 	collectUntil(func() bool { return !listed(checks[0]) })
+}
+
+// Close waits for readers, so in a section of the domain it is refused, and the pool stays open.
+func TestInvariants_CloseInSection(t *testing.T) {
+	d, err := smr.New(smr.Options{Name: "mine"})
+	require.NoError(t, err)
+	p, b := New[[64]byte](d, Options{}), NewBlocks(d, Options{})
+	ctx := watchdogContext(t)
+	s := d.Enter()
+	for _, closing := range []func(context.Context) error{p.Close, b.Close} {
+		text := panicText(t, func() { closing(ctx) })
+		require.Contains(t, text, "slab: Close inside a section of domain mine, for which it may wait: Leave first")
+	}
+	s.Leave()
+	obj, err := p.Get()
+	require.NoError(t, err)
+	p.Free(obj)
+	require.NoError(t, p.Close(ctx))
+	require.NoError(t, b.Close(ctx))
 }

@@ -31,10 +31,8 @@ import (
 // some hundred KiB. Idea: the mutator assist of Go's collector; crossbeam and ck free in the
 // thread that retires.
 func (d *Domain) Assist() {
-	if debugging {
-		d.checkMayBlock("Assist")
-		d.checkNoOwnSection("Assist")
-	}
+	d.checkMayBlock("Assist")
+	d.checkMayWait("Assist")
 	if d.reclaim.handedOver.Load() >= d.reclaim.assists.from {
 		d.assist()
 	}

@@ -66,11 +66,15 @@ func (d *Domain) CheckEntered() {}
 // and ends the program with the same text.
 func CheckMayBlock(what string) {}
 
+// CheckMayWait panics if the calling goroutine is in a section of the domain, for which what would wait
+// as long as the goroutine waits for what. The methods of this module that may wait for readers call it,
+// also where there is nothing to wait for: so a test finds the mistake without the load that makes it
+// matter. Without -tags invariants it does nothing.
+func (d *Domain) CheckMayWait(what string) {}
+
 func (d *Domain) callOnce(func(unsafe.Pointer), any, int) bool { return false }
 
 func given(func(unsafe.Pointer), unsafe.Pointer) {}
-
-func (d *Domain) checkNoOwnSection(string) {}
 
 func (q *Quiescent) taken(uint64) sectionDebug { return sectionDebug{} }
 

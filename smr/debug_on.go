@@ -191,13 +191,13 @@ func (s Section) using() {
 	dd.mu.Unlock()
 }
 
-// checkNoOwnSection panics if the calling goroutine, which is about to wait, has a section of the
-// domain open.
-func (d *Domain) checkNoOwnSection(what string) {
+// CheckMayWait is documented in debug_off.go.
+func (d *Domain) CheckMayWait(what string) {
 	id := goid.Get()
 	for _, info := range d.debug.sections() {
 		if info.goid == id {
-			d.misuse(fmt.Sprintf("smr: %s inside a section of the same domain, entered at:\n%s", what, info.trace()))
+			d.misuse(fmt.Sprintf("%s inside a section of domain %s, for which it may wait: Leave first. The section was entered at:\n%s",
+				what, d.opts.Name, info.trace()))
 		}
 	}
 	if rec := d.debug.ownQuiescent(id); rec != nil {
@@ -205,7 +205,7 @@ func (d *Domain) checkNoOwnSection(what string) {
 		if describe := d.descriptions.get(rec); describe != nil {
 			name = describe()
 		}
-		d.misuse(fmt.Sprintf("smr: %s of domain %s by goroutine %d in its own section, of %s: it would wait for itself. Go Offline first; "+
+		d.misuse(fmt.Sprintf("%s of domain %s by goroutine %d in its own section, of %s: it would wait for itself. Go Offline first; "+
 			"a domain of package stw waits by its own Synchronize, or in Blocking", what, d.opts.Name, id, name))
 	}
 }

@@ -179,7 +179,7 @@ func (d *Domain) Close(ctx context.Context) error {
 	if d.isDefault {
 		return errors.New("smr: the default domain can't be closed")
 	}
-	d.checkNoOwnSection("Close")
+	d.checkMayWait("Close")
 	info, began := CloseInfo{Domain: d.opts.Name}, time.Now()
 	d.opts.Events.CloseBegin(info)
 	info.Err = d.close(ctx)

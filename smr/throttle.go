@@ -16,6 +16,7 @@ import (
 // Cost: a few loads while well below the bound.
 func (d *Domain) Throttle(ctx context.Context) error {
 	d.checkMayBlock("Throttle")
+	d.checkMayWait("Throttle")
 	limit := d.opts.MaxPending
 	r := &d.reclaim
 	// handedOver misses up to two chunks of each slot, neither of them full: the open one, and one

@@ -150,6 +150,13 @@ func (d *Domain) checkMayBlock(what string) {
 	}
 }
 
+// checkMayWait panics if the caller must not wait for readers: see [Domain.CheckMayWait].
+func (d *Domain) checkMayWait(what string) {
+	if debugging {
+		d.CheckMayWait("smr: " + what)
+	}
+}
+
 // mayWait returns the error that a wait by this goroutine must fail with, or nil. what names the
 // wait in a panic.
 func (d *Domain) mayWait(what string) error {
@@ -160,6 +167,6 @@ func (d *Domain) mayWait(what string) error {
 	if d.clk.Sealed() {
 		return ErrClosed
 	}
-	d.checkNoOwnSection(what)
+	d.checkMayWait(what)
 	return nil
 }

@@ -34,6 +34,7 @@ func (f *File) Remove(ctx context.Context) error { return f.closeOnce(ctx, "remo
 
 func (f *File) closeOnce(ctx context.Context, op string, remove bool) error {
 	f.checkMayBlock(op)
+	f.checkMayWait(op)
 	if !f.beginClose(remove, nil) {
 		return f.fail(op, fs.ErrClosed)
 	}

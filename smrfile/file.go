@@ -218,6 +218,20 @@ func (f *File) checkMayBlock(op string) {
 	}
 }
 
+func (f *File) isClosed() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.closing
+}
+
+// checkMayWait panics in a section of the file's domain, under -tags invariants: op waits for it, unless
+// the file is closed.
+func (f *File) checkMayWait(op string) {
+	if invariants.Enabled && !f.isClosed() {
+		f.dom.CheckMayWait("smrfile: " + op + " of " + f.path)
+	}
+}
+
 // A truncateLock is a mutex that a context ends the wait for.
 type truncateLock chan struct{}
 

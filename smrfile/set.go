@@ -346,6 +346,7 @@ func (set *Set[K]) awaitLocked(ctx context.Context, changed <-chan struct{}) err
 // and returns their errors. If ctx ends first it also says how many have readers; they end behind it. Close
 // must not be called in a section of the domain, which it would wait for, nor in a callback.
 func (set *Set[K]) Close(ctx context.Context) error {
+	set.dom.CheckMayWait("smrfile: Close of a Set")
 	set.mu.Lock()
 	defer set.mu.Unlock()
 	if set.closed {

@@ -28,6 +28,7 @@ var ErrGrown = errors.New("undone, as a Grow came first")
 // A second one waits for the first. It waits for a writer's system call, whatever ctx says.
 func (f *File) Truncate(ctx context.Context, size int64) error {
 	f.checkMayBlock("truncate")
+	f.checkMayWait("truncate")
 	err := f.truncates.lock(ctx, f)
 	if err == nil {
 		defer f.truncates.unlock()

@@ -282,6 +282,7 @@ func (m *Bytes) Stats() Stats {
 
 // Close is as [Map.Close].
 func (m *Bytes) Close(ctx context.Context) error {
+	checkMayClose(m.dom)
 	m.c.seal(func(e ref) { m.retire(asHeader(e)) })
 	return closeEntries(ctx, m.blocks.Close, func() int64 { return m.blocks.Stats().ReservedBytes })
 }

@@ -49,10 +49,15 @@ func closedTable(heap bool) *table {
 	return t
 }
 
+// checkMayClose panics where a Close must not be called, under -tags invariants.
+func checkMayClose(d *smr.Domain) {
+	smr.CheckMayBlock("smrmap: Close")
+	d.CheckMayWait("smrmap: Close")
+}
+
 // seal unlinks all entries for good, calls retire for each, and gives the bytes of the table back
 // to the budget. It waits for a table that is being replaced, and for the functions of Compute.
 func (c *core) seal(retire func(ref)) {
-	smr.CheckMayBlock("smrmap: Close")
 	c.computing.forbids("a Close")
 	c.sealing.Lock()
 	defer c.sealing.Unlock()

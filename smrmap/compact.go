@@ -20,6 +20,7 @@ import (
 //
 // Cost: some hundred microseconds, for slabs of 64 KiB.
 func (m *Bytes) CompactFor(ctx context.Context, size int) (released int64, err error) {
+	m.dom.CheckMayWait("smrmap: CompactFor")
 	n := int(headerSize) + size
 	if size <= 0 {
 		n = -1

@@ -240,6 +240,7 @@ func (m *Map[K, V]) Stats() Stats {
 // The domain may be closed first. Then operations that need a section of it find nothing, writes
 // return ErrClosed, and Close waits as [smr.Domain.Close] does.
 func (m *Map[K, V]) Close(ctx context.Context) error {
+	checkMayClose(m.dom)
 	m.c.seal(func(e ref) { m.retire(m.entry(e)) })
 	if m.pool == nil {
 		return nil

@@ -16,6 +16,7 @@ import (
 // StoreEvicting is [Bytes.StoreItem] that makes room when the budget is used up, as
 // [Bytes.ComputeEvicting] does.
 func (m *Bytes) StoreEvicting(ctx context.Context, key []byte, it Item) error {
+	m.dom.CheckMayWait("smrmap: StoreEvicting")
 	err := m.StoreItem(key, it)
 	if !errors.Is(err, slab.ErrNoMemory) {
 		return err
@@ -58,6 +59,7 @@ func (m *Bytes) StoreEvicting(ctx context.Context, key []byte, it Item) error {
 // Cost: that of Compute while there is memory; otherwise some hundred microseconds per megabyte
 // moved, and three to ten grace periods.
 func (m *Bytes) ComputeEvicting(ctx context.Context, key []byte, fn func(old Item, loaded bool) (Item, Op)) (ok bool, err error) {
+	m.dom.CheckMayWait("smrmap: ComputeEvicting")
 	ok, err = m.Compute(key, fn)
 	if !errors.Is(err, slab.ErrNoMemory) {
 		return ok, err

@@ -423,10 +423,12 @@ func TestComputeEvicting_WaitsForWhatIsUnderWay(t *testing.T) {
 		switch attempts {
 		case 2: // it has waited for readers, and waits again only if it finds nothing to evict
 			budget.Release(size)
-			other := d.Enter()
 			block, err := m.blocks.Get(n)
 			require.NoError(t, err)
+			entered := make(chan struct{})
 			go func() {
+				other := d.Enter()
+				close(entered)
 				select {
 				case <-stalled:
 				case <-ended:
@@ -434,6 +436,7 @@ func TestComputeEvicting_WaitsForWhatIsUnderWay(t *testing.T) {
 				m.blocks.Free(block)
 				other.Leave()
 			}()
+			<-entered
 		case 3:
 			require.Equal(t, 1, d.Stats().Sections, "others wait for this one")
 		}

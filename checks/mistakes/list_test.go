@@ -170,18 +170,18 @@ var mistakes = []mistake{
 	},
 	{
 		name: "wait-in-section", run: waitInSection, sees: hangs,
-		what:       "`Synchronize`, `Barrier` or `Wait` is called in a section of the same domain: it waits for itself. So do `Bytes.StoreEvicting`, `Bytes.CompactFor`, and `Close` of a map or a pool.",
+		what:       "`Synchronize`, `Barrier` or `Wait` is called in a section of the same domain: it waits for itself. So do `Bytes.StoreEvicting`, `Bytes.CompactFor`, `Truncate` of a file, and `Close` of a map, a pool or a file.",
 		plain:      reports("waits for a section entered on processor … entered at:", "mistakes.waitInSection"),
 		race:       reports("waits for a section entered on processor … entered at:", "mistakes.waitInSection"),
-		invariants: panics("smr: Synchronize inside a section of the same domain, entered at:", "mistakes.waitInSection"),
+		invariants: panics("smr: Synchronize inside a section of domain tables, for which it may wait: Leave first … entered at:", "mistakes.waitInSection"),
 		instead:    "Leave first. To free later without waiting, `Call`.",
 	},
 	{
 		name: "throttle-in-section", run: throttleInSection, sees: hangs,
-		what:       "A writer calls `Throttle` in its own section, once it is over the bound.",
+		what:       "A writer calls `Throttle` in its own section. It hangs once it is over the bound.",
 		plain:      reports("waits for a section entered on processor … entered at:", "mistakes.throttleInSection"),
 		race:       reports("waits for a section entered on processor … entered at:", "mistakes.throttleInSection"),
-		invariants: panics("smr: Throttle inside a section of the same domain, entered at:", "mistakes.throttleInSection"),
+		invariants: panics("smr: Throttle inside a section of domain tables, for which it may wait: Leave first … entered at:", "mistakes.throttleInSection"),
 		instead:    "`Throttle` first, then `Enter` and lock.",
 	},
 	{
@@ -189,7 +189,7 @@ var mistakes = []mistake{
 		what:       "`Close` is called in a section of the domain.",
 		plain:      returns("smr: Close of domain tables gave up: … 0 calls (0 bytes) pending, 1 section open; it waits for a section … it must be left", "mistakes.closeInSection"),
 		race:       returns("smr: Close of domain tables gave up: … 0 calls (0 bytes) pending, 1 section open; it waits for a section … it must be left", "mistakes.closeInSection"),
-		invariants: panics("smr: Close inside a section of the same domain, entered at:", "mistakes.closeInSection"),
+		invariants: panics("smr: Close inside a section of domain tables, for which it may wait: Leave first … entered at:", "mistakes.closeInSection"),
 		instead:    "Leave first.",
 	},
 	{

@@ -374,7 +374,7 @@ var smrqBugs = []Bug{
 		Tags:    "invariants",
 		Patch: `
 @ smr/domain.go
- 	d.checkNoOwnSection("Close")
+ 	d.checkMayWait("Close")
 +	registry.mu.Lock()
 +	registry.domains = slices.DeleteFunc(registry.domains, func(o *Domain) bool { return o == d })
 +	registry.mu.Unlock()
