@@ -459,7 +459,7 @@ var smrfileBugs = []Bug{
 		Patch: `
 @ smrfile/readat.go
 -	"github.com/gosmr/gosmr/smr"
-+	"runtime"
++	"time"
 @
 -	if err != nil || want == 0 {
 -		s.Leave()
@@ -471,9 +471,7 @@ var smrfileBugs = []Bug{
 -		n, err = m.readOn(p[:want], n, off)
 -		h.Release()
 +	s.Leave()
-+	for range 100 {
-+		runtime.Gosched()
-+	}
++	time.Sleep(time.Millisecond)
 +	if err == nil && want > 0 {
 +		if n = m.readCached(p[:min(want, mostCached)], off); n < want {
 +			n, err = m.readOn(p[:want], n, off)
