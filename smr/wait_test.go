@@ -109,7 +109,10 @@ func TestBarrier_Exact(t *testing.T) {
 		}
 		var failed string
 		wg.Go(func() {
-			for range rounds(300) {
+			for n := range int64(rounds(300)) {
+				for called.Load() <= n && ctx.Err() == nil { // else the writers may come after all rounds
+					runtime.Gosched()
+				}
 				before := called.Load()
 				if err := d.Barrier(ctx); err != nil {
 					failed = err.Error()

@@ -193,6 +193,28 @@ func awaitEnd(t *testing.T, set *Set[int]) {
 	require.NoError(t, set.waitLocked(testkit.Context(t), func() bool { return set.unended == 0 }))
 }
 
+// A Close lets a Replace go that waits until fewer files have readers, though these stay.
+func TestSet_CloseEndsReplace(t *testing.T) {
+	set := NewSet[int](testkit.Domain(t))
+	set.SetMaxWaiting(100)
+	ctx := testkit.Context(t)
+	require.NoError(t, set.Replace(ctx, entries(t, set, 1, 2), nil, CloseDropped))
+	s := set.Enter()
+	h := set.Hold(s)
+	s.Leave()
+	defer releaseHeld(h)
+	require.NoError(t, set.Replace(ctx, nil, []int{1}, CloseDropped))
+	done := make(chan error)
+	go func() { done <- set.Replace(context.Background(), nil, []int{2}, CloseDropped) }()
+	for waits := false; !waits; runtime.Gosched() {
+		set.mu.Lock()
+		waits = set.changed != nil
+		set.mu.Unlock()
+	}
+	require.ErrorIs(t, set.Close(over()), context.Canceled)
+	require.ErrorIs(t, <-done, fs.ErrClosed)
+}
+
 // A Close for which all files have ended does not wait: not for a section, and not until its context ends.
 func TestSet_CloseOfEnded(t *testing.T) {
 	set := NewSet[int](testkit.Domain(t))

@@ -344,6 +344,7 @@ var clockBugs = []Bug{
 		Package:   "./clock",
 		Test:      "TestWait_LastToGiveUpEndsTheDriver",
 		Schedules: "TestSchedules_AllGiveUp",
+		Also:      []string{"TestWait_InAndOutsideOfBubbles"},
 		Patch: `
 @ clock/driver.go
  		d.term.Store(0)

@@ -261,4 +261,102 @@ var misuseBugs = []Bug{
 +			_ = 0
 `,
 	},
+	{
+		Name:    "leak-unreported",
+		Why:     "a section that was dropped without Leave holds back everything, and nothing says so",
+		Package: "./smr",
+		Test:    "TestInvariants_LeakedSectionIsReported",
+		Tags:    "invariants",
+		Patch: `
+@ smr/debug_on.go
+-	runtime.AddCleanup(h, (*sectionInfo).dropped, info)
+`,
+	},
+	{
+		Name:    "leak-told-in-place",
+		Why:     "OnStall runs in the goroutine of the collector's cleanups, which it blocks, or ends",
+		Package: "./smr",
+		Test:    "TestInvariants_LeakReportLeavesCleanupsAlone",
+		Tags:    "invariants",
+		Patch: `
+@ smr/debug_on.go
+-	d.report(st)
++	d.stalls.Add(1)
++	d.opts.OnStall(st)
+`,
+	},
+	{
+		Name:    "leave-beside-leave",
+		Why:     "of two goroutines that leave a section at once, the later may end the next one on its record",
+		Package: "./smr",
+		Test:    "TestInvariants_ConcurrentLeavePanics",
+		Tags:    "invariants",
+		Patch: `
+@ smr/debug_on.go
+-	if !open && s.in.Rec.Active(s.in.Gen) {
++	if false {
+`,
+	},
+	{
+		Name:    "entered-by-any",
+		Why:     "CheckEntered is content with the section of another goroutine",
+		Package: "./smr",
+		Test:    "TestInvariants_CheckEntered",
+		Tags:    "invariants",
+		Patch: `
+@ smr/debug_on.go
+ 	for _, info := range dd.open {
+-		if info.goid == id {
++		if info.goid != 0 {
+`,
+	},
+	{
+		Name:    "labels-dropped",
+		Why:     "a stall report does not have the labels of the goroutine in the section",
+		Package: "./smr",
+		Test:    "TestInvariants_StallHasLabels",
+		Tags:    "invariants",
+		Patch: `
+@ smr/debug_on.go
+-		sr.Kind, sr.Stack, sr.Labels, sr.pcs = info.kind, info.trace(), info.labels, info.stack
++		sr.Kind, sr.Stack, sr.pcs = info.kind, info.trace(), info.stack
+`,
+	},
+	{
+		Name:    "books-unlocked",
+		Why:     "two goroutines enter at once, and the program ends by a map written at once",
+		Package: "./smr",
+		Test:    "TestInvariants_InsidePinnedSections",
+		Tags:    "invariants",
+		Patch: `
+@ smr/debug_on.go
+-	d.debug.mu.Lock()
+ 	if d.debug.open == nil {
+@
+ 	suspect := d.debug.countLocked(info)
+-	d.debug.mu.Unlock()
+`,
+	},
+	{
+		Name:    "handed-over-accused",
+		Why:     "a Reader is of the goroutine that first used it, and handing it over is a mistake",
+		Package: "./smr",
+		Test:    "TestInvariants_ReaderHandedOver",
+		Tags:    "invariants",
+		Patch: `
+@ smr/sole_on.go
+-		if other := u.inside.Swap(nil); other != alone {
++		other := u.inside.Swap(nil)
++		if id := goid.Get(); u.first == 0 {
++			u.first = id
++		} else if other == alone && u.first != id {
++			other = &rival{method, id, callers.Here(2)}
++		}
++		if other != alone {
+@
+-	inside atomic.Pointer[rival]
++	inside atomic.Pointer[rival]
++	first  uint64
+`,
+	},
 }

@@ -280,6 +280,7 @@ var smrBugs = []Bug{
 		Package:   "./smr",
 		Test:      "TestBarrier_Concurrent",
 		Schedules: "TestSchedules_CallAgainstBarrier",
+		Also:      []string{"TestBarrier_Exact", "TestReader_CloseWithCallsPending", "TestCall_ExactlyOnce", "TestAssist_GoexitRunsTheOthers"},
 		Patch: `
 @ smr/wait.go
 -	return d.barrier(ctx, "Barrier", true)
@@ -653,11 +654,75 @@ var smrBugs = []Bug{
 		Why:     "a callback runs, and an object is reused, whatever holds it",
 		Package: "./smr",
 		Test:    "TestHold_NoGoroutineMeanwhile",
-		Also:    []string{"TestHold_Stress", "TestHold_StressWithFailingCallbacks", "TestHold_AnyAlignment", "TestHold_LargeSizes", "TestHold_ReleasedInAStall", "TestHold_Throttle", "TestHold_WhileGOMAXPROCSChanges"},
+		Also:    []string{"TestHold_Stress", "TestHold_StressWithFailingCallbacks", "TestHold_AnyAlignment", "TestHold_LargeSizes", "TestHold_ReleasedInAStall", "TestHold_Throttle", "TestHold_WhileGOMAXPROCSChanges", "TestHold_BarrierOfTheRest"},
 		Patch: `
 @ smr/hold_set.go
 -	if len(d.holds.All()) == 0 {
 +	if d != nil {
+`,
+	},
+	{
+		Name:    "assist-number-stays",
+		Why:     "a goroutine that has assisted counts as a worker that has ended: a domain with many looks idle",
+		Package: "./smr",
+		Test:    "TestAssist_Concurrent",
+		Patch: `
+@ smr/worker.go
+-	r.number(w.index).Add(-1)
++	r.nWorkers.Add(-1)
+`,
+	},
+	{
+		Name:    "wait-undiagnosed",
+		Why:     "a diagnosis says that nothing waits for a grace period, where a wait is parked",
+		Package: "./smr",
+		Test:    "TestDiagnose_ParkedWait",
+		Patch: `
+@ smr/diagnose.go
+-		Grace:          parkedFor,
++		Grace:          parkedFor * 0,
+`,
+	},
+	{
+		Name:    "callbacks-untraced",
+		Why:     "an execution trace does not show where callbacks run",
+		Package: "./smr",
+		Test:    "TestTrace_HasRegions",
+		Patch: `
+@ smr/worker.go
+-	defer d.traced(d.labels, "callbacks")()
+`,
+	},
+	{
+		Name:    "left-twice",
+		Why:     "a section that another goroutine has left is left again, and nothing is said",
+		Package: "./smr",
+		Test:    "TestSection_LeftByAnotherGoroutine",
+		Patch: `
+@ clock/record.go
+-	panic("smr: Leave of a Section that is not open: it was left before")
+`,
+	},
+	{
+		Name:    "reader-past-seal",
+		Why:     "a Reader that was in a section when Close began enters another after Close",
+		Package: "./smr",
+		Test:    "TestReader_EnterAfterCloseOfDomain",
+		Patch: `
+@ clock/owned.go
+-	if exceptions := c.exceptions.Load(); exceptions != 0 {
++	if exceptions := c.exceptions.Load() &^ exceptSealed; exceptions != 0 {
+`,
+	},
+	{
+		Name:    "close-in-one-round",
+		Why:     "Close returns before what callbacks have called meanwhile has run",
+		Package: "./smr",
+		Test:    "TestClose_RunsWhatIsPending",
+		Patch: `
+@ smr/domain.go
+-		if d.Stats().PendingCalls == 0 {
++		if d != nil {
 `,
 	},
 }

@@ -67,7 +67,7 @@ var smrfileBugs = []Bug{
 		Why:     "Close returns, and its caller deletes or reuses what a section has viewed",
 		Package: "./smrfile",
 		Test:    "TestClose_GivesUp",
-		Also:    []string{"TestClose_InCallback"},
+		Also:    []string{"TestClose_InCallback", "TestClose_WaitsForHolds"},
 		Patch: `
 @ smrfile/close.go
 +	if f.dom != nil {
@@ -449,6 +449,44 @@ var smrfileBugs = []Bug{
 @ smrfile/close.go
 -		return true, f.endErr
 +		return false, nil
+`,
+	},
+	{
+		Name:    "read-in-no-section",
+		Why:     "a ReadAt copies what a Truncate unmaps meanwhile, or finds the end that it has made",
+		Package: "./smrfile",
+		Test:    "TestReadAt_BesideWriters",
+		Patch: `
+@ smrfile/readat.go
+-	"github.com/gosmr/gosmr/smr"
++	"time"
+@
+-	if err != nil || want == 0 {
+-		s.Leave()
+-	} else if n = m.readCached(p[:min(want, mostCached)], off); n == want {
+-		s.Leave()
+-	} else {
+-		h := smr.Hold(s, m) // else a Truncate could come first, and its end be taken for one by others
+-		s.Leave()
+-		n, err = m.readOn(p[:want], n, off)
+-		h.Release()
++	s.Leave()
++	time.Sleep(time.Millisecond)
++	if err == nil && want > 0 {
++		if n = m.readCached(p[:min(want, mostCached)], off); n < want {
++			n, err = m.readOn(p[:want], n, off)
++		}
+`,
+	},
+	{
+		Name:    "set-close-wakes-nobody",
+		Why:     "a Replace that waits for readers goes on waiting for them in a Set that is closed",
+		Package: "./smrfile",
+		Test:    "TestSet_CloseEndsReplace",
+		Patch: `
+@ smrfile/set.go
+ 	set.publishLocked(nil, dropped, CloseDropped)
+-	set.wakeLocked()
 `,
 	},
 }

@@ -60,6 +60,8 @@ var equivalents = map[string]string{
 	"smrmap/bytes_walk.go:Bytes.Sweep: operator: < -> <=":  "purges the next bucket, too, and counts what it removes",
 	"smrmap/evict.go:eviction.goRound: off by one: 1 -> 2": "spares less: a policy",
 	"smrmap/map_write.go:Map.Compute: operator: > -> >=":   "an entry of just that size is made before the lock: a policy",
+	// smrfile
+	"smrfile/readat.go:mapping.readOn: swap arguments: err, io.EOF -> io.EOF, err": "a file's ReadAt returns io.EOF itself",
 	// internal
 	"internal/asym/asym.go:Fence.Light: always: f.both -> true || (f.both)":                                 "fences without need",
 	"internal/asym/asym.go:New: operand: relacq.Plain -> (relacq.Plain || true)":                            "where stores are not plain both halves do nothing",
