@@ -201,7 +201,9 @@ func callbackUsesBorrowed() {
 
 func sizeZero() {
 	dom := domain(smr.Options{Name: "tables", MaxPending: 1 << 20, StallAfter: -1})
-	dom.Enter() // a reader that stays
+	entered := make(chan smr.Section)
+	go func() { entered <- dom.Enter() }()
+	defer (<-entered).Leave() // a reader that stays
 	for range 10000 {
 		check(dom.Throttle(ctx))
 		smr.Call(dom, new([1024]byte), 0, func(*[1024]byte) {})
