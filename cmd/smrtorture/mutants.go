@@ -38,6 +38,8 @@ var inReach = []struct {
 	{"barrier-without-drain", "barrier"},
 	{"no-throttle", "calls"},
 	{"early-run", "calls"},
+	{"assist-unpolled", "assist"},
+	{"assist-in-callback", "assist"},
 	{"no-release", "queues"},
 	{"remove-clears-next", "queues"},
 	{"replace-by-turns", "queues"},

@@ -32,7 +32,7 @@ func TestInReach_NoneIsLeftToChance(t *testing.T) {
 		}
 	}
 	require.ElementsMatch(t, []string{
-		"foreign-goal", "future-goal", "lost-slots", "no-throttle", "no-release",
+		"foreign-goal", "future-goal", "lost-slots", "no-throttle", "assist-in-callback", "no-release",
 		"tail-kept", "append-loses-back-link", "retire-is-free", "slab-before-readers",
 		"no-moved-check", "unmap-at-once", "truncate-first", "hold-of-another", "set-hold-of-another",
 	}, sure)

@@ -28,6 +28,7 @@ var scenarios = []scenario{
 	{"barrier", "Barrier: as many callbacks have run as calls were made", []part{
 		crowd{ways: []writerKind{writeBarrier, writeCall}}, barriers{},
 	}},
+	{"assist", "writers that run what is pending, in domains that are closed meanwhile", []part{assisting{}}},
 	{"delay", "callbacks that nothing holds up come in time", []part{
 		crowd{ways: []writerKind{writeCall, writeSynchronize}}, delays{}, longStays{},
 	}},
