@@ -121,15 +121,14 @@ func (c *conn) describeKeys(specs []keySpec) {
 	}
 }
 
-// describeSubcommands replies with the subcommands of cmd, as describe does with commands. Their flags are
-// what matters to a client: whether they only read.
+// describeSubcommands replies with the subcommands of cmd, as describe does with commands.
 func (c *conn) describeSubcommands(cmd *command) {
 	c.setOf(len(cmd.subs))
 	for i := range cmd.subs {
 		sub := &cmd.subs[i]
-		d := command{spec: spec{name: cmd.name + "|" + strings.ToLower(sub.name), arity: sub.arity, flags: always, group: cmd.group}}
+		d := command{spec: spec{name: cmd.name + "|" + strings.ToLower(sub.name), arity: sub.arity, flags: cmd.subFlags(sub), group: cmd.group}}
 		if uses[d.name] != "" {
-			d.keys, d.flags = subcommandKeys, readOnly|keyspace
+			d.keys = subcommandKeys
 		}
 		c.describe(&d)
 	}
