@@ -48,27 +48,15 @@ func parseFlags(args []string, stderr io.Writer) (config, error) {
 	flags.StringVar(&cfg.tls.key, "tls-key", "", "`file` with the certificate's key")
 	flags.StringVar(&cfg.tls.ca, "tls-ca", "", "`file` with the authorities of clients' certificates, which are required then")
 	flags.StringVar(&cfg.metrics, "metrics", "", "`host:port` to serve /metrics, /healthz and /debug/pprof on; empty: don't")
-	flags.Func("maxmemory", "`bytes` that the store may take, such as 256MiB or 1gb; 0: no limit (default 0)", bytesFlag(&o.MaxMemory))
-	flags.Func("maxmemory-policy", "what to do when a write does not fit: `noeviction`, answer with an error; allkeys-clock, evict keys that were not read lately; or volatile-clock, evict such keys that expire; the names of Redis's policies mean one of these (default noeviction)",
-		func(s string) (err error) {
-			o.Policy, err = server.ParsePolicy(s)
-			return err
-		})
-	flags.Func("maxmemory-clients", "`bytes` that all connections together may hold for what clients have sent and do not read, or a part of maxmemory such as 10%; beyond it the largest clients are disconnected (default maxmemory, within 128mb and 1gb)",
-		func(s string) (err error) {
-			o.MaxClientMemory, err = server.ParseClientMemory(s)
-			return err
-		})
+	flags.Func("maxmemory", "`bytes` that the store may take, such as 256MiB or 1gb; 0: no limit (default 0)", parsed(&o.MaxMemory, units.ParseBytes))
+	flags.Func("maxmemory-policy", "what to do when a write does not fit: `noeviction`, answer with an error; allkeys-clock, evict keys that were not read lately; or volatile-clock, evict such keys that expire; the names of Redis's policies mean one of these (default noeviction)", parsed(&o.Policy, server.ParsePolicy))
+	flags.Func("maxmemory-clients", "`bytes` that all connections together may hold for what clients have sent and do not read, or a part of maxmemory such as 10%; beyond it the largest clients are disconnected (default maxmemory, within 128mb and 1gb)", parsed(&o.MaxClientMemory, server.ParseClientMemory))
 	flags.IntVar(&o.Databases, "databases", 16, "how many `databases` there are for SELECT")
-	flags.Func("notify-keyspace-events", "`classes` of keyspace events to publish, such as KEA (default none)",
-		func(s string) (err error) {
-			o.Events, err = server.ParseEvents(s)
-			return err
-		})
+	flags.Func("notify-keyspace-events", "`classes` of keyspace events to publish, such as KEA (default none)", parsed(&o.Events, server.ParseEvents))
 	flags.StringVar(&o.RequirePass, "requirepass", "", "`password` that clients must give with AUTH")
 	protected := flags.Bool("protected-mode", true, "without a password, refuse clients from other hosts")
 	flags.IntVar(&o.MaxClients, "maxclients", 10_000, "how many `clients` may be connected")
-	flags.Func("timeout", "close connections that are silent for so many `seconds`, or a duration such as 5m; 0: never (default 0)", durationFlag(&o.Timeout))
+	flags.Func("timeout", "close connections that are silent for so many `seconds`, or a duration such as 5m; 0: never (default 0)", parsed(&o.Timeout, parseTimeout))
 	flags.DurationVar(&o.WriteTimeout, "write-timeout", time.Minute, "close connections that don't read 256 KiB of a reply, or its end, for so long; or whose TLS handshake takes longer")
 	cluster := flags.String("cluster", "", "`file` of lines as CLUSTER NODES has them: which servers have a part of the keys, this one among them")
 	announce := flags.String("cluster-announce", "", "`host:port` of this server in that file (default -addr)")
@@ -124,27 +112,28 @@ func readCluster(file, self string) (*server.Cluster, error) {
 	return cl, nil
 }
 
-func bytesFlag(p *int64) func(string) error {
-	return func(s string) (err error) {
-		*p, err = units.ParseBytes(s)
+// parsed returns what sets a flag to the value that parse makes of its text.
+func parsed[T any](p *T, parse func(string) (T, error)) func(string) error {
+	return func(s string) error {
+		v, err := parse(s)
+		if err == nil {
+			*p = v
+		}
 		return err
 	}
 }
 
-// durationFlag takes seconds, as Redis does, or what time.ParseDuration takes.
-func durationFlag(p *time.Duration) func(string) error {
-	return func(s string) error {
-		d, err := time.ParseDuration(s)
-		if err != nil {
-			d, err = time.ParseDuration(s + "s")
-		}
-		switch {
-		case err != nil:
-			return fmt.Errorf("not a time: %q (such as 300 or 5m)", s)
-		case d < 0:
-			return fmt.Errorf("negative: %v", d)
-		}
-		*p = d
-		return nil
+// parseTimeout takes seconds, as Redis does, or what time.ParseDuration takes.
+func parseTimeout(s string) (time.Duration, error) {
+	d, err := time.ParseDuration(s)
+	if err != nil {
+		d, err = time.ParseDuration(s + "s")
 	}
+	switch {
+	case err != nil:
+		return 0, fmt.Errorf("not a time: %q (such as 300 or 5m)", s)
+	case d < 0:
+		return 0, fmt.Errorf("negative: %v", d)
+	}
+	return d, nil
 }

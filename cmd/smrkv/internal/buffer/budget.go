@@ -3,6 +3,7 @@ package buffer
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 )
 
@@ -103,13 +104,6 @@ func (b *Budget) Evicted() int64 {
 	return b.evicted
 }
 
-// Held returns how many bytes a client holds.
-func (c *Client) Held() int64 {
-	c.budget.mu.Lock()
-	defer c.budget.mu.Unlock()
-	return c.held
-}
-
 // Spare says whether the client is spared: all that are not are disconnected before it is.
 func (c *Client) Spare(yes bool) {
 	c.budget.mu.Lock()
@@ -132,16 +126,11 @@ func (c *Client) Evict() {
 func (a *Account) Try(n int) bool {
 	b := a.client.budget
 	b.mu.Lock()
-	if a.lends {
-		ok := len(b.waiters) == 0 && b.fitsLocked(int64(n))
-		if ok {
-			a.takeLocked(int64(n))
-		}
-		b.mu.Unlock()
-		return ok
+	var cut []*Client
+	if !a.lends {
+		cut = b.makeRoomLocked(int64(n), a.client)
 	}
-	cut := b.makeRoomLocked(int64(n), a.client)
-	ok := b.fitsLocked(int64(n))
+	ok := b.fitsLocked(int64(n)) && !(a.lends && len(b.waiters) > 0)
 	if ok {
 		a.takeLocked(int64(n))
 	}
@@ -228,12 +217,7 @@ func (b *Budget) wait(ctx context.Context, w *waiter) error {
 			w.client.Replies.releaseLocked(w.n)
 		}
 	default:
-		for i := range b.waiters {
-			if b.waiters[i] == w {
-				b.waiters = append(b.waiters[:i], b.waiters[i+1:]...)
-				break
-			}
-		}
+		b.waiters = slices.DeleteFunc(b.waiters, func(other *waiter) bool { return other == w })
 	}
 	b.wakeLocked()
 	return ctx.Err()
@@ -318,16 +302,13 @@ func (b *Budget) doomLocked(c *Client) {
 	c.doomed = true
 	b.doomed += c.held
 	b.evicted++
-	waiting := b.waiters[:0]
-	for _, w := range b.waiters {
+	b.waiters = slices.DeleteFunc(b.waiters, func(w *waiter) bool {
 		if w.client == c {
 			w.failed = true
 			close(w.ready)
-		} else {
-			waiting = append(waiting, w)
 		}
-	}
-	b.waiters = waiting
+		return w.client == c
+	})
 	b.wakeLocked()
 }
 

@@ -35,7 +35,7 @@ func TestBudget_Try(t *testing.T) {
 	c[0].Queries.Release(60)
 	require.EqualValues(t, 40, b.total())
 	require.True(t, c[0].Queries.Try(60))
-	require.EqualValues(t, 100, c[0].Held())
+	require.EqualValues(t, 100, c[0].held)
 }
 
 // Queries and replies are counted once, together; the largest clients go, and no more of

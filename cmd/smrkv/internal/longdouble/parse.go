@@ -2,8 +2,10 @@ package longdouble
 
 import (
 	"bytes"
+	"errors"
 	"math/big"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -118,19 +120,7 @@ func span(b []byte, set string) (in, rest []byte) {
 // parseExponent parses an integer. One too large for an int is cut; it is out of any
 // bounds.
 func parseExponent(b []byte) (exp int, ok bool) {
-	negative := false
-	if len(b) > 0 && (b[0] == '-' || b[0] == '+') {
-		negative, b = b[0] == '-', b[1:]
-	}
-	digits, rest := span(b, "0123456789")
-	if len(digits) == 0 || len(rest) > 0 {
-		return 0, false
-	}
-	for _, d := range digits {
-		exp = min(10*exp+int(d-'0'), 1<<20)
-	}
-	if negative {
-		exp = -exp
-	}
-	return exp, true
+	const most = 1 << 20
+	exp, err := strconv.Atoi(string(b))
+	return max(-most, min(exp, most)), err == nil || errors.Is(err, strconv.ErrRange)
 }

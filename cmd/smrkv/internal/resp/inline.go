@@ -1,6 +1,9 @@
 package resp
 
-import "errors"
+import (
+	"errors"
+	"strings"
+)
 
 var errUnbalanced = errors.New("Protocol error: unbalanced quotes in request")
 
@@ -33,11 +36,7 @@ func splitWord(line []byte, r, w int) (int, int, error) {
 		case ' ', '\n', '\r', '\t':
 			return r, w, nil
 		case '"', '\'':
-			var err error
-			if r, w, err = splitQuoted(line, r, w); err != nil {
-				return r, w, err
-			}
-			return r, w, nil
+			return splitQuoted(line, r, w)
 		default:
 			line[w] = c
 			w++
@@ -77,17 +76,8 @@ func splitQuoted(line []byte, r, w int) (int, int, error) {
 }
 
 func unescape(c byte) byte {
-	switch c {
-	case 'n':
-		return '\n'
-	case 'r':
-		return '\r'
-	case 't':
-		return '\t'
-	case 'b':
-		return '\b'
-	case 'a':
-		return '\a'
+	if i := strings.IndexByte("nrtba", c); i >= 0 {
+		return "\n\r\t\b\a"[i]
 	}
 	return c
 }

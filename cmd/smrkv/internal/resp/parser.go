@@ -397,12 +397,3 @@ func (p *Parser) giveBack() {
 	p.buf = nil
 	p.start, p.pos, p.end = 0, 0, 0
 }
-
-// Memory returns how many bytes the parser holds.
-func (p *Parser) Memory() int {
-	n := cap(p.spans)*16 + cap(p.args)*24
-	if p.buf != nil {
-		n += cap(p.buf.B)
-	}
-	return n
-}

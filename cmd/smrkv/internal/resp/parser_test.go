@@ -270,3 +270,12 @@ func TestAppend_Protocols(t *testing.T) {
 	}
 	require.Equal(t, ">2\r\n", string(AppendPush(nil, 2)))
 }
+
+// Memory returns how many bytes the parser holds.
+func (p *Parser) Memory() int {
+	n := cap(p.spans)*16 + cap(p.args)*24
+	if p.buf != nil {
+		n += cap(p.buf.B)
+	}
+	return n
+}

@@ -37,6 +37,8 @@ const (
 	overflowFail        // nothing
 )
 
+var overflowNames = []string{"WRAP", "SAT", "FAIL"}
+
 // fieldOps is a BITFIELD; its results are those of the last try.
 type fieldOps struct {
 	ops     []fieldOp
@@ -110,7 +112,7 @@ func (f *fieldOps) parse(c *conn, args [][]byte) bool {
 			return false
 		}
 		if n == 2 {
-			if overflow = parseOverflow(args[1]); overflow < 0 {
+			if overflow = indexFold(overflowNames, args[1]); overflow < 0 {
 				c.error("ERR Invalid OVERFLOW type specified")
 				return false
 			}
@@ -120,15 +122,6 @@ func (f *fieldOps) parse(c *conn, args [][]byte) bool {
 		args = args[n:]
 	}
 	return true
-}
-
-func parseOverflow(arg []byte) int {
-	for i, name := range []string{"WRAP", "SAT", "FAIL"} {
-		if equalFold(arg, name) {
-			return i
-		}
-	}
-	return -1
 }
 
 // parseOp parses the type, the place and, unless it is a GET, the number.

@@ -18,18 +18,13 @@ const (
 	bitNot
 )
 
-var bitOpNames = [...]string{"AND", "OR", "XOR", "NOT"}
+var bitOpNames = []string{"AND", "OR", "XOR", "NOT"}
 
 func cmdBitOp(c *conn, args [][]byte) {
-	op := bitOp(len(bitOpNames))
-	for i, name := range bitOpNames {
-		if equalFold(args[1], name) {
-			op = bitOp(i)
-		}
-	}
+	op := bitOp(indexFold(bitOpNames, args[1]))
 	to, from := args[2], args[3:]
 	switch {
-	case int(op) == len(bitOpNames):
+	case op < 0:
 		c.error(errSyntax)
 		return
 	case op == bitNot && len(from) != 1:

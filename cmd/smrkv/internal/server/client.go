@@ -3,6 +3,7 @@ package server
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"net"
 	"slices"
 	"strings"
@@ -10,8 +11,6 @@ import (
 
 	"github.com/gosmr/gosmr/cmd/smrkv/internal/resp"
 )
-
-func cmdClient(c *conn, args [][]byte) { c.dispatch(clientCommands, args) }
 
 var clientCommands = []subcommand{
 	{"CACHING", 3, clientCaching, []string{"(YES|NO)", "Track what the next command reads, in OPTIN mode, or not, in OPTOUT mode."}},
@@ -50,7 +49,7 @@ func clientSetName(c *conn, args [][]byte) {
 }
 
 func clientSetInfo(c *conn, args [][]byte) {
-	l := *cmp.Or(c.shared.library.Load(), new(library))
+	l := loadOrZero(&c.shared.library)
 	var field *string
 	switch {
 	case equalFold(args[2], "LIB-NAME"):
@@ -110,7 +109,7 @@ func clientList(c *conn, args [][]byte) {
 		}
 		clients = slices.DeleteFunc(clients, func(other *conn) bool { return !is(other) })
 	case len(args) > 3 && equalFold(args[2], "ID"):
-		named := make([]bool, len(clients)) // and not a set of what is asked for, however much that is
+		named := make(map[*conn]bool) // no more than there are, whatever is asked for
 		for _, arg := range args[3:] {
 			id, ok := resp.ParseInt(arg)
 			if !ok || id < 1 {
@@ -118,17 +117,10 @@ func clientList(c *conn, args [][]byte) {
 				return
 			}
 			if i, found := slices.BinarySearchFunc(clients, uint64(id), (*conn).compareID); found {
-				named[i] = true
+				named[clients[i]] = true
 			}
 		}
-		n := 0
-		for i, other := range clients {
-			if named[i] {
-				clients[n] = other
-				n++
-			}
-		}
-		clients = clients[:n]
+		clients = slices.DeleteFunc(clients, func(other *conn) bool { return !named[other] })
 	default:
 		c.error(errSyntax)
 		return
@@ -166,41 +158,32 @@ func (c *conn) parseClientType(arg []byte) (is func(*conn) bool, ok bool) {
 func (s *Server) clients() []*conn {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	list := make([]*conn, 0, len(s.conns))
-	for _, c := range s.conns {
-		list = append(list, c)
-	}
-	slices.SortFunc(list, func(a, b *conn) int { return cmp.Compare(a.id, b.id) })
-	return list
+	return slices.SortedFunc(maps.Values(s.conns), func(a, b *conn) int { return cmp.Compare(a.id, b.id) })
 }
 
 // line describes a connection, its own or another's, in the manner of Redis.
 func (c *conn) line() string {
 	sh := &c.shared
 	now := time.Now()
-	flags := ""
-	if c.monitors() {
-		flags += "O"
-	}
-	if c.subscribed() {
-		flags += "P"
-	}
 	queued := sh.queued.Load() - 1
-	if queued >= 0 {
-		flags += "x"
-	}
-	if sh.flags.Load()&flagTracking != 0 {
-		flags += "t"
-	}
-	if sh.flags.Load()&flagNoEvict != 0 {
-		flags += "e"
+	flags := ""
+	for _, f := range []struct {
+		is     bool
+		letter string
+	}{
+		{c.monitors(), "O"}, {c.subscribed(), "P"}, {queued >= 0, "x"},
+		{sh.flags.Load()&flagTracking != 0, "t"}, {sh.flags.Load()&flagNoEvict != 0, "e"},
+	} {
+		if f.is {
+			flags += f.letter
+		}
 	}
 	flags = cmp.Or(flags, "N")
 	command := "NULL"
 	if p := sh.command.Load(); p != nil {
 		command = p.name
 	}
-	name, lib := *cmp.Or(sh.name.Load(), new(string)), *cmp.Or(sh.library.Load(), new(library))
+	name, lib := loadOrZero(&sh.name), loadOrZero(&sh.library)
 	return fmt.Sprintf("id=%d addr=%s laddr=%s name=%s age=%d idle=%d flags=%s db=%d sub=%d psub=%d ssub=%d multi=%d cmd=%s user=default redir=%d resp=%d lib-name=%s lib-ver=%s",
 		c.id, address(c.wire.remote(), c.wire.local()), address(c.wire.local(), nil), name,
 		int64(now.Sub(sh.since).Seconds()), c.idleSeconds(now), flags, sh.db.Load(),

@@ -185,7 +185,7 @@ const (
 func slotOf(cmd *command, args [][]byte) int {
 	keys := cmd.keys
 	if (cmd.name == "object" || cmd.name == "memory") && len(args) > 2 && cmd.checkSubcommand(args) == "" {
-		keys = keyRange{2, 2, 1}
+		keys = subcommandKeys
 	}
 	slot := noSlot
 	for key := range keys.of(args) {

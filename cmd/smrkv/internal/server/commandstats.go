@@ -1,7 +1,6 @@
 package server
 
 import (
-	"maps"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -41,9 +40,6 @@ func (a CommandStat) minus(b CommandStat) CommandStat {
 	return CommandStat{a.Calls - b.Calls, a.Rejected - b.Rejected, a.Failed - b.Failed, a.Time - b.Time}
 }
 
-// alwaysTimed reports whether each call is timed.
-func (cmd *command) alwaysTimed() bool { return cmd.flags&fast == 0 && cmd.name != "set" }
-
 // timeIt runs a command whose time stands for that of weight calls.
 func (c *conn) timeIt(cmd *command, args [][]byte, weight int64) {
 	var shown []byte
@@ -78,38 +74,21 @@ func (s *Server) Commands(yield func(name string, st CommandStat) bool) {
 }
 
 // errorStats counts errors by their first word, of which there are few.
-type errorStats struct {
-	mu     sync.Mutex                               // held to add a word
-	byWord atomic.Pointer[map[string]*pcpu.Counter] // replaced under mu
-}
+type errorStats struct{ byWord sync.Map } // string to *pcpu.Counter
 
 func (e *errorStats) count(text string) {
 	word, _, _ := strings.Cut(text, " ")
-	if n := (*e.byWord.Load())[word]; n != nil {
-		n.Add(1)
-		return
+	n, ok := e.byWord.Load(word)
+	if !ok {
+		n, _ = e.byWord.LoadOrStore(word, new(pcpu.Counter))
 	}
-	e.add(word).Add(1)
-}
-
-// add returns the counter of a word that may not be there.
-func (e *errorStats) add(word string) *pcpu.Counter {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	more := maps.Clone(*e.byWord.Load())
-	if n := more[word]; n != nil {
-		return n
-	}
-	n := new(pcpu.Counter)
-	more[word] = n
-	e.byWord.Store(&more)
-	return n
+	n.(*pcpu.Counter).Add(1)
 }
 
 func (e *errorStats) counts() map[string]int64 {
 	counts := make(map[string]int64)
-	for word, n := range *e.byWord.Load() {
-		counts[word] = n.Load()
+	for word, n := range e.byWord.Range {
+		counts[word.(string)] = n.(*pcpu.Counter).Load()
 	}
 	return counts
 }

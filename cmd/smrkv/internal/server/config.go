@@ -2,7 +2,6 @@ package server
 
 import (
 	"bytes"
-	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -13,8 +12,6 @@ import (
 	"github.com/gosmr/gosmr/cmd/smrkv/internal/resp"
 	"github.com/gosmr/gosmr/cmd/smrkv/internal/units"
 )
-
-func cmdConfig(c *conn, args [][]byte) { c.dispatch(configCommands, args) }
 
 var configCommands = []subcommand{
 	{"GET", -3, configGet, []string{"<pattern>", "Return parameters matching the glob-like <pattern> and their values."}},
@@ -96,7 +93,7 @@ var parameters = []parameter{
 		}},
 	{"replicaof", constant(""), nil},
 	{"requirepass",
-		func(s *Server) string { return cmp.Or(s.settings.password.Load(), new(password)).text },
+		func(s *Server) string { return loadOrZero(&s.settings.password).text },
 		func(s *Server, v string) (func(), error) {
 			return func() { s.settings.setPassword(v) }, nil
 		}},

@@ -63,6 +63,14 @@ type sharedState struct {
 	subscribed [topicKinds]atomic.Int32 // to so many
 }
 
+// loadOrZero returns what p points to; the zero T if that is nothing.
+func loadOrZero[T any](p *atomic.Pointer[T]) (v T) {
+	if at := p.Load(); at != nil {
+		v = *at
+	}
+	return v
+}
+
 // A library is what the client says it is, by CLIENT SETINFO.
 type library struct{ name, version string }
 

@@ -86,8 +86,6 @@ func cmdAuth(c *conn, args [][]byte) {
 
 const defaultUser = "default" // the only one
 
-func cmdACL(c *conn, args [][]byte) { c.dispatch(aclCommands, args) }
-
 var aclCommands = []subcommand{
 	{"WHOAMI", 2, func(c *conn, _ [][]byte) { c.bulkString(defaultUser) }, []string{"", "Return the current connection username."}},
 }

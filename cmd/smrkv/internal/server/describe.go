@@ -113,7 +113,8 @@ func (cmd *command) categories() []string {
 	add("slow", cmd.flags&fast == 0)
 	add("dangerous", cmd.flags&dangerous != 0)
 	add("transaction", cmd.group == groupMulti)
-	add("connection", cmd.group == groupConnection && cmd.name != "client" || cmd.group == groupCluster && cmd.name != "cluster" || cmd.name == "command")
+	add("connection", cmd.group == groupConnection && cmd.name != "client" ||
+		cmd.group == groupCluster && !strings.HasPrefix(cmd.name, "cluster") || strings.HasPrefix(cmd.name, "command"))
 	return list
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"math/bits"
+	"slices"
 	"strings"
 )
 
@@ -106,18 +107,12 @@ func cString(b []byte, n int) []byte {
 
 // equalFold reports whether arg is word, which is in upper case, in any case.
 func equalFold(arg []byte, word string) bool {
-	if len(arg) != len(word) {
-		return false
-	}
-	for i, b := range arg {
-		if 'a' <= b && b <= 'z' {
-			b -= 'a' - 'A'
-		}
-		if b != word[i] {
-			return false
-		}
-	}
-	return true
+	return len(arg) == len(word) && strings.EqualFold(viewed(arg), word)
+}
+
+// indexFold returns which of words arg is, in any case, or -1.
+func indexFold(words []string, arg []byte) int {
+	return slices.IndexFunc(words, func(word string) bool { return equalFold(arg, word) })
 }
 
 // commands is the table of commands. It is not changed once made.

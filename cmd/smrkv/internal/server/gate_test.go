@@ -221,6 +221,10 @@ func TestGate_LeavesMany(t *testing.T) {
 			}
 			locked, end := make(chan struct{}), make(chan struct{})
 			var holder sync.WaitGroup
+			t.Cleanup(func() {
+				close(end)
+				holder.Wait()
+			})
 			holder.Go(func() { // nobody leaves this topic
 				s.topics.of[channels].Compute("500", func(at *topic, _ bool) (*topic, smrmap.Op) {
 					close(locked)
@@ -234,8 +238,6 @@ func TestGate_LeavesMany(t *testing.T) {
 				other.do("PING")
 			}
 			require.Equal(t, "+PONG\r\n", other.do("PING"))
-			close(end)
-			holder.Wait()
 		})
 	}
 	for _, name := range []string{"unwatch", "discard"} {
@@ -249,13 +251,17 @@ func TestGate_LeavesMany(t *testing.T) {
 			for i := range s.watches.shards {
 				s.watches.shards[i].mu.Lock()
 			}
+			unlock := sync.OnceFunc(func() {
+				for i := range s.watches.shards {
+					s.watches.shards[i].mu.Unlock()
+				}
+			})
+			t.Cleanup(unlock)
 			c.send(encode(name))
 			for !strings.Contains(other.do("CLIENT", "LIST"), "cmd="+name) {
 			}
 			require.Equal(t, "+PONG\r\n", other.do("PING"))
-			for i := range s.watches.shards {
-				s.watches.shards[i].mu.Unlock()
-			}
+			unlock()
 			require.Equal(t, "+OK\r\n", c.reply())
 		})
 	}

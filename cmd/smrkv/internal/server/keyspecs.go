@@ -1,6 +1,9 @@
 package server
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // This file has what COMMAND tells of keys and of clusters: which arguments are keys, what becomes of
 // them, and how a client that has several servers sends the command.
@@ -118,25 +121,25 @@ func (c *conn) describeKeys(specs []keySpec) {
 	}
 }
 
-// describeSubcommands replies with the subcommands of cmd, as describe does with commands. Their flags are
-// what matters to a client: whether they only read.
+// describeSubcommands replies with the subcommands of cmd, as describe does with commands.
 func (c *conn) describeSubcommands(cmd *command) {
 	c.setOf(len(cmd.subs))
-	for _, sub := range cmd.subs {
-		d := command{spec: spec{name: cmd.name + "|" + strings.ToLower(sub.name), arity: sub.arity, flags: always, group: cmd.group}}
+	for i := range cmd.subs {
+		sub := &cmd.subs[i]
+		d := command{spec: spec{name: cmd.name + "|" + strings.ToLower(sub.name), arity: sub.arity, flags: cmd.subFlags(sub), group: cmd.group}}
 		if uses[d.name] != "" {
-			d.keys, d.flags = subcommandKeys, readOnly|keyspace
+			d.keys = subcommandKeys
 		}
 		c.describe(&d)
 	}
 }
 
 func commandGetKeys(c *conn, args [][]byte) {
-	c.eachKey(args[2:], func(n int) { c.array(n) }, func(key []byte, _ []string) { c.bulk(key) })
+	c.eachKey(args[2:], func(key []byte, _ []string) { c.bulk(key) })
 }
 
 func commandGetKeysAndFlags(c *conn, args [][]byte) {
-	c.eachKey(args[2:], func(n int) { c.array(n) }, func(key []byte, flags []string) {
+	c.eachKey(args[2:], func(key []byte, flags []string) {
 		c.array(2)
 		c.bulk(key)
 		c.simples(flags)
@@ -148,9 +151,8 @@ const (
 	errArguments = "ERR Invalid number of arguments specified for command"
 )
 
-// eachKey calls begin with the number of keys of a command, and reply with each, or replies that it has
-// none.
-func (c *conn) eachKey(args [][]byte, begin func(n int), reply func(key []byte, flags []string)) {
+// eachKey replies with the keys of a command, by reply with each, or that it has none.
+func (c *conn) eachKey(args [][]byte, reply func(key []byte, flags []string)) {
 	cmd := c.srv.commands.lookup(args[0])
 	if cmd == nil {
 		c.error(errNoCommand)
@@ -183,31 +185,20 @@ func (c *conn) eachKey(args [][]byte, begin func(n int), reply func(key []byte, 
 	n := 0
 	each := func(fn func(key []byte, s keySpec)) {
 		for _, s := range specs {
-			last := s.last
-			if last < 0 {
-				last += len(args)
-			}
-			for i := s.first; i <= last; i += s.step {
-				fn(args[i], s)
+			for key := range s.of(args) {
+				fn(key, s)
 			}
 		}
 	}
 	each(func([]byte, keySpec) { n++ })
-	begin(n)
+	c.array(n)
 	each(func(key []byte, s keySpec) { reply(key, flagsOf(cmd, args, s)) })
 }
 
 // flagsOf returns what this call does to a key, where that depends on its arguments.
 func flagsOf(cmd *command, args [][]byte, s keySpec) []string {
 	has := func(from int, words ...string) bool {
-		for _, arg := range args[from:] {
-			for _, w := range words {
-				if equalFold(arg, w) {
-					return true
-				}
-			}
-		}
-		return false
+		return slices.ContainsFunc(args[from:], func(arg []byte) bool { return indexFold(words, arg) >= 0 })
 	}
 	switch {
 	case cmd.name == "set" && !has(3, "GET"):

@@ -35,17 +35,14 @@ func (c *conn) monitors() bool { return c.shared.subscribed[monitors].Load() > 0
 
 // hidden reports whether MONITOR does not show a command: those of administrators, and what is none.
 func (cmd *command) hidden(args [][]byte) bool {
-	switch cmd.name {
-	case "config", "latency", "slowlog":
-		return !equalFold(args[1], "HELP")
-	case "client":
-		for _, sub := range []string{"KILL", "LIST", "NO-EVICT"} {
-			if equalFold(args[1], sub) {
-				return true
-			}
-		}
+	if cmd.subs == nil || len(args) == 1 {
+		return cmd.flags&admin != 0
 	}
-	return cmd.flags&admin != 0 || cmd.checkSubcommand(args) != ""
+	sub, _ := findSubcommand(cmd.subs, args)
+	if sub == nil {
+		return cmd.checkSubcommand(args) != "" // it is HELP, or none
+	}
+	return cmd.subFlags(sub)&admin != 0
 }
 
 // shown returns a command's words as MONITOR shows them; nil if nobody monitors, or it is hidden. It

@@ -7,8 +7,6 @@ import (
 
 // This file has OBJECT and MEMORY, which tell how a value is kept.
 
-func cmdObject(c *conn, args [][]byte) { c.dispatch(objectCommands, args) }
-
 var objectCommands = []subcommand{
 	{"ENCODING", 3, objectEncoding, []string{"<key>", "Return how Redis would encode the value when it is set."}},
 	{"FREQ", 3, objectFreq, []string{"<key>", "Fails: how often a key is read is not counted."}},
@@ -81,8 +79,6 @@ func (c *conn) objectExists(key []byte) bool {
 	}
 	return ok
 }
-
-func cmdMemory(c *conn, args [][]byte) { c.dispatch(memoryCommands, args) }
 
 var memoryCommands = []subcommand{
 	{"USAGE", -3, memoryUsage, []string{"<key> [SAMPLES <count>]", "Return the bytes that the block of a key and its value takes."}},

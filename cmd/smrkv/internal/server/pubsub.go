@@ -264,8 +264,6 @@ func (c *conn) comparesLong(length int) bool {
 	return length <= maxMatched && c.srv.topics.of[patterns].Len()*length > longMatch
 }
 
-func cmdPubSub(c *conn, args [][]byte) { c.dispatch(pubsubCommands, args) }
-
 var pubsubCommands = []subcommand{
 	{"CHANNELS", -2, func(c *conn, args [][]byte) { c.listTopics(channels, args) },
 		[]string{"[<pattern>]", "Return the currently active channels matching a <pattern> (default: '*')."}},

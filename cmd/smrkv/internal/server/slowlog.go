@@ -1,7 +1,6 @@
 package server
 
 import (
-	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -65,7 +64,7 @@ func (l *slowLog) note(c *conn, cmd *command, args []byte, took time.Duration) {
 	}
 	b := resp.AppendInt(resp.AppendInt(nil, c.srv.clock().Unix()), took.Microseconds())
 	b = resp.AppendBulk(append(b, args...), address(c.wire.remote(), c.wire.local()))
-	b = resp.AppendBulk(b, *cmp.Or(c.shared.name.Load(), new(string)))
+	b = resp.AppendBulk(b, loadOrZero(&c.shared.name))
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.entries = append(l.entries, slowEntry{l.next, b})
@@ -116,8 +115,6 @@ func redacted(cmd *command, args [][]byte) [][]byte {
 	}
 	return args
 }
-
-func cmdSlowLog(c *conn, args [][]byte) { c.dispatch(slowLogCommands, args) }
 
 var slowLogCommands = []subcommand{
 	{"GET", -2, slowLogGet, []string{"[<count>]", "Return top <count> entries from the slowlog (default: 10, -1 mean all).",
@@ -172,8 +169,6 @@ func slowLogReset(c *conn, _ [][]byte) {
 	c.srv.slow.mu.Unlock()
 	c.ok()
 }
-
-func cmdLatency(c *conn, args [][]byte) { c.dispatch(latencyCommands, args) }
 
 // There are no events that are watched for their latency, and no histograms: what these
 // commands reply is what Redis does with latency-monitor-threshold 0 and latency-tracking no.

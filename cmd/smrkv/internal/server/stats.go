@@ -33,7 +33,6 @@ type stats struct {
 
 func (st *stats) init(commands int) {
 	st.commandsOf = make([]commandStats, commands)
-	st.errorsOf.byWord.Store(&map[string]*pcpu.Counter{})
 }
 
 // A tally is what a connection has counted and not added to the stats yet, so

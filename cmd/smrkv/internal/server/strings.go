@@ -119,11 +119,7 @@ type glance struct {
 
 // look looks at an entry and counts a hit or a miss.
 func (c *conn) look(key []byte) (glance, bool) {
-	data := c.data()
-	s := data.Enter()
-	it, ok := data.LoadIn(s, key)
-	g := glance{len(it.Value), it.Expires}
-	s.Leave()
+	g, ok := c.peek(key)
 	c.asked(key, ok)
 	return g, ok
 }
@@ -155,32 +151,16 @@ func cmdGetRange(c *conn, args [][]byte) {
 // part returns v from start to end, both included; negative ones count from the
 // end of v.
 func part(v []byte, start, end int64) []byte {
-	n := int64(len(v))
 	if start < 0 && end < 0 && start > end {
 		return nil
 	}
-	if start < 0 {
-		start = max(start+n, 0)
-	}
-	if end < 0 {
-		end = max(end+n, 0)
-	}
-	end = min(end, n-1)
-	if start > end || n == 0 {
-		return nil
-	}
-	return v[start : end+1]
+	from, to := bitRange{start: start, end: end}.of(len(v))
+	return v[from/8 : to/8]
 }
 
 func cmdSet(c *conn, args [][]byte) {
-	if len(args) == 3 {
-		if c.store(args[1], smrmap.Item{Value: args[2]}) {
-			c.ok()
-		}
-		return
-	}
 	var o valueOptions
-	if !o.parse(c, args[3:], forSet) || !o.resolve(c) {
+	if len(args) > 3 && (!o.parse(c, args[3:], forSet) || !o.resolve(c)) {
 		return
 	}
 	if o.flags&(optNX|optXX|optGet|optKeepTTL) == 0 {

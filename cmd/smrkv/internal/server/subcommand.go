@@ -61,6 +61,31 @@ func subcommandsOf(name string) []subcommand {
 	}[name]
 }
 
+// subcommandFlags are those of a command's subcommands, where there is nothing for one of them. That
+// itself has none.
+var subcommandFlags = map[string]flags{
+	"acl":             noScript | always,
+	"client":          noScript | always,
+	"client|kill":     administer | noScript,
+	"client|list":     administer | noScript,
+	"client|no-evict": administer | noScript,
+	"cluster":         stale,
+	"command":         always,
+	"config":          administer | noScript,
+	"latency":         administer | noScript,
+	"memory":          readOnly,
+	"object":          readOnly | keyspace,
+	"pubsub":          messages | always,
+	"slowlog":         administer,
+}
+
+func (cmd *command) subFlags(sub *subcommand) flags {
+	if f, ok := subcommandFlags[cmd.name+"|"+strings.ToLower(sub.name)]; ok {
+		return f
+	}
+	return subcommandFlags[cmd.name]
+}
+
 // checkSubcommand returns the error that a command of args would reply with, "" if it
 // would be executed.
 func (cmd *command) checkSubcommand(args [][]byte) (failure string) {

@@ -10,7 +10,7 @@ import (
 type command struct {
 	spec
 	id    int  // its place among all
-	timed bool // each time
+	timed bool // each call, and not some for all
 	subs  []subcommand
 	event string // of what it writes
 }
@@ -24,7 +24,7 @@ type spec struct {
 	group string
 	since string // the version of Redis that had it first
 	help  string
-	run   func(c *conn, args [][]byte)
+	run   func(c *conn, args [][]byte) // nil: the subcommand
 }
 
 // A keyRange says which arguments are keys: from first to last, in steps. A
@@ -63,7 +63,7 @@ const (
 	noScript
 	noAuth
 	allowBusy
-	admin       // not seen by MONITOR; what has subcommands does not have it
+	admin       // not seen by MONITOR
 	dangerous   // a category, not a flag, for Redis
 	keyspace    // as above
 	unqueued    // executed at once after MULTI; not a flag for Redis either
@@ -87,6 +87,7 @@ const (
 const (
 	read       = readOnly | fast
 	change     = write | denyOOM | fast
+	administer = admin | dangerous | always
 	always     = loading | stale
 	handshake  = noScript | always | fast | noAuth | allowBusy
 	multi      = noScript | always | fast | allowBusy
@@ -140,7 +141,7 @@ func newCommands() *commands {
 		{"expiretime", 2, readKeys, oneKey, groupGeneric, "7.0.0", "Get when a key expires, in Unix seconds", cmdExpireTime},
 		{"keys", 2, readOnly | keyspace | dangerous, noKeys, groupGeneric, "1.0.0", "List the keys that match a pattern", cmdKeys},
 		{"move", 3, changeKeys, oneKey, groupGeneric, "1.0.0", "Move a key to another database, unless it exists there", cmdMove},
-		{"object", -2, 0, noKeys, groupGeneric, "2.2.3", "Commands about how a value is kept", cmdObject},
+		{"object", -2, 0, noKeys, groupGeneric, "2.2.3", "Commands about how a value is kept", nil},
 		{"persist", 2, changeKeys, oneKey, groupGeneric, "2.2.0", "Let a key not expire", cmdPersist},
 		{"pexpire", -3, changeKeys, oneKey, groupGeneric, "2.6.0", "Set in how many milliseconds a key expires", cmdPExpire},
 		{"pexpireat", -3, changeKeys, oneKey, groupGeneric, "2.6.0", "Set when a key expires, in Unix milliseconds", cmdPExpireAt},
@@ -157,7 +158,7 @@ func newCommands() *commands {
 		{"unlink", -2, changeKeys, allKeys, groupGeneric, "4.0.0", "Delete keys", cmdDel},
 
 		{"auth", -2, handshake, noKeys, groupConnection, "1.0.0", "Give the password", cmdAuth},
-		{"client", -2, 0, noKeys, groupConnection, "2.4.0", "Commands about connections", cmdClient},
+		{"client", -2, 0, noKeys, groupConnection, "2.4.0", "Commands about connections", nil},
 		{"echo", 2, always | fast, noKeys, groupConnection, "1.0.0", "Reply with the argument", cmdEcho},
 		{"hello", -1, handshake, noKeys, groupConnection, "6.0.0", "Agree on the protocol", cmdHello},
 		{"ping", -1, fast | subscribing, noKeys, groupConnection, "1.0.0", "Reply with PONG or the argument", cmdPing},
@@ -178,7 +179,7 @@ func newCommands() *commands {
 
 		{"psubscribe", -2, subscribe, noKeys, groupPubSub, "2.0.0", "Listen to the channels that match patterns", cmdPSubscribe},
 		{"publish", 3, publish, noKeys, groupPubSub, "2.0.0", "Send a message to a channel", cmdPublish},
-		{"pubsub", -2, 0, noKeys, groupPubSub, "2.8.0", "Commands about channels", cmdPubSub},
+		{"pubsub", -2, 0, noKeys, groupPubSub, "2.8.0", "Commands about channels", nil},
 		{"punsubscribe", -1, subscribe, noKeys, groupPubSub, "2.0.0", "Listen no more to channels by patterns, or by any", cmdPUnsubscribe},
 		{"spublish", 3, publish, oneKey, groupPubSub, "7.0.0", "Send a message to a shard channel", cmdSPublish},
 		{"ssubscribe", -2, subscribe, allKeys, groupPubSub, "7.0.0", "Listen to shard channels", cmdSSubscribe},
@@ -186,18 +187,18 @@ func newCommands() *commands {
 		{"sunsubscribe", -1, subscribe, allKeys, groupPubSub, "7.0.0", "Listen no more to shard channels, or to any", cmdSUnsubscribe},
 		{"unsubscribe", -1, subscribe, noKeys, groupPubSub, "2.0.0", "Listen no more to channels, or to any", cmdUnsubscribe},
 
-		{"acl", -2, 0, noKeys, groupServer, "6.0.0", "Commands about users, of which there is one", cmdACL},
+		{"acl", -2, 0, noKeys, groupServer, "6.0.0", "Commands about users, of which there is one", nil},
 		{"command", -1, always, noKeys, groupServer, "2.8.13", "Describe the commands", cmdCommand},
-		{"config", -2, 0, noKeys, groupServer, "2.0.0", "Commands about the configuration", cmdConfig},
+		{"config", -2, 0, noKeys, groupServer, "2.0.0", "Commands about the configuration", nil},
 		{"dbsize", 1, readKeys, noKeys, groupServer, "1.0.0", "Count the keys", cmdDBSize},
 		{"flushall", -1, write | keyspace | dangerous, noKeys, groupServer, "1.0.0", "Delete all keys of all databases", cmdFlushAll},
 		{"flushdb", -1, write | keyspace | dangerous, noKeys, groupServer, "1.0.0", "Delete all keys of the selected database", cmdFlushDB},
 		{"info", -1, always | dangerous, noKeys, groupServer, "1.0.0", "Report about the server", cmdInfo},
-		{"latency", -2, 0, noKeys, groupServer, "2.8.13", "Commands about latency, of which nothing is kept", cmdLatency},
-		{"memory", -2, 0, noKeys, groupServer, "4.0.0", "Commands about memory", cmdMemory},
+		{"latency", -2, 0, noKeys, groupServer, "2.8.13", "Commands about latency, of which nothing is kept", nil},
+		{"memory", -2, 0, noKeys, groupServer, "4.0.0", "Commands about memory", nil},
 		{"monitor", 1, admin | noScript | always | dangerous, noKeys, groupServer, "1.0.0", "Listen to all commands", cmdMonitor},
 		{"role", 1, noScript | always | fast | dangerous, noKeys, groupServer, "2.8.12", "Reply that this is a master without replicas", cmdRole},
-		{"slowlog", -2, 0, noKeys, groupServer, "2.2.12", "Commands about what was slow", cmdSlowLog},
+		{"slowlog", -2, 0, noKeys, groupServer, "2.2.12", "Commands about what was slow", nil},
 		{"swapdb", 3, write | fast | keyspace | dangerous, noKeys, groupServer, "4.0.0", "Swap two databases", cmdSwapDB},
 		{"time", 1, always | fast, noKeys, groupServer, "2.6.0", "Get the server's time", cmdTime},
 	}
@@ -205,7 +206,10 @@ func newCommands() *commands {
 	t := new(commands)
 	for i, sp := range specs {
 		cmd := &command{spec: sp, id: i, event: eventOf[sp.name], subs: subcommandsOf(sp.name)}
-		cmd.timed = cmd.alwaysTimed()
+		cmd.timed = cmd.flags&fast == 0 && cmd.name != "set"
+		if cmd.run == nil {
+			cmd.run = func(c *conn, args [][]byte) { c.dispatch(cmd.subs, args) }
+		}
 		t.add(cmd)
 	}
 	return t
