@@ -133,7 +133,7 @@ func TestClose_RunsWhatIsPending(t *testing.T) {
 // Calls that race with Close are either made or panic: none is accepted and
 // then forgotten.
 func TestClose_RacingCalls(t *testing.T) {
-	for range rounds(200) {
+	for n := range int32(rounds(200)) {
 		d, err := New(Options{ChunkCalls: 4})
 		require.NoError(t, err)
 		var accepted, ran atomic.Int32
@@ -146,6 +146,9 @@ func TestClose_RacingCalls(t *testing.T) {
 					accepted.Add(1)
 				}
 			})
+		}
+		for accepted.Load() < n { // else Close may come before all calls
+			runtime.Gosched()
 		}
 		ctx := watchdogContext(t)
 		require.NoError(t, d.Close(ctx))

@@ -340,24 +340,23 @@ func TestStops_KeepNobody(t *testing.T) {
 // The same condition variable is waited on by many, from the first time on.
 func TestParking_ManyWaiters(t *testing.T) {
 	var p parking
-	var n atomic.Int32
-	done := make(chan struct{})
+	var n, passed atomic.Int32
 	const waiters = 4
 	for range waiters {
 		go func() {
 			for i := range int32(rounds(1000)) {
 				p.wait(0, func() bool { return n.Load() > i })
+				passed.Add(1)
 			}
-			done <- struct{}{}
 		}()
 	}
-	for range rounds(1000) {
-		n.Add(1)
-		p.wake()
-	}
 	within(t, func() {
-		for range waiters {
-			<-done
+		for i := range int32(rounds(1000)) {
+			n.Add(1)
+			p.wake()
+			for passed.Load() < waiters*(i+1) { // no later wake makes up for this one
+				runtime.Gosched()
+			}
 		}
 	})
 }

@@ -131,4 +131,14 @@ var eventBugs = []Bug{
 +	if false {
 `,
 	},
+	{
+		Name:    "callbacks-without-end",
+		Why:     "a batch of callbacks begins, and its end is never told",
+		Package: "./smr",
+		Test:    "TestEvents_Pairs",
+		Patch: `
+@ smr/worker.go
+-		d.callbacksEnd(w, c, now)
+`,
+	},
 }

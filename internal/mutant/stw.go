@@ -568,6 +568,7 @@ var stwBugs = []Bug{
 		Package:   "./stw",
 		Test:      "TestRunOnAll_GivenUpRunsNoHandler",
 		Schedules: "TestSchedules_GivenUpStopAgainstTwo",
+		Also:      []string{"TestContext_GivenUpAnyTime"},
 		Patch: `
 @ stw/giveup.go
 -	s.park.wake()
@@ -941,6 +942,7 @@ var stwBugs = []Bug{
 		Why:       "a stop ends when its participants leave, before Start",
 		Package:   "./stw",
 		Schedules: "TestSchedules_StopFromOutside",
+		Also:      []string{"TestStopStart"},
 		Patch: `
 @ stw/stop.go
 -	for w.queue(s); !w.lead(s, 1); {
@@ -977,6 +979,7 @@ var stwBugs = []Bug{
 		Why:       "a domain comes back from Blocking when no more interrupts come, which may be never",
 		Package:   "./stw",
 		Schedules: "TestSchedules_EndlessInterrupts",
+		Also:      []string{"TestBlocking_EndlessInterruptsLetStopsIn"},
 		Patch: `
 @ stw/serve.go
 -	case d.phase == returning: // the owner serves the rest
@@ -999,6 +1002,7 @@ var stwBugs = []Bug{
 		Why:       "the first Resume of a domain that is suspended twice lets it run",
 		Package:   "./stw",
 		Schedules: "TestSchedules_SuspendOthersAgainstBlocked",
+		Also:      []string{"TestSuspend"},
 		Patch: `
 @ stw/suspend.go
 -	n.suspends--
@@ -1010,6 +1014,7 @@ var stwBugs = []Bug{
 		Why:       "a suspended domain sleeps on when a stop or a ragged barrier waits for it",
 		Package:   "./stw",
 		Schedules: "TestSchedules_StopAgainstSuspended",
+		Also:      []string{"TestForEach_AllStates"},
 		Patch: `
 @ stw/noted.go
 -	case d.phase == suspended:
@@ -1046,6 +1051,7 @@ var stwBugs = []Bug{
 		Why:       "those in a barrier wait for one that has dropped out",
 		Package:   "./stw",
 		Schedules: "TestSchedules_BarrierPhases",
+		Also:      []string{"TestBarrier_Leave", "TestPanic_InHandler"},
 		Patch: `
 @ stw/barrier.go
 -		if rest > 0 && arrived(old) == rest {
@@ -1174,6 +1180,7 @@ var stwBugs = []Bug{
 		Why:     "no wait is reported, however long it takes",
 		Package: "./stw",
 		Test:    "TestStall_NamesTheSilentDomain",
+		Also:    []string{"TestStall_SuspendOthers"},
 		Patch: `
 @ stw/stall.go
 -	if x.w != nil && x.w.opts.StallAfter > 0 {
@@ -1210,6 +1217,109 @@ var stwBugs = []Bug{
 @ stw/phase.go
 -func (p phase) refuses() bool { return p >= ending }
 +func (p phase) refuses() bool { return p >= dead }
+`,
+	},
+	{
+		Name:    "wakes-one",
+		Why:     "one of several goroutines that wait for the same goes on, the others sleep",
+		Package: "./stw",
+		Test:    "TestParking_ManyWaiters",
+		Patch: `
+@ stw/park.go
+-	p.cond.Broadcast()
++	p.cond.Signal()
+`,
+	},
+	{
+		Name:    "stopped-unsaid",
+		Why:     "a Stop that waits for the Start of another is not reported",
+		Package: "./stw",
+		Test:    "TestStall_StoppedWorld",
+		Patch: `
+@ stw/stall.go
+-		st.Stopped = s.held()
++		_ = s
+`,
+	},
+	{
+		Name:    "undescribed",
+		Why:     "a stall of an smr domain tells of a quiescent reader, and not which domain that is",
+		Package: "./stw",
+		Test:    "TestSMR_StallNamesTheDomain",
+		Patch: `
+@ stw/smr.go
+-		q.Describe(d.describe)
+`,
+	},
+	{
+		Name:    "synchronizes-first",
+		Why:     "Synchronize waits for the readers of the first smr domain, not for those of the others",
+		Package: "./stw",
+		Test:    "TestSMR_Synchronize",
+		Patch: `
+@ stw/smr.go
+ 	d.Blocking(func() {
+-		for i, dom := range d.w.opts.SMR {
++		for i, dom := range d.w.opts.SMR[:min(1, len(goals))] {
+`,
+	},
+	{
+		Name:    "async-waits",
+		Why:     "the leader of an asynchronous stop waits for its participants",
+		Package: "./stw",
+		Test:    "TestRunOnAll_Async",
+		Patch: `
+@ stw/stop.go
+-	if s.opts.Async {
+-		return
+-	}
+ 	s.park.waitOr(s.waitIn(context.Background()), s.spins, s.ended.Load)
+`,
+	},
+	{
+		Name:    "pending-for-grace-periods",
+		Why:     "a loop that polls when Pending says so holds up stops",
+		Package: "./stw",
+		Test:    "TestDomain_Pending",
+		Patch: `
+@ stw/domain.go
+-func (d *Domain) Pending() bool { return d.pending.Load() != 0 }
++func (d *Domain) Pending() bool { return d.pending.Load()&quiescent != 0 }
+`,
+	},
+	{
+		Name:    "wish-stays",
+		Why:     "a size that a GrowTo asked for that gave up is what later ones grow to",
+		Package: "./stw",
+		Test:    "TestMove_GivenUp",
+		Patch: `
+@ stw/move.go
+-	defer r.unwish(size)
+`,
+	},
+	{
+		Name:    "goexit-leaves-services",
+		Why:     "a function of ForEach ends its goroutine, and the blocked domains that it has not come to never come back",
+		Package: "./stw",
+		Test:    "TestGoexit_InForEachOfReturning",
+		Patch: `
+@ stw/ragged.go
+-			sched.Go(d.serveRest)
++			sched.Go(func() { _ = d })
+`,
+	},
+	{
+		Name:    "polls-and-reads-on",
+		Why:     "a poll ends no section, and a grace period waits for the domain until it blocks",
+		Package: "./stw",
+		Test:    "TestSMR_GracePeriodEndsWithThePoll",
+		Patch: `
+@ stw/poll.go
+-	d.readers.quiesce()
+@
+-	d.readers.goOffline()
+@
+-	d.readers.goOnline()
 `,
 	},
 }
