@@ -423,17 +423,23 @@ func TestComputeEvicting_WaitsForWhatIsUnderWay(t *testing.T) {
 		switch attempts {
 		case 2: // it has waited for readers, and waits again only if it finds nothing to evict
 			budget.Release(size)
-			other := d.Enter()
-			block, err := m.blocks.Get(n)
-			require.NoError(t, err)
-			go func() {
+			has := make(chan struct{})
+			go func() { // the section is this goroutine's
+				s := d.Enter()
+				defer s.Leave()
+				block, err := m.blocks.Get(n)
+				close(has)
+				if err != nil {
+					t.Error(err)
+					return
+				}
 				select {
 				case <-stalled:
 				case <-ended:
 				}
 				m.blocks.Free(block)
-				other.Leave()
 			}()
+			<-has
 		case 3:
 			require.Equal(t, 1, d.Stats().Sections, "others wait for this one")
 		}
