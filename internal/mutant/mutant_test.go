@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -76,13 +77,26 @@ func read(t *testing.T, path string) string {
 // declares reports whether a package has a test.
 func declares(t *testing.T, pkg, test string) bool {
 	test, _, _ = strings.Cut(test, "/") // of a subtest
-	files, err := filepath.Glob(filepath.Join(root, pkg, "*_test.go"))
-	require.NoError(t, err)
-	declaration := regexp.MustCompile(`(?m)^func ` + test + `\(t `)
-	for _, file := range files {
-		if declaration.MatchString(read(t, file)) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(testsOf(t, pkg), regexp.MustCompile("^("+test+")$").MatchString)
 }
+
+// testsOf returns the names of a package's tests.
+func testsOf(t *testing.T, pkg string) []string {
+	names, ok := tests[pkg]
+	if !ok {
+		files, err := filepath.Glob(filepath.Join(root, pkg, "*_test.go"))
+		require.NoError(t, err)
+		for _, file := range files {
+			for _, match := range declaration.FindAllStringSubmatch(read(t, file), -1) {
+				names = append(names, match[1])
+			}
+		}
+		tests[pkg] = names
+	}
+	return names
+}
+
+var (
+	tests       = make(map[string][]string) // by package
+	declaration = regexp.MustCompile(`(?m)^func (Test\w+)\(t `)
+)
