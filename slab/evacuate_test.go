@@ -238,13 +238,13 @@ func TestEvacuate_InCallbackBesideAnother(t *testing.T) {
 
 // Who waits for another Evacuate can give up.
 func TestEvacuate_CanceledInLine(t *testing.T) {
-	b, s, _ := newCrowd(t, 2)
+	_, s, _ := newCrowd(t, 2)
 	s.evacuator <- struct{}{}
 	defer func() { <-s.evacuator }()
 	ctx, cancel := context.WithCancel(watchdogContext(t))
 	result := make(chan error)
 	go func() {
-		_, err := compactor{b}.Evacuate(ctx, -1, func([]byte) {})
+		_, err := s.evacuateAlone(ctx, 1, func([]byte) {})
 		result <- err
 	}()
 	cancel()

@@ -109,7 +109,7 @@ func TestBarrier_Exact(t *testing.T) {
 		}
 		var failed string
 		wg.Go(func() {
-			for n := range int64(rounds(300)) {
+			for n := range int64(rounds(100)) {
 				for called.Load() <= n && ctx.Err() == nil { // else the writers may come after all rounds
 					runtime.Gosched()
 				}

@@ -717,6 +717,7 @@ var slabBugs = []Bug{
 		Why:     "who waits for another's claim or evacuation does not give up when its context ends",
 		Package: "./slab",
 		Test:    "TestClaim_OneAtATime",
+		Also:    []string{"TestEvacuate_CanceledInLine"},
 		Patch: `
 @ slab/claim.go
  	case l <- struct{}{}:
@@ -876,6 +877,16 @@ var slabBugs = []Bug{
 @ slab/heap.go
 -	case h.nSlabsLocked() == len(h.sparse): // none, or all are being evacuated
 +	case h.nSlabsLocked() == 0:
+`,
+	},
+	{
+		Name:    "bypass-stays",
+		Why:     "after an evacuation that gave up no magazine is kept full, and each Get takes a lock",
+		Package: "./slab",
+		Test:    "TestEvacuate_CanNotWait",
+		Patch: `
+@ slab/evacuate.go
+-		s.depot.setBypass(false)
 `,
 	},
 }

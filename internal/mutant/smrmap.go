@@ -634,6 +634,7 @@ var smrmapBugs = []Bug{
 		Why:     "two writers lock a bucket at once",
 		Package: "./smrmap",
 		Test:    "TestCompute_Atomic",
+		Also:    []string{"TestCompute_EndsInEveryWay"},
 		Patch: `
 @ smrmap/lock.go
 -	if ctl&locked == 0 && b.ctl.CompareAndSwap(ctl, ctl|locked) {
