@@ -226,6 +226,13 @@ func TestGrow_ManyMappings(t *testing.T) {
 		}
 		self.Settle()
 		f := opened(t, 10000, Options{Write: true})
+		refuse := system
+		refuse.mmap = func(int, int64, unsafe.Pointer, uintptr, int, int) (unsafe.Pointer, error) { return nil, unix.ENOMEM }
+		system, refuse = refuse, system
+		_, err = Open(f.dom, f.path, Options{}) // so that Go needs no memory for its first conversions on this way
+		require.ErrorIs(t, err, unix.ENOMEM)
+		require.ErrorIs(t, f.Grow(100000), unix.ENOMEM)
+		system = refuse
 		all, err := unix.Mmap(-1, 0, (most+10)*pageSize, unix.PROT_NONE, unix.MAP_ANON|unix.MAP_PRIVATE|unix.MAP_NORESERVE)
 		if err != nil {
 			return "no addresses for so many mappings: " + err.Error()
