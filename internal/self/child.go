@@ -3,6 +3,7 @@ package self
 import (
 	"fmt"
 	"os"
+	"os/exec"
 	"runtime"
 	"runtime/debug"
 	"strings"
@@ -26,8 +27,7 @@ func InChild(t *testing.T, fn func() (skip string)) {
 		}
 		return
 	}
-	cmd := Command("-test.run", "^"+t.Name()+"$", "-test.timeout", "3m", "-test.v")
-	cmd.Env = append(os.Environ(), child+"=1")
+	cmd := commandOf(t, "-test.v")
 	out, err := cmd.CombinedOutput()
 	if err != nil || !strings.Contains(string(out), "--- PASS") {
 		t.Fatalf("in a process of its own: %v\n%s", err, out)
@@ -46,15 +46,20 @@ func Dies(t *testing.T, fn func()) (out string) {
 		fn()
 		os.Exit(0)
 	}
-	cmd := Command("-test.run", "^"+strings.ReplaceAll(t.Name(), "/", "$/^")+"$", "-test.timeout", "3m")
-	// What a process that dies leaves in its temporary directories goes with this one's.
-	temp := t.TempDir()
-	cmd.Env = append(os.Environ(), child+"=1", "TMPDIR="+temp, "TMP="+temp)
-	text, err := cmd.CombinedOutput()
+	text, err := commandOf(t).CombinedOutput()
 	if err == nil {
 		t.Fatalf("the process does not die:\n%s", text)
 	}
 	return string(text)
+}
+
+// commandOf returns the command that runs the test in a process of its own. What that leaves in its
+// temporary directories when it dies goes with the test's.
+func commandOf(t *testing.T, args ...string) *exec.Cmd {
+	cmd := Command(append(args, "-test.run", "^"+strings.ReplaceAll(t.Name(), "/", "$/^")+"$", "-test.timeout", "3m")...)
+	temp := t.TempDir()
+	cmd.Env = append(os.Environ(), child+"=1", "TMPDIR="+temp, "TMP="+temp)
+	return cmd
 }
 
 // Settle provides Go's runtime with heap and threads, so that it needs no more memory from the
