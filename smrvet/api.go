@@ -91,8 +91,8 @@ var apis = map[string]api{
 	"smr.Call":               {gives: 2, later: 4},
 	"smr.TryCall":            {takes: 2, later: 4},
 
-	"smr.Hold":         {opens: opensHold, takes: 2},
-	"smr.HoldPart":     {opens: opensHold, takes: 2},
+	"smr.Hold":         {opens: opensHold, using: true, takes: 2},
+	"smr.HoldPart":     {opens: opensHold, using: true, takes: 2},
 	"smr.Held.Release": {ends: true},
 	"smr.Held.Get":     {using: true},
 	"smr.Held.Clone":   {opens: opensHold, using: true},

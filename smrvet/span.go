@@ -187,7 +187,7 @@ func (e *engine) followCall(sp *span, v ssa.Value, at ssa.Instruction, made *ssa
 		sp.escapes = append(sp.escapes, outer(at, made))
 	case a.ends && first, e.leaves(c, v):
 		e.end(sp, at, deferred, made)
-	case a.using && first, a.section != 0 && arg(c, a.section) == v, (name == "smr.Hold" || name == "smr.HoldPart") && first, e.needs(c, v):
+	case a.using && first, a.section != 0 && arg(c, a.section) == v, e.needs(c, v):
 		if made == nil && !deferred {
 			sp.uses = append(sp.uses, at)
 		}
