@@ -73,13 +73,14 @@ func TestSMR_YieldingHoldsNothingBack(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
 	dom := newDomain(t)
 	w := newWorld(t, Options{SMR: []*smr.Domain{dom}})
-	var polling, quit atomic.Bool
+	var quit atomic.Bool
+	var begun, ended atomic.Int64 // polls; written by the domain
 	d := spawn(t, w, func(d *Domain) {
 		for !quit.Load() {
 			if d.pending.Load() != 0 {
-				polling.Store(true)
+				begun.Add(1)
 				d.Poll()
-				polling.Store(false)
+				ended.Add(1)
 			}
 			runtime.Gosched()
 		}
@@ -87,13 +88,13 @@ func TestSMR_YieldingHoldsNothingBack(t *testing.T) {
 	waitState(t, d, Running)
 	held := 0
 	for range rounds(1000) {
-		goal := dom.Advance()
+		goal, before := dom.Advance(), begun.Load()
 		d.pending.Or(quiescent) // as a grace period does
-		waitFor(t, polling.Load)
+		waitFor(t, func() bool { return begun.Load() != before })
 		if !dom.Poll(goal) || !dom.Poll(dom.Advance()) {
-			held++ // it was preempted before it yielded
+			held++ // it was preempted before it yielded, or this goroutine was until it had come back
 		}
-		waitFor(t, func() bool { return !polling.Load() })
+		waitFor(t, func() bool { return ended.Load() == begun.Load() })
 	}
 	quit.Store(true)
 	join(t, d)
