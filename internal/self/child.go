@@ -62,10 +62,13 @@ func commandOf(t *testing.T, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// Settle provides Go's runtime with heap and threads, so that it needs no more memory from the
-// system for a while: it ends the process if the system refuses.
+// Settle provides Go's runtime with heap, what describes its parts, and threads, so that it needs no
+// more memory from the system for a while: it ends the process if the system refuses.
 func Settle() {
-	heap := make([]byte, 32<<20)
+	heap := make([][]byte, 1000)
+	for i := range heap {
+		heap[i] = make([]byte, 33<<10) // each a span of its own
+	}
 	runtime.KeepAlive(heap)
 	heap = nil
 	runtime.GC()
