@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"hash/maphash"
+	"runtime"
 	"unsafe"
 
+	"github.com/gosmr/gosmr/internal/sched"
 	satomic "github.com/gosmr/gosmr/internal/sched/atomic"
 	ssync "github.com/gosmr/gosmr/internal/sched/sync"
 	"github.com/gosmr/gosmr/slab"
@@ -82,6 +84,10 @@ func NewBytes(o Options) (*Bytes, error) {
 		return nil, err
 	}
 	m := &Bytes{dom: o.Domain, seed: maphash.MakeSeed(), onRemove: o.OnRemove}
+	m.young.size = &charge{budget: o.Budget}
+	if o.Budget != nil && !sched.Controlled {
+		runtime.AddCleanup(m, (*charge).drop, m.young.size)
+	}
 	m.now = func() int64 { return o.Now().UnixMilli() }
 	m.blocks = slab.NewBlocks(o.Domain, slab.Options{
 		Name: "smrmap.Bytes", Budget: o.Budget, FreeOnDrop: true, Quarantine: o.Quarantine,
@@ -276,6 +282,7 @@ func (m *Bytes) Len() int { return int(max(m.c.count.Load(), 0)) }
 func (m *Bytes) Stats() Stats {
 	st := m.c.stats()
 	st.addEntries(m.blocks.Stats())
+	st.ReservedBytes += m.young.size.Load()
 	st.Drafts, st.Expired, st.Evicted = m.drafts.Load(), m.expired.Load(), m.evicted.Load()
 	return st
 }
@@ -284,5 +291,8 @@ func (m *Bytes) Stats() Stats {
 func (m *Bytes) Close(ctx context.Context) error {
 	checkMayClose(m.dom)
 	m.c.seal(func(e ref) { m.retire(asHeader(e)) })
+	m.handMu.Lock()
+	m.young.end()
+	m.handMu.Unlock()
 	return closeEntries(ctx, m.blocks.Close, func() int64 { return m.blocks.Stats().ReservedBytes })
 }

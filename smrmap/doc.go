@@ -83,11 +83,11 @@
 // was larger. Chained buckets add a tenth to that where keys stay. Where keys come and go they add up
 // to a third, and no more with time.
 //
-// The budget counts entries, table and chained buckets. Some memory is taken even where the budget has
-// no room: chained buckets, up to a quarter of the table and half a KiB; to shrink, a table of half the
-// size; and while entries move, the chained buckets that they need in the next table, about as many as
-// they had. (A map also takes some 20 KiB of the Go heap, and
-// Bytes that evict up to four bytes for each entry.)
+// The budget counts entries, table and chained buckets, and what Bytes that evict note about keys: two to
+// four bytes for each entry. Some memory is taken even where the budget has no room: chained buckets, up
+// to a quarter of the table and half a KiB; to shrink, a table of half the size; while entries move, the
+// chained buckets that they need in the next table, about as many as they had; and those notes. (A map
+// also takes some 20 KiB of the Go heap that is not counted.)
 //
 // # Shutting down
 //

@@ -50,6 +50,9 @@ func TestDrop_MemoryComesBack(t *testing.T) {
 				require.NoError(t, m.Store([]byte{byte(k), byte(k >> 8)}, []byte{byte(k)}))
 			}
 			require.NoError(t, m.Store([]byte("large"), make([]byte, 1<<20)))
+			m.EvictBytes(1) // from now on it notes keys
+			require.NotZero(t, m.young.size.Load())
+			require.NoError(t, m.Store([]byte{7, 0}, []byte{7}))
 			it, _ := m.LoadIn(s, []byte{7, 0})
 			return func() byte { return it.Value[0] }
 		},

@@ -14,6 +14,7 @@ type cache struct {
 	c     *core
 	put   func(i int) error
 	evict func(i int) // in need of memory for key i
+	notes *charge     // of its young
 }
 
 // caches returns maps of each kind whose entries are off the Go heap.
@@ -26,8 +27,8 @@ func caches(t testing.TB, o Options) map[string]cache {
 				m.Delete(uint64(oldest))
 				oldest++
 			}
-		}},
-		"Bytes": {&b.c, func(i int) error { return b.Store(key(i), key(i)) }, func(int) { b.EvictBytes(64 << 10) }},
+		}, new(charge)},
+		"Bytes": {&b.c, func(i int) error { return b.Store(key(i), key(i)) }, func(int) { b.EvictBytes(64 << 10) }, b.young.size},
 	}
 }
 
@@ -55,7 +56,7 @@ func churn(t testing.TB, name string, o Options, n int) {
 		if !m.c.resizing.TryLock() {
 			return
 		}
-		used, excess := o.Budget.Used(), m.c.excess()
+		used, excess := o.Budget.Used(), m.c.excess()+m.notes.Load()
 		m.c.resizing.Unlock()
 		m.c.resize(m.c.table.Load()) // it may have been due meanwhile
 		most = max(most, used)

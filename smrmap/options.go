@@ -102,7 +102,7 @@ type Stats struct {
 	EntryBytes    int64 // in entries off the Go heap
 	PendingBytes  int64 // in retired ones that readers may still hold
 	FreeBytes     int64 // free in slabs and magazines
-	ReservedBytes int64 // taken from the system, for entries and table
+	ReservedBytes int64 // taken from the system, for entries, table and what is noted of keys
 
 	QuarantinedBytes int64 // addresses of entries that can't be touched: see Options.Quarantine
 

@@ -32,8 +32,8 @@ type table struct {
 	size    *charge // of roots and chained buckets
 }
 
-// A charge is what a table took from a budget. It is separate from the table, so that a cleanup can
-// give it back when the collector finds the table dropped with its map.
+// A charge is what a table, or a map's young, took from a budget. It is separate from its owner, so that a
+// cleanup can give it back when the collector finds the map dropped.
 type charge struct {
 	satomic.Int64 // bytes
 	budget        *slab.Budget
@@ -41,6 +41,12 @@ type charge struct {
 
 // drop gives the bytes back, once. The table's memory goes when its last reader does.
 func (c *charge) drop() { c.budget.Release(c.Swap(0)) }
+
+// exchange takes n bytes, if need be beyond the limit, and gives back those of before.
+func (c *charge) exchange(n int64) {
+	c.budget.ReserveAlways(n)
+	c.budget.Release(c.Swap(n))
+}
 
 const (
 	lineSize = 64

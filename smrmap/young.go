@@ -1,6 +1,7 @@
 package smrmap
 
 import (
+	"github.com/gosmr/gosmr/internal/pages"
 	satomic "github.com/gosmr/gosmr/internal/sched/atomic"
 	ssync "github.com/gosmr/gosmr/internal/sched/sync"
 )
@@ -15,18 +16,26 @@ import (
 // All of it are hints, by which evict finds entries that are still there. A key that was deleted and came
 // back, or that shares its hash, is taken for the older one.
 type young struct {
-	on satomic.Bool // set by the first evict, read by all that insert: until then no key is noted
+	// on: keys are noted. evict sets it, under handMu; add clears it once nobody evicts. Read by all that insert.
+	on satomic.Bool
 
 	mu          ssync.Mutex
 	ring        []uint32 // high halves of hashes; its length is a power of two
 	first, next uint64   // of those in the ring
+	forgotten   uint64   // how many of them, since evict last took one, were never taken
 	gone        []uint16 // marks of keys that were evicted, each where its hash leads; 0: none
+
+	// size is what ring and gone took from the budget: what they have above the smallest. Written under
+	// handMu, and by the cleanup of a map that was dropped; read by all.
+	size *charge
 }
 
 const (
 	youngShare = 10 // evict leaves so many a part of the entries
 	ringShare  = 4  // and the ring has room for so many
 	minRing    = 64
+	marks      = 2 // places for marks, for each key in the ring
+	ringBytes  = 4 + 2*marks
 )
 
 // mark returns where a key would be among those gone, and its mark.
@@ -34,7 +43,8 @@ func (y *young) mark(hash uint32) (at *uint16, mark uint16) {
 	return &y.gone[uint64(hash)*uint64(len(y.gone))>>32], uint16(hash) | 1
 }
 
-// add notes a key that had no entry, unless it was evicted lately. If the ring is full it forgets the oldest.
+// add notes a key that had no entry, unless it was evicted lately. If the ring is full it forgets the oldest;
+// once it has forgotten as many as it holds, no key is noted until somebody evicts again.
 func (y *young) add(hash uint32) {
 	y.mu.Lock()
 	defer y.mu.Unlock()
@@ -45,6 +55,9 @@ func (y *young) add(hash uint32) {
 	size := uint64(len(y.ring))
 	if y.next-y.first == size {
 		y.first++
+		if y.forgotten++; y.forgotten == size {
+			y.on.Store(false)
+		}
 	}
 	y.ring[y.next&(size-1)] = hash
 	y.next++
@@ -60,33 +73,84 @@ func (y *young) left(hashes []uint32) {
 	}
 }
 
-// fit gives the ring room for a share of the entries, and lets keys be noted.
+// fit gives the ring room for a share of the entries, and lets keys be noted. The caller has handMu.
 func (y *young) fit(entries int) {
-	y.mu.Lock()
-	defer y.mu.Unlock()
-	size := uint64(max(len(y.ring), minRing))
-	for size < uint64(entries/ringShare) {
+	if len(y.ring) == 0 { // resize alone writes it, under handMu too
+		y.resize(minRing)
+	}
+	size := len(y.ring)
+	for size < entries/ringShare {
 		size *= 2
 	}
-	for size > minRing && size > uint64(entries) {
+	for size > minRing && size > entries {
 		size /= 2
 	}
-	if size == uint64(len(y.ring)) {
+	if size != len(y.ring) {
+		y.resize(size)
+	}
+	if !y.on.Load() {
+		y.on.Store(true)
+	}
+}
+
+// end gives back what the budget was charged: no more entries come. The caller has handMu.
+func (y *young) end() {
+	if len(y.ring) > minRing {
+		y.resize(minRing)
+	}
+}
+
+// resize gives the ring room for so many keys. Those that insert wait for a step of it at most: the ring and
+// the marks that they leave behind a step are hints as well.
+func (y *young) resize(size int) {
+	const step = 4096
+	above := int64(size-minRing) * ringBytes
+	if size > len(y.ring) && pages.Probe(uint64(above)) != nil {
+		return // Go would end the program; a smaller ring does for now
+	}
+	y.size.exchange(above)
+	ring, gone := make([]uint32, size), make([]uint16, marks*size)
+	for at := 0; at < len(y.gone); at += step {
+		y.mu.Lock()
+		copyMarks(gone, y.gone, at, min(at+step, len(y.gone)))
+		y.mu.Unlock()
+	}
+	for i, done := uint64(0), false; !done; {
+		y.mu.Lock()
+		y.first = max(y.first, y.next-min(y.next, uint64(size)))
+		i = max(i, y.first)
+		for end := min(i+step, y.next); i < end; i++ {
+			ring[i&uint64(size-1)] = y.ring[i&uint64(len(y.ring)-1)]
+		}
+		if done = i == y.next; done {
+			y.ring, y.gone, y.forgotten = ring, gone, 0
+		}
+		y.mu.Unlock()
+	}
+}
+
+// copyMarks copies the marks at from[first:end] to where their hashes lead among more places, or fewer. A mark
+// does not tell which of the new places is its hash's: all get it. Where several become one, the first stays.
+func copyMarks(to, from []uint16, first, end int) {
+	if n := len(from) / len(to); n > 1 {
+		for i := first / n; i < end/n; i++ {
+			to[i] = from[i*n]
+		}
 		return
 	}
-	y.first = max(y.first, y.next-min(y.next, size))
-	ring := make([]uint32, size)
-	for i := y.first; i < y.next; i++ {
-		ring[i&(size-1)] = y.ring[i&uint64(len(y.ring)-1)]
+	n := len(to) / len(from)
+	for i, mark := range from[first:end] {
+		for j := range n {
+			to[(first+i)*n+j] = mark
+		}
 	}
-	y.ring, y.gone = ring, make([]uint16, 2*size)
-	y.on.Store(true)
 }
 
 // oldest takes the oldest key out and returns its hash, if there are more than most.
 func (y *young) oldest(most int) (hash uint32, ok bool) {
 	y.mu.Lock()
 	defer y.mu.Unlock()
+	y.forgotten = 0
 	if y.next-y.first <= uint64(most) {
 		return 0, false
 	}

@@ -88,9 +88,99 @@ func TestYoung_NotThoseThatComeBack(t *testing.T) {
 	require.Less(t, m.young.next, uint64(n+n*3/4))
 }
 
+// What was evicted is known while the map grows and shrinks.
+func TestYoung_KnowsWhatLeftWhileItGrows(t *testing.T) {
+	y := young{size: new(charge)}
+	y.fit(0)
+	const n = minRing / 4
+	at := func(i int) uint32 { return uint32(i) * (1 << 32 / n) } // far from each other
+	for i := range n {
+		y.left([]uint32{at(i)})
+	}
+	y.fit(100 * minRing)
+	y.fit(minRing)
+	y.fit(10 * minRing)
+	for i := range n {
+		y.add(at(i))
+	}
+	require.Zero(t, y.next)
+	for i := range n {
+		y.add(at(i))
+	}
+	require.EqualValues(t, n, y.next, "once they are back they are forgotten")
+}
+
+// Where the system has no memory for a larger ring, the old one does. (Go would end the program.)
+func TestYoung_SystemHasNoMemory(t *testing.T) {
+	y := young{size: new(charge)}
+	y.fit(int(min(uint64(math.MaxInt), 1<<50)))
+	require.Len(t, y.ring, minRing)
+	require.Zero(t, y.size.Load())
+	y.add(1)
+	hash, ok := y.oldest(0)
+	require.True(t, ok)
+	require.EqualValues(t, 1, hash)
+}
+
+// A map that has not evicted for long notes no keys.
+func TestYoung_OnlyWhileSomebodyEvicts(t *testing.T) {
+	m := newBytes(t, Options{})
+	n := 0
+	come := func(keys int) {
+		for range keys {
+			require.NoError(t, m.Store(key(n), key(n)))
+			n++
+		}
+	}
+	come(10)
+	require.Zero(t, m.young.next)
+	m.EvictBytes(1)
+	for range 10 {
+		come(minRing)
+		require.True(t, m.young.on.Load())
+		m.EvictBytes(1)
+	}
+	come(2*len(m.young.ring) + 1)
+	require.False(t, m.young.on.Load())
+	m.EvictBytes(1)
+	require.True(t, m.young.on.Load())
+}
+
+// The budget counts what is noted, for as long as it is there.
+func TestYoung_Budget(t *testing.T) {
+	budget := slab.NewBudget(0)
+	m := newBytes(t, Options{Budget: budget})
+	used := func() int64 {
+		require.Equal(t, m.Stats().ReservedBytes, budget.Used())
+		return budget.Used()
+	}
+	const n = 20_000
+	for i := range n {
+		require.NoError(t, m.Store(key(i), key(i)))
+	}
+	before := used()
+	m.EvictBytes(1)
+	grown := used() - before
+	require.Greater(t, grown, int64(2*n-minRing*ringBytes))
+	require.LessOrEqual(t, grown, int64(4*n))
+	require.Equal(t, grown, int64(4*len(m.young.ring)+2*len(m.young.gone)-minRing*ringBytes))
+	for m.EvictBytes(64<<10) > 0 {
+	}
+	require.Zero(t, m.young.size.Load())
+	for i := range n {
+		require.NoError(t, m.Store(key(i), key(i)))
+	}
+	m.EvictBytes(1)
+	require.NotZero(t, m.young.size.Load())
+	require.NoError(t, m.Close(watchdogContext(t)))
+	require.Zero(t, used())
+	m.EvictBytes(1)
+	require.Zero(t, used())
+}
+
 // The ring keeps the order of the keys, forgets the oldest first, and has room for a part of the entries.
 func TestYoung_Ring(t *testing.T) {
-	var y young
+	y := young{size: new(charge)}
 	y.fit(0)
 	require.True(t, y.on.Load())
 	at := func(i int) uint32 { return uint32(i) << 8 }

@@ -72,6 +72,36 @@ var smrmapBugs = []Bug{
 `,
 	},
 	{
+		Name:    "gone-lost-in-growth",
+		Why:     "a cache that grows takes what it evicted lately for new",
+		Package: "./smrmap",
+		Test:    "TestYoung_KnowsWhatLeftWhileItGrows",
+		Patch: `
+@ smrmap/young.go
+-		copyMarks(gone, y.gone, at, min(at+step, len(y.gone)))
+`,
+	},
+	{
+		Name:    "young-uncounted",
+		Why:     "what Bytes note of keys exceeds the budget unseen",
+		Package: "./smrmap",
+		Test:    "TestYoung_Budget",
+		Patch: `
+@ smrmap/young.go
+-	y.size.exchange(above)
+`,
+	},
+	{
+		Name:    "young-for-good",
+		Why:     "a map that evicted once takes a lock for each new key, for good",
+		Package: "./smrmap",
+		Test:    "TestYoung_OnlyWhileSomebodyEvicts",
+		Patch: `
+@ smrmap/young.go
+-			y.on.Store(false)
+`,
+	},
+	{
 		Name:      "second-spill",
 		Why:       "two writers chain a table's first bucket, and one of the two chains loses it with what is in it",
 		Package:   "./smrmap",
