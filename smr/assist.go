@@ -70,7 +70,7 @@ func (d *Domain) assist() {
 	if !r.assistDue() || d.inCallback() { // in this order: while callbacks run, inCallback takes longer
 		return
 	}
-	if w := r.claimWorker(len(r.workers) / 2); w != nil {
+	if w := r.claimWorker(r.firstAssistant()); w != nil {
 		d.readyForAssist()
 		w.assists, w.left = true, r.assists.from
 		d.work(w, nil)

@@ -56,9 +56,9 @@ func (d *Domain) startWorkerLocked() bool {
 }
 
 // claimWorker returns a worker, or nil if all run already. first is 0 for a goroutine of the domain,
-// and half the length of workers for one in Assist.
+// and firstAssistant for one in Assist.
 func (r *reclaimer) claimWorker(first int) *worker {
-	for i := first; i < first+len(r.workers)/2; i++ {
+	for i := first; i < first+r.firstAssistant(); i++ { // as many of each
 		if r.workers[i].CompareAndSwap(0, starting) {
 			r.number(i).Add(1)
 			return &worker{index: i}
@@ -67,9 +67,12 @@ func (r *reclaimer) claimWorker(first int) *worker {
 	return nil
 }
 
+// firstAssistant is where the half of workers begins that is of goroutines in Assist.
+func (r *reclaimer) firstAssistant() int { return len(r.workers) / 2 }
+
 // number returns what counts the worker of that index.
 func (r *reclaimer) number(index int) *satomic.Int32 {
-	if index < len(r.workers)/2 {
+	if index < r.firstAssistant() {
 		return &r.nWorkers
 	}
 	return &r.assists.n

@@ -530,7 +530,7 @@ var smrBugs = []Bug{
 		Test:    "TestCallback_SlowOneHoldsUpNoOther",
 		Patch: `
 @ smr/worker.go
--	for i := first; i < first+len(r.workers)/2; i++ {
+-	for i := first; i < first+r.firstAssistant(); i++ { // as many of each
 +	for i := first; i < first+1; i++ {
 `,
 	},
