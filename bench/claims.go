@@ -94,14 +94,18 @@ func (c claim) slack() float64 {
 	return slack
 }
 
-// guard measures the claims, by turns, and fails if a ratio is worse than it was. It compares
-// no times: machines differ.
+// guard measures the claims, by turns, and fails if a ratio is worse than in each of the runs that
+// are committed. It compares no times: machines differ. (Where a cache line goes to and fro ratios
+// do so as well, up to 30 times.)
 func guard(ctx context.Context, root string, peers map[string][]peer, set settings, w io.Writer, show func(string)) error {
-	committed, err := report.Read(committedDir(root))
+	runs, err := committed(root)
 	if err != nil {
 		return err
 	}
-	then := report.NewTable(committed)
+	var then []*report.Table
+	for _, r := range runs {
+		then = append(then, report.NewTable(r))
+	}
 	set.reps, set.duration = 7, 30*time.Millisecond
 	left := claims
 	for try := 1; ; try++ {
@@ -116,9 +120,14 @@ func guard(ctx context.Context, root string, peers map[string][]peer, set settin
 		now := report.NewTable(&run.Run{Samples: samples})
 		var worse []claim
 		for _, c := range left {
-			was, ok := c.ratio(then)
+			was, ok := c.ratio(then[0])
 			if !ok {
 				return fmt.Errorf("the committed run has no %+v", c)
+			}
+			for _, other := range then[1:] {
+				if r, ok := c.ratio(other); ok {
+					was = max(was, r)
+				}
 			}
 			verdict := "not measured here"
 			if is, ok := c.ratio(now); ok {
@@ -195,13 +204,17 @@ var pages = map[string][]claim{
 
 // publish makes a run the committed one: it writes its summary, and its figures into the pages.
 func publish(root string, r *run.Run) error {
+	others, err := ofOtherMachines(root)
+	if err != nil {
+		return err
+	}
 	fresh := make(map[string]string)
 	for page, claims := range pages {
 		text, err := os.ReadFile(filepath.Join(root, page))
 		if err != nil {
 			return err
 		}
-		if fresh[page], err = withFigures(string(text), r, claims); err != nil {
+		if fresh[page], err = withFigures(string(text), append([]*run.Run{r}, others...), claims); err != nil {
 			return fmt.Errorf("%s: %w", page, err)
 		}
 	}
@@ -216,19 +229,52 @@ func publish(root string, r *run.Run) error {
 	return nil
 }
 
-// committedDir is where the summary and the samples of the committed run are.
+// committedDir is where the summary and the samples of the committed run are. Below it, in
+// directories of their own, are samples of runs on other machines.
 func committedDir(root string) string { return filepath.Join(root, "docs", "benchmarks") }
 
-// withFigures returns a page with the figures of the claims in place of those that it has.
-func withFigures(page string, r *run.Run, claims []claim) (string, error) {
+// committed returns the committed run, and then those of other machines.
+func committed(root string) ([]*run.Run, error) {
+	r, err := report.Read(committedDir(root))
+	if err != nil {
+		return nil, err
+	}
+	others, err := ofOtherMachines(root)
+	return append([]*run.Run{r}, others...), err
+}
+
+func ofOtherMachines(root string) (runs []*run.Run, err error) {
+	entries, err := os.ReadDir(committedDir(root))
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range entries {
+		if e.IsDir() {
+			r, err := report.Read(filepath.Join(committedDir(root), e.Name()))
+			if err != nil {
+				return nil, err
+			}
+			runs = append(runs, r)
+		}
+	}
+	return runs, nil
+}
+
+// withFigures returns a page with the figures of the claims in place of those that it has: times and
+// ratios of the first run, and ratios of the others.
+func withFigures(page string, runs []*run.Run, claims []claim) (string, error) {
 	before, rest, ok := strings.Cut(page, begin)
 	_, after, ok2 := strings.Cut(rest, end)
 	if !ok || !ok2 {
 		return "", fmt.Errorf("has no lines %q and %q", begin, end)
 	}
-	t := report.NewTable(r)
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s%s\n\n| | | beside it | | ratio |\n|---|---|---|---|---|\n", before, begin)
+	fmt.Fprintf(&b, "%s%s\n\n| | | beside it | | ratio |", before, begin)
+	for _, r := range runs[1:] {
+		fmt.Fprintf(&b, " %s |", r.Machine.CPU)
+	}
+	fmt.Fprintf(&b, "\n|---|---|---|---|---|%s\n", strings.Repeat("---|", len(runs)-1))
+	t := report.NewTable(runs[0])
 	for _, c := range claims {
 		ratio, ok := c.ratio(t)
 		if !ok {
@@ -236,14 +282,33 @@ func withFigures(page string, r *run.Run, claims []claim) (string, error) {
 		}
 		ours, _ := t.Lookup(c.family, c.param, c.procs, c.ours, c.metric)
 		beside, _ := t.Lookup(c.family, c.param, c.procs, c.beside, c.metric)
-		text := fmt.Sprintf("%.2g", ratio)
-		if ratio > 1.05 {
-			text = "**" + text + "**"
-		}
 		unit := c.of().Unit
-		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s |\n", c.what, report.Format(ours.Median, unit), c.beside, report.Format(beside.Median, unit), text)
+		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s |", c.what, report.Format(ours.Median, unit), c.beside, report.Format(beside.Median, unit), boldLoss(ratio))
+		for _, r := range runs[1:] {
+			text := "–"
+			if ratio, ok := c.ratio(report.NewTable(r)); ok {
+				text = boldLoss(ratio)
+			}
+			fmt.Fprintf(&b, " %s |", text)
+		}
+		b.WriteByte('\n')
 	}
-	m := r.Machine
-	fmt.Fprintf(&b, "\nMedians of %d, %s, %d processors, %s, %s, on commit %s.\n%s%s", r.Reps, m.CPU, m.Procs, m.Kernel, m.Go, r.Commit, end, after)
+	b.WriteByte('\n')
+	for i, r := range runs {
+		m, what := r.Machine, "Medians"
+		if i > 0 {
+			what = "The last column: medians"
+		}
+		fmt.Fprintf(&b, "%s of %d, %s, %d processors, %s, %s, on commit %s.\n", what, r.Reps, m.CPU, m.Procs, m.Kernel, m.Go, r.Commit)
+	}
+	b.WriteString(end + after)
 	return b.String(), nil
+}
+
+func boldLoss(ratio float64) string {
+	text := fmt.Sprintf("%.2g", ratio)
+	if ratio > 1.05 {
+		text = "**" + text + "**"
+	}
+	return text
 }
