@@ -21,7 +21,9 @@ func sampledIn(t *testing.T, c *Clock) (functions []string) {
 	if blocking[0].Sample == nil {
 		return nil
 	}
-	frames := runtime.CallersFrames(blocking[0].Sample.Stack())
+	stack := blocking[0].Sample.Stack()
+	require.NotContains(t, stack, uintptr(0), "what is left of the array is no frame")
+	frames := runtime.CallersFrames(stack)
 	for more := true; more; {
 		var f runtime.Frame
 		f, more = frames.Next()

@@ -185,6 +185,21 @@ func TestSchedules_TwoPollers(t *testing.T) {
 	})
 }
 
+// A goal that no section holds back is reached by the first poll, whatever other polls find meanwhile.
+func TestSchedules_PollAgainstPoll(t *testing.T) {
+	sched.Explore(t, sched.Options{Procs: 2}, func(x *sched.Exec) func() {
+		c := schedClock(false)
+		for i, name := range []string{"one", "other"} {
+			x.Go(name, i, func() {
+				if !c.Poll(c.Advance()) {
+					x.Fail("nothing holds the goal back, and it is not reached")
+				}
+			})
+		}
+		return nil
+	})
+}
+
 // A deferred goal covers what was unlinked before it, whichever goroutine commits it.
 func TestSchedules_DeferredAgainstCommit(t *testing.T) {
 	eachFence(t, func(t *testing.T, fenced bool) {

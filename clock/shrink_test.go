@@ -245,6 +245,7 @@ func TestShrink_Asked(t *testing.T) {
 		r := c.enterSlow(elsewhere, c.wr.Load())
 		pcpu.Unpin()
 		require.Less(t, walks(t, c), before)
+		require.GreaterOrEqual(t, walks(t, c), before-before/2, "an entry gave back more than half")
 		goal := c.Advance()
 		require.False(t, c.Poll(goal))
 		r.Leave(r.gen.Load())

@@ -227,6 +227,19 @@ var clockBugs = []Bug{
 `,
 	},
 	{
+		Name:      "reached-stays-behind",
+		Why:       "a scan does not try again to move rd after another has moved it less far",
+		Package:   "./clock",
+		Schedules: "TestSchedules_PollAgainstPoll",
+		Patch: `
+@ clock/scan.go
+ 		if !Seq(rd).Before(seq) || c.rd.CompareAndSwap(rd, uint64(seq)) {
+ 			return
+ 		}
++		break
+`,
+	},
+	{
 		Name:    "foreign-goal",
 		Why:     "a goal of another clock is compared with this one's moments",
 		Package: "./clock",
