@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gosmr/gosmr/internal/goid"
+	"github.com/gosmr/gosmr/internal/leave"
 )
 
 // panicText returns what fn panics with, as a string.
@@ -46,6 +47,27 @@ func TestInvariants_LoadOutsideSection(t *testing.T) {
 	p.Load(s)
 	q.Quiesce()
 	require.Contains(t, panicText(t, func() { p.Load(s) }), "has been left", "valid until the next quiescent state")
+	q.Close()
+}
+
+// What is found as a section ends is told when it has ended, so that nothing waits for it.
+func TestInvariants_EndsBeforeItPanics(t *testing.T) {
+	for name, kind := range kinds {
+		d := newDomain(t, Options{})
+		s, end := kind(d)()
+		leave.At(s, func() string { return "smr: a borrowed value changed" })
+		require.Contains(t, panicText(t, end), "a borrowed value changed", name)
+		require.False(t, s.Active(), name)
+		require.True(t, d.Poll(d.Advance()), name)
+	}
+
+	d := newDomain(t, Options{})
+	q := d.NewQuiescent(nil)
+	q.Online()
+	leave.At(q.Section(), func() string { return "smr: a borrowed value changed" })
+	goal := d.Advance()
+	require.Contains(t, panicText(t, q.Quiesce), "a borrowed value changed")
+	require.True(t, d.Poll(goal))
 	q.Close()
 }
 

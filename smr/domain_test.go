@@ -1,8 +1,10 @@
 package smr
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"log/slog"
 	"math"
 	"runtime"
 	"slices"
@@ -293,6 +295,25 @@ func TestStall_NamesTheOwner(t *testing.T) {
 		st = stalled() // the same record, and another owner
 		require.Empty(t, st.Readers[0].Name)
 		require.Contains(t, st.String(), "pending; waits for a quiescent reader, open")
+	})
+}
+
+// Without an OnStall, stalls are in the log.
+func TestStall_Logged(t *testing.T) {
+	was := slog.Default()
+	defer slog.SetDefault(was)
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		slog.SetDefault(slog.New(slog.NewTextHandler(&log, nil)))
+		d, err := New(Options{Name: "slow", StallAfter: time.Second})
+		require.NoError(t, err)
+		s := d.Enter()
+		d.CallFunc(0, func() {})
+		time.Sleep(1500 * time.Millisecond)
+		synctest.Wait()
+		s.Leave()
+		require.NoError(t, d.Close(t.Context()))
+		require.Regexp(t, `level=WARN .*slow.*waits for a section`, log.String())
 	})
 }
 

@@ -97,7 +97,8 @@ func TestEvents_Where(t *testing.T) {
 	note := func(what string, ok bool) { l.add("%s: %v", what, ok) }
 	d = newDomain(t, Options{Workers: 1, Events: Events{
 		GraceBegin: func(g GraceInfo) {
-			note("GraceBegin, waiting", d.Diagnose(1).Waiting.Calls == 1 && !d.Poll(g.Goal))
+			dg := d.Diagnose(1) // nothing is parked yet
+			note("GraceBegin, waiting", dg.Waiting.Calls == 1 && dg.Readers[0].Blocks && !d.Poll(g.Goal))
 		},
 		GraceEnd: func(g GraceInfo) {
 			dg := d.Diagnose(1)

@@ -265,6 +265,34 @@ func TestHold_Close(t *testing.T) {
 	}
 }
 
+// Several Closes that give up at once, as they wait for a hold, are forgotten, and the last one ends.
+// What they have in common is behind a lock: the race detector sees an access without it.
+func TestHold_CloseGivenUpTogether(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDomain(t, Options{})
+		h := holdNow(d, &object{})
+		ctx, cancel := context.WithCancel(t.Context())
+		const closes = 4
+		closed := make(chan error, closes+1)
+		for range closes {
+			go func() { closed <- d.Close(ctx) }()
+		}
+		go func() { closed <- d.Close(t.Context()) }()
+		synctest.Wait()
+		cancel()
+		for range closes {
+			require.ErrorIs(t, <-closed, context.Canceled)
+		}
+		synctest.Wait()
+		require.Empty(t, closed)
+		d.reclaim.mu.Lock()
+		require.Len(t, d.reclaim.waitForHolds, 1)
+		d.reclaim.mu.Unlock()
+		h.Release()
+		require.NoError(t, <-closed)
+	})
+}
+
 // Nothing runs while objects are parked, and a Release wakes a reclaimer that has stopped.
 func TestHold_NoGoroutineMeanwhile(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -420,30 +420,39 @@ func TestSchedules_CloseIsTheEnd(t *testing.T) {
 	}
 }
 
-// A call opens a chunk as the reclaimer, which has found nothing to do for a while,
-// decides to wait for longer: the call is covered by a goal within the usual time.
+// A call opens a chunk, or hands one over, as the reclaimer, which has found nothing to do for a
+// while, decides to wait for longer: the call is covered by a goal within the usual time.
 func TestSchedules_CallAgainstPatience(t *testing.T) {
-	sched.Explore(t, sched.Options{Schedules: 5_000}, func(x *sched.Exec) func() {
-		d, err := New(Options{ChunkCalls: 2, Workers: 1, MaxDelay: 4 * time.Second, CheckIn: time.Second})
-		if err != nil {
-			x.Fail("New: %v", err)
-		}
-		ran := make([]int, 2)
-		free := func(n *int) { *n++ }
-		x.Go("caller", 0, func() {
-			s := d.Enter()
-			Call(d, &ran[0], 1, free)
-			// Check-ins come after 1, 2, 4 and 8 seconds; the first finds the call.
-			time.Sleep(4 * time.Second)
-			Call(d, &ran[1], 1, free)
-			time.Sleep(2 * time.Second)
-			if d.anyOpen() {
-				x.Fail("a check-in was due, and the call is in an open chunk")
-			}
-			s.Leave()
+	for name, chunk := range map[string]struct {
+		calls   int
+		checkIn time.Duration // one that finds nothing; the next comes four seconds later
+	}{
+		"Open":       {2, 4 * time.Second}, // after those at 1, which finds the first call, and 2
+		"HandedOver": {1, 3 * time.Second}, // after that at 1
+	} {
+		t.Run(name, func(t *testing.T) {
+			sched.Explore(t, sched.Options{Schedules: 5_000}, func(x *sched.Exec) func() {
+				d, err := New(Options{ChunkCalls: chunk.calls, Workers: 1, MaxDelay: 4 * time.Second, CheckIn: time.Second})
+				if err != nil {
+					x.Fail("New: %v", err)
+				}
+				ran := make([]int, 2)
+				free := func(n *int) { *n++ }
+				x.Go("caller", 0, func() {
+					s := d.Enter()
+					Call(d, &ran[0], 1, free)
+					time.Sleep(chunk.checkIn)
+					Call(d, &ran[1], 1, free)
+					time.Sleep(2 * time.Second)
+					if d.anyOpen() || !d.reclaim.inbox.empty() {
+						x.Fail("a check-in was due, and the reclaimer has not taken the call in")
+					}
+					s.Leave()
+				})
+				return closed(x, d, ran)
+			})
 		})
-		return closed(x, d, ran)
-	})
+	}
 }
 
 // Writers that wait in Throttle are woken by Close, also if the last chunk finishes

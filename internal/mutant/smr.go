@@ -80,6 +80,17 @@ var smrBugs = []Bug{
 `,
 	},
 	{
+		Name:      "patient-with-inbox",
+		Why:       "a chunk is handed over while the reclaimer decides that it has time, and waits for as long as that lasts",
+		Package:   "./smr",
+		Schedules: "TestSchedules_CallAgainstPatience",
+		Patch: `
+@ smr/pace.go
+-		p.patient = !d.anyOpen() && r.inbox.empty() && !r.flush.Load()
++		p.patient = !d.anyOpen() && !r.flush.Load()
+`,
+	},
+	{
 		Name:      "close-wakes-nobody",
 		Why:       "a writer sleeps in Throttle on a domain that is closed, since the last chunk finished while a refused call counted",
 		Package:   "./smr",
