@@ -119,6 +119,33 @@ func TestStoreEvicting_EndsWhileCompacting(t *testing.T) {
 	require.Zero(t, m.Stats().Evicted)
 }
 
+// If others take the room to which entries move, those stay where they are.
+func TestStoreEvicting_OthersTakeTheRoom(t *testing.T) {
+	m, stored := newFull(t, 4<<20, 100)
+	m.SetEvictable(EvictNone)
+	ctx := watchdogContext(t)
+	deleted := 0
+	for i := 0; i < stored; i += 4 {
+		require.True(t, m.Delete(key(i)))
+		deleted++
+	}
+	require.NoError(t, m.dom.Barrier(ctx))
+	others := 0
+	now := m.now
+	m.now = func() int64 {
+		if others == 0 && strings.Contains(string(debug.Stack()), ".vacate(") {
+			for others++; m.Store(key(stored+others), valueOf(others, 100)) == nil; {
+				others++
+			}
+		}
+		return now()
+	}
+	require.ErrorIs(t, m.StoreEvicting(ctx, key(-1), Item{Value: valueOf(1, 64<<10)}), slab.ErrNoMemory)
+	require.Greater(t, others, 1)
+	require.Zero(t, m.Stats().Evicted)
+	require.Equal(t, stored-deleted+others-1, m.Len())
+}
+
 // What was retired is waited for, and nothing is evicted for it.
 func TestStoreEvicting_WaitsForWhatIsPending(t *testing.T) {
 	m, stored := newFull(t, 4<<20, 100_000)
@@ -175,15 +202,24 @@ func TestComputeEvicting_SparesItsOwnEntry(t *testing.T) {
 		})
 		return err
 	}
-	require.NoError(t, m.Store(key(0), make([]byte, limit*5/8)))
-	require.NoError(t, m.Store(key(1), make([]byte, 100)))
-	require.ErrorIs(t, appendTo(key(0), 1), slab.ErrNoMemory)
-	require.Zero(t, m.Stats().Evicted)
-
-	require.True(t, m.Delete(key(0)))
-	require.NoError(t, m.dom.Barrier(ctx)) // then its memory is free
-	for i := 2; m.Store(key(i), make([]byte, 100)) == nil; i++ {
+	n := 1
+	fill := func() {
+		for m.Store(key(n), make([]byte, 100)) == nil {
+			n++
+		}
 	}
+	large := make([]byte, limit*5/8)
+	for _, it := range []struct{ key, value []byte }{{key(0), large}, {large, nil}} {
+		require.NoError(t, m.StoreEvicting(ctx, it.key, Item{Value: it.value}))
+		fill()
+		evicted := m.Stats().Evicted
+		require.ErrorIs(t, appendTo(it.key, 1), slab.ErrNoMemory)
+		require.Equal(t, evicted, m.Stats().Evicted, "in vain: there is no room for both")
+		require.True(t, m.Delete(it.key))
+		require.NoError(t, m.dom.Barrier(ctx)) // then its memory is free
+	}
+	require.NoError(t, m.Store(key(1), make([]byte, 100))) // that may be evicted by now
+	fill()
 	for size := 100; size < limit/4; size *= 2 {
 		require.NoError(t, appendTo(key(1), size), "%d", size)
 	}
