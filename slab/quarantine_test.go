@@ -311,6 +311,35 @@ func TestQuarantine_MaxBytes(t *testing.T) {
 	require.Zero(t, budget.Used())
 }
 
+// Where pages are free, but not enough in a row, none are searched for in the next moment.
+func TestQuarantine_FruitlessSearch(t *testing.T) {
+	d := newDomain(t)
+	b := NewBlocks(d, Options{PrivateFree: true, Quarantine: Quarantine{OneIn: 1, For: 1, MaxBytes: 4 * int64(pages.PageSize)}})
+	block := func(n int) []byte {
+		block, err := b.Get(n * int(pages.PageSize))
+		require.NoError(t, err)
+		return block
+	}
+	var blocks [4][]byte
+	for i := range blocks {
+		blocks[i] = block(1)
+		require.EqualValues(t, i+1, b.samples.busy)
+	}
+	b.Free(blocks[0])
+	b.Free(blocks[2])
+	for freed := time.Now(); time.Since(freed) <= 1; { // they are kept for that long
+	}
+	require.Zero(t, b.samples.idle)
+	blocks[0] = block(2)
+	require.Equal(t, 2, b.samples.busy)
+	require.NotZero(t, b.samples.idle)
+	for _, block := range [][]byte{blocks[0], blocks[1], blocks[3]} {
+		b.Free(block)
+	}
+	require.NoError(t, b.Close(watchdogContext(t)))
+	require.Empty(t, b.samples.at, "a closed quarantine keeps samples")
+}
+
 // A budget without room for a sample has none taken, and no Get fails for that.
 func TestQuarantine_BudgetUsedUp(t *testing.T) {
 	budget := NewBudget(0)

@@ -249,7 +249,7 @@ func TestAllSerialized_Removal(t *testing.T) {
 				}
 			}
 		})
-		require.Contains(t, text, "AllSerialized")
+		require.Contains(t, text, "AllSerialized of "+k.Name+" ")
 		require.Contains(t, text, "it is in no queue")
 		for range q.AllSerialized() {
 			break
@@ -308,6 +308,14 @@ func TestMisuse_ZeroedAndInsertedAgain(t *testing.T) {
 			insertAll(dst, queuetest.OnHeap(1)...)
 			require.Regexp(t, "leads back to itself|the tail is", panicText(t, func() { dst.AppendFrom(q) }))
 			require.EqualError(t, q.Verify(), found)
+
+			// Init looks for loans, also behind a circle.
+			q, src, e := k.New(), k.New(), queuetest.OnHeap(3)
+			insertAll(src, e...)
+			q.AppendFrom(src)
+			src.Unpublish()
+			overwriteLink(e[2], e[0])
+			require.Contains(t, panicText(t, q.Init), "leads back to itself")
 		})
 	})
 }
