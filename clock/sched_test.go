@@ -802,23 +802,43 @@ func TestSchedules_TwoClaimAmongOthers(t *testing.T) {
 				recs[idle].Leave(gens[idle])
 			}
 			c.slots.At(int(recs[0].cpu)).cur.Store(recs[0])
-			var look relacq.Uint64
-			in := make(map[*Record]bool)
+			alone := make(claims)
 			for _, name := range []string{"one", "other"} {
-				x.Go(name, 0, func() {
-					r, gen := c.Enter()
-					if in[r] {
-						x.Fail("two sections are open on one record")
-					}
-					in[r] = true
-					look.Load()
-					delete(in, r)
-					r.Leave(gen)
-				})
+				x.Go(name, 0, func() { alone.enterAndLeave(x, c) })
 			}
 			return nil
 		})
 	}
+}
+
+// Nor where the record that an entry found in use is left, and claimed by another.
+func TestSchedules_ClaimAgainstLeave(t *testing.T) {
+	sched.Explore(t, sched.Options{Procs: 1}, func(x *sched.Exec) func() {
+		c := schedClock(false)
+		r, gen := c.Enter()
+		alone := make(claims)
+		x.Go("one", 0, func() {
+			r.Leave(gen)
+			alone.enterAndLeave(x, c)
+		})
+		x.Go("other", 0, func() { alone.enterAndLeave(x, c) })
+		return nil
+	})
+}
+
+// claims are the records with open sections.
+type claims map[*Record]bool
+
+// enterAndLeave fails if the record of its section has another.
+func (in claims) enterAndLeave(x *sched.Exec, c *Clock) {
+	r, gen := c.Enter()
+	if in[r] {
+		x.Fail("two sections are open on one record")
+	}
+	in[r] = true
+	new(relacq.Uint64).Load() // others may run
+	delete(in, r)
+	r.Leave(gen)
 }
 
 // A quiescent reader that comes online, or states that it is quiescent, while the clock

@@ -31,6 +31,15 @@ func TestNew_Options(t *testing.T) {
 	require.NoError(t, err)
 	require.Regexp(t, `^domain-\d+$`, anonymous.Name())
 	require.NoError(t, anonymous.Close(context.Background()))
+
+	for o, checkIn := range map[*Options]time.Duration{
+		{}:                      defaultMaxDelay / 4,
+		{MaxDelay: time.Second}: time.Second / 4,
+		{MaxDelay: time.Second, CheckIn: time.Millisecond}: time.Millisecond,
+		{MaxDelay: time.Second, CheckIn: time.Hour}:        time.Second / 2,
+	} {
+		require.Equal(t, checkIn, newDomain(t, *o).CheckIn())
+	}
 }
 
 // The largest values mean 'no bound'.

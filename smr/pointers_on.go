@@ -52,6 +52,7 @@ const (
 	idSalt    = 0x5bd1e995
 )
 
+// idOf is not 0, which says none, for any number below ordinal(0): some two billion.
 func idOf(n int) uint32 { return uint32(n)*idFactor ^ idSalt }
 
 // ordinal is the inverse of idOf, for numbers up to 1<<32 - 1.
@@ -68,9 +69,6 @@ func (t *table[K, V]) id(key K, v *V) uint32 {
 		t.ids = make(map[K]uint32)
 	}
 	t.all = append(t.all, v)
-	if idOf(len(t.all)) == 0 { // which says none
-		t.all = append(t.all, v)
-	}
 	t.ids[key] = idOf(len(t.all))
 	return t.ids[key]
 }

@@ -251,6 +251,21 @@ func TestThrottle_LargeChunks(t *testing.T) {
 	require.ErrorIs(t, d.Throttle(canceled), context.Canceled)
 }
 
+// A callback may call Throttle as long as that does not wait.
+func TestThrottle_InCallback(t *testing.T) {
+	d := newDomain(t, Options{MaxPending: 1000, ChunkCalls: 1, Workers: 1})
+	var errs [2]error
+	d.CallFunc(0, func() {
+		for i := range errs {
+			d.CallFunc(900, func() {})
+			errs[i] = d.Throttle(t.Context()) //smr:ok the second fails, as the test checks
+		}
+	})
+	require.NoError(t, d.Barrier(watchdogContext(t)))
+	require.NoError(t, errs[0])
+	require.ErrorIs(t, errs[1], ErrInCallback)
+}
+
 func TestThrottle_WaitsForReaderAndCancels(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDomain(t, Options{MaxPending: 100})

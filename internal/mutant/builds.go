@@ -30,6 +30,20 @@ var portableBugs = []Bug{
 `,
 	},
 	{
+		Name:      "claim-left-blindly",
+		Why:       "two goroutines on a stripe enter on the record of the last entry, which was just left",
+		Package:   "./clock",
+		Schedules: "TestSchedules_ClaimAgainstLeave",
+		Tags:      "smr_portable",
+		Patch: `
+@ clock/enter.go
+-	if r.seq.Load() == 0 && r.claim(word) {
+-		return r
++	if r.seq.Load() == 0 && (r.claim(word) || true) {
++		return r
+`,
+	},
+	{
 		Name:      "claim-found-blindly",
 		Why:       "two goroutines on a stripe enter on a record for which both searched",
 		Package:   "./clock",
