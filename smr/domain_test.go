@@ -307,6 +307,13 @@ func TestStall_NamesTheOwner(t *testing.T) {
 	})
 }
 
+// A report says what of all that is pending waits for holds, and not for the readers.
+func TestStall_TellsOfHolds(t *testing.T) {
+	st := Stall{Domain: "slow", Goal: 1, Age: time.Second, PendingCalls: 3, PendingBytes: 300,
+		HeldCalls: 2, HeldBytes: 200, HeldFor: time.Minute}
+	require.Contains(t, st.String(), "3 calls (300 bytes) pending, of which 2 calls (200 bytes) whose object is held, the first for 1m0s")
+}
+
 // Without an OnStall, stalls are in the log.
 func TestStall_Logged(t *testing.T) {
 	was := slog.Default()

@@ -503,6 +503,17 @@ func TestHold_CloseWaitsForAll(t *testing.T) {
 	}
 }
 
+// One clone more than a slot can count is refused, and the others stay.
+func TestHold_MostClones(t *testing.T) {
+	d := newDomain(t, Options{})
+	h := holdNow(d, &object{})
+	h.slot.state.Store(h.gen + holdRefs)
+	require.PanicsWithValue(t, "smr: Clone of a Held that has four million clones", func() { h.Clone() })
+	require.Equal(t, h.gen+holdRefs, h.slot.state.Load())
+	h.slot.state.Store(h.gen + holdRef)
+	h.Release()
+}
+
 // Slots follow the number of holds open at once, however they are released.
 func TestHold_Slots(t *testing.T) {
 	d := newDomain(t, Options{})

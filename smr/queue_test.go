@@ -2,6 +2,7 @@ package smr
 
 import (
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -48,5 +49,32 @@ func TestOutstanding_AddParts(t *testing.T) {
 			}
 			require.Equal(t, l.oldest == nil, l.passed(ticket))
 		}
+	}
+}
+
+// Chunks stand in the order of their goals, and of their insertion where those are the same.
+func TestChunkQueue_Insert(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(3, 4))
+	for range 100 {
+		var q chunkQueue
+		var want []*chunk
+		for i := range 8 {
+			c := &chunk{goal: Seq(100 + rnd.IntN(4)), n: i + 1, bytes: 10}
+			at := slices.IndexFunc(want, func(o *chunk) bool { return c.goal.Before(o.goal) })
+			if at < 0 {
+				at = len(want)
+			}
+			want = slices.Insert(want, at, c)
+			q.insert(c)
+			require.Equal(t, want[len(want)-1], q.tail)
+		}
+		require.Equal(t, len(want), q.n)
+		require.Equal(t, amount{calls: 36, bytes: 80}, q.amount)
+		for _, c := range want {
+			require.Same(t, c, q.pop())
+		}
+		require.Nil(t, q.pop())
+		require.Zero(t, q.amount)
+		require.EqualValues(t, len(want), q.popped)
 	}
 }
