@@ -126,6 +126,19 @@ func TestHeap_OverrunIsNoticed(t *testing.T) {
 	closeEmpty(t, p)
 }
 
+// A pointer into an object, or behind the last one, is not taken for one.
+func TestHeap_InsideAnObject(t *testing.T) {
+	p := New[flat](newDomain(t), Options{})
+	obj := get(t, p)
+	sl, i := p.s.heap.slabOfLocked(unsafe.Pointer(obj))
+	require.Equal(t, unsafe.Pointer(obj), sl.object(i))
+	for name, at := range map[string]unsafe.Pointer{"inside": unsafe.Add(unsafe.Pointer(obj), 8), "behind": sl.object(int(sl.n))} {
+		require.Contains(t, panicText(t, func() { p.s.heap.slabOfLocked(at) }), "is not the start of an object", name)
+	}
+	p.Free(obj)
+	closeEmpty(t, p)
+}
+
 // In a section, memory of a pool stays memory of that pool, whatever is freed.
 func TestFree_SlabWaitsForReaders(t *testing.T) {
 	d := newDomain(t)

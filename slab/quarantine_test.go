@@ -549,6 +549,10 @@ func TestExplain_NotOurs(t *testing.T) {
 	p := New[flat](newDomain(t), Options{Name: "new", Quarantine: each})
 	require.Contains(t, Explain(p.s.region), "of pool new, in a page for samples that has had no object yet")
 	require.Contains(t, ExplainFault(fmt.Errorf("wrapped: %w", faultAt(p.s.region))), "of pool new")
+	obj := get(t, p)
+	require.Contains(t, Explain(uintptr(unsafe.Pointer(obj))+unsafe.Sizeof(*obj)-1), "byte 39 of the object of 40 bytes")
+	require.Contains(t, Explain(uintptr(unsafe.Pointer(obj))+unsafe.Sizeof(*obj)+2), "2 bytes past the end of the object of 40 bytes")
+	p.Free(obj)
 	closeEmpty(t, p)
 	require.Empty(t, Explain(p.s.region))
 }
