@@ -58,6 +58,7 @@ func TestSpares_FitBest(t *testing.T) {
 	require.Equal(t, at(middle), at(first))
 	require.Equal(t, at(middle)+512<<10, at(second))
 	require.Equal(t, at(large), at(third))
+	require.Len(t, b.budget.spares.list, 2, "the middle one is used up")
 	require.EqualValues(t, 1<<20+128<<10, spareBytes(t, b.budget))
 	none := getBlock(t, b, 2<<20)
 	require.EqualValues(t, 1<<20+128<<10, spareBytes(t, b.budget), "none is large enough")

@@ -64,6 +64,7 @@ var equivalents = map[string]string{
 	"slab/close.go:closing.seal: exchange: s.samples.seal() s.caches.Seal() -> s.caches.Seal() s.samples.seal()":                                                                          "the two are asked apart",
 	"slab/close.go:closing.seal: exchange: s.caches.Seal() s.policy.trim(trimCaches) -> s.policy.trim(trimCaches) s.caches.Seal()":                                                        "trimAll follows and takes the caches, too",
 	"slab/debug_on.go:checks.expedite: operand: o.state == isRetired -> (o.state == isRetired || true)":                                                                                   "unread asks again",
+	"slab/debug_on.go:checks.foreign: never: other == c -> false && (other == c)":                                                                                                         "its own objects were looked at before",
 	"slab/evacuate.go:heap.beginEvacuation: always: sl.nFree > 0 -> true || (sl.nFree > 0)":                                                                                               "full slabs come last, when the list is empty",
 	"slab/heap.go:heap.add: exchange: h.reserved += int64(sl.opened) h.objects += int64(sl.n) -> h.objects += int64(sl.n) h.reserved += int64(sl.opened)":                                 "the lock is held",
 	"slab/store.go:store.freeSlow: off by one: 0 -> 1":                                                                                                                                    "suggests a trim less often",
