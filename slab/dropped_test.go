@@ -87,8 +87,13 @@ func TestDrop_UnusedMemoryComesBack(t *testing.T) {
 			require.NoError(t, d.Barrier(watchdogContext(t)), "what was retired finds nothing to do")
 			require.Zero(t, b.Used())
 			b.mu.Lock()
-			defer b.mu.Unlock()
 			require.Empty(t, b.members)
+			b.mu.Unlock()
+			graveyard.mu.Lock()
+			defer graveyard.mu.Unlock()
+			for _, r := range graveyard.list {
+				require.False(t, r.dom == d, "what is buried is forgotten")
+			}
 		})
 	}
 }

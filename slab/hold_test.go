@@ -623,6 +623,24 @@ func TestHold_DroppedPool(t *testing.T) {
 	}
 }
 
+// What is held in other memory keeps no pool.
+func TestHold_ElsewhereKeepsNoPool(t *testing.T) {
+	skipControlled(t)
+	d := newDomain(t)
+	h := hold(d, new(int))
+	b := NewBudget(0)
+	dropped(func() {
+		get(t, New[flat](d, Options{Budget: b, FreeOnDrop: true}))
+		blocks := NewBlocks(d, Options{Budget: b, FreeOnDrop: true})
+		for _, n := range []int{10, maxObject + 1} {
+			_, err := blocks.Get(n)
+			require.NoError(t, err)
+		}
+	})
+	collectUntil(func() bool { return b.Used() == 0 })
+	h.Release()
+}
+
 // The same where the domain moves no more: what its reclaimer found held after the pool's goal was
 // reached is not taken to be so for ever.
 func TestHold_DroppedWhileIdle(t *testing.T) {

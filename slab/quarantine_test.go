@@ -86,8 +86,8 @@ func TestQuarantine_ReadAndWriteAfterFreeFault(t *testing.T) {
 	p.Free(obj)
 	for _, use := range []func(){func() { readByte = byte(obj.key) }, func() { obj.key = 8 }} {
 		text := fault(t, use)
-		require.Regexp(t, `of pool tables, byte \d+ of the object of \d+ bytes at 0x[0-9a-f]+, which was freed .* ago`, text)
-		require.Regexp(t, `(?s)freed\n.*TestQuarantine_ReadAndWriteAfterFreeFault.*gotten .* ago\n.*slab\.get`, text)
+		require.Regexp(t, `of pool tables, byte \d+ of the object of \d+ bytes at 0x[0-9a-f]+, which was freed [\d.m]+s ago`, text)
+		require.Regexp(t, `(?s)freed\n.*TestQuarantine_ReadAndWriteAfterFreeFault.*gotten [\d.m]+s ago\n.*slab\.get`, text)
 	}
 	closeEmpty(t, p)
 	require.Empty(t, Explain(uintptr(unsafe.Pointer(obj))), "the pool is closed")
