@@ -257,3 +257,17 @@ func TestYoung_WrittenAgainStays(t *testing.T) {
 		require.True(t, ok, i)
 	}
 }
+
+// Where some entries may be evicted only, the young ones that were met say that there are such.
+func TestYoung_AreMet(t *testing.T) {
+	m := newBytes(t, Options{})
+	m.SetEvictable(EvictExpiring)
+	m.EvictBytes(1) // from now on
+	for i := range minRing {
+		require.NoError(t, m.StoreItem(key(i), Item{Value: valueOf(i, 100), Expires: m.now() + 1e9}))
+	}
+	for range minRing / 2 {
+		require.Positive(t, m.EvictBytes(1))
+		require.False(t, m.barren.Load())
+	}
+}

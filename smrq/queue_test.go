@@ -75,6 +75,14 @@ func TestNew_AccessorOutsideElement(t *testing.T) {
 	require.PanicsWithValue(t, "smrq: the accessor must return the address of a Link that is a field of the smrq_test.holder itself",
 		func() { smrq.NewList(func(*holder) *smrq.Link[holder] { return &elsewhere }) })
 	require.Panics(t, func() { smrq.NewList(func(*holder) *smrq.Link[holder] { return nil }) })
+	require.Panics(t, func() { smrq.NewList(partlyOutside[holder]) })
+}
+
+// partlyOutside returns a Link that begins in the last byte of h.
+//
+//go:nocheckptr
+func partlyOutside[T any](h *T) *smrq.Link[T] {
+	return (*smrq.Link[T])(unsafe.Add(unsafe.Pointer(h), unsafe.Sizeof(*h)-1))
 }
 
 // A reader may use a zero queue, which is empty; a writer is told.
@@ -292,6 +300,12 @@ func TestMisuse_ZeroedAndInsertedAgain(t *testing.T) {
 		require.Panics(t, func() { q.AppendFrom(src) })
 		require.NoError(t, q.Verify())
 		require.Contains(t, panicText(t, func() { q.Remove(e[0]) }), "it is in queue")
+
+		// An element that only seems to be in the queue is looked for to the end.
+		q, e = k.New(), queuetest.OnHeap(4)
+		insertAll(q, e[:3]...)
+		overwriteLink(e[3], e[2])
+		require.Regexp(t, "it is not on the way from the head to the end|the element before it, leads to", panicText(t, func() { q.Remove(e[3]) }))
 
 		// A circle is walked once.
 		q, e = k.New(), queuetest.OnHeap(4)

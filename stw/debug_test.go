@@ -65,6 +65,7 @@ func TestInvariants_BlockingWhilePinned(t *testing.T) {
 		"Start":         func(w *World, _ *Domain) { w.Start() },
 		"ForEach":       func(w *World, _ *Domain) { w.ForEach(func(*Domain) {}) },
 		"Suspend":       func(w *World, _ *Domain) { w.Suspend(context.Background()) },
+		"SuspendOthers": func(_ *World, d *Domain) { d.SuspendOthers(context.Background()) },
 		"Resume":        func(_ *World, d *Domain) { d.Resume() },
 		"Interrupt":     func(_ *World, d *Domain) { d.Interrupt(func(*Domain) {}) },
 		"Join":          func(_ *World, d *Domain) { d.Join(context.Background()) },

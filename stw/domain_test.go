@@ -666,3 +666,17 @@ func TestLookup_Dead(t *testing.T) {
 	w.free(d)
 	require.False(t, ok)
 }
+
+// A domain ends once: not again in its own hook.
+func TestDeregister_InOnEnd(t *testing.T) {
+	hooks := 0
+	w := newWorld(t, Options{OnEnd: func(d *Domain) {
+		if hooks++; hooks == 1 {
+			require.PanicsWithValue(t, "stw: Deregister of a domain that is ending", d.Deregister)
+		}
+	}})
+	d, err := w.Register()
+	require.NoError(t, err)
+	d.Deregister()
+	require.Equal(t, 1, hooks)
+}

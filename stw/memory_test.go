@@ -3,7 +3,9 @@ package stw
 import (
 	"errors"
 	"fmt"
+	"math"
 	"slices"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -106,6 +108,15 @@ func TestReservation_OpensAreasAsUsed(t *testing.T) {
 		_, err := r.Alloc(d, 1)
 		require.ErrorIs(t, err, ErrExhausted)
 	})
+}
+
+// So does what the system itself says.
+func TestMapMemory_Refused(t *testing.T) {
+	if strconv.IntSize == 32 {
+		t.Skip("a system with 64 bits may give a process with 32 any size")
+	}
+	_, err := mapMemory(math.MaxInt/2 + 1)
+	require.Error(t, err)
 }
 
 // Memory that the system refuses is an error that names size and cause, and later there

@@ -2,6 +2,7 @@ package stw
 
 import (
 	"context"
+	"fmt"
 	"runtime"
 	"sync/atomic"
 	"testing"
@@ -263,6 +264,22 @@ func TestNewWorld_CopiesItsOptions(t *testing.T) {
 	all[0] = other
 	asDomain(t, w, func(d *Domain) {
 		require.True(t, d.SectionOf(mine).Active())
+	})
+}
+
+// What a poll serves is in a new section: it holds back no grace period that began before.
+func TestSMR_PollAnswersBeforeItServes(t *testing.T) {
+	dom := newDomain(t)
+	w := newWorld(t, Options{SMR: []*smr.Domain{dom}})
+	asDomain(t, w, func(d *Domain) {
+		require.Equal(t, fmt.Sprintf("stw domain %d, running", d.ID()), d.describe())
+		goal := dom.Advance()
+		require.False(t, dom.Poll(goal))
+		var reached, later bool
+		require.NoError(t, d.Interrupt(func(*Domain) { reached, later = dom.Poll(goal), dom.Poll(dom.Advance()) }))
+		d.Poll()
+		require.True(t, reached)
+		require.False(t, later)
 	})
 }
 

@@ -237,3 +237,26 @@ func TestStall_EndsWithTheWait(t *testing.T) {
 		join(t, late)
 	})
 }
+
+// A stop in the queue waits for the one before it: for the domain whose turn it is to lead. That one
+// waits for none.
+func TestTurn_MissingIsTheLeader(t *testing.T) {
+	w := newWorld(t, Options{})
+	first, release := startBlocked(t, w)
+	second, releaseSecond := startBlocked(t, w)
+	stops := []*Stop{{w: w, leader: first}, {w: w, leader: second}}
+	for _, s := range stops {
+		w.queue(s)
+	}
+	require.Empty(t, turn{stops[0]}.missing(time.Time{}))
+	missing := turn{stops[1]}.missing(time.Time{})
+	require.Len(t, missing, 1)
+	require.True(t, first == missing[0].Domain)
+	for _, s := range stops {
+		w.unqueue(s)
+	}
+	close(release)
+	close(releaseSecond)
+	join(t, first)
+	join(t, second)
+}
