@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io/fs"
+	"math"
 	"os"
 	"runtime"
 	"sync"
@@ -148,6 +149,11 @@ func TestSet_Bound(t *testing.T) {
 	h := set.Hold(s)
 	s.Leave()
 	defer releaseHeld(h)
+	for _, none := range []int64{-1, 0} {
+		set.SetMaxWaiting(none)
+		require.EqualValues(t, math.MaxInt64, set.bound)
+	}
+	set.SetMaxWaiting(200)
 	require.NoError(t, set.Replace(ctx, nil, []int{1}, CloseDropped))
 	require.NoError(t, set.Replace(ctx, nil, []int{2}, CloseDropped))
 	require.NoError(t, set.Replace(ctx, entries(t, set, 4), nil, CloseDropped)) // drops nothing

@@ -67,6 +67,8 @@ func TestInitWith_EmbeddedQueue(t *testing.T) {
 	buckets[1].q.InsertHead(&node{key: 7})
 	require.Equal(t, 7, buckets[1].q.FirstSerialized().key)
 	require.True(t, buckets[2].q.Empty())
+	require.Contains(t, panicText(t, func() { buckets[1].q.InitWith(nodeLink) }), "it was made before")
+	require.Equal(t, 7, buckets[1].q.FirstSerialized().key)
 }
 
 func TestNew_AccessorOutsideElement(t *testing.T) {

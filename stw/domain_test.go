@@ -3,6 +3,7 @@ package stw
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"runtime"
@@ -679,4 +680,17 @@ func TestDeregister_InOnEnd(t *testing.T) {
 	require.NoError(t, err)
 	d.Deregister()
 	require.Equal(t, 1, hooks)
+}
+
+// An error names some of those that it waited for.
+func TestClose_NamesFew(t *testing.T) {
+	w, err := NewWorld(Options{})
+	require.NoError(t, err)
+	c := startCrowd(t, w, maxNamed+2)
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	want := fmt.Sprintf(`; domains that must end: %d(; waits for domain \d+, [^;]*){%d}; waits for others$`, maxNamed+2, maxNamed)
+	require.Regexp(t, want, w.Close(ctx).Error())
+	c.end(t)
+	require.NoError(t, w.Close(context.Background()))
 }

@@ -309,6 +309,7 @@ func TestPanic_InHandler(t *testing.T) {
 			w.RunOnAll(d, func(*Domain, *Stop) { panic("all") }, StopOptions{})
 		})
 		require.Len(t, p.Also, len(c.domains))
+		require.Regexp(t, `^stw: a stop handler panicked for domain \d+: all\n\ngoroutine \d+ `, p.Error())
 		w.RunOnAll(d, func(*Domain, *Stop) {}, StopOptions{})
 	})
 	c.end(t)
