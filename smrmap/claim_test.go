@@ -330,9 +330,10 @@ func TestStore_WhatWasNotNeededGoesBack(t *testing.T) {
 	require.Equal(t, n-1, pages.Len())
 }
 
-// What is free in the budget, and what can be evicted, suffice together.
+// What is free in the budget, and what can be evicted, suffice together. How many slabs that takes, and
+// so whether one round does, is up to where the map's hashes put the entries.
 func TestStoreEvicting_TakesWhatIsFree(t *testing.T) {
-	for _, limit := range []int64{512 << 10, 4 << 20} {
+	fits := func(limit int64) {
 		m := newBytes(t, Options{Budget: slab.NewBudget(limit)})
 		for i := 0; m.c.budget.Used() < limit*45/100; i++ {
 			require.NoError(t, m.Store(key(i), make([]byte, 100)))
@@ -340,7 +341,11 @@ func TestStoreEvicting_TakesWhatIsFree(t *testing.T) {
 		m.c.migrated.Wait()
 		before := m.Len()
 		require.NoError(t, m.StoreEvicting(context.Background(), key(-1), Item{Value: make([]byte, limit*6/10)}))
-		require.Greater(t, m.Len(), before/3, "it evicts what is missing")
+		require.Greater(t, m.Len(), before/4, "it evicts what is missing")
 		require.LessOrEqual(t, m.c.budget.Used(), limit)
 	}
+	for range 40 {
+		fits(512 << 10)
+	}
+	fits(4 << 20)
 }

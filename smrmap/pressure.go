@@ -72,9 +72,9 @@ const (
 	mostAttempts = 4
 	// mostCrowded bounds how often it makes room in a full bucket: others may be quicker to use it.
 	mostCrowded = 64
-	// mostRounds bounds how often makeRoom evicts what it needs. Alone it needs one round or two;
-	// with eight others at it, three were too few once in 100,000 stores.
-	mostRounds = 8
+	// mostFruitless bounds how often makeRoom evicts and misses no less than before. Alone it does so
+	// once or twice; with eight others at it, three were too few once in 100,000 stores.
+	mostFruitless = 8
 
 	// largestSlab is how many bytes a slab has at most.
 	largestSlab = 1 << 20
@@ -176,11 +176,12 @@ func (p *pressure) collect(ctx context.Context, c compaction.Claim) ([]byte, err
 	if Evictable(p.m.evictable.Load()) == EvictNone {
 		return c.Get()
 	}
-	for round := range mostRounds {
+	least := c.Missing()
+	for fruitless := 0; fruitless < mostFruitless; {
 		if block, err = c.Get(); err == nil {
 			return block, nil
 		}
-		if err := p.evict(ctx, c, round); err != nil {
+		if err := p.evict(ctx, c, fruitless); err != nil {
 			return nil, p.stopped(err)
 		}
 		if block, err = c.Get(); err == nil {
@@ -188,6 +189,11 @@ func (p *pressure) collect(ctx context.Context, c compaction.Claim) ([]byte, err
 		}
 		if _, err := c.Evacuate(ctx, func(block []byte) { p.m.vacate(block, p.spared) }); err != nil {
 			return nil, p.stopped(err)
+		}
+		if missing := c.Missing(); missing < least {
+			least = missing
+		} else {
+			fruitless++
 		}
 	}
 	return c.Get()
@@ -209,18 +215,18 @@ func (p *pressure) compact(ctx context.Context, c compaction.Claim) error {
 	return nil
 }
 
-// evict evicts the bytes that the claim misses, and waits until they are free. If that was not enough
-// it evicts more in each round: a slab goes only when what must stay of it finds room in others.
+// evict evicts the bytes that the claim misses, and waits until they are free. After rounds in which
+// that gave nothing it evicts more: a slab goes only when what must stay of it finds room in others.
 //
 // If there is nothing to evict, the memory may be with writers whose entries are not in the map yet. Those
 // of large ones are in sections from before they have it: so it waits for these, and the next round finds
 // the entries.
-func (p *pressure) evict(ctx context.Context, c compaction.Claim, round int) error {
+func (p *pressure) evict(ctx context.Context, c compaction.Claim, fruitless int) error {
 	need := c.Missing()
 	if need == 0 { // the budget has room, but the system refuses
 		need = c.Size()
 	}
-	need = max(need, min(need<<(2*round), largestSlab))
+	need = max(need, min(need<<(2*fruitless), largestSlab))
 	p.met = false
 	retired := p.m.evict(int(min(need, math.MaxInt)), p.spared)
 	if p.met {

@@ -613,6 +613,21 @@ var smrmapBugs = []Bug{
 `,
 	},
 	{
+		Name:    "evicts-more-each-round",
+		Why:     "a store for which one more slab must go evicts all that there is",
+		Package: "./smrmap",
+		Test:    "TestStoreEvicting_TakesWhatIsFree",
+		Patch: `
+@ smrmap/pressure.go
+-		if missing := c.Missing(); missing < least {
+-			least = missing
+-		} else {
+-			fruitless++
+-		}
++		_, fruitless = least, fruitless+1
+`,
+	},
+	{
 		Name:    "evicts-in-vain-at-once",
 		Why:     "a store is refused as others have the memory, and their entries are not in the map yet",
 		Package: "./smrmap",
