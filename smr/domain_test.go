@@ -15,14 +15,17 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/gosmr/gosmr/pcpu"
 )
 
 func TestNew_Options(t *testing.T) {
-	for _, o := range []Options{
-		{MaxDelay: -1}, {CheckIn: -1}, {ChunkCalls: -1}, {ChunkBytes: -1}, {Workers: -1}, {SampleSections: -1},
+	for name, o := range map[string]Options{
+		"MaxDelay": {MaxDelay: -1}, "CheckIn": {CheckIn: -2}, "ChunkCalls": {ChunkCalls: -3}, "ChunkBytes": {ChunkBytes: -4},
+		"Workers": {Workers: -5}, "SampleSections": {SampleSections: -6},
 	} {
 		_, err := New(o)
-		require.ErrorContains(t, err, "negative")
+		require.ErrorContains(t, err, "smr: negative Options."+name+": -")
 	}
 	d := newDomain(t, Options{Name: "named"})
 	require.Equal(t, "named", d.Name())
@@ -39,6 +42,33 @@ func TestNew_Options(t *testing.T) {
 		{MaxDelay: time.Second, CheckIn: time.Hour}:        time.Second / 2,
 	} {
 		require.Equal(t, checkIn, newDomain(t, *o).CheckIn())
+	}
+}
+
+// What Options say of defaults and bounds.
+func TestOptions_Normalize(t *testing.T) {
+	const procs = 4
+	n := pcpu.Count(procs)
+	for _, tc := range []struct{ given, want Options }{
+		{Options{}, Options{MaxPending: 64 << 20, MaxDelay: 100 * time.Millisecond, CheckIn: 25 * time.Millisecond,
+			StallAfter: 10 * time.Second, ChunkCalls: 256, ChunkBytes: min(256<<10, 8<<20/n), Workers: procs}},
+		{Options{MaxPending: 32_000, MaxDelay: time.Second, StallAfter: -1, ChunkCalls: math.MaxInt, Workers: math.MaxInt},
+			Options{MaxPending: 32_000, MaxDelay: time.Second, CheckIn: time.Second / 4,
+				StallAfter: -1, ChunkCalls: 1 << 20, ChunkBytes: 4000 / n, Workers: 4096}},
+		{Options{MaxPending: 1, CheckIn: 1, ChunkCalls: 7, Workers: 7},
+			Options{MaxPending: 1, MaxDelay: 100 * time.Millisecond, CheckIn: 1,
+				StallAfter: 10 * time.Second, ChunkCalls: 7, ChunkBytes: 1, Workers: 7}},
+		{Options{MaxPending: 1000, ChunkBytes: 1001}, Options{MaxPending: 1000, MaxDelay: 100 * time.Millisecond,
+			CheckIn: 25 * time.Millisecond, StallAfter: 10 * time.Second, ChunkCalls: 256, ChunkBytes: 1000, Workers: procs}},
+		{Options{MaxPending: -1, ChunkBytes: math.MaxInt}, Options{MaxPending: -1, MaxDelay: 100 * time.Millisecond,
+			CheckIn: 25 * time.Millisecond, StallAfter: 10 * time.Second, ChunkCalls: 256, ChunkBytes: maxSize, Workers: procs}},
+	} {
+		o := tc.given
+		require.NoError(t, o.normalize(procs))
+		require.NotNil(t, o.OnStall)
+		require.True(t, o.silent)
+		o.OnStall, o.Events, o.silent = nil, Events{}, false
+		require.Equal(t, tc.want, o)
 	}
 }
 
