@@ -151,7 +151,7 @@ func TestSet_Bound(t *testing.T) {
 	defer releaseHeld(h)
 	for _, none := range []int64{-1, 0} {
 		set.SetMaxWaiting(none)
-		require.EqualValues(t, math.MaxInt64, set.bound)
+		require.Equal(t, int64(math.MaxInt64), set.bound)
 	}
 	set.SetMaxWaiting(200)
 	require.NoError(t, set.Replace(ctx, nil, []int{1}, CloseDropped))
