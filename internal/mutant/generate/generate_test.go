@@ -29,8 +29,10 @@ func TestFile_Operators(t *testing.T) {
 			"leave out: mu.Unlock() -> if false { mu.Unlock() }",
 		}},
 		{"defer f()\ngo g()", []string{"leave out: defer f() -> if false { defer f() }", "leave out: go g() -> if false { go g() }"}},
-		{"for c { continue }", []string{"branch: continue -> break", "first only:  -> break"}},
-		{"for range c { break }", []string{"branch: break -> continue", "first only:  -> break"}},
+		{"for c { continue }", []string{"branch: continue -> break"}},
+		{"for range c { break }", []string{"branch: break -> continue"}},
+		{"for { return }", nil},
+		{"for c { f() }", []string{"leave out: f() -> if false { f() }", "first only:  -> break"}},
 		{"x := min(a, b)", []string{"bound: min -> max"}},
 		{"n++\nn |= f", []string{
 			"leave out: n++ -> if false { n++ }", "exchange: n++ n |= f -> n |= f n++", "operator: ++ -> --",

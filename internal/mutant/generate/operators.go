@@ -143,11 +143,16 @@ func (g *generator) call(call *ast.CallExpr) {
 	}
 }
 
-// firstOnly has a loop end after its first round.
+// firstOnly has a loop end after its first round, if that comes to its end.
 func (g *generator) firstOnly(body *ast.BlockStmt) {
-	if len(body.List) > 0 {
-		g.add("first only", body.Rbrace, body.Rbrace, "\nbreak\n")
+	if len(body.List) == 0 {
+		return
 	}
+	switch body.List[len(body.List)-1].(type) {
+	case *ast.ReturnStmt, *ast.BranchStmt:
+		return
+	}
+	g.add("first only", body.Rbrace, body.Rbrace, "\nbreak\n")
 }
 
 func (g *generator) branch(b *ast.BranchStmt) {
