@@ -90,6 +90,25 @@ func TestInvariants_BlockingWhilePinned(t *testing.T) {
 	}
 }
 
+// LeaveBlocking that is refused in a pinned section can be called again after it.
+func TestInvariants_LeaveBlockingAgain(t *testing.T) {
+	w := newWorld(t, Options{})
+	d, err := w.Register()
+	require.NoError(t, err)
+	held := newDomain(t)
+	d.EnterBlocking()
+	s := held.Pin()
+	found := func() (found any) {
+		defer func() { found = recover() }()
+		d.LeaveBlocking()
+		return nil
+	}()
+	s.Leave()
+	require.Contains(t, found, "stw: LeaveBlocking inside a pinned section")
+	within(t, d.LeaveBlocking)
+	d.Deregister()
+}
+
 // A domain that is unwound in a pinned section resumes what it has suspended as it ends.
 func TestInvariants_EndWhilePinned(t *testing.T) {
 	w := newWorld(t, Options{})
