@@ -101,3 +101,23 @@ func TestStats_MoreObjectsThanInt(t *testing.T) {
 	p.s.heap.slabs, p.s.heap.objects = nil, 0
 	closeEmpty(t, p)
 }
+
+// What is in slabs is in use, pending, or free.
+func TestStats_AddUp(t *testing.T) {
+	d := newDomain(t)
+	p := New[flat](d, Options{})
+	all := getAll(t, p, 100)
+	leave := enter(t, d)
+	for _, obj := range all[:30] {
+		p.Retire(obj)
+	}
+	freeAll(p, all[30:50])
+	st := p.Stats()
+	size := int64(p.s.size)
+	require.Equal(t, 50*size, st.InUseBytes)
+	require.Equal(t, 30*size, st.PendingBytes)
+	require.Equal(t, (p.s.heap.counts().objects-80)*size, st.FreeBytes)
+	leave()
+	freeAll(p, all[50:])
+	closeEmpty(t, p)
+}
